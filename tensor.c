@@ -1,0 +1,322 @@
+/* tensor.c - memory, failing, files, half floats, random numbers.
+ *
+ * The arena reserves a large range of addresses once and moves one number up and down in it.  The
+ * system gives pages only when they are touched, so a dry run of a model may take everything the
+ * real run will take and cost nothing: its peak is the plan.  Released pages stay warm for the next
+ * layer.  Things that are not memory (mapped files, half-written files) register an undo and end with the
+ * same release, so there is one way out for success, for failure and for Ctrl-C.
+ *
+ * What it refuses: taking more than the machine has.  That is a message, not a crash later on. */
+#define _POSIX_C_SOURCE 200809L
+#define _DEFAULT_SOURCE
+#include "tensor.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+/* ---- memory ----------------------------------------------------------------------------------- */
+
+typedef struct Undo { struct Undo *before; size_t at; void (*how)(void *); void *what; } Undo;
+typedef struct Catch { struct Catch *outer; jmp_buf out; size_t mark; char *message; } Catch;
+
+struct Arena {
+    size_t used, peak, limit;
+    Undo  *undo;
+    Catch *catch;
+    /* the rest of the reservation follows */
+};
+
+enum { ALIGN = 64, FIRST = 128, MESSAGE = 1024 };
+
+/* bytes of memory in this machine, or all that can be counted when it will not say */
+static size_t physical_memory(void)
+{
+    long pages = sysconf(_SC_PHYS_PAGES), page = sysconf(_SC_PAGESIZE);
+    return pages > 0 && page > 0 ? (size_t)pages * (size_t)page : SIZE_MAX;
+}
+
+Arena *arena_new(void)
+{
+    size_t want = physical_memory(), least = (size_t)1 << 24;
+    for (want = want > SIZE_MAX / 4 ? SIZE_MAX / 4 : want; want >= least; want -= want / 4) {
+        void *p = mmap(NULL, want, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+        if (p == MAP_FAILED) continue;
+        Arena *a = p;
+        *a = (Arena){ .used = FIRST, .peak = FIRST, .limit = want };
+        return a;
+    }
+    return NULL;
+}
+
+void arena_free(Arena *a)
+{
+    if (!a) return;
+    release(a, FIRST);
+    munmap(a, a->limit);
+}
+
+size_t mark(const Arena *a) { return a->used; }
+size_t peak(const Arena *a) { return a->peak; }
+
+void *take(Arena *a, size_t count, size_t each)
+{
+    size_t room = a->limit - a->used;
+    if (each && count > (SIZE_MAX - ALIGN) / each) fail(a, "out of memory: %zu x %zu bytes is more than can be counted", count, each);
+    size_t bytes = (count * each + ALIGN - 1) / ALIGN * ALIGN;
+    if (bytes > room)
+        fail(a, "out of memory: this needs more than the %.1f GB there are; try a smaller size or fewer frames", (double)a->limit / 1e9);
+    void *p = (char *)a + a->used;
+    a->used += bytes;
+    if (a->used > a->peak) a->peak = a->used;
+    return p;
+}
+
+void undo(Arena *a, void (*how)(void *), void *what)
+{
+    size_t at = a->used;
+    Undo *u = take(a, 1, sizeof *u);
+    *u = (Undo){ a->undo, at, how, what };
+    a->undo = u;
+}
+
+void release(Arena *a, size_t to)
+{
+    while (a->undo && a->undo->at >= to) {
+        Undo *u = a->undo;
+        a->undo = u->before;
+        u->how(u->what);
+    }
+    a->used = to;
+}
+
+char *format(Arena *a, const char *fmt, ...)
+{
+    va_list args, again;
+    va_start(args, fmt);
+    va_copy(again, args);
+    int n = vsnprintf(NULL, 0, fmt, args);
+    va_end(args);
+    char *s = take(a, n > 0 ? (size_t)n + 1 : 1, 1);
+    s[0] = 0;
+    if (n > 0) vsnprintf(s, (size_t)n + 1, fmt, again);
+    va_end(again);
+    return s;
+}
+
+/* ---- the way out ------------------------------------------------------------------------------ */
+
+int attempt(Arena *a, void (*work)(void *), void *job, char message[MESSAGE])
+{
+    Catch here = { .outer = a->catch, .mark = mark(a), .message = message };
+    a->catch = &here;
+    int failed = setjmp(here.out);
+    if (!failed) work(job);
+    a->catch = here.outer;
+    if (failed) release(a, here.mark);
+    return failed ? -1 : 0;
+}
+
+_Noreturn void fail(Arena *a, const char *fmt, ...)
+{
+    char text[MESSAGE];                          /* the arguments may live in what is about to be released */
+    va_list args;
+    va_start(args, fmt);
+    vsnprintf(text, sizeof text, fmt, args);
+    va_end(args);
+    if (!a->catch) {                             /* nobody listens: a host that calls outside attempt() */
+        fprintf(stderr, "%s\n", text);
+        _exit(1);
+    }
+    memcpy(a->catch->message, text, sizeof text);
+    longjmp(a->catch->out, 1);
+}
+
+/* ---- files ------------------------------------------------------------------------------------ */
+
+static void file_unmap(void *bytes) { Bytes *b = bytes; munmap((void *)(uintptr_t)b->data, b->size); }
+
+int file_is(const char *path)
+{
+    struct stat s;
+    return stat(path, &s) == 0 && S_ISREG(s.st_mode);
+}
+
+Bytes file_map(Arena *a, const char *path)
+{
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);      /* a pipe must not make us wait */
+    if (fd < 0) fail(a, "%s: cannot be opened: %s", path, strerror(errno));
+    struct stat s;
+    if (fstat(fd, &s) || !S_ISREG(s.st_mode)) {
+        close(fd);
+        fail(a, "%s: expected a file, found something else (a folder, a pipe or a device)", path);
+    }
+    Bytes *b = take(a, 1, sizeof *b);
+    b->size = (size_t)s.st_size;
+    b->data = b->size ? mmap(NULL, b->size, PROT_READ, MAP_PRIVATE, fd, 0) : (const void *)b;
+    int error = errno;
+    close(fd);
+    if (b->data == MAP_FAILED) fail(a, "%s: cannot be mapped: %s", path, strerror(error));
+    if (b->size) undo(a, file_unmap, b);
+    return *b;
+}
+
+static void file_remove(void *path) { if (*(char *)path) unlink(path); }
+
+static void write_all(Arena *a, int fd, Bytes b, const char *path)
+{
+    for (size_t done = 0; done < b.size; ) {
+        ssize_t n = write(fd, b.data + done, b.size - done);
+        if (n < 0 && errno == EINTR) continue;
+        if (n <= 0) {
+            int error = n ? errno : ENOSPC;
+            close(fd);
+            fail(a, "%s: cannot be written: %s; what was there before is untouched", path, strerror(error));
+        }
+        done += (size_t)n;
+    }
+    if (fsync(fd) && errno != EINVAL && errno != EROFS) {
+        int error = errno;
+        close(fd);
+        fail(a, "%s: cannot be written: %s; what was there before is untouched", path, strerror(error));
+    }
+    if (close(fd)) fail(a, "%s: cannot be written: %s; what was there before is untouched", path, strerror(errno));
+}
+
+/* a finished copy of the file under a temporary name, which goes away when released */
+static char *write_beside(Arena *a, const File *f)
+{
+    char *name = format(a, "%s.%ld.part", f->path, (long)getpid());
+    int fd = open(name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+    if (fd < 0) fail(a, "%s: cannot be written: %s; does the folder exist, and may you write there?", f->path, strerror(errno));
+    undo(a, file_remove, name);
+    write_all(a, fd, f->content, f->path);
+    return name;
+}
+
+void files_save(Arena *a, const File *files, size_t count)
+{
+    size_t before = mark(a);
+    char **temporary = take(a, count, sizeof *temporary);
+    for (size_t i = 0; i < count; i++) temporary[i] = write_beside(a, &files[i]);
+    for (size_t i = 0; i < count; i++) {
+        if (rename(temporary[i], files[i].path)) fail(a, "%s: cannot be replaced: %s", files[i].path, strerror(errno));
+        temporary[i][0] = 0;                                     /* it is the result now; nothing to remove */
+    }
+    release(a, before);
+}
+
+/* ---- half floats ------------------------------------------------------------------------------ */
+
+static float    bits_to_float(uint32_t u) { float f;    memcpy(&f, &u, 4); return f; }
+static uint32_t float_to_bits(float f)    { uint32_t u; memcpy(&u, &f, 4); return u; }
+
+/* Shifted into place, a half reads as a float 2^112 times too small, subnormals included. */
+float half_to_float(uint16_t h)
+{
+    uint32_t sign = (uint32_t)(h & 0x8000u) << 16, rest = (uint32_t)(h & 0x7fffu) << 13;
+    if (rest >= 0x0f800000u) return bits_to_float(sign | 0x70000000u | rest);      /* infinity, NaN */
+    return bits_to_float(sign | float_to_bits(bits_to_float(rest) * 0x1p112f));
+}
+
+/* Adding 2^(e+13) to a value of exponent e leaves it rounded to ten bits, to nearest even, by the adder itself. */
+uint16_t float_to_half(float f)
+{
+    uint32_t u = float_to_bits(f), sign = u >> 16 & 0x8000u, magnitude = u & 0x7fffffffu;
+    if (magnitude > 0x7f800000u) return (uint16_t)(sign | 0x7e00u);                /* NaN */
+    if (magnitude >= 0x477ff000u) return (uint16_t)(sign | 0x7c00u);               /* rounds past 65504 */
+    if (magnitude < 0x38800000u) {                                                 /* subnormal half: units of 2^-24 */
+        float units = bits_to_float(magnitude) + 0.5f;                             /* 0.5 has ulp 2^-24 */
+        return (uint16_t)(sign | (float_to_bits(units) - 0x3f000000u));
+    }
+    uint32_t even = magnitude >> 13 & 1u;
+    return (uint16_t)(sign | ((magnitude - 0x38000000u + 0xfffu + even) >> 13));
+}
+
+float bf16_to_float(uint16_t b) { return bits_to_float((uint32_t)b << 16); }
+
+uint16_t float_to_bf16(float f)
+{
+    uint32_t u = float_to_bits(f);
+    if ((u & 0x7fffffffu) > 0x7f800000u) return (uint16_t)(u >> 16 | 0x40u);       /* NaN stays NaN */
+    return (uint16_t)((u + 0x7fffu + (u >> 16 & 1u)) >> 16);
+}
+
+/* ---- random numbers --------------------------------------------------------------------------- */
+/* Matsumoto and Nishimura, "Mersenne Twister", 1998; the constants are MT19937's. */
+
+void rng_seed(Rng *r, uint64_t seed)
+{
+    r->state[0] = (uint32_t)seed;
+    for (uint32_t i = 1; i < 624; i++) {
+        uint32_t last = r->state[i - 1];
+        r->state[i] = 1812433253u * (last ^ last >> 30) + i;
+    }
+    r->next = 624;
+}
+
+static void rng_turn(Rng *r)
+{
+    for (int i = 0; i < 624; i++) {
+        uint32_t y = (r->state[i] & 0x80000000u) | (r->state[(i + 1) % 624] & 0x7fffffffu);
+        r->state[i] = r->state[(i + 397) % 624] ^ y >> 1 ^ (y & 1u ? 0x9908b0dfu : 0);
+    }
+    r->next = 0;
+}
+
+uint32_t rng_bits(Rng *r)
+{
+    if (r->next == 624) rng_turn(r);
+    uint32_t y = r->state[r->next++];
+    y ^= y >> 11;
+    y ^= y << 7 & 0x9d2c5680u;
+    y ^= y << 15 & 0xefc60000u;
+    return y ^ y >> 18;
+}
+
+static float uniform(Rng *r) { return (float)(rng_bits(r) & 0xffffffu) * 0x1p-24f; }
+
+/* Box-Muller on 16 uniforms in place: the first eight give radii, the last eight angles. */
+static void box_muller(float x[16])
+{
+    for (int i = 0; i < 8; i++) {
+        float radius = sqrtf(-2 * logf(1 - x[i])), angle = 6.28318548f * x[i + 8];     /* float32, as torch rounds them */
+        x[i]     = radius * cosf(angle);
+        x[i + 8] = radius * sinf(angle);
+    }
+}
+
+static double uniform53(Rng *r)
+{
+    uint64_t high = rng_bits(r), low = rng_bits(r);
+    return (double)((high << 32 | low) & 0x1fffffffffffffu) * 0x1p-53;
+}
+
+/* fewer than 16 values: pairs in double precision */
+static void normal_few(Rng *r, float *out, size_t n)
+{
+    for (size_t i = 0; i < n; i += 2) {
+        double angle = 6.283185307179586 * uniform53(r), radius = sqrt(-2.0 * log1p(-uniform53(r)));
+        out[i] = (float)(radius * cos(angle));
+        if (i + 1 < n) out[i + 1] = (float)(radius * sin(angle));
+    }
+}
+
+/* torch fills all n with uniforms, then turns whole blocks of 16; a tail shorter than a block is
+ * drawn anew as the last 16 values. */
+void rng_normal(Rng *r, float *out, size_t n)
+{
+    if (n < 16) { normal_few(r, out, n); return; }
+    for (size_t i = 0; i < n; i++) out[i] = uniform(r);
+    for (size_t i = 0; i + 16 <= n; i += 16) box_muller(out + i);
+    if (n % 16 == 0) return;
+    for (size_t i = n - 16; i < n; i++) out[i] = uniform(r);
+    box_muller(out + n - 16);
+}

@@ -1,0 +1,62 @@
+/* tensor.h - what every other room stands on: memory, failing, files, half floats, random numbers.
+ *
+ * With safetensors.[ch] this pair is useful copied alone.  No globals; everything hangs on an Arena,
+ * and one arena serves one thread (the parallel loops of kernel.c never allocate). */
+#ifndef TENSOR_H
+#define TENSOR_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+/* Images and tokens alike are [n, h, w, c], c fastest.
+ * n: pictures or frames    h, w: rows and columns (tokens: h = count, w = 1)    c: channels */
+typedef struct { int n, h, w, c; float *x; } Tensor;
+
+static inline size_t rows(Tensor t) { return (size_t)t.n * (size_t)t.h * (size_t)t.w; }
+static inline size_t size(Tensor t) { return rows(t) * (size_t)t.c; }
+
+/* ---- memory, and the way out ------------------------------------------------------------------ */
+
+typedef struct Arena Arena;
+
+Arena *arena_new (void);              /* reserves address space, not memory; NULL when there is none */
+void   arena_free(Arena *a);          /* releases everything taken, and the arena itself */
+void  *take   (Arena *a, size_t count, size_t each);   /* count*each bytes, 64-byte aligned, not cleared; fails when out of memory */
+char  *format (Arena *a, const char *fmt, ...) __attribute__((format(printf, 2, 3)));    /* sprintf into the arena */
+size_t mark   (const Arena *a);       /* how much is taken now */
+void   release(Arena *a, size_t to);  /* gives back all taken since that mark, running undo functions, last first */
+void   undo   (Arena *a, void (*how)(void *), void *what);    /* how(what) runs when this point is released */
+size_t peak   (const Arena *a);       /* most bytes ever taken at once */
+
+/* Runs work(job).  Returns 0; or -1 when it called fail(), with the reason in message, all that it
+ * took released.  Attempts nest.  Never call fail() inside a parallel loop. */
+int attempt(Arena *a, void (*work)(void *), void *job, char message[1024]);
+_Noreturn void fail(Arena *a, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+
+/* ---- files ------------------------------------------------------------------------------------ */
+
+typedef struct { const unsigned char *data; size_t size; } Bytes;
+typedef struct { const char *path; Bytes content; } File;
+
+Bytes file_map (Arena *a, const char *path);      /* read-only, unmapped on release; fails when it is no readable regular file */
+int   file_is  (const char *path);                /* is there a regular file? */
+/* Writes every file to a temporary one beside its target, flushes, then renames them all: a reader
+ * sees the old file or the whole new one.  Fails with nothing left behind and old files untouched. */
+void  files_save(Arena *a, const File *files, size_t count);
+
+/* ---- half floats ------------------------------------------------------------------------------ */
+
+float    half_to_float(uint16_t h);    /* IEEE binary16, exact, infinities and NaN kept */
+uint16_t float_to_half(float f);       /* rounds to nearest even; past 65504 to infinity */
+float    bf16_to_float(uint16_t b);
+uint16_t float_to_bf16(float f);       /* rounds to nearest even */
+
+/* ---- random numbers: torch's CPU generator, a Mersenne twister --------------------------------- */
+
+typedef struct { uint32_t state[624]; int next; } Rng;
+
+void     rng_seed  (Rng *r, uint64_t seed);            /* as torch.manual_seed: the low 32 bits count */
+uint32_t rng_bits  (Rng *r);
+void     rng_normal(Rng *r, float *out, size_t n);     /* one torch.randn call of n float32 values */
+
+#endif

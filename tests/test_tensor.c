@@ -1,0 +1,154 @@
+/* The arena, failing, files, half floats and torch's random numbers. */
+#define _POSIX_C_SOURCE 200809L
+#include "tensor.h"
+#include "test.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+static int undone;
+static void count_undo(void *what) { undone += *(int *)what; }
+
+static void test_arena(Arena *a)
+{
+    size_t before = mark(a);
+    char *p = take(a, 3, 5), *q = take(a, 0, 8), *r = take(a, 1, 1);
+    CHECK((size_t)p % 64 == 0 && q == p + 64 && r == q);
+    static int one = 1, ten = 10;
+    undo(a, count_undo, &one);
+    size_t inner = mark(a);
+    undo(a, count_undo, &ten);
+    release(a, inner);
+    CHECK(undone == 10);
+    release(a, before);
+    CHECK(undone == 11 && mark(a) == before && peak(a) > before);
+    CHECK(!strcmp(format(a, "%s-%03d", "x", 7), "x-007"));
+}
+
+typedef struct { Arena *a; int depth; } Fails;
+static void work_that_fails(void *job)
+{
+    Fails *f = job;
+    char message[1024];
+    take(f->a, 1, 100000);
+    if (f->depth) {
+        Fails inner = { f->a, 0 };
+        size_t before = mark(f->a);
+        CHECK(attempt(f->a, work_that_fails, &inner, message) == -1 && mark(f->a) == before);
+        CHECK(!strcmp(message, "depth 0"));
+    }
+    fail(f->a, "depth %d", f->depth);
+}
+static void work_that_takes_too_much(void *job) { take(job, (size_t)1 << 60, 1); }
+static void work_that_overflows(void *job)      { take(job, SIZE_MAX / 2, 3); }
+static void work_that_does(void *job)           { *(int *)job = 5; }
+
+static void test_attempt(Arena *a)
+{
+    char message[1024];
+    size_t before = mark(a);
+    int value = 0;
+    CHECK(attempt(a, work_that_fails, &(Fails){ a, 1 }, message) == -1 && !strcmp(message, "depth 1") && mark(a) == before);
+    CHECK(attempt(a, work_that_takes_too_much, a, message) == -1 && strstr(message, "out of memory"));
+    CHECK(attempt(a, work_that_overflows, a, message) == -1 && strstr(message, "out of memory"));
+    CHECK(attempt(a, work_that_does, &value, message) == 0 && value == 5);
+}
+
+typedef struct { Arena *a; const char *path; int two; } Saves;
+static void save(void *job)
+{
+    Saves *s = job;
+    File files[] = { { s->path, { (const unsigned char *)"new", 3 } }, { "no/such/folder/file", { (const unsigned char *)"x", 1 } } };
+    files_save(s->a, files, s->two ? 2 : 1);
+}
+static void map(void *job) { Saves *s = job; file_map(s->a, s->path); }
+
+static void test_files(Arena *a)
+{
+    char path[] = "/tmp/persona-test-XXXXXX", message[1024];
+    int fd = mkstemp(path);
+    CHECK(fd >= 0 && write(fd, "old", 3) == 3 && !close(fd));
+    CHECK(attempt(a, save, &(Saves){ a, path, 1 }, message) == -1 && strstr(message, "no/such/folder/file: cannot be written"));
+    size_t before = mark(a);
+    CHECK(file_is(path) && !memcmp(file_map(a, path).data, "old", 3));
+    release(a, before);
+    CHECK(attempt(a, save, &(Saves){ a, path, 0 }, message) == 0);
+    CHECK(file_map(a, path).size == 3 && !memcmp(file_map(a, path).data, "new", 3));
+    release(a, before);
+    char *left = format(a, "%s.%ld.part", path, (long)getpid());
+    CHECK(!file_is(left));
+    CHECK(attempt(a, map, &(Saves){ a, "/tmp", 0 }, message) == -1 && strstr(message, "expected a file"));
+    CHECK(attempt(a, map, &(Saves){ a, "/dev/zero", 0 }, message) == -1 && strstr(message, "expected a file"));
+    CHECK(attempt(a, map, &(Saves){ a, "/no such", 0 }, message) == -1 && strstr(message, "cannot be opened"));
+    unlink(path);
+}
+
+/* By the definition of the formats: sign, exponent and fraction taken apart. */
+static double half_by_definition(unsigned h)
+{
+    int exponent = (int)(h >> 10 & 31), fraction = (int)(h & 1023);
+    double value = exponent ? ldexp(1024 + fraction, exponent - 25) : ldexp(fraction, -24);
+    return h >> 15 ? -value : value;
+}
+
+static void test_halves(void)
+{
+    int wrong = 0, wrong_back = 0, wrong_between = 0;
+    for (unsigned h = 0; h < 0x10000; h++) {
+        if ((h & 0x7c00) == 0x7c00) continue;
+        float f = half_to_float((uint16_t)h);
+        wrong += (double)f != half_by_definition(h);
+        wrong_back += float_to_half(f) != h;
+        if ((h & 0x7fff) >= 0x7bff) continue;
+        double next = half_by_definition(h + 1), middle = ((double)f + next) / 2;       /* a tie goes to the even one */
+        wrong_between += float_to_half((float)middle) != (h & 1 ? h + 1 : h);
+        wrong_between += float_to_half(nextafterf((float)middle, (float)next)) != h + 1;
+        wrong_between += float_to_half(nextafterf((float)middle, f)) != h;
+    }
+    CHECK_MSG(!wrong && !wrong_back && !wrong_between, "%d halves read wrong, %d do not come back, %d roundings wrong", wrong, wrong_back, wrong_between);
+    CHECK(isinf(half_to_float(0x7c00)) && half_to_float(0xfc00) < 0 && isnan(half_to_float(0x7e01)));
+    CHECK(float_to_half(INFINITY) == 0x7c00 && float_to_half(65519) == 0x7bff && float_to_half(65520) == 0x7c00);
+    CHECK((float_to_half(NAN) & 0x7c00) == 0x7c00 && (float_to_half(NAN) & 0x3ff));
+    CHECK(float_to_bf16(1.0f) == 0x3f80 && float_to_bf16(1.00390625f) == 0x3f80 && float_to_bf16(1.01171875f) == 0x3f82);
+    CHECK(bf16_to_float(0xc040) == -3.0f && isnan(bf16_to_float(float_to_bf16(NAN))) && float_to_bf16(3.4e38f) == 0x7f80);
+}
+
+/* torch.manual_seed(seed); torch.randn(n)  ->  values at first, middle, last, by torch 2.13 */
+static const struct { uint64_t seed; size_t n; size_t at[4]; double value[4]; } torch_randn[] = {
+#include "golden/randn.inc"
+};
+
+static void test_random(Arena *a)
+{
+    Rng *r = take(a, 1, sizeof *r);
+    rng_seed(r, 5489);
+    uint32_t first = rng_bits(r), last = 0;
+    for (int i = 1; i < 10000; i++) last = rng_bits(r);
+    CHECK(first == 3499211612u && last == 4123659995u);               /* MT19937's published first and 10000th */
+    double most = 0;
+    for (size_t i = 0; i < sizeof torch_randn / sizeof *torch_randn; i++) {
+        float *x = take(a, torch_randn[i].n, sizeof *x);
+        rng_seed(r, torch_randn[i].seed);
+        rng_normal(r, x, torch_randn[i].n);
+        for (int k = 0; k < 4; k++) {
+            double want = torch_randn[i].value[k], error = fabs((double)x[torch_randn[i].at[k]] - want) / fmax(1, fabs(want));
+            most = fmax(most, error);
+        }
+    }
+    CHECK_MSG(most <= 3e-7, "randn differs from torch's by %g", most);
+    printf("  randn against torch: %.0f%% of 3e-7\n", 100 * most / 3e-7);
+}
+
+int main(void)
+{
+    Arena *a = arena_new();
+    CHECK(a);
+    test_arena(a);
+    test_attempt(a);
+    test_files(a);
+    test_halves();
+    test_random(a);
+    arena_free(a);
+    return done();
+}
