@@ -1,0 +1,50 @@
+/* safetensors.h - weights by name: reading and writing the safetensors format.
+ *
+ * Useful copied alone, together with tensor.[ch]. */
+#ifndef SAFETENSORS_H
+#define SAFETENSORS_H
+
+#include "tensor.h"
+
+typedef enum {
+    BOOL, F4, F6_E2M3, F6_E3M2, U8, I8, F8_E5M2, F8_E4M3, F8_E8M0, F8_E4M3FNUZ, F8_E5M2FNUZ,
+    I16, U16, F16, BF16, I32, U32, F32, C64, F64, I64, U64, DTYPES
+} DType;
+
+typedef struct {
+    const char   *name;
+    const void   *data;         /* little-endian, row-major, not necessarily aligned */
+    DType         type;
+    size_t        rank;
+    const size_t *shape;        /* rank of them */
+    size_t        bytes;
+} Weight;
+
+typedef struct { const char *key, *value; } Pair;
+
+typedef struct {
+    const char *path;
+    Weight     *weight;         /* sorted by name */
+    size_t      count;
+    Pair       *metadata;
+    size_t      pairs;
+} Safetensors;
+
+/* Maps the file and checks all of its header: see safetensors.c for the rules.  Data stay in the
+ * mapping, valid until the arena is released below this call.  Fails with file, tensor and reason. */
+Safetensors *safetensors_open(Arena *a, const char *path);
+/* The same for bytes already in memory; path is only named in messages. */
+Safetensors *safetensors_read(Arena *a, const char *path, Bytes file);
+
+const Weight *safetensors_find(const Safetensors *s, const char *name);     /* NULL when absent */
+const char   *safetensors_metadata(const Safetensors *s, const char *key);  /* NULL when absent */
+
+/* Writes by temporary file and rename; order and padding as the reference writer's, so equal input
+ * gives equal bytes.  Fails with a message, an existing file untouched. */
+void safetensors_save(Arena *a, const char *path, const Weight *weights, size_t count, const Pair *metadata, size_t pairs);
+
+const char *dtype_name(DType t);
+float       dtype_value(const void *data, DType t, size_t i);      /* element i of F64, F32, F16 or BF16 data, as float */
+const char *shape_text(Arena *a, size_t rank, const size_t *shape);      /* "[320,4,3,3]" */
+
+#endif
