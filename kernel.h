@@ -1,0 +1,42 @@
+/* kernel.h - the loops that take the time, and the only room that knows the machine.
+ *
+ * All tensors float32, channels last; weights in F32, F16 or BF16 as they lie in the file, widened
+ * while they are packed.  Every result element is summed in one fixed order by one thread, so any number of
+ * threads gives the same bytes.  Arguments are trusted: nn.c checks shapes before it calls. */
+#ifndef KERNEL_H
+#define KERNEL_H
+
+#include "safetensors.h"
+
+typedef struct {
+    Arena *mem;          /* scratch is taken here and given back */
+    int    threads;
+    int    dry;          /* only take scratch and count operations; results are not written */
+    double ops;          /* floating point operations so far, a multiply-add as two */
+} Machine;
+
+int    machine_threads(void);            /* a sensible number of threads here */
+double machine_speed  (Machine *m);      /* operations a second of a small product, measured now */
+
+/* y = scale * (x * w) + bias, or added to what is in y.  Kernel size is w's: [out,in] or [out,in,k,k].
+ * x: [n,h,w,in]   y: [n,oh,ow,out]   pad: rows above and left (below and right follow from y) */
+typedef struct { int stride, pad; float scale; int add; } Conv;
+void conv(Machine *m, Tensor y, Tensor x, const Weight *w, const Weight *bias, Conv how);
+
+/* softmax(q k' / sqrt(c/heads)) v, over any axis: element (outer, inner, token) of a tensor is the row
+ * outer*step[0] + inner*step[1] + token*step[2], each row `row` floats apart. */
+typedef struct { const float *x; size_t step[3], row; } Rows;
+typedef struct { int outer, inner, queries, keys, heads, width; int causal; } Attention;     /* width: of one head */
+void attend(Machine *m, float *y, Rows q, Rows k, Rows v, Attention shape);      /* y: laid out as q */
+
+/* x: samples x rows x c.  Statistics over each sample's rows and group of channels; then * gamma + beta. */
+typedef struct { size_t samples, rows; int c, groups; float eps; int silu; } GroupNorm;
+void group_normalize(Machine *m, float *y, const float *x, const Weight *gamma, const Weight *beta, GroupNorm shape);
+void layer_normalize(Machine *m, float *y, const float *x, const Weight *gamma, const Weight *beta, size_t count, int c, float eps);
+
+void add_into  (Machine *m, float *y, const float *x, size_t n);                                  /* y += x */
+void silu_of   (Machine *m, float *y, const float *x, size_t n);                                  /* x sigmoid(x) */
+void quick_gelu_of(Machine *m, float *y, const float *x, size_t n);                               /* x sigmoid(1.702 x) */
+void geglu_of  (Machine *m, float *y, const float *x, size_t count, int c);                       /* [.., 2c] -> [.., c]: first half * gelu(second) */
+
+#endif
