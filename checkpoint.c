@@ -1,0 +1,221 @@
+/* checkpoint.c - other layouts' names -> ours.
+ *
+ * A single-file checkpoint (LDM, what civitai hosts) counts the blocks of the UNet through: stage i of the
+ * way down holds input_blocks 1+3i, 2+3i (a resnet, maybe a transformer) and 3+3i (the downsampler);
+ * stage i of the way up holds output_blocks 3i .. 3i+2, its upsampler last in the third.  The VAE's
+ * decoder counts its stages backwards.  Each name is rewritten once, when the file is opened, and
+ * looked up by our name from then on.  Tensors that are no weights (EMA copies, schedules, the often
+ * corrupt position_ids) are left out; what is missing or misshapen shows in the dry run. */
+#include "checkpoint.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct Weights { Weight *weight; size_t count; const Safetensors *file; Weights *below; };
+
+/* the rest of text after prefix, or NULL */
+static const char *after(const char *text, const char *prefix)
+{
+    size_t n = strlen(prefix);
+    return strncmp(text, prefix, n) ? NULL : text + n;
+}
+
+/* reads "12." and steps over it */
+static int block_number(const char **text)
+{
+    int n = 0, digits = 0;
+    for (; **text >= '0' && **text <= '9' && digits < 3; digits++) n = n * 10 + *(*text)++ - '0';
+    return digits && *(*text)++ == '.' ? n : -1;
+}
+
+typedef struct { const char *from, *to; } Rename;
+
+/* the first prefix that fits is replaced; NULL when none does */
+static char *renamed(Arena *a, const char *before, const char *text, const Rename *table)
+{
+    for (; table->from; table++) {
+        const char *rest = after(text, table->from);
+        if (rest) return format(a, "%s%s%s", before, table->to, rest);
+    }
+    return NULL;
+}
+
+static const Rename resnet_names[] = {
+    { "in_layers.0.", "norm1." },  { "in_layers.2.", "conv1." },  { "emb_layers.1.", "time_emb_proj." },
+    { "out_layers.0.", "norm2." }, { "out_layers.3.", "conv2." }, { "skip_connection.", "conv_shortcut." }, { 0 }
+};
+static const Rename unet_ends[] = {
+    { "time_embed.0.", "time_embedding.linear_1." }, { "time_embed.2.", "time_embedding.linear_2." },
+    { "input_blocks.0.0.", "conv_in." }, { "out.0.", "conv_norm_out." }, { "out.2.", "conv_out." }, { 0 }
+};
+static const Rename vae_names[] = {
+    { "nin_shortcut.", "conv_shortcut." }, { "", "" }, { 0 }
+};
+static const Rename vae_attention_names[] = {
+    { "norm.", "group_norm." }, { "q.", "to_q." }, { "k.", "to_k." }, { "v.", "to_v." }, { "proj_out.", "to_out.0." }, { 0 }
+};
+
+/* what follows model.diffusion_model. */
+static char *unet_name(Arena *a, const char *text)
+{
+    const char *p;
+    int block, part;
+    if ((p = after(text, "input_blocks.")) && (block = block_number(&p)) > 0 && (part = block_number(&p)) >= 0) {
+        int stage = (block - 1) / 3, layer = (block - 1) % 3;
+        if (layer == 2)  return renamed(a, format(a, "unet.down_blocks.%d.downsamplers.0.", stage), p, (Rename[]){ { "op.", "conv." }, { 0 } });
+        if (part == 0)   return renamed(a, format(a, "unet.down_blocks.%d.resnets.%d.", stage, layer), p, resnet_names);
+        return format(a, "unet.down_blocks.%d.attentions.%d.%s", stage, layer, p);
+    }
+    if ((p = after(text, "middle_block.")) && (part = block_number(&p)) >= 0) {
+        if (part == 1)   return format(a, "unet.mid_block.attentions.0.%s", p);
+        return renamed(a, format(a, "unet.mid_block.resnets.%d.", part / 2), p, resnet_names);
+    }
+    if ((p = after(text, "output_blocks.")) && (block = block_number(&p)) >= 0 && (part = block_number(&p)) >= 0) {
+        int stage = block / 3, layer = block % 3;
+        if (part == 0)   return renamed(a, format(a, "unet.up_blocks.%d.resnets.%d.", stage, layer), p, resnet_names);
+        if (after(p, "conv.")) return format(a, "unet.up_blocks.%d.upsamplers.0.%s", stage, p);
+        return format(a, "unet.up_blocks.%d.attentions.%d.%s", stage, layer, p);
+    }
+    return renamed(a, "unet.", text, unet_ends);
+}
+
+/* what follows first_stage_model., or stands alone in a VAE file; stages are four */
+static char *vae_name(Arena *a, const char *text)
+{
+    const char *p, *half = after(text, "encoder.") ? "encoder" : after(text, "decoder.") ? "decoder" : NULL;
+    int up = half && *half == 'd', stage, layer;
+    if (!half) return after(text, "quant_conv.") || after(text, "post_quant_conv.") ? format(a, "vae.%s", text) : NULL;
+    text += 8;
+    if ((p = after(text, up ? "up." : "down.")) && (stage = block_number(&p)) >= 0) {
+        if (up) stage = 3 - stage;
+        const char *blocks = format(a, "vae.%s.%s_blocks.%d.", half, up ? "up" : "down", stage), *q;
+        if ((q = after(p, "block.")) && (layer = block_number(&q)) >= 0) return renamed(a, format(a, "%sresnets.%d.", blocks, layer), q, vae_names);
+        return renamed(a, blocks, p, (Rename[]){ { "upsample.", "upsamplers.0." }, { "downsample.", "downsamplers.0." }, { 0 } });
+    }
+    if ((p = after(text, "mid.block_")) && (layer = block_number(&p)) >= 1)
+        return renamed(a, format(a, "vae.%s.mid_block.resnets.%d.", half, layer - 1), p, vae_names);
+    if ((p = after(text, "mid.attn_1."))) return renamed(a, format(a, "vae.%s.mid_block.attentions.0.", half), p, vae_attention_names);
+    return renamed(a, format(a, "vae.%s.", half), text, (Rename[]){ { "norm_out.", "conv_norm_out." }, { "conv_in.", "conv_in." }, { "conv_out.", "conv_out." }, { 0 } });
+}
+
+/* what follows cond_stage_model.transformer.; older files lack text_model. */
+static char *text_name(Arena *a, const char *text)
+{
+    const char *p = after(text, "text_model.");
+    if (!p) p = text;
+    return strstr(p, "position_ids") ? NULL : format(a, "te.text_model.%s", p);
+}
+
+static const char *unwrapped(const char *name)
+{
+    const char *p = after(name, "state_dict.");
+    if (!p) p = name;
+    const char *q = after(p, "module.");
+    return q ? q : p;
+}
+
+/* our name for a tensor of a file of this kind, or NULL when it is no weight of ours */
+static char *our_name(Arena *a, FileKind kind, const char *name)
+{
+    const char *p;
+    name = unwrapped(name);
+    if (kind == MOTION_FILE) return strstr(name, "motion_modules.") ? format(a, "motion.%s", name) : NULL;
+    if ((p = after(name, "first_stage_model.")))            return vae_name(a, p);
+    if (kind == VAE_FILE)                                   return vae_name(a, name);
+    if ((p = after(name, "model.diffusion_model.")))        return unet_name(a, p);
+    if ((p = after(name, "cond_stage_model.transformer."))) return text_name(a, p);
+    return NULL;
+}
+
+/* ---- kinds ------------------------------------------------------------------------------------ */
+
+static int any(const Safetensors *s, const char *part)
+{
+    for (size_t i = 0; i < s->count; i++) if (strstr(s->weight[i].name, part)) return 1;
+    return 0;
+}
+
+static const struct { const char *part; FileKind kind; const char *name, *instead; } kinds[] = {
+    { "conditioner.embedders.",   UNSUPPORTED_FILE, "an SDXL checkpoint", "use a Stable Diffusion 1.x checkpoint" },
+    { "cond_stage_model.model.",  UNSUPPORTED_FILE, "a Stable Diffusion 2.x checkpoint", "use a Stable Diffusion 1.x checkpoint" },
+    { "diffusion_model.input_blocks.", MODEL_FILE,  "a Stable Diffusion 1.x checkpoint", "name it as Model or --model" },
+    { "lora_down.weight",         LORA_FILE,        "a LoRA", "use it in the prompt as <lora:name:0.8>" },
+    { "lora.down.weight",         UNSUPPORTED_FILE, "a diffusers LoRA", "convert it to kohya's layout" },
+    { "lora_A.",                  UNSUPPORTED_FILE, "a PEFT LoRA", "convert it to kohya's layout" },
+    { "hada_w1_a",                UNSUPPORTED_FILE, "a LoHa", "use an ordinary LoRA" },
+    { "lokr_w",                   UNSUPPORTED_FILE, "a LoKr", "use an ordinary LoRA" },
+    { "motion_modules.",          MOTION_FILE,      "an AnimateDiff motion module", "name it as Motion module or --motion" },
+    { "emb_params",               EMBEDDING_FILE,   "a textual inversion embedding", "put it in embeddings/" },
+    { "first_stage_model.",       VAE_FILE,         "a VAE", "name it as VAE or --vae" },
+    { "decoder.up.0.",            VAE_FILE,         "a VAE", "name it as VAE or --vae" },
+    { "down_blocks.",             UNSUPPORTED_FILE, "a part of a diffusers folder", "use the single-file checkpoint" },
+};
+enum { KINDS = sizeof kinds / sizeof *kinds };
+
+static size_t kind_row(const Safetensors *s)
+{
+    size_t i = 0;
+    while (i < KINDS && !any(s, kinds[i].part)) i++;
+    return i;
+}
+
+FileKind    file_kind(const Safetensors *s)      { size_t i = kind_row(s); return i < KINDS ? kinds[i].kind : UNKNOWN_FILE; }
+const char *file_kind_name(const Safetensors *s) { size_t i = kind_row(s); return i < KINDS ? kinds[i].name : "a file of no kind known here"; }
+
+static const char *wanted_name(FileKind wanted)
+{
+    size_t i = 0;
+    while (i + 1 < KINDS && kinds[i].kind != wanted) i++;
+    return kinds[i].name;
+}
+
+/* ---- the table -------------------------------------------------------------------------------- */
+
+static int by_name(const void *x, const void *y) { return strcmp(((const Weight *)x)->name, ((const Weight *)y)->name); }
+
+static void check_kind(Arena *a, const Safetensors *s, FileKind wanted)
+{
+    size_t row = kind_row(s);
+    FileKind found = row < KINDS ? kinds[row].kind : UNKNOWN_FILE;
+    if (found == wanted || (wanted == VAE_FILE && found == MODEL_FILE)) return;
+    fail(a, "%s: expected %s, found %s%s%s", s->path, wanted_name(wanted), file_kind_name(s), row < KINDS ? ": " : "", row < KINDS ? kinds[row].instead : "");
+}
+
+Weights *weights_add(Arena *a, Weights *below, const char *path, FileKind wanted)
+{
+    const Safetensors *s = safetensors_open(a, path);
+    check_kind(a, s, wanted);
+    Weights *w = take(a, 1, sizeof *w);
+    *w = (Weights){ take(a, s->count, sizeof *w->weight), 0, s, below };
+    for (size_t i = 0; i < s->count; i++) {
+        const char *name = our_name(a, wanted, s->weight[i].name);
+        if (!name || (wanted == VAE_FILE && !after(name, "vae."))) continue;
+        if (!dtype_is_float(s->weight[i].type)) fail(a, "%s: %s is of type %s, expected F32, F16 or BF16", path, s->weight[i].name, dtype_name(s->weight[i].type));
+        w->weight[w->count] = s->weight[i];
+        w->weight[w->count++].name = name;
+    }
+    if (w->count) qsort(w->weight, w->count, sizeof *w->weight, by_name);
+    for (size_t i = 1; i < w->count; i++)
+        if (!by_name(&w->weight[i - 1], &w->weight[i])) fail(a, "%s: two of its tensors are both %s", path, w->weight[i].name);
+    return w;
+}
+
+const Weight *weights_find(const Weights *w, const char *name)
+{
+    Weight key = { .name = name };
+    for (; w; w = w->below) {
+        const Weight *found = w->count ? bsearch(&key, w->weight, w->count, sizeof key, by_name) : NULL;
+        if (found) return found;
+    }
+    return NULL;
+}
+
+const char *weights_metadata(const Weights *w, const char *key)
+{
+    for (; w; w = w->below) {
+        const char *value = safetensors_metadata(w->file, key);
+        if (value) return value;
+    }
+    return NULL;
+}

@@ -1,0 +1,23 @@
+/* checkpoint.h - the files people have, under one set of names: the diffusers module names, after
+ *     "unet."   "te." (text encoder)   "vae."   "motion." */
+#ifndef CHECKPOINT_H
+#define CHECKPOINT_H
+
+#include "safetensors.h"
+
+typedef enum { UNKNOWN_FILE, MODEL_FILE, VAE_FILE, MOTION_FILE, LORA_FILE, EMBEDDING_FILE, UNSUPPORTED_FILE } FileKind;
+
+FileKind    file_kind(const Safetensors *s);
+const char *file_kind_name(const Safetensors *s);         /* "a Stable Diffusion 1.x checkpoint", "a LoRA", ... */
+
+/* Weights of several files; a name is looked for in the file added last, then in those before. */
+typedef struct Weights Weights;
+
+/* Opens the file and adds its tensors to `below` (NULL: nothing yet).  Fails when the file is of
+ * another kind than wanted, with what it is and how it is used instead. */
+Weights *weights_add(Arena *a, Weights *below, const char *path, FileKind wanted);
+
+const Weight *weights_find    (const Weights *w, const char *name);     /* NULL when absent */
+const char   *weights_metadata(const Weights *w, const char *key);      /* NULL when absent */
+
+#endif

@@ -1,0 +1,252 @@
+/* nn.c - layers.
+ *
+ * Every op has the same three parts: find and check its weights, take its result, hand both to
+ * kernel.c.  A tensor with c = 0 stands for one whose size nobody knows, because the weight that sets it is
+ * missing: checks pass over it, so a dry run reports causes and not their consequences. */
+#include "nn.h"
+
+#include <math.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+enum { LISTED = 8, GROUPS = 32 };
+
+/* ---- names and complaints --------------------------------------------------------------------- */
+
+const char *at(Run *r, const char *prefix, const char *leaf) { return format(r->machine->mem, "%s.%s", prefix, leaf); }
+
+const Weight *find(Run *r, const char *layer, const char *leaf)
+{
+    size_t before = mark(r->machine->mem);
+    const Weight *w = weights_find(r->weights, at(r, layer, leaf));
+    release(r->machine->mem, before);
+    return w;
+}
+
+int has(Run *r, const char *layer) { return find(r, layer, "weight") != NULL; }
+
+void problem(Run *r, const char *fmt, ...)
+{
+    char line[400];
+    va_list args;
+    va_start(args, fmt);
+    vsnprintf(line, sizeof line, fmt, args);
+    va_end(args);
+    if (!r->problems) fail(r->machine->mem, "%s", line);
+    if (r->problems->count++ >= LISTED) return;
+    size_t n = strlen(r->problems->text);
+    snprintf(r->problems->text + n, LISTED * sizeof line - n, "\n  %s", line);
+}
+
+/* a weight [out,in] or [out,in,k,k] for inputs of c channels; NULL after a complaint.  side: 1, or 0 for any odd k */
+static const Weight *matrix(Run *r, const char *layer, int c, int side)
+{
+    const Weight *w = find(r, layer, "weight");
+    if (!w) { problem(r, "%s.weight is missing", layer); return NULL; }
+    const size_t *s = w->shape, k = w->rank == 4 ? s[2] : 1;
+    int right = (w->rank == 2 || (w->rank == 4 && s[3] == k)) && (side ? k == 1 : k % 2 == 1 && k < 16) && s[0] && s[0] < 1 << 20;
+    if (right && (!c || s[1] == (size_t)c)) return w;
+    Arena *a = r->machine->mem;
+    const char *expected = side ? format(a, "[out,%d]", c) : format(a, "[out,%d,k,k]", c), *hint = "";
+    if (right && !strcmp(layer, "unet.conv_in") && s[1] > 4) hint = ": an inpainting or editing checkpoint? use a text-to-image one";
+    problem(r, "%s.weight is %s, expected %s%s", layer, shape_text(a, w->rank, s), expected, hint);
+    return NULL;
+}
+
+/* a vector of c values; NULL after a complaint */
+static const Weight *vector(Run *r, const char *layer, const char *leaf, int c)
+{
+    const Weight *w = find(r, layer, leaf);
+    if (!w) { problem(r, "%s.%s is missing", layer, leaf); return NULL; }
+    if (w->rank == 1 && (!c || w->shape[0] == (size_t)c)) return w;
+    problem(r, "%s.%s is %s, expected [%d]", layer, leaf, shape_text(r->machine->mem, w->rank, w->shape), c);
+    return NULL;
+}
+
+static Tensor probed(Run *r, const char *layer, Tensor y)
+{
+    if (r->probe && !r->machine->dry) r->probe(r->to, layer, y);
+    return y;
+}
+
+/* ---- tensors ---------------------------------------------------------------------------------- */
+
+Tensor tensor(Run *r, int n, int h, int w, int c)
+{
+    Tensor t = { n, h, w, c, NULL };
+    t.x = take(r->machine->mem, size(t), sizeof *t.x);
+    return t;
+}
+
+Tensor keep(Run *r, size_t to, Tensor t)
+{
+    const float *from = t.x;
+    release(r->machine->mem, to);
+    t.x = take(r->machine->mem, size(t), sizeof *t.x);
+    if (!r->machine->dry) memmove(t.x, from, size(t) * sizeof *t.x);
+    return t;
+}
+
+/* ---- products --------------------------------------------------------------------------------- */
+
+/* y += scale * up(down(x)) for every file that has a pair for this layer */
+static void low_rank(Run *r, const char *layer, Tensor y, Tensor x, const Weight *w, int stride, int pad)
+{
+    Arena *a = r->machine->mem;
+    for (size_t i = 0; r->lora && i < r->lora->count; i++) {
+        LoraPair p;
+        if (!lora_pair(a, r->lora, i, layer, &p)) continue;
+        size_t side = w->rank == 4 ? w->shape[2] : 1, down_side = p.down->rank == 4 ? p.down->shape[2] : 1;
+        if (p.down->shape[1] != (size_t)x.c || p.up->shape[0] != (size_t)y.c || down_side != side) {
+            problem(r, "%s is %s and its lora_up %s, but the layer it is for is %s", p.down->name, shape_text(a, p.down->rank, p.down->shape),
+                    shape_text(a, p.up->rank, p.up->shape), shape_text(a, w->rank, w->shape));
+            continue;
+        }
+        size_t before = mark(a);
+        Tensor middle = tensor(r, y.n, y.h, y.w, (int)p.down->shape[0]);
+        conv(r->machine, middle, x, p.down, NULL, (Conv){ stride, pad, 1, 0 });
+        conv(r->machine, y, middle, p.up, NULL, (Conv){ 1, 0, p.scale, 1 });
+        release(a, before);
+    }
+}
+
+static Tensor product(Run *r, const char *layer, Tensor x, int stride, int flat, int biased)
+{
+    const Weight *w = matrix(r, layer, x.c, flat), *bias = biased ? vector(r, layer, "bias", w ? (int)w->shape[0] : 0) : NULL;
+    int pad = w && w->rank == 4 ? (int)w->shape[2] / 2 : 0;
+    Tensor y = tensor(r, x.n, (x.h - 1) / stride + 1, (x.w - 1) / stride + 1, w ? (int)w->shape[0] : 0);
+    if (!w || !x.c) return y;
+    conv(r->machine, y, x, w, bias, (Conv){ stride, pad, 1, 0 });
+    low_rank(r, layer, y, x, w, stride, pad);
+    return probed(r, layer, y);
+}
+
+Tensor linear(Run *r, const char *layer, Tensor x)             { return product(r, layer, x, 1, 1, 1); }
+Tensor linear_unbiased(Run *r, const char *layer, Tensor x)    { return product(r, layer, x, 1, 1, 0); }
+Tensor conv2d(Run *r, const char *layer, Tensor x, int stride) { return product(r, layer, x, stride, 0, 1); }
+
+/* ---- norms ------------------------------------------------------------------------------------ */
+
+Tensor group_norm(Run *r, const char *layer, Tensor x, float eps, int frames, int silu_too)
+{
+    const Weight *gamma = vector(r, layer, "weight", x.c), *beta = vector(r, layer, "bias", x.c);
+    if (x.c % GROUPS) problem(r, "%s: %d channels do not divide into %d groups", layer, x.c, GROUPS);
+    Tensor y = tensor(r, x.n, x.h, x.w, x.c);
+    if (!gamma || !beta || x.c % GROUPS || !x.c) return y;
+    GroupNorm shape = { (size_t)(x.n / frames), (size_t)frames * (size_t)x.h * (size_t)x.w, x.c, GROUPS, eps, silu_too };
+    group_normalize(r->machine, y.x, x.x, gamma, beta, shape);
+    return probed(r, layer, y);
+}
+
+Tensor layer_norm(Run *r, const char *layer, Tensor x)
+{
+    const Weight *gamma = vector(r, layer, "weight", x.c), *beta = vector(r, layer, "bias", x.c);
+    Tensor y = tensor(r, x.n, x.h, x.w, x.c);
+    if (gamma && beta && x.c) layer_normalize(r->machine, y.x, x.x, gamma, beta, rows(x), x.c, 1e-5f);
+    return probed(r, layer, y);
+}
+
+/* ---- element by element ----------------------------------------------------------------------- */
+
+Tensor silu(Run *r, Tensor x)
+{
+    Tensor y = tensor(r, x.n, x.h, x.w, x.c);
+    silu_of(r->machine, y.x, x.x, size(x));
+    return y;
+}
+
+Tensor quick_gelu(Run *r, Tensor x)
+{
+    Tensor y = tensor(r, x.n, x.h, x.w, x.c);
+    quick_gelu_of(r->machine, y.x, x.x, size(x));
+    return y;
+}
+
+Tensor geglu(Run *r, Tensor x)
+{
+    if (x.c % 2) problem(r, "a feed-forward layer has %d outputs, expected an even number", x.c);
+    Tensor y = tensor(r, x.n, x.h, x.w, x.c / 2);
+    geglu_of(r->machine, y.x, x.x, rows(x), y.c);
+    return y;
+}
+
+Tensor add(Run *r, Tensor a, Tensor b)
+{
+    int whole = size(a) == size(b);
+    if (a.c && b.c && a.c != b.c) { problem(r, "a layer gives %d channels where %d are added to it", a.c, b.c); return a; }
+    if (!a.c || !b.c) { a.c = a.c ? a.c : b.c; return a; }
+    if (whole) add_into(r->machine, a.x, b.x, size(a));
+    else if (!r->machine->dry)
+        for (size_t i = 0; i < rows(a); i++)
+            for (size_t c = 0; c < (size_t)a.c; c++) a.x[i * (size_t)a.c + c] += b.x[c];
+    return a;
+}
+
+Tensor concat(Run *r, Tensor a, Tensor b)
+{
+    Tensor y = tensor(r, a.n, a.h, a.w, a.c && b.c ? a.c + b.c : 0);
+    size_t left = (size_t)a.c, right = (size_t)b.c;
+    if (r->machine->dry || !y.c) return y;
+    for (size_t i = 0; i < rows(y); i++) {
+        memcpy(y.x + i * (left + right), a.x + i * left, left * sizeof *y.x);
+        memcpy(y.x + i * (left + right) + left, b.x + i * right, right * sizeof *y.x);
+    }
+    return y;
+}
+
+/* torch.nn.functional.interpolate(x, size=(h, w), mode="nearest"): source = floor(target * float32(in / out)) */
+static int nearest(int target, int in, int out)
+{
+    int i = (int)floorf((float)target * ((float)in / (float)out));
+    return i < in ? i : in - 1;
+}
+
+Tensor upsample(Run *r, Tensor x, int h, int w)
+{
+    Tensor y = tensor(r, x.n, h, w, x.c);
+    size_t c = (size_t)x.c;
+    if (r->machine->dry) return y;
+    for (int n = 0; n < x.n; n++)
+        for (int i = 0; i < h; i++) {
+            size_t from = ((size_t)n * (size_t)x.h + (size_t)nearest(i, x.h, h)) * (size_t)x.w, to = ((size_t)n * (size_t)h + (size_t)i) * (size_t)w;
+            for (int j = 0; j < w; j++) memcpy(y.x + (to + (size_t)j) * c, x.x + (from + (size_t)nearest(j, x.w, w)) * c, c * sizeof *y.x);
+        }
+    return y;
+}
+
+/* ---- attention -------------------------------------------------------------------------------- */
+
+Tensor attention(Run *r, Tensor q, Tensor k, Tensor v, int heads, Axis over)
+{
+    Tensor y = tensor(r, q.n, q.h, q.w, q.c);
+    if (q.c % heads) problem(r, "attention over %d channels does not divide into %d heads", q.c, heads);
+    if (q.c && k.c && v.c && (k.c != q.c || v.c != q.c)) problem(r, "attention: queries have %d channels, keys %d and values %d; expected the same", q.c, k.c, v.c);
+    if (!q.c || k.c != q.c || v.c != q.c || q.c % heads) return y;
+    size_t pixels = (size_t)q.h * (size_t)q.w, tokens = (size_t)k.h * (size_t)k.w;
+    int share = q.n / k.n, width = q.c / heads;                /* pictures that look at the same keys */
+    if (over == TIME) {
+        size_t step[3] = { (size_t)r->clip * pixels, 1, pixels };
+        Rows q_rows = { q.x, { step[0], step[1], step[2] }, (size_t)q.c }, k_rows = q_rows, v_rows = q_rows;
+        k_rows.x = k.x, v_rows.x = v.x;
+        attend(r->machine, y.x, q_rows, k_rows, v_rows, (Attention){ q.n / r->clip, (int)pixels, r->clip, r->clip, heads, width, 0 });
+    }
+    else {
+        Rows q_rows = { q.x, { (size_t)share * pixels, pixels, 1 }, (size_t)q.c }, k_rows = { k.x, { tokens, 0, 1 }, (size_t)k.c }, v_rows = k_rows;
+        v_rows.x = v.x;
+        attend(r->machine, y.x, q_rows, k_rows, v_rows, (Attention){ k.n, share, (int)pixels, (int)tokens, heads, width, over == CAUSAL });
+    }
+    return y;
+}
+
+/* ---- the resnet block ------------------------------------------------------------------------- */
+
+Tensor resnet(Run *r, const char *block, Tensor x, const Tensor *time, float eps, int frames)
+{
+    size_t before = mark(r->machine->mem);
+    Tensor h = conv2d(r, at(r, block, "conv1"), group_norm(r, at(r, block, "norm1"), x, eps, frames, SILU), 1);
+    if (time) h = add(r, h, linear(r, at(r, block, "time_emb_proj"), silu(r, *time)));
+    h = conv2d(r, at(r, block, "conv2"), group_norm(r, at(r, block, "norm2"), h, eps, frames, SILU), 1);
+    if (has(r, at(r, block, "conv_shortcut"))) x = linear(r, at(r, block, "conv_shortcut"), x);
+    return keep(r, before, add(r, h, x));
+}
