@@ -1,0 +1,77 @@
+/* clip.c - words to vectors.
+ *
+ *     h = token embedding + position embedding
+ *     each layer:  h += out_proj(causal attention(layer_norm1 h));  h += fc2(quick_gelu(fc1(layer_norm2 h)))
+ *     final_layer_norm
+ *
+ * Heads are 64 channels wide.  Clip skip leaves out the last layers, never the final norm. */
+#include "clip.h"
+
+#include <stdio.h>
+
+static const char TOKENS[] = "te.text_model.embeddings.token_embedding.weight", POSITIONS[] = "te.text_model.embeddings.position_embedding.weight";
+enum { HEAD = 64, MOST_LAYERS = 64 };
+
+int clip_vocabulary(const Weights *w)
+{
+    const Weight *e = weights_find(w, TOKENS);
+    return e && e->rank == 2 && e->shape[0] < 1 << 24 ? (int)e->shape[0] : 0;
+}
+
+int clip_layers(const Weights *w)
+{
+    int n = 0;
+    for (int i = 0; i < MOST_LAYERS; i++) {
+        char first[80], last[80];
+        snprintf(first, sizeof first, "te.text_model.encoder.layers.%d.layer_norm1.weight", i);
+        snprintf(last, sizeof last, "te.text_model.encoder.layers.%d.mlp.fc2.weight", i);
+        if (weights_find(w, first) || weights_find(w, last)) n = i + 1;
+    }
+    return n;
+}
+
+/* a table [at least count, c]; NULL after a complaint */
+static const Weight *table(Run *r, const char *name, size_t count)
+{
+    const Weight *t = weights_find(r->weights, name);
+    if (!t) problem(r, "%s is missing", name);
+    else if (t->rank != 2 || t->shape[0] < count || t->shape[1] > 1 << 16) problem(r, "%s is %s, expected [%zu or more,width]", name, shape_text(r->machine->mem, t->rank, t->shape), count);
+    else return t;
+    return NULL;
+}
+
+static Tensor embed(Run *r, const int *ids, int n)
+{
+    const Weight *token = table(r, TOKENS, 1), *position = table(r, POSITIONS, CONTEXT);
+    Tensor h = tensor(r, n, CONTEXT, 1, token ? (int)token->shape[1] : 0);
+    if (!token || !position || token->shape[1] != position->shape[1]) {
+        if (token && position) problem(r, "%s and %s differ in width", TOKENS, POSITIONS);
+        return h;
+    }
+    size_t c = (size_t)h.c;
+    for (size_t i = 0; i < rows(h) && !r->machine->dry; i++)
+        for (size_t j = 0; j < c; j++)
+            h.x[i * c + j] = dtype_value(token->data, token->type, (size_t)ids[i] * c + j) + dtype_value(position->data, position->type, i % CONTEXT * c + j);
+    return h;
+}
+
+static Tensor encoder_layer(Run *r, const char *p, Tensor h)
+{
+    size_t before = mark(r->machine->mem);
+    Tensor y = layer_norm(r, at(r, p, "layer_norm1"), h);
+    Tensor q = linear(r, at(r, p, "self_attn.q_proj"), y), k = linear(r, at(r, p, "self_attn.k_proj"), y), v = linear(r, at(r, p, "self_attn.v_proj"), y);
+    add(r, h, linear(r, at(r, p, "self_attn.out_proj"), attention(r, q, k, v, h.c < HEAD ? 1 : h.c / HEAD, CAUSAL)));
+    y = linear(r, at(r, p, "mlp.fc1"), layer_norm(r, at(r, p, "layer_norm2"), h));
+    add(r, h, linear(r, at(r, p, "mlp.fc2"), quick_gelu(r, y)));
+    release(r->machine->mem, before);
+    return h;
+}
+
+Tensor clip_encode(Run *r, const int *ids, int n, int skip)
+{
+    size_t before = mark(r->machine->mem);
+    Tensor h = embed(r, ids, n);
+    for (int i = 0, layers = clip_layers(r->weights); i + skip <= layers; i++)
+        h = encoder_layer(r, format(r->machine->mem, "te.text_model.encoder.layers.%d", i), h);
+    return keep(r, before, layer_norm(r, "te.text_model.final_layer_norm", h));
+}

@@ -1,0 +1,341 @@
+/* generate.c - a job -> frames.
+ *
+ *     words -> tokens -> text vectors                     tokenizer.c, clip.c
+ *     seed -> noise, and for each step:                   tensor.c
+ *         noise predicted without and with the words      unet.c, motion.c; both as one batch: negative first
+ *         apart by the guidance, and one step back        ddim.c
+ *     latents -> frames, one by one                       vae.c
+ *
+ * The same lines run twice: first dry, where layers only check their weights and count, then for real.
+ * So nothing is found wrong after work has begun, and the plan is not an estimate of the code but the code. */
+#include "generate.h"
+
+#include "clip.h"
+#include "ddim.h"
+#include "motion.h"
+#include "tokenizer.h"
+#include "unet.h"
+#include "vae.h"
+
+#include <math.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { LATENT = 4, FACTOR = 8, DEFAULT_SIDE = 512, DEFAULT_FRAMES = 16, DEFAULT_STEPS = 25, LARGEST_SIDE = 8192, PROBLEM_TEXT = 4096 };
+
+typedef struct {
+    Arena       *mem;
+    Job         *job;
+    const Watch *watch;
+    Machine      machine;
+    Run          run;
+    MotionKind   motion;
+    const int   *ids;          /* [prompts, chunks, 77] */
+    int          prompts, chunks;
+    Schedule     schedule;
+} Work;
+
+static void say(Work *w, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+static void say(Work *w, const char *fmt, ...)
+{
+    char line[1024];
+    va_list args;
+    va_start(args, fmt);
+    vsnprintf(line, sizeof line, fmt, args);
+    va_end(args);
+    if (w->watch && w->watch->say) w->watch->say(w->watch->to, line);
+}
+
+static void report(Work *w, const char *stage, int done, int of)
+{
+    if (w->watch && w->watch->stop && *w->watch->stop) fail(w->mem, "interrupted");
+    if (w->watch && w->watch->progress) w->watch->progress(w->watch->to, stage, done, of);
+}
+
+/* ---- what is loaded, what is chosen ----------------------------------------------------------- */
+
+/* "128x128" from the checkpoint's metadata (modelspec), or 512 x 512 */
+static void native_size(const Weights *weights, int *width, int *height)
+{
+    const char *text = weights_metadata(weights, "modelspec.resolution");
+    int w, h;
+    if (!text || sscanf(text, "%5dx%5d", &w, &h) != 2 || w < FACTOR || h < FACTOR || w % FACTOR || h % FACTOR) w = h = DEFAULT_SIDE;
+    if (!*width)  *width  = w;
+    if (!*height) *height = h;
+}
+
+static void check_range(Arena *a, const char *what, double value, double from, double to)
+{
+    if (!(value >= from && value <= to)) fail(a, "%s is %g, expected %g to %g", what, value, from, to);
+}
+
+static void check_job(Work *w)
+{
+    Job *j = w->job;
+    if (!j->model)  fail(w->mem, "no model named: set Model, or --model");
+    if (!j->merges) fail(w->mem, "CLIP's merges.txt is not there; it belongs in weights/");
+    if (!j->steps) j->steps = DEFAULT_STEPS;
+    if (!j->clip_skip) j->clip_skip = 1;
+    if (j->cfg == 0) j->cfg = 7.5;
+    if (j->fps == 0) j->fps = 8;
+    if (j->threads <= 0) j->threads = machine_threads();
+    check_range(w->mem, "Steps", j->steps, 1, TRAIN_STEPS);
+    check_range(w->mem, "Clip skip", j->clip_skip, 1, 100);
+    check_range(w->mem, "CFG scale", j->cfg, 0, 1000);
+    check_range(w->mem, "Eta", j->eta, 0, 1);
+    check_range(w->mem, "FPS", j->fps, 0.1, 100);
+    check_range(w->mem, "threads", j->threads, 1, 1024);
+    check_range(w->mem, "Frames", j->frames, 0, 1 << 20);
+    for (const int *side = &j->width; side; side = side == &j->width ? &j->height : NULL)
+        if (*side && (*side < FACTOR || *side > LARGEST_SIDE || *side % FACTOR)) fail(w->mem, "Size is %dx%d, expected multiples of %d from %d to %d", j->width, j->height, FACTOR, FACTOR, LARGEST_SIDE);
+}
+
+static void check_motion(Work *w, const char *path)
+{
+    Job *j = w->job;
+    int most = motion_positions(w->run.weights);
+    if (w->motion == NO_MOTION) fail(w->mem, "%s: this motion module lacks down_blocks.0.motion_modules.0.temporal_transformer.proj_in.weight: is the file whole?", path);
+    if (!most) fail(w->mem, "%s: this motion module holds no frame positions (pos_encoder.pe); such modules are not supported yet", path);
+    if (j->frames > most) fail(w->mem, "Frames is %d, but %s (%s) was made for at most %d; set Frames: %d or less", j->frames, path, motion_kind_name(w->motion), most, most);
+    say(w, "motion module %s: %s, up to %d frames", path, motion_kind_name(w->motion), most);
+}
+
+static void load(Work *w)
+{
+    Job *j = w->job;
+    Weights *weights = weights_add(w->mem, NULL, j->model, MODEL_FILE);
+    say(w, "model %s: Stable Diffusion 1.x", j->model);
+    native_size(weights, &j->width, &j->height);
+    if (j->vae) weights = weights_add(w->mem, weights, j->vae, VAE_FILE), say(w, "VAE %s", j->vae);
+    if (!j->frames) j->frames = j->motion ? DEFAULT_FRAMES : 1;
+    if (j->frames > 1 && !j->motion) fail(w->mem, "Frames is %d, but no motion module is named; set Motion module, or Frames: 1 for a still", j->frames);
+    int moves = j->motion && j->frames > 1;
+    if (moves) weights = weights_add(w->mem, weights, j->motion, MOTION_FILE);
+    w->run.weights = weights;
+    w->motion = motion_kind(weights);
+    if (moves) check_motion(w, j->motion);
+    int layers = clip_layers(weights);
+    if (layers && j->clip_skip > layers) fail(w->mem, "Clip skip is %d, but this text encoder has %d layers", j->clip_skip, layers);
+    ddim_init(&w->schedule, moves ? LINEAR : SCALED_LINEAR, j->steps);
+    if (j->loras) w->run.lora = lora_open(w->mem, j->lora, j->loras);
+    w->run.machine = &w->machine;
+    w->run.clip = j->frames;
+    w->run.across = w->motion == MOTION_V1;
+}
+
+/* ---- words ------------------------------------------------------------------------------------ */
+
+/* chunks of begin, 75 tokens, end; short ones filled up with end (Stable Diffusion 1.x pads so) */
+static void lay_out(int *ids, Tokens t, int chunks, int begin, int end)
+{
+    for (int c = 0; c < chunks; c++, ids += CONTEXT) {
+        ids[0] = begin;
+        for (int i = 0; i < CONTEXT - 1; i++) {
+            size_t k = (size_t)c * CHUNK_TOKENS + (size_t)i;
+            ids[i + 1] = i < CHUNK_TOKENS && k < t.count ? t.id[k] : end;
+        }
+    }
+}
+
+/* Both prompts in as many chunks as the longer one needs: were one shorter, a clip would be split in two. */
+static void read_words(Work *w)
+{
+    const Job *j = w->job;
+    const char *text[2] = { j->negative ? j->negative : "", j->prompt ? j->prompt : "" };
+    int vocabulary = clip_vocabulary(w->run.weights), first = j->cfg > 1 ? 0 : 1;
+    w->prompts = 2 - first, w->chunks = 1;
+    if (!vocabulary) return;                     /* the dry run will say what is missing */
+    Tokenizer *t = tokenizer_new(w->mem, file_map(w->mem, j->merges), (size_t)vocabulary);
+    Tokens tokens[2] = { { 0 } };
+    for (int i = first; i < 2; i++) {
+        tokens[i] = tokenize(w->mem, t, text[i], strlen(text[i]));
+        int chunks = (int)((tokens[i].count + CHUNK_TOKENS - 1) / CHUNK_TOKENS);
+        if (chunks > w->chunks) w->chunks = chunks;
+    }
+    int *ids = take(w->mem, (size_t)w->prompts * (size_t)w->chunks * CONTEXT, sizeof *ids);
+    for (int i = first; i < 2; i++) lay_out(ids + (size_t)((i - first) * w->chunks) * CONTEXT, tokens[i], w->chunks, tokenizer_bos(t), tokenizer_eos(t));
+    w->ids = ids;
+}
+
+/* -> [prompts, chunks*77, 1, width] */
+static Tensor encode_words(Work *w)
+{
+    Tensor t = clip_encode(&w->run, w->ids, w->prompts * w->chunks, w->job->clip_skip);
+    t.n = w->prompts, t.h = w->chunks * CONTEXT;
+    return t;
+}
+
+/* ---- noise and latents ------------------------------------------------------------------------ */
+
+/* torch draws a clip as [4, frames, h, w]; ours is [frames, h, w, 4] */
+static void draw_noise(Work *w, Rng *rng, Tensor x)
+{
+    size_t before = mark(w->mem), plane = (size_t)x.h * (size_t)x.w, frames = (size_t)x.n;
+    float *drawn = take(w->mem, size(x), sizeof *drawn);
+    rng_normal(rng, drawn, size(x));
+    for (size_t c = 0; c < LATENT; c++)
+        for (size_t f = 0; f < frames; f++)
+            for (size_t i = 0; i < plane; i++) x.x[(f * plane + i) * LATENT + c] = drawn[(c * frames + f) * plane + i];
+    release(w->mem, before);
+}
+
+/* the noise in x: with guidance, negative + cfg * (prompt - negative), both halves in one batch */
+static Tensor predict(Work *w, Tensor x, int t, Tensor text)
+{
+    size_t before = mark(w->mem), half = size(x);
+    Tensor batch = tensor(&w->run, x.n * w->prompts, x.h, x.w, x.c);
+    for (int i = 0; i < w->prompts && !w->machine.dry; i++) memcpy(batch.x + (size_t)i * half, x.x, half * sizeof *x.x);
+    Tensor noise = unet(&w->run, batch, (float)t, text);
+    float cfg = (float)w->job->cfg;
+    for (size_t i = 0; i < half && w->prompts == 2 && !w->machine.dry; i++) noise.x[i] += cfg * (noise.x[half + i] - noise.x[i]);
+    noise.n = x.n;
+    return keep(&w->run, before, noise);
+}
+
+static void check_finite(Work *w, Tensor x, int step)
+{
+    for (size_t i = 0; i < size(x); i++)
+        if (!isfinite(x.x[i])) fail(w->mem, "the picture is not finite after step %d: a broken checkpoint or LoRA, or a LoRA strength far too high", step + 1);
+}
+
+static void denoise(Work *w, Tensor x, Tensor text)
+{
+    size_t before = mark(w->mem);
+    Rng *rng = take(w->mem, 1, sizeof *rng);
+    Tensor fresh = tensor(&w->run, x.n, x.h, x.w, x.c);
+    rng_seed(rng, w->job->seed);
+    draw_noise(w, rng, x);
+    for (int i = 0; i < w->job->steps; i++) {
+        size_t step = mark(w->mem);
+        report(w, "step", i, w->job->steps);
+        Tensor noise = predict(w, x, ddim_timestep(&w->schedule, i), text);
+        if (w->job->eta > 0) draw_noise(w, rng, fresh);
+        ddim_step(&w->schedule, i, x.x, noise.x, size(x), (float)w->job->eta, fresh.x);
+        check_finite(w, x, i);
+        release(w->mem, step);
+    }
+    release(w->mem, before);
+}
+
+/* round(255 clamp(x/2 + 1/2)), halves to even as torch and numpy round */
+static unsigned char pixel(float x)
+{
+    float v = x / 2 + 0.5f;
+    return (unsigned char)nearbyintf(255 * (v < 0 ? 0 : v > 1 ? 1 : v));
+}
+
+static void decode(Work *w, Tensor x, unsigned char *rgb)
+{
+    for (int f = 0; f < x.n; f++) {
+        size_t before = mark(w->mem), frame = size(x) / (size_t)x.n;
+        report(w, "frame", f, x.n);
+        Tensor picture = vae_decode(&w->run, (Tensor){ 1, x.h, x.w, x.c, x.x + (size_t)f * frame });
+        for (size_t i = 0; i < size(picture); i++) *rgb++ = pixel(picture.x[i]);
+        release(w->mem, before);
+    }
+}
+
+/* ---- the plan --------------------------------------------------------------------------------- */
+
+/* "model.safetensors with module.safetensors and face.safetensors" */
+static const char *files_used(Work *w)
+{
+    const Job *j = w->job;
+    const char *text = j->model, *join = " with ";
+    const char *const more[] = { j->vae, w->motion ? j->motion : NULL };
+    for (size_t i = 0; i < 2; i++) if (more[i]) text = format(w->mem, "%s%s%s", text, join, more[i]), join = " and ";
+    for (size_t i = 0; i < j->loras; i++) text = format(w->mem, "%s%s%s", text, join, j->lora[i].path), join = " and ";
+    return text;
+}
+
+/* Runs everything dry.  Returns the operations of the whole job. */
+static double rehearse(Work *w)
+{
+    const Job *j = w->job;
+    size_t before = mark(w->mem);
+    Problems problems = { 0, take(w->mem, PROBLEM_TEXT, 1) };
+    double ops[4];
+    problems.text[0] = 0;
+    w->machine.dry = 1, w->run.problems = &problems;
+    Tensor x = tensor(&w->run, j->frames, j->height / FACTOR, j->width / FACTOR, LATENT), text = encode_words(w);
+    ops[0] = w->machine.ops;
+    if (!clip_layers(w->run.weights)) problem(&w->run, "the text encoder has no layers");
+    predict(w, x, 1, text);
+    ops[1] = w->machine.ops;
+    vae_decode(&w->run, (Tensor){ 1, x.h, x.w, x.c, x.x });
+    ops[2] = w->machine.ops;
+    if (problems.count) fail(w->mem, "%s: %d tensors are missing or do not fit%s", files_used(w), problems.count, problems.text);
+    w->machine = (Machine){ w->mem, w->machine.threads, 0, 0 };
+    w->run.problems = NULL;
+    release(w->mem, before);
+    return ops[0] + (ops[1] - ops[0]) * j->steps + (ops[2] - ops[1]) * j->frames;
+}
+
+static double mapped_bytes(const Job *j)
+{
+    const char *const paths[] = { j->model, j->vae, j->frames > 1 ? j->motion : NULL };
+    double total = 0;
+    for (size_t i = 0; i < sizeof paths / sizeof *paths; i++) {
+        FILE *f = paths[i] ? fopen(paths[i], "rb") : NULL;
+        if (f && !fseek(f, 0, SEEK_END)) total += (double)ftell(f);
+        if (f) fclose(f);
+    }
+    return total;
+}
+
+static const char *duration(Work *w, double seconds)
+{
+    if (seconds < 90) return format(w->mem, "%.0f s", seconds < 1 ? 1 : seconds);
+    if (seconds < 5400) return format(w->mem, "%.0f min", seconds / 60);
+    return format(w->mem, "%.1f h", seconds / 3600);
+}
+
+static void prepare(Work *w)
+{
+    const Job *j = w->job;
+    check_job(w);
+    load(w);
+    read_words(w);
+    double ops = rehearse(w);
+    if (w->run.lora) lora_report(w->mem, w->run.lora, w->watch ? w->watch->say : NULL, w->watch ? w->watch->to : NULL);
+    say(w, "betas %s, DDIM, %d steps, CFG scale %g, clip skip %d, %dx%d, %s, seed %llu", w->motion ? "linear" : "scaled linear", j->steps, j->cfg, j->clip_skip,
+        j->width, j->height, j->frames == 1 ? "a still" : format(w->mem, "%d frames at %g fps", j->frames, j->fps), (unsigned long long)j->seed);
+    say(w, "plan: %.2f GB of memory (%.2f GB of it the mapped weights), about %s on %d thread%s", ((double)peak(w->mem) + mapped_bytes(j)) / 1e9, mapped_bytes(j) / 1e9,
+        duration(w, ops / machine_speed(&w->machine)), w->machine.threads, w->machine.threads == 1 ? "" : "s");
+}
+
+static Work begin(Arena *a, Job *job, const Watch *watch)
+{
+    Work w = { .mem = a, .job = job, .watch = watch };
+    w.machine = (Machine){ a, job->threads > 0 ? job->threads : machine_threads(), 0, 0 };
+    if (watch) w.run.probe = watch->probe, w.run.to = watch->to;
+    return w;
+}
+
+void generate_check(Arena *a, Job *job, const Watch *watch)
+{
+    size_t before = mark(a);
+    Work w = begin(a, job, watch);
+    prepare(&w);
+    release(a, before);
+}
+
+Pictures generate(Arena *a, Job *job, const Watch *watch)
+{
+    size_t before = mark(a);
+    Work w = begin(a, job, watch);
+    prepare(&w);
+    Pictures p = { job->frames, job->width, job->height, NULL };
+    size_t bytes = (size_t)p.frames * (size_t)p.height * (size_t)p.width * 3;
+    unsigned char *rgb = take(a, bytes, 1);
+    Tensor x = tensor(&w.run, p.frames, p.height / FACTOR, p.width / FACTOR, LATENT);
+    denoise(&w, x, encode_words(&w));
+    decode(&w, x, rgb);
+    report(&w, "done", p.frames, p.frames);
+    release(a, before);                              /* files unmapped, all memory back; then the pictures move down */
+    p.rgb = take(a, bytes, 1);
+    memmove(p.rgb, rgb, bytes);
+    return p;
+}

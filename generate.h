@@ -1,0 +1,37 @@
+/* generate.h - a job in, frames out.  The way in for a program that embeds persona: see README. */
+#ifndef GENERATE_H
+#define GENERATE_H
+
+#include "lora.h"
+#include <signal.h>
+
+typedef struct {
+    const char *prompt, *negative;       /* UTF-8; NULL is empty */
+    const char *model;                   /* path of an SD 1.x checkpoint; required */
+    const char *vae, *motion;            /* paths; NULL: the checkpoint's own, a still */
+    const char *merges;                  /* path of CLIP's merges; required */
+    const LoraUse *lora;  size_t loras;
+    int      width, height, frames;      /* pixels, multiples of 8; 0: what suits the model and module */
+    int      steps, clip_skip, threads;  /* 0: 25, 1, all cores */
+    double   cfg, eta, fps;              /* guidance; 0: 7.5, as given, 8 */
+    uint64_t seed;
+} Job;
+
+typedef struct { int frames, width, height; unsigned char *rgb; } Pictures;      /* rgb: [frames,height,width,3] in the arena */
+
+typedef struct {                         /* what the caller wants to hear; every part may be NULL */
+    void *to;
+    void (*say)     (void *to, const char *line);                             /* what was loaded and chosen, then the plan */
+    void (*progress)(void *to, const char *stage, int done, int of);          /* "step" and "frame", done from 0 */
+    void (*probe)   (void *to, const char *layer, Tensor output);             /* every named layer's output, for tests */
+    const volatile sig_atomic_t *stop;                                        /* set it, and the job fails with "interrupted" */
+} Watch;
+
+/* Draws.  Fills in the job's zero fields with what was chosen.  All memory comes from the arena and
+ * only the pictures stay taken.  Fails with a message; call it inside attempt(). */
+Pictures generate(Arena *a, Job *job, const Watch *watch);
+
+/* Everything up to the first step of work: files found, shapes right, LoRA matched, memory and time. */
+void generate_check(Arena *a, Job *job, const Watch *watch);
+
+#endif

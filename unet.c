@@ -1,0 +1,118 @@
+/* unet.c - the noise predictor.
+ *
+ *     conv_in                                                       conv_norm_out, conv_out
+ *       level 0: 2 x (resnet, transformer, motion)  --skips-->  3 x (resnet, transformer, motion)
+ *         level 1: the same at half size
+ *           level 2: the same at a quarter
+ *             level 3: at an eighth, without transformers
+ *               middle: resnet, transformer, motion (v2), resnet
+ *
+ * A level takes what comes in, goes down through the next level, and on the way up is given back
+ * its two layers' outputs and its own input, last first.  So it is a recursion, and what it holds is let go when it returns.
+ * Layers are named as diffusers names them; up_blocks.k belongs to level 3-k. */
+#include "unet.h"
+
+#include "motion.h"
+
+#include <math.h>
+
+enum { LEVELS = 4, DEEPEST = LEVELS - 1, HEADS = 8 };
+
+/* [cos(t f), sin(t f)], f_i = 10000^(-i/half)   (diffusers get_timestep_embedding, flip_sin_to_cos) */
+static Tensor time_embedding(Run *r, float t)
+{
+    const Weight *w = find(r, "unet.time_embedding.linear_1", "weight");
+    int c = w && w->rank == 2 && w->shape[1] < 1 << 16 ? (int)w->shape[1] : 0, half = c / 2;
+    Tensor e = tensor(r, 1, 1, 1, c);
+    if (!r->machine->dry)
+        for (int i = 0; i < half; i++) {
+            float angle = t * expf(-logf(10000) * (float)i / (float)half);
+            e.x[i] = cosf(angle), e.x[half + i] = sinf(angle);
+        }
+    e = linear(r, "unet.time_embedding.linear_1", e);
+    return linear(r, "unet.time_embedding.linear_2", silu(r, e));
+}
+
+static Tensor attend_to(Run *r, const char *p, Tensor x, Tensor context)
+{
+    Tensor q = linear_unbiased(r, at(r, p, "to_q"), x), k = linear_unbiased(r, at(r, p, "to_k"), context), v = linear_unbiased(r, at(r, p, "to_v"), context);
+    return linear(r, at(r, p, "to_out.0"), attention(r, q, k, v, HEADS, SPACE));
+}
+
+/* h += attn1(norm1 h);  h += attn2(norm2 h, text);  h += ff(norm3 h) */
+static Tensor transformer_block(Run *r, const char *p, Tensor h, Tensor text)
+{
+    size_t before = mark(r->machine->mem);
+    Tensor y = layer_norm(r, at(r, p, "norm1"), h);
+    add(r, h, attend_to(r, at(r, p, "attn1"), y, y));
+    release(r->machine->mem, before);
+    add(r, h, attend_to(r, at(r, p, "attn2"), layer_norm(r, at(r, p, "norm2"), h), text));
+    release(r->machine->mem, before);
+    y = linear(r, at(r, p, "ff.net.0.proj"), layer_norm(r, at(r, p, "norm3"), h));
+    add(r, h, linear(r, at(r, p, "ff.net.2"), geglu(r, y)));
+    release(r->machine->mem, before);
+    return h;
+}
+
+static Tensor transformer(Run *r, const char *p, Tensor x, Tensor text)
+{
+    size_t before = mark(r->machine->mem);
+    Tensor h = linear(r, at(r, p, "proj_in"), group_norm(r, at(r, p, "norm"), x, 1e-6f, 1, PLAIN));
+    h = transformer_block(r, at(r, p, "transformer_blocks.0"), h, text);
+    return keep(r, before, add(r, linear(r, at(r, p, "proj_out"), h), x));
+}
+
+typedef struct { Tensor time, text; } Given;      /* what every layer is told */
+
+/* v1 motion modules were trained with the resnets' norms across the frames of a clip */
+static int norm_frames(const Run *r) { return r->across ? r->clip : 1; }
+
+/* layer j of a block ("unet.down_blocks.0"): resnet, transformer where the level has one, motion */
+static Tensor layer(Run *r, const char *block, int j, int attends, Tensor x, const Given *g)
+{
+    Arena *a = r->machine->mem;
+    size_t before = mark(a);
+    x = resnet(r, format(a, "%s.resnets.%d", block, j), x, &g->time, 1e-5f, norm_frames(r));
+    if (attends) x = transformer(r, format(a, "%s.attentions.%d", block, j), x, g->text);
+    x = motion(r, format(a, "%s.motion_modules.%d", block + 5, j), x);
+    return keep(r, before, x);
+}
+
+static Tensor middle(Run *r, Tensor x, const Given *g)
+{
+    size_t before = mark(r->machine->mem);
+    x = resnet(r, "unet.mid_block.resnets.0", x, &g->time, 1e-5f, norm_frames(r));
+    x = transformer(r, "unet.mid_block.attentions.0", x, g->text);
+    x = motion(r, "mid_block.motion_modules.0", x);
+    return keep(r, before, resnet(r, "unet.mid_block.resnets.1", x, &g->time, 1e-5f, norm_frames(r)));
+}
+
+/* down and up again: the result has the size of x */
+static Tensor level(Run *r, int i, Tensor x, const Given *g)
+{
+    Arena *a = r->machine->mem;
+    size_t before = mark(a);
+    const char *down = format(a, "unet.down_blocks.%d", i), *up = format(a, "unet.up_blocks.%d", DEEPEST - i);
+    int attends = i < DEEPEST;
+    Tensor first = layer(r, down, 0, attends, x, g), second = layer(r, down, 1, attends, first, g), h;
+    if (i < DEEPEST) {
+        h = level(r, i + 1, conv2d(r, at(r, down, "downsamplers.0.conv"), second, 2), g);
+        h = conv2d(r, format(a, "unet.up_blocks.%d.upsamplers.0.conv", DEEPEST - i - 1), upsample(r, h, second.h, second.w), 1);
+    }
+    else h = middle(r, second, g);
+    h = layer(r, up, 0, attends, concat(r, h, second), g);
+    h = layer(r, up, 1, attends, concat(r, h, first), g);
+    h = layer(r, up, 2, attends, concat(r, h, x), g);
+    return keep(r, before, h);
+}
+
+Tensor unet(Run *r, Tensor x, float t, Tensor text)
+{
+    size_t before = mark(r->machine->mem);
+    Given given = { time_embedding(r, t), text };
+    Tensor h = level(r, 0, conv2d(r, "unet.conv_in", x, 1), &given);
+    h = group_norm(r, "unet.conv_norm_out", h, 1e-5f, norm_frames(r), SILU);
+    h = conv2d(r, "unet.conv_out", h, 1);
+    if (h.c && h.c != x.c) problem(r, "unet.conv_out gives %d channels, expected %d", h.c, x.c);
+    return keep(r, before, h);
+}

@@ -1,0 +1,12 @@
+/* vae.h - latents to pictures: the decoder of Stable Diffusion's autoencoder. */
+#ifndef VAE_H
+#define VAE_H
+
+#include "nn.h"
+
+static const float LATENT_SCALE = 0.18215f;      /* latents in the UNet = this times the VAE's */
+
+/* z: the UNet's latents [n,h,w,4] -> [n,8h,8w,3], about -1..1 */
+Tensor vae_decode(Run *r, Tensor z);
+
+#endif
