@@ -79,7 +79,7 @@ static uint32_t letter_id(Span s)
     if (!s.size) return NONE;
     size_t n = s.at[0] < 0x80 ? 1 : 2;
     if (s.size < n) return NONE;
-    uint32_t c = n == 1 ? s.at[0] : (s.at[0] & 31u) << 6 | (s.at[1] & 63u);
+    uint32_t c = n == 1 ? s.at[0] : (s.at[0] - 0xC0u) << 6 | (s.at[1] & 63u);
     uint32_t id = c < 256 ? byte_id(c) : c - 256 + 188;
     if (id >= ALPHABET || (c < 256 && id >= 188)) return NONE;
     if (s.size == n) return id;

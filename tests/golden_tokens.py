@@ -19,18 +19,29 @@ MERGES = [tuple(line.split(" ")) for line in open("weights/merges.txt", encoding
 
 CHOSEN = [
     b"", b" ", b"\0", b"a\0b", b"\0\0 \0", b"a photo of a cat", b"A  Photo\tof\r\na CAT", b"\xef\xbb\xbfa byte-order mark",
-    *("don't I'M we'll they've he'd it's you're 'S 'say ''s '' ' 'x 'lla a'sb '’s ’s", "1girl 2,000 3.14 1/2 ½ ² Ⅷ ٣ 一二 𝟘 10th",
-      "a, (b:1.2) [c] <lora:d:0.8> {e|f}_g BREAK --h ... !!! ?!? :) #tag @me $5 100% a/b\\c", "naïve café Ångström Å Å Å coöp ﬁ ﬃ ſ K Ω",
-      "İstanbul ISTANBUL ıI i̇ İ İİ", "ΑΣ ΣΑΣ Σ ς σ ΌΣΟΣ", "ẞ ß ŉ ǆ ǅ Ǆ ᾈ ᾼ ΐ ΰ Ԁ Ⴀ Ა Ꭰ ꭰ Ⅷ ⓐ Ⓐ 𐐀 𞤀 \ua7ce \ua7cb \u1c89 \U00010d50 \U00016ea0",
-      "각 각 ᄀ ᆨ 각 각ᆨ 한국어 ᅡ ꥠᅡᆨ", "日本語 テキスト がが ﾊﾟ 丽 豈 豈", "กำ ਸ਼ क़ ক়ো ૱ ໄຂ່ ཧྲཱི ཀྵ ဦ",
-      "👩‍👩‍👧‍👦 👍🏽 🇩🇪🇫🇷 1️⃣ ☺️ ☺︎ 🫠 🏴󠁧󠁢󠁥󠁮󠁧󠁿", "\u200b\u200c\u200d\u2060\ufeff\u00ad\u180e", "a\u00a0b\u2003c\u3000d\u0085e\u2028f\x1cg\x0bh\u1680i\u202fj",
-      "\u0301a e\u0301 e\u0323\u0301 e\u0301\u0323 e\u0334\u0301 q\u0323\u0307 \u1e69 s\u0307\u0323 \u0344 \u0308\u0301 o\u031b\u0323 \u1eb7\u0334",
-      "\u0378 \ue000 \ufdd0 \uffff \U0010ffff \U000e0001 \ufffd", "\U0001d15e \U0001d1bb \U00011935\U00011930 \U00011938 \U0001109a \U00011131\U00011127",
-      "<|startoftext|>", "<|endoftext|>", "a<|endoftext|>b", "e<|endoftext|>\u0301", "<|startoftext|>\u0301", "<|STARTOFTEXT|>", "<|EndOfText|>!!", "!<|ENDOFTEXT|>",
-      "<|startoftext|><|endoftext|><|endoftext|>", "<|<|endoftext|>|>", "<|endoftext", "endoftext|>", "<|endoftext|", " <|ENDOFTEXT|>'s <|endoftext|>'s",
-      "antidisestablishmentarianism pneumonoultramicroscopicsilicovolcanoconiosis", "aaaaaaaaaaaaaaaaa ababababab lolololololol hahahahaha"),
-    b"\xff", b"\x80\x80", b"\xc0\xaf", b"\xe0\x80\xaf", b"\xe2\x82", b"\xe2\x82a", b"\xed\xa0\x80", b"\xed\xb0\x80\xed\x9f\xbf", b"\xf0\x80\x80\x80", b"\xf0\x9f\x98",
-    b"\xf0\x9f\x98<|endoftext|>", b"\xf4\x8f\xbf\xbf\xf4\x90\x80\x80", b"\xf5\xf6\xfe\xff", b"a\xe9b", b"\xf1\x80\x80\xe1\x80\xc2", b"e\xcc\x81\xcc", b"\xc3\xc3\xa9",
+    *(
+        "don't I'M we'll they've he'd it's you're 'S 'say ''s '' ' 'x 'lla a'sb '’s ’s",
+        "1girl 2,000 3.14 1/2 ½ ² Ⅷ ٣ 一二 𝟘 10th",
+        "a, (b:1.2) [c] <lora:d:0.8> {e|f}_g BREAK --h ... !!! ?!? :) #tag @me $5 100% a/b\\c",
+        "naïve café Ångström Å Å Å coöp ﬁ ﬃ ſ K Ω", "İstanbul ISTANBUL ıI i̇ İ İİ", "ΑΣ ΣΑΣ Σ ς σ ΌΣΟΣ",
+        "ẞ ß ŉ ǆ ǅ Ǆ ᾈ ᾼ ΐ ΰ Ԁ Ⴀ Ა Ꭰ ꭰ Ⅷ ⓐ Ⓐ 𐐀 𞤀 \ua7ce \ua7cb \u1c89 \U00010d50 \U00016ea0",
+        "각 각 ᄀ ᆨ 각 각ᆨ \uac00\u11a7 \u1113\u1161 \uac1c\u11c3 \u1112\u1176 한국어 ᅡ ꥠᅡᆨ", "日本語 テキスト がが ﾊﾟ 丽 豈 豈",
+        "กำ ਸ਼ क़ ক়ো ૱ ໄຂ່ ཧྲཱི ཀྵ ဦ", "👩‍👩‍👧‍👦 👍🏽 🇩🇪🇫🇷 1️⃣ ☺️ ☺︎ 🫠 🏴󠁧󠁢󠁥󠁮󠁧󠁿", "\u200b\u200c\u200d\u2060\ufeff\u00ad\u180e",
+        "a\u00a0b\u2003c\u3000d\u0085e\u2028f\x1cg\x0bh\u1680i\u202fj",
+        "\u0301a e\u0301 e\u0323\u0301 e\u0301\u0323 e\u0334\u0301 q\u0323\u0307 \u1e69 s\u0307\u0323 "
+        "\u0344 \u0308\u0301 o\u031b\u0323 \u1eb7\u0334",
+        "\u0378 \ue000 \ufdd0 \uffff \U0010ffff \U000e0001 \ufffd",
+        "\U0001d15e \U0001d1bb \U00011935\U00011930 \U00011938 \U0001109a \U00011131\U00011127", "<|startoftext|>",
+        "<|endoftext|>", "a<|endoftext|>b", "e<|endoftext|>\u0301", "<|startoftext|>\u0301", "<|STARTOFTEXT|>",
+        "<|EndOfText|>!!", "!<|ENDOFTEXT|>", "<|startoftext|><|endoftext|><|endoftext|>", "<|<|endoftext|>|>", "<|endoftext",
+        "endoftext|>", "<|endoftext|", " <|ENDOFTEXT|>'s <|endoftext|>'s",
+        "antidisestablishmentarianism pneumonoultramicroscopicsilicovolcanoconiosis",
+        "aaaaaaaaaaaaaaaaa ababababab lolololololol hahahahaha",
+    ),
+    b"\xff", b"\x80\x80", b"\xc0\xaf", b"\xe0\x80\xaf", b"\xe2\x82", b"\xe2\x82a", b"\xed\xa0\x80",
+    b"\xed\xb0\x80\xed\x9f\xbf", b"\xf0\x80\x80\x80", b"\xf0\x9f\x98", b"\xf0\x9f\x98<|endoftext|>",
+    b"\xf4\x8f\xbf\xbf\xf4\x90\x80\x80", b"\xf5\xf6\xfe\xff", b"a\xe9b", b"\xf1\x80\x80\xe1\x80\xc2", b"e\xcc\x81\xcc",
+    b"\xc3\xc3\xa9",
 ]
 LETTERS = "".join(random.Random(3).choices("abcdefghijklmnopqrstuvwxyz", k=1000))
 REPEATED = [("a", 1000000), ("hello", 200000), ("!", 300000), ("é", 100000), ("e\u0323\u0301", 50000), ("<|endoftext|>", 50000),
@@ -59,10 +70,13 @@ def random_texts(seed, each):
     letters = [c for c in points if c < 0x3400 and unicodedata.category(chr(c))[0] == "L"]
     cased = [c for c in points if chr(c).lower() != chr(c) or chr(c).upper() != chr(c)]
     jamo = [*range(0x1100, 0x1200), *range(0xAC00, 0xAC00 + 28 * 20, 7), *range(0xA960, 0xA97D), *range(0xD7B0, 0xD7FC)]
-    emoji = [*range(0x1F300, 0x1F700), *range(0x1F3FB, 0x1F400), 0x200D, 0x200D, 0xFE0F, 0xFE0F, *range(0x1F1E6, 0x1F200), 0x20E3, *range(48, 58)]
-    spaces = [*range(9, 14), *range(28, 33), 0x85, 0xA0, 0x1680, *range(0x2000, 0x2010), 0x2028, 0x2029, 0x202F, 0x205F, 0x3000, 0, 0x180E]
+    emoji = [*range(0x1F300, 0x1F700), *range(0x1F3FB, 0x1F400), 0x200D, 0x200D, 0xFE0F, 0xFE0F,
+             *range(0x1F1E6, 0x1F200), 0x20E3, *range(48, 58)]
+    spaces = [*range(9, 14), *range(28, 33), 0x85, 0xA0, 0x1680, *range(0x2000, 0x2010), 0x2028, 0x2029,
+              0x202F, 0x205F, 0x3000, 0, 0x180E]
     english = "a the portrait Photo of woman MAN don't I'm we'll they've 'S blue-eyed 8k, (best:1.2) naïve 2,000 É".split()
-    special = ["<|startoftext|>", "<|endoftext|>", "<|StartOfText|>", "<|ENDOFTEXT|>", "<|", "|>", "endoftext", "\u0301", "!", " ", "'s", "a"]
+    special = ["<|startoftext|>", "<|endoftext|>", "<|StartOfText|>", "<|ENDOFTEXT|>",
+               "<|", "|>", "endoftext", "\u0301", "!", " ", "'s", "a"]
     spelled = [(a + b).replace("</w>", "") for a, b in MERGES]
     byte = dict(zip(alphabet(), PRINTABLE + [b for b in range(256) if b not in PRINTABLE]))
 
@@ -79,7 +93,7 @@ def random_texts(seed, each):
         lambda: some(cased, 1, 16),
         lambda: some(jamo, 1, 16),
         lambda: some(emoji, 1, 12),
-        lambda: "".join(chr(r.choice(r.choice((parts, letters)))) + some(marks, 0, 4) for _ in range(r.randint(1, 5))),
+        lambda: "".join(some(r.choice((parts, letters)), 1, 1) + some(marks, 0, 4) for _ in range(r.randint(1, 5))),
         lambda: "".join(r.choice("aeiosAEI") + words("\u0301\u0302\u0323\u0327\u0307\u0334\u031b", 4) for _ in range(r.randint(1, 6))),
         lambda: "".join(some(spaces, 1, 3) + r.choice(english) for _ in range(r.randint(1, 5))),
         lambda: "".join(r.choice(english) + r.choice((" ", "", "'", ", ", "\n")) for _ in range(r.randint(2, 10))),
