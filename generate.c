@@ -23,7 +23,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { LATENT = 4, FACTOR = 8, DEFAULT_SIDE = 512, DEFAULT_FRAMES = 16, DEFAULT_STEPS = 25, LARGEST_SIDE = 8192, PROBLEM_TEXT = 4096 };
+enum { LATENT = 4, FACTOR = 8, DEFAULT_SIDE = 512, DEFAULT_FRAMES = 16, DEFAULT_STEPS = 25, LARGEST_SIDE = 8192, MOST_CHUNKS = 64, PROBLEM_TEXT = 4096 };
 
 typedef struct {
     Arena       *mem;
@@ -50,7 +50,6 @@ static void say(Work *w, const char *fmt, ...)
 
 static void report(Work *w, const char *stage, int done, int of)
 {
-    if (w->watch && w->watch->stop && *w->watch->stop) fail(w->mem, "interrupted");
     if (w->watch && w->watch->progress) w->watch->progress(w->watch->to, stage, done, of);
 }
 
@@ -151,6 +150,7 @@ static void read_words(Work *w)
     Tokens tokens[2] = { { 0 } };
     for (int i = first; i < 2; i++) {
         tokens[i] = tokenize(w->mem, t, text[i], strlen(text[i]));
+        if (tokens[i].count > MOST_CHUNKS * CHUNK_TOKENS) fail(w->mem, "the %s has %zu tokens, expected at most %d; shorten it", i ? "prompt" : "negative prompt", tokens[i].count, MOST_CHUNKS * CHUNK_TOKENS);
         int chunks = (int)((tokens[i].count + CHUNK_TOKENS - 1) / CHUNK_TOKENS);
         if (chunks > w->chunks) w->chunks = chunks;
     }
@@ -310,7 +310,7 @@ static Work begin(Arena *a, Job *job, const Watch *watch)
 {
     Work w = { .mem = a, .job = job, .watch = watch };
     w.machine = (Machine){ a, job->threads > 0 ? job->threads : machine_threads(), 0, 0 };
-    if (watch) w.run.probe = watch->probe, w.run.to = watch->to;
+    if (watch) w.run.probe = watch->probe, w.run.to = watch->to, w.run.stop = watch->stop;
     return w;
 }
 

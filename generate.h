@@ -24,7 +24,7 @@ typedef struct {                         /* what the caller wants to hear; every
     void (*say)     (void *to, const char *line);                             /* what was loaded and chosen, then the plan */
     void (*progress)(void *to, const char *stage, int done, int of);          /* "step" and "frame", done from 0 */
     void (*probe)   (void *to, const char *layer, Tensor output);             /* every named layer's output, for tests */
-    const volatile sig_atomic_t *stop;                                        /* set it, and the job fails with "interrupted" */
+    const volatile sig_atomic_t *stop;                                        /* set it, and the job fails with "interrupted" before its next layer */
 } Watch;
 
 /* Draws.  Fills in the job's zero fields with what was chosen.  All memory comes from the arena and

@@ -117,6 +117,7 @@ static Tensor product(Run *r, const char *layer, Tensor x, int stride, int flat,
     int pad = w && w->rank == 4 ? (int)w->shape[2] / 2 : 0;
     Tensor y = tensor(r, x.n, (x.h - 1) / stride + 1, (x.w - 1) / stride + 1, w ? (int)w->shape[0] : 0);
     if (!w || !x.c) return y;
+    if (r->stop && *r->stop) fail(r->machine->mem, "interrupted");
     conv(r->machine, y, x, w, bias, (Conv){ stride, pad, 1, 0 });
     low_rank(r, layer, y, x, w, stride, pad);
     return probed(r, layer, y);

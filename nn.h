@@ -10,6 +10,8 @@
 #include "kernel.h"
 #include "lora.h"
 
+#include <signal.h>
+
 typedef struct { int count; char *text; } Problems;      /* text: the first few, a line each, in the arena */
 
 typedef struct {
@@ -19,6 +21,7 @@ typedef struct {
     int            clip;                 /* frames of one clip; the n of a UNet tensor is a multiple of it */
     int            across;               /* v1 motion modules: resnet norms take their statistics across the clip */
     Problems      *problems;             /* of a dry run; NULL: a problem fails at once */
+    const volatile sig_atomic_t *stop;   /* set: the next product fails with "interrupted"; NULL: never */
     void         (*probe)(void *to, const char *layer, Tensor output);
     void          *to;
 } Run;

@@ -1,0 +1,567 @@
+/* persona.c - the command line: words in, a moving picture out.
+ *
+ *     persona prompt.txt        the file's words and settings    -> prompt.gif
+ *     persona out.gif           the settings stored inside       -> the same bytes again
+ *
+ * A run is: options, request, names to paths, generate, encode, save.  All of it stands inside one attempt(), so
+ * whatever goes wrong ends in one message and one exit status, with nothing written.  What can be known before the
+ * minutes of work is checked before: the kind of result, its folder, every name, every weight.
+ *
+ * stdout carries the path of the result and nothing else; all talk is on stderr.  Ctrl-C sets the one global there is.
+ * A picture is never replaced by a different one unless -o names it. */
+#define _XOPEN_SOURCE 700
+#include "checkpoint.h"
+#include "gif.h"
+#include "image.h"
+#include "lookup.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#define VERSION "0.1"
+
+enum { DONE = 0, FAILED = 1, MISUSED = 2, INTERRUPTED = 130 };
+enum { LARGEST_PROMPT = 64 << 20, FOLDERS = 64 };
+
+static volatile sig_atomic_t stopped;
+
+static void stop(int signal) { (void)signal; stopped = 1; }
+
+/* ---- options ---------------------------------------------------------------------------------- */
+
+typedef struct { const char *flag, *value; } Given;
+
+typedef struct {
+    Arena      *a;
+    int         status;                         /* what a failure from here on means */
+    const char *command, *input, *out;          /* NULL: not given */
+    const char *program, *folder[FOLDERS];
+    size_t      folders;
+    Given      *given;                          /* settings, applied after the file's */
+    size_t      givens;
+    int         quiet, verbose, prompted;
+    int         again;                          /* the result stands where the picture it comes from stands */
+    int         bar;                            /* the cursor stands behind a progress bar */
+    const char *stage;  int of;                 /* what is under way */
+    double      begun, told;
+    Request     request;
+    Bytes       picture;                        /* what the input was, when it was a picture */
+} Run;
+
+typedef void Act(Run *r, const char *value);
+
+static void act_output (Run *r, const char *value) { r->out = value; }
+static void act_quiet  (Run *r, const char *value) { (void)value; r->quiet = 1; }
+static void act_verbose(Run *r, const char *value) { (void)value; r->verbose = 1; }
+static void act_command(Run *r, const char *value) { r->command = value; }
+
+static void act_weights(Run *r, const char *value)
+{
+    if (r->folders == FOLDERS) fail(r->a, "--weights was given more than %d times", FOLDERS);
+    r->folder[r->folders++] = value;
+}
+
+static const struct { const char *flag, *value; Act *act; const char *help; } options[] = {
+    { "output",  "OUT", act_output,  "-o too: .gif, .png (a still, or OUT-001.png and on) or .apng" },
+    { "weights", "DIR", act_weights, "another folder to look for names in; once for each" },
+    { "quiet",   NULL,  act_quiet,   "errors only" },
+    { "verbose", NULL,  act_verbose, "also the settings as they will be stored" },
+    { "help",    NULL,  act_command, "this" },
+    { "version", NULL,  act_command, "persona " VERSION },
+};
+enum { OPTIONS = sizeof options / sizeof *options };
+
+static const char usage[] =
+    "persona prompt.txt             words and settings from a file, to prompt.gif\n"
+    "persona --prompt \"...\"         words from here, to persona.gif\n"
+    "persona out.gif                the same picture again, from the settings it carries (PNG too)\n"
+    "persona check prompt.txt       everything up to the first step of work: names, weights, memory, time\n"
+    "persona info FILE              what a weights file, GIF or PNG holds\n";
+
+static int same_option(const char *a, const char *b) { return edit_distance(a, b) == 0; }
+
+static size_t option_named(const char *name)
+{
+    if (!strcmp(name, "o")) name = "output";
+    if (!strcmp(name, "h")) name = "help";
+    size_t i = 0;
+    while (i < OPTIONS && !same_option(options[i].flag, name)) i++;
+    return i;
+}
+
+static _Noreturn void unknown_option(Run *r, const char *arg, const char *name)
+{
+    const char *near = NULL, *flag, *value, *help;
+    size_t least = strlen(name) / 2 + 1;
+    for (size_t i = 0; i < OPTIONS; i++)
+        if (edit_distance(options[i].flag, name) < least) near = options[i].flag, least = edit_distance(near, name);
+    for (size_t i = 0; (flag = prompt_flag(i, &value, &help)); i++)
+        if (edit_distance(flag, name) < least) near = flag, least = edit_distance(near, name);
+    if (near) fail(r->a, "%s is no option of persona; did you mean --%s?", quoted(r->a, arg), near);
+    fail(r->a, "%s is no option of persona; persona --help lists them", quoted(r->a, arg));
+}
+
+/* Takes the option at argv[i] and its value -> index of the last argument taken. */
+static int read_option(Run *r, int argc, char **argv, int i)
+{
+    const char *arg = argv[i], *equals = strchr(arg, '=');
+    const char *start = arg + strspn(arg, "-");
+    char *name = format(r->a, "%.*s", (int)(equals ? equals - start : (long)strlen(start)), start);
+    size_t own = option_named(name);
+    const char *flag = own < OPTIONS ? options[own].flag : arg[1] == '-' ? prompt_flag_find(name) : NULL;
+    if (!flag || (arg[1] != '-' && name[1])) unknown_option(r, arg, name);
+    int bare = own < OPTIONS && !options[own].value;
+    if (bare && equals) fail(r->a, "--%s takes no value, found %s", flag, quoted(r->a, equals + 1));
+    if (!bare && !equals && i + 1 == argc) fail(r->a, "%s needs a value behind it", arg);
+    const char *value = bare ? flag : equals ? equals + 1 : argv[++i];
+    if (own < OPTIONS) options[own].act(r, value);
+    else r->given[r->givens++] = (Given){ flag, value };
+    r->prompted |= !strcmp(flag, "prompt");
+    return i;
+}
+
+static void read_operand(Run *r, const char *arg)
+{
+    int command = !r->command && !r->input && (!strcmp(arg, "check") || !strcmp(arg, "info"));
+    if (command) { r->command = arg; return; }
+    if (r->input) fail(r->a, "one file at a time, found %s and %s; words for --prompt belong in quotes", quoted(r->a, r->input), quoted(r->a, arg));
+    r->input = arg;
+}
+
+static void read_options(Run *r, int argc, char **argv)
+{
+    int plain = 0;
+    r->given = take(r->a, (size_t)argc + 1, sizeof *r->given);
+    for (int i = 1; i < argc; i++) {
+        if (!plain && !strcmp(argv[i], "--")) plain = 1;
+        else if (!plain && argv[i][0] == '-' && argv[i][1]) i = read_option(r, argc, argv, i);
+        else read_operand(r, argv[i]);
+    }
+    if (!r->command && !r->input && !r->prompted) fail(r->a, "persona needs a prompt file, or --prompt\n\n%s\npersona --help lists all options", usage);
+}
+
+static void help(void)
+{
+    const char *flag, *value, *text;
+    printf("%s\nOptions win over the prompt file; in brackets what holds when neither says:\n\n", usage);
+    for (size_t i = 0; (flag = prompt_flag(i, &value, &text)); i++) printf("  --%-14s %-5s %s\n", flag, value, text);
+    for (size_t i = 0; i < OPTIONS; i++) printf("  --%-14s %-5s %s\n", options[i].flag, options[i].value ? options[i].value : "", options[i].help);
+    printf("\nA name is a path, or a file beside the prompt file, in the current folder, or anywhere in weights/.\n"
+           "Exit status: 0 done, 1 failed, 2 wrong command line, 130 interrupted.\n");
+}
+
+/* ---- talk ------------------------------------------------------------------------------------- */
+
+static double now(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
+}
+
+static void end_bar(Run *r)
+{
+    if (r->bar) fputc('\n', stderr);
+    r->bar = 0;
+}
+
+static void say(void *to, const char *line)
+{
+    Run *r = to;
+    if (r->quiet) return;
+    end_bar(r);
+    fprintf(stderr, "%s\n", line);
+}
+
+static void time_left(char text[32], double s)
+{
+    if (s < 99.5)      snprintf(text, 32, ", %.0f s left", s);
+    else if (s < 5970) snprintf(text, 32, ", %.0f min left", s / 60);
+    else               snprintf(text, 32, ", %.1f h left", s / 3600);
+}
+
+/* "step 7/25 [=======>         ] 1.21 s/it, 22 s left"; on a terminal over the line before */
+static void draw_bar(Run *r, int done)
+{
+    enum { WIDTH = 30 };
+    static const char filled[] = "==============================", empty[] = "                              ";
+    char left[32] = "";
+    int terminal = isatty(STDERR_FILENO), full = done * WIDTH / (r->of > 0 ? r->of : 1);
+    double each = done ? (now() - r->begun) / done : 0;
+    if (done && done < r->of) time_left(left, each * (r->of - done));
+    fprintf(stderr, "%s%s %d/%d", terminal ? "\r" : "", r->stage, done, r->of);
+    if (terminal) fprintf(stderr, " [%.*s%s%.*s]", full, filled, done < r->of ? ">" : "=", WIDTH - full, empty);
+    if (done) fprintf(stderr, " %.2f s/it%s", each, left);
+    fputs(terminal ? "\033[K" : "\n", stderr);
+    fflush(stderr);
+    r->bar = terminal;
+    r->told = now();
+}
+
+/* Work reports before each step how many are done.  A new stage means that the last one is. */
+static void progress(void *to, const char *stage, int done, int of)
+{
+    enum { EVERY = 10 };                        /* seconds from line to line, when no terminal shows a bar */
+    Run *r = to;
+    if (r->quiet) return;
+    int fresh = !r->stage || strcmp(r->stage, stage), terminal = isatty(STDERR_FILENO);
+    if (fresh && r->stage) { draw_bar(r, r->of); end_bar(r); }
+    if (fresh) r->begun = r->told = now();
+    r->stage = strcmp(stage, "done") ? stage : NULL, r->of = of;
+    if (r->stage && (terminal ? now() > r->told + 0.1 || fresh || done == of : now() >= r->told + EVERY)) draw_bar(r, done);
+}
+
+static double peak_bytes(void)
+{
+    struct rusage u;
+    getrusage(RUSAGE_SELF, &u);
+#ifdef __APPLE__
+    return (double)u.ru_maxrss;
+#else
+    return (double)u.ru_maxrss * 1024;
+#endif
+}
+
+/* ---- the request ------------------------------------------------------------------------------ */
+
+static int starts(Bytes b, const char *with, size_t n) { return b.size >= n && !memcmp(b.data, with, n); }
+static int is_gif(Bytes b)         { return starts(b, "GIF8", 4); }
+static int is_png(Bytes b)         { return starts(b, "\x89PNG\r\n\x1a\n", 8); }
+static int is_safetensors(Bytes b) { return b.size > 9 && b.data[8] == '{' && !b.data[7]; }
+
+static void free_text(void *text) { free(text); }
+
+/* malloc'ed memory, to be freed with the arena */
+static void *adopt(Arena *a, void *memory)
+{
+    if (memory) undo(a, free_text, memory);
+    return memory;
+}
+
+static Bytes open_input(Run *r, const char *path)
+{
+    struct stat s;
+    if (stat(path, &s)) {
+        const char *hint = strchr(path, ' ') ? "; to draw these words: persona --prompt \"...\"" : "";
+        fail(r->a, "%s: cannot be opened: %s%s", path, strerror(errno), hint);
+    }
+    if (S_ISDIR(s.st_mode)) fail(r->a, "%s: is a folder, expected %s", path, r->command ? "a file" : "a prompt file or a picture");
+    return file_map(r->a, path);
+}
+
+/* NULL when there are none */
+static char *stored_settings(Run *r, Bytes b)
+{
+    char *text = adopt(r->a, is_gif(b) ? gif_comment(b.data, b.size) : png_text(b.data, b.size, "parameters"));
+    return text && *text ? text : NULL;
+}
+
+static void refuse_binary(Run *r, Bytes b, const char *path)
+{
+    if (is_safetensors(b)) fail(r->a, "%s: this is a weights file, expected a prompt file; name it in one as Model, VAE, Motion module or LoRA, or see persona info", path);
+    if (starts(b, "PK\3\4", 4)) fail(r->a, "%s: this is a zip archive (a .ckpt?), expected a prompt file", path);
+    if (starts(b, "\xff\xd8\xff", 3)) fail(r->a, "%s: this is a JPEG, expected a prompt file, or a GIF or PNG that persona made", path);
+    if (b.size > LARGEST_PROMPT) fail(r->a, "%s: %.0f MB is too much for a prompt file, expected at most %d", path, (double)b.size / 1e6, LARGEST_PROMPT >> 20);
+}
+
+static void read_request(Run *r)
+{
+    r->request.job.prompt = "";
+    if (r->input) {
+        Bytes b = open_input(r, r->input);
+        const char *text = (const char *)b.data;
+        size_t n = b.size;
+        if (is_gif(b) || is_png(b)) r->picture = b, text = stored_settings(r, b);
+        else refuse_binary(r, b, r->input);
+        if (!text) fail(r->a, "%s: this picture carries no settings, or is broken; expected one that persona or the Stable Diffusion web UI saved", r->input);
+        if (r->picture.data) n = strlen(text);
+        prompt_parse(r->a, &r->request, text, n, r->input, say, r);
+    }
+    r->status = MISUSED;
+    for (size_t i = 0; i < r->givens; i++) prompt_set(r->a, &r->request, r->given[i].flag, r->given[i].value);
+    r->status = FAILED;
+}
+
+/* 32 bits, as torch's generator takes no more */
+static void draw_seed(Run *r, int told)
+{
+    uint32_t seed = (uint32_t)time(NULL) * 2654435761u ^ (uint32_t)getpid();
+    int fd = open("/dev/urandom", O_RDONLY | O_CLOEXEC);
+    if (fd >= 0 && read(fd, &seed, sizeof seed) < 0) seed ^= (uint32_t)clock();
+    if (fd >= 0) close(fd);
+    r->request.job.seed = seed, r->request.seeded = 1;
+    if (told) say(r, format(r->a, "seed %lu, drawn at random; --seed %lu draws this picture again", (unsigned long)seed, (unsigned long)seed));
+}
+
+/* ---- the result ------------------------------------------------------------------------------- */
+
+typedef unsigned char *Encode(Pictures p, double fps, const char *settings, size_t *size);
+
+static unsigned char *to_gif (Pictures p, double fps, const char *s, size_t *n) { return gif_encode(p.rgb, p.frames, p.width, p.height, fps, s, n); }
+static unsigned char *to_apng(Pictures p, double fps, const char *s, size_t *n) { return apng_encode(p.rgb, p.frames, p.width, p.height, fps, s, n); }
+static unsigned char *to_png (Pictures p, double fps, const char *s, size_t *n) { (void)fps; return png_encode(p.rgb, p.width, p.height, s, n); }
+
+static const struct { const char *ending; Encode *encode; int numbered; } results[] = {
+    { ".gif", to_gif, 0 }, { ".png", to_png, 1 }, { ".apng", to_apng, 0 },
+};
+enum { RESULTS = sizeof results / sizeof *results };
+
+static const char *base(const char *path) { const char *slash = strrchr(path, '/'); return slash ? slash + 1 : path; }
+
+/* "dir/name" of "dir/name.txt" */
+static char *without_ending(Arena *a, const char *path)
+{
+    const char *dot = strrchr(base(path), '.');
+    return format(a, "%.*s", (int)(dot && dot > base(path) ? dot - path : (long)strlen(path)), path);
+}
+
+static size_t result_kind(const char *path)
+{
+    const char *dot = strrchr(base(path), '.');
+    size_t i = 0;
+    while (i < RESULTS && !(dot && dot > base(path) && same_option(dot, results[i].ending))) i++;
+    return i;
+}
+
+static void default_output(Run *r)
+{
+    if (r->out) return;
+    if (!r->input) r->out = "persona.gif";
+    else r->out = r->picture.data ? r->input : format(r->a, "%s.gif", without_ending(r->a, r->input));
+    r->again = r->picture.data != NULL;
+}
+
+/* a file under a name as long as any to come, there and gone */
+static void try_writing(Run *r, const char *out)
+{
+    const char *path = format(r->a, "%s-001.%ld.part", out, (long)getpid());
+    int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+    if (fd < 0) fail(r->a, "%s: cannot be written: %s; choose another place with -o", out, strerror(errno));
+    close(fd);
+    unlink(path);
+}
+
+/* all that can go wrong with the result and can be known now; an output that was typed wrong is the command line's fault */
+static void check_output(Run *r)
+{
+    struct stat folder, file, input;
+    const char *out = r->out, *name = base(out);
+    char *dir = name == out ? format(r->a, ".") : format(r->a, "%.*s", (int)(name - out), out);
+    if (result_kind(out) == RESULTS) {
+        r->status = MISUSED;
+        fail(r->a, "%s: expected an output that ends in .gif, .png or .apng%s", out, r->picture.data ? "; name one with -o" : "");
+    }
+    if (stat(dir, &folder) || !S_ISDIR(folder.st_mode)) fail(r->a, "%s: there is no folder %s; make it first, or choose another with -o", out, quoted(r->a, dir));
+    try_writing(r, out);
+    if (stat(out, &file)) return;
+    if (!S_ISREG(file.st_mode)) fail(r->a, "%s: is there and no file; choose another name with -o", out);
+    if (r->input && !r->picture.data && !stat(r->input, &input) && file.st_dev == input.st_dev && file.st_ino == input.st_ino)
+        fail(r->a, "%s: the picture would replace the prompt file; choose another name with -o", out);
+}
+
+/* "name" of "name-001" that was one of several: a series is made again as a series */
+static char *series(Run *r, char *stem)
+{
+    size_t n = strlen(stem), digits = 0;
+    while (digits < n && stem[n - 1 - digits] >= '0' && stem[n - 1 - digits] <= '9') digits++;
+    if (r->again && digits >= 3 && n > digits + 1 && stem[n - 1 - digits] == '-') stem[n - 1 - digits] = 0;
+    return stem;
+}
+
+static Bytes encode(Run *r, size_t kind, Pictures p, const char *settings)
+{
+    size_t n = 0;
+    unsigned char *bytes = adopt(r->a, results[kind].encode(p, r->request.job.fps, settings, &n));
+    if (!bytes) fail(r->a, "%s: %d frames of %dx%d cannot be made into a %s: out of memory, or larger than it can be", r->out, p.frames, p.width, p.height, results[kind].ending + 1);
+    return (Bytes){ bytes, n };
+}
+
+/* stem.ending, or one file a frame: stem-001.ending */
+static File *encode_all(Run *r, Pictures p, const char *stem, const char *settings, size_t *count)
+{
+    size_t kind = result_kind(r->out), frame = (size_t)p.width * (size_t)p.height * 3;
+    const char *ending = strrchr(r->out, '.');
+    *count = results[kind].numbered ? (size_t)p.frames : 1;
+    File *files = take(r->a, *count, sizeof *files);
+    for (size_t i = 0; i < *count; i++) {
+        Pictures part = *count > 1 ? (Pictures){ 1, p.width, p.height, p.rgb + i * frame } : p;
+        const char *path = *count > 1 ? format(r->a, "%s-%03zu%s", stem, i + 1, ending) : r->out;
+        files[i] = (File){ path, encode(r, kind, part, settings) };
+    }
+    return files;
+}
+
+/* Is a picture there already that these bytes differ from? */
+static int differs(Run *r, const File *files, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (!file_is(files[i].path)) continue;
+        Bytes old = file_map(r->a, files[i].path);
+        if (old.size != files[i].content.size || memcmp(old.data, files[i].content.data, old.size)) return 1;
+    }
+    return 0;
+}
+
+/* A picture that was made again and came out different, by other weights, machine or options, is no reason to lose the first. */
+static void keep_old(Run *r, File *files, size_t count)
+{
+    if (!r->again) return;
+    if (!differs(r, files, count)) { say(r, "the same bytes as before"); return; }
+    for (size_t i = 0; i < count; i++) {
+        const char *stem = without_ending(r->a, files[i].path);
+        files[i].path = format(r->a, "%s-again%s", stem, strrchr(files[i].path, '.'));
+    }
+    say(r, format(r->a, "%s: came out different than it was, so the first is kept; to replace it: -o %s", r->out, r->out));
+}
+
+static void save(Run *r, Pictures p, double began)
+{
+    const char *settings = prompt_settings(r->a, &r->request);
+    size_t count;
+    File *files = encode_all(r, p, series(r, without_ending(r->a, r->out)), settings, &count);
+    double bytes = 0;
+    keep_old(r, files, count);
+    files_save(r->a, files, count);
+    for (size_t i = 0; i < count; i++) bytes += (double)files[i].content.size, printf("%s\n", files[i].path);
+    say(r, format(r->a, "done in %.1f s, peak memory %.0f MB: %d frame%s of %dx%d, %.0f KB", now() - began, peak_bytes() / 1e6,
+                  p.frames, p.frames == 1 ? "" : "s", p.width, p.height, bytes / 1e3));
+}
+
+/* ---- the commands ----------------------------------------------------------------------------- */
+
+static void draw(Run *r)
+{
+    double began = now();
+    Watch watch = { .to = r, .say = say, .progress = progress, .stop = &stopped };
+    int check = r->command != NULL;
+    if (check && !r->input && !r->prompted) { r->status = MISUSED; fail(r->a, "persona check needs a prompt file, or --prompt"); }
+    read_request(r);
+    default_output(r);
+    check_output(r);
+    lookup_request(r->a, places(r->a, r->input, r->folder, r->folders, r->program), &r->request);
+    if (!r->request.seeded) draw_seed(r, !check);
+    if (check) generate_check(r->a, &r->request.job, &watch);
+    Pictures p = check ? (Pictures){ 0 } : generate(r->a, &r->request.job, &watch);
+    end_bar(r);
+    if (r->verbose) say(r, prompt_settings(r->a, &r->request));
+    if (check) say(r, format(r->a, "%s: all is well; without check it draws %s", r->input ? r->input : "--prompt", r->out));
+    else save(r, p, began);
+}
+
+static const Weight *with_part(const Safetensors *s, const char *part)
+{
+    for (size_t i = 0; i < s->count; i++) if (strstr(s->weight[i].name, part)) return &s->weight[i];
+    return NULL;
+}
+
+static char *about(Arena *a, const Safetensors *s)
+{
+    const Weight *down = with_part(s, "lora_down."), *positions = with_part(s, "pos_encoder.pe");
+    const char *kind = file_kind_name(s);
+    if (down && down->rank) return format(a, "%s, rank %zu", kind, down->shape[0]);
+    if (positions && positions->rank == 3) return format(a, "%s, up to %zu frames", kind, positions->shape[1]);
+    return format(a, "%s", kind);
+}
+
+/* text as one printable line */
+static char *one_line(Arena *a, const char *text, size_t most)
+{
+    char *line = format(a, "%.*s%s", (int)most, text, strlen(text) > most ? "..." : "");
+    for (char *c = line; *c; c++) if ((unsigned char)*c < 0x20 || *c == 0x7f) *c = ' ';
+    return line;
+}
+
+static void info_weights(Run *r, Bytes b)
+{
+    const Safetensors *s = safetensors_read(r->a, r->input, b);
+    double bytes = 0;
+    size_t most = r->verbose ? 1 << 20 : 200;
+    for (size_t i = 0; i < s->count; i++) bytes += (double)s->weight[i].bytes;
+    printf("%s: %s, %zu tensor%s, %.1f MB\n", r->input, about(r->a, s), s->count, s->count == 1 ? "" : "s", bytes / 1e6);
+    for (size_t i = 0; i < s->pairs; i++) printf("%s: %s\n", one_line(r->a, s->metadata[i].key, most), one_line(r->a, s->metadata[i].value, most));
+    for (size_t i = 0; i < s->count; i++) {
+        const Weight *w = &s->weight[i];
+        printf("%-5s %-20s %s\n", dtype_name(w->type), shape_text(r->a, w->rank, w->shape), one_line(r->a, w->name, most));
+    }
+}
+
+static void info_picture(Run *r, Bytes b)
+{
+    const unsigned char *d = b.data;
+    unsigned width = 0, height = 0;
+    if (is_gif(b) && b.size >= 10)  width = d[6] | (unsigned)d[7] << 8, height = d[8] | (unsigned)d[9] << 8;
+    if (is_png(b) && b.size >= 24)  for (int i = 0; i < 4; i++) width = width << 8 | d[16 + i], height = height << 8 | d[20 + i];
+    char *settings = stored_settings(r, b);
+    for (char *c = settings; c && *c; c++) if (((unsigned char)*c < 0x20 && *c != '\n') || *c == 0x7f) *c = ' ';
+    printf("%s: a %s of %ux%u, %s\n%s%s", r->input, is_gif(b) ? "GIF" : "PNG", width, height, settings ? "made with" : "without settings",
+           settings ? settings : "", settings ? "\n" : "");
+}
+
+static void info(Run *r)
+{
+    if (!r->input) { r->status = MISUSED; fail(r->a, "persona info needs a file"); }
+    Bytes b = open_input(r, r->input);
+    if (is_gif(b) || is_png(b)) info_picture(r, b);
+    else if (is_safetensors(b) || strstr(base(r->input), ".safetensors")) info_weights(r, b);
+    else {
+        refuse_binary(r, b, r->input);
+        fail(r->a, "%s: no safetensors, GIF or PNG file; for a prompt file there is persona check", r->input);
+    }
+}
+
+static void version(void) { puts("persona " VERSION); }
+
+static void work(Run *r)
+{
+    if (!r->command) draw(r);
+    else if (!strcmp(r->command, "check")) draw(r);
+    else if (!strcmp(r->command, "info")) info(r);
+    else if (!strcmp(r->command, "help")) help();
+    else version();
+    errno = 0;
+    if (fflush(stdout) || ferror(stdout)) fail(r->a, "standard output cannot be written: %s", errno ? strerror(errno) : "it is closed");
+}
+
+/* A second Ctrl-C does not wait for the layer that is being computed. */
+static void listen(void)
+{
+    struct sigaction on = { .sa_handler = stop, .sa_flags = (int)SA_RESETHAND }, off = { .sa_handler = SIG_IGN };
+    sigaction(SIGINT, &on, NULL);
+    sigaction(SIGTERM, &on, NULL);
+    sigaction(SIGXFSZ, &off, NULL);             /* a file size limit is then an error of write, not the end */
+}
+
+typedef struct { Run run; int argc; char **argv; } Start;
+
+static void begin(void *start)
+{
+    Start *s = start;
+    s->run.status = MISUSED;
+    read_options(&s->run, s->argc, s->argv);
+    s->run.status = FAILED;
+    work(&s->run);
+}
+
+int main(int argc, char **argv)
+{
+    char message[1024];
+    Start start = { .run = { .a = arena_new(), .program = argv[0] }, .argc = argc, .argv = argv };
+    Run *r = &start.run;
+    if (!r->a) { fprintf(stderr, "out of memory before anything began\n"); return FAILED; }
+    listen();
+    int status = DONE;
+    if (attempt(r->a, begin, &start, message)) {
+        end_bar(r);
+        status = stopped ? INTERRUPTED : r->status;
+        fprintf(stderr, "%s\n", stopped ? "interrupted; nothing was written" : message);
+    }
+    arena_free(r->a);
+    return status;
+}

@@ -1,0 +1,643 @@
+/* prompt.c - prompt files: prompt, negative prompt, and a line of settings.
+ *
+ * The grammar is the web UI's, so that what people copy from galleries works as pasted:
+ *
+ *     file     = prompt lines, ["Negative prompt:" lines], [settings line]
+ *     settings = key ":" value { "," key ":" value }        the last line, when it begins with a known key
+ *     value    = a JSON string, or anything up to the next comma
+ *     tag      = "<lora:" name [":" strength] ">"           taken out of the prompt
+ *
+ * `keys` is the only list of settings there is.  Text is cut up front to back, once, so a prompt of ten
+ * megabytes is no trouble.  Numbers are read and written by hand: strtod and printf change with the locale.
+ * What was read prints as text that reads as the same again; that text travels inside every picture.
+ *
+ * It refuses NUL bytes, and names with a path inside tags: a prompt from a stranger must not pick files.
+ * Bytes that are not UTF-8 pass through to the tokenizer. */
+#include "prompt.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+/* ---- text ------------------------------------------------------------------------------------- */
+
+static int blank(int c)  { return c == ' ' || (c >= '\t' && c <= '\r'); }
+static int lower(int c)  { return c >= 'A' && c <= 'Z' ? c + 32 : c; }
+static int digit(int c)  { return c >= '0' && c <= '9'; }
+static int word(int c)   { return digit(c) || c == '_' || (lower(c) >= 'a' && lower(c) <= 'z'); }
+
+/* letters of a key or an option: case, "-", "_" and " " alike */
+static int letter(int c) { return c == '_' || c == ' ' ? '-' : lower(c); }
+
+static int same(const char *a, const char *b)
+{
+    while (*a && letter(*a) == letter(*b)) a++, b++;
+    return !*a && !*b;
+}
+
+static int begins(const char *text, const char *with)
+{
+    while (*with && lower(*text) == lower(*with)) text++, with++;
+    return !*with;
+}
+
+static char *copy(Arena *a, const char *text, size_t n)
+{
+    char *s = take(a, n + 1, 1);
+    memcpy(s, text, n);
+    s[n] = 0;
+    return s;
+}
+
+/* text without the white space around it */
+static char *trimmed(Arena *a, const char *text, size_t n)
+{
+    while (n && blank(text[n - 1])) n--;
+    while (n && blank(*text)) text++, n--;
+    return copy(a, text, n);
+}
+
+/* length of the UTF-8 character at s, 0 when it is none or a control character */
+static size_t printable(const unsigned char *s)
+{
+    size_t n = *s < 0x80 ? 1 : *s >= 0xf0 ? 4 : *s >= 0xe0 ? 3 : 2;
+    if (*s < 0x20 || *s == 0x7f || (*s >= 0x80 && *s < 0xc2) || *s > 0xf4) return 0;
+    if (*s == 0xc2 && s[1] < 0xa0) return 0;
+    for (size_t i = 1; i < n; i++) if ((s[i] & 0xc0) != 0x80) return 0;
+    return n;
+}
+
+char *quoted(Arena *a, const char *text)
+{
+    enum { CUT = 60 };
+    char *out = take(a, CUT + 16, 1);
+    size_t n = 0;
+    out[n++] = '"';
+    while (*text && n < CUT) {
+        size_t step = printable((const unsigned char *)text);
+        if (!step) { out[n++] = '?'; text++; continue; }
+        memcpy(out + n, text, step);
+        n += step, text += step;
+    }
+    strcpy(out + n, *text ? "...\"" : "\"");
+    return out;
+}
+
+/* the value with quotes around it where the grammar needs them (web UI: quote()) */
+static char *in_quotes(Arena *a, const char *value)
+{
+    static const char escaped[] = "\n\t\r\"\\";
+    size_t n = strlen(value);
+    if (n && !strpbrk(value, ",:\"\n\r\t") && !blank(value[0]) && !blank(value[n - 1])) return format(a, "%s", value);
+    char *out = take(a, 2 * n + 3, 1), *end = out;
+    *end++ = '"';
+    for (; *value; value++) {
+        const char *special = strchr(escaped, *value);
+        if (special) *end++ = '\\';
+        *end++ = special ? "ntr\"\\"[special - escaped] : *value;
+    }
+    *end++ = '"';
+    *end = 0;
+    return out;
+}
+
+/* Levenshtein 1965; one row of the table is kept */
+size_t edit_distance(const char *a, const char *b)
+{
+    enum { MOST = 64 };
+    size_t n = strlen(b) < MOST ? strlen(b) : MOST, row[MOST + 1];
+    for (size_t j = 0; j <= n; j++) row[j] = j;
+    for (size_t i = 0; a[i] && i < MOST; i++) {
+        size_t corner = row[0];
+        row[0] = i + 1;
+        for (size_t j = 0; j < n; j++) {
+            size_t replaced = corner + (letter(a[i]) != letter(b[j]));
+            corner = row[j + 1];
+            size_t least = row[j] < corner ? row[j] : corner;
+            row[j + 1] = replaced <= least ? replaced : least + 1;
+        }
+    }
+    return row[n];
+}
+
+/* ---- numbers ---------------------------------------------------------------------------------- */
+
+/* the whole text is digits, and fits */
+static int read_whole(const char *s, uint64_t *value)
+{
+    *value = 0;
+    if (!*s) return 0;
+    for (; digit(*s); s++) {
+        uint64_t d = (uint64_t)(*s - '0');
+        if (*value > (UINT64_MAX - d) / 10) return 0;
+        *value = 10 * *value + d;
+    }
+    return !*s;
+}
+
+static double ten_to(int n)              /* exact up to 22 */
+{
+    double p = 1;
+    while (n-- > 0) p *= 10;
+    return p;
+}
+
+/* [+-]digits[.digits] as digits / 10^places: both exact up to 15 digits, so one rounding, the right one (Clinger 1990) */
+static int read_number(const char *s, double *value)
+{
+    const uint64_t full = 100000000000000u;              /* 10^14: room for one digit more */
+    uint64_t digits = 0;
+    int places = 0, seen = 0, point = 0, minus = *s == '-';
+    for (s += *s == '-' || *s == '+'; digit(*s) || (*s == '.' && !point); s++) {
+        if (*s == '.') { point = 1; continue; }
+        seen = 1;
+        if (digits >= full || places == 22) {
+            if (!point) return 0;
+            continue;
+        }
+        digits = 10 * digits + (uint64_t)(*s - '0');
+        places += point;
+    }
+    *value = (minus ? -1 : 1) * (double)digits / ten_to(places);
+    return seen && !*s;
+}
+
+/* the fewest decimals that read as the same number */
+static char *number_text(Arena *a, double x)
+{
+    const char *sign = x < 0 ? "-" : "";
+    int places = 0;
+    double whole = round(fabs(x));
+    while (places < 14 && whole / ten_to(places) != fabs(x) && whole < 1e14) whole = round(fabs(x) * ten_to(++places));
+    unsigned long long digits = (unsigned long long)whole, unit = (unsigned long long)ten_to(places);
+    if (!places) return format(a, "%s%llu", sign, digits);
+    return format(a, "%s%llu.%0*llu", sign, digits / unit, places, digits % unit);
+}
+
+/* ---- the settings ----------------------------------------------------------------------------- */
+
+typedef struct Key Key;
+typedef void  Set (Arena *a, Request *r, const Key *k, const char *label, const char *value);
+typedef char *Show(Arena *a, const Request *r, const Key *k);      /* NULL: nothing that matters */
+
+typedef enum { ALWAYS, CLIP, NEVER } Shown;                        /* CLIP: only when there are several frames */
+
+struct Key {
+    const char *name, *flag;                /* in the file; on the command line; NULL: not there */
+    Set        *set;
+    Show       *show;
+    size_t      field;                      /* where in Request */
+    double      low, high, usual;           /* usual is not shown */
+    const char *choices[4];                 /* the first is the default */
+    Shown       shown;
+    const char *value, *help;
+};
+
+static void *field(Request *r, const Key *k)            { return (char *)r + k->field; }
+static const void *shown_field(const Request *r, const Key *k) { return (const char *)r + k->field; }
+
+static void set_whole(Arena *a, Request *r, const Key *k, const char *label, const char *value)
+{
+    uint64_t n;
+    if (!read_whole(value, &n) || n < (uint64_t)k->low || n > (uint64_t)k->high)
+        fail(a, "%s is %s, expected a whole number from %.0f to %.0f", label, quoted(a, value), k->low, k->high);
+    *(int *)field(r, k) = (int)n;
+}
+
+static char *show_whole(Arena *a, const Request *r, const Key *k)
+{
+    int n = *(const int *)shown_field(r, k);
+    return n && n != (int)k->usual ? format(a, "%d", n) : NULL;
+}
+
+static void set_number(Arena *a, Request *r, const Key *k, const char *label, const char *value)
+{
+    double x;
+    if (!read_number(value, &x) || x < k->low || x > k->high)
+        fail(a, "%s is %s, expected a number from %s to %s", label, quoted(a, value), number_text(a, k->low), number_text(a, k->high));
+    *(double *)field(r, k) = x;
+}
+
+static char *show_number(Arena *a, const Request *r, const Key *k)
+{
+    double x = *(const double *)shown_field(r, k);
+    return x < 0 || x > 0 ? number_text(a, x) : NULL;
+}
+
+static void set_seed(Arena *a, Request *r, const Key *k, const char *label, const char *value)
+{
+    (void)k;
+    r->seeded = strcmp(value, "-1") != 0;
+    r->job.seed = 0;
+    if (r->seeded && !read_whole(value, &r->job.seed))
+        fail(a, "%s is %s, expected a whole number from 0 to 18446744073709551615, or -1 for a random one", label, quoted(a, value));
+}
+
+static char *show_seed(Arena *a, const Request *r, const Key *k)
+{
+    (void)k;
+    return r->seeded ? format(a, "%llu", (unsigned long long)r->job.seed) : NULL;
+}
+
+static void set_size(Arena *a, Request *r, const Key *k, const char *label, const char *value)
+{
+    uint64_t size[2] = {0};
+    const char *x = strpbrk(value, "xX");
+    int good = x && read_whole(trimmed(a, value, (size_t)(x - value)), &size[0]) && read_whole(trimmed(a, x + 1, strlen(x + 1)), &size[1]);
+    for (int i = 0; i < 2; i++) good = good && size[i] >= (uint64_t)k->low && size[i] <= (uint64_t)k->high && size[i] % 8 == 0;
+    if (!good) fail(a, "%s is %s, expected WIDTHxHEIGHT, like 512x768, both multiples of 8 from %.0f to %.0f", label, quoted(a, value), k->low, k->high);
+    r->job.width = (int)size[0], r->job.height = (int)size[1];
+}
+
+static char *show_size(Arena *a, const Request *r, const Key *k)
+{
+    (void)k;
+    return r->job.width ? format(a, "%dx%d", r->job.width, r->job.height) : NULL;
+}
+
+static char *choice_list(Arena *a, const Key *k)
+{
+    char *list = format(a, "%s", k->choices[0]);
+    for (size_t i = 1; k->choices[i]; i++) list = format(a, "%s%s%s", list, k->choices[i + 1] ? ", " : " or ", k->choices[i]);
+    return list;
+}
+
+static void set_choice(Arena *a, Request *r, const Key *k, const char *label, const char *value)
+{
+    for (size_t i = 0; k->choices[i]; i++) {
+        if (!same(value, k->choices[i])) continue;
+        *(const char **)field(r, k) = k->choices[i];
+        return;
+    }
+    fail(a, "%s is %s, expected %s%s", label, quoted(a, value), choice_list(a, k), k->choices[1] ? "" : ", the only one so far");
+}
+
+static char *show_choice(Arena *a, const Request *r, const Key *k)
+{
+    const char *chosen = *(const char *const *)shown_field(r, k);
+    return format(a, "%s", chosen ? chosen : k->choices[0]);
+}
+
+static void set_name(Arena *a, Request *r, const Key *k, const char *label, const char *value)
+{
+    if (!*value) fail(a, "%s is empty, expected the name of a file", label);
+    for (size_t i = 0; k->choices[i]; i++) if (same(value, k->choices[i])) value = k->choices[0];
+    *(Name *)field(r, k) = (Name){ value, label };
+}
+
+static char *show_name(Arena *a, const Request *r, const Key *k)
+{
+    const Name *name = shown_field(r, k);
+    return name->text ? in_quotes(a, name->text) : NULL;
+}
+
+/* ---- LoRA ------------------------------------------------------------------------------------- */
+
+static const double strongest = 100;
+
+static double strength(Arena *a, const char *label, const char *value)
+{
+    double x;
+    if (!read_number(value, &x) || fabs(x) > strongest)
+        fail(a, "%s: the strength is %s, expected a number from -%.0f to %.0f", label, quoted(a, value), strongest, strongest);
+    return x;
+}
+
+static void add_lora(Arena *a, LoraName *list, size_t *count, LoraName l)
+{
+    if (*count == LORAS) fail(a, "%s: more than %d LoRAs; leave some out", l.name.label, LORAS);
+    list[(*count)++] = l;
+}
+
+/* NAME or NAME:STRENGTH; one that is there already gets the new strength */
+static void set_lora(Arena *a, Request *r, const Key *k, const char *label, const char *value)
+{
+    const char *colon = strrchr(value, ':');
+    double x = colon ? strength(a, label, colon + 1) : 1;
+    const char *name = colon ? trimmed(a, value, (size_t)(colon - value)) : value;
+    if (!*name) fail(a, "%s is %s, expected NAME or NAME:STRENGTH", label, quoted(a, value));
+    LoraName l = { { name, label }, x };
+    (void)k;
+    for (size_t i = 0; i < r->keys; i++)
+        if (!strcmp(r->key[i].name.text, name)) { r->key[i] = l; return; }
+    add_lora(a, r->key, &r->keys, l);
+}
+
+/* a key of its own for each, as a name may hold commas */
+static char *show_loras(Arena *a, const Request *r, const Key *k)
+{
+    char *all = NULL;
+    for (size_t i = 0; i < r->keys; i++) {
+        char *one = in_quotes(a, format(a, "%s:%s", r->key[i].name.text, number_text(a, r->key[i].strength)));
+        all = all ? format(a, "%s, %s: %s", all, k->name, one) : one;
+    }
+    return all;
+}
+
+/* what stands between "<lora:" and ">": NAME[:STRENGTH] */
+static void tag_lora(Arena *a, Request *r, const char *label, const char *inside)
+{
+    const char *colon = strchr(inside, ':');
+    char *name = trimmed(a, inside, colon ? (size_t)(colon - inside) : strlen(inside));
+    if (!*name || strpbrk(name, "/\\") || !strcmp(name, ".."))
+        fail(a, "%s: a tag takes a name without folders, not %s; for a path there is --lora F:STRENGTH", label, quoted(a, name));
+    if (colon && strchr(colon + 1, ':'))
+        fail(a, "%s: one strength for text encoder and UNet, expected <lora:NAME:STRENGTH>", label);
+    double x = colon ? strength(a, label, trimmed(a, colon + 1, strlen(colon + 1))) : 1;
+    add_lora(a, r->tag, &r->tags, (LoraName){ { name, format(a, "%s: the name", label) }, x });
+}
+
+/* End of the tag <word:anything but ">"> at s, NULL when there is none.  close: the next ">" there is. */
+static const char *tag_end(const char *s, const char *close, const char **colon)
+{
+    const char *p = s + 1;
+    while (word(*p)) p++;
+    *colon = p;
+    return p > s + 1 && *p == ':' && p + 1 < close ? close + 1 : NULL;
+}
+
+/* The prompt without its tags (web UI: re.sub(r"<(\w+):([^>]+)>", "", prompt)). */
+static void set_prompt(Arena *a, Request *r, const Key *k, const char *label, const char *value)
+{
+    const char *s = r->prompt = value, *close = strchr(s, '>'), *colon;
+    char *out = take(a, strlen(s) + 1, 1), *end = out;
+    (void)k;
+    for (r->tags = 0; *s; ) {
+        if (close && close < s) close = strchr(s, '>');
+        const char *after = *s == '<' && close ? tag_end(s, close, &colon) : NULL;
+        if (!after) { *end++ = *s++; continue; }
+        char *inside = copy(a, colon + 1, (size_t)(close - colon - 1));
+        char *where = format(a, "%s: in %s", label, quoted(a, copy(a, s, (size_t)(after - s))));
+        if (begins(s, "<lora:") || begins(s, "<lyco:")) tag_lora(a, r, where, inside);
+        else fail(a, "%s: expected <lora:NAME:STRENGTH>, the only kind of tag so far", where);
+        s = after;
+    }
+    *end = 0;
+    r->job.prompt = out;
+}
+
+static void set_negative(Arena *a, Request *r, const Key *k, const char *label, const char *value)
+{
+    (void)a, (void)k, (void)label;
+    r->job.negative = value;
+}
+
+/* ---- the table -------------------------------------------------------------------------------- */
+
+#define AT(member) offsetof(Request, member)
+
+/* in the order in which they are printed, which is the web UI's and then ours */
+static const Key keys[] = {
+    { NULL, "prompt", set_prompt, NULL, 0, .value = "TEXT", .help = "the picture in words, <lora:NAME:STRENGTH> tags too" },
+    { NULL, "negative", set_negative, NULL, 0, .value = "TEXT", .help = "what it should not be" },
+    { "Steps", "steps", set_whole, show_whole, AT(job.steps), 1, 1000, .value = "N", .help = "denoising steps, 1 to 1000 (25)" },
+    { "Sampler", "sampler", set_choice, show_choice, AT(sampler), .choices = { "DDIM" }, .value = "NAME", .help = "DDIM (DDIM)" },
+    { "Schedule type", "schedule-type", set_choice, show_choice, AT(schedule), .choices = { "Automatic", "Uniform", "DDIM" }, .shown = NEVER,
+      .value = "NAME", .help = "Automatic, Uniform or DDIM: the same for this sampler (Automatic)" },
+    { "CFG scale", "cfg", set_number, show_number, AT(job.cfg), 0.1, 100, .value = "X", .help = "guidance: how closely to follow the words, 0.1 to 100 (7.5)" },
+    { "Seed", "seed", set_seed, show_seed, AT(job.seed), .value = "N", .help = "same seed, same picture; -1: random, and printed (-1)" },
+    { "Size", "size", set_size, show_size, 0, 8, 8192, .value = "WxH", .help = "pixels, multiples of 8 (what suits the model)" },
+    { "Model", "model", set_name, show_name, AT(model), .value = "F", .help = "a Stable Diffusion 1.x checkpoint (the one that comes with persona)" },
+    { "VAE", "vae", set_name, show_name, AT(vae), .choices = { "none", "Automatic" }, .value = "F", .help = "another decoder, or none (the model's own)" },
+    { "Clip skip", "clip-skip", set_whole, show_whole, AT(job.clip_skip), 1, 12, 1, .value = "N", .help = "1: the text encoder's last layer, 2: the one before, ... (1)" },
+    { "RNG", "rng", set_choice, show_choice, AT(rng), .choices = { "CPU" }, .value = "NAME", .help = "CPU: noise as torch makes it on a CPU (CPU)" },
+    { "Eta", "eta", set_number, show_number, AT(job.eta), 0, 1, .value = "X", .help = "noise added in each step, 0 to 1 (0)" },
+    { "LoRA", "lora", set_lora, show_loras, 0, .value = "F:X", .help = "a LoRA and its strength; once for each" },
+    { "Motion module", "motion", set_name, show_name, AT(motion), .choices = { "none" }, .shown = CLIP, .value = "F", .help = "an AnimateDiff module, or none for a still (none with a model of your own)" },
+    { "Frames", "frames", set_whole, show_whole, AT(job.frames), 1, 100000, 1, .shown = CLIP, .value = "N", .help = "frames of the clip, 1 is a still (16)" },
+    { "FPS", "fps", set_number, show_number, AT(job.fps), 0.1, 100, .shown = CLIP, .value = "X", .help = "frames a second, 0.1 to 100 (8)" },
+    { "Precision", "precision", set_choice, show_choice, AT(precision), .choices = { "f32" }, .shown = NEVER, .value = "NAME", .help = "f32 (f32)" },
+    { NULL, "threads", set_whole, NULL, AT(job.threads), 1, 1024, .value = "N", .help = "1 to 1024; the picture stays the same (all cores)" },
+};
+
+enum { KEYS = sizeof keys / sizeof *keys };
+
+static const Key *key_named(const char *name)
+{
+    for (size_t i = 0; i < KEYS; i++) if (keys[i].name && same(keys[i].name, name)) return &keys[i];
+    return NULL;
+}
+
+static const Key *flag_named(const char *name)
+{
+    for (size_t i = 0; i < KEYS; i++) if (same(keys[i].flag, name)) return &keys[i];
+    return same(name, "negative-prompt") ? flag_named("negative") : key_named(name);
+}
+
+const char *prompt_flag(size_t i, const char **value, const char **help)
+{
+    if (i >= KEYS) return NULL;
+    *value = keys[i].value, *help = keys[i].help;
+    return keys[i].flag;
+}
+
+const char *prompt_flag_find(const char *name)
+{
+    const Key *k = flag_named(name);
+    return k ? k->flag : NULL;
+}
+
+/* ---- reading ---------------------------------------------------------------------------------- */
+
+enum { LISTED = 12 };
+
+typedef struct {
+    Arena      *a;
+    Request    *r;
+    const char *path;
+    const char *unknown[LISTED];            /* the first of them, as they will be told */
+    size_t      unknowns;
+} Reader;
+
+/* where a JSON string ends that the end or a comma follows; NULL when s is none */
+static const char *json_end(const char *s)
+{
+    if (*s++ != '"') return NULL;
+    for (; *s && *s != '"'; s++) s += *s == '\\' && s[1];
+    return *s ? s + 1 : NULL;
+}
+
+/* from, n bytes with their quotes, without quotes and escapes.  \uXXXX stays as it is. */
+static char *json_text(Arena *a, const char *from, size_t n)
+{
+    char *out = take(a, n, 1), *end = out;
+    for (const char *s = from + 1; s < from + n - 1; s++) {
+        if (*s != '\\') { *end++ = *s; continue; }
+        s++;
+        if (*s == 'u') *end++ = '\\';
+        *end++ = *s == 'n' ? '\n' : *s == 't' ? '\t' : *s == 'r' ? '\r' : *s;
+    }
+    *end = 0;
+    return out;
+}
+
+/* The next "key: value" of a settings line -> what follows it.  A piece without a colon is a key with no value (NULL). */
+static const char *next_pair(Arena *a, const char *s, char **key, char **value)
+{
+    size_t n = strcspn(s, ":,");
+    *key = trimmed(a, s, n), *value = NULL;
+    s += n;
+    if (*s != ':') return s + (*s == ',');
+    for (s++; blank(*s); s++) ;
+    const char *end = json_end(s), *after = end;
+    while (after && blank(*after)) after++;
+    if (end && (!*after || *after == ',')) {
+        *value = json_text(a, s, (size_t)(end - s));
+        return after + (*after == ',');
+    }
+    n = strcspn(s, ",");
+    *value = trimmed(a, s, n);
+    return s + n + (s[n] == ',');
+}
+
+/* remembers a key that is none, once, with the key that may have been meant */
+static void unknown(Reader *rd, const char *what, const char *key)
+{
+    const char *near = NULL;
+    for (size_t i = 0; i < KEYS; i++) if (keys[i].name && edit_distance(keys[i].name, key) <= (strlen(key) + 1) / 3) near = keys[i].name;
+    size_t before = mark(rd->a), listed = rd->unknowns < LISTED ? rd->unknowns : LISTED;
+    char *line = format(rd->a, "%s%s%s%s%s", what, quoted(rd->a, key), near ? " (did you mean " : "", near ? near : "", near ? "?)" : "");
+    int known = 0;
+    for (size_t i = 0; i < listed; i++) known |= !strcmp(rd->unknown[i], line);
+    if (!known && rd->unknowns++ < LISTED) rd->unknown[listed] = line;
+    else release(rd->a, before);
+}
+
+static void tell_unknown(const Reader *rd, Say *warn, void *to)
+{
+    if (!rd->unknowns || !warn) return;
+    char *list = format(rd->a, "%s: ignored, as persona does not know them:", rd->path);
+    for (size_t i = 0; i < rd->unknowns && i < LISTED; i++) list = format(rd->a, "%s%s %s", list, i ? "," : "", rd->unknown[i]);
+    if (rd->unknowns > LISTED) list = format(rd->a, "%s and %zu more", list, rd->unknowns - LISTED);
+    warn(to, list);
+}
+
+static void read_setting(Reader *rd, const Key *k, const char *as, const char *value)
+{
+    char *label = format(rd->a, "%s: %s", rd->path, as);
+    k->set(rd->a, rd->r, k, label, value ? value : "");
+}
+
+/* AnimateDiff: "enable: True, model: mm_sd_v14.ckpt, video_length: 16, fps: 8, ..." (sd-webui-animatediff) */
+static void read_animatediff(Reader *rd, const char *text)
+{
+    static const char *const ours[][2] = { { "model", "Motion module" }, { "video_length", "Frames" }, { "fps", "FPS" } };
+    char *key, *value;
+    for (const char *s = text; *s; ) {
+        s = next_pair(rd->a, s, &key, &value);
+        const Key *k = NULL;
+        for (size_t i = 0; i < 3; i++) if (same(key, ours[i][0])) k = key_named(ours[i][1]);
+        int automatic = same(key, "video_length") && value && !strcmp(value, "0");
+        if (same(key, "enable") && value && same(value, "false")) {
+            rd->r->motion = (Name){ "none", NULL };
+            return;
+        }
+        if (automatic || same(key, "enable")) continue;
+        if (k) read_setting(rd, k, format(rd->a, "AnimateDiff %s", key), value);
+        else if (*key) unknown(rd, "AnimateDiff ", key);
+    }
+}
+
+static void read_settings(Reader *rd, const char *line)
+{
+    char *key, *value;
+    while (*line) {
+        line = next_pair(rd->a, line, &key, &value);
+        const Key *k = key_named(key);
+        if (k) read_setting(rd, k, k->name, value);
+        else if (same(key, "AnimateDiff")) read_animatediff(rd, value ? value : "");
+        else if (*key) unknown(rd, "", key);
+    }
+}
+
+static int is_settings(Arena *a, const char *line)
+{
+    const char *colon = strchr(line, ':');
+    if (!colon || colon - line > 64) return 0;
+    char *key = trimmed(a, line, (size_t)(colon - line));
+    return key_named(key) || same(key, "AnimateDiff");
+}
+
+/* how many bytes of white space and byte-order marks text begins with */
+static size_t leading(const char *text, size_t n)
+{
+    size_t i = 0;
+    for (;;) {
+        if (i < n && blank(text[i])) i++;
+        else if (i + 3 <= n && !memcmp(text + i, "\xef\xbb\xbf", 3)) i += 3;
+        else return i;
+    }
+}
+
+/* text without byte-order mark, CR LF and CR as LF, ended by NUL */
+static char *plain(Arena *a, const char *text, size_t n, const char *path)
+{
+    const char *nul = n ? memchr(text, 0, n) : NULL;
+    if (nul && n >= 2 && (!memcmp(text, "\xff\xfe", 2) || !memcmp(text, "\xfe\xff", 2)))
+        fail(a, "%s: this is UTF-16 text, expected UTF-8; save it again as UTF-8", path);
+    if (nul) fail(a, "%s: byte %zu is NUL, expected text in UTF-8; is this a prompt file?", path, (size_t)(nul - text) + 1);
+    char *out = take(a, n + 1, 1), *end = out;
+    for (size_t i = leading(text, n); i < n; i++)
+        if (text[i] != '\r') *end++ = text[i];
+        else if (i + 1 == n || text[i + 1] != '\n') *end++ = '\n';
+    *end = 0;
+    return out;
+}
+
+static const char negative_mark[] = "Negative prompt:";
+
+/* the first line that begins with the mark, or NULL */
+static char *find_negative(char *text)
+{
+    for (char *line = text; line; line = strchr(line, '\n')) {
+        while (blank(*line)) line++;
+        if (begins(line, negative_mark)) return line;
+    }
+    return NULL;
+}
+
+void prompt_parse(Arena *a, Request *r, const char *text, size_t n, const char *path, Say *warn, void *to)
+{
+    Reader rd = { .a = a, .r = r, .path = path };
+    char *whole = plain(a, text, n, path);
+    whole = trimmed(a, whole, strlen(whole));
+    if (!*whole) fail(a, "%s: is empty, expected a prompt", path);
+    char *line = strrchr(whole, '\n');
+    line = line ? line + 1 : whole;
+    char *settings = is_settings(a, line) ? format(a, "%s", line) : NULL;
+    if (settings) *line = 0;
+    char *negative = find_negative(whole);
+    size_t end = negative ? (size_t)(negative - whole) : strlen(whole);
+
+    *r = (Request){ .job = { .prompt = "" } };
+    if (negative) r->job.negative = trimmed(a, negative + sizeof negative_mark - 1, strlen(negative) - (sizeof negative_mark - 1));
+    set_prompt(a, r, NULL, path, trimmed(a, whole, end));
+    if (settings) read_settings(&rd, settings);
+    tell_unknown(&rd, warn, to);
+}
+
+void prompt_set(Arena *a, Request *r, const char *flag, const char *value)
+{
+    const Key *k = flag_named(flag);
+    if (!k) fail(a, "--%s: no such setting", flag);
+    char *label = format(a, "--%s", k->flag), *text = plain(a, value, strlen(value), label);
+    text = trimmed(a, text, strlen(text));
+    if (k->set == set_prompt && find_negative(text))
+        fail(a, "--prompt holds a line that begins with \"%s\"; put what follows it into --negative", negative_mark);
+    k->set(a, r, k, label, text);
+}
+
+/* ---- writing ---------------------------------------------------------------------------------- */
+
+char *prompt_settings(Arena *a, const Request *r)
+{
+    char *line = format(a, "%s", "");
+    for (size_t i = 0; i < KEYS; i++) {
+        const Key *k = &keys[i];
+        if (!k->name || k->shown == NEVER || (k->shown == CLIP && r->job.frames == 1)) continue;
+        char *value = k->show(a, r, k);
+        if (value) line = format(a, "%s%s%s: %s", line, *line ? ", " : "", k->name, value);
+    }
+    const char *prompt = r->prompt ? r->prompt : "", *negative = r->job.negative ? r->job.negative : "";
+    return format(a, "%s%s%s%s%s%s", prompt, *prompt ? "\n" : "", *negative ? "Negative prompt: " : "", negative, *negative ? "\n" : "", line);
+}

@@ -1,0 +1,180 @@
+#!/bin/sh
+# test_cli.sh - the program as its user meets it: what is printed where, exit status, what is written and what is left alone.
+# Run from the root of the source; draws small pictures with the model in weights/.
+persona=$PWD/persona
+dir=$(mktemp -d) || exit 1
+trap 'rm -rf "$dir"' EXIT
+cd "$dir" || exit 1
+export OMP_WAIT_POLICY=passive          # threads that wait while spinning make a busy machine slow
+passed=0 failed=0
+
+ok()     { passed=$((passed + 1)); }
+wrong()  { failed=$((failed + 1)); echo "test_cli: $*" >&2; sed 's/^/    /' err >&2; }
+run()    { "$persona" "$@" >out 2>err; status=$?; }                             # stdout to out, stderr to err
+holds()  { what=$1; shift; if "$@"; then ok; else wrong "$what"; fi; }          # holds "what" command...
+says()   { if grep -qF -- "$1" err; then ok; else wrong "no \"$1\" in the message"; fi; }
+same()   { cmp -s "$1" "$2"; }
+absent() { for f; do [ ! -e "$f" ] || return 1; done; }
+is()     { [ "$1" = "$2" ]; }
+
+# refuses STATUS WORDS ARGUMENTS...: exit status, message, silence on stdout, nothing new in the folder
+refuses() {
+    want=$1 words=$2; shift 2
+    ls -a >before; run "$@"; ls -a >after
+    if [ $status = "$want" ] && grep -qF -- "$words" err && [ ! -s out ] && cmp -s before after; then ok
+    else wrong "persona $*: status $status, expected $want and \"$words\""; fi
+}
+
+: >before; : >after; : >out; : >err
+small='Steps: 1, Seed: 7, Size: 32x32'
+printf 'portrait of a woman with red hair\nNegative prompt: hat\n%s, Frames: 3, FPS: 8\n' "$small" >p.txt
+
+# ---- what comes back ----
+run p.txt
+holds 'p.txt draws' is $status 0
+holds 'stdout is the path' is "$(cat out)" p.gif
+holds 'a GIF' is "$(head -c 6 p.gif)" GIF89a
+for words in 'model ' 'motion module ' 'betas linear' 'seed 7' 'plan: ' 'step 1/1' 's/it' 'frame 3/3' 'done in ' 'peak memory'; do says "$words"; done
+holds 'order of talk' is "$(grep -n -o -E '^(model|betas|plan|step|done)' err | tr -d '0-9:\n')" modelbetasplanstepdone
+mkdir deep
+run p.txt -o deep/x.gif --threads 1 --quiet
+holds 'quiet' is "$status$(cat err)$(cat out)" 0deep/x.gif
+holds 'one thread, same bytes' same p.gif deep/x.gif
+run p.txt --threads=3 --output=deep/y.gif
+holds 'three threads, same bytes' same p.gif deep/y.gif
+
+# ---- settings travel inside ----
+run info p.gif
+holds 'info of a GIF' grep -q 'Steps: 1, Sampler: DDIM, CFG scale: 7.5, Seed: 7, Size: 32x32, Model: persona, RNG: CPU, Motion module: persona_motion, Frames: 3, FPS: 8' out
+cp p.gif again.gif; run again.gif
+holds 'again, in place' is "$status$(cat out)" 0again.gif
+holds 'the same bytes' same p.gif again.gif
+says 'the same bytes'
+run p.gif -o elsewhere.gif
+holds 'again, elsewhere' same p.gif elsewhere.gif
+run p.gif --seed 8
+holds 'a different picture stands beside' is "$(cat out)" p-again.gif
+holds 'the first is kept' same p.gif elsewhere.gif
+run p.gif --seed 8 -o again.gif
+holds '-o replaces' same again.gif p-again.gif
+
+run p.txt -o still.png --frames 1
+holds 'a still' is "$status$(cat out)" 0still.png
+cp still.png s.png; run s.png
+holds 'again, a PNG' same s.png still.png
+run p.txt -o still2.png --motion none
+holds 'no motion module, no motion' same still.png still2.png
+run p.txt -o n.png
+holds 'numbered frames' is "$(tr '\n' ' ' <out)" 'n-001.png n-002.png n-003.png '
+cp n-002.png old.png; run n-001.png
+holds 'the series again' same old.png n-002.png
+holds 'nothing else' absent n.png n-001-001.png
+run p.txt -o a.apng
+holds 'an animated PNG' grep -q acTL a.apng
+cp a.apng b.apng; run b.apng
+holds 'again, animated' same a.apng b.apng
+run p.txt --frames 1 -o tall.gif --size 64x32
+run info tall.gif
+holds 'width and height' grep -q '64x32' out
+
+# ---- how it may be asked ----
+run --prompt 'portrait of a woman with red hair' --negative hat --steps 1 --seed 7 --size 32x32 --frames 3
+holds 'words alone' is "$status$(cat out)" 0persona.gif
+holds 'options are the file' same persona.gif p.gif
+printf '\357\273\277portrait of a woman with red hair\r\nNegative prompt: hat\r\n%s, Frames: 3\r\n' "$small" >crlf.txt
+run crlf.txt
+holds 'CR LF and byte-order mark' same crlf.gif p.gif
+printf 'portrait of a woman with red hair\nNegative prompt: hat\nsteps: 1, SEED: 7, size: 32x32, Foo bar: 3, AnimateDiff: "enable: True, video_length: 3, fps: 8"' >odd.txt
+run odd.txt
+holds 'AnimateDiff as pasted' same odd.gif p.gif
+says '"Foo bar"'
+run p.txt --cfg_scale 3 --clip-skip=2 --eta 0.5 --fps 12.5 --seed 18446744073709551615 --verbose -o many.gif
+says 'CFG scale: 3, Seed: 18446744073709551615, Size: 32x32, Model: persona, Clip skip: 2, RNG: CPU, Eta: 0.5, Motion module: persona_motion, Frames: 3, FPS: 12.5'
+cp many.gif many2.gif; run many2.gif
+holds 'again, with all of these' same many.gif many2.gif
+run p.txt --seed -1 -o r1.gif; seed=$(sed -n 's/^seed \([0-9]*\),.*/\1/p' err)
+run p.txt --seed "$seed" -o r2.gif
+holds 'the random seed is told' same r1.gif r2.gif
+printf 'a \377\303( \342\202 b\n%s, Frames: 1\n' "$small" >bad.txt
+run bad.txt -o bad.png; cp bad.png bad2.png; run bad2.png
+holds 'broken UTF-8' same bad.png bad2.png
+(cd / && "$persona" "$dir/p.txt" >"$dir/out" 2>"$dir/err")
+holds 'from another folder' is "$(cat out)" "$dir/p.gif"
+ln -s "$persona" linked; ./linked p.txt -o l.gif >out 2>err
+holds 'through a link' same l.gif p.gif
+
+# ---- check, info, help ----
+refuses 0 'plan: ' check p.txt
+run --help;    holds 'help'    grep -q -- '--clip-skip' out
+run --version; holds 'version' grep -q '^persona [0-9]' out
+run info "${persona%/*}/weights/persona_motion.safetensors"
+holds 'info of weights' grep -q 'motion' out
+holds 'its tensors' grep -q 'temporal_transformer.norm.weight' out
+
+# ---- the command line was wrong ----
+refuses 2 'needs a prompt file'
+refuses 2 'did you mean --steps?' p.txt --stpes 3
+refuses 2 '"-x"' p.txt -x
+refuses 2 'did you mean --quiet?' p.txt -quiet
+refuses 2 '--steps is "abc", expected a whole number from 1 to 1000' p.txt --steps abc
+refuses 2 '--steps needs a value' p.txt --steps
+refuses 2 '--quiet takes no value' p.txt --quiet=1
+refuses 2 '.gif, .png or .apng' p.txt -o x.jpg
+refuses 2 '.gif, .png or .apng' p.txt -o x
+refuses 2 'found "p.txt" and "crlf.txt"' p.txt crlf.txt
+refuses 2 'persona info needs a file' info
+refuses 2 'persona check needs' check
+refuses 2 '--size is "33x32"' p.txt --size 33x32
+refuses 2 '--sampler is "Euler a", expected DDIM' p.txt --sampler 'Euler a'
+
+# ---- the job failed ----
+cp p.gif old.gif
+refuses 1 'nowhere.txt: ' nowhere.txt
+refuses 1 '--prompt' 'a woman with red hair'
+refuses 1 'deep: is a folder' deep
+refuses 1 'there is no folder "none' p.txt -o none/x.gif
+mkdir folder.gif
+refuses 1 'no file' p.txt -o folder.gif
+refuses 1 'weights file' "${persona%/*}/weights/persona.safetensors"
+refuses 1 '--model is "persoan"' p.txt --model persoan
+printf 'a\nModel: persona_motoin\n' >m.txt;          refuses 1 'persona_motion.safetensors' m.txt
+printf 'a <lora:nobody:1>\n%s\n' "$small" >l.txt;    refuses 1 '"nobody", and there is no such file' l.txt
+printf 'a <lora:../x:1>\n' >t.txt;                   refuses 1 'without folders' t.txt
+printf 'a\nSteps: abc\n' >s.txt;                     refuses 1 's.txt: Steps is "abc"' s.txt
+printf 'a\0b\n' >z.txt;                              refuses 1 'z.txt: byte 2 is NUL' z.txt
+: >e.txt;                                            refuses 1 'e.txt: is empty' e.txt
+printf '\377\330\377\340' >j.txt;                    refuses 1 'JPEG' j.txt
+head -c 100 p.gif >cut.gif;                          refuses 1 'cut.gif: ' cut.gif
+head -c 60 still.png >cut.png;                       refuses 1 'cut.png: ' cut.png
+refuses 1 'Frames is 1000' p.txt --frames 1000
+refuses 1 '--weights is "none"' p.txt --weights none
+printf 'a\n%s\n' "$small" >own.gif; cp own.gif own.txt
+refuses 1 'would replace the prompt file' own.gif
+holds 'the prompt file is as it was' same own.gif own.txt
+long=$(printf '%0300d' 0)
+refuses 1 'cannot be written' p.txt -o "$long.gif"
+holds 'an old picture is as it was' same p.gif old.gif
+
+# ---- a disk that is full; here, no file may grow past 512 bytes ----
+(ulimit -f 1; "$persona" p.txt --size 64x64 --quiet -o p.gif >out 2>err); status=$?
+holds 'full disk: status' is $status 1
+says 'p.gif: '
+holds 'full disk: the old picture stays' same p.gif old.gif
+holds 'full disk: nothing half written' is "$(ls | grep -c part)" 0
+"$persona" p.txt --quiet >/dev/full 2>err; status=$?
+[ -e /dev/full ] && holds 'stdout that cannot be written' is $status 1
+
+# ---- interrupted ----
+for signal in INT TERM; do
+    : >err
+    "$persona" p.txt --steps 1000 -o p.gif >out 2>err & pid=$!
+    n=0; while ! grep -q '^plan' err && [ $n -lt 100 ]; do sleep 0.1; n=$((n + 1)); done
+    kill -$signal $pid; wait $pid; status=$?
+    holds "$signal: status $status" is $status 130
+    says 'interrupted'
+    holds "$signal: silent" is "$(cat out)" ''
+    holds "$signal: the old picture stays" same p.gif old.gif
+done
+
+echo "test_cli: $passed passed, $failed failed"
+[ $failed = 0 ]

@@ -1,0 +1,344 @@
+/* test_prompt.c - the prompt file: its grammar, its messages, the way there and back, hostile text; and looking up names. */
+#define _XOPEN_SOURCE 700
+#include "../lookup.h"
+#include "test.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+typedef struct {
+    Arena      *a;
+    const char *text, *flag, *value, *where;    /* in; where: a folder to look names up in */
+    size_t      size;                           /* 0: strlen(text) */
+    Request    *r;                              /* out */
+    char        message[1024], warning[2048];
+} Reading;
+
+static void keep_warning(void *to, const char *line) { Reading *t = to; snprintf(t->warning, sizeof t->warning, "%s", line); }
+
+static void work(void *to)
+{
+    Reading *t = to;
+    t->r = take(t->a, 1, sizeof *t->r);
+    prompt_parse(t->a, t->r, t->text, t->size ? t->size : strlen(t->text), "p.txt", keep_warning, t);
+    if (t->flag) prompt_set(t->a, t->r, t->flag, t->value);
+    if (t->where) lookup_request(t->a, places(t->a, NULL, &t->where, 1, NULL), t->r);
+}
+
+/* "" or the message it failed with */
+static const char *reading(Reading *t)
+{
+    t->message[0] = t->warning[0] = 0;
+    attempt(t->a, work, t, t->message);
+    return t->message;
+}
+
+/* ---- the grammar ---- */
+
+static void test_parts(Arena *a)
+{
+    static const struct { const char *text, *prompt, *negative; int steps; } cases[] = {
+        { "a", "a", NULL, 0 },
+        { "a\nb\n", "a\nb", NULL, 0 },
+        { "a\nSteps: 20", "a", NULL, 20 },
+        { "a\nsTePs :20\n\n  ", "a", NULL, 20 },
+        { "Steps: 20", "", NULL, 20 },
+        { "a\nNegative prompt: b\nc\nSteps: 3", "a", "b\nc", 3 },
+        { "a\nnegative PROMPT:b", "a", "b", 0 },
+        { "Negative prompt: b", "", "b", 0 },
+        { "a\nSteps: 20\nb", "a\nSteps: 20\nb", NULL, 0 },
+        { "a, Negative prompt: b", "a, Negative prompt: b", NULL, 0 },
+        { "a\nStep: 20", "a\nStep: 20", NULL, 0 },
+        { "\xef\xbb\xbf" "a\r\nNegative prompt: b\r\nSteps: 3\r\n", "a", "b", 3 },
+        { "a\rb\rSteps: 3", "a\nb", NULL, 3 },
+        { "a\nSteps: 3, Steps: 4,", "a", NULL, 4 },
+        { "a\nclip_skip: 2, Steps: 9", "a", NULL, 9 },
+        { "\xff\xc3( \xe2\x82", "\xff\xc3( \xe2\x82", NULL, 0 },
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        Reading t = { .a = a, .text = cases[i].text };
+        const char *message = reading(&t);
+        CHECK_MSG(!*message, "case %zu: %s", i, message);
+        if (*message) continue;
+        CHECK_MSG(!strcmp(t.r->job.prompt, cases[i].prompt), "case %zu: prompt is \"%s\"", i, t.r->job.prompt);
+        const char *negative = t.r->job.negative;
+        CHECK_MSG(negative && cases[i].negative ? !strcmp(negative, cases[i].negative) : negative == cases[i].negative, "case %zu: negative is \"%s\"", i, negative ? negative : "none");
+        CHECK_MSG(t.r->job.steps == cases[i].steps, "case %zu: steps %d", i, t.r->job.steps);
+    }
+}
+
+static void test_settings(Arena *a)
+{
+    Reading t = { .a = a, .text =
+        "portrait, <lora:yumin:0.8>waving\nNegative prompt: ugly\n"
+        "Steps: 45, Sampler: DDIM, Schedule type: Automatic, CFG scale: 15, Seed: 18446744073709551615, Size: 512x768, Model hash: ab12, Model: \"a, \\\"b\\\": c\", "
+        "VAE: Automatic, Clip skip: 2, RNG: CPU, Eta: .25, Motion module: mm_sd_v14, Frames: 16, FPS: 12.5, Precision: f32, Version: v1.6.0" };
+    CHECK_MSG(!*reading(&t), "%s", t.message);
+    const Job *j = &t.r->job;
+    CHECK(!strcmp(j->prompt, "portrait, waving") && !strcmp(j->negative, "ugly"));
+    CHECK(j->steps == 45 && j->clip_skip == 2 && j->frames == 16 && j->width == 512 && j->height == 768);
+    CHECK(fabs(j->cfg - 15) < 1e-12 && fabs(j->fps - 12.5) < 1e-12 && fabs(j->eta - 0.25) < 1e-12);
+    CHECK(t.r->seeded && j->seed == UINT64_MAX);
+    CHECK(!strcmp(t.r->model.text, "a, \"b\": c") && !strcmp(t.r->vae.text, "none") && !strcmp(t.r->motion.text, "mm_sd_v14"));
+    CHECK(t.r->tags == 1 && !strcmp(t.r->tag[0].name.text, "yumin") && fabs(t.r->tag[0].strength - 0.8) < 1e-12);
+    CHECK_MSG(strstr(t.warning, "\"Model hash\"") && strstr(t.warning, "\"Version\"") && strstr(t.warning, "p.txt: "), "%s", t.warning);
+
+    t.text = "a\nStpes: 3, Steps: 4";                      /* does not begin with a key: all of it is prompt */
+    CHECK(!*reading(&t) && t.r->job.steps == 0);
+    t.text = "a\nSteps: 4, Stpes: 3";
+    CHECK_MSG(!*reading(&t) && strstr(t.warning, "\"Stpes\" (did you mean Steps?)"), "%s", t.warning);
+    t.text = "a\nSteps: 4, Seed: -1";
+    CHECK(!*reading(&t) && !t.r->seeded);
+}
+
+static void test_animatediff(Arena *a)
+{
+    Reading t = { .a = a, .text = "a\nSteps: 9, AnimateDiff: \"enable: True, model: mm_sd_v14.ckpt, video_length: 24, fps: 6, loop_number: 0, closed_loop: R-P\", Seed: 5" };
+    CHECK_MSG(!*reading(&t), "%s", t.message);
+    CHECK(t.r->job.frames == 24 && fabs(t.r->job.fps - 6) < 1e-12 && !strcmp(t.r->motion.text, "mm_sd_v14.ckpt") && t.r->job.seed == 5);
+    CHECK_MSG(strstr(t.warning, "loop_number") && strstr(t.warning, "closed_loop"), "%s", t.warning);
+    t.text = "a\nAnimateDiff: \"enable: False, model: mm\"";
+    CHECK(!*reading(&t) && !strcmp(t.r->motion.text, "none"));
+    t.text = "a\nAnimateDiff: \"video_length: 0, fps: x\"";
+    CHECK_MSG(strstr(reading(&t), "p.txt: AnimateDiff fps is \"x\""), "%s", t.message);
+}
+
+static void test_tags(Arena *a)
+{
+    static const struct { const char *text, *prompt; size_t tags; double strength; } cases[] = {
+        { "a <lora:b:0.5> c", "a  c", 1, 0.5 }, { "<lora:b>", "", 1, 1 }, { "<lora: b : -1 >", "", 1, -1 }, { "<lyco:b:2>", "", 1, 2 },
+        { "a <3 > b", "a <3 > b", 0, 0 }, { "<lora:>", "<lora:>", 0, 0 }, { "<:b>", "<:b>", 0, 0 }, { "<lora:b:1", "<lora:b:1", 0, 0 },
+        { "<<lora:b:1>>", "<>", 1, 1 }, { "a > <lora:b:1>", "a >", 1, 1 }, { "<lora:b:1>\nSteps: 1", "", 1, 1 },
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        Reading t = { .a = a, .text = cases[i].text };
+        CHECK_MSG(!*reading(&t), "case %zu: %s", i, t.message);
+        size_t n = strlen(cases[i].prompt);
+        CHECK_MSG(!strncmp(t.r->job.prompt, cases[i].prompt, n) && strspn(t.r->job.prompt + n, " ") == strlen(t.r->job.prompt + n), "case %zu: \"%s\"", i, t.r->job.prompt);
+        CHECK_MSG(t.r->tags == cases[i].tags, "case %zu: %zu tags", i, t.r->tags);
+        if (t.r->tags) CHECK_MSG(fabs(t.r->tag[0].strength - cases[i].strength) < 1e-12, "case %zu: %g", i, t.r->tag[0].strength);
+    }
+}
+
+/* ---- messages ---- */
+
+static void test_refused(Arena *a)
+{
+    static const struct { const char *text, *says; } cases[] = {
+        { "a\nSteps: abc", "p.txt: Steps is \"abc\", expected a whole number from 1 to 1000" },
+        { "a\nSteps: 0", "from 1 to 1000" }, { "a\nSteps: 1001", "Steps is \"1001\"" }, { "a\nSteps: 20.5", "Steps" }, { "a\nSteps: +5", "Steps" },
+        { "a\nSteps: 99999999999999999999", "Steps" }, { "a\nSteps:", "Steps is \"\"" }, { "a\nSteps: 0x10", "Steps" }, { "a\nSteps", NULL },
+        { "a\nCFG scale: nan", "CFG scale is \"nan\", expected a number from 0.1 to 100" }, { "a\nCFG scale: 0", "CFG scale" }, { "a\nCFG scale: 1e9", "CFG scale" },
+        { "a\nCFG scale: 7,5", NULL }, { "a\nCFG scale: 7.5.1", "CFG scale" }, { "a\nCFG scale: .", "CFG scale" }, { "a\nCFG scale: -", "CFG scale" },
+        { "a\nCFG scale: 99999999999999999999999999", "CFG scale" }, { "a\nCFG scale: 7.50000000000000000000000000000000000001", NULL },
+        { "a\nSeed: -2", "Seed is \"-2\"" }, { "a\nSeed: 18446744073709551616", "18446744073709551615" },
+        { "a\nSize: 512", "Size is \"512\", expected WIDTHxHEIGHT" }, { "a\nSize: 500x512", "multiples of 8" }, { "a\nSize: 0x512", "Size" }, { "a\nSize: 8200x512", "8192" }, { "a\nSize: x", "Size" },
+        { "a\nSize: 512 X 64", NULL }, { "a\nSize: 512x512x512", "Size" }, { "a\nSize: -8x8", "Size" },
+        { "a\nSampler: Euler a", "p.txt: Sampler is \"Euler a\", expected DDIM" }, { "a\nRNG: NV", "expected CPU" }, { "a\nPrecision: bf16", "expected f32" },
+        { "a\nSchedule type: Karras", "expected Automatic, Uniform or DDIM" }, { "a\nClip skip: 13", "from 1 to 12" }, { "a\nFPS: 101", "from 0.1 to 100" }, { "a\nEta: 2", "from 0 to 1" },
+        { "a\nModel: ", "Model is empty" }, { "a\nLoRA: :1", "LoRA" }, { "a\nLoRA: b:x", "strength is \"x\"" },
+        { "<lora:../b:1>", "without folders" }, { "<lora:/b:1>", "without folders" }, { "<lora:..:1>", "without folders" }, { "<lora:b:1:2>", "one strength" }, { "<lora:b:1e>", "strength" },
+        { "<hypernet:b:1>", "<lora:NAME:STRENGTH>" }, { "", "empty" }, { " \r\n ", "empty" }, { "\xef\xbb\xbf", "empty" }, { "\xef\xbb\xbf \xef\xbb\xbf\n", "empty" },
+        { "a\nSteps: 1\x1b[31mx", "Steps is \"1?[31mx\"" }, { "a\nSteps: \xff\xc3", "Steps is \"??\"" },
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        Reading t = { .a = a, .text = cases[i].text };
+        const char *message = reading(&t);
+        if (cases[i].says) CHECK_MSG(strstr(message, cases[i].says), "%s: says \"%s\"", cases[i].text, message);
+        else CHECK_MSG(!*message, "%s: says \"%s\"", cases[i].text, message);
+    }
+    Reading nul = { .a = a, .text = "ab\0c", .size = 4 };
+    CHECK_MSG(strstr(reading(&nul), "p.txt: byte 3 is NUL"), "%s", nul.message);
+    Reading wide = { .a = a, .text = "\xff\xfe" "a", .size = 4 };
+    CHECK_MSG(strstr(reading(&wide), "UTF-16"), "%s", wide.message);
+}
+
+static void test_options(Arena *a)
+{
+    static const struct { const char *flag, *value, *says; } cases[] = {
+        { "steps", "abc", "--steps is \"abc\", expected a whole number" }, { "CLIP_SKIP", "0", "--clip-skip is \"0\"" }, { "cfg_scale", "x", "--cfg is" }, { "nothing", "x", "no such" },
+        { "prompt", "a\nNegative prompt: b", "--negative" }, { "lora", "/x/y.safetensors:0.5", NULL }, { "motion-module", "none", NULL }, { "negative_prompt", "b", NULL },
+        { "threads", "0", "from 1 to 1024" }, { "size", "64x64", NULL }, { "seed", "-1", NULL }, { "fps", "0.1", NULL }, { "prompt", "", NULL },
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        Reading t = { .a = a, .text = "a\nSteps: 3", .flag = cases[i].flag, .value = cases[i].value };
+        const char *message = reading(&t);
+        CHECK_MSG(cases[i].says ? strstr(message, cases[i].says) != NULL : !*message, "%s %s: %s", cases[i].flag, cases[i].value, message);
+    }
+    Reading t = { .a = a, .text = "old <lora:b:1>\nSteps: 3, Size: 8x8", .flag = "prompt", .value = "new" };
+    CHECK(!*reading(&t) && !strcmp(t.r->job.prompt, "new") && t.r->tags == 0 && t.r->job.steps == 3);
+    const char *flag, *value, *help;
+    for (size_t i = 0; (flag = prompt_flag(i, &value, &help)); i++) CHECK_MSG(value && help && prompt_flag_find(flag) == flag, "%s", flag);
+}
+
+/* ---- there and back ---- */
+
+/* what t holds as text, in the arena */
+static char *settings(Reading *t) { return *reading(t) ? format(t->a, "failed: %s", t->message) : prompt_settings(t->a, t->r); }
+
+static void test_round_trip(Arena *a)
+{
+    static const char *const texts[] = {
+        "a", "a\nb\nNegative prompt: c\nd", "Negative prompt: c", "a <lora:b:0.30000000000000004>", "a\nSteps: 20, CFG scale: 7.1, Seed: 18446744073709551615, Size: 64x128, Eta: 0.1",
+        "a\nModel: \"x, y: \\\"z\\\" \\\\ \", VAE: v.pt, Clip skip: 2, LoRA: \"/p, q/r:s.safetensors:-0.75\", LoRA: n:1, Motion module: m, Frames: 8, FPS: 12.34",
+        "a\nMotion module: none, Frames: 1", "a\nCFG scale: 99.99999999999", "a\nCFG scale: 0.3333333333333", "\xff\xfe\xfd<\nSteps: 1", " \xef\xbb\xbf\n\xef\xbb\xbf" "a\n \xef\xbb\xbf", " \xff\xfe", "a\nModel: nntr\\n", "a\nModel: \"new\\nline\\ttab\"",
+        "a\nNegative prompt: b\nNegative prompt: c\nSteps: 3", "a\nSteps: 1\nSteps: 2\nSteps: 3",
+    };
+    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
+        Reading one = { .a = a, .text = texts[i] };
+        char *first = settings(&one);
+        Reading two = { .a = a, .text = first };
+        char *second = settings(&two);
+        CHECK_MSG(!strcmp(first, second), "%s\n -> %s\n -> %s", texts[i], first, second);
+        if (!*one.message && !*two.message) CHECK_MSG(!strcmp(one.r->job.prompt, two.r->job.prompt) && !*two.warning, "%s: %s", texts[i], two.warning);
+    }
+    Reading t = { .a = a, .text = "a, <lora:b:0.8>\nNegative prompt: c\nfps: 8, frames: 16, motion module: m, clip skip: 2, model: x, size: 64x64, seed: 3, cfg scale: 7.50, steps: 20, precision: f32" };
+    char *text = settings(&t);
+    CHECK_MSG(!strcmp(text, "a, <lora:b:0.8>\nNegative prompt: c\nSteps: 20, Sampler: DDIM, CFG scale: 7.5, Seed: 3, Size: 64x64, Model: x, Clip skip: 2, RNG: CPU, "
+                            "Motion module: m, Frames: 16, FPS: 8"), "%s", text);
+    t.text = "a\nClip skip: 1, Eta: 0, Frames: 1, FPS: 9, Motion module: m, Seed: 0";
+    CHECK_MSG(!strcmp(text = settings(&t), "a\nSampler: DDIM, Seed: 0, RNG: CPU"), "%s", text);
+}
+
+/* every number that has few digits prints as it was written */
+static void test_numbers(Arena *a)
+{
+    unsigned wrong = 0;
+    for (unsigned i = 100; i < 100000; i += 7) {
+        char text[64], value[16];
+        snprintf(value, sizeof value, "%u.%03u", i / 1000, i % 1000);
+        snprintf(text, sizeof text, "a\nCFG scale: %s", value);
+        for (size_t n = strlen(value); value[n - 1] == '0' || value[n - 1] == '.'; ) {
+            int point = value[--n] == '.';
+            value[n] = 0;
+            if (point) break;
+        }
+        Reading t = { .a = a, .text = text };
+        size_t before = mark(a);
+        char *out = settings(&t), *at = strstr(out, "CFG scale: ");
+        size_t n = strlen(value);
+        wrong += !at || strncmp(at + 11, value, n) || at[11 + n] != ',';
+        release(a, before);
+    }
+    CHECK_MSG(!wrong, "%u numbers print otherwise than they were written", wrong);
+}
+
+/* ---- hostile text ---- */
+
+static void check_repeated(Arena *a, const char *head, const char *piece, size_t times, const char *tail)
+{
+    size_t before = mark(a), n = strlen(piece), at = strlen(head);
+    char *text = take(a, at + n * times + strlen(tail) + 1, 1);
+    strcpy(text, head);
+    for (size_t i = 0; i < times; i++, at += n) memcpy(text + at, piece, n);
+    strcpy(text + at, tail);
+    Reading t = { .a = a, .text = text };
+    char *first = settings(&t);
+    if (!*t.message) {
+        Reading again = { .a = a, .text = first };
+        CHECK_MSG(!strcmp(first, settings(&again)), "%zu times %s", times, piece);
+    } else CHECK_MSG(strstr(t.message, "p.txt"), "%s", t.message);
+    release(a, before);
+}
+
+static void test_hostile(Arena *a)
+{
+    static const char *const pieces[] = { "a portrait, ", "(", "<lora:", "<lora:a:1>", "<", ">", "\n", "\r", "\"", "\\", "Negative prompt:", "\nNegative prompt:", "Steps: 3\n", ",", ":", "\xff", "\xf0\x9f\x98" };
+    for (size_t i = 0; i < sizeof pieces / sizeof *pieces; i++) {
+        check_repeated(a, "x ", pieces[i], 10000000 / strlen(pieces[i]) / 4, "");
+        check_repeated(a, "x\nSteps: 3, Model: ", pieces[i], 1000000 / strlen(pieces[i]), "");
+        check_repeated(a, "x\nSteps: 3, ", pieces[i], 1000000 / strlen(pieces[i]), "\", Seed: 1");
+    }
+    check_repeated(a, "x\nSteps: 3", ", Foo: \"a\\\"b\"", 200000, "");
+    check_repeated(a, "x\nSteps: 3", ", Foo:\"a", 200000, "");
+    check_repeated(a, "x ", "a portrait, ", 900000, "");
+}
+
+/* every prefix and every single wrong byte of a real file ends in a reading or a message */
+static void test_mangled(Arena *a)
+{
+    static const char whole[] = "\xef\xbb\xbf" "a <lora:b:0.8>\r\nNegative prompt: (c:1.4)\r\nSteps: 45, Sampler: DDIM, Seed: 17, Size: 512x512, Model: \"m, \\\"n\\\"\", AnimateDiff: \"enable: True, model: m.ckpt, video_length: 16, fps: 8\"\n";
+    size_t n = sizeof whole - 1, done = 0;
+    for (size_t i = 0; i < 2 * n; i++) {
+        char text[sizeof whole];
+        memcpy(text, whole, sizeof whole);
+        for (unsigned flip = 1; flip < 256; flip = i < n ? 256 : flip * 2) {
+            size_t before = mark(a);
+            if (i >= n) text[i - n] = (char)(whole[i - n] ^ (char)flip);
+            Reading t = { .a = a, .text = text, .size = i < n ? i + 1 : n };
+            done += *reading(&t) ? strstr(t.message, "p.txt") != NULL : prompt_settings(a, t.r) != NULL;
+            release(a, before);
+        }
+    }
+    CHECK_MSG(done == n + 8 * n, "%zu", done);
+}
+
+/* ---- names ---- */
+
+static void make(Arena *a, const char *folder, const char *name, int is_folder)
+{
+    char *path = format(a, "%s/%s", folder, name);
+    FILE *f = is_folder ? NULL : fopen(path, "w");
+    if (is_folder) CHECK_MSG(!mkdir(path, 0777), "%s", path);
+    else if (f) fclose(f);
+}
+
+static void check_found(Arena *a, const char *folder, const char *text, const char *model, const char *lora)
+{
+    Reading t = { .a = a, .text = text, .where = folder };
+    CHECK_MSG(!*reading(&t), "%s: %s", text, t.message);
+    if (*t.message) return;
+    CHECK_MSG(!model || !strcmp(t.r->job.model, format(a, "%s/%s", folder, model)), "%s: model %s", text, t.r->job.model);
+    CHECK_MSG(!lora || (t.r->job.loras == 1 && !strcmp(t.r->job.lora[0].path, format(a, "%s/%s", folder, lora))), "%s: %zu LoRAs", text, t.r->job.loras);
+}
+
+static void test_lookup(Arena *a)
+{
+    static const char *const files[] = { "merges.txt", "sd/toon_b3.safetensors", "sd/toon_b3.ckpt", "sd/other.ckpt", "sd/v1.5.pt", "lora/yumin.safetensors", "lora/deep/er.bin", "bare" };
+    char folder[] = "/tmp/persona-XXXXXX";
+    if (!mkdtemp(folder)) { CHECK_MSG(0, "no temporary folder"); return; }
+    make(a, folder, "sd", 1), make(a, folder, "lora", 1), make(a, folder, "lora/deep", 1);
+    for (size_t i = 0; i < sizeof files / sizeof *files; i++) make(a, folder, files[i], 0);
+    char *circle = format(a, "%s/lora/circle", folder);
+    CHECK(!symlink(folder, circle));
+
+    check_found(a, folder, "a\nModel: toon_b3", "sd/toon_b3.safetensors", NULL);
+    check_found(a, folder, "a\nModel: toon_b3.ckpt", "sd/toon_b3.ckpt", NULL);
+    check_found(a, folder, "a\nModel: v1.5", "sd/v1.5.pt", NULL);
+    check_found(a, folder, "a\nModel: sd/other", "sd/other.ckpt", NULL);
+    check_found(a, folder, "a <lora:yumin:1>\nModel: other, VAE: none, Motion module: none, Frames: 16", "sd/other.ckpt", "lora/yumin.safetensors");
+    check_found(a, folder, "a <lora:er:1>\nModel: bare, Motion module: nowhere, Frames: 1", "bare", "lora/deep/er.bin");
+    check_found(a, folder, format(a, "a <lora:yumin:1> <lora:yumin:2>\nModel: %s/sd/other, LoRA: yumin:0.5", folder), "sd/other.ckpt", "lora/yumin.safetensors");
+
+    Reading t = { .a = a, .text = "a\nModel: toon_b4", .where = folder };
+    CHECK_MSG(strstr(reading(&t), "p.txt: Model is \"toon_b4\"") && strstr(t.message, "toon_b3.safetensors") && strstr(t.message, folder), "%s", t.message);
+    t.text = "a <lora:yumim:1>\nModel: other";
+    CHECK_MSG(strstr(reading(&t), "\"yumim\"") && strstr(t.message, "yumin.safetensors"), "%s", t.message);
+    t.text = "a\nModel: other", t.flag = "motion", t.value = "mm";
+    CHECK_MSG(strstr(reading(&t), "--motion is \"mm\""), "%s", t.message);
+    t.flag = NULL, t.where = "/nowhere";
+    CHECK_MSG(strstr(reading(&t), "--weights is \"/nowhere\""), "%s", t.message);
+
+    unlink(circle);
+    for (size_t i = sizeof files / sizeof *files; i-- > 0; ) unlink(format(a, "%s/%s", folder, files[i]));
+    rmdir(format(a, "%s/lora/deep", folder)), rmdir(format(a, "%s/lora", folder)), rmdir(format(a, "%s/sd", folder)), rmdir(folder);
+}
+
+static void test_distance(void)
+{
+    CHECK(edit_distance("", "") == 0 && edit_distance("abc", "") == 3 && edit_distance("", "ab") == 2 && edit_distance("kitten", "sitting") == 3);
+    CHECK(edit_distance("Clip skip", "clip_SKIP") == 0 && edit_distance("steps", "stpes") == 2 && edit_distance("cat", "cart") == 1);
+}
+
+int main(void)
+{
+    Arena *a = arena_new();
+    if (!a) return 1;
+    test_parts(a), test_settings(a), test_animatediff(a), test_tags(a);
+    test_refused(a), test_options(a), test_round_trip(a), test_numbers(a);
+    test_hostile(a), test_mangled(a), test_lookup(a), test_distance();
+    arena_free(a);
+    return done();
+}
