@@ -28,6 +28,17 @@ $(B)/test_%: tests/test_%.c $(ROOMS:%=$(B)/%.o) $(B)/hash_weights.o
 test: persona $(TESTS:%=$(B)/%)
 	@sh tests/run.sh $(B)
 
+# what reads files and words, under the sanitizers; the models' arithmetic is slow there and has its own tests
+ASAN = $(filter-out test_golden test_kernel,$(TESTS))
+asan:
+	@$(MAKE) -s B=$(B)/asan OPENMP= CFLAGS="-O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all" $(ASAN:%=$(B)/asan/%)
+	@for t in $(ASAN); do $(B)/asan/$$t || exit 1; done
+
+golden:
+	for g in tests/golden*.py; do [ $$g = tests/golden_full.py ] || python3 $$g || exit 1; done
+golden-full: persona
+	python3 tests/golden_full.py
+
 clean:
 	rm -rf build persona
 

@@ -21,6 +21,8 @@
 #include <time.h>
 #ifdef _OPENMP
 #include <omp.h>
+#else
+#pragma GCC diagnostic ignored "-Wunknown-pragmas"      /* without OpenMP the parallel loops are plain loops */
 #endif
 
 #if defined __AVX512F__

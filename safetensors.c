@@ -386,7 +386,8 @@ const char *safetensors_metadata(const Safetensors *s, const char *key)
 
 /* ---- elements --------------------------------------------------------------------------------- */
 
-const char *dtype_name(DType t) { return dtypes[t].name; }
+const char *dtype_name(DType t)     { return dtypes[t].name; }
+int         dtype_is_float(DType t) { return t == F64 || t == F32 || t == F16 || t == BF16; }
 
 float dtype_value(const void *data, DType t, size_t i)
 {

@@ -44,7 +44,8 @@ const char   *safetensors_metadata(const Safetensors *s, const char *key);  /* N
 void safetensors_save(Arena *a, const char *path, const Weight *weights, size_t count, const Pair *metadata, size_t pairs);
 
 const char *dtype_name(DType t);
-float       dtype_value(const void *data, DType t, size_t i);      /* element i of F64, F32, F16 or BF16 data, as float */
+int         dtype_is_float(DType t);                                /* F64, F32, F16 or BF16 */
+float       dtype_value(const void *data, DType t, size_t i);      /* element i of such data, as float */
 const char *shape_text(Arena *a, size_t rank, const size_t *shape);      /* "[320,4,3,3]" */
 
 #endif

@@ -1,0 +1,103 @@
+# Files that can be copied out: each group is copied to an empty folder, with a small program, and built there without warnings.
+here=$(pwd)
+: "${CC:=cc}"
+folder=$(mktemp -d) || exit 1
+trap 'rm -rf "$folder"' EXIT
+passed=0 failed=0
+check() { if [ "$1" = 0 ]; then passed=$((passed + 1)); else failed=$((failed + 1)); echo "test_alone: $2"; fi; }
+
+build() {     # name, files: copies them and builds name.c from stdin with them
+    name=$1; shift
+    mkdir "$folder/$name"
+    cat > "$folder/$name/main.c"
+    for f; do cp "$here/$f" "$folder/$name/"; done
+    (cd "$folder/$name" && $CC -std=c11 -O1 -Wall -Wextra -Werror *.c -lm -o program 2>log) || cat "$folder/$name/log"
+    test -x "$folder/$name/program"; check $? "$name does not build from $*"
+}
+
+build gif gif.c gif.h <<'END'
+#include "gif.h"
+#include <stdio.h>
+#include <stdlib.h>
+int main(void)
+{
+    unsigned char rgb[2 * 4 * 4 * 3] = { 255 };
+    size_t size;
+    unsigned char *gif = gif_encode(rgb, 2, 4, 4, 8, "hello", &size);
+    char *comment = gif ? gif_comment(gif, size) : NULL;
+    puts(comment ? comment : "?");
+    free(comment);
+    free(gif);
+    return 0;
+}
+END
+[ "$("$folder/gif/program")" = hello ]; check $? "gif.c alone does not bring its comment back"
+
+build image image.c image.h <<'END'
+#include "image.h"
+#include <stdio.h>
+#include <stdlib.h>
+int main(void)
+{
+    unsigned char rgb[3] = { 1, 2, 3 };
+    size_t size;
+    unsigned char *png = png_encode(rgb, 1, 1, "hello", &size);
+    char *text = png ? png_text(png, size, "parameters") : NULL;
+    puts(text ? text : "?");
+    free(text);
+    free(png);
+    return 0;
+}
+END
+[ "$("$folder/image/program")" = hello ]; check $? "image.c alone does not bring its text back"
+
+build ddim ddim.c ddim.h <<'END'
+#include "ddim.h"
+#include <stdio.h>
+int main(void) { Schedule s; ddim_init(&s, LINEAR, 25); printf("%d\n", ddim_timestep(&s, 0)); return 0; }
+END
+[ "$("$folder/ddim/program")" = 961 ]; check $? "ddim.c alone counts its timesteps wrong"
+
+build weights safetensors.c safetensors.h tensor.c tensor.h <<'END'
+#include "safetensors.h"
+#include <stdio.h>
+static void work(void *arena)
+{
+    float x[2] = { 1, 2.5f };
+    size_t shape[1] = { 2 };
+    safetensors_save(arena, "x.safetensors", &(Weight){ "x", x, F32, 1, shape, 8 }, 1, NULL, 0);
+    const Weight *w = safetensors_find(safetensors_open(arena, "x.safetensors"), "x");
+    printf("%g\n", dtype_value(w->data, w->type, 1));
+    safetensors_open(arena, "main.c");
+}
+int main(void)
+{
+    Arena *a = arena_new();
+    char message[1024];
+    puts(attempt(a, work, a, message) ? "refused" : "?");
+    arena_free(a);
+    return 0;
+}
+END
+[ "$(cd "$folder/weights" && ./program | tr '\n' ' ')" = "2.5 refused " ]; check $? "safetensors.c with tensor.c alone do not write, read and refuse"
+
+# the whole program as a library: the README's own example, taken from the README
+rooms=$(ls ./*.c ./*.h | grep -v '^./persona.c$')
+awk '/^```c$/ { block = ""; inside = 1; next }
+     /^```$/  { if (inside && block ~ /generate\.h/) printf "%s", block; inside = 0 }
+     inside   { block = block $0 "\n" }' README.md > "$folder/example.c"
+build library $rooms < "$folder/example.c"
+ln -s "$here/weights" "$folder/library/weights"
+(cd "$folder/library" && ./program) > "$folder/out" 2>&1; check $? "the README's example fails: $(tail -3 "$folder/out")"
+[ "$(grep -c '^drew 1 frames of 128x128' "$folder/out")" = 2 ]; check $? "the README's example does not draw, fail and draw again: $(cat "$folder/out")"
+grep -q 'cannot be opened' "$folder/out"; check $? "the README's example does not show the message of a bad file"
+
+# includes form a strict order
+for f in ./*.c; do
+    room=$(basename "$f" .c)
+    sed -n 's/^#include "\([a-z]*\)\.h"/\1/p' "$f" "$room.h" 2>/dev/null | grep -v "^$room\$" | sed "s/^/$room /"
+done > "$folder/order"
+tsort "$folder/order" > /dev/null 2> "$folder/loops"; check $? "includes go in a circle: $(cat "$folder/loops")"
+
+echo "test_alone: $passed passed, $failed failed"
+[ $failed = 0 ]
