@@ -90,6 +90,25 @@ static vf exp_v(vf x)
 
 static vf sigmoid_v(vf x) { return 1.0f / (1.0f + exp_v(-x)); }
 
+static vf polynomial(vf x, const float *c, int degree)
+{
+    vf p = all(c[degree]);
+    while (degree--) p = p * x + c[degree];
+    return p;
+}
+
+/* erf x, within 2e-7: below 1 an odd polynomial, from there 1 - e^(-x^2) t P(t) with t = 1 / (1 + 0.4 x)
+ * (the form of Abramowitz and Stegun 7.1.26; least squares fits of this project, weighted by e^(-x^2)) */
+static vf erf_v(vf x)
+{
+    static const float small[] = { 1.12837917f, -0.376126269f, 0.112835975f, -0.0268543288f, 0.00518931194f, -8.01885499e-4f, 7.88249711e-5f };
+    static const float large[] = { 0.229468397f, 0.184332199f, 0.389472193f, -0.237320711f, 0.59852328f, -0.164256446f };
+    vf size = pick(x < all(0), -x, x), square = x * x, t = 1.0f / (1.0f + 0.4f * size);
+    vf near = size * polynomial(square, small, 6), far = 1.0f - exp_v(-square) * t * polynomial(t, large, 5);
+    vf y = pick(size < all(1), near, far);
+    return pick(x < all(0), -y, y);
+}
+
 /* ---- the tile --------------------------------------------------------------------------------- */
 
 /* c[MR][NR] = a[MR][k] b[k][NR];  rows of a lie KC apart */
@@ -299,7 +318,7 @@ static void softmax_row(float *restrict s, float *restrict o, float *max, float 
     float top = *max;
     for (size_t j = 0; j < n; j++) top = s[j] > top ? s[j] : top;
     for (size_t j = n; j < above(n, LANES); j++) s[j] = -1e30f;
-    float shrink = expf(*max - top);
+    float shrink = *sum > 0 ? expf(*max - top) : 0;
     vf total = all(0);
     for (size_t j = 0; j < n; j += LANES) {
         vf x = load(s + j), p = exp_v(x - top);
@@ -492,7 +511,9 @@ void add_into(Machine *m, float *y, const float *x, size_t n)
     for (size_t i = 0; i < n; i++) y[i] += x[i];
 }
 
-/* gelu(x) = x/2 (1 + erf(x / sqrt 2)), the exact one */
+/* the exact gelu, x/2 (1 + erf(x / sqrt 2)) */
+static vf gelu_v(vf x) { return 0.5f * x * (1.0f + erf_v(x * 0.707106781f)); }
+
 void geglu_of(Machine *m, float *y, const float *x, size_t count, int c)
 {
     size_t wide = (size_t)c;
@@ -501,11 +522,14 @@ void geglu_of(Machine *m, float *y, const float *x, size_t count, int c)
 #pragma omp parallel for schedule(static) num_threads(m->threads)
     for (size_t r = 0; r < count; r++) {
         const float *value = x + r * 2 * wide, *gate = value + wide;
-        for (size_t i = 0; i < wide; i++) y[r * wide + i] = value[i] * (0.5f * gate[i] * (1 + erff(gate[i] * 0.707106781f)));
+        size_t i = 0;
+        for (; i + LANES <= wide; i += LANES) store(y + r * wide + i, load(value + i) * gelu_v(load(gate + i)));
+        for (; i < wide; i++) y[r * wide + i] = value[i] * gelu_v(all(gate[i]))[0];
     }
 }
 
 /* ---- how fast is it here ---------------------------------------------------------------------- */
+/* The fastest of some runs of one thread, times the threads: what else goes on in the machine at this moment says little about the next hour. */
 
 static double now(void)
 {
@@ -519,13 +543,16 @@ double machine_speed(Machine *m)
     size_t before = mark(m->mem), shape[] = { 256, 512 };
     Tensor x = { 1, 512, 1, 512, take(m->mem, 512 * 512, 4) }, y = { 1, 512, 1, 256, take(m->mem, 512 * 256, 4) };
     Weight w = { "", take(m->mem, 256 * 512, 4), F32, 2, shape, 256 * 512 * 4 };
-    Machine real = { m->mem, m->threads, 0, 0 };
+    Machine real = { m->mem, 1, 0, 0 };
+    double begun, fastest = 1e9, seconds;
     memset(x.x, 0, size(x) * 4);
     memset((void *)(uintptr_t)w.data, 0, w.bytes);
-    double start, seconds;
-    conv(&real, y, x, &w, NULL, (Conv){ 1, 0, 1, 0 });           /* wakes the threads */
-    real.ops = 0, start = now();
-    do conv(&real, y, x, &w, NULL, (Conv){ 1, 0, 1, 0 }); while ((seconds = now() - start) < 0.02);
+    for (begun = now(); now() < begun + 0.03; fastest = seconds < fastest ? seconds : fastest) {
+        double start = now();
+        real.ops = 0;
+        conv(&real, y, x, &w, NULL, (Conv){ 1, 0, 1, 0 });
+        seconds = now() - start;
+    }
     release(m->mem, before);
-    return real.ops / seconds;
+    return real.ops / fastest * m->threads;
 }

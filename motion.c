@@ -70,10 +70,7 @@ static Tensor block(Run *r, const char *p, Tensor h)
         add(r, h, attention_over_time(r, format(a, "%s.attention_blocks.%d", p, i), y));
         release(a, before);
     }
-    Tensor y = linear(r, at(r, p, "ff.net.0.proj"), layer_norm(r, at(r, p, "ff_norm"), h));
-    add(r, h, linear(r, at(r, p, "ff.net.2"), geglu(r, y)));
-    release(a, before);
-    return h;
+    return feed_forward(r, p, "ff_norm", h);
 }
 
 Tensor motion(Run *r, const char *slot, Tensor x)

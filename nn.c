@@ -240,12 +240,26 @@ Tensor attention(Run *r, Tensor q, Tensor k, Tensor v, int heads, Axis over)
     return y;
 }
 
-/* ---- the resnet block ------------------------------------------------------------------------- */
+/* ---- blocks ----------------------------------------------------------------------------------- */
+
+enum { SLICE = 8192 };
+
+Tensor feed_forward(Run *r, const char *block, const char *norm, Tensor h)
+{
+    size_t before = mark(r->machine->mem), all = rows(h), c = (size_t)h.c;
+    for (size_t i = 0; i < all; i += SLICE) {
+        Tensor part = { 1, (int)(all - i < SLICE ? all - i : SLICE), 1, h.c, h.x + i * c };
+        Tensor y = linear(r, at(r, block, "ff.net.0.proj"), layer_norm(r, at(r, block, norm), part));
+        add(r, part, linear(r, at(r, block, "ff.net.2"), geglu(r, y)));
+        release(r->machine->mem, before);
+    }
+    return h;
+}
 
 Tensor resnet(Run *r, const char *block, Tensor x, const Tensor *time, float eps, int frames)
 {
     size_t before = mark(r->machine->mem);
-    Tensor h = conv2d(r, at(r, block, "conv1"), group_norm(r, at(r, block, "norm1"), x, eps, frames, SILU), 1);
+    Tensor h = keep(r, before, conv2d(r, at(r, block, "conv1"), group_norm(r, at(r, block, "norm1"), x, eps, frames, SILU), 1));
     if (time) h = add(r, h, linear(r, at(r, block, "time_emb_proj"), silu(r, *time)));
     h = conv2d(r, at(r, block, "conv2"), group_norm(r, at(r, block, "norm2"), h, eps, frames, SILU), 1);
     if (has(r, at(r, block, "conv_shortcut"))) x = linear(r, at(r, block, "conv_shortcut"), x);

@@ -56,6 +56,9 @@ Tensor upsample  (Run *r, Tensor x, int h, int w);                     /* neares
 typedef enum { SPACE, CAUSAL, TIME } Axis;
 Tensor attention(Run *r, Tensor q, Tensor k, Tensor v, int heads, Axis over);
 
+/* h += ff.net.2(geglu(ff.net.0.proj(norm h))), some rows at a time: the widest tensor of a transformer is never whole */
+Tensor feed_forward(Run *r, const char *block, const char *norm, Tensor h);
+
 /* norm1 SiLU conv1 (+ time) norm2 SiLU conv2, + x: the block of UNet and VAE.  time: [1,1,1,t], or x NULL for none */
 Tensor resnet(Run *r, const char *block, Tensor x, const Tensor *time, float eps, int frames);
 

@@ -48,10 +48,7 @@ static Tensor transformer_block(Run *r, const char *p, Tensor h, Tensor text)
     release(r->machine->mem, before);
     add(r, h, attend_to(r, at(r, p, "attn2"), layer_norm(r, at(r, p, "norm2"), h), text));
     release(r->machine->mem, before);
-    y = linear(r, at(r, p, "ff.net.0.proj"), layer_norm(r, at(r, p, "norm3"), h));
-    add(r, h, linear(r, at(r, p, "ff.net.2"), geglu(r, y)));
-    release(r->machine->mem, before);
-    return h;
+    return feed_forward(r, p, "norm3", h);
 }
 
 static Tensor transformer(Run *r, const char *p, Tensor x, Tensor text)
@@ -67,12 +64,14 @@ typedef struct { Tensor time, text; } Given;      /* what every layer is told */
 /* v1 motion modules were trained with the resnets' norms across the frames of a clip */
 static int norm_frames(const Run *r) { return r->across ? r->clip : 1; }
 
-/* layer j of a block ("unet.down_blocks.0"): resnet, transformer where the level has one, motion */
-static Tensor layer(Run *r, const char *block, int j, int attends, Tensor x, const Given *g)
+/* layer j of a block ("unet.down_blocks.0"): resnet, transformer where the level has one, motion.
+ * On the way up the resnet sees x and the skip side by side; NULL: there is none. */
+static Tensor layer(Run *r, const char *block, int j, int attends, Tensor x, const Tensor *skip, const Given *g)
 {
     Arena *a = r->machine->mem;
     size_t before = mark(a);
-    x = resnet(r, format(a, "%s.resnets.%d", block, j), x, &g->time, 1e-5f, norm_frames(r));
+    if (skip) x = concat(r, x, *skip);
+    x = keep(r, before, resnet(r, format(a, "%s.resnets.%d", block, j), x, &g->time, 1e-5f, norm_frames(r)));
     if (attends) x = transformer(r, format(a, "%s.attentions.%d", block, j), x, g->text);
     x = motion(r, format(a, "%s.motion_modules.%d", block + 5, j), x);
     return keep(r, before, x);
@@ -94,15 +93,15 @@ static Tensor level(Run *r, int i, Tensor x, const Given *g)
     size_t before = mark(a);
     const char *down = format(a, "unet.down_blocks.%d", i), *up = format(a, "unet.up_blocks.%d", DEEPEST - i);
     int attends = i < DEEPEST;
-    Tensor first = layer(r, down, 0, attends, x, g), second = layer(r, down, 1, attends, first, g), h;
+    Tensor first = layer(r, down, 0, attends, x, NULL, g), second = layer(r, down, 1, attends, first, NULL, g), h;
     if (i < DEEPEST) {
         h = level(r, i + 1, conv2d(r, at(r, down, "downsamplers.0.conv"), second, 2), g);
         h = conv2d(r, format(a, "unet.up_blocks.%d.upsamplers.0.conv", DEEPEST - i - 1), upsample(r, h, second.h, second.w), 1);
     }
     else h = middle(r, second, g);
-    h = layer(r, up, 0, attends, concat(r, h, second), g);
-    h = layer(r, up, 1, attends, concat(r, h, first), g);
-    h = layer(r, up, 2, attends, concat(r, h, x), g);
+    h = layer(r, up, 0, attends, h, &second, g);
+    h = layer(r, up, 1, attends, h, &first, g);
+    h = layer(r, up, 2, attends, h, &x, g);
     return keep(r, before, h);
 }
 
