@@ -37,7 +37,7 @@ asan:
 golden:
 	for g in tests/golden*.py; do [ $$g = tests/golden_full.py ] || python3 $$g || exit 1; done
 golden-full: persona
-	python3 tests/golden_full.py
+	python3 tests/golden_full.py $(or $(WORK),$(B)/full)
 
 clean:
 	rm -rf build persona
