@@ -5,9 +5,10 @@ CC      ?= cc
 CFLAGS  ?= -O2
 WARN     = -Wall -Wextra -Wshadow -Wconversion
 OPENMP  := $(shell echo 'int main(void){return 0;}' | $(CC) -fopenmp -x c - -o /dev/null 2>/dev/null && echo -fopenmp)
-# kernel.c alone is tuned to this machine; -std=c11 turns the contraction to fused multiply-add off, which halves its speed
+# the kernels alone are tuned to this machine; -std=c11 turns the contraction to fused multiply-add off, which halves their speed
+KERNELS  = gemm winograd attention norm
 NATIVE  := $(shell echo 'int main(void){return 0;}' | $(CC) -march=native -x c - -o /dev/null 2>/dev/null && echo -march=native)
-KERNEL   = -O3 $(NATIVE) -ffp-contract=fast
+TUNED    = -O3 $(NATIVE) -ffp-contract=fast
 
 ROOMS   = $(basename $(filter-out persona.c,$(wildcard *.c)))
 TESTS   = $(basename $(notdir $(wildcard tests/test_*.c)))
@@ -19,7 +20,7 @@ persona: $(ROOMS:%=$(B)/%.o) $(B)/persona.o
 $(B)/%.o: %.c
 	@mkdir -p $(B)
 	$(CC) -std=c11 $(WARN) $(CFLAGS) $(OPENMP) -MMD -c $< -o $@
-$(B)/kernel.o: CFLAGS += $(KERNEL)
+$(KERNELS:%=$(B)/%.o): CFLAGS += $(TUNED)
 $(B)/hash_weights.o: tests/hash_weights.c
 	$(CC) -std=c11 -I. $(WARN) $(CFLAGS) -MMD -c $< -o $@
 $(B)/test_%: tests/test_%.c $(ROOMS:%=$(B)/%.o) $(B)/hash_weights.o

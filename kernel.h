@@ -1,4 +1,5 @@
-/* kernel.h - the loops that take the time, and the only room that knows the machine.
+/* kernel.h - the loops that take the time.  Behind it are the only files that know the machine:
+ *     gemm.c  winograd.c  attention.c  norm.c        (vector.h, gemm.h: what they share)
  *
  * All tensors float32, channels last; weights in F32, F16 or BF16 as they lie in the file, widened
  * while they are packed.  Every result element is summed in one fixed order by one thread, so any number of
@@ -18,7 +19,7 @@ typedef struct {
 int    machine_threads(void);            /* a sensible number of threads here */
 double machine_speed  (Machine *m);      /* operations a second of a small product, measured now */
 
-/* y = scale * (x * w) + bias, or added to what is in y.  Kernel size is w's: [out,in] or [out,in,k,k].
+/* y = scale * (x * w) + bias; or with add (and no bias) y += scale * (x * w).  Kernel size is w's: [out,in] or [out,in,k,k].
  * x: [n,h,w,in]   y: [n,oh,ow,out]   pad: rows above and left (below and right follow from y) */
 typedef struct { int stride, pad; float scale; int add; } Conv;
 void conv(Machine *m, Tensor y, Tensor x, const Weight *w, const Weight *bias, Conv how);

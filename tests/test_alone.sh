@@ -92,6 +92,14 @@ ln -s "$here/weights" "$folder/library/weights"
 [ "$(grep -c '^drew 1 frames of 128x128' "$folder/out")" = 2 ]; check $? "the README's example does not draw, fail and draw again: $(cat "$folder/out")"
 grep -q 'cannot be opened' "$folder/out"; check $? "the README's example does not show the message of a bad file"
 
+# the README counts lines; it may be ten lines behind
+sed -n 's/^| `\([a-z]*\.c\)` | \([0-9]*\) |.*/\1 \2/p' README.md > "$folder/counts"
+[ "$(wc -l < "$folder/counts")" = "$(ls ./*.c | wc -l)" ]; check $? "the README's table of files does not list each file once"
+while read -r file lines; do
+    off=$(($(wc -l < "$file") - lines))
+    [ "${off#-}" -le 10 ]; check $? "the README says that $file has $lines lines, it has $((lines + off))"
+done < "$folder/counts"
+
 # includes form a strict order
 for f in ./*.c; do
     room=$(basename "$f" .c)

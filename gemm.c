@@ -1,0 +1,309 @@
+/* gemm.c - matrix product and convolution.
+ *
+ * A linear layer is a 1x1 convolution, and a convolution is a product of [pixels x taps*channels] with
+ * [taps*channels x filters], whose left side is gathered from the image while it is copied for the cache.
+ *
+ *      for each NC filters, for each KC of the sum           (KC = 9 taps of 32 channels, or 288 channels)
+ *          all threads: pack weights, widened to float:      b[panel][KC][NR]
+ *          each thread, for its MC pixels:                   a[MC][KC], rows of the image, zero outside
+ *              for each panel, for each MR rows: the tile    MR x NR sums in registers, KC steps
+ *
+ * NR is two vectors; a narrow last panel and a short last tile have code of their own, so no step is wasted
+ * on padding.  Every sum is taken in the same order whatever the tile, so any number of threads gives
+ * the same bytes.  Nothing here can fail but the taking of scratch, which happens before any parallel loop. */
+#include "gemm.h"
+
+#include <time.h>
+#ifdef _OPENMP
+#include <omp.h>
+#else
+#pragma GCC diagnostic ignored "-Wunknown-pragmas"      /* without OpenMP the parallel loops are plain loops */
+#endif
+
+enum { MC = MR * 16, NC = 1024 };
+
+int machine_threads(void)
+{
+#ifdef _OPENMP
+    return omp_get_num_procs();
+#else
+    return 1;
+#endif
+}
+
+int thread_id(void)
+{
+#ifdef _OPENMP
+    return omp_get_thread_num();
+#else
+    return 0;
+#endif
+}
+
+/* ---- the tile --------------------------------------------------------------------------------- */
+
+/* rows and vectors are constants where this is inlined, so the sums live in registers */
+static inline __attribute__((always_inline)) void tile(const int rows, const int vectors, float *restrict c, size_t ldc, const float *restrict a, const float *restrict b, size_t k, Finish f)
+{
+    vf sum[MR][2] = { { { 0 } } };
+    for (size_t p = 0; p < k; p++) {
+        vf b0 = load(b + p * NR), b1 = vectors > 1 ? load(b + p * NR + LANES) : b0;
+#pragma GCC unroll 16
+        for (int i = 0; i < rows; i++) {
+            vf x = all(a[(size_t)i * KC + p]);
+            sum[i][0] += x * b0;
+            if (vectors > 1) sum[i][1] += x * b1;
+        }
+    }
+    /* each sum with its addend in one block of code, so that it is one fused step in every variant */
+    if (f.add) {
+#pragma GCC unroll 16
+        for (int i = 0; i < rows; i++)
+            for (int v = 0; v < vectors; v++) store(c + (size_t)i * ldc + v * LANES, load(c + (size_t)i * ldc + v * LANES) + f.scale * sum[i][v]);
+    }
+    else if (!f.bias) {
+#pragma GCC unroll 16
+        for (int i = 0; i < rows; i++)
+            for (int v = 0; v < vectors; v++) store(c + (size_t)i * ldc + v * LANES, f.scale * sum[i][v]);
+    }
+    else {
+        vf bias[2] = { load(f.bias), vectors > 1 ? load(f.bias + LANES) : all(0) };
+#pragma GCC unroll 16
+        for (int i = 0; i < rows; i++)
+            for (int v = 0; v < vectors; v++) store(c + (size_t)i * ldc + v * LANES, bias[v] + f.scale * sum[i][v]);
+    }
+}
+
+typedef void Tile(float *restrict c, size_t ldc, const float *restrict a, const float *restrict b, size_t k, Finish f);
+#define TILE(rows) \
+    static void tile_##rows##_1(float *restrict c, size_t ldc, const float *restrict a, const float *restrict b, size_t k, Finish f) { tile(rows, 1, c, ldc, a, b, k, f); } \
+    static void tile_##rows##_2(float *restrict c, size_t ldc, const float *restrict a, const float *restrict b, size_t k, Finish f) { tile(rows, 2, c, ldc, a, b, k, f); }
+#define TILES(rows) { tile_##rows##_1, tile_##rows##_2 }
+TILE(1) TILE(2) TILE(3) TILE(4) TILE(5) TILE(6)
+#if MR > 6
+TILE(7) TILE(8)
+#endif
+#if MR > 8
+TILE(9) TILE(10) TILE(11) TILE(12) TILE(13) TILE(14)
+#endif
+static Tile *const tile_of[MR][2] = {
+    TILES(1), TILES(2), TILES(3), TILES(4), TILES(5), TILES(6),
+#if MR > 6
+    TILES(7), TILES(8),
+#endif
+#if MR > 8
+    TILES(9), TILES(10), TILES(11), TILES(12), TILES(13), TILES(14),
+#endif
+};
+
+/* fewer columns than the vectors hold: through a buffer */
+static void ragged_tile(Tile *t, float *c, size_t ldc, size_t columns, const float *a, size_t rows, const float *b, size_t k, Finish f)
+{
+    float whole[MR * NR] __attribute__((aligned(VECTOR))), bias[NR] = { 0 };
+    if (f.bias) memcpy(bias, f.bias, columns * sizeof *bias), f.bias = bias;
+    for (size_t i = 0; i < rows && f.add; i++) memcpy(whole + i * NR, c + i * ldc, columns * sizeof *c);
+    t(whole, NR, a, b, k, f);
+    for (size_t i = 0; i < rows; i++) memcpy(c + i * ldc, whole + i * NR, columns * sizeof *c);
+}
+
+void tiles(float *c, size_t ldc, size_t columns, const float *a, size_t rows, const float *b, size_t k, Finish f)
+{
+    size_t vectors = parts_of(columns, LANES), count = parts_of(rows, MR);
+    for (size_t t = 0; t < count; t++) {                 /* as even as can be: 16 rows are 8 and 8, not 14 and 2 */
+        size_t from = rows * t / count, n = rows * (t + 1) / count - from;
+        Tile *f_tile = tile_of[n - 1][vectors - 1];
+        if (columns % LANES) ragged_tile(f_tile, c + from * ldc, ldc, columns, a + from * KC, n, b, k, f);
+        else f_tile(c + from * ldc, ldc, a + from * KC, b, k, f);
+    }
+}
+
+/* ---- weights, widened ------------------------------------------------------------------------- */
+
+static float float_of(uint32_t u) { float f; memcpy(&f, &u, 4); return f; }
+
+void widen(float *restrict out, const Weight *w, size_t i, size_t n)
+{
+    const unsigned char *p = w->data;
+    if (w->type == F32) { memcpy(out, p + i * 4, n * 4); return; }
+    if (w->type != F16 && w->type != BF16) {
+        for (size_t j = 0; j < n; j++) out[j] = dtype_value(w->data, w->type, i + j);
+        return;
+    }
+    uint16_t half[KC];
+    for (size_t done = 0, now; done < n; done += now) {
+        now = least(n - done, KC);
+        memcpy(half, p + (i + done) * 2, now * 2);
+        if (w->type == BF16) for (size_t j = 0; j < now; j++) out[done + j] = float_of((uint32_t)half[j] << 16);
+        else for (size_t j = 0; j < now; j++) {                     /* see half_to_float in tensor.c */
+            uint32_t sign = (uint32_t)(half[j] & 0x8000u) << 16, rest = (uint32_t)(half[j] & 0x7fffu) << 13;
+            uint32_t finite, infinite = rest | 0x70000000u;
+            float f = float_of(rest) * 0x1p112f;
+            memcpy(&finite, &f, 4);
+            out[done + j] = float_of(sign | (rest >= 0x0f800000u ? infinite : finite));
+        }
+    }
+}
+
+float *widened(Machine *m, const Weight *w, size_t n)
+{
+    if (!w) return NULL;
+    float *out = take(m->mem, n, sizeof *out);
+    if (!m->dry) widen(out, w, 0, n);
+    return out;
+}
+
+#if defined __has_builtin
+#if __has_builtin(__builtin_shufflevector) && VECTOR == 64
+#define SHUFFLES 1
+#endif
+#endif
+
+/* v[i][j] -> v[j][i]: halves swapped between rows 8 apart, then quarters 4 apart, and so on */
+static inline __attribute__((always_inline)) void transpose(vf v[LANES])
+{
+#ifdef SHUFFLES
+#define SWAP(step, ...) for (int i = 0; i < LANES; i++) if (!(i & step)) { vf p = v[i], q = v[i + step]; v[i] = SWAP_LOW_##step(p, q); v[i + step] = SWAP_HIGH_##step(p, q); }
+#define SWAP_LOW_8(p, q)  __builtin_shufflevector(p, q, 0, 1, 2, 3, 4, 5, 6, 7, 16, 17, 18, 19, 20, 21, 22, 23)
+#define SWAP_HIGH_8(p, q) __builtin_shufflevector(p, q, 8, 9, 10, 11, 12, 13, 14, 15, 24, 25, 26, 27, 28, 29, 30, 31)
+#define SWAP_LOW_4(p, q)  __builtin_shufflevector(p, q, 0, 1, 2, 3, 16, 17, 18, 19, 8, 9, 10, 11, 24, 25, 26, 27)
+#define SWAP_HIGH_4(p, q) __builtin_shufflevector(p, q, 4, 5, 6, 7, 20, 21, 22, 23, 12, 13, 14, 15, 28, 29, 30, 31)
+#define SWAP_LOW_2(p, q)  __builtin_shufflevector(p, q, 0, 1, 16, 17, 4, 5, 20, 21, 8, 9, 24, 25, 12, 13, 28, 29)
+#define SWAP_HIGH_2(p, q) __builtin_shufflevector(p, q, 2, 3, 18, 19, 6, 7, 22, 23, 10, 11, 26, 27, 14, 15, 30, 31)
+#define SWAP_LOW_1(p, q)  __builtin_shufflevector(p, q, 0, 16, 2, 18, 4, 20, 6, 22, 8, 24, 10, 26, 12, 28, 14, 30)
+#define SWAP_HIGH_1(p, q) __builtin_shufflevector(p, q, 1, 17, 3, 19, 5, 21, 7, 23, 9, 25, 11, 27, 13, 29, 15, 31)
+#pragma GCC unroll 16
+    SWAP(8)
+#pragma GCC unroll 16
+    SWAP(4)
+#pragma GCC unroll 16
+    SWAP(2)
+#pragma GCC unroll 16
+    SWAP(1)
+#else
+    vf t[LANES];
+    memcpy(t, v, sizeof t);
+    for (int i = 0; i < LANES; i++) for (int j = 0; j < LANES; j++) v[i][j] = t[j][i];
+#endif
+}
+
+/* The n*taps weights of a filter are contiguous in the file and read once, in order; LANES filters are turned at a time. */
+void pack_weights(float *restrict b, const Weight *w, size_t j, size_t ic, size_t n)
+{
+    size_t in = w->shape[1], taps = w->rank == 4 ? w->shape[2] * w->shape[3] : 1, length = taps * n;
+    float filter[LANES][KC + LANES];
+    for (size_t half = 0; half < NR; half += LANES) {
+        for (size_t o = 0; o < LANES; o++) {
+            size_t f = j + half + o;
+            if (f < w->shape[0]) widen(filter[o], w, (f * in + ic) * taps, length);
+            else memset(filter[o], 0, length * sizeof **filter);
+        }
+        for (size_t k = 0; k < length; k += LANES) {
+            vf v[LANES];
+            for (size_t o = 0; o < LANES; o++) v[o] = load(&filter[o][k]);
+            transpose(v);
+            for (size_t i = 0; i < LANES && k + i < length; i++)
+                store(b + ((k + i) % taps * n + (k + i) / taps) * NR + half, v[i]);
+        }
+    }
+}
+
+/* ---- convolution ------------------------------------------------------------------------------ */
+
+typedef struct {
+    Tensor y, x;
+    const Weight *w;
+    const float *bias;
+    Conv how;
+    int side;
+    size_t step;                /* channels in one block of the sum */
+} Job;
+
+/* Row r of the output as a row of the product's left side: its window of the image, taps x n channels from ic. */
+static void gather(float *restrict a, const Job *job, size_t r, size_t ic, size_t n)
+{
+    size_t ow = (size_t)job->y.w, oh = (size_t)job->y.h, c = (size_t)job->x.c;
+    int column = (int)(r % ow) * job->how.stride - job->how.pad, row = (int)(r / ow % oh) * job->how.stride - job->how.pad;
+    const float *image = job->x.x + r / (ow * oh) * (size_t)job->x.h * (size_t)job->x.w * c;
+    for (int i = 0; i < job->side; i++)
+        for (int j = 0; j < job->side; j++, a += n) {
+            int inside = row + i >= 0 && row + i < job->x.h && column + j >= 0 && column + j < job->x.w;
+            if (inside) memcpy(a, image + ((size_t)(row + i) * (size_t)job->x.w + (size_t)(column + j)) * c + ic, n * sizeof *a);
+            else memset(a, 0, n * sizeof *a);
+        }
+}
+
+/* rows r .. r+count against panels p0 .. p1 of the packed weights */
+static void multiply(const Job *job, const float *b, float *a, size_t r, size_t count, size_t jc, size_t p0, size_t p1, size_t ic, size_t n)
+{
+    size_t out = (size_t)job->y.c;
+    for (size_t i = 0; i < count; i++) gather(a + i * KC, job, r + i, ic, n);
+    for (size_t p = p0; p < p1; p++) {
+        size_t j = jc + p * NR;
+        Finish f = { job->bias ? job->bias + j : NULL, job->how.scale, job->how.add || ic };
+        tiles(job->y.x + r * out + j, out, least(NR, out - j), a, count, b + p * KC * NR, n * (size_t)(job->side * job->side), f);
+    }
+}
+
+static void product(Machine *m, const Job *job)
+{
+    size_t all_rows = rows(job->y), out = (size_t)job->y.c, in = (size_t)job->x.c, step = job->step;
+    size_t threads = (size_t)m->threads, most = least(MC, parts_of(all_rows, threads)), blocks = parts_of(all_rows, most);
+    float *b = take(m->mem, above(least(NC, out), NR) * KC, sizeof *b);
+    float *a = take(m->mem, threads * MC * KC, sizeof *a);
+    if (m->dry) return;
+#pragma omp parallel num_threads(m->threads)
+    for (size_t jc = 0; jc < out; jc += NC) {
+        size_t panels = parts_of(least(NC, out - jc), NR);
+        size_t groups = least(panels, blocks >= 4 * threads ? 1 : parts_of(4 * threads, blocks));
+        for (size_t ic = 0; ic < in; ic += step) {
+            size_t n = least(step, in - ic);
+#pragma omp for schedule(static)
+            for (size_t p = 0; p < panels; p++) pack_weights(b + p * KC * NR, job->w, jc + p * NR, ic, n);
+#pragma omp for schedule(dynamic)
+            for (size_t t = 0; t < blocks * groups; t++) {
+                size_t block = t / groups, g = t % groups, r = all_rows * block / blocks, end = all_rows * (block + 1) / blocks;
+                multiply(job, b, a + (size_t)thread_id() * MC * KC, r, end - r, jc, panels * g / groups, panels * (g + 1) / groups, ic, n);
+            }
+        }
+    }
+}
+
+void conv(Machine *m, Tensor y, Tensor x, const Weight *w, const Weight *bias, Conv how)
+{
+    size_t before = mark(m->mem);
+    int side = w->rank == 4 ? (int)w->shape[2] : 1;
+    float *b = widened(m, bias, (size_t)y.c);
+    m->ops += 2.0 * (double)size(y) * side * side * (double)x.c;
+    if (winograd_pays(y, x, w, how)) winograd(m, y, x, w, b, how);
+    else product(m, &(Job){ y, x, w, b, how, side, (size_t)(KC / (side * side)) });
+    release(m->mem, before);
+}
+
+/* ---- how fast is it here ---------------------------------------------------------------------- */
+/* The fastest of some runs of one thread, times the threads: what else goes on in the machine at this moment says little about the next hour. */
+
+static double now(void)
+{
+    struct timespec t;
+    timespec_get(&t, TIME_UTC);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+double machine_speed(Machine *m)
+{
+    size_t before = mark(m->mem), shape[] = { 256, 512 };
+    Tensor x = { 1, 512, 1, 512, take(m->mem, 512 * 512, 4) }, y = { 1, 512, 1, 256, take(m->mem, 512 * 256, 4) };
+    Weight w = { "", take(m->mem, 256 * 512, 4), F32, 2, shape, 256 * 512 * 4 };
+    Machine real = { m->mem, 1, 0, 0 };
+    double begun, fastest = 1e9, seconds;
+    memset(x.x, 0, size(x) * 4);
+    memset((void *)(uintptr_t)w.data, 0, w.bytes);
+    for (begun = now(); now() < begun + 0.03; fastest = seconds < fastest ? seconds : fastest) {
+        double start = now();
+        real.ops = 0;
+        conv(&real, y, x, &w, NULL, (Conv){ 1, 0, 1, 0 });
+        seconds = now() - start;
+    }
+    release(m->mem, before);
+    return real.ops / fastest * m->threads;
+}

@@ -1,0 +1,29 @@
+/* gemm.h - what the kernels share: the tile, and weights widened for it; for the kernels only. */
+#ifndef GEMM_H
+#define GEMM_H
+
+#include "kernel.h"
+#include "vector.h"
+
+/* KC: steps of a sum done at a time, 9 taps of 32 channels, and the distance between the rows of a packed left side */
+enum { TAP_CHANNELS = 32, KC = 9 * TAP_CHANNELS };
+
+typedef struct { const float *bias; float scale; int add; } Finish;      /* c = (add ? c : bias, or 0 where NULL) + scale * sum */
+
+/* c[rows][NR or fewer] from a[rows][k], rows KC apart, and b[k][NR].  Any number of rows; ldc: distance between rows of c. */
+void tiles(float *c, size_t ldc, size_t columns, const float *a, size_t rows, const float *b, size_t k, Finish f);
+
+/* n elements of w from element i on, as floats */
+void widen(float *out, const Weight *w, size_t i, size_t n);
+/* a vector of n parameters as floats, taken from the arena; NULL stays NULL */
+float *widened(Machine *m, const Weight *w, size_t n);
+/* NR filters from filter j, channels ic .. ic+n, all taps, of w [out,in,taps]:  b[tap*n + i][NR], missing filters zero */
+void pack_weights(float *b, const Weight *w, size_t j, size_t ic, size_t n);
+
+int thread_id(void);
+
+/* winograd.c: a 3x3 convolution of stride 1 and pad 1 by fewer multiplications; says first whether it would be faster */
+int  winograd_pays(Tensor y, Tensor x, const Weight *w, Conv how);
+void winograd(Machine *m, Tensor y, Tensor x, const Weight *w, const float *bias, Conv how);
+
+#endif

@@ -1,0 +1,148 @@
+/* norm.c - norms and what goes element by element: bound by memory, so each is one pass, or two.
+ *
+ * Statistics are summed in double over chunks of rows that are the same for any number of threads. */
+#include "gemm.h"
+
+#include <math.h>
+
+#ifndef _OPENMP
+#pragma GCC diagnostic ignored "-Wunknown-pragmas"
+#endif
+
+/* ---- norms ------------------------------------------------------------------------------------ */
+
+enum { CHUNK = 256 };        /* rows summed by one thread at a time; the same for any number of threads */
+
+/* sums and sums of squares of each channel over some rows, in double */
+static void channel_sums(double *restrict sum, const float *restrict x, size_t count, size_t c)
+{
+    double *square = sum + c;
+    memset(sum, 0, 2 * c * sizeof *sum);
+    for (size_t r = 0; r < count; r++, x += c)
+        for (size_t i = 0; i < c; i++) {
+            double v = (double)x[i];
+            sum[i] += v;
+            square[i] += v * v;
+        }
+}
+
+/* for one sample, each channel's mean and scale = gamma / sqrt(var + eps) */
+static void scales(float *mean_of, float *scale, const double *sums, size_t chunks, const float *gamma, GroupNorm g)
+{
+    size_t c = (size_t)g.c, wide = c / (size_t)g.groups;
+    for (size_t first = 0; first < c; first += wide) {
+        double sum = 0, square = 0, n = (double)g.rows * (double)wide;
+        for (size_t k = 0; k < chunks; k++)
+            for (size_t i = first; i < first + wide; i++) sum += sums[k * 2 * c + i], square += sums[k * 2 * c + c + i];
+        double mean = sum / n, var = square / n - mean * mean, over = 1 / sqrt((var > 0 ? var : 0) + (double)g.eps);
+        for (size_t i = first; i < first + wide; i++) {
+            mean_of[i] = (float)mean;
+            scale[i] = (float)((double)gamma[i] * over);
+        }
+    }
+}
+
+/* y = (x - mean) * scale + beta */
+static void normalize(float *restrict y, const float *restrict x, const float *restrict mean, const float *restrict scale, const float *restrict beta, size_t count, size_t c, int silu)
+{
+    for (size_t r = 0; r < count; r++, x += c, y += c) {
+        size_t i = 0;
+        for (; i + LANES <= c; i += LANES) {
+            vf v = (load(x + i) - load(mean + i)) * load(scale + i) + load(beta + i);
+            store(y + i, silu ? v * sigmoid_v(v) : v);
+        }
+        for (; i < c; i++) {
+            float v = (x[i] - mean[i]) * scale[i] + beta[i];
+            y[i] = silu ? v * sigmoid_v(all(v))[0] : v;
+        }
+    }
+}
+
+void group_normalize(Machine *m, float *y, const float *x, const Weight *gamma, const Weight *beta, GroupNorm g)
+{
+    size_t before = mark(m->mem), c = (size_t)g.c, chunks = (g.rows + CHUNK - 1) / CHUNK, count = g.samples * chunks;
+    float *mean = take(m->mem, 2 * c * g.samples, sizeof *mean), *scale = mean + c * g.samples, *w = widened(m, gamma, c), *b = widened(m, beta, c);
+    double *sums = take(m->mem, count * 2 * c, sizeof *sums);
+    m->ops += 8.0 * (double)g.samples * (double)g.rows * (double)c;
+    if (!m->dry) {
+#pragma omp parallel num_threads(m->threads)
+        {
+#pragma omp for schedule(static)
+            for (size_t k = 0; k < count; k++) {
+                size_t r = k % chunks * CHUNK;
+                channel_sums(sums + k * 2 * c, x + (k / chunks * g.rows + r) * c, least(CHUNK, g.rows - r), c);
+            }
+#pragma omp for schedule(static)
+            for (size_t n = 0; n < g.samples; n++) scales(mean + n * c, scale + n * c, sums + n * chunks * 2 * c, chunks, w, g);
+#pragma omp for schedule(static)
+            for (size_t k = 0; k < count; k++) {
+                size_t n = k / chunks, r = k % chunks * CHUNK, at = (n * g.rows + r) * c;
+                normalize(y + at, x + at, mean + n * c, scale + n * c, b, least(CHUNK, g.rows - r), c, g.silu);
+            }
+        }
+    }
+    release(m->mem, before);
+}
+
+static void layer_row(float *restrict y, const float *restrict x, const float *restrict gamma, const float *restrict beta, size_t c, float eps)
+{
+    double sum = 0, square = 0;
+    for (size_t i = 0; i < c; i++) sum += (double)x[i];
+    double mean = sum / (double)c;
+    for (size_t i = 0; i < c; i++) square += ((double)x[i] - mean) * ((double)x[i] - mean);
+    float over = (float)(1 / sqrt(square / (double)c + (double)eps)), middle = (float)mean;
+    for (size_t i = 0; i < c; i++) y[i] = (x[i] - middle) * over * gamma[i] + beta[i];
+}
+
+void layer_normalize(Machine *m, float *y, const float *x, const Weight *gamma, const Weight *beta, size_t count, int c, float eps)
+{
+    size_t before = mark(m->mem), wide = (size_t)c;
+    float *w = widened(m, gamma, wide), *b = widened(m, beta, wide);
+    m->ops += 8.0 * (double)count * c;
+    if (!m->dry) {
+#pragma omp parallel for schedule(static) num_threads(m->threads)
+        for (size_t r = 0; r < count; r++) layer_row(y + r * wide, x + r * wide, w, b, wide, eps);
+    }
+    release(m->mem, before);
+}
+
+/* ---- element by element ----------------------------------------------------------------------- */
+
+/* x * sigmoid(k x) over n values; the ragged end goes through one padded vector, so every value takes the same path */
+static void swish(Machine *m, float *y, const float *x, size_t n, float k)
+{
+    m->ops += 4.0 * (double)n;
+    if (m->dry) return;
+    size_t whole = n / LANES;
+#pragma omp parallel for schedule(static) num_threads(m->threads)
+    for (size_t i = 0; i < whole; i++) {
+        vf v = load(x + i * LANES);
+        store(y + i * LANES, v * sigmoid_v(v * k));
+    }
+    for (size_t i = whole * LANES; i < n; i++) y[i] = x[i] * sigmoid_v(all(x[i] * k))[0];
+}
+
+void silu_of(Machine *m, float *y, const float *x, size_t n)       { swish(m, y, x, n, 1); }
+void quick_gelu_of(Machine *m, float *y, const float *x, size_t n) { swish(m, y, x, n, 1.702f); }
+
+void add_into(Machine *m, float *y, const float *x, size_t n)
+{
+    m->ops += (double)n;
+    if (m->dry) return;
+#pragma omp parallel for schedule(static) num_threads(m->threads)
+    for (size_t i = 0; i < n; i++) y[i] += x[i];
+}
+
+void geglu_of(Machine *m, float *y, const float *x, size_t count, int c)
+{
+    size_t wide = (size_t)c;
+    m->ops += 8.0 * (double)count * c;
+    if (m->dry) return;
+#pragma omp parallel for schedule(static) num_threads(m->threads)
+    for (size_t r = 0; r < count; r++) {
+        const float *value = x + r * 2 * wide, *gate = value + wide;
+        size_t i = 0;
+        for (; i + LANES <= wide; i += LANES) store(y + r * wide + i, load(value + i) * gelu_v(load(gate + i)));
+        for (; i < wide; i++) y[r * wide + i] = value[i] * gelu_v(all(gate[i]))[0];
+    }
+}

@@ -1,0 +1,200 @@
+/* winograd.c - 3x3 convolutions with a quarter of the multiplications (Winograd, 1980; Lavin and Gray, 2016).
+ *
+ * F(4x4, 3x3): each 4x4 tile of the output comes from a 6x6 tile of the input,
+ *
+ *      Y = A' [ (G g G') * (B' d B) ] A            * element by element, 36 products where 144 were
+ *
+ * and for all tiles, channels and filters together the middle is 36 matrix products [tiles x channels][channels x filters],
+ * one for each place in the 6x6.  The interpolation points are 0, +-3/4, +-3/2 and infinity, not the usual 0, +-1, +-2:
+ * the same work at half the error (about 1e-6 of the output).
+ *
+ *      for each FILTERS filters:
+ *          all threads: U[place][channels][filters] = G g G'                shared, and held by the last-level cache
+ *          each thread, for its TILES tiles:                                 V and M stay in its own cache
+ *              for each CHANNELS channels: V[place][tiles][channels] = B' d B;  M[place][tiles][filters] += V U
+ *              y = A' M A + bias
+ *
+ * bf16 must not come near this: it would lose two digits of three. */
+#include "gemm.h"
+
+#ifndef _OPENMP
+#pragma GCC diagnostic ignored "-Wunknown-pragmas"
+#endif
+
+enum { PLACES = 36, OUT = 4, IN = 6, TILES = 28, FILTERS = 2 * NR, CHANNELS = 160 };
+/* from one place to the next; a little more than needed, so that the 36 do not share one set of the cache */
+enum { SPREAD = 16, V_STRIDE = TILES * KC + SPREAD, M_STRIDE = TILES * FILTERS + SPREAD };
+
+/* the points: 0, +-P, +-Q, infinity */
+static const float P = 0.75f, Q = 1.5f, PP = 0.5625f, QQ = 2.25f, PPP = 0.421875f, QQQ = 3.375f;
+
+/* ---- the three transforms of one row or column -------------------------------------------------- */
+
+/* B' d:  row of point p = coefficients of x (x^2 - P^2)(x^2 - Q^2) / (x - p); the last of the product itself */
+static inline __attribute__((always_inline)) void input_row(vf t[6], vf d0, vf d1, vf d2, vf d3, vf d4, vf d5)
+{
+    vf even_p = d4 - QQ * d2, odd_p = P * (d3 - QQ * d1), even_q = d4 - PP * d2, odd_q = Q * (d3 - PP * d1);
+    t[0] = PP * QQ * d0 - (PP + QQ) * d2 + d4;
+    t[1] = even_p + odd_p;
+    t[2] = even_p - odd_p;
+    t[3] = even_q + odd_q;
+    t[4] = even_q - odd_q;
+    t[5] = PP * QQ * d1 - (PP + QQ) * d3 + d5;
+}
+
+/* G g:  row of point p = (1, p, p^2) / product of p - other points */
+static inline __attribute__((always_inline)) void filter_row(vf t[6], vf g0, vf g1, vf g2)
+{
+    const float at_p = 1 / (2 * PP * (PP - QQ)), at_q = 1 / (2 * QQ * (QQ - PP));
+    vf even_p = (g0 + PP * g2) * at_p, odd_p = g1 * (P * at_p), even_q = (g0 + QQ * g2) * at_q, odd_q = g1 * (Q * at_q);
+    t[0] = g0 * (1 / (PP * QQ));
+    t[1] = even_p + odd_p;
+    t[2] = even_p - odd_p;
+    t[3] = even_q + odd_q;
+    t[4] = even_q - odd_q;
+    t[5] = g2;
+}
+
+/* A' m:  row i = i-th powers of the points; infinity counts in the last */
+static inline __attribute__((always_inline)) void output_row(vf y[4], vf m0, vf m1, vf m2, vf m3, vf m4, vf m5)
+{
+    vf sum_p = m1 + m2, sum_q = m3 + m4, diff_p = m1 - m2, diff_q = m3 - m4;
+    y[0] = m0 + sum_p + sum_q;
+    y[1] = P * diff_p + Q * diff_q;
+    y[2] = PP * sum_p + QQ * sum_q;
+    y[3] = PPP * diff_p + QQQ * diff_q + m5;
+}
+
+/* ---- over tiles ------------------------------------------------------------------------------- */
+
+typedef struct {
+    Tensor y, x;
+    const Weight *w;
+    const float *bias;
+    Conv how;
+    size_t across, each, tiles, blocks;      /* tiles in a row of a picture, in a picture, in all; blocks of tiles */
+    size_t steps, step;                      /* blocks of the sum, and channels in each but the last */
+} Job;
+
+typedef struct { size_t n; int row, column; } Place;      /* of a tile's first output */
+
+static Place place_of(const Job *job, size_t tile)
+{
+    size_t in = tile % job->each;
+    return (Place){ tile / job->each, (int)(in / job->across) * OUT, (int)(in % job->across) * OUT };
+}
+
+/* U for panel p of the filters from j, channels c .. c+n: scratch holds the filters as pack_weights lays them out */
+static void transform_filters(float *u, size_t stride, float *scratch, const Job *job, size_t j, size_t c, size_t n)
+{
+    pack_weights(scratch, job->w, j, c, n);
+    for (size_t i = 0; i < n; i++)
+        for (size_t v = 0; v < NR; v += LANES) {
+            vf g[9], rows3[3][6], t[6];
+            for (size_t k = 0; k < 9; k++) g[k] = load(scratch + (k * n + i) * NR + v);
+            for (int r = 0; r < 3; r++) filter_row(rows3[r], g[3 * r], g[3 * r + 1], g[3 * r + 2]);
+            for (size_t col = 0; col < 6; col++) {
+                filter_row(t, rows3[0][col], rows3[1][col], rows3[2][col]);
+                for (size_t row = 0; row < 6; row++) store(u + (row * 6 + col) * stride + i * NR + v, t[row]);
+            }
+        }
+}
+
+/* V for one tile, channels c .. c+n.  v: [place], stride apart */
+static void transform_input(float *restrict v, size_t stride, const Job *job, size_t tile, size_t c, size_t n)
+{
+    static const float zeros[CHANNELS];
+    Place at = place_of(job, tile);
+    size_t width = (size_t)job->x.w, channels = (size_t)job->x.c;
+    const float *d[PLACES], *image = job->x.x + at.n * (size_t)job->x.h * width * channels + c;
+    for (int r = 0; r < IN; r++)
+        for (int k = 0; k < IN; k++) {
+            int row = at.row + r - 1, column = at.column + k - 1, inside = row >= 0 && row < job->x.h && column >= 0 && column < job->x.w;
+            d[r * IN + k] = inside ? image + ((size_t)row * width + (size_t)column) * channels : zeros;
+        }
+    for (size_t i = 0; i < n; i += LANES) {
+        vf t[IN][IN], out[IN];
+        for (int r = 0; r < IN; r++) {
+            const float *const *e = d + r * IN;
+            input_row(t[r], load(e[0] + i), load(e[1] + i), load(e[2] + i), load(e[3] + i), load(e[4] + i), load(e[5] + i));
+        }
+        for (size_t k = 0; k < IN; k++) {
+            input_row(out, t[0][k], t[1][k], t[2][k], t[3][k], t[4][k], t[5][k]);
+            for (size_t r = 0; r < IN; r++) store(v + (r * IN + k) * stride + i, out[r]);
+        }
+    }
+}
+
+/* one tile of y, filters j .. j+n, from m: [place], stride apart */
+static void transform_output(const float *restrict m, size_t stride, const Job *job, size_t tile, size_t j, size_t n)
+{
+    Place at = place_of(job, tile);
+    size_t width = (size_t)job->y.w, filters = (size_t)job->y.c;
+    float *image = job->y.x + at.n * (size_t)job->y.h * width * filters + j;
+    for (size_t i = 0; i < n; i += LANES) {
+        vf t[OUT][IN], out[OUT], bias = job->bias ? load(job->bias + j + i) : all(0);
+        for (size_t k = 0; k < IN; k++) {
+            vf column[OUT];
+            output_row(column, load(m + k * stride + i), load(m + (6 + k) * stride + i), load(m + (12 + k) * stride + i),
+                       load(m + (18 + k) * stride + i), load(m + (24 + k) * stride + i), load(m + (30 + k) * stride + i));
+            for (int r = 0; r < OUT; r++) t[r][k] = column[r];
+        }
+        for (int r = 0; r < OUT && at.row + r < job->y.h; r++) {
+            output_row(out, t[r][0], t[r][1], t[r][2], t[r][3], t[r][4], t[r][5]);
+            for (int k = 0; k < OUT && at.column + k < job->y.w; k++) {
+                float *to = image + ((size_t)(at.row + r) * width + (size_t)(at.column + k)) * filters + i;
+                store(to, (job->how.add ? load(to) : bias) + job->how.scale * out[k]);
+            }
+        }
+    }
+}
+
+/* tiles first .. first+count, filters j .. j+n */
+static void tile_block(const Job *job, float *v, float *m, const float *u, size_t first, size_t count, size_t j, size_t n)
+{
+    size_t in = (size_t)job->x.c, panels = parts_of(n, NR);
+    for (size_t s = 0; s < job->steps; s++) {
+        size_t c = s * job->step, k = least(job->step, in - c);
+        for (size_t t = 0; t < count; t++) transform_input(v + t * KC, V_STRIDE, job, first + t, c, k);
+        for (size_t p = 0; p < PLACES; p++)
+            for (size_t panel = 0; panel < panels; panel++) {
+                const float *b = u + p * (panels * in * NR + SPREAD) + (panel * in + c) * NR;
+                tiles(m + p * M_STRIDE + panel * NR, FILTERS, least(NR, n - panel * NR), v + p * V_STRIDE, count, b, k, (Finish){ NULL, 1, s > 0 });
+            }
+    }
+    for (size_t t = 0; t < count; t++) transform_output(m + t * FILTERS, M_STRIDE, job, first + t, j, n);
+}
+
+int winograd_pays(Tensor y, Tensor x, const Weight *w, Conv how)
+{
+    size_t tiles_of_y = (size_t)y.n * parts_of((size_t)y.h, OUT) * parts_of((size_t)y.w, OUT);
+    int fits = w->rank == 4 && w->shape[2] == 3 && how.stride == 1 && how.pad == 1 && x.c % LANES == 0 && y.c % LANES == 0;
+    return fits && x.c >= 32 && y.c >= 32 && tiles_of_y >= 8;
+}
+
+void winograd(Machine *mc, Tensor y, Tensor x, const Weight *w, const float *bias, Conv how)
+{
+    size_t before = mark(mc->mem), threads = (size_t)mc->threads, in = (size_t)x.c, out = (size_t)y.c;
+    size_t across = parts_of((size_t)y.w, OUT), each = across * parts_of((size_t)y.h, OUT), count = each * (size_t)y.n;
+    size_t blocks = above(parts_of(count, TILES), threads), steps = parts_of(in, CHANNELS);
+    Job job = { y, x, w, bias, how, across, each, count, least(blocks, count), steps, above(parts_of(in, steps), LANES) };
+    float *u = take(mc->mem, PLACES * (in * FILTERS + SPREAD), sizeof *u), *packed = take(mc->mem, threads * KC * NR, sizeof *packed);
+    float *v = take(mc->mem, threads * PLACES * V_STRIDE, sizeof *v), *m = take(mc->mem, threads * PLACES * M_STRIDE, sizeof *m);
+    if (!mc->dry) {
+#pragma omp parallel num_threads(mc->threads)
+        for (size_t j = 0; j < out; j += FILTERS) {
+            size_t n = least(FILTERS, out - j), panels = parts_of(n, NR), pieces = parts_of(in, TAP_CHANNELS), id = (size_t)thread_id();
+#pragma omp for schedule(static)
+            for (size_t i = 0; i < panels * pieces; i++) {
+                size_t panel = i / pieces, c = i % pieces * TAP_CHANNELS;
+                transform_filters(u + (panel * in + c) * NR, panels * in * NR + SPREAD, packed + id * KC * NR, &job, j + panel * NR, c, least(TAP_CHANNELS, in - c));
+            }
+#pragma omp for schedule(dynamic)
+            for (size_t b = 0; b < job.blocks; b++) {
+                size_t first = count * b / job.blocks, end = count * (b + 1) / job.blocks;
+                tile_block(&job, v + id * PLACES * V_STRIDE, m + id * PLACES * M_STRIDE, u, first, end - first, j, n);
+            }
+        }
+    }
+    release(mc->mem, before);
+}
