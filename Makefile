@@ -35,6 +35,11 @@ asan:
 	@$(MAKE) -s B=$(B)/asan OPENMP= CFLAGS="-O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all" $(ASAN:%=$(B)/asan/%)
 	@for t in $(ASAN); do $(B)/asan/$$t || exit 1; done
 
+$(B)/bench: tests/bench.c $(ROOMS:%=$(B)/%.o)
+	$(CC) -std=c11 -I. $(WARN) $(CFLAGS) $(TUNED) $(OPENMP) -MMD $^ -lm -o $@
+bench: $(B)/bench
+	$(B)/bench $(if $(ROWS),"$(ROWS)")
+
 golden:
 	for g in tests/golden*.py; do [ $$g = tests/golden_full.py ] || python3 $$g || exit 1; done
 golden-full: persona

@@ -38,18 +38,18 @@ static void softmax_row(float *restrict s, float *restrict o, float *max, float 
 {
     vf tops = all(*max), total = all(0);
     for (size_t j = seen; j < above(n, LANES); j++) s[j] = NEVER;
-    for (size_t j = 0; j < seen; j += LANES) { vf x = load(s + j); tops = pick(x > tops, x, tops); }
+    for (size_t j = 0; j < seen; j += LANES) tops = max_v(tops, load(s + j));
     float top = tops[0], add = 0;
     for (int l = 1; l < LANES; l++) top = tops[l] > top ? tops[l] : top;
     for (size_t j = 0; j < seen; j += LANES) {
-        vf p = exp_negative_v(load(s + j) - top);
+        vf p = exp2_v(load(s + j) - top);
         store(s + j, p);
         total += p;
     }
-    for (size_t j = seen; j < above(seen, LANES); j++) total[j % LANES] -= s[j];      /* e^-87 each: nothing, but exactly nothing */
+    for (size_t j = seen; j < above(seen, LANES); j++) total[j % LANES] -= s[j];      /* 2^-126 each: nothing, but exactly nothing */
     for (size_t j = seen; j < n; j++) s[j] = 0;
     for (int l = 0; l < LANES; l++) add += total[l];
-    float shrink = *sum > 0 ? expf(*max - top) : 0;
+    float shrink = *sum > 0 ? exp2f(*max - top) : 0;
     if (shrink != 1) for (size_t j = 0; j < wide; j += LANES) store(o + j, load(o + j) * shrink);
     *sum = *sum * shrink + add;
     *max = top;
@@ -58,7 +58,7 @@ static void softmax_row(float *restrict s, float *restrict o, float *max, float 
 static void attend_block(float *y, const Bench *t, Rows q, const Attention *s, size_t outer, size_t inner, size_t head, size_t q0, size_t count)
 {
     size_t d = (size_t)s->width, keys = (size_t)s->keys;
-    float scale = 1 / sqrtf((float)d);
+    float scale = (float)(1.4426950408889634 / sqrt((double)d));       /* scores in powers of two: e^s = 2^(s / ln 2) */
     for (size_t i = 0; i < count; i++) {
         const float *from = row_of(q, outer, inner, q0 + i) + head * d;
         for (size_t e = 0; e < d; e++) t->q[e / KC * KC * QB + i * KC + e % KC] = from[e] * scale;

@@ -182,22 +182,31 @@ static void check_kind(Arena *a, const Safetensors *s, FileKind wanted)
     fail(a, "%s: expected %s, found %s%s%s", s->path, wanted_name(wanted), file_kind_name(s), row < KINDS ? ": " : "", row < KINDS ? kinds[row].instead : "");
 }
 
+Weights *weights_of(Arena *a, Weights *below, Weight *weights, size_t count)
+{
+    Weights *w = take(a, 1, sizeof *w);
+    *w = (Weights){ weights, count, NULL, below };
+    if (count) qsort(weights, count, sizeof *weights, by_name);
+    return w;
+}
+
 Weights *weights_add(Arena *a, Weights *below, const char *path, FileKind wanted)
 {
     const Safetensors *s = safetensors_open(a, path);
     check_kind(a, s, wanted);
-    Weights *w = take(a, 1, sizeof *w);
-    *w = (Weights){ take(a, s->count, sizeof *w->weight), 0, s, below };
+    Weight *ours = take(a, s->count, sizeof *ours);
+    size_t count = 0;
     for (size_t i = 0; i < s->count; i++) {
         const char *name = our_name(a, wanted, s->weight[i].name);
         if (!name || (wanted == VAE_FILE && !after(name, "vae."))) continue;
         if (!dtype_is_float(s->weight[i].type)) fail(a, "%s: %s is of type %s, expected F32, F16 or BF16", path, s->weight[i].name, dtype_name(s->weight[i].type));
-        w->weight[w->count] = s->weight[i];
-        w->weight[w->count++].name = name;
+        ours[count] = s->weight[i];
+        ours[count++].name = name;
     }
-    if (w->count) qsort(w->weight, w->count, sizeof *w->weight, by_name);
-    for (size_t i = 1; i < w->count; i++)
-        if (!by_name(&w->weight[i - 1], &w->weight[i])) fail(a, "%s: two of its tensors are both %s", path, w->weight[i].name);
+    Weights *w = weights_of(a, below, ours, count);
+    w->file = s;
+    for (size_t i = 1; i < count; i++)
+        if (!by_name(&ours[i - 1], &ours[i])) fail(a, "%s: two of its tensors are both %s", path, ours[i].name);
     return w;
 }
 
@@ -214,7 +223,7 @@ const Weight *weights_find(const Weights *w, const char *name)
 const char *weights_metadata(const Weights *w, const char *key)
 {
     for (; w; w = w->below) {
-        const char *value = safetensors_metadata(w->file, key);
+        const char *value = w->file ? safetensors_metadata(w->file, key) : NULL;
         if (value) return value;
     }
     return NULL;

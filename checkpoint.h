@@ -17,6 +17,9 @@ typedef struct Weights Weights;
  * another kind than wanted, with what it is and how it is used instead. */
 Weights *weights_add(Arena *a, Weights *below, const char *path, FileKind wanted);
 
+/* The same for tensors in memory that already have our names; they are sorted in place and must stay. */
+Weights *weights_of(Arena *a, Weights *below, Weight *weights, size_t count);
+
 const Weight *weights_find    (const Weights *w, const char *name);     /* NULL when absent */
 const char   *weights_metadata(const Weights *w, const char *key);      /* NULL when absent */
 

@@ -3,10 +3,11 @@
  * A linear layer is a 1x1 convolution, and a convolution is a product of [pixels x taps*channels] with
  * [taps*channels x filters], whose left side is gathered from the image while it is copied for the cache.
  *
- *      for each NC filters, for each KC of the sum           (KC = 9 taps of 32 channels, or 288 channels)
- *          all threads: pack weights, widened to float:      b[panel][KC][NR]
- *          each thread, for its MC pixels:                   a[MC][KC], rows of the image, zero outside
- *              for each panel, for each MR rows: the tile    MR x NR sums in registers, KC steps
+ *      for some filters, 8 MB of weights at most
+ *          all threads: pack them, widened to float:         b[block of the sum][panel][KC][NR]
+ *          each thread, for its MC pixels:
+ *              for each KC of the sum:                       a[MC][KC], rows of the image, zero outside
+ *                  for each panel, for each MR rows:         the tile: MR x NR sums in registers, KC steps
  *
  * NR is two vectors; a narrow last panel and a short last tile have code of their own, so no step is wasted
  * on padding.  Every sum is taken in the same order whatever the tile, so any number of threads gives
@@ -20,7 +21,7 @@
 #pragma GCC diagnostic ignored "-Wunknown-pragmas"      /* without OpenMP the parallel loops are plain loops */
 #endif
 
-enum { MC = MR * 16, NC = 1024 };
+enum { MC = MR * 8, MOST_FILTERS = 1024, PACKED = 1 << 21 };      /* PACKED: most weights widened at a time, 8 MB */
 
 int machine_threads(void)
 {
@@ -232,38 +233,50 @@ static void gather(float *restrict a, const Job *job, size_t r, size_t ic, size_
         }
 }
 
-/* rows r .. r+count against panels p0 .. p1 of the packed weights */
-static void multiply(const Job *job, const float *b, float *a, size_t r, size_t count, size_t jc, size_t p0, size_t p1, size_t ic, size_t n)
+/* rows r .. r+count against panels p0 .. p1 of the packed weights: all of their sum, so that this part of y stays in the cache */
+static void multiply(const Job *job, const float *b, float *a, size_t r, size_t count, size_t jc, size_t panels, size_t p0, size_t p1)
 {
-    size_t out = (size_t)job->y.c;
-    for (size_t i = 0; i < count; i++) gather(a + i * KC, job, r + i, ic, n);
-    for (size_t p = p0; p < p1; p++) {
-        size_t j = jc + p * NR;
-        Finish f = { job->bias ? job->bias + j : NULL, job->how.scale, job->how.add || ic };
-        tiles(job->y.x + r * out + j, out, least(NR, out - j), a, count, b + p * KC * NR, n * (size_t)(job->side * job->side), f);
+    size_t out = (size_t)job->y.c, in = (size_t)job->x.c, taps = (size_t)(job->side * job->side);
+    for (size_t ic = 0; ic < in; ic += job->step) {
+        size_t n = least(job->step, in - ic), k = n * taps;
+        for (size_t i = 0; i < count; i++) gather(a + i * KC, job, r + i, ic, n);
+        for (size_t p = p0; p < p1; p++) {
+            size_t j = jc + p * NR;
+            Finish f = { job->bias ? job->bias + j : NULL, job->how.scale, job->how.add || ic };
+            tiles(job->y.x + r * out + j, out, least(NR, out - j), a, count, b + (panels * ic + p * n) * taps * NR, k, f);
+        }
     }
+}
+
+/* blocks of at most `most` channels, as even as can be: 400 are 200 and 200, not 320 and 80 */
+static size_t even_step(size_t channels, size_t most)
+{
+    size_t step = parts_of(channels, parts_of(channels, most));
+    return least(above(step, 8), most);
 }
 
 static void product(Machine *m, const Job *job)
 {
-    size_t all_rows = rows(job->y), out = (size_t)job->y.c, in = (size_t)job->x.c, step = job->step;
+    size_t all_rows = rows(job->y), out = (size_t)job->y.c, in = (size_t)job->x.c, taps = (size_t)(job->side * job->side), pieces = parts_of(in, job->step);
     size_t threads = (size_t)m->threads, most = least(MC, parts_of(all_rows, threads)), blocks = parts_of(all_rows, most);
-    float *b = take(m->mem, above(least(NC, out), NR) * KC, sizeof *b);
+    size_t filters = least(MOST_FILTERS, PACKED / (in * taps) / NR * NR);
+    filters = least(above(out, NR), filters ? filters : NR);
+    float *b = take(m->mem, filters * in * taps, sizeof *b);
     float *a = take(m->mem, threads * MC * KC, sizeof *a);
     if (m->dry) return;
 #pragma omp parallel num_threads(m->threads)
-    for (size_t jc = 0; jc < out; jc += NC) {
-        size_t panels = parts_of(least(NC, out - jc), NR);
+    for (size_t jc = 0; jc < out; jc += filters) {
+        size_t panels = parts_of(least(filters, out - jc), NR);
         size_t groups = least(panels, blocks >= 4 * threads ? 1 : parts_of(4 * threads, blocks));
-        for (size_t ic = 0; ic < in; ic += step) {
-            size_t n = least(step, in - ic);
 #pragma omp for schedule(static)
-            for (size_t p = 0; p < panels; p++) pack_weights(b + p * KC * NR, job->w, jc + p * NR, ic, n);
+        for (size_t i = 0; i < panels * pieces; i++) {
+            size_t p = i / pieces, ic = i % pieces * job->step, n = least(job->step, in - ic);
+            pack_weights(b + (panels * ic + p * n) * taps * NR, job->w, jc + p * NR, ic, n);
+        }
 #pragma omp for schedule(dynamic)
-            for (size_t t = 0; t < blocks * groups; t++) {
-                size_t block = t / groups, g = t % groups, r = all_rows * block / blocks, end = all_rows * (block + 1) / blocks;
-                multiply(job, b, a + (size_t)thread_id() * MC * KC, r, end - r, jc, panels * g / groups, panels * (g + 1) / groups, ic, n);
-            }
+        for (size_t t = 0; t < blocks * groups; t++) {
+            size_t block = t / groups, g = t % groups, r = all_rows * block / blocks, end = all_rows * (block + 1) / blocks;
+            multiply(job, b, a + (size_t)thread_id() * MC * KC, r, end - r, jc, panels, panels * g / groups, panels * (g + 1) / groups);
         }
     }
 }
@@ -275,7 +288,7 @@ void conv(Machine *m, Tensor y, Tensor x, const Weight *w, const Weight *bias, C
     float *b = widened(m, bias, (size_t)y.c);
     m->ops += 2.0 * (double)size(y) * side * side * (double)x.c;
     if (winograd_pays(y, x, w, how)) winograd(m, y, x, w, b, how);
-    else product(m, &(Job){ y, x, w, b, how, side, (size_t)(KC / (side * side)) });
+    else product(m, &(Job){ y, x, w, b, how, side, even_step((size_t)x.c, (size_t)(KC / (side * side))) });
     release(m->mem, before);
 }
 

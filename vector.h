@@ -8,6 +8,9 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
+#ifdef __AVX__
+#include <immintrin.h>
+#endif
 
 /* MR x 2 vectors of sums fill the registers: 28 of 32, 12 of 16, 16 of 32 */
 #if defined __AVX512F__
@@ -37,41 +40,45 @@ static inline size_t least(size_t a, size_t b)          { return a < b ? a : b; 
 static inline size_t above(size_t n, size_t step)       { return (n + step - 1) / step * step; }
 static inline size_t parts_of(size_t n, size_t size)    { return (n + size - 1) / size; }
 
-/* e^x = 2^n e^r, n = round(x / ln 2), |r| <= ln 2 / 2; the Taylor series of e^r to r^7 is within 2e-8.
- * For x up to 88; below -87, where the normal floats end, it stays at e^-87. */
-static inline vf exp_negative_v(vf x)
-{
-    vf low = all(-87.0f), magic = all(12582912.0f);       /* 1.5 * 2^23: a sum with it is rounded to a whole number */
-    x = pick(x < low, low, x);
-    vf n = x * 1.44269504f + magic;
-    vi power = ((vi)n - (vi)magic) << 23;
-    n -= magic;
-    vf r = x - n * 0.693359375f + n * 2.12194440e-4f;
-    vf p = all(1 / 5040.0f);
-    p = p * r + 1 / 720.0f;
-    p = p * r + 1 / 120.0f;
-    p = p * r + 1 / 24.0f;
-    p = p * r + 1 / 6.0f;
-    p = p * r + 0.5f;
-    p = p * r + 1.0f;
-    p = p * r + 1.0f;
-    return (vf)((vi)p + power);
-}
-
-static inline vf exp_v(vf x)
-{
-    vf high = all(88.0f);
-    return exp_negative_v(pick(x > high, high, x));
-}
-
-static inline vf sigmoid_v(vf x) { return 1.0f / (1.0f + exp_v(-x)); }
-
 static inline vf polynomial(vf x, const float *c, int degree)
 {
     vf p = all(c[degree]);
     while (degree--) p = p * x + c[degree];
     return p;
 }
+
+/* one instruction that no idiom of C brings forth here */
+#if defined __AVX512F__
+static inline vf max_v(vf x, vf y) { return (vf)_mm512_max_ps((__m512)x, (__m512)y); }
+#elif defined __AVX__
+static inline vf max_v(vf x, vf y) { return (vf)_mm256_max_ps((__m256)x, (__m256)y); }
+#else
+static inline vf max_v(vf x, vf y) { return pick(x > y, x, y); }
+#endif
+
+static const float ROUND = 12582912.0f;      /* 1.5 * 2^23: a sum with it is rounded to a whole number, which stands in its low bits */
+
+/* 2^x = 2^n 2^r, n = round(x), |r| <= 1/2; for x up to 127; below -126, where the normal floats end, it stays at 2^-126.
+ * 2^r to 8e-8 (a minimax fit of this project), and n goes straight into the exponent. */
+static inline vf exp2_v(vf x)
+{
+    static const float c[] = { 1.00000007f, 0.693146967f, 0.240221197f, 0.0555071336f, 0.00967554113f, 0.00132764454f };
+    x = max_v(x, all(-126.0f));
+    vf n = x + ROUND, r = x - (n - ROUND);
+    return (vf)((vi)polynomial(r, c, 5) + ((vi)n << 23));
+}
+
+/* e^x = 2^n e^r, n = round(x / ln 2), |r| <= ln 2 / 2; the Taylor series of e^r to r^7 is within 2e-8.
+ * x is held within -87 .. 88, where neither end leaves the normal floats. */
+static inline vf exp_v(vf x)
+{
+    static const float c[] = { 1, 1, 1 / 2.0f, 1 / 6.0f, 1 / 24.0f, 1 / 120.0f, 1 / 720.0f, 1 / 5040.0f };
+    x = -max_v(-max_v(x, all(-87.0f)), all(-88.0f));
+    vf n = x * 1.44269504f + ROUND, whole = n - ROUND, r = x - whole * 0.693359375f + whole * 2.12194440e-4f;
+    return (vf)((vi)polynomial(r, c, 7) + ((vi)n << 23));
+}
+
+static inline vf sigmoid_v(vf x) { return 1.0f / (1.0f + exp_v(-x)); }
 
 /* erf x, within 2e-7: below 1 an odd polynomial, from there 1 - e^(-x^2) t P(t) with t = 1 / (1 + 0.4 x)
  * (the form of Abramowitz and Stegun 7.1.26; least squares fits of this project, weighted by e^(-x^2)) */

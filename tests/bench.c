@@ -1,0 +1,235 @@
+/* How fast is it here?  make bench [ROWS="unet clip vae"]
+ *
+ * First this machine's own peak: multiply-adds in registers, nothing else.  Then the parts of a full-size job, on random
+ * weights of Stable Diffusion 1.5's and mm_sd_v15's shapes, F16, made in memory: seconds (the fastest and the median of some
+ * runs), operations a second, and their share of the peak.  Operations are counted as the layers are written, so
+ * a way of computing that needs fewer can pass 100 %. */
+#define _POSIX_C_SOURCE 200809L
+#include "motion.h"
+#include "unet.h"
+#include "vae.h"
+#include "vector.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+
+enum { MOST = 4096, MOST_RUNS = 9 };
+
+static double now(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+/* ---- the peak --------------------------------------------------------------------------------- */
+
+static double multiply_adds(size_t rounds)
+{
+    vf sum[24], x = all(0.999f), y = all(1e-3f);
+    for (int i = 0; i < 24; i++) sum[i] = all((float)i);
+    for (size_t r = 0; r < rounds; r++)
+#pragma GCC unroll 24
+        for (int i = 0; i < 24; i++) sum[i] = sum[i] * x + y;
+    for (int i = 1; i < 24; i++) sum[0] += sum[i];
+    return (double)sum[0][0];
+}
+
+static double peak_speed(int threads)
+{
+    enum { ROUNDS = 20000000 };
+    double best = 0, sink = 0;
+    for (int run = 0; run < 3; run++) {
+        double start = now();
+#pragma omp parallel num_threads(threads) reduction(+:sink)
+        sink += multiply_adds(ROUNDS);
+        double speed = 2.0 * ROUNDS * 24 * LANES * threads / (now() - start);
+        best = speed > best ? speed : best;
+    }
+    return sink == 12345 ? 0 : best;
+}
+
+/* ---- random weights --------------------------------------------------------------------------- */
+
+typedef struct { Arena *mem; Weight w[MOST]; size_t count; uint32_t state; } Made;
+
+static void make(Made *m, const char *name, size_t rank, const size_t *shape, float scale, float offset)
+{
+    size_t n = 1, *kept = take(m->mem, rank, sizeof *kept);
+    for (size_t i = 0; i < rank; i++) n *= kept[i] = shape[i];
+    uint16_t *data = take(m->mem, n, sizeof *data), values[256];
+    for (int i = 0; i < 256; i++) values[i] = float_to_half(offset + scale * ((float)i - 127.5f) / 128);
+    for (size_t i = 0; i < n; i++) {
+        m->state = m->state * 1664525u + 1013904223u;
+        data[i] = values[m->state >> 24];
+    }
+    m->w[m->count++] = (Weight){ format(m->mem, "%s", name), data, F16, rank, kept, 2 * n };
+}
+
+static void vectors(Made *m, const char *layer, size_t c, int norm)
+{
+    if (norm) make(m, format(m->mem, "%s.weight", layer), 1, &c, 0.1f, 1);
+    make(m, format(m->mem, "%s.bias", layer), 1, &c, 0.05f, 0);
+}
+
+/* side 0: linear */
+static void layer(Made *m, const char *name, size_t in, size_t out, size_t side, int biased)
+{
+    size_t taps = side ? side * side : 1;
+    make(m, format(m->mem, "%s.weight", name), side ? 4 : 2, (size_t[]){ out, in, side, side }, 1.7f / sqrtf((float)(in * taps)), 0);
+    if (biased) vectors(m, name, out, 0);
+}
+
+static void make_resnet(Made *m, const char *p, size_t in, size_t out, size_t time)
+{
+    vectors(m, format(m->mem, "%s.norm1", p), in, 1);
+    layer(m, format(m->mem, "%s.conv1", p), in, out, 3, 1);
+    if (time) layer(m, format(m->mem, "%s.time_emb_proj", p), time, out, 0, 1);
+    vectors(m, format(m->mem, "%s.norm2", p), out, 1);
+    layer(m, format(m->mem, "%s.conv2", p), out, out, 3, 1);
+    if (in != out) layer(m, format(m->mem, "%s.conv_shortcut", p), in, out, 1, 1);
+}
+
+static void make_attention(Made *m, const char *p, size_t c, size_t context)
+{
+    layer(m, format(m->mem, "%s.to_q", p), c, c, 0, 0);
+    layer(m, format(m->mem, "%s.to_k", p), context, c, 0, 0);
+    layer(m, format(m->mem, "%s.to_v", p), context, c, 0, 0);
+    layer(m, format(m->mem, "%s.to_out.0", p), c, c, 0, 1);
+}
+
+static void make_feed_forward(Made *m, const char *p, size_t c)
+{
+    layer(m, format(m->mem, "%s.ff.net.0.proj", p), c, 8 * c, 0, 1);
+    layer(m, format(m->mem, "%s.ff.net.2", p), 4 * c, c, 0, 1);
+}
+
+static void make_transformer(Made *m, const char *p, size_t c)
+{
+    const char *b = format(m->mem, "%s.transformer_blocks.0", p);
+    vectors(m, format(m->mem, "%s.norm", p), c, 1);
+    layer(m, format(m->mem, "%s.proj_in", p), c, c, 1, 1);
+    for (int i = 1; i <= 3; i++) vectors(m, format(m->mem, "%s.norm%d", b, i), c, 1);
+    make_attention(m, format(m->mem, "%s.attn1", b), c, c);
+    make_attention(m, format(m->mem, "%s.attn2", b), c, 768);
+    make_feed_forward(m, b, c);
+    layer(m, format(m->mem, "%s.proj_out", p), c, c, 1, 1);
+}
+
+static void make_motion(Made *m, const char *block, int j, size_t c)
+{
+    const char *p = format(m->mem, "motion.%s.motion_modules.%d.temporal_transformer", block, j), *b = format(m->mem, "%s.transformer_blocks.0", p);
+    vectors(m, format(m->mem, "%s.norm", p), c, 1);
+    layer(m, format(m->mem, "%s.proj_in", p), c, c, 0, 1);
+    for (int i = 0; i < 2; i++) {
+        const char *a = format(m->mem, "%s.attention_blocks.%d", b, i);
+        vectors(m, format(m->mem, "%s.norms.%d", b, i), c, 1);
+        make_attention(m, a, c, c);
+        make(m, format(m->mem, "%s.pos_encoder.pe", a), 3, (size_t[]){ 1, 24, c }, 1, 0);
+    }
+    vectors(m, format(m->mem, "%s.ff_norm", b), c, 1);
+    make_feed_forward(m, b, c);
+    layer(m, format(m->mem, "%s.proj_out", p), c, c, 0, 1);
+}
+
+static void make_unet(Made *m, int moves)
+{
+    static const size_t width[] = { 320, 640, 1280, 1280 };
+    static const size_t skips[4][3] = { { 1280, 1280, 1280 }, { 1280, 1280, 640 }, { 640, 640, 320 }, { 320, 320, 320 } };      /* of up block i */
+    layer(m, "unet.conv_in", 4, 320, 3, 1);
+    layer(m, "unet.time_embedding.linear_1", 320, 1280, 0, 1);
+    layer(m, "unet.time_embedding.linear_2", 1280, 1280, 0, 1);
+    for (int i = 0; i < 4; i++) {
+        const char *d = format(m->mem, "down_blocks.%d", i), *u = format(m->mem, "up_blocks.%d", i);
+        size_t out = width[3 - i], in = i ? width[4 - i] : 1280;
+        for (int j = 0; j < 3; j++) {
+            if (j < 2) make_resnet(m, format(m->mem, "unet.%s.resnets.%d", d, j), j ? width[i] : width[i ? i - 1 : 0], width[i], 1280);
+            if (j < 2 && i < 3) make_transformer(m, format(m->mem, "unet.%s.attentions.%d", d, j), width[i]);
+            if (j < 2 && moves) make_motion(m, d, j, width[i]);
+            make_resnet(m, format(m->mem, "unet.%s.resnets.%d", u, j), (j ? out : in) + skips[i][j], out, 1280);
+            if (i > 0) make_transformer(m, format(m->mem, "unet.%s.attentions.%d", u, j), out);
+            if (moves) make_motion(m, u, j, out);
+        }
+        if (i < 3) layer(m, format(m->mem, "unet.%s.downsamplers.0.conv", d), width[i], width[i], 3, 1);
+        if (i < 3) layer(m, format(m->mem, "unet.%s.upsamplers.0.conv", u), out, out, 3, 1);
+    }
+    make_resnet(m, "unet.mid_block.resnets.0", 1280, 1280, 1280);
+    make_transformer(m, "unet.mid_block.attentions.0", 1280);
+    make_resnet(m, "unet.mid_block.resnets.1", 1280, 1280, 1280);
+    vectors(m, "unet.conv_norm_out", 320, 1);
+    layer(m, "unet.conv_out", 320, 4, 3, 1);
+}
+
+static void make_decoder(Made *m)
+{
+    static const size_t width[] = { 512, 512, 256, 128 };
+    layer(m, "vae.post_quant_conv", 4, 4, 1, 1);
+    layer(m, "vae.decoder.conv_in", 4, 512, 3, 1);
+    for (int i = 0; i < 2; i++) make_resnet(m, format(m->mem, "vae.decoder.mid_block.resnets.%d", i), 512, 512, 0);
+    vectors(m, "vae.decoder.mid_block.attentions.0.group_norm", 512, 1);
+    for (int i = 0; i < 4; i++) layer(m, format(m->mem, "vae.decoder.mid_block.attentions.0.%s", (const char *[]){ "to_q", "to_k", "to_v", "to_out.0" }[i]), 512, 512, 1, 1);
+    for (int i = 0; i < 4; i++) {
+        for (int j = 0; j < 3; j++) make_resnet(m, format(m->mem, "vae.decoder.up_blocks.%d.resnets.%d", i, j), j || !i ? width[i] : width[i - 1], width[i], 0);
+        if (i < 3) layer(m, format(m->mem, "vae.decoder.up_blocks.%d.upsamplers.0.conv", i), width[i], width[i], 3, 1);
+    }
+    vectors(m, "vae.decoder.conv_norm_out", 128, 1);
+    layer(m, "vae.decoder.conv_out", 128, 3, 3, 1);
+}
+
+/* ---- the rows --------------------------------------------------------------------------------- */
+
+typedef struct { const char *name, *what; int pictures, clip, side, runs; } Row;      /* side: of the latent; clip 0: the decoder */
+static const Row rows_of_table[] = {
+    { "unet", "UNet 512x512, guidance pair",            2,  1,  64, 5 },
+    { "clip", "16 frames 256x256, mm_sd_v15, pair",     32, 16, 32, 2 },
+    { "vae",  "VAE decode 512x512",                     1,  0,  64, 3 },
+};
+
+static int by_size(const void *x, const void *y) { return (*(const double *)x > *(const double *)y) - (*(const double *)x < *(const double *)y); }
+
+static void run_row(Arena *a, const Row *row, int threads, double peak_of_machine)
+{
+    size_t before = mark(a);
+    Made *m = take(a, 1, sizeof *m);
+    m->mem = a, m->count = 0, m->state = 1;
+    if (row->clip) make_unet(m, row->clip > 1);
+    else make_decoder(m);
+    double seconds[MOST_RUNS];
+    Machine machine = { a, threads, 0, 0 };
+    Run r = { .machine = &machine, .weights = weights_of(a, NULL, m->w, m->count), .clip = row->clip, .across = row->clip > 1 };
+    Tensor x = tensor(&r, row->pictures, row->side, row->side, 4), text = tensor(&r, 2, 77, 1, 768);
+    for (size_t i = 0; i < size(x); i++) x.x[i] = (float)(i * 2654435761u % 2048) / 1024 - 1;
+    for (size_t i = 0; i < size(text); i++) text.x[i] = (float)(i * 2246822519u % 2048) / 1024 - 1;
+    for (int i = 0; i < row->runs; i++) {
+        size_t here = mark(a);
+        double start = now();
+        machine.ops = 0;
+        if (row->clip) unet(&r, x, 500, text);
+        else vae_decode(&r, x);
+        seconds[i] = now() - start;
+        release(a, here);
+    }
+    qsort(seconds, (size_t)row->runs, sizeof *seconds, by_size);
+    double median = seconds[row->runs / 2];
+    printf("%-38s %6.2f TFLOP  %7.2f s fastest, %7.2f s median  %6.0f GFLOP/s  %5.2f of the peak  %5.2f GB\n", row->what, machine.ops / 1e12, seconds[0], median,
+           machine.ops / median / 1e9, machine.ops / median / peak_of_machine, (double)peak(a) / 1e9);
+    fflush(stdout);
+    release(a, before);
+}
+
+int main(int argc, char **argv)
+{
+    const char *chosen = argc > 1 ? argv[1] : "unet clip vae";
+    int threads = argc > 2 ? atoi(argv[2]) : machine_threads();
+    double peak_of_machine = peak_speed(threads);
+    printf("%d threads; multiply-add peak %.0f GFLOP/s\n", threads, peak_of_machine / 1e9);
+    for (size_t i = 0; i < sizeof rows_of_table / sizeof *rows_of_table; i++) {
+        if (!strstr(chosen, rows_of_table[i].name)) continue;
+        Arena *a = arena_new();                  /* a fresh one for each row: its peak is the row's memory */
+        run_row(a, &rows_of_table[i], threads, peak_of_machine);
+        arena_free(a);
+    }
+    return 0;
+}
