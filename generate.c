@@ -2,7 +2,7 @@
  *
  *     words -> tokens -> text vectors                     tokenizer.c, clip.c
  *     seed -> noise, and for each step:                   tensor.c
- *         noise predicted without and with the words      unet.c, motion.c; both as one batch: negative first
+ *         noise predicted without and with the words      unet.c, motion.c; one batch, the negative prompt first
  *         apart by the guidance, and one step back        ddim.c
  *     latents -> frames, one by one                       vae.c
  *
@@ -181,17 +181,15 @@ static void draw_noise(Work *w, Rng *rng, Tensor x)
     release(w->mem, before);
 }
 
-/* the noise in x: with guidance, negative + cfg * (prompt - negative), both halves in one batch */
+/* the noise in x: with guidance, negative + cfg * (prompt - negative) */
 static Tensor predict(Work *w, Tensor x, int t, Tensor text)
 {
-    size_t before = mark(w->mem), half = size(x);
-    Tensor batch = tensor(&w->run, x.n * w->prompts, x.h, x.w, x.c);
-    for (int i = 0; i < w->prompts && !w->machine.dry; i++) memcpy(batch.x + (size_t)i * half, x.x, half * sizeof *x.x);
-    Tensor noise = unet(&w->run, batch, (float)t, text);
+    Tensor noise = unet(&w->run, x, (float)t, text);
+    size_t half = size(x);
     float cfg = (float)w->job->cfg;
     for (size_t i = 0; i < half && w->prompts == 2 && !w->machine.dry; i++) noise.x[i] += cfg * (noise.x[half + i] - noise.x[i]);
     noise.n = x.n;
-    return keep(&w->run, before, noise);
+    return noise;
 }
 
 static void check_finite(Work *w, Tensor x, int step)

@@ -216,6 +216,14 @@ Tensor upsample(Run *r, Tensor x, int h, int w)
     return y;
 }
 
+Tensor repeat(Run *r, Tensor x, int n)
+{
+    if (x.n == n) return x;
+    Tensor y = tensor(r, n, x.h, x.w, x.c);
+    for (int i = 0; i < n / x.n && !r->machine->dry; i++) memcpy(y.x + (size_t)i * size(x), x.x, size(x) * sizeof *y.x);
+    return y;
+}
+
 /* ---- attention -------------------------------------------------------------------------------- */
 
 Tensor attention(Run *r, Tensor q, Tensor k, Tensor v, int heads, Axis over)

@@ -50,6 +50,7 @@ Tensor geglu     (Run *r, Tensor x);                                   /* [..,2c
 Tensor add       (Run *r, Tensor a, Tensor b);                         /* a += b, and is the result; b may be [1,1,1,c] */
 Tensor concat    (Run *r, Tensor a, Tensor b);                         /* along channels */
 Tensor upsample  (Run *r, Tensor x, int h, int w);                     /* nearest */
+Tensor repeat    (Run *r, Tensor x, int n);                            /* [x; x; ...] until there are n pictures; x itself when there are */
 
 /* softmax(q k' / sqrt(d)) v.  SPACE: over the pixels of each picture; k, v may be text, one row of tokens for
  * n/k.n pictures each.  CAUSAL: the same, no token sees a later one.  TIME: over the frames of a clip, at each pixel. */

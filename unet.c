@@ -39,15 +39,18 @@ static Tensor attend_to(Run *r, const char *p, Tensor x, Tensor context)
     return linear(r, at(r, p, "to_out.0"), attention(r, q, k, v, HEADS, SPACE));
 }
 
-/* h += attn1(norm1 h);  h += attn2(norm2 h, text);  h += ff(norm3 h) */
+/* h += attn1(norm1 h);  h += attn2(norm2 h, text);  h += ff(norm3 h)
+ * Until here the halves of guidance, which differ in their text alone, are one: h is repeated when it first meets the text. */
 static Tensor transformer_block(Run *r, const char *p, Tensor h, Tensor text)
 {
     size_t before = mark(r->machine->mem);
     Tensor y = layer_norm(r, at(r, p, "norm1"), h);
     add(r, h, attend_to(r, at(r, p, "attn1"), y, y));
     release(r->machine->mem, before);
+    if (h.n < text.n * r->clip) h = repeat(r, h, text.n * r->clip);
+    size_t met = mark(r->machine->mem);
     add(r, h, attend_to(r, at(r, p, "attn2"), layer_norm(r, at(r, p, "norm2"), h), text));
-    release(r->machine->mem, before);
+    release(r->machine->mem, met);
     return feed_forward(r, p, "norm3", h);
 }
 
@@ -56,7 +59,7 @@ static Tensor transformer(Run *r, const char *p, Tensor x, Tensor text)
     size_t before = mark(r->machine->mem);
     Tensor h = linear(r, at(r, p, "proj_in"), group_norm(r, at(r, p, "norm"), x, 1e-6f, 1, PLAIN));
     h = transformer_block(r, at(r, p, "transformer_blocks.0"), h, text);
-    return keep(r, before, add(r, linear(r, at(r, p, "proj_out"), h), x));
+    return keep(r, before, add(r, linear(r, at(r, p, "proj_out"), h), repeat(r, x, h.n)));
 }
 
 typedef struct { Tensor time, text; } Given;      /* what every layer is told */
@@ -70,7 +73,7 @@ static Tensor layer(Run *r, const char *block, int j, int attends, Tensor x, con
 {
     Arena *a = r->machine->mem;
     size_t before = mark(a);
-    if (skip) x = concat(r, x, *skip);
+    if (skip) x = concat(r, x, repeat(r, *skip, x.n));
     x = keep(r, before, resnet(r, format(a, "%s.resnets.%d", block, j), x, &g->time, 1e-5f, norm_frames(r)));
     if (attends) x = transformer(r, format(a, "%s.attentions.%d", block, j), x, g->text);
     x = motion(r, format(a, "%s.motion_modules.%d", block + 5, j), x);

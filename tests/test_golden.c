@@ -136,10 +136,19 @@ static Layer *layer_named(Layers *l, const char *name)
     return NULL;
 }
 
-/* The time embedding stands once in this program, once for every row of the batch in PyTorch. */
+/* Some stand once in this program and for every row, or both halves, of the batch in PyTorch: the time embedding,
+ * and what comes before the first look at the text. */
+static const char *const computed_once[] = {
+    "unet.conv_in", "unet.down_blocks.0.resnets.0.", "unet.down_blocks.0.attentions.0.norm", "unet.down_blocks.0.attentions.0.proj_in",
+    "unet.down_blocks.0.attentions.0.transformer_blocks.0.norm1", "unet.down_blocks.0.attentions.0.transformer_blocks.0.attn1.",
+};
+
 static int same_size(const Layer *layer, size_t found)
 {
-    return layer->size == found || (strstr(layer->name, "time_emb") && found && layer->size % found == 0);
+    if (strstr(layer->name, "time_emb")) return found && layer->size % found == 0;
+    for (size_t i = 0; i < sizeof computed_once / sizeof *computed_once; i++)
+        if (!strncmp(layer->name, computed_once[i], strlen(computed_once[i]))) return layer->size == 2 * found || layer->size == found;
+    return layer->size == found;
 }
 
 static Difference compare(const Layer *layer, Tensor t)
