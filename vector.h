@@ -34,7 +34,7 @@ typedef int32_t vi __attribute__((vector_size(VECTOR)));
 
 static inline vf   load (const float *p)                { vf v; memcpy(&v, p, sizeof v); return v; }
 static inline void store(float *p, vf v)                { memcpy(p, &v, sizeof v); }
-static inline vf   all  (float f)                       { return (vf){ 0 } + f; }
+static inline vf   all  (float f)                       { return f - (vf){ 0 }; }      /* not +: that would turn -0 to 0, and cost an addition */
 static inline vf   pick (vi where, vf yes, vf no)       { return (vf)((where & (vi)yes) | (~where & (vi)no)); }
 static inline size_t least(size_t a, size_t b)          { return a < b ? a : b; }
 static inline size_t above(size_t n, size_t step)       { return (n + step - 1) / step * step; }

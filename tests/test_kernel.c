@@ -107,7 +107,7 @@ static void test_conv(Arena *a)
     conv_case(a, (Tensor){ 1, 37, 41, 8, NULL }, 40, 3, 1, 1, F16, 0);
     conv_case(a, (Tensor){ 3, 16, 17, 40, NULL }, 40, 5, 2, 2, F32, 0);
     conv_case(a, (Tensor){ 1, 900, 1, 40, NULL }, 70, 1, 1, 0, F32, 0);
-    limit("products and convolutions", 4e-6);
+    limit("products and convolutions", 1e-5);      /* direct ones stay below 1e-6; the rest is Winograd without fused multiply-add */
 }
 
 /* ---- attention -------------------------------------------------------------------------------- */
