@@ -21,7 +21,7 @@
 #pragma GCC diagnostic ignored "-Wunknown-pragmas"
 #endif
 
-enum { PLACES = 36, OUT = 4, IN = 6, TILES = 28, FILTERS = 2 * NR, CHANNELS = 160 };
+enum { PLACES = 36, OUT = 4, IN = 6, TILES = 28, CHANNELS = 160, FEW = 256, FILTERS = 4 * NR };      /* FILTERS: most; half as many where channels are more than FEW, or U would not fit */
 /* from one place to the next; a little more than needed, so that the 36 do not share one set of the cache */
 enum { SPREAD = 16, V_STRIDE = TILES * KC + SPREAD, M_STRIDE = TILES * FILTERS + SPREAD };
 
@@ -176,14 +176,14 @@ void winograd(Machine *mc, Tensor y, Tensor x, const Weight *w, const float *bia
 {
     size_t before = mark(mc->mem), threads = (size_t)mc->threads, in = (size_t)x.c, out = (size_t)y.c;
     size_t across = parts_of((size_t)y.w, OUT), each = across * parts_of((size_t)y.h, OUT), count = each * (size_t)y.n;
-    size_t blocks = above(parts_of(count, TILES), threads), steps = parts_of(in, CHANNELS);
+    size_t filters = in > FEW ? FILTERS / 2 : FILTERS, blocks = above(parts_of(count, TILES), threads), steps = parts_of(in, CHANNELS);
     Job job = { y, x, w, bias, how, across, each, count, least(blocks, count), steps, above(parts_of(in, steps), LANES) };
-    float *u = take(mc->mem, PLACES * (in * FILTERS + SPREAD), sizeof *u), *packed = take(mc->mem, threads * KC * NR, sizeof *packed);
+    float *u = take(mc->mem, PLACES * (in * filters + SPREAD), sizeof *u), *packed = take(mc->mem, threads * KC * NR, sizeof *packed);
     float *v = take(mc->mem, threads * PLACES * V_STRIDE, sizeof *v), *m = take(mc->mem, threads * PLACES * M_STRIDE, sizeof *m);
     if (!mc->dry) {
 #pragma omp parallel num_threads(mc->threads)
-        for (size_t j = 0; j < out; j += FILTERS) {
-            size_t n = least(FILTERS, out - j), panels = parts_of(n, NR), pieces = parts_of(in, TAP_CHANNELS), id = (size_t)thread_id();
+        for (size_t j = 0; j < out; j += filters) {
+            size_t n = least(filters, out - j), panels = parts_of(n, NR), pieces = parts_of(in, TAP_CHANNELS), id = (size_t)thread_id();
 #pragma omp for schedule(static)
             for (size_t i = 0; i < panels * pieces; i++) {
                 size_t panel = i / pieces, c = i % pieces * TAP_CHANNELS;
