@@ -14,7 +14,7 @@
 enum { QB = MR * 4, KB = KC / NR * NR };
 static const float NEVER = -1e30f;
 
-typedef struct { float *k, *v, *q, *s, *o, *max, *sum; size_t wide; } Bench;      /* one thread's scratch; wide: of a row of o */
+typedef struct { float *k, *v, *q, *s, *o, *max, *sum; size_t wide; int pairs; } Bench;      /* one thread's scratch; wide: of a row of o */
 
 static const float *row_of(Rows r, size_t outer, size_t inner, size_t token)
 {
@@ -31,6 +31,8 @@ static void pack_keys_values(const Bench *t, Rows k, Rows v, const Attention *s,
         for (size_t i = 0; i < d; i++) to[i * NR] = from[i];
         for (size_t i = 0; i < d; i += NR) memcpy(t->v + i * keys + j * NR, value + i, least(NR, d - i) * sizeof *value);
     }
+    for (size_t j = 0; j < keys && t->pairs; j += NR) round_panel(t->k + j * d, d);
+    for (size_t i = 0; i < d && t->pairs; i += NR) round_panel(t->v + i * keys, keys);
 }
 
 /* scores of one query against n keys, of which it may see the first `seen` -> weights; the running maximum and sum are brought up to date */
@@ -62,6 +64,7 @@ static void attend_block(float *y, const Bench *t, Rows q, const Attention *s, s
     for (size_t i = 0; i < count; i++) {
         const float *from = row_of(q, outer, inner, q0 + i) + head * d;
         for (size_t e = 0; e < d; e++) t->q[e / KC * KC * QB + i * KC + e % KC] = from[e] * scale;
+        for (size_t e = 0; e < d && t->pairs; e += KC) round_row(t->q + e * QB + i * KC, least(KC, d - e));
         t->max[i] = NEVER, t->sum[i] = 0;
     }
     memset(t->o, 0, count * t->wide * sizeof *t->o);
@@ -69,13 +72,14 @@ static void attend_block(float *y, const Bench *t, Rows q, const Attention *s, s
         size_t n = least(KB, keys - j);
         for (size_t p = 0; p < n; p += NR)
             for (size_t e = 0; e < d; e += KC)
-                tiles(t->s + p, KC, least(NR, above(n - p, LANES)), t->q + e * QB, count, t->k + (j + p) * d + e * NR, least(KC, d - e), (Finish){ NULL, 1, e > 0 });
+                tiles(t->s + p, KC, least(NR, above(n - p, LANES)), t->q + e * QB, count, t->k + (j + p) * d + steps_of(e, t->pairs) * NR, steps_of(least(KC, d - e), t->pairs), (Finish){ NULL, 1, e > 0, t->pairs });
         for (size_t i = 0; i < count; i++) {
             size_t seen = !s->causal ? n : q0 + i < j ? 0 : least(n, q0 + i + 1 - j);
             softmax_row(t->s + i * KC, t->o + i * t->wide, &t->max[i], &t->sum[i], n, seen, t->wide);
+            if (t->pairs) round_row(t->s + i * KC, n);
         }
         for (size_t e = 0; e < d; e += NR)
-            tiles(t->o + e, t->wide, above(least(NR, d - e), LANES), t->s, count, t->v + e * keys + j * NR, n, (Finish){ NULL, 1, 1 });
+            tiles(t->o + e, t->wide, above(least(NR, d - e), LANES), t->s, count, t->v + e * keys + steps_of(j, t->pairs) * NR, steps_of(n, t->pairs), (Finish){ NULL, 1, 1, t->pairs });
     }
     for (size_t i = 0; i < count; i++) {
         float *to = y + (row_of(q, outer, inner, q0 + i) - q.x) + head * d, over = 1 / t->sum[i];
@@ -94,7 +98,7 @@ static Bench bench(Machine *m, const Attention *s)
 {
     size_t d = (size_t)s->width, keys = (size_t)s->keys, wide = above(d, LANES);
     return (Bench){ cleared(m, above(keys, NR) * d), cleared(m, above(d, NR) * keys), take(m->mem, QB * above(d, KC), 4),
-                    take(m->mem, QB * KC, 4), take(m->mem, QB * wide, 4), take(m->mem, QB, 4), take(m->mem, QB, 4), wide };
+                    take(m->mem, QB * KC, 4), take(m->mem, QB * wide, 4), take(m->mem, QB, 4), take(m->mem, QB, 4), wide, m->bf16 };
 }
 
 void attend(Machine *m, float *y, Rows q, Rows k, Rows v, Attention s)

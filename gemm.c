@@ -44,7 +44,7 @@ int thread_id(void)
 /* ---- the tile --------------------------------------------------------------------------------- */
 
 /* rows and vectors are constants where this is inlined, so the sums live in registers */
-static inline __attribute__((always_inline)) void tile(const int rows, const int vectors, float *restrict c, size_t ldc, const float *restrict a, const float *restrict b, size_t k, Finish f)
+static inline __attribute__((always_inline)) void tile(const int rows, const int vectors, const int pairs, float *restrict c, size_t ldc, const float *restrict a, const float *restrict b, size_t k, Finish f)
 {
     vf sum[MR][2] = { { { 0 } } };
     for (size_t p = 0; p < k; p++) {
@@ -52,8 +52,8 @@ static inline __attribute__((always_inline)) void tile(const int rows, const int
 #pragma GCC unroll 16
         for (int i = 0; i < rows; i++) {
             vf x = all(a[(size_t)i * KC + p]);
-            sum[i][0] += x * b0;
-            if (vectors > 1) sum[i][1] += x * b1;
+            sum[i][0] = multiply_add(sum[i][0], x, b0, pairs);
+            if (vectors > 1) sum[i][1] = multiply_add(sum[i][1], x, b1, pairs);
         }
     }
     /* each sum with its addend in one block of code, so that it is one fused step in every variant */
@@ -76,10 +76,11 @@ static inline __attribute__((always_inline)) void tile(const int rows, const int
 }
 
 typedef void Tile(float *restrict c, size_t ldc, const float *restrict a, const float *restrict b, size_t k, Finish f);
-#define TILE(rows) \
-    static void tile_##rows##_1(float *restrict c, size_t ldc, const float *restrict a, const float *restrict b, size_t k, Finish f) { tile(rows, 1, c, ldc, a, b, k, f); } \
-    static void tile_##rows##_2(float *restrict c, size_t ldc, const float *restrict a, const float *restrict b, size_t k, Finish f) { tile(rows, 2, c, ldc, a, b, k, f); }
-#define TILES(rows) { tile_##rows##_1, tile_##rows##_2 }
+#define ONE_TILE(rows, vectors, pairs) \
+    static void tile_##rows##_##vectors##_##pairs(float *restrict c, size_t ldc, const float *restrict a, const float *restrict b, size_t k, Finish f) \
+    { tile(rows, vectors, pairs, c, ldc, a, b, k, f); }
+#define TILE(rows) ONE_TILE(rows, 1, 0) ONE_TILE(rows, 2, 0) ONE_TILE(rows, 1, 1) ONE_TILE(rows, 2, 1)
+#define TILES(rows) { { tile_##rows##_1_0, tile_##rows##_2_0 }, { tile_##rows##_1_1, tile_##rows##_2_1 } }
 TILE(1) TILE(2) TILE(3) TILE(4) TILE(5) TILE(6)
 #if MR > 6
 TILE(7) TILE(8)
@@ -87,7 +88,7 @@ TILE(7) TILE(8)
 #if MR > 8
 TILE(9) TILE(10) TILE(11) TILE(12) TILE(13) TILE(14)
 #endif
-static Tile *const tile_of[MR][2] = {
+static Tile *const tile_of[MR][2][2] = {
     TILES(1), TILES(2), TILES(3), TILES(4), TILES(5), TILES(6),
 #if MR > 6
     TILES(7), TILES(8),
@@ -112,10 +113,30 @@ void tiles(float *c, size_t ldc, size_t columns, const float *a, size_t rows, co
     size_t vectors = parts_of(columns, LANES), count = parts_of(rows, MR);
     for (size_t t = 0; t < count; t++) {                 /* as even as can be: 16 rows are 8 and 8, not 14 and 2 */
         size_t from = rows * t / count, n = rows * (t + 1) / count - from;
-        Tile *f_tile = tile_of[n - 1][vectors - 1];
+        Tile *f_tile = tile_of[n - 1][f.pairs][vectors - 1];
         if (columns % LANES) ragged_tile(f_tile, c + from * ldc, ldc, columns, a + from * KC, n, b, k, f);
         else f_tile(c + from * ldc, ldc, a + from * KC, b, k, f);
     }
+}
+
+/* ---- bf16 ------------------------------------------------------------------------------------- */
+
+void round_row(float *x, size_t n)
+{
+    for (size_t i = n; i < above(n, LANES); i++) x[i] = 0;
+    for (size_t i = 0; i < n; i += LANES) {
+        vh half = __builtin_convertvector(rounded_v(load(x + i)) >> 16, vh);
+        memcpy((uint16_t *)x + i, &half, sizeof half);
+    }
+}
+
+void round_panel(float *b, size_t k)
+{
+    for (size_t i = 0; i < k; i += 2)
+        for (size_t v = 0; v < NR; v += LANES) {
+            vu low = rounded_v(load(b + i * NR + v)), high = i + 1 < k ? rounded_v(load(b + (i + 1) * NR + v)) : (vu){ 0 };
+            store(b + i / 2 * NR + v, (vf)(low >> 16 | (high & 0xffff0000u)));
+        }
 }
 
 /* ---- weights, widened ------------------------------------------------------------------------- */
@@ -215,7 +236,7 @@ typedef struct {
     const Weight *w;
     const float *bias;
     Conv how;
-    int side;
+    int side, pairs;
     size_t step;                /* channels in one block of the sum */
 } Job;
 
@@ -239,11 +260,14 @@ static void multiply(const Job *job, const float *b, float *a, size_t r, size_t 
     size_t out = (size_t)job->y.c, in = (size_t)job->x.c, taps = (size_t)(job->side * job->side);
     for (size_t ic = 0; ic < in; ic += job->step) {
         size_t n = least(job->step, in - ic), k = n * taps;
-        for (size_t i = 0; i < count; i++) gather(a + i * KC, job, r + i, ic, n);
+        for (size_t i = 0; i < count; i++) {
+            gather(a + i * KC, job, r + i, ic, n);
+            if (job->pairs) round_row(a + i * KC, k);
+        }
         for (size_t p = p0; p < p1; p++) {
             size_t j = jc + p * NR;
-            Finish f = { job->bias ? job->bias + j : NULL, job->how.scale, job->how.add || ic };
-            tiles(job->y.x + r * out + j, out, least(NR, out - j), a, count, b + (panels * ic + p * n) * taps * NR, k, f);
+            Finish f = { job->bias ? job->bias + j : NULL, job->how.scale, job->how.add || ic, job->pairs };
+            tiles(job->y.x + r * out + j, out, least(NR, out - j), a, count, b + (panels * ic + p * n) * taps * NR, steps_of(k, job->pairs), f);
         }
     }
 }
@@ -271,7 +295,9 @@ static void product(Machine *m, const Job *job)
 #pragma omp for schedule(static)
         for (size_t i = 0; i < panels * pieces; i++) {
             size_t p = i / pieces, ic = i % pieces * job->step, n = least(job->step, in - ic);
-            pack_weights(b + (panels * ic + p * n) * taps * NR, job->w, jc + p * NR, ic, n);
+            float *panel = b + (panels * ic + p * n) * taps * NR;
+            pack_weights(panel, job->w, jc + p * NR, ic, n);
+            if (job->pairs) round_panel(panel, n * taps);
         }
 #pragma omp for schedule(dynamic)
         for (size_t t = 0; t < blocks * groups; t++) {
@@ -287,8 +313,8 @@ void conv(Machine *m, Tensor y, Tensor x, const Weight *w, const Weight *bias, C
     int side = w->rank == 4 ? (int)w->shape[2] : 1;
     float *b = widened(m, bias, (size_t)y.c);
     m->ops += 2.0 * (double)size(y) * side * side * (double)x.c;
-    if (winograd_pays(y, x, w, how)) winograd(m, y, x, w, b, how);
-    else product(m, &(Job){ y, x, w, b, how, side, even_step((size_t)x.c, (size_t)(KC / (side * side))) });
+    if (winograd_pays(y, x, w, how, m->bf16)) winograd(m, y, x, w, b, how);
+    else product(m, &(Job){ y, x, w, b, how, side, m->bf16, even_step((size_t)x.c, (size_t)(KC / (side * side))) });
     release(m->mem, before);
 }
 
@@ -307,7 +333,7 @@ double machine_speed(Machine *m)
     size_t before = mark(m->mem), shape[] = { 256, 512 };
     Tensor x = { 1, 512, 1, 512, take(m->mem, 512 * 512, 4) }, y = { 1, 512, 1, 256, take(m->mem, 512 * 256, 4) };
     Weight w = { "", take(m->mem, 256 * 512, 4), F32, 2, shape, 256 * 512 * 4 };
-    Machine real = { m->mem, 1, 0, 0 };
+    Machine real = { m->mem, 1, 0, 0, m->bf16 };
     double begun, fastest = 1e9, seconds;
     memset(x.x, 0, size(x) * 4);
     memset((void *)(uintptr_t)w.data, 0, w.bytes);

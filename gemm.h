@@ -9,10 +9,17 @@
  * width of Stable Diffusion's first level, or 9 taps of TAP_CHANNELS */
 enum { TAP_CHANNELS = 32, KC = 320 };
 
-typedef struct { const float *bias; float scale; int add; } Finish;      /* c = (add ? c : bias, or 0 where NULL) + scale * sum */
+/* c = (add ? c : bias, or 0 where NULL) + scale * sum;  pairs: a and b hold bf16 numbers, two steps of the sum in one */
+typedef struct { const float *bias; float scale; int add, pairs; } Finish;
 
 /* c[rows][NR or fewer] from a[rows][k], rows KC apart, and b[k][NR].  Any number of rows; ldc: distance between rows of c. */
 void tiles(float *c, size_t ldc, size_t columns, const float *a, size_t rows, const float *b, size_t k, Finish f);
+
+/* n floats -> n bf16 numbers in the first half of the same place; the floats up to the next whole vector count as 0 */
+void round_row(float *x, size_t n);
+/* panel [k][NR] -> pairs [k/2, rounded up][NR], in the first half of the same place */
+void round_panel(float *b, size_t k);
+static inline size_t steps_of(size_t k, int pairs) { return pairs ? (k + 1) / 2 : k; }
 
 /* n elements of w from element i on, as floats */
 void widen(float *out, const Weight *w, size_t i, size_t n);
@@ -24,7 +31,7 @@ void pack_weights(float *b, const Weight *w, size_t j, size_t ic, size_t n);
 int thread_id(void);
 
 /* winograd.c: a 3x3 convolution of stride 1 and pad 1 by fewer multiplications; says first whether it would be faster */
-int  winograd_pays(Tensor y, Tensor x, const Weight *w, Conv how);
+int  winograd_pays(Tensor y, Tensor x, const Weight *w, Conv how, int bf16);
 void winograd(Machine *m, Tensor y, Tensor x, const Weight *w, const float *bias, Conv how);
 
 #endif

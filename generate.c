@@ -87,6 +87,7 @@ static void check_job(Work *w)
     check_range(w->mem, "FPS", j->fps, 0.1, 100);
     check_range(w->mem, "threads", j->threads, 1, 1024);
     check_range(w->mem, "Frames", j->frames, 0, 1 << 20);
+    if (j->precision && strcmp(j->precision, "f32") && strcmp(j->precision, "bf16")) fail(w->mem, "Precision is %s, expected f32 or bf16", j->precision);
     for (const int *side = &j->width; side; side = side == &j->width ? &j->height : NULL)
         if (*side && (*side < FACTOR || *side > LARGEST_SIDE || *side % FACTOR)) fail(w->mem, "Size is %dx%d, expected multiples of %d from %d to %d", j->width, j->height, FACTOR, FACTOR, LARGEST_SIDE);
 }
@@ -265,7 +266,7 @@ static double rehearse(Work *w)
     vae_decode(&w->run, (Tensor){ 1, x.h, x.w, x.c, x.x });
     ops[2] = w->machine.ops;
     if (problems.count) fail(w->mem, "%s: %d tensors are missing or do not fit%s", files_used(w), problems.count, problems.text);
-    w->machine = (Machine){ w->mem, w->machine.threads, 0, 0 };
+    w->machine.dry = 0;
     w->run.problems = NULL;
     release(w->mem, before);
     return ops[0] + (ops[1] - ops[0]) * j->steps + (ops[2] - ops[1]) * j->frames;
@@ -298,8 +299,8 @@ static void prepare(Work *w)
     read_words(w);
     double ops = rehearse(w);
     if (w->run.lora) lora_report(w->mem, w->run.lora, w->watch ? w->watch->say : NULL, w->watch ? w->watch->to : NULL);
-    say(w, "betas %s, DDIM, %d steps, CFG scale %g, clip skip %d, %dx%d, %s, seed %llu", w->motion ? "linear" : "scaled linear", j->steps, j->cfg, j->clip_skip,
-        j->width, j->height, j->frames == 1 ? "a still" : format(w->mem, "%d frames at %g fps", j->frames, j->fps), (unsigned long long)j->seed);
+    say(w, "betas %s, DDIM, %d steps, CFG scale %g, clip skip %d, %dx%d, %s, seed %llu%s", w->motion ? "linear" : "scaled linear", j->steps, j->cfg, j->clip_skip,
+        j->width, j->height, j->frames == 1 ? "a still" : format(w->mem, "%d frames at %g fps", j->frames, j->fps), (unsigned long long)j->seed, w->machine.bf16 ? ", bf16" : "");
     say(w, "plan: %.2f GB of memory (%.2f GB of it the mapped weights), about %s on %d thread%s", ((double)peak(w->mem) + mapped_bytes(j)) / 1e9, mapped_bytes(j) / 1e9,
         duration(w, ops / machine_speed(&w->machine)), w->machine.threads, w->machine.threads == 1 ? "" : "s");
 }
@@ -307,7 +308,7 @@ static void prepare(Work *w)
 static Work begin(Arena *a, Job *job, const Watch *watch)
 {
     Work w = { .mem = a, .job = job, .watch = watch };
-    w.machine = (Machine){ a, job->threads > 0 ? job->threads : machine_threads(), 0, 0 };
+    w.machine = (Machine){ a, job->threads > 0 ? job->threads : machine_threads(), 0, 0, job->precision && !strcmp(job->precision, "bf16") };
     if (watch) w.run.probe = watch->probe, w.run.to = watch->to, w.run.stop = watch->stop;
     return w;
 }

@@ -15,6 +15,7 @@ typedef struct {
     int      steps, clip_skip, threads;  /* 0: 25, 1, all cores */
     double   cfg, eta, fps;              /* guidance; 0: 7.5, as given, 8 */
     uint64_t seed;
+    const char *precision;               /* "f32", or "bf16": products and attention in bf16, sums in float32; NULL: f32 */
 } Job;
 
 typedef struct { int frames, width, height; unsigned char *rgb; } Pictures;      /* rgb: [frames,height,width,3] in the arena */

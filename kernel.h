@@ -14,6 +14,7 @@ typedef struct {
     int    threads;
     int    dry;          /* only take scratch and count operations; results are not written */
     double ops;          /* floating point operations so far, a multiply-add as two */
+    int    bf16;         /* products and attention round what they multiply to bf16, and sum in float32 */
 } Machine;
 
 int    machine_threads(void);            /* a sensible number of threads here */

@@ -278,6 +278,13 @@ static char *show_choice(Arena *a, const Request *r, const Key *k)
     return format(a, "%s", chosen ? chosen : k->choices[0]);
 }
 
+/* only where it changes the picture */
+static char *show_precision(Arena *a, const Request *r, const Key *k)
+{
+    char *chosen = show_choice(a, r, k);
+    return strcmp(chosen, k->choices[0]) ? chosen : NULL;
+}
+
 static void set_name(Arena *a, Request *r, const Key *k, const char *label, const char *value)
 {
     if (!*value) fail(a, "%s is empty, expected the name of a file", label);
@@ -406,7 +413,7 @@ static const Key keys[] = {
     { "Motion module", "motion", set_name, show_name, AT(motion), .choices = { "none" }, .shown = CLIP, .value = "F", .help = "an AnimateDiff module, or none for a still (none with a model of your own)" },
     { "Frames", "frames", set_whole, show_whole, AT(job.frames), 1, 100000, 1, .shown = CLIP, .value = "N", .help = "frames of the clip, 1 is a still (16)" },
     { "FPS", "fps", set_number, show_number, AT(job.fps), 0.1, 100, .shown = CLIP, .value = "X", .help = "frames a second, 0.1 to 100 (8)" },
-    { "Precision", "precision", set_choice, show_choice, AT(precision), .choices = { "f32" }, .shown = NEVER, .value = "NAME", .help = "f32 (f32)" },
+    { "Precision", "precision", set_choice, show_precision, AT(job.precision), .choices = { "f32", "bf16" }, .value = "NAME", .help = "f32, or bf16: faster, and a little different (f32)" },
     { NULL, "threads", set_whole, NULL, AT(job.threads), 1, 1024, .value = "N", .help = "1 to 1024; the picture stays the same (all cores)" },
 };
 

@@ -31,6 +31,8 @@ enum { LANES = VECTOR / 4, NR = 2 * LANES };
 
 typedef float   vf __attribute__((vector_size(VECTOR)));
 typedef int32_t vi __attribute__((vector_size(VECTOR)));
+typedef uint32_t vu __attribute__((vector_size(VECTOR)));
+typedef uint16_t vh __attribute__((vector_size(VECTOR / 2)));
 
 static inline vf   load (const float *p)                { vf v; memcpy(&v, p, sizeof v); return v; }
 static inline void store(float *p, vf v)                { memcpy(p, &v, sizeof v); }
@@ -66,6 +68,22 @@ static inline vf exp2_v(vf x)
     x = max_v(x, all(-126.0f));
     vf n = x + ROUND, r = x - (n - ROUND);
     return (vf)((vi)polynomial(r, c, 5) + ((vi)n << 23));
+}
+
+/* float32 bits -> bf16 in the upper half, to nearest even; finite numbers only */
+static inline vu rounded_v(vf x) { vu u = (vu)x; return u + 0x7fff + (u >> 16 & 1); }
+
+/* sum + a * b; with pairs, a and b hold two bf16 numbers in each lane, and both products are added */
+static inline vf multiply_add(vf sum, vf a, vf b, const int pairs)
+{
+    if (!pairs) return sum + a * b;
+#if defined __AVX512BF16__
+    return (vf)_mm512_dpbf16_ps((__m512)sum, (__m512bh)a, (__m512bh)b);
+#else
+    vu upper = (vu){ 0 } + 0xffff0000u;
+    sum += (vf)((vu)a & upper) * (vf)((vu)b & upper);
+    return sum + (vf)((vu)a << 16) * (vf)((vu)b << 16);
+#endif
 }
 
 /* e^x = 2^n e^r, n = round(x / ln 2), |r| <= ln 2 / 2; the Taylor series of e^r to r^7 is within 2e-8.

@@ -159,17 +159,18 @@ static void tile_block(const Job *job, float *v, float *m, const float *u, size_
         for (size_t p = 0; p < PLACES; p++)
             for (size_t panel = 0; panel < panels; panel++) {
                 const float *b = u + p * (panels * in * NR + SPREAD) + (panel * in + c) * NR;
-                tiles(m + p * M_STRIDE + panel * NR, FILTERS, least(NR, n - panel * NR), v + p * V_STRIDE, count, b, k, (Finish){ NULL, 1, s > 0 });
+                tiles(m + p * M_STRIDE + panel * NR, FILTERS, least(NR, n - panel * NR), v + p * V_STRIDE, count, b, k, (Finish){ NULL, 1, s > 0, 0 });
             }
     }
     for (size_t t = 0; t < count; t++) transform_output(m + t * FILTERS, M_STRIDE, job, first + t, j, n);
 }
 
-int winograd_pays(Tensor y, Tensor x, const Weight *w, Conv how)
+/* Measured: from 8 tiles on it beats the direct product in float32, from 64 on the one in bf16. */
+int winograd_pays(Tensor y, Tensor x, const Weight *w, Conv how, int bf16)
 {
     size_t tiles_of_y = (size_t)y.n * parts_of((size_t)y.h, OUT) * parts_of((size_t)y.w, OUT);
     int fits = w->rank == 4 && w->shape[2] == 3 && how.stride == 1 && how.pad == 1 && x.c % LANES == 0 && y.c % LANES == 0;
-    return fits && x.c >= 32 && y.c >= 32 && tiles_of_y >= 8;
+    return fits && x.c >= 32 && y.c >= 32 && tiles_of_y >= (bf16 ? 64 : 8);
 }
 
 void winograd(Machine *mc, Tensor y, Tensor x, const Weight *w, const float *bias, Conv how)

@@ -1,4 +1,4 @@
-/* How fast is it here?  make bench [ROWS="unet clip vae"]
+/* How fast is it here?  make bench [ROWS="unet clip vae bf16"]
  *
  * First this machine's own peak: multiply-adds in registers, nothing else.  Then the parts of a full-size job, on random
  * weights of Stable Diffusion 1.5's and mm_sd_v15's shapes, F16, made in memory: seconds (the fastest and the median of some
@@ -190,7 +190,7 @@ static const Row rows_of_table[] = {
 
 static int by_size(const void *x, const void *y) { return (*(const double *)x > *(const double *)y) - (*(const double *)x < *(const double *)y); }
 
-static void run_row(Arena *a, const Row *row, int threads, double peak_of_machine)
+static void run_row(Arena *a, const Row *row, int threads, int bf16, double peak_of_machine)
 {
     size_t before = mark(a);
     Made *m = take(a, 1, sizeof *m);
@@ -198,7 +198,7 @@ static void run_row(Arena *a, const Row *row, int threads, double peak_of_machin
     if (row->clip) make_unet(m, row->clip > 1);
     else make_decoder(m);
     double seconds[MOST_RUNS];
-    Machine machine = { a, threads, 0, 0 };
+    Machine machine = { a, threads, 0, 0, bf16 };
     Run r = { .machine = &machine, .weights = weights_of(a, NULL, m->w, m->count), .clip = row->clip, .across = row->clip > 1 };
     Tensor x = tensor(&r, row->pictures / (row->clip ? 2 : 1), row->side, row->side, 4), text = tensor(&r, 2, 77, 1, 768);
     for (size_t i = 0; i < size(x); i++) x.x[i] = (float)(i * 2654435761u % 2048) / 1024 - 1;
@@ -224,11 +224,11 @@ int main(int argc, char **argv)
     const char *chosen = argc > 1 ? argv[1] : "unet clip vae";
     int threads = argc > 2 ? atoi(argv[2]) : machine_threads();
     double peak_of_machine = peak_speed(threads);
-    printf("%d threads; multiply-add peak %.0f GFLOP/s\n", threads, peak_of_machine / 1e9);
+    printf("%d threads, %s; float32 multiply-add peak %.0f GFLOP/s\n", threads, strstr(chosen, "bf16") ? "bf16" : "float32", peak_of_machine / 1e9);
     for (size_t i = 0; i < sizeof rows_of_table / sizeof *rows_of_table; i++) {
         if (!strstr(chosen, rows_of_table[i].name)) continue;
         Arena *a = arena_new();                  /* a fresh one for each row: its peak is the row's memory */
-        run_row(a, &rows_of_table[i], threads, peak_of_machine);
+        run_row(a, &rows_of_table[i], threads, strstr(chosen, "bf16") != NULL, peak_of_machine);
         arena_free(a);
     }
     return 0;

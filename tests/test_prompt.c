@@ -136,7 +136,7 @@ static void test_refused(Arena *a)
         { "a\nSeed: -2", "Seed is \"-2\"" }, { "a\nSeed: 18446744073709551616", "18446744073709551615" },
         { "a\nSize: 512", "Size is \"512\", expected WIDTHxHEIGHT" }, { "a\nSize: 500x512", "multiples of 8" }, { "a\nSize: 0x512", "Size" }, { "a\nSize: 8200x512", "8192" }, { "a\nSize: x", "Size" },
         { "a\nSize: 512 X 64", NULL }, { "a\nSize: 512x512x512", "Size" }, { "a\nSize: -8x8", "Size" },
-        { "a\nSampler: Euler a", "p.txt: Sampler is \"Euler a\", expected DDIM" }, { "a\nRNG: NV", "expected CPU" }, { "a\nPrecision: bf16", "expected f32" },
+        { "a\nSampler: Euler a", "p.txt: Sampler is \"Euler a\", expected DDIM" }, { "a\nRNG: NV", "expected CPU" }, { "a\nPrecision: f16", "expected f32 or bf16" },
         { "a\nSchedule type: Karras", "expected Automatic, Uniform or DDIM" }, { "a\nClip skip: 13", "from 1 to 12" }, { "a\nFPS: 101", "from 0.1 to 100" }, { "a\nEta: 2", "from 0 to 1" },
         { "a\nModel: ", "Model is empty" }, { "a\nLoRA: :1", "LoRA" }, { "a\nLoRA: b:x", "strength is \"x\"" },
         { "<lora:../b:1>", "without folders" }, { "<lora:/b:1>", "without folders" }, { "<lora:..:1>", "without folders" }, { "<lora:b:1:2>", "one strength" }, { "<lora:b:1e>", "strength" },
