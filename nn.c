@@ -39,16 +39,16 @@ void problem(Run *r, const char *fmt, ...)
     snprintf(r->problems->text + n, LISTED * sizeof line - n, "\n  %s", line);
 }
 
-/* a weight [out,in] or [out,in,k,k] for inputs of c channels; NULL after a complaint.  side: 1, or 0 for any odd k */
-static const Weight *matrix(Run *r, const char *layer, int c, int side)
+/* the weight of a layer with inputs of c channels: [out,in] or [out,in,1,1] for side 1, else [out,in,side,side]; NULL after a complaint */
+static const Weight *matrix(Run *r, const char *layer, int c, size_t side)
 {
     const Weight *w = find(r, layer, "weight");
     if (!w) { problem(r, "%s.weight is missing", layer); return NULL; }
-    const size_t *s = w->shape, k = w->rank == 4 ? s[2] : 1;
-    int right = (w->rank == 2 || (w->rank == 4 && s[3] == k)) && (side ? k == 1 : k % 2 == 1 && k < 16) && s[0] && s[0] < 1 << 20;
+    const size_t *s = w->shape;
+    int right = (w->rank == 4 ? s[2] == side && s[3] == side : w->rank == 2 && side == 1) && s[0] && s[0] < 1 << 20;
     if (right && (!c || s[1] == (size_t)c)) return w;
     Arena *a = r->machine->mem;
-    const char *expected = side ? format(a, "[out,%d]", c) : format(a, "[out,%d,k,k]", c), *hint = "";
+    const char *expected = side == 1 ? format(a, "[out,%d]", c) : format(a, "[out,%d,%zu,%zu]", c, side, side), *hint = "";
     if (right && !strcmp(layer, "unet.conv_in") && s[1] > 4) hint = ": an inpainting or editing checkpoint? use a text-to-image one";
     problem(r, "%s.weight is %s, expected %s%s", layer, shape_text(a, w->rank, s), expected, hint);
     return NULL;
@@ -111,10 +111,10 @@ static void low_rank(Run *r, const char *layer, Tensor y, Tensor x, const Weight
     }
 }
 
-static Tensor product(Run *r, const char *layer, Tensor x, int stride, int flat, int biased)
+static Tensor product(Run *r, const char *layer, Tensor x, int stride, size_t side, int biased)
 {
-    const Weight *w = matrix(r, layer, x.c, flat), *bias = biased ? vector(r, layer, "bias", w ? (int)w->shape[0] : 0) : NULL;
-    int pad = w && w->rank == 4 ? (int)w->shape[2] / 2 : 0;
+    const Weight *w = matrix(r, layer, x.c, side), *bias = biased ? vector(r, layer, "bias", w ? (int)w->shape[0] : 0) : NULL;
+    int pad = (int)side / 2;
     Tensor y = tensor(r, x.n, (x.h - 1) / stride + 1, (x.w - 1) / stride + 1, w ? (int)w->shape[0] : 0);
     if (!w || !x.c) return y;
     if (r->stop && *r->stop) fail(r->machine->mem, "interrupted");
@@ -125,7 +125,7 @@ static Tensor product(Run *r, const char *layer, Tensor x, int stride, int flat,
 
 Tensor linear(Run *r, const char *layer, Tensor x)             { return product(r, layer, x, 1, 1, 1); }
 Tensor linear_unbiased(Run *r, const char *layer, Tensor x)    { return product(r, layer, x, 1, 1, 0); }
-Tensor conv2d(Run *r, const char *layer, Tensor x, int stride) { return product(r, layer, x, stride, 0, 1); }
+Tensor conv2d(Run *r, const char *layer, Tensor x, int stride) { return product(r, layer, x, stride, 3, 1); }
 
 /* ---- norms ------------------------------------------------------------------------------------ */
 

@@ -38,7 +38,7 @@ Tensor keep  (Run *r, size_t to, Tensor t);
 /* y = x W' + b, and what LoRA adds.  W: [out,in], or [out,in,1,1] */
 Tensor linear (Run *r, const char *layer, Tensor x);
 Tensor linear_unbiased(Run *r, const char *layer, Tensor x);
-/* k x k, zero padding k/2.  W: [out,in,k,k].  [n,h,w,in] -> [n,(h-1)/stride+1,..,out] */
+/* 3 x 3, zero padding 1.  W: [out,in,3,3].  [n,h,w,in] -> [n,(h-1)/stride+1,..,out] */
 Tensor conv2d (Run *r, const char *layer, Tensor x, int stride);
 /* 32 groups; statistics over `frames` pictures together (1: each alone); then SiLU if asked */
 enum { PLAIN, SILU };
