@@ -1,7 +1,7 @@
 /* nn.c - layers.
  *
  * Every op has the same three parts: find and check its weights, take its result, hand both to
- * kernel.c.  A tensor with c = 0 stands for one whose size nobody knows, because the weight that sets it is
+ * the kernels.  A tensor with c = 0 stands for one whose size nobody knows, because the weight that sets it is
  * missing: checks pass over it, so a dry run reports causes and not their consequences. */
 #include "nn.h"
 

@@ -1,7 +1,7 @@
 /* tensor.h - what every other room stands on: memory, failing, files, half floats, random numbers.
  *
  * With safetensors.[ch] this pair is useful copied alone.  No globals; everything hangs on an Arena,
- * and one arena serves one thread (the parallel loops of kernel.c never allocate). */
+ * and one arena serves one thread (parallel loops never allocate). */
 #ifndef TENSOR_H
 #define TENSOR_H
 
