@@ -8,8 +8,6 @@
  * corrupt position_ids) are left out; what is missing or misshapen shows in the dry run. */
 #include "checkpoint.h"
 
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 struct Weights { Weight *weight; size_t count; const Safetensors *file; Weights *below; };
@@ -172,8 +170,6 @@ static const char *wanted_name(FileKind wanted)
 
 /* ---- the table -------------------------------------------------------------------------------- */
 
-static int by_name(const void *x, const void *y) { return strcmp(((const Weight *)x)->name, ((const Weight *)y)->name); }
-
 static void check_kind(Arena *a, const Safetensors *s, FileKind wanted)
 {
     size_t row = kind_row(s);
@@ -186,7 +182,7 @@ Weights *weights_of(Arena *a, Weights *below, Weight *weights, size_t count)
 {
     Weights *w = take(a, 1, sizeof *w);
     *w = (Weights){ weights, count, NULL, below };
-    if (count) qsort(weights, count, sizeof *weights, by_name);
+    weights_sort(weights, count);
     return w;
 }
 
@@ -206,18 +202,22 @@ Weights *weights_add(Arena *a, Weights *below, const char *path, FileKind wanted
     Weights *w = weights_of(a, below, ours, count);
     w->file = s;
     for (size_t i = 1; i < count; i++)
-        if (!by_name(&ours[i - 1], &ours[i])) fail(a, "%s: two of its tensors are both %s", path, ours[i].name);
+        if (!strcmp(ours[i - 1].name, ours[i].name)) fail(a, "%s: two of its tensors are both %s", path, ours[i].name);
     return w;
 }
 
 const Weight *weights_find(const Weights *w, const char *name)
 {
-    Weight key = { .name = name };
-    for (; w; w = w->below) {
-        const Weight *found = w->count ? bsearch(&key, w->weight, w->count, sizeof key, by_name) : NULL;
-        if (found) return found;
-    }
-    return NULL;
+    const Weight *found = NULL;
+    for (; w && !found; w = w->below) found = weight_named(w->weight, w->count, name);
+    return found;
+}
+
+size_t weights_bytes(const Weights *w)
+{
+    size_t bytes = 0;
+    for (; w; w = w->below) bytes += w->file ? w->file->bytes : 0;
+    return bytes;
 }
 
 const char *weights_metadata(const Weights *w, const char *key)

@@ -21,6 +21,7 @@ Weights *weights_add(Arena *a, Weights *below, const char *path, FileKind wanted
 Weights *weights_of(Arena *a, Weights *below, Weight *weights, size_t count);
 
 const Weight *weights_find    (const Weights *w, const char *name);     /* NULL when absent */
+size_t        weights_bytes   (const Weights *w);                       /* of the mapped files */
 const char   *weights_metadata(const Weights *w, const char *key);      /* NULL when absent */
 
 #endif

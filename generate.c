@@ -20,7 +20,6 @@
 #include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 enum { LATENT = 4, FACTOR = 8, DEFAULT_SIDE = 512, DEFAULT_FRAMES = 16, DEFAULT_STEPS = 25, LARGEST_SIDE = 8192, MOST_CHUNKS = 64, PROBLEM_TEXT = 4096 };
@@ -255,7 +254,7 @@ static double rehearse(Work *w)
     const Job *j = w->job;
     size_t before = mark(w->mem);
     Problems problems = { 0, take(w->mem, PROBLEM_TEXT, 1) };
-    double ops[4];
+    double ops[3];
     problems.text[0] = 0;
     w->machine.dry = 1, w->run.problems = &problems;
     Tensor x = tensor(&w->run, j->frames, j->height / FACTOR, j->width / FACTOR, LATENT), text = encode_words(w);
@@ -272,18 +271,6 @@ static double rehearse(Work *w)
     return ops[0] + (ops[1] - ops[0]) * j->steps + (ops[2] - ops[1]) * j->frames;
 }
 
-static double mapped_bytes(const Job *j)
-{
-    const char *const paths[] = { j->model, j->vae, j->frames > 1 ? j->motion : NULL };
-    double total = 0;
-    for (size_t i = 0; i < sizeof paths / sizeof *paths; i++) {
-        FILE *f = paths[i] ? fopen(paths[i], "rb") : NULL;
-        if (f && !fseek(f, 0, SEEK_END)) total += (double)ftell(f);
-        if (f) fclose(f);
-    }
-    return total;
-}
-
 static const char *duration(Work *w, double seconds)
 {
     if (seconds < 90) return format(w->mem, "%.0f s", seconds < 1 ? 1 : seconds);
@@ -297,11 +284,11 @@ static void prepare(Work *w)
     check_job(w);
     load(w);
     read_words(w);
-    double ops = rehearse(w);
+    double ops = rehearse(w), mapped = (double)weights_bytes(w->run.weights) / 1e9;
     if (w->run.lora) lora_report(w->mem, w->run.lora, w->watch ? w->watch->say : NULL, w->watch ? w->watch->to : NULL);
     say(w, "betas %s, DDIM, %d steps, CFG scale %g, clip skip %d, %dx%d, %s, seed %llu%s", w->motion ? "linear" : "scaled linear", j->steps, j->cfg, j->clip_skip,
         j->width, j->height, j->frames == 1 ? "a still" : format(w->mem, "%d frames at %g fps", j->frames, j->fps), (unsigned long long)j->seed, w->machine.bf16 ? ", bf16" : "");
-    say(w, "plan: %.2f GB of memory (%.2f GB of it the mapped weights), about %s on %d thread%s", ((double)peak(w->mem) + mapped_bytes(j)) / 1e9, mapped_bytes(j) / 1e9,
+    say(w, "plan: %.2f GB of memory (%.2f GB of it the mapped weights), about %s on %d thread%s", (double)peak(w->mem) / 1e9 + mapped, mapped,
         duration(w, ops / machine_speed(&w->machine)), w->machine.threads, w->machine.threads == 1 ? "" : "s");
 }
 

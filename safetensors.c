@@ -199,6 +199,18 @@ static void skip_value(Cursor *c, int depth)
     }
 }
 
+/* ---- tables of weights ------------------------------------------------------------------------ */
+
+static int by_name(const void *x, const void *y) { return strcmp(((const Weight *)x)->name, ((const Weight *)y)->name); }
+
+void weights_sort(Weight *w, size_t count) { if (count) qsort(w, count, sizeof *w, by_name); }
+
+const Weight *weight_named(const Weight *w, size_t count, const char *name)
+{
+    Weight key = { .name = name };
+    return count ? bsearch(&key, w, count, sizeof key, by_name) : NULL;
+}
+
 /* ---- the header ------------------------------------------------------------------------------- */
 
 static int utf8_valid(const unsigned char *p, const unsigned char *end)
@@ -301,8 +313,6 @@ static int by_place(const void *x, const void *y)
     return a->end != b->end ? (a->end < b->end ? -1 : 1) : strcmp(a->w.name, b->w.name);
 }
 
-static int by_name(const void *x, const void *y) { return strcmp(((const Weight *)x)->name, ((const Weight *)y)->name); }
-
 /* back to back from the first byte to the last */
 static void check_places(const Cursor *c, Entry *e, size_t count, size_t data)
 {
@@ -364,20 +374,16 @@ Safetensors *safetensors_read(Arena *a, const char *path, Bytes file)
     if (!utf8_valid(c.at, c.end)) bad(&c, "its header is not UTF-8");
     if (memchr(c.at, 0, (size_t)n)) bad(&c, "its header contains a NUL");
     Safetensors *s = take(a, 1, sizeof *s);
-    *s = (Safetensors){ .path = c.path };
+    *s = (Safetensors){ .path = c.path, .bytes = file.size };
     entries(&c, s, c.end, file.size - 8 - (size_t)n);
-    if (s->count) qsort(s->weight, s->count, sizeof *s->weight, by_name);
+    weights_sort(s->weight, s->count);
     refuse_doubles(&c, s);
     return s;
 }
 
 Safetensors *safetensors_open(Arena *a, const char *path) { return safetensors_read(a, path, file_map(a, path)); }
 
-const Weight *safetensors_find(const Safetensors *s, const char *name)
-{
-    Weight key = { .name = name };
-    return s->count ? bsearch(&key, s->weight, s->count, sizeof key, by_name) : NULL;
-}
+const Weight *safetensors_find(const Safetensors *s, const char *name) { return weight_named(s->weight, s->count, name); }
 
 const char *safetensors_metadata(const Safetensors *s, const char *key)
 {

@@ -28,6 +28,7 @@ typedef struct {
     size_t      count;
     Pair       *metadata;
     size_t      pairs;
+    size_t      bytes;          /* of the whole file */
 } Safetensors;
 
 /* Maps the file and checks all of its header: see safetensors.c for the rules.  Data stay in the
@@ -35,6 +36,10 @@ typedef struct {
 Safetensors *safetensors_open(Arena *a, const char *path);
 /* The same for bytes already in memory; path is only named in messages. */
 Safetensors *safetensors_read(Arena *a, const char *path, Bytes file);
+
+/* Tables of weights in the order of their names: made so, and searched (NULL when absent). */
+void          weights_sort(Weight *w, size_t count);
+const Weight *weight_named(const Weight *w, size_t count, const char *name);
 
 const Weight *safetensors_find(const Safetensors *s, const char *name);     /* NULL when absent */
 const char   *safetensors_metadata(const Safetensors *s, const char *key);  /* NULL when absent */
