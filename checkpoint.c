@@ -10,7 +10,7 @@
 
 #include <string.h>
 
-struct Weights { Weight *weight; size_t count; const Safetensors *file; Weights *below; };
+struct Weights { Weight *weight; size_t count; const WeightFile *file; Weights *below; };
 
 /* the rest of text after prefix, or NULL */
 static const char *after(const char *text, const char *prefix)
@@ -128,7 +128,7 @@ static char *our_name(Arena *a, FileKind kind, const char *name)
 
 /* ---- kinds ------------------------------------------------------------------------------------ */
 
-static int any(const Safetensors *s, const char *part)
+static int any(const WeightFile *s, const char *part)
 {
     for (size_t i = 0; i < s->count; i++) if (strstr(s->weight[i].name, part)) return 1;
     return 0;
@@ -151,15 +151,15 @@ static const struct { const char *part; FileKind kind; const char *name, *instea
 };
 enum { KINDS = sizeof kinds / sizeof *kinds };
 
-static size_t kind_row(const Safetensors *s)
+static size_t kind_row(const WeightFile *s)
 {
     size_t i = 0;
     while (i < KINDS && !any(s, kinds[i].part)) i++;
     return i;
 }
 
-FileKind    file_kind(const Safetensors *s)      { size_t i = kind_row(s); return i < KINDS ? kinds[i].kind : UNKNOWN_FILE; }
-const char *file_kind_name(const Safetensors *s) { size_t i = kind_row(s); return i < KINDS ? kinds[i].name : "a file of no kind known here"; }
+FileKind    file_kind(const WeightFile *s)      { size_t i = kind_row(s); return i < KINDS ? kinds[i].kind : UNKNOWN_FILE; }
+const char *file_kind_name(const WeightFile *s) { size_t i = kind_row(s); return i < KINDS ? kinds[i].name : "a file of no kind known here"; }
 
 static const char *wanted_name(FileKind wanted)
 {
@@ -170,7 +170,9 @@ static const char *wanted_name(FileKind wanted)
 
 /* ---- the table -------------------------------------------------------------------------------- */
 
-static void check_kind(Arena *a, const Safetensors *s, FileKind wanted)
+const WeightFile *weights_open(Arena *a, const char *path) { return safetensors_open(a, path); }
+
+static void check_kind(Arena *a, const WeightFile *s, FileKind wanted)
 {
     size_t row = kind_row(s);
     FileKind found = row < KINDS ? kinds[row].kind : UNKNOWN_FILE;
@@ -188,7 +190,7 @@ Weights *weights_of(Arena *a, Weights *below, Weight *weights, size_t count)
 
 Weights *weights_add(Arena *a, Weights *below, const char *path, FileKind wanted)
 {
-    const Safetensors *s = safetensors_open(a, path);
+    const WeightFile *s = weights_open(a, path);
     check_kind(a, s, wanted);
     Weight *ours = take(a, s->count, sizeof *ours);
     size_t count = 0;
@@ -223,7 +225,7 @@ size_t weights_bytes(const Weights *w)
 const char *weights_metadata(const Weights *w, const char *key)
 {
     for (; w; w = w->below) {
-        const char *value = w->file ? safetensors_metadata(w->file, key) : NULL;
+        const char *value = w->file ? file_metadata(w->file, key) : NULL;
         if (value) return value;
     }
     return NULL;

@@ -7,8 +7,12 @@
 
 typedef enum { UNKNOWN_FILE, MODEL_FILE, VAE_FILE, MOTION_FILE, LORA_FILE, EMBEDDING_FILE, UNSUPPORTED_FILE } FileKind;
 
-FileKind    file_kind(const Safetensors *s);
-const char *file_kind_name(const Safetensors *s);         /* "a Stable Diffusion 1.x checkpoint", "a LoRA", ... */
+/* Opens any file of weights, told apart by its content.  The table and its data are valid until the
+ * arena is released below this call.  Fails with file, tensor and reason. */
+const WeightFile *weights_open(Arena *a, const char *path);
+
+FileKind    file_kind     (const WeightFile *f);
+const char *file_kind_name(const WeightFile *f);         /* "a Stable Diffusion 1.x checkpoint", "a LoRA", ... */
 
 /* Weights of several files; a name is looked for in the file added last, then in those before. */
 typedef struct Weights Weights;

@@ -9,7 +9,7 @@
 
 #include <string.h>
 
-struct LoraFile { const Safetensors *weights; float strength; unsigned char *applied; size_t pairs; };
+struct LoraFile { const WeightFile *weights; float strength; unsigned char *applied; size_t pairs; };
 
 static const char DOWN[] = ".lora_down.weight";
 
@@ -19,10 +19,10 @@ static int ends_with(const char *name, const char *end)
     return n >= m && !strcmp(name + n - m, end);
 }
 
-static const Weight *partner(Arena *a, const Safetensors *s, const char *down, const char *end)
+static const Weight *partner(Arena *a, const WeightFile *s, const char *down, const char *end)
 {
     size_t before = mark(a);
-    const Weight *w = safetensors_find(s, format(a, "%.*s%s", (int)(strlen(down) - strlen(DOWN)), down, end));
+    const Weight *w = file_weight(s, format(a, "%.*s%s", (int)(strlen(down) - strlen(DOWN)), down, end));
     release(a, before);
     return w;
 }
@@ -33,7 +33,7 @@ static int fits(const Weight *down, const Weight *up)
     return (down->rank == 2 || kernel) && (up->rank == 2 || flat) && down->shape[0] && down->shape[0] == up->shape[1];
 }
 
-static void check_pair(Arena *a, const Safetensors *s, const Weight *down)
+static void check_pair(Arena *a, const WeightFile *s, const Weight *down)
 {
     const Weight *up = partner(a, s, down->name, ".lora_up.weight"), *alpha = partner(a, s, down->name, ".alpha");
     if (!up) fail(a, "%s: %s has no lora_up.weight beside it: the file is damaged or of a kind not known here", s->path, down->name);
@@ -48,8 +48,8 @@ static void check_pair(Arena *a, const Safetensors *s, const Weight *down)
 
 static LoraFile open_one(Arena *a, LoraUse use)
 {
-    LoraFile f = { .weights = safetensors_open(a, use.path), .strength = use.strength };
-    const Safetensors *s = f.weights;
+    LoraFile f = { .weights = weights_open(a, use.path), .strength = use.strength };
+    const WeightFile *s = f.weights;
     if (file_kind(s) != LORA_FILE) fail(a, "%s: expected a LoRA in kohya's layout, found %s", use.path, file_kind_name(s));
     f.applied = take(a, s->count, 1);
     memset(f.applied, 0, s->count);
@@ -77,7 +77,7 @@ int lora_pair(Arena *a, const Lora *l, size_t i, const char *layer, LoraPair *pa
     const LoraFile *f = &l->file[i];
     char *key = format(a, "lora_%s%s", layer, DOWN);
     for (char *p = key + 5, *end = p + strlen(layer); p < end; p++) if (*p == '.') *p = '_';
-    const Weight *down = safetensors_find(f->weights, key);
+    const Weight *down = file_weight(f->weights, key);
     release(a, before);
     if (!down) return 0;
     const Weight *up = partner(a, f->weights, down->name, ".lora_up.weight"), *alpha = partner(a, f->weights, down->name, ".alpha");

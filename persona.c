@@ -463,13 +463,13 @@ static void draw(Run *r)
     else save(r, p, began);
 }
 
-static const Weight *with_part(const Safetensors *s, const char *part)
+static const Weight *with_part(const WeightFile *s, const char *part)
 {
     for (size_t i = 0; i < s->count; i++) if (strstr(s->weight[i].name, part)) return &s->weight[i];
     return NULL;
 }
 
-static char *about(Arena *a, const Safetensors *s)
+static char *about(Arena *a, const WeightFile *s)
 {
     const Weight *down = with_part(s, "lora_down."), *positions = with_part(s, "pos_encoder.pe");
     const char *kind = file_kind_name(s);
@@ -488,7 +488,7 @@ static char *one_line(Arena *a, const char *text, size_t most)
 
 static void info_weights(Run *r, Bytes b)
 {
-    const Safetensors *s = safetensors_read(r->a, r->input, b);
+    const WeightFile *s = safetensors_read(r->a, r->input, b);
     double bytes = 0;
     size_t most = r->verbose ? 1 << 20 : 200;
     for (size_t i = 0; i < s->count; i++) bytes += (double)s->weight[i].bytes;

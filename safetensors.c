@@ -287,7 +287,7 @@ static void tensor_entry(Cursor *c, Weight *w, size_t *begin, size_t *end)
              dtypes[w->type].name, shape_text(c->mem, w->rank, w->shape), w->bytes, *begin, *end);
 }
 
-static void metadata(Cursor *c, Safetensors *s)
+static void metadata(Cursor *c, WeightFile *s)
 {
     if (peek(c) == 'n' && word(c, "null")) return;
     expect(c, '{', "__metadata__ is not an object");
@@ -324,7 +324,7 @@ static void check_places(const Cursor *c, Entry *e, size_t count, size_t data)
     if (at > data) fail(c->mem, "%s: cut short: %zu bytes of data expected, %zu found; download it again", c->path, at, data);
 }
 
-static void entries(Cursor *c, Safetensors *s, const unsigned char *data, size_t bytes)
+static void entries(Cursor *c, WeightFile *s, const unsigned char *data, size_t bytes)
 {
     size_t most = 1, seen = 0;
     for (const unsigned char *p = c->at; p < c->end; p++) most += *p == '{';
@@ -354,13 +354,13 @@ static void entries(Cursor *c, Safetensors *s, const unsigned char *data, size_t
     }
 }
 
-static void refuse_doubles(const Cursor *c, const Safetensors *s)
+static void refuse_doubles(const Cursor *c, const WeightFile *s)
 {
     for (size_t i = 1; i < s->count; i++)
         if (!strcmp(s->weight[i - 1].name, s->weight[i].name)) fail(c->mem, "%s: %s is there twice", c->path, s->weight[i].name);
 }
 
-Safetensors *safetensors_read(Arena *a, const char *path, Bytes file)
+WeightFile *safetensors_read(Arena *a, const char *path, Bytes file)
 {
     Cursor c = { .mem = a, .path = format(a, "%s", path) };
     uint64_t n = 0;
@@ -373,21 +373,21 @@ Safetensors *safetensors_read(Arena *a, const char *path, Bytes file)
     c.end = c.at + n;
     if (!utf8_valid(c.at, c.end)) bad(&c, "its header is not UTF-8");
     if (memchr(c.at, 0, (size_t)n)) bad(&c, "its header contains a NUL");
-    Safetensors *s = take(a, 1, sizeof *s);
-    *s = (Safetensors){ .path = c.path, .bytes = file.size };
+    WeightFile *s = take(a, 1, sizeof *s);
+    *s = (WeightFile){ .path = c.path, .bytes = file.size };
     entries(&c, s, c.end, file.size - 8 - (size_t)n);
     weights_sort(s->weight, s->count);
     refuse_doubles(&c, s);
     return s;
 }
 
-Safetensors *safetensors_open(Arena *a, const char *path) { return safetensors_read(a, path, file_map(a, path)); }
+WeightFile *safetensors_open(Arena *a, const char *path) { return safetensors_read(a, path, file_map(a, path)); }
 
-const Weight *safetensors_find(const Safetensors *s, const char *name) { return weight_named(s->weight, s->count, name); }
+const Weight *file_weight(const WeightFile *f, const char *name) { return weight_named(f->weight, f->count, name); }
 
-const char *safetensors_metadata(const Safetensors *s, const char *key)
+const char *file_metadata(const WeightFile *f, const char *key)
 {
-    for (size_t i = 0; i < s->pairs; i++) if (!strcmp(s->metadata[i].key, key)) return s->metadata[i].value;
+    for (size_t i = 0; i < f->pairs; i++) if (!strcmp(f->metadata[i].key, key)) return f->metadata[i].value;
     return NULL;
 }
 

@@ -22,27 +22,27 @@ typedef struct {
 
 typedef struct { const char *key, *value; } Pair;
 
-typedef struct {
+typedef struct {                /* what any file of weights comes to, whatever its format */
     const char *path;
     Weight     *weight;         /* sorted by name */
     size_t      count;
     Pair       *metadata;
     size_t      pairs;
     size_t      bytes;          /* of the whole file */
-} Safetensors;
+} WeightFile;
 
 /* Maps the file and checks all of its header: see safetensors.c for the rules.  Data stay in the
  * mapping, valid until the arena is released below this call.  Fails with file, tensor and reason. */
-Safetensors *safetensors_open(Arena *a, const char *path);
+WeightFile *safetensors_open(Arena *a, const char *path);
 /* The same for bytes already in memory; path is only named in messages. */
-Safetensors *safetensors_read(Arena *a, const char *path, Bytes file);
+WeightFile *safetensors_read(Arena *a, const char *path, Bytes file);
 
 /* Tables of weights in the order of their names: made so, and searched (NULL when absent). */
 void          weights_sort(Weight *w, size_t count);
 const Weight *weight_named(const Weight *w, size_t count, const char *name);
 
-const Weight *safetensors_find(const Safetensors *s, const char *name);     /* NULL when absent */
-const char   *safetensors_metadata(const Safetensors *s, const char *key);  /* NULL when absent */
+const Weight *file_weight  (const WeightFile *f, const char *name);     /* NULL when absent */
+const char   *file_metadata(const WeightFile *f, const char *key);      /* NULL when absent */
 
 /* Writes by temporary file and rename; order and padding as the reference writer's, so equal input
  * gives equal bytes.  Fails with a message, an existing file untouched. */

@@ -66,7 +66,7 @@ static void work(void *arena)
     float x[2] = { 1, 2.5f };
     size_t shape[1] = { 2 };
     safetensors_save(arena, "x.safetensors", &(Weight){ "x", x, F32, 1, shape, 8 }, 1, NULL, 0);
-    const Weight *w = safetensors_find(safetensors_open(arena, "x.safetensors"), "x");
+    const Weight *w = file_weight(safetensors_open(arena, "x.safetensors"), "x");
     printf("%g\n", dtype_value(w->data, w->type, 1));
     safetensors_open(arena, "main.c");
 }

@@ -86,15 +86,15 @@ static char *line_of(char **text)
     return line;
 }
 
-static char *metadata(const Case *c, const Safetensors *s, const char *key)
+static char *metadata(const Case *c, const WeightFile *s, const char *key)
 {
-    const char *value = safetensors_metadata(s, key);
+    const char *value = file_metadata(s, key);
     return format(c->a, "%s", value ? value : "");
 }
 
-static void read_layers(Case *c, const Safetensors *s)
+static void read_layers(Case *c, const WeightFile *s)
 {
-    const Weight *w = safetensors_find(s, "layers");
+    const Weight *w = file_weight(s, "layers");
     char *text = metadata(c, s, "layers"), *line;
     while (w && (line = line_of(&text)) && c->layers.count < MOST_LAYERS) {
         char *space = strchr(line, ' ');
@@ -108,7 +108,7 @@ static void read_layers(Case *c, const Safetensors *s)
 
 static void read_case(Case *c)
 {
-    const Safetensors *s = safetensors_open(c->a, format(c->a, "tests/golden/%s.safetensors", c->name));
+    const WeightFile *s = safetensors_open(c->a, format(c->a, "tests/golden/%s.safetensors", c->name));
     char *text = metadata(c, s, "settings"), *line;
     c->job = (Job){ .prompt = metadata(c, s, "prompt"), .negative = metadata(c, s, "negative"), .merges = "weights/merges.txt",
                     .lora = c->lora, .frames = 1, .clip_skip = 1, .threads = 1 };
@@ -118,7 +118,7 @@ static void read_case(Case *c)
         *value = 0;
         setting(c, line, value + 2);
     }
-    c->picture = safetensors_find(s, "picture");
+    c->picture = file_weight(s, "picture");
     if (!c->picture || c->picture->rank != 4 || c->picture->type != U8) fail(c->a, "%s: no picture", c->name);
     read_layers(c, s);
 }

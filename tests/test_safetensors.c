@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-typedef struct { Arena *a; const unsigned char *bytes; size_t size; Safetensors *s; } Reading;
+typedef struct { Arena *a; const unsigned char *bytes; size_t size; WeightFile *s; } Reading;
 static void read_it(void *job) { Reading *r = job; r->s = safetensors_read(r->a, "test.safetensors", (Bytes){ r->bytes, r->size }); }
 
 /* 0 when accepted; the arena is back where it was either way */
@@ -208,12 +208,12 @@ static void test_writing(Arena *a)
     Saving s = { a, path, w, 3, m, 2 };
     CHECK_MSG(attempt(a, save_it, &s, message) == 0, "%s", message);
     size_t before = mark(a);
-    Safetensors *back = safetensors_open(a, path);
-    const Weight *h = safetensors_find(back, "b.\"quoted\"\n"), *z = safetensors_find(back, "z");
-    CHECK(back->count == 3 && h && z && !safetensors_find(back, "q"));
+    WeightFile *back = safetensors_open(a, path);
+    const Weight *h = file_weight(back, "b.\"quoted\"\n"), *z = file_weight(back, "z");
+    CHECK(back->count == 3 && h && z && !file_weight(back, "q"));
     CHECK(h->rank == 2 && h->shape[0] == 1 && h->shape[1] == 3 && h->bytes == 6 && !memcmp(h->data, halves, 6));
     CHECK(dtype_value(h->data, F16, 1) == -2 && dtype_value(z->data, F32, 0) == 1.5f);
-    CHECK(!strcmp(safetensors_metadata(back, "tab\t"), "\xc3\xa9\\") && !safetensors_metadata(back, "x"));
+    CHECK(!strcmp(file_metadata(back, "tab\t"), "\xc3\xa9\\") && !file_metadata(back, "x"));
     CHECK((uintptr_t)z->data % 4 == 0);                        /* widest first keeps everything aligned */
     release(a, before);
     Saving empty = { a, path, NULL, 0, NULL, 0 };
