@@ -1,6 +1,6 @@
 /* generate.c - a job -> frames.
  *
- *     words -> tokens -> text vectors                     tokenizer.c, clip.c
+ *     words -> tokens -> text vectors                     text.c
  *     seed -> noise, and for each step:                   tensor.c
  *         noise predicted without and with the words      unet.c, motion.c; one batch, the negative prompt first
  *         apart by the guidance, and one step back        ddim.c
@@ -13,7 +13,7 @@
 #include "clip.h"
 #include "ddim.h"
 #include "motion.h"
-#include "tokenizer.h"
+#include "text.h"
 #include "unet.h"
 #include "vae.h"
 
@@ -22,7 +22,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { LATENT = 4, FACTOR = 8, DEFAULT_SIDE = 512, DEFAULT_FRAMES = 16, DEFAULT_STEPS = 25, LARGEST_SIDE = 8192, MOST_CHUNKS = 64, PROBLEM_TEXT = 4096 };
+enum { LATENT = 4, FACTOR = 8, DEFAULT_SIDE = 512, DEFAULT_FRAMES = 16, DEFAULT_STEPS = 25, LARGEST_SIDE = 8192, PROBLEM_TEXT = 4096 };
 
 typedef struct {
     Arena       *mem;
@@ -31,8 +31,7 @@ typedef struct {
     Machine      machine;
     Run          run;
     MotionKind   motion;
-    const int   *ids;          /* [prompts, chunks, 77] */
-    int          prompts, chunks;
+    const Text  *text;
     Schedule     schedule;
 } Work;
 
@@ -124,49 +123,6 @@ static void load(Work *w)
     w->run.across = w->motion == MOTION_V1;
 }
 
-/* ---- words ------------------------------------------------------------------------------------ */
-
-/* chunks of begin, 75 tokens, end; short ones filled up with end (Stable Diffusion 1.x pads so) */
-static void lay_out(int *ids, Tokens t, int chunks, int begin, int end)
-{
-    for (int c = 0; c < chunks; c++, ids += CONTEXT) {
-        ids[0] = begin;
-        for (int i = 0; i < CONTEXT - 1; i++) {
-            size_t k = (size_t)c * CHUNK_TOKENS + (size_t)i;
-            ids[i + 1] = i < CHUNK_TOKENS && k < t.count ? t.id[k] : end;
-        }
-    }
-}
-
-/* Both prompts in as many chunks as the longer one needs: were one shorter, a clip would be split in two. */
-static void read_words(Work *w)
-{
-    const Job *j = w->job;
-    const char *text[2] = { j->negative ? j->negative : "", j->prompt ? j->prompt : "" };
-    int vocabulary = clip_vocabulary(w->run.weights), first = j->cfg > 1 ? 0 : 1;
-    w->prompts = 2 - first, w->chunks = 1;
-    if (!vocabulary) return;                     /* the dry run will say what is missing */
-    Tokenizer *t = tokenizer_new(w->mem, file_map(w->mem, j->merges), (size_t)vocabulary);
-    Tokens tokens[2] = { { 0 } };
-    for (int i = first; i < 2; i++) {
-        tokens[i] = tokenize(w->mem, t, text[i], strlen(text[i]));
-        if (tokens[i].count > MOST_CHUNKS * CHUNK_TOKENS) fail(w->mem, "the %s has %zu tokens, expected at most %d; shorten it", i ? "prompt" : "negative prompt", tokens[i].count, MOST_CHUNKS * CHUNK_TOKENS);
-        int chunks = (int)((tokens[i].count + CHUNK_TOKENS - 1) / CHUNK_TOKENS);
-        if (chunks > w->chunks) w->chunks = chunks;
-    }
-    int *ids = take(w->mem, (size_t)w->prompts * (size_t)w->chunks * CONTEXT, sizeof *ids);
-    for (int i = first; i < 2; i++) lay_out(ids + (size_t)((i - first) * w->chunks) * CONTEXT, tokens[i], w->chunks, tokenizer_bos(t), tokenizer_eos(t));
-    w->ids = ids;
-}
-
-/* -> [prompts, chunks*77, 1, width] */
-static Tensor encode_words(Work *w)
-{
-    Tensor t = clip_encode(&w->run, w->ids, w->prompts * w->chunks, w->job->clip_skip);
-    t.n = w->prompts, t.h = w->chunks * CONTEXT;
-    return t;
-}
-
 /* ---- noise and latents ------------------------------------------------------------------------ */
 
 /* torch draws a clip as [4, frames, h, w]; ours is [frames, h, w, 4] */
@@ -181,13 +137,15 @@ static void draw_noise(Work *w, Rng *rng, Tensor x)
     release(w->mem, before);
 }
 
-/* the noise in x: with guidance, negative + cfg * (prompt - negative) */
-static Tensor predict(Work *w, Tensor x, int t, Tensor text)
+/* the noise in x: with guidance, negative + sum of cfg * weight * (prompt - negative) */
+static Tensor predict(Work *w, Tensor x, int t, Guide guide)
 {
-    Tensor noise = unet(&w->run, x, (float)t, text);
-    size_t half = size(x);
-    float cfg = (float)w->job->cfg;
-    for (size_t i = 0; i < half && w->prompts == 2 && !w->machine.dry; i++) noise.x[i] += cfg * (noise.x[half + i] - noise.x[i]);
+    Tensor noise = unet(&w->run, x, (float)t, guide.text);
+    size_t one = size(x), prompts = (size_t)guide.text.n;
+    for (size_t i = 0; i < one && guide.guided && !w->machine.dry; i++) {
+        float negative = noise.x[i];
+        for (size_t p = 1; p < prompts; p++) noise.x[i] += (float)w->job->cfg * guide.weight[p - 1] * (noise.x[p * one + i] - negative);
+    }
     noise.n = x.n;
     return noise;
 }
@@ -198,7 +156,7 @@ static void check_finite(Work *w, Tensor x, int step)
         if (!isfinite(x.x[i])) fail(w->mem, "the picture is not finite after step %d: a broken checkpoint or LoRA, or a LoRA strength far too high", step + 1);
 }
 
-static void denoise(Work *w, Tensor x, Tensor text)
+static void denoise(Work *w, Tensor x, const Guide *guide)
 {
     size_t before = mark(w->mem);
     Rng *rng = take(w->mem, 1, sizeof *rng);
@@ -208,7 +166,7 @@ static void denoise(Work *w, Tensor x, Tensor text)
     for (int i = 0; i < w->job->steps; i++) {
         size_t step = mark(w->mem);
         report(w, "step", i, w->job->steps);
-        Tensor noise = predict(w, x, ddim_timestep(&w->schedule, i), text);
+        Tensor noise = predict(w, x, ddim_timestep(&w->schedule, i), guide[i]);
         if (w->job->eta > 0) draw_noise(w, rng, fresh);
         ddim_step(&w->schedule, i, x.x, noise.x, size(x), (float)w->job->eta, fresh.x);
         check_finite(w, x, i);
@@ -257,10 +215,11 @@ static double rehearse(Work *w)
     double ops[3];
     problems.text[0] = 0;
     w->machine.dry = 1, w->run.problems = &problems;
-    Tensor x = tensor(&w->run, j->frames, j->height / FACTOR, j->width / FACTOR, LATENT), text = encode_words(w);
+    Tensor x = tensor(&w->run, j->frames, j->height / FACTOR, j->width / FACTOR, LATENT);
+    const Guide *guide = text_encode(&w->run, w->text);
     ops[0] = w->machine.ops;
     if (!clip_layers(w->run.weights)) problem(&w->run, "the text encoder has no layers");
-    predict(w, x, 1, text);
+    predict(w, x, 1, guide[0]);
     ops[1] = w->machine.ops;
     vae_decode(&w->run, (Tensor){ 1, x.h, x.w, x.c, x.x });
     ops[2] = w->machine.ops;
@@ -283,7 +242,7 @@ static void prepare(Work *w)
     const Job *j = w->job;
     check_job(w);
     load(w);
-    read_words(w);
+    w->text = text_read(w->mem, w->run.weights, &(Wording){ j->prompt, j->negative, j->merges, j->cfg, j->steps, j->clip_skip, j->frames });
     double ops = rehearse(w), mapped = (double)weights_bytes(w->run.weights) / 1e9;
     if (w->run.lora) lora_report(w->mem, w->run.lora, w->watch ? w->watch->say : NULL, w->watch ? w->watch->to : NULL);
     say(w, "betas %s, DDIM, %d steps, CFG scale %g, clip skip %d, %dx%d, %s, seed %llu%s", w->motion ? "linear" : "scaled linear", j->steps, j->cfg, j->clip_skip,
@@ -317,7 +276,7 @@ Pictures generate(Arena *a, Job *job, const Watch *watch)
     size_t bytes = (size_t)p.frames * (size_t)p.height * (size_t)p.width * 3;
     unsigned char *rgb = take(a, bytes, 1);
     Tensor x = tensor(&w.run, p.frames, p.height / FACTOR, p.width / FACTOR, LATENT);
-    denoise(&w, x, encode_words(&w));
+    denoise(&w, x, text_encode(&w.run, w.text));
     decode(&w, x, rgb);
     report(&w, "done", p.frames, p.frames);
     release(a, before);                              /* files unmapped, all memory back; then the pictures move down */

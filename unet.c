@@ -33,6 +33,8 @@ static Tensor time_embedding(Run *r, float t)
     return linear(r, "unet.time_embedding.linear_2", silu(r, e));
 }
 
+typedef struct { Tensor time, text; int pictures; } Given;      /* what every layer is told; how many pictures all prompts make */
+
 static Tensor attend_to(Run *r, const char *p, Tensor x, Tensor context)
 {
     Tensor q = linear_unbiased(r, at(r, p, "to_q"), x), k = linear_unbiased(r, at(r, p, "to_k"), context), v = linear_unbiased(r, at(r, p, "to_v"), context);
@@ -41,28 +43,27 @@ static Tensor attend_to(Run *r, const char *p, Tensor x, Tensor context)
 
 /* h += attn1(norm1 h);  h += attn2(norm2 h, text);  h += ff(norm3 h)
  * Until here the halves of guidance, which differ in their text alone, are one: h is repeated when it first meets the text. */
-static Tensor transformer_block(Run *r, const char *p, Tensor h, Tensor text)
+static Tensor transformer_block(Run *r, const char *p, Tensor h, const Given *g)
 {
     size_t before = mark(r->machine->mem);
     Tensor y = layer_norm(r, at(r, p, "norm1"), h);
     add(r, h, attend_to(r, at(r, p, "attn1"), y, y));
     release(r->machine->mem, before);
-    if (h.n < text.n * r->clip) h = repeat(r, h, text.n * r->clip);
+    if (h.n < g->pictures) h = repeat(r, h, g->pictures);
     size_t met = mark(r->machine->mem);
-    add(r, h, attend_to(r, at(r, p, "attn2"), layer_norm(r, at(r, p, "norm2"), h), text));
+    add(r, h, attend_to(r, at(r, p, "attn2"), layer_norm(r, at(r, p, "norm2"), h), g->text));
     release(r->machine->mem, met);
     return feed_forward(r, p, "norm3", h);
 }
 
-static Tensor transformer(Run *r, const char *p, Tensor x, Tensor text)
+static Tensor transformer(Run *r, const char *p, Tensor x, const Given *g)
 {
     size_t before = mark(r->machine->mem);
     Tensor h = linear(r, at(r, p, "proj_in"), group_norm(r, at(r, p, "norm"), x, 1e-6f, 1, PLAIN));
-    h = transformer_block(r, at(r, p, "transformer_blocks.0"), h, text);
+    h = transformer_block(r, at(r, p, "transformer_blocks.0"), h, g);
     return keep(r, before, add(r, linear(r, at(r, p, "proj_out"), h), repeat(r, x, h.n)));
 }
 
-typedef struct { Tensor time, text; } Given;      /* what every layer is told */
 
 /* v1 motion modules were trained with the resnets' norms across the frames of a clip */
 static int norm_frames(const Run *r) { return r->across ? r->clip : 1; }
@@ -75,7 +76,7 @@ static Tensor layer(Run *r, const char *block, int j, int attends, Tensor x, con
     size_t before = mark(a);
     if (skip) x = concat(r, x, repeat(r, *skip, x.n));
     x = keep(r, before, resnet(r, format(a, "%s.resnets.%d", block, j), x, &g->time, 1e-5f, norm_frames(r)));
-    if (attends) x = transformer(r, format(a, "%s.attentions.%d", block, j), x, g->text);
+    if (attends) x = transformer(r, format(a, "%s.attentions.%d", block, j), x, g);
     x = motion(r, format(a, "%s.motion_modules.%d", block + 5, j), x);
     return keep(r, before, x);
 }
@@ -84,7 +85,7 @@ static Tensor middle(Run *r, Tensor x, const Given *g)
 {
     size_t before = mark(r->machine->mem);
     x = resnet(r, "unet.mid_block.resnets.0", x, &g->time, 1e-5f, norm_frames(r));
-    x = transformer(r, "unet.mid_block.attentions.0", x, g->text);
+    x = transformer(r, "unet.mid_block.attentions.0", x, g);
     x = motion(r, "mid_block.motion_modules.0", x);
     return keep(r, before, resnet(r, "unet.mid_block.resnets.1", x, &g->time, 1e-5f, norm_frames(r)));
 }
@@ -111,7 +112,8 @@ static Tensor level(Run *r, int i, Tensor x, const Given *g)
 Tensor unet(Run *r, Tensor x, float t, Tensor text)
 {
     size_t before = mark(r->machine->mem);
-    Given given = { time_embedding(r, t), text };
+    Tensor texts = { text.n * text.h, text.w, 1, text.c, text.x };
+    Given given = { time_embedding(r, t), texts, text.n * x.n };
     Tensor h = level(r, 0, conv2d(r, "unet.conv_in", x, 1), &given);
     h = group_norm(r, "unet.conv_norm_out", h, 1e-5f, norm_frames(r), SILU);
     h = conv2d(r, "unet.conv_out", h, 1);

@@ -4,9 +4,9 @@
 
 #include "nn.h"
 
-/* x: noisy latents [n,h,w,4] at timestep t (0..999), n a multiple of r->clip;  text: [prompts, tokens, 1, width]
- * -> the noise in them, [prompts * r->clip, h,w,4].  With more prompts than clips (both halves of guidance) every
- * prompt is for all of x, and what does not depend on the text is computed once. */
+/* x: noisy latents [clip,h,w,4] at timestep t (0..999);  text: [prompts, 1 or clip, tokens, width], one for the whole clip or one
+ * for each frame -> the noise in them, [prompts * clip, h,w,4].  Every prompt is for all of x, and what does not depend on the
+ * text is computed once. */
 Tensor unet(Run *r, Tensor x, float t, Tensor text);
 
 #endif

@@ -200,7 +200,7 @@ static void run_row(Arena *a, const Row *row, int threads, int bf16, double peak
     double seconds[MOST_RUNS];
     Machine machine = { a, threads, 0, 0, bf16 };
     Run r = { .machine = &machine, .weights = weights_of(a, NULL, m->w, m->count), .clip = row->clip, .across = row->clip > 1 };
-    Tensor x = tensor(&r, row->pictures / (row->clip ? 2 : 1), row->side, row->side, 4), text = tensor(&r, 2, 77, 1, 768);
+    Tensor x = tensor(&r, row->pictures / (row->clip ? 2 : 1), row->side, row->side, 4), text = tensor(&r, 2, 1, 77, 768);
     for (size_t i = 0; i < size(x); i++) x.x[i] = (float)(i * 2654435761u % 2048) / 1024 - 1;
     for (size_t i = 0; i < size(text); i++) text.x[i] = (float)(i * 2246822519u % 2048) / 1024 - 1;
     for (int i = 0; i < row->runs; i++) {
