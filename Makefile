@@ -24,7 +24,7 @@ $(KERNELS:%=$(B)/%.o): CFLAGS += $(TUNED)
 $(B)/hash_weights.o: tests/hash_weights.c
 	$(CC) -std=c11 -I. $(WARN) $(CFLAGS) -MMD -c $< -o $@
 $(B)/test_%: tests/test_%.c $(ROOMS:%=$(B)/%.o) $(B)/hash_weights.o
-	$(CC) -std=c11 -I. $(WARN) $(CFLAGS) $(OPENMP) -MMD $^ -lm -o $@
+	$(CC) -std=c11 -I. $(WARN) $(CFLAGS) $(OPENMP) -MMD $(filter %.c %.o,$^) -lm -o $@
 
 test: persona $(TESTS:%=$(B)/%)
 	@sh tests/run.sh $(B)
@@ -36,7 +36,7 @@ asan:
 	@for t in $(ASAN); do $(B)/asan/$$t || exit 1; done
 
 $(B)/bench: tests/bench.c $(ROOMS:%=$(B)/%.o)
-	$(CC) -std=c11 -I. $(WARN) $(CFLAGS) $(TUNED) $(OPENMP) -MMD $^ -lm -o $@
+	$(CC) -std=c11 -I. $(WARN) $(CFLAGS) $(TUNED) $(OPENMP) -MMD $(filter %.c %.o,$^) -lm -o $@
 bench: $(B)/bench
 	$(B)/bench $(if $(ROWS),"$(ROWS)")
 

@@ -148,7 +148,7 @@ void widen(float *restrict out, const Weight *w, size_t i, size_t n)
     const unsigned char *p = w->data;
     if (w->type == F32) { memcpy(out, p + i * 4, n * 4); return; }
     if (w->type != F16 && w->type != BF16) {
-        for (size_t j = 0; j < n; j++) out[j] = dtype_value(w->data, w->type, i + j);
+        dtype_widen(out, w->data, w->type, i, n);
         return;
     }
     uint16_t half[KC];

@@ -17,14 +17,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const struct { const char *name; unsigned bits; } dtypes[DTYPES] = {
-    [BOOL]    = { "BOOL", 8 },     [F4]      = { "F4", 4 },       [F6_E2M3] = { "F6_E2M3", 6 },  [F6_E3M2]     = { "F6_E3M2", 6 },
-    [U8]      = { "U8", 8 },       [I8]      = { "I8", 8 },       [F8_E5M2] = { "F8_E5M2", 8 },  [F8_E4M3]     = { "F8_E4M3", 8 },
-    [F8_E8M0] = { "F8_E8M0", 8 },  [F8_E4M3FNUZ] = { "F8_E4M3FNUZ", 8 },                         [F8_E5M2FNUZ] = { "F8_E5M2FNUZ", 8 },
-    [I16]     = { "I16", 16 },     [U16]     = { "U16", 16 },     [F16]     = { "F16", 16 },     [BF16]        = { "BF16", 16 },
-    [I32]     = { "I32", 32 },     [U32]     = { "U32", 32 },     [F32]     = { "F32", 32 },     [C64]         = { "C64", 64 },
-    [F64]     = { "F64", 64 },     [I64]     = { "I64", 64 },     [U64]     = { "U64", 64 },
-};
 enum { DEEPEST = 128 };
 static const size_t LONGEST_HEADER = 100000000;
 
@@ -226,7 +218,7 @@ static int utf8_valid(const unsigned char *p, const unsigned char *end)
 
 static DType dtype_by_name(const Cursor *c, const char *tensor, const char *name)
 {
-    for (int t = 0; t < DTYPES; t++) if (!strcmp(dtypes[t].name, name)) return (DType)t;
+    for (int t = 0; t < SAFETENSORS_DTYPES; t++) if (!strcmp(dtype_name((DType)t), name)) return (DType)t;
     fail(c->mem, "%s: %s has dtype %s, which safetensors does not know", c->path, tensor, name);
 }
 
@@ -243,19 +235,6 @@ static size_t *numbers(Cursor *c, size_t *count)
     }
     *count = n;
     return list;
-}
-
-/* bytes of the tensor: dims multiplied in order, each product checked */
-static size_t tensor_bytes(const Cursor *c, const Weight *w)
-{
-    size_t n = 1, bits = dtypes[w->type].bits;
-    for (size_t i = 0; i < w->rank; i++) {
-        if (w->shape[i] && n > SIZE_MAX / w->shape[i]) fail(c->mem, "%s: the shape of %s is too large to count", c->path, w->name);
-        n *= w->shape[i];
-    }
-    if (n > SIZE_MAX / bits) fail(c->mem, "%s: the shape of %s is too large to count", c->path, w->name);
-    if (n * bits % 8) fail(c->mem, "%s: %s does not fill whole bytes", c->path, w->name);
-    return n * bits / 8;
 }
 
 /* {"dtype": .., "shape": .., "data_offsets": [begin, end]}; begin is kept in data until it is checked */
@@ -281,10 +260,11 @@ static void tensor_entry(Cursor *c, Weight *w, size_t *begin, size_t *end)
         expect(c, '}', "a tensor's entry in its header does not end");
     }
     if (!dtype || !shape || !offsets) fail(c->mem, "%s: the entry of %s lacks %s", c->path, w->name, !dtype ? "dtype" : !shape ? "shape" : "data_offsets");
-    w->bytes = tensor_bytes(c, w);
+    const char *wrong = shape_bytes(w->type, w->rank, w->shape, &w->bytes);
+    if (wrong) fail(c->mem, "%s: %s %s", c->path, w->name, wrong);
     if (*end < *begin || *end - *begin != w->bytes)
         fail(c->mem, "%s: %s is %s %s and so %zu bytes, but its data_offsets are %zu to %zu", c->path, w->name,
-             dtypes[w->type].name, shape_text(c->mem, w->rank, w->shape), w->bytes, *begin, *end);
+             dtype_name(w->type), shape_text(c->mem, w->rank, w->shape), w->bytes, *begin, *end);
 }
 
 static void metadata(Cursor *c, WeightFile *s)
@@ -391,24 +371,16 @@ const char *file_metadata(const WeightFile *f, const char *key)
     return NULL;
 }
 
-/* ---- elements --------------------------------------------------------------------------------- */
+/* ---- shapes ----------------------------------------------------------------------------------- */
 
-const char *dtype_name(DType t)     { return dtypes[t].name; }
-int         dtype_is_float(DType t) { return t == F64 || t == F32 || t == F16 || t == BF16; }
-
-float dtype_value(const void *data, DType t, size_t i)
+const char *shape_bytes(DType t, size_t rank, const size_t *shape, size_t *bytes)
 {
-    const unsigned char *p = (const unsigned char *)data + i * (dtypes[t].bits / 8);
-    uint16_t h;
-    double d;
-    float f;
-    switch (t) {
-    case F64:  memcpy(&d, p, 8); return (float)d;
-    case F32:  memcpy(&f, p, 4); return f;
-    case F16:  memcpy(&h, p, 2); return half_to_float(h);
-    case BF16: memcpy(&h, p, 2); return bf16_to_float(h);
-    default:   return 0;
+    size_t n = 1;
+    for (size_t i = 0; i < rank; i++) {
+        if (shape[i] && n > SIZE_MAX / 64 / shape[i]) return "has a shape that is too large to count";
+        n *= shape[i];
     }
+    return dtype_bytes(t, n, bytes) ? NULL : "does not fill whole bytes";
 }
 
 const char *shape_text(Arena *a, size_t rank, const size_t *shape)
@@ -470,7 +442,8 @@ static void put_header(Arena *a, Text *t, const Weight *w, size_t count, const P
 static int by_width(const void *x, const void *y)
 {
     const Weight *a = x, *b = y;
-    unsigned p = dtypes[a->type].bits, q = dtypes[b->type].bits;
+    size_t p = 0, q = 0;
+    dtype_bytes(a->type, 8, &p), dtype_bytes(b->type, 8, &q);
     return p != q ? (p > q ? -1 : 1) : strcmp(a->name, b->name);
 }
 

@@ -6,11 +6,6 @@
 
 #include "tensor.h"
 
-typedef enum {
-    BOOL, F4, F6_E2M3, F6_E3M2, U8, I8, F8_E5M2, F8_E4M3, F8_E8M0, F8_E4M3FNUZ, F8_E5M2FNUZ,
-    I16, U16, F16, BF16, I32, U32, F32, C64, F64, I64, U64, DTYPES
-} DType;
-
 typedef struct {
     const char   *name;
     const void   *data;         /* little-endian, row-major, not necessarily aligned */
@@ -48,9 +43,8 @@ const char   *file_metadata(const WeightFile *f, const char *key);      /* NULL 
  * gives equal bytes.  Fails with a message, an existing file untouched. */
 void safetensors_save(Arena *a, const char *path, const Weight *weights, size_t count, const Pair *metadata, size_t pairs);
 
-const char *dtype_name(DType t);
-int         dtype_is_float(DType t);                                /* F64, F32, F16 or BF16 */
-float       dtype_value(const void *data, DType t, size_t i);      /* element i of such data, as float */
+/* Bytes of such a tensor.  NULL, or what is wrong: its dims are multiplied in order, each product checked. */
+const char *shape_bytes(DType t, size_t rank, const size_t *shape, size_t *bytes);
 const char *shape_text(Arena *a, size_t rank, const size_t *shape);      /* "[320,4,3,3]" */
 
 #endif

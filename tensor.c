@@ -1,4 +1,4 @@
-/* tensor.c - memory, failing, files, half floats, random numbers.
+/* tensor.c - memory, failing, files, types of number, random numbers.
  *
  * The arena reserves a large range of addresses once and moves one number up and down in it.  The
  * system gives pages only when they are touched, so a dry run of a model may take everything the
@@ -247,6 +247,104 @@ uint16_t float_to_bf16(float f)
     uint32_t u = float_to_bits(f);
     if ((u & 0x7fffffffu) > 0x7f800000u) return (uint16_t)(u >> 16 | 0x40u);       /* NaN stays NaN */
     return (uint16_t)((u + 0x7fffu + (u >> 16 & 1u)) >> 16);
+}
+
+/* ---- elements --------------------------------------------------------------------------------- */
+
+enum { BLOCK = 32 };                             /* values in one of ggml's blocks */
+
+static const struct { const char *name; unsigned bits, values, weights; } dtypes[DTYPES] = {      /* bits of so many values together */
+    [BOOL]    = { "BOOL", 8, 1, 0 },     [F4]      = { "F4", 4, 1, 0 },       [F6_E2M3] = { "F6_E2M3", 6, 1, 0 },  [F6_E3M2]     = { "F6_E3M2", 6, 1, 0 },
+    [U8]      = { "U8", 8, 1, 0 },       [I8]      = { "I8", 8, 1, 0 },       [F8_E5M2] = { "F8_E5M2", 8, 1, 1 },  [F8_E4M3]     = { "F8_E4M3", 8, 1, 1 },
+    [F8_E8M0] = { "F8_E8M0", 8, 1, 0 },  [F8_E4M3FNUZ] = { "F8_E4M3FNUZ", 8, 1, 0 },                               [F8_E5M2FNUZ] = { "F8_E5M2FNUZ", 8, 1, 0 },
+    [I16]     = { "I16", 16, 1, 0 },     [U16]     = { "U16", 16, 1, 0 },     [F16]     = { "F16", 16, 1, 1 },     [BF16]        = { "BF16", 16, 1, 1 },
+    [I32]     = { "I32", 32, 1, 0 },     [U32]     = { "U32", 32, 1, 0 },     [F32]     = { "F32", 32, 1, 1 },     [C64]         = { "C64", 64, 1, 0 },
+    [F64]     = { "F64", 64, 1, 1 },     [I64]     = { "I64", 64, 1, 0 },     [U64]     = { "U64", 64, 1, 0 },
+    [Q4_0]    = { "Q4_0", 18 * 8, BLOCK, 1 }, [Q4_1] = { "Q4_1", 20 * 8, BLOCK, 1 }, [Q5_0] = { "Q5_0", 22 * 8, BLOCK, 1 },
+    [Q5_1]    = { "Q5_1", 24 * 8, BLOCK, 1 }, [Q8_0] = { "Q8_0", 34 * 8, BLOCK, 1 },
+};
+
+const char *dtype_name(DType t)     { return dtypes[t].name; }
+int         dtype_is_float(DType t) { return dtypes[t].weights != 0; }
+
+int dtype_bytes(DType t, size_t n, size_t *bytes)
+{
+    size_t blocks = n / dtypes[t].values, bits = dtypes[t].bits;
+    if (n % dtypes[t].values || blocks > SIZE_MAX / bits || blocks * bits % 8) return 0;
+    *bytes = blocks * bits / 8;
+    return 1;
+}
+
+/* Four bits of exponent, biased by 7, three of mantissa; no infinity, and NaN where all are set.
+ * As with halves: shifted into place it reads as a float 2^120 times too small. */
+static float e4m3_to_float(unsigned b)
+{
+    uint32_t sign = (b & 0x80u) << 24, rest = (b & 0x7fu) << 20;
+    return bits_to_float(sign | (rest == 0x7f00000u ? 0x7fc00000u : float_to_bits(bits_to_float(rest) * 0x1p120f)));
+}
+
+/* One block of ggml's: a scale d, in some types a least value m, in some a fifth bit of every value, then the values;
+ * of four bits each, a byte holds one of the first half and one of the second.  value = d * q, q signed, or d * q + m. */
+static void widen_block(float out[BLOCK], const unsigned char *p, DType t)
+{
+    uint16_t half[2];
+    uint32_t fifth = 0;
+    memcpy(half, p, 4);
+    float d = half_to_float(half[0]), m = half_to_float(half[1]);
+    int least = t == Q4_1 || t == Q5_1, five = t == Q5_0 || t == Q5_1;
+    p += least ? 4 : 2;
+    if (t == Q8_0) {
+        for (int i = 0; i < BLOCK; i++) out[i] = d * (float)(signed char)p[i];
+        return;
+    }
+    if (five) memcpy(&fifth, p, 4), p += 4;
+    for (int i = 0; i < BLOCK; i++) {
+        int q = (i < BLOCK / 2 ? p[i] & 15 : p[i - BLOCK / 2] >> 4) | (int)(fifth >> i & 1) << 4;
+        out[i] = least ? d * (float)q + m : d * (float)(q - (five ? 16 : 8));
+    }
+}
+
+static void widen_blocks(float *out, const unsigned char *p, DType t, size_t i, size_t n)
+{
+    float block[BLOCK];
+    for (size_t end = i + n; i < end; ) {
+        size_t skip = i % BLOCK, now = BLOCK - skip < end - i ? BLOCK - skip : end - i;
+        widen_block(block, p + i / BLOCK * (dtypes[t].bits / 8), t);
+        memcpy(out, block + skip, now * sizeof *out);
+        out += now, i += now;
+    }
+}
+
+#define WIDEN(type, expression) for (size_t j = 0; j < n; j++) { type v; memcpy(&v, p + (i + j) * sizeof v, sizeof v); out[j] = expression; } return
+void dtype_widen(float *out, const void *data, DType t, size_t i, size_t n)
+{
+    const unsigned char *p = data;
+    switch (t) {
+    case F64:     WIDEN(double,   (float)v);
+    case F32:     memcpy(out, p + i * 4, n * 4); return;
+    case F16:     WIDEN(uint16_t, half_to_float(v));
+    case BF16:    WIDEN(uint16_t, bf16_to_float(v));
+    case F8_E4M3: WIDEN(uint8_t,  e4m3_to_float(v));
+    case F8_E5M2: WIDEN(uint8_t,  half_to_float((uint16_t)(v << 8)));      /* a half without its last bits */
+    case I8:      WIDEN(int8_t,   (float)v);
+    case U8:      WIDEN(uint8_t,  (float)v);
+    case I16:     WIDEN(int16_t,  (float)v);
+    case U16:     WIDEN(uint16_t, (float)v);
+    case I32:     WIDEN(int32_t,  (float)v);
+    case U32:     WIDEN(uint32_t, (float)v);
+    case I64:     WIDEN(int64_t,  (float)v);
+    case U64:     WIDEN(uint64_t, (float)v);
+    case Q4_0: case Q4_1: case Q5_0: case Q5_1: case Q8_0: widen_blocks(out, p, t, i, n); return;
+    default:      memset(out, 0, n * sizeof *out);
+    }
+}
+#undef WIDEN
+
+float dtype_value(const void *data, DType t, size_t i)
+{
+    float f;
+    dtype_widen(&f, data, t, i, 1);
+    return f;
 }
 
 /* ---- random numbers --------------------------------------------------------------------------- */

@@ -1,4 +1,4 @@
-/* tensor.h - what every other room stands on: memory, failing, files, half floats, random numbers.
+/* tensor.h - what every other room stands on: memory, failing, files, types of number, random numbers.
  *
  * With safetensors.[ch] this pair is useful copied alone.  No globals; everything hangs on an Arena,
  * and one arena serves one thread (parallel loops never allocate). */
@@ -50,6 +50,22 @@ float    half_to_float(uint16_t h);    /* IEEE binary16, exact, infinities and N
 uint16_t float_to_half(float f);       /* rounds to nearest even; past 65504 to infinity */
 float    bf16_to_float(uint16_t b);
 uint16_t float_to_bf16(float f);       /* rounds to nearest even */
+
+/* ---- elements: the types of number that files of weights hold --------------------------------- */
+
+typedef enum {
+    BOOL, F4, F6_E2M3, F6_E3M2, U8, I8, F8_E5M2, F8_E4M3, F8_E8M0, F8_E4M3FNUZ, F8_E5M2FNUZ,
+    I16, U16, F16, BF16, I32, U32, F32, C64, F64, I64, U64, SAFETENSORS_DTYPES,
+    Q4_0 = SAFETENSORS_DTYPES, Q4_1, Q5_0, Q5_1, Q8_0, DTYPES           /* ggml's: 32 values share a scale */
+} DType;
+
+const char *dtype_name    (DType t);
+int         dtype_is_float(DType t);     /* can a layer's weights be such? */
+/* Bytes of n elements; fails to (returns 0) when they are too many to count or end inside a byte or block. */
+int         dtype_bytes   (DType t, size_t n, size_t *bytes);
+/* Elements i .. i+n-1 of such data, as floats.  Integers count as numbers; types that are no numbers give 0. */
+void        dtype_widen   (float *out, const void *data, DType t, size_t i, size_t n);
+float       dtype_value   (const void *data, DType t, size_t i);
 
 /* ---- random numbers: torch's CPU generator, a Mersenne twister --------------------------------- */
 

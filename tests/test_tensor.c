@@ -1,4 +1,4 @@
-/* The arena, failing, files, half floats and torch's random numbers. */
+/* The arena, failing, files, types of number and torch's random numbers. */
 #define _POSIX_C_SOURCE 200809L
 #include "tensor.h"
 #include "test.h"
@@ -114,6 +114,34 @@ static void test_halves(void)
     CHECK(bf16_to_float(0xc040) == -3.0f && isnan(bf16_to_float(float_to_bf16(NAN))) && float_to_bf16(3.4e38f) == 0x7f80);
 }
 
+/* what torch and gguf read in these bytes */
+static const struct { DType type; size_t count; unsigned char bytes[256]; uint32_t value[256]; } elements[] = {
+#include "golden/elements.inc"
+};
+
+static void test_elements(void)
+{
+    size_t bytes;
+    for (size_t i = 0; i < sizeof elements / sizeof *elements; i++) {
+        size_t n = elements[i].count;
+        int wrong = 0;
+        DType t = elements[i].type;
+        float whole[256], want;
+        dtype_widen(whole, elements[i].bytes, t, 0, n);
+        for (size_t k = 0; k < n; k++) {
+            float part[40], one = dtype_value(elements[i].bytes, t, k);
+            size_t some = n - k < 40 ? n - k : 40;
+            memcpy(&want, &elements[i].value[k], sizeof want);
+            dtype_widen(part, elements[i].bytes, t, k, some);
+            wrong += isnan(want) ? !isnan(one) : one != want || whole[k] != want || memcmp(part, whole + k, some * sizeof *part);
+        }
+        CHECK_MSG(!wrong, "%s: %d of %zu values are not torch's", dtype_name(t), wrong, n);
+    }
+    CHECK(dtype_bytes(Q8_0, 64, &bytes) && bytes == 68 && !dtype_bytes(Q8_0, 65, &bytes) && !dtype_bytes(F4, 1, &bytes));
+    CHECK(!dtype_bytes(F32, SIZE_MAX / 8, &bytes) && dtype_bytes(U8, SIZE_MAX / 8, &bytes) && bytes == SIZE_MAX / 8);
+    CHECK(dtype_value("\1\2\3\4\5\6\7\10", C64, 0) == 0);
+}
+
 /* torch.manual_seed(seed); torch.randn(n)  ->  values at first, middle, last, by torch 2.13 */
 static const struct { uint64_t seed; size_t n; size_t at[4]; double value[4]; } torch_randn[] = {
 #include "golden/randn.inc"
@@ -148,6 +176,7 @@ int main(void)
     test_attempt(a);
     test_files(a);
     test_halves();
+    test_elements();
     test_random(a);
     arena_free(a);
     return done();
