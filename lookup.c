@@ -12,6 +12,8 @@
 #define _XOPEN_SOURCE 700
 #include "lookup.h"
 
+#include "chars.h"
+
 #include <dirent.h>
 #include <stdio.h>
 #include <stdlib.h>

@@ -10,6 +10,7 @@
  * stdout carries the path of the result and nothing else; all talk is on stderr.  Ctrl-C sets the one global there is.
  * A picture is never replaced by a different one unless -o names it. */
 #define _XOPEN_SOURCE 700
+#include "chars.h"
 #include "checkpoint.h"
 #include "gif.h"
 #include "image.h"

@@ -8,80 +8,19 @@
  *     tag      = "<lora:" name [":" strength] ">"           taken out of the prompt
  *
  * `keys` is the only list of settings there is.  Text is cut up front to back, once, so a prompt of ten
- * megabytes is no trouble.  Numbers are read and written by hand: strtod and printf change with the locale.
- * What was read prints as text that reads as the same again; that text travels inside every picture.
+ * megabytes is no trouble.  What was read prints as text that reads as the same again; that text travels inside every picture.
  *
  * It refuses NUL bytes, and names with a path inside tags: a prompt from a stranger must not pick files.
  * Bytes that are not UTF-8 pass through to the tokenizer. */
 #include "prompt.h"
 
+#include "chars.h"
+
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
 
-/* ---- text ------------------------------------------------------------------------------------- */
-
-static int blank(int c)  { return c == ' ' || (c >= '\t' && c <= '\r'); }
-static int lower(int c)  { return c >= 'A' && c <= 'Z' ? c + 32 : c; }
-static int digit(int c)  { return c >= '0' && c <= '9'; }
-static int word(int c)   { return digit(c) || c == '_' || (lower(c) >= 'a' && lower(c) <= 'z'); }
-
-/* letters of a key or an option: case, "-", "_" and " " alike */
-static int letter(int c) { return c == '_' || c == ' ' ? '-' : lower(c); }
-
-static int same(const char *a, const char *b)
-{
-    while (*a && letter(*a) == letter(*b)) a++, b++;
-    return !*a && !*b;
-}
-
-static int begins(const char *text, const char *with)
-{
-    while (*with && lower(*text) == lower(*with)) text++, with++;
-    return !*with;
-}
-
-static char *copy(Arena *a, const char *text, size_t n)
-{
-    char *s = take(a, n + 1, 1);
-    memcpy(s, text, n);
-    s[n] = 0;
-    return s;
-}
-
-/* text without the white space around it */
-static char *trimmed(Arena *a, const char *text, size_t n)
-{
-    while (n && blank(text[n - 1])) n--;
-    while (n && blank(*text)) text++, n--;
-    return copy(a, text, n);
-}
-
-/* length of the UTF-8 character at s, 0 when it is none or a control character */
-static size_t printable(const unsigned char *s)
-{
-    size_t n = *s < 0x80 ? 1 : *s >= 0xf0 ? 4 : *s >= 0xe0 ? 3 : 2;
-    if (*s < 0x20 || *s == 0x7f || (*s >= 0x80 && *s < 0xc2) || *s > 0xf4) return 0;
-    if (*s == 0xc2 && s[1] < 0xa0) return 0;
-    for (size_t i = 1; i < n; i++) if ((s[i] & 0xc0) != 0x80) return 0;
-    return n;
-}
-
-char *quoted(Arena *a, const char *text)
-{
-    enum { CUT = 60 };
-    char *out = take(a, CUT + 16, 1);
-    size_t n = 0;
-    out[n++] = '"';
-    while (*text && n < CUT) {
-        size_t step = printable((const unsigned char *)text);
-        if (!step) { out[n++] = '?'; text++; continue; }
-        memcpy(out + n, text, step);
-        n += step, text += step;
-    }
-    strcpy(out + n, *text ? "...\"" : "\"");
-    return out;
-}
+/* ---- values ----------------------------------------------------------------------------------- */
 
 /* the value with quotes around it where the grammar needs them (web UI: quote()) */
 static char *in_quotes(Arena *a, const char *value)
@@ -99,79 +38,6 @@ static char *in_quotes(Arena *a, const char *value)
     *end++ = '"';
     *end = 0;
     return out;
-}
-
-/* Levenshtein 1965; one row of the table is kept */
-size_t edit_distance(const char *a, const char *b)
-{
-    enum { MOST = 64 };
-    size_t n = strlen(b) < MOST ? strlen(b) : MOST, row[MOST + 1];
-    for (size_t j = 0; j <= n; j++) row[j] = j;
-    for (size_t i = 0; a[i] && i < MOST; i++) {
-        size_t corner = row[0];
-        row[0] = i + 1;
-        for (size_t j = 0; j < n; j++) {
-            size_t replaced = corner + (letter(a[i]) != letter(b[j]));
-            corner = row[j + 1];
-            size_t least = row[j] < corner ? row[j] : corner;
-            row[j + 1] = replaced <= least ? replaced : least + 1;
-        }
-    }
-    return row[n];
-}
-
-/* ---- numbers ---------------------------------------------------------------------------------- */
-
-/* the whole text is digits, and fits */
-static int read_whole(const char *s, uint64_t *value)
-{
-    *value = 0;
-    if (!*s) return 0;
-    for (; digit(*s); s++) {
-        uint64_t d = (uint64_t)(*s - '0');
-        if (*value > (UINT64_MAX - d) / 10) return 0;
-        *value = 10 * *value + d;
-    }
-    return !*s;
-}
-
-static double ten_to(int n)              /* exact up to 22 */
-{
-    double p = 1;
-    while (n-- > 0) p *= 10;
-    return p;
-}
-
-/* [+-]digits[.digits] as digits / 10^places: both exact up to 15 digits, so one rounding, the right one (Clinger 1990) */
-static int read_number(const char *s, double *value)
-{
-    const uint64_t full = 100000000000000u;              /* 10^14: room for one digit more */
-    uint64_t digits = 0;
-    int places = 0, seen = 0, point = 0, minus = *s == '-';
-    for (s += *s == '-' || *s == '+'; digit(*s) || (*s == '.' && !point); s++) {
-        if (*s == '.') { point = 1; continue; }
-        seen = 1;
-        if (digits >= full || places == 22) {
-            if (!point) return 0;
-            continue;
-        }
-        digits = 10 * digits + (uint64_t)(*s - '0');
-        places += point;
-    }
-    *value = (minus ? -1 : 1) * (double)digits / ten_to(places);
-    return seen && !*s;
-}
-
-/* the fewest decimals that read as the same number */
-static char *number_text(Arena *a, double x)
-{
-    const char *sign = x < 0 ? "-" : "";
-    int places = 0;
-    double whole = round(fabs(x));
-    while (places < 14 && whole / ten_to(places) != fabs(x) && whole < 1e14) whole = round(fabs(x) * ten_to(++places));
-    unsigned long long digits = (unsigned long long)whole, unit = (unsigned long long)ten_to(places);
-    if (!places) return format(a, "%s%llu", sign, digits);
-    return format(a, "%s%llu.%0*llu", sign, digits / unit, places, digits % unit);
 }
 
 /* ---- the settings ----------------------------------------------------------------------------- */

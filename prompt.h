@@ -44,10 +44,4 @@ const char *prompt_flag(size_t i, const char **value, const char **help);
 /* The same by name, "-", "_" and case alike; NULL when there is none. */
 const char *prompt_flag_find(const char *name);
 
-/* ---- text, for all that talk to the user ---- */
-
-size_t edit_distance(const char *a, const char *b);     /* insertions, deletions and replacements, case aside; first 64 bytes */
-/* "text" in quotes for a message: control and broken bytes as ?, cut after 60 bytes */
-char  *quoted(Arena *a, const char *text);
-
 #endif

@@ -13,13 +13,14 @@
  * What holds: everything is linear in the text but for sorting (marks on one letter, pairs in one word), so nobody can
  * stall the program with a long word.  The special ids travel through all steps as code points beyond Unicode. */
 #include "tokenizer.h"
-#include "unicode.h"
+
+#include "chars.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 enum { ALPHABET = 256, FIRST_MERGE = 2 * ALPHABET, SPECIALS = 2 };
-enum { SPECIAL = 0x110000, REPLACEMENT = 0xFFFD };     /* SPECIAL + i stands for special[i] */
+enum { SPECIAL = 0x110000 };     /* SPECIAL + i stands for special[i] */
 
 static const char *const special[SPECIALS] = { "<|startoftext|>", "<|endoftext|>" };
 static const uint32_t NONE = UINT32_MAX;
@@ -195,29 +196,6 @@ typedef struct { uint32_t *at; size_t count; } Text;    /* code points */
 
 static Text text_new(Arena *a, size_t count) { return (Text){ take(a, count, sizeof(uint32_t)), count }; }
 
-/* The bytes that one code point takes, 1 to 4 (Unicode 15, table 3-7); what is none becomes U+FFFD up to the first byte
- * that cannot follow. */
-static size_t decode_one(const unsigned char *s, size_t n, uint32_t *c)
-{
-    unsigned lead = s[0], low = 0x80, high = 0xBF;
-    size_t more = lead >= 0xF0 ? 3 : lead >= 0xE0 ? 2 : lead >= 0x80 ? 1 : 0;
-    *c = lead;
-    if (!more) return 1;
-    *c = REPLACEMENT;
-    if (lead < 0xC2 || lead > 0xF4) return 1;
-    if (lead == 0xE0) low = 0xA0;           /* else a shorter form would do */
-    if (lead == 0xED) high = 0x9F;          /* else a surrogate */
-    if (lead == 0xF0) low = 0x90;
-    if (lead == 0xF4) high = 0x8F;          /* else past U+10FFFF */
-    uint32_t value = lead & (0x3Fu >> more);
-    for (size_t i = 1; i <= more; i++, low = 0x80, high = 0xBF) {
-        if (i == n || s[i] < low || s[i] > high) return i;
-        value = value << 6 | (s[i] & 0x3Fu);
-    }
-    *c = value;
-    return more + 1;
-}
-
 /* a special token spelled out -> its length, or 0 */
 static size_t decode_special(const unsigned char *s, size_t n, uint32_t *c)
 {
@@ -235,7 +213,7 @@ static Text decode(Arena *a, const char *bytes, size_t n)
     t.count = 0;
     for (size_t i = 0; i < n; t.count++) {
         size_t used = decode_special(s + i, n - i, &t.at[t.count]);
-        i += used ? used : decode_one(s + i, n - i, &t.at[t.count]);
+        i += used ? used : utf8_decode(s + i, n - i, &t.at[t.count]);
     }
     return t;
 }
@@ -245,13 +223,6 @@ static Text decode(Arena *a, const char *bytes, size_t n)
 
 enum { SYLLABLE = 0xAC00, LEAD = 0x1100, VOWEL = 0x1161, TAIL = 0x11A7 };      /* TAIL itself means none */
 enum { LEADS = 19, VOWELS = 21, TAILS = 28, SYLLABLES = LEADS * VOWELS * TAILS };
-
-static int in_range(const void *key, const void *row)
-{
-    const uint32_t *c = key;
-    const UnicodeRange *r = row;
-    return *c < r->first ? -1 : *c > r->last;
-}
 
 static int is_whole(const void *key, const void *row)
 {
@@ -263,7 +234,7 @@ static int is_whole(const void *key, const void *row)
 static int class_of(uint32_t c)
 {
     if (c < 0x300) return 0;
-    const UnicodeClass *k = bsearch(&c, unicode_classes, unicode_classes_count, sizeof *k, in_range);
+    const UnicodeClass *k = bsearch(&c, unicode_classes, unicode_classes_count, sizeof *k, unicode_in_range);
     return k ? k->class : 0;
 }
 
@@ -363,11 +334,11 @@ static Text compose(Text t)
 static uint32_t lower_one(uint32_t c)
 {
     if (c < 0x80) return c - 'A' < 26 ? c + 32 : c;
-    const UnicodeLower *l = bsearch(&c, unicode_lower, unicode_lower_count, sizeof *l, in_range);
+    const UnicodeLower *l = bsearch(&c, unicode_lower, unicode_lower_count, sizeof *l, unicode_in_range);
     return l && (c - l->range.first) % l->every == 0 ? l->to + (c - l->range.first) : c;
 }
 
-static Text lower(Arena *a, Text t)
+static Text lowered(Arena *a, Text t)
 {
     size_t dotted = 0, n = 0;                           /* U+0130, I with a dot, is the only one to become two */
     for (size_t i = 0; i < t.count; i++) dotted += t.at[i] == 0x130;
@@ -383,7 +354,7 @@ static Text normalize(Arena *a, const char *bytes, size_t length)
 {
     Text t = decompose(a, decode(a, bytes, length));
     order_marks(a, t);
-    return lower(a, compose(t));
+    return lowered(a, compose(t));
 }
 
 /* ---- merge -------------------------------------------------------------------------------------- */
@@ -479,18 +450,16 @@ static void put_word(Writer *w, const uint32_t *c, size_t count)
 
 enum { LETTER, NUMBER, SPACE, OTHER, WHOLE };
 
-static int in_set(UnicodeSet set, uint32_t c) { return bsearch(&c, set.at, set.count, sizeof *set.at, in_range) != NULL; }
-
 static int kind_of(uint32_t c)
 {
     if (c >= SPECIAL) return WHOLE;
     if ((c | 32) - 'a' < 26) return LETTER;
-    if (in_set(unicode_spaces, c)) return SPACE;
-    return in_set(unicode_letters, c) ? LETTER : in_set(unicode_numbers, c) ? NUMBER : OTHER;
+    if (unicode_is(unicode_spaces, c)) return SPACE;
+    return unicode_is(unicode_letters, c) ? LETTER : unicode_is(unicode_numbers, c) ? NUMBER : OTHER;
 }
 
 /* the length of s if the text begins with it, or 0 */
-static size_t begins(const uint32_t *c, size_t n, const char *s)
+static size_t starts_with(const uint32_t *c, size_t n, const char *s)
 {
     size_t i = 0;
     while (i < n && s[i] && c[i] == (unsigned char)s[i]) i++;
@@ -501,7 +470,7 @@ static size_t english_ending(const uint32_t *c, size_t n)
 {
     static const char *const ending[] = { "'s", "'t", "'re", "'ve", "'m", "'ll", "'d" };
     size_t size = 0;
-    for (size_t i = 0; i < sizeof ending / sizeof *ending && !size; i++) size = begins(c, n, ending[i]);
+    for (size_t i = 0; i < sizeof ending / sizeof *ending && !size; i++) size = starts_with(c, n, ending[i]);
     return size;
 }
 
@@ -510,7 +479,7 @@ static size_t english_ending(const uint32_t *c, size_t n)
 static size_t put_lowered_special(Writer *w, const uint32_t *c, size_t n)
 {
     for (int i = 0; i < SPECIALS; i++) {
-        size_t size = begins(c, n, special[i]);
+        size_t size = starts_with(c, n, special[i]);
         if (!size) continue;
         put_word(w, c, 2);
         put_word(w, c + 2, size - 4);

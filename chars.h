@@ -1,0 +1,31 @@
+/* chars.h - characters and numbers in text, for all that read what people wrote, and that talk to them. */
+#ifndef CHARS_H
+#define CHARS_H
+
+#include "tensor.h"
+#include "unicode.h"
+
+static inline int blank(int c) { return c == ' ' || (c >= '\t' && c <= '\r'); }
+static inline int lower(int c) { return c >= 'A' && c <= 'Z' ? c + 32 : c; }
+static inline int digit(int c) { return c >= '0' && c <= '9'; }
+static inline int word (int c) { return digit(c) || c == '_' || (lower(c) >= 'a' && lower(c) <= 'z'); }
+
+/* The bytes that one code point takes, 1 to 4, of n > 0 (Unicode 15, table 3-7); what is none becomes U+FFFD up to the
+ * first byte that cannot follow. */
+size_t utf8_decode(const unsigned char *s, size_t n, uint32_t *c);
+int    unicode_is(UnicodeSet set, uint32_t c);
+int    unicode_in_range(const void *c, const void *row);   /* for bsearch over rows that begin with a UnicodeRange; c: uint32_t */
+
+int    same  (const char *a, const char *b);            /* case, "-", "_" and " " alike */
+int    begins(const char *text, const char *with);      /* case aside */
+char  *copy   (Arena *a, const char *text, size_t n);
+char  *trimmed(Arena *a, const char *text, size_t n);   /* without the white space around it */
+char  *quoted (Arena *a, const char *text);             /* "text" for a message: control and broken bytes as ?, cut after 60 bytes */
+size_t edit_distance(const char *a, const char *b);     /* insertions, deletions and replacements, case aside; first 64 bytes */
+
+/* Numbers by hand: strtod and printf change with the locale.  Reading fails (0) unless all of the text is a number. */
+int    read_whole (const char *s, uint64_t *value);     /* digits; fits */
+int    read_number(const char *s, double *value);       /* [+-]digits[.digits], at most 15 digits before the point */
+char  *number_text(Arena *a, double x);                 /* the fewest decimals that read as the same number */
+
+#endif
