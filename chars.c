@@ -107,7 +107,7 @@ char *quoted(Arena *a, const char *text)
 /* Levenshtein 1965; one row of the table is kept */
 size_t edit_distance(const char *a, const char *b)
 {
-    enum { MOST = 64 };
+    enum { MOST = 128 };
     size_t n = strlen(b) < MOST ? strlen(b) : MOST, row[MOST + 1];
     for (size_t j = 0; j <= n; j++) row[j] = j;
     for (size_t i = 0; a[i] && i < MOST; i++) {

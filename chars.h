@@ -21,7 +21,7 @@ int    begins(const char *text, const char *with);      /* case aside */
 char  *copy   (Arena *a, const char *text, size_t n);
 char  *trimmed(Arena *a, const char *text, size_t n);   /* without the white space around it */
 char  *quoted (Arena *a, const char *text);             /* "text" for a message: control and broken bytes as ?, cut after 60 bytes */
-size_t edit_distance(const char *a, const char *b);     /* insertions, deletions and replacements, case aside; first 64 bytes */
+size_t edit_distance(const char *a, const char *b);     /* insertions, deletions and replacements, case aside; first 128 bytes */
 
 /* Numbers by hand: strtod and printf change with the locale.  Reading fails (0) unless all of the text is a number. */
 int    read_whole (const char *s, uint64_t *value);     /* digits; fits */

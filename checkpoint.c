@@ -12,11 +12,11 @@
 
 struct Weights { Weight *weight; size_t count; const WeightFile *file; Weights *below; };
 
-/* the rest of text after prefix, or NULL */
+/* the rest of text after prefix, or NULL; in the names of LoRA files '_' stands for '.' */
 static const char *after(const char *text, const char *prefix)
 {
-    size_t n = strlen(prefix);
-    return strncmp(text, prefix, n) ? NULL : text + n;
+    while (*prefix && (*text == *prefix || (*prefix == '.' && *text == '_'))) text++, prefix++;
+    return *prefix ? NULL : text;
 }
 
 /* reads "12." and steps over it */
@@ -24,7 +24,9 @@ static int block_number(const char **text)
 {
     int n = 0, digits = 0;
     for (; **text >= '0' && **text <= '9' && digits < 3; digits++) n = n * 10 + *(*text)++ - '0';
-    return digits && *(*text)++ == '.' ? n : -1;
+    const char *rest = digits ? after(*text, ".") : NULL;
+    if (rest) *text = rest;
+    return rest ? n : -1;
 }
 
 typedef struct { const char *from, *to; } Rename;
@@ -54,8 +56,9 @@ static const Rename vae_attention_names[] = {
     { "norm.", "group_norm." }, { "q.", "to_q." }, { "k.", "to_k." }, { "v.", "to_v." }, { "proj_out.", "to_out.0." }, { 0 }
 };
 
-/* what follows model.diffusion_model. */
-static char *unet_name(Arena *a, const char *text)
+static const char TEMPORAL[] = "temporal_transformer.";      /* a motion module that the web UI has appended to a block: LoRAs made there are named so */
+
+char *unet_name(Arena *a, const char *text)
 {
     const char *p;
     int block, part;
@@ -63,9 +66,10 @@ static char *unet_name(Arena *a, const char *text)
         int stage = (block - 1) / 3, layer = (block - 1) % 3;
         if (layer == 2)  return renamed(a, format(a, "unet.down_blocks.%d.downsamplers.0.", stage), p, (Rename[]){ { "op.", "conv." }, { 0 } });
         if (part == 0)   return renamed(a, format(a, "unet.down_blocks.%d.resnets.%d.", stage, layer), p, resnet_names);
-        return format(a, "unet.down_blocks.%d.attentions.%d.%s", stage, layer, p);
+        return after(p, TEMPORAL) ? format(a, "motion.down_blocks.%d.motion_modules.%d.%s", stage, layer, p) : format(a, "unet.down_blocks.%d.attentions.%d.%s", stage, layer, p);
     }
     if ((p = after(text, "middle_block.")) && (part = block_number(&p)) >= 0) {
+        if (after(p, TEMPORAL)) return format(a, "motion.mid_block.motion_modules.0.%s", p);
         if (part == 1)   return format(a, "unet.mid_block.attentions.0.%s", p);
         return renamed(a, format(a, "unet.mid_block.resnets.%d.", part / 2), p, resnet_names);
     }
@@ -73,7 +77,7 @@ static char *unet_name(Arena *a, const char *text)
         int stage = block / 3, layer = block % 3;
         if (part == 0)   return renamed(a, format(a, "unet.up_blocks.%d.resnets.%d.", stage, layer), p, resnet_names);
         if (after(p, "conv.")) return format(a, "unet.up_blocks.%d.upsamplers.0.%s", stage, p);
-        return format(a, "unet.up_blocks.%d.attentions.%d.%s", stage, layer, p);
+        return after(p, TEMPORAL) ? format(a, "motion.up_blocks.%d.motion_modules.%d.%s", stage, layer, p) : format(a, "unet.up_blocks.%d.attentions.%d.%s", stage, layer, p);
     }
     return renamed(a, "unet.", text, unet_ends);
 }
@@ -138,11 +142,10 @@ static const struct { const char *part; FileKind kind; const char *name, *instea
     { "conditioner.embedders.",   UNSUPPORTED_FILE, "an SDXL checkpoint", "use a Stable Diffusion 1.x checkpoint" },
     { "cond_stage_model.model.",  UNSUPPORTED_FILE, "a Stable Diffusion 2.x checkpoint", "use a Stable Diffusion 1.x checkpoint" },
     { "diffusion_model.input_blocks.", MODEL_FILE,  "a Stable Diffusion 1.x checkpoint", "name it as Model or --model" },
-    { "lora_down.weight",         LORA_FILE,        "a LoRA", "use it in the prompt as <lora:name:0.8>" },
-    { "lora.down.weight",         UNSUPPORTED_FILE, "a diffusers LoRA", "convert it to kohya's layout" },
-    { "lora_A.",                  UNSUPPORTED_FILE, "a PEFT LoRA", "convert it to kohya's layout" },
-    { "hada_w1_a",                UNSUPPORTED_FILE, "a LoHa", "use an ordinary LoRA" },
-    { "lokr_w",                   UNSUPPORTED_FILE, "a LoKr", "use an ordinary LoRA" },
+    { "lora",                     LORA_FILE,        "a LoRA", "use it in the prompt as <lora:name:0.8>" },
+    { "lycoris_",                 LORA_FILE,        "a LoRA", "use it in the prompt as <lora:name:0.8>" },
+    { "hada_w1",                  LORA_FILE,        "a LoHa", "use it in the prompt as <lora:name:0.8>" },
+    { "lokr_w",                   LORA_FILE,        "a LoKr", "use it in the prompt as <lora:name:0.8>" },
     { "motion_modules.",          MOTION_FILE,      "an AnimateDiff motion module", "name it as Motion module or --motion" },
     { "emb_params",               EMBEDDING_FILE,   "a textual inversion embedding", "put it in embeddings/" },
     { "first_stage_model.",       VAE_FILE,         "a VAE", "name it as VAE or --vae" },
@@ -220,6 +223,12 @@ size_t weights_bytes(const Weights *w)
     size_t bytes = 0;
     for (; w; w = w->below) bytes += w->file ? w->file->bytes : 0;
     return bytes;
+}
+
+const Weight *weights_at(const Weights *w, size_t i)
+{
+    for (; w && i >= w->count; w = w->below) i -= w->count;
+    return w ? &w->weight[i] : NULL;
 }
 
 const char *weights_metadata(const Weights *w, const char *key)

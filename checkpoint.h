@@ -25,7 +25,12 @@ Weights *weights_add(Arena *a, Weights *below, const char *path, FileKind wanted
 Weights *weights_of(Arena *a, Weights *below, Weight *weights, size_t count);
 
 const Weight *weights_find    (const Weights *w, const char *name);     /* NULL when absent */
+const Weight *weights_at      (const Weights *w, size_t i);             /* all of them, in no order of use; NULL after the last */
 size_t        weights_bytes   (const Weights *w);                       /* of the mapped files */
 const char   *weights_metadata(const Weights *w, const char *key);      /* NULL when absent */
+
+/* Our name of what a single-file checkpoint has after "model.diffusion_model.", which must end with '.' if it is a layer's and not
+ * a tensor's; '_' may stand for '.' in it, as in LoRA files.  NULL when it is no such name. */
+char *unet_name(Arena *a, const char *text);
 
 #endif

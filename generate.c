@@ -95,7 +95,7 @@ static void check_motion(Work *w, const char *path)
     Job *j = w->job;
     int most = motion_positions(w->run.weights);
     if (w->motion == NO_MOTION) fail(w->mem, "%s: this motion module lacks down_blocks.0.motion_modules.0.temporal_transformer.proj_in.weight: is the file whole?", path);
-    if (!most) fail(w->mem, "%s: this motion module holds no frame positions (pos_encoder.pe); such modules are not supported yet", path);
+    if (!most) fail(w->mem, "%s: this motion module lacks the frame positions of its first block (pos_encoder.pe): is the file whole?", path);
     if (j->frames > most) fail(w->mem, "Frames is %d, but %s (%s) was made for at most %d; set Frames: %d or less", j->frames, path, motion_kind_name(w->motion), most, most);
     say(w, "motion module %s: %s, up to %d frames", path, motion_kind_name(w->motion), most);
 }
@@ -244,7 +244,7 @@ static void prepare(Work *w)
     load(w);
     w->text = text_read(w->mem, w->run.weights, &(Wording){ j->prompt, j->negative, j->merges, j->cfg, j->steps, j->clip_skip, j->frames });
     double ops = rehearse(w), mapped = (double)weights_bytes(w->run.weights) / 1e9;
-    if (w->run.lora) lora_report(w->mem, w->run.lora, w->watch ? w->watch->say : NULL, w->watch ? w->watch->to : NULL);
+    if (w->run.lora) lora_report(w->mem, w->run.lora, w->run.weights, w->watch ? w->watch->say : NULL, w->watch ? w->watch->to : NULL);
     say(w, "betas %s, DDIM, %d steps, CFG scale %g, clip skip %d, %dx%d, %s, seed %llu%s", w->motion ? "linear" : "scaled linear", j->steps, j->cfg, j->clip_skip,
         j->width, j->height, j->frames == 1 ? "a still" : format(w->mem, "%d frames at %g fps", j->frames, j->fps), (unsigned long long)j->seed, w->machine.bf16 ? ", bf16" : "");
     say(w, "plan: %.2f GB of memory (%.2f GB of it the mapped weights), about %s on %d thread%s", (double)peak(w->mem) / 1e9 + mapped, mapped,

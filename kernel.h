@@ -1,5 +1,5 @@
 /* kernel.h - the loops that take the time.  Behind it are the only files that know the machine:
- *     gemm.c  winograd.c  attention.c  norm.c        (vector.h, gemm.h: what they share)
+ *     gemm.c  winograd.c  attention.c  norm.c  merge.c        (vector.h, gemm.h: what they share)
  *
  * All tensors float32, channels last; weights in F32, F16 or BF16 as they lie in the file, widened
  * while they are packed.  Every result element is summed in one fixed order by one thread, so any number of
@@ -40,5 +40,15 @@ void add_into  (Machine *m, float *y, const float *x, size_t n);                
 void silu_of   (Machine *m, float *y, const float *x, size_t n);                                  /* x sigmoid(x) */
 void quick_gelu_of(Machine *m, float *y, const float *x, size_t n);                               /* x sigmoid(1.702 x) */
 void geglu_of  (Machine *m, float *y, const float *x, size_t count, int c);                       /* [.., 2c] -> [.., c]: first half * gelu(second) */
+
+/* What adapters add to a weight, which lies as rows, one for each output. */
+typedef struct { float *x; size_t rows, columns; } Matrix;
+void weight_into  (Machine *m, float *y, const Weight *w, size_t n, float scale, int add);            /* y (+)= scale w */
+void add_hadamard (Machine *m, float *y, const float *a, const float *b, size_t n, float scale);      /* y += scale a b */
+void add_kronecker(Machine *m, float *y, Matrix a, Matrix b, float scale);                            /* y += scale a (x) b */
+/* DoRA (Liu et al., 2024): y = old + strength * (size * y / |y| - old), for vectors y of some parts, n columns wide and a
+ * row apart: a row whole (1 part), or what all rows have for one input. */
+typedef struct { size_t parts, n; float strength; } Decompose;
+void decompose(Machine *m, Matrix y, const float *old, const float *size, Decompose d);
 
 #endif

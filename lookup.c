@@ -263,7 +263,7 @@ static void find_loras(Arena *a, const Places *p, Request *r)
         const LoraName *l = i < r->tags ? &r->tag[i] : &r->key[i - r->tags];
         int again = 0;
         for (size_t k = 0; i < r->tags && k < r->keys; k++) again |= !strcmp(l->name.text, r->key[k].name.text);
-        if (!again) use[r->job.loras++] = (LoraUse){ lookup(a, p, l->name), (float)l->strength };
+        if (!again) use[r->job.loras++] = (LoraUse){ lookup(a, p, l->name), (float)l->text, (float)l->unet };
     }
 }
 

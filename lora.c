@@ -1,17 +1,83 @@
-/* lora.c - low-rank pairs.
+/* lora.c - adapters: LoRA and its relatives, in every dialect people have.
  *
- * A kohya file names a layer by its diffusers path with every '.' turned to '_', after lora_unet_ or
- * lora_te_.  That cannot be undone (names have underscores of their own), so nothing is parsed: a layer asks
- * for its own name, rewritten the same way, when it runs.  What nobody asked for is left over, and said. */
+ * A file holds, for some layers, tensors whose names are the layer's and an ending.  Endings say what a tensor is; the
+ * families below say how tensors make a dW.  All are built of one thing, a matrix that is given whole, or as left right, or
+ * with a core between (Tucker), and of at most two of these:
+ *
+ *     W' = W + strength alpha/r dW        r: the inner size of the product; alpha = r where it is absent or zero
+ *     DoRA: V = W + alpha/r dW,           W' = W + strength (size V / |V| - W)
+ *
+ * A layer that is given plain pairs only runs them as they are, x -> down -> up; any other gets its W' built for
+ * the call and let go after it.
+ *
+ * Names: kohya's have '_' for '.', which cannot be undone.  So every name is brought to one flat form (a domain, then
+ * the diffusers path with '_'), and a layer asks for its own, flattened in the same way.  What nobody asked for is left over, and said. */
 #include "lora.h"
 
-#include "checkpoint.h"
+#include "chars.h"
 
+#include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
-struct LoraFile { const WeightFile *weights; float strength; unsigned char *applied; size_t pairs; };
+/* ---- what a tensor is ------------------------------------------------------------------------- */
 
-static const char DOWN[] = ".lora_down.weight";
+typedef enum {
+    NONE, DOWN, UP, MID, HADA_1A, HADA_1B, HADA_T1, HADA_2A, HADA_2B, HADA_T2,
+    LOKR_1, LOKR_1A, LOKR_1B, LOKR_2, LOKR_2A, LOKR_2B, LOKR_T2, DIFF, DIFF_B, SCALE, MAGNITUDE, ALPHA, PARTS
+} Part;
+
+static const struct { const char *ending; Part part; } endings[] = {
+    { ".lora_down.weight", DOWN },   { ".lora_up.weight", UP },  { ".lora_mid.weight", MID },          /* kohya, LyCORIS */
+    { ".lora.down.weight", DOWN },   { ".lora.up.weight", UP },                                        /* diffusers */
+    { "_lora.down.weight", DOWN },   { "_lora.up.weight", UP },                                        /* diffusers, the older way; AnimateDiff */
+    { ".lora_linear_layer.down.weight", DOWN }, { ".lora_linear_layer.up.weight", UP },                /* diffusers, text encoder */
+    { ".lora_A.weight", DOWN },      { ".lora_B.weight", UP },                                         /* PEFT */
+    { ".lora_A.default.weight", DOWN }, { ".lora_B.default.weight", UP },
+    { ".hada_w1_a", HADA_1A }, { ".hada_w1_b", HADA_1B }, { ".hada_t1", HADA_T1 }, { ".hada_w2_a", HADA_2A }, { ".hada_w2_b", HADA_2B }, { ".hada_t2", HADA_T2 },
+    { ".lokr_w1", LOKR_1 }, { ".lokr_w1_a", LOKR_1A }, { ".lokr_w1_b", LOKR_1B },
+    { ".lokr_w2", LOKR_2 }, { ".lokr_w2_a", LOKR_2A }, { ".lokr_w2_b", LOKR_2B }, { ".lokr_t2", LOKR_T2 },
+    { ".diff", DIFF }, { ".diff_b", DIFF_B }, { ".w_norm", DIFF }, { ".b_norm", DIFF_B },
+    { ".dora_scale", SCALE }, { ".lora_magnitude_vector", MAGNITUDE }, { ".lora_magnitude_vector.weight", MAGNITUDE },
+    { ".alpha", ALPHA }, { "_lora.alpha", ALPHA },
+};
+enum { ENDINGS = sizeof endings / sizeof *endings };
+
+/* ---- families --------------------------------------------------------------------------------- */
+
+typedef struct { Part whole, left, right, core; } Factor;
+
+/* left [out,r], right [r,in..]; a core [r,r,k,k] goes between, and then left is turned, [r,out], in all families but the first */
+typedef struct { const char *name; Factor first, second; enum { SUM, HADAMARD, KRONECKER } how; int turned; } Family;
+
+static const Family families[] = {
+    { "LoRA", { 0 },                                 { 0, UP, DOWN, MID },                    SUM, 0 },
+    { "LoHa", { 0, HADA_1A, HADA_1B, HADA_T1 },      { 0, HADA_2A, HADA_2B, HADA_T2 },        HADAMARD, 1 },
+    { "LoKr", { LOKR_1, LOKR_1A, LOKR_1B, 0 },       { LOKR_2, LOKR_2A, LOKR_2B, LOKR_T2 },   KRONECKER, 1 },
+    { "difference", { 0 },                           { DIFF, 0, 0, 0 },                       SUM, 0 },
+};
+enum { FAMILIES = sizeof families / sizeof *families, LARGEST = 1 << 20 };
+
+typedef struct { size_t rows, columns, rank; } Extent;      /* rank: the inner size, 0 for a whole matrix */
+
+typedef struct {
+    const char   *layer;                   /* its flat name */
+    const Weight *part[PARTS];             /* NULL: absent, as part[NONE] always is */
+    const Family *family;                  /* NULL: a bias only */
+    Extent        first, second, all;
+    float         scale;                   /* alpha / rank */
+    int           applied;
+} Module;
+
+struct LoraFile {
+    const WeightFile *file;
+    LoraUse           use;
+    Module           *module;              /* sorted by layer */
+    size_t            modules, strangers;
+    const char      **stranger;            /* tensors with an ending not known here */
+};
+
+/* ---- names ------------------------------------------------------------------------------------ */
 
 static int ends_with(const char *name, const char *end)
 {
@@ -19,47 +85,209 @@ static int ends_with(const char *name, const char *end)
     return n >= m && !strcmp(name + n - m, end);
 }
 
-static const Weight *partner(Arena *a, const WeightFile *s, const char *down, const char *end)
+static char *flattened(char *text)
 {
-    size_t before = mark(a);
-    const Weight *w = file_weight(s, format(a, "%.*s%s", (int)(strlen(down) - strlen(DOWN)), down, end));
-    release(a, before);
-    return w;
+    for (char *p = text; *p; p++) if (*p == '.') *p = '_';
+    return text;
 }
 
-static int fits(const Weight *down, const Weight *up)
+typedef struct { const char *from, *to; } Spelling;
+
+/* the text with `to` in the place of the first `from`; the text itself when there is none */
+static char *respelled(Arena *a, char *text, Spelling s)
 {
-    int kernel = down->rank == 4 && down->shape[2] == down->shape[3], flat = up->rank == 4 && up->shape[2] == 1 && up->shape[3] == 1;
-    return (down->rank == 2 || kernel) && (up->rank == 2 || flat) && down->shape[0] && down->shape[0] == up->shape[1];
+    const char *found = strstr(text, s.from);
+    return found ? format(a, "%.*s%s%s", (int)(found - text), text, s.to, found + strlen(s.from)) : text;
 }
 
-static void check_pair(Arena *a, const WeightFile *s, const Weight *down)
+static const Spelling around[] = { { "state_dict_", "" }, { "module_", "" }, { "base_model_model_", "" }, { "lycoris_", "" }, { "lora_", "" }, { 0 } };
+static const Spelling domains[] = {
+    { "unet_", "unet_" }, { "te_", "te_" }, { "te1_", "te_" }, { "text_encoder_", "te_" }, { "text_model_", "te_text_model_" },
+    { "encoder_layers_", "te_encoder_layers_" }, { "diffusion_model_", "unet_" }, { "", "unet_" }, { 0 }
+};
+static const Spelling within[] = {
+    { "te_encoder_", "te_text_model_encoder_" }, { "_processor_", "_" },
+    { "self_attn_to_q", "self_attn_q_proj" }, { "self_attn_to_k", "self_attn_k_proj" }, { "self_attn_to_v", "self_attn_v_proj" }, { "self_attn_to_out", "self_attn_out_proj" }, { 0 }
+};
+static const Spelling within_motion[] = { { "_attn1_", "_attention_blocks_0_" }, { "_attn2_", "_attention_blocks_1_" }, { 0 } };
+
+/* the first prefix that fits, replaced */
+static char *prefixed(Arena *a, char *text, const Spelling *s)
 {
-    const Weight *up = partner(a, s, down->name, ".lora_up.weight"), *alpha = partner(a, s, down->name, ".alpha");
-    if (!up) fail(a, "%s: %s has no lora_up.weight beside it: the file is damaged or of a kind not known here", s->path, down->name);
-    if (!fits(down, up))
-        fail(a, "%s: %s is %s and its lora_up %s, which do not fit together", s->path, down->name, shape_text(a, down->rank, down->shape), shape_text(a, up->rank, up->shape));
-    const Weight *const parts[] = { down, up, alpha };
-    for (int i = 0; i < 3; i++)
-        if (parts[i] && !dtype_is_float(parts[i]->type))
-            fail(a, "%s: %s is of type %s, expected F32, F16 or BF16", s->path, parts[i]->name, dtype_name(parts[i]->type));
-    if (alpha && alpha->bytes == 0) fail(a, "%s: the alpha of %s is empty", s->path, down->name);
+    while (s->from && strncmp(text, s->from, strlen(s->from))) s++;
+    return s->from ? format(a, "%s%s", s->to, text + strlen(s->from)) : NULL;
+}
+
+/* diffusers drops the level temporal_transformer, and numbers the attentions from 1 */
+static char *motion_name(Arena *a, char *text)
+{
+    if (!strncmp(text, "unet_", 5)) text = format(a, "motion_%s", text + 5);
+    if (strstr(text, "temporal_transformer")) return text;
+    const char *number = strstr(text, "motion_modules_") + strlen("motion_modules_"), *end = number + strcspn(number, "_");
+    text = format(a, "%.*s_temporal_transformer%s", (int)(end - text), text, end);
+    for (const Spelling *s = within_motion; s->from; s++) text = respelled(a, text, *s);
+    return text;
+}
+
+/* any spelling of a layer, n bytes of it -> its flat name */
+static char *flat_name(Arena *a, const char *name, size_t n)
+{
+    char *text = flattened(format(a, "%.*s", (int)n, name)), *rest, *ldm;
+    while ((rest = prefixed(a, text, around))) text = rest;
+    text = prefixed(a, text, domains);
+    if (!strncmp(text, "unet_", 5) && (ldm = unet_name(a, format(a, "%s.", text + 5)))) {
+        text = flattened(ldm);
+        text[strlen(text) - 1] = 0;
+    }
+    for (const Spelling *s = within; s->from; s++) text = respelled(a, text, *s);
+    if (strstr(text, "motion_modules_")) text = motion_name(a, text);
+    return ends_with(text, "_to_out") ? format(a, "%s_0", text) : text;
+}
+
+/* ---- what belongs together -------------------------------------------------------------------- */
+
+static const char *shape_of(Arena *a, const Weight *w) { return shape_text(a, w->rank, w->shape); }
+
+static size_t elements(const Weight *w)
+{
+    size_t n = 1;
+    for (size_t i = 0; i < w->rank; i++) n *= w->shape[i];
+    return n;
+}
+
+static size_t rest(const Weight *w) { return elements(w) / w->shape[0]; }
+
+static int sound(const Weight *w)
+{
+    int flat = w->rank >= 1 && w->rank <= 4;
+    for (size_t i = 0; i < w->rank; i++) flat = flat && w->shape[i] && w->shape[i] < LARGEST;
+    return flat && rest(w) < LARGEST;
+}
+
+static const char *ending_of(Part part)
+{
+    size_t i = 0;
+    while (endings[i].part != part) i++;
+    return endings[i].ending + 1;
+}
+
+static int is_given(const Module *m, Factor f) { return m->part[f.whole] || m->part[f.left] || m->part[f.right] || m->part[f.core]; }
+
+static _Noreturn void misfit(Arena *a, const char *path, const Weight *x, const Weight *y)
+{
+    fail(a, "%s: %s is %s and %s is %s, which do not fit together: the file is damaged", path, x->name, shape_of(a, x), y->name, shape_of(a, y));
+}
+
+static _Noreturn void partner_missing(Arena *a, const char *path, const Weight *x, Part missing)
+{
+    fail(a, "%s: %s has no %s beside it: the file is damaged or of a kind not known here", path, x->name, ending_of(missing));
+}
+
+static Extent extent(Arena *a, const char *path, const Module *m, Factor f, int turned)
+{
+    const Weight *whole = m->part[f.whole], *left = m->part[f.left], *right = m->part[f.right], *core = m->part[f.core];
+    if (whole && (left || right || core)) fail(a, "%s: %s stands beside its own factors: the file is damaged", path, whole->name);
+    if (whole) return (Extent){ whole->shape[0], rest(whole), 0 };
+    if (!left)  partner_missing(a, path, right ? right : core, f.left);
+    if (!right) partner_missing(a, path, left, f.right);
+    size_t inner = core ? core->shape[0] : right->shape[0], taps = core ? elements(core) / core->shape[0] / right->shape[0] : 1;
+    turned = turned && core;
+    if (core && (core->rank != 4 || core->shape[1] != right->shape[0] || (right->rank > 2 && rest(right) != right->shape[1]))) misfit(a, path, core, right);
+    if (left->rank < 2 || right->rank < 2 || left->shape[!turned] != inner || elements(left) != left->shape[0] * left->shape[1]) misfit(a, path, core ? core : right, left);
+    return (Extent){ left->shape[turned], rest(right) * taps, right->shape[0] };
+}
+
+/* how both factors make the whole, and whether their ranks agree */
+static Extent together(Arena *a, const char *path, const Module *m)
+{
+    Extent x = m->first, y = m->second;
+    Factor f = m->family->first, g = m->family->second;
+    if (x.rank && y.rank && x.rank != y.rank) misfit(a, path, m->part[f.right], m->part[g.right]);
+    if (m->family->how == HADAMARD && (x.rows != y.rows || x.columns != y.columns)) misfit(a, path, m->part[f.right], m->part[g.right]);
+    size_t rank = y.rank ? y.rank : x.rank;
+    return m->family->how == KRONECKER ? (Extent){ x.rows * y.rows, x.columns * y.columns, rank } : (Extent){ y.rows, y.columns, rank };
+}
+
+static const Weight *some_part(const Module *m)
+{
+    Part p = DOWN;
+    while (!m->part[p]) p++;
+    return m->part[p];
+}
+
+static float alpha_of(Arena *a, const char *path, const Module *m)
+{
+    const Weight *w = m->part[ALPHA];
+    float alpha = w ? dtype_value(w->data, w->type, 0) : 0;
+    if (!isfinite(alpha)) fail(a, "%s: %s is not a finite number: the file is damaged", path, w->name);
+    return alpha;
+}
+
+static void complete(Arena *a, const char *path, Module *m)
+{
+    for (Part p = DOWN; p < PARTS; p++) {
+        const Weight *w = m->part[p];
+        if (w && !dtype_is_float(w->type)) fail(a, "%s: %s is of type %s, expected F32, F16 or BF16", path, w->name, dtype_name(w->type));
+        if (w && (p == ALPHA ? elements(w) != 1 : !sound(w))) fail(a, "%s: %s is %s, which cannot be", path, w->name, shape_of(a, w));
+    }
+    for (size_t i = 0; i < FAMILIES; i++) {
+        const Family *f = &families[i];
+        if (!is_given(m, f->first) && !is_given(m, f->second)) continue;
+        if (m->family) fail(a, "%s: %s is of two kinds at once, %s and %s", path, some_part(m)->name, m->family->name, f->name);
+        m->family = f;
+        if (f->how != SUM && !is_given(m, f->first))  partner_missing(a, path, some_part(m), f->first.left);
+        if (!is_given(m, f->second))                  partner_missing(a, path, some_part(m), f->second.left);
+        if (f->how != SUM) m->first = extent(a, path, m, f->first, f->turned);
+        m->second = extent(a, path, m, f->second, f->turned);
+        m->all = together(a, path, m);
+    }
+    if (!m->family && !m->part[DIFF_B]) fail(a, "%s: %s stands alone: the file is damaged or of a kind not known here", path, some_part(m)->name);
+    if (m->part[SCALE] && m->part[MAGNITUDE]) fail(a, "%s: %s stands beside %s", path, m->part[SCALE]->name, m->part[MAGNITUDE]->name);
+    if (!m->family && (m->part[SCALE] || m->part[MAGNITUDE])) partner_missing(a, path, some_part(m), UP);
+    float alpha = alpha_of(a, path, m);
+    m->scale = alpha != 0 && m->all.rank ? alpha / (float)m->all.rank : 1;
+}
+
+/* ---- opening ---------------------------------------------------------------------------------- */
+
+typedef struct { const char *layer; Part part; const Weight *weight; } Entry;
+
+static int by_layer(const void *x, const void *y)
+{
+    const Entry *a = x, *b = y;
+    int order = strcmp(a->layer, b->layer);
+    return order ? order : (a->part > b->part) - (a->part < b->part);
+}
+
+static void sort_out(Arena *a, LoraFile *f)
+{
+    const WeightFile *s = f->file;
+    Entry *entry = take(a, s->count, sizeof *entry);
+    size_t n = 0;
+    f->stranger = take(a, s->count, sizeof *f->stranger);
+    for (size_t i = 0; i < s->count; i++) {
+        const char *name = s->weight[i].name;
+        size_t e = 0;
+        while (e < ENDINGS && !ends_with(name, endings[e].ending)) e++;
+        if (e == ENDINGS) f->stranger[f->strangers++] = name;
+        else entry[n++] = (Entry){ flat_name(a, name, strlen(name) - strlen(endings[e].ending)), endings[e].part, &s->weight[i] };
+    }
+    if (n) qsort(entry, n, sizeof *entry, by_layer);
+    f->module = take(a, n, sizeof *f->module);
+    for (size_t i = 0; i < n; i++) {
+        if (!i || strcmp(entry[i].layer, entry[i - 1].layer)) f->module[f->modules++] = (Module){ .layer = entry[i].layer };
+        const Weight **place = &f->module[f->modules - 1].part[entry[i].part];
+        if (*place) fail(a, "%s: %s and %s are the same thing twice", s->path, (*place)->name, entry[i].weight->name);
+        *place = entry[i].weight;
+    }
 }
 
 static LoraFile open_one(Arena *a, LoraUse use)
 {
-    LoraFile f = { .weights = weights_open(a, use.path), .strength = use.strength };
-    const WeightFile *s = f.weights;
-    if (file_kind(s) != LORA_FILE) fail(a, "%s: expected a LoRA in kohya's layout, found %s", use.path, file_kind_name(s));
-    f.applied = take(a, s->count, 1);
-    memset(f.applied, 0, s->count);
-    for (size_t i = 0; i < s->count; i++) {
-        if (strstr(s->weight[i].name, ".lora_mid.") || strstr(s->weight[i].name, ".dora_scale"))
-            fail(a, "%s: %s: this kind of LoRA (LoCon with lora_mid, DoRA) is not supported yet", use.path, s->weight[i].name);
-        if (!ends_with(s->weight[i].name, DOWN)) continue;
-        check_pair(a, s, &s->weight[i]);
-        f.pairs++;
-    }
+    LoraFile f = { .file = weights_open(a, use.path), .use = use };
+    if (file_kind(f.file) != LORA_FILE) fail(a, "%s: expected a LoRA, found %s", use.path, file_kind_name(f.file));
+    sort_out(a, &f);
+    for (size_t i = 0; i < f.modules; i++) complete(a, use.path, &f.module[i]);
     return f;
 }
 
@@ -71,37 +299,236 @@ Lora *lora_open(Arena *a, const LoraUse *use, size_t count)
     return l;
 }
 
-int lora_pair(Arena *a, const Lora *l, size_t i, const char *layer, LoraPair *pair)
+/* ---- a layer asks ----------------------------------------------------------------------------- */
+
+static int module_order(const void *key, const void *module) { return strcmp(key, ((const Module *)module)->layer); }
+
+static Module *module_of(const LoraFile *f, const char *flat)
 {
-    size_t before = mark(a);
-    const LoraFile *f = &l->file[i];
-    char *key = format(a, "lora_%s%s", layer, DOWN);
-    for (char *p = key + 5, *end = p + strlen(layer); p < end; p++) if (*p == '.') *p = '_';
-    const Weight *down = file_weight(f->weights, key);
-    release(a, before);
-    if (!down) return 0;
-    const Weight *up = partner(a, f->weights, down->name, ".lora_up.weight"), *alpha = partner(a, f->weights, down->name, ".alpha");
-    float rank = (float)down->shape[0], top = alpha ? dtype_value(alpha->data, alpha->type, 0) : 0;
-    *pair = (LoraPair){ down, up, f->strength * (top != 0 ? top / rank : 1) };
-    f->applied[down - f->weights->weight] = 1;
+    Module *m = f->modules ? bsearch(flat, f->module, f->modules, sizeof *m, module_order) : NULL;
+    if (m) m->applied = 1;
+    return m;
+}
+
+static float strength(const LoraFile *f, const Module *m) { return strncmp(m->layer, "te_", 3) ? f->use.unet : f->use.text; }
+
+static int is_pair(const Module *m)
+{
+    for (Part p = DOWN; p < PARTS; p++) if (m->part[p] && p != DOWN && p != UP && p != ALPHA) return 0;
     return 1;
 }
 
-void lora_report(Arena *a, const Lora *l, void (*say)(void *, const char *), void *to)
+static int needs_merging(const Lora *l, const char *flat)
 {
     for (size_t i = 0; i < l->count; i++) {
-        const LoraFile *f = &l->file[i];
-        size_t applied = 0, before = mark(a);
-        const char *left = "";
-        for (size_t j = 0, listed = 0; j < f->weights->count; j++) {
-            const char *name = f->weights->weight[j].name;
-            applied += f->applied[j];
-            if (f->applied[j] || !ends_with(name, DOWN) || listed++ >= 3) continue;
-            left = format(a, "%s%s %.*s", left, listed == 1 ? "; no layer here is called" : ",", (int)(strlen(name) - strlen(DOWN)), name);
-        }
-        const char *line = format(a, "LoRA %s: strength %g, applied %zu/%zu%s", f->weights->path, (double)f->strength, applied, f->pairs, left);
-        if (!applied) fail(a, "%s: nothing of this LoRA fits this model (0/%zu)%s: was it made for another kind of model?", f->weights->path, f->pairs, left);
-        if (say) say(to, line);
+        const Module *m = module_of(&l->file[i], flat);
+        if (m && !is_pair(m)) return 1;
+    }
+    return 0;
+}
+
+int lora_pair(Arena *a, const Lora *l, size_t i, const char *layer, LoraPair *pair)
+{
+    size_t before = mark(a);
+    const char *flat = flattened(format(a, "%s", layer));
+    const Module *m = module_of(&l->file[i], flat);
+    if (m && needs_merging(l, flat)) m = NULL;
+    release(a, before);
+    if (m) *pair = (LoraPair){ m->part[DOWN], m->part[UP], strength(&l->file[i], m) * m->scale };
+    return m != NULL;
+}
+
+/* ---- W' --------------------------------------------------------------------------------------- */
+
+static float *floats(Machine *m, const Weight *w)
+{
+    size_t n = elements(w);
+    float *x = take(m->mem, n, sizeof *x);
+    weight_into(m, x, w, n, 1, 0);
+    return x;
+}
+
+/* [rows,columns] -> [columns,rows] */
+static float *transposed(Machine *m, const float *x, size_t rows, size_t columns)
+{
+    float *y = take(m->mem, rows * columns, sizeof *y);
+    for (size_t j = 0; j < columns && !m->dry; j++)
+        for (size_t i = 0; i < rows; i++) y[j * rows + i] = x[i * columns + j];
+    return y;
+}
+
+/* core [p,q,taps], right [q,in] -> [in,taps,p]: what transposed() makes of core * right */
+static float *through_core(Machine *m, const float *core, const float *right, size_t p, size_t q, size_t in, size_t taps)
+{
+    float *y = take(m->mem, in * taps * p, sizeof *y);
+    m->ops += 2 * (double)(in * taps) * (double)(p * q);
+    for (size_t i = 0; i < in && !m->dry; i++)
+        for (size_t t = 0; t < taps; t++)
+            for (size_t k = 0; k < p; k++) {
+                float sum = 0;
+                for (size_t j = 0; j < q; j++) sum += core[(k * q + j) * taps + t] * right[j * in + i];
+                y[(i * taps + t) * p + k] = sum;
+            }
+    return y;
+}
+
+/* y (+)= scale * the factor's matrix */
+static void factor_into(Machine *m, Matrix y, const Module *mod, Factor f, float scale, int add)
+{
+    const Weight *whole = mod->part[f.whole], *core = mod->part[f.core], *right = mod->part[f.right];
+    if (whole) { weight_into(m, y.x, whole, y.rows * y.columns, scale, add); return; }
+    size_t before = mark(m->mem), q = right->shape[0], p = core ? core->shape[0] : q;
+    float *l = floats(m, mod->part[f.left]), *r = floats(m, right);
+    if (core && mod->family->turned) l = transposed(m, l, p, y.rows);
+    r = core ? through_core(m, floats(m, core), r, p, q, rest(right), y.columns / rest(right)) : transposed(m, r, q, y.columns);
+    size_t shape[] = { y.columns, p };
+    Weight w = { "", r, F32, 2, shape, y.columns * p * sizeof *r };
+    conv(m, (Tensor){ 1, (int)y.rows, 1, (int)y.columns, y.x }, (Tensor){ 1, (int)y.rows, 1, (int)p, l }, &w, NULL, (Conv){ 1, 0, scale, add });
+    release(m->mem, before);
+}
+
+static Matrix factor(Machine *m, const Module *mod, Factor f, Extent e)
+{
+    Matrix y = { take(m->mem, e.rows * e.columns, sizeof *y.x), e.rows, e.columns };
+    factor_into(m, y, mod, f, 1, 0);
+    return y;
+}
+
+/* y += scale * dW */
+static void add_delta(Machine *m, Matrix y, const Module *mod, float scale)
+{
+    size_t before = mark(m->mem);
+    const Family *f = mod->family;
+    if (f->how == SUM) { factor_into(m, y, mod, f->second, scale, 1); return; }
+    Matrix a = factor(m, mod, f->first, mod->first), b = factor(m, mod, f->second, mod->second);
+    if (f->how == HADAMARD) add_hadamard(m, y.x, a.x, b.x, y.rows * y.columns, scale);
+    else add_kronecker(m, y.x, a, b, scale);
+    release(m->mem, before);
+}
+
+/* DoRA: the length is that of a row where there is one for each, of an input's part of all rows otherwise */
+static int by_row(const Module *mod, size_t rows) { return mod->part[MAGNITUDE] || mod->part[SCALE]->shape[0] == rows; }
+
+static void add_module(Machine *m, Matrix y, const Module *mod, size_t inputs, float by)
+{
+    const Weight *size = mod->part[MAGNITUDE] ? mod->part[MAGNITUDE] : mod->part[SCALE];
+    if (!size) { add_delta(m, y, mod, by * mod->scale); return; }
+    size_t before = mark(m->mem), bytes = y.rows * y.columns * sizeof *y.x;
+    float *old = take(m->mem, bytes, 1);
+    if (!m->dry) memcpy(old, y.x, bytes);
+    add_delta(m, y, mod, mod->scale);
+    int rowwise = by_row(mod, y.rows);
+    decompose(m, y, old, floats(m, size), (Decompose){ rowwise ? 1 : y.rows, rowwise ? y.columns : y.columns / inputs, by });
+    release(m->mem, before);
+}
+
+/* a copy of the weight as floats, to be added to */
+static Weight *copied(Machine *m, const Weight *w)
+{
+    Weight *y = take(m->mem, 1, sizeof *y);
+    *y = *w;
+    y->data = floats(m, w), y->type = F32, y->bytes = elements(w) * sizeof(float);
+    return y;
+}
+
+static const char *does_not_fit(Arena *a, const Module *mod, const char *layer, const Weight *w, const Weight *bias)
+{
+    const Weight *size = mod->part[MAGNITUDE] ? mod->part[MAGNITUDE] : mod->part[SCALE], *diff = mod->part[DIFF_B];
+    if (mod->family && (mod->all.rows != w->shape[0] || mod->all.columns != rest(w)))
+        return format(a, "%s and its partners (%s) make [%zu,%zu], but %s.weight is %s", some_part(mod)->name, mod->family->name, mod->all.rows, mod->all.columns, layer, shape_of(a, w));
+    if (size && elements(size) != (by_row(mod, w->shape[0]) ? w->shape[0] : w->rank > 1 ? w->shape[1] : 0))
+        return format(a, "%s is %s, but %s.weight is %s", size->name, shape_of(a, size), layer, shape_of(a, w));
+    if (diff && !bias) return format(a, "%s: %s has no bias", diff->name, layer);
+    if (diff && elements(diff) != elements(bias)) return format(a, "%s is %s, but %s.bias is %s", diff->name, shape_of(a, diff), layer, shape_of(a, bias));
+    return NULL;
+}
+
+const char *lora_merge(Machine *m, const Lora *l, const char *layer, const Weight **w, const Weight **bias)
+{
+    const char *flat = flattened(format(m->mem, "%s", layer)), *wrong;
+    if (!needs_merging(l, flat)) return NULL;
+    Weight *new = copied(m, *w), *shifted = bias && *bias ? copied(m, *bias) : NULL;
+    Matrix y = { (float *)(uintptr_t)new->data, new->shape[0], rest(new) };
+    for (size_t i = 0; i < l->count; i++) {
+        const Module *mod = module_of(&l->file[i], flat);
+        if (!mod) continue;
+        float by = strength(&l->file[i], mod);
+        if ((wrong = does_not_fit(m->mem, mod, layer, new, shifted))) return wrong;
+        if (mod->family) add_module(m, y, mod, new->rank > 1 ? new->shape[1] : 1, by);
+        if (mod->part[DIFF_B]) weight_into(m, (float *)(uintptr_t)shifted->data, mod->part[DIFF_B], elements(shifted), by, 1);
+    }
+    *w = new;
+    if (shifted) *bias = shifted;
+    return NULL;
+}
+
+/* ---- what came of it -------------------------------------------------------------------------- */
+
+enum { LISTED = 3, DOMAINS = 3 };
+static const struct { const char *prefix, *name; } places[DOMAINS] = { { "te_", "text encoder" }, { "unet_", "UNet" }, { "motion_", "motion module" } };
+
+/* our name of the layer that is called most nearly so, "" when there is none */
+static const char *nearest(Arena *a, const Weights *model, const char *flat)
+{
+    const char *best = "";
+    size_t least = (size_t)-1, apart;
+    const Weight *w;
+    for (size_t i = 0; (w = weights_at(model, i)); i++) {
+        if (!ends_with(w->name, ".weight")) continue;
+        size_t before = mark(a);
+        if ((apart = edit_distance(flattened(format(a, "%.*s", (int)(strlen(w->name) - 7), w->name)), flat)) < least) least = apart, best = w->name;
         release(a, before);
     }
+    return format(a, "%.*s", (int)(*best ? strlen(best) - 7 : 0), best);
+}
+
+static const char *left_over(Arena *a, const LoraFile *f, const Weights *model)
+{
+    const char *text = "";
+    size_t listed = 0;
+    for (size_t i = 0; i < f->modules && listed < LISTED; i++)
+        if (!f->module[i].applied)
+            text = format(a, "%s%s %s (nearest: %s)", text, listed++ ? "," : "; no layer here for", some_part(&f->module[i])->name, nearest(a, model, f->module[i].layer));
+    for (size_t i = 0; i < f->strangers && i < LISTED; i++)
+        text = format(a, "%s%s %s", text, i ? "," : "; not understood:", f->stranger[i]);
+    return text;
+}
+
+static void report_one(Arena *a, const LoraFile *f, const Weights *model, void (*say)(void *, const char *), void *to)
+{
+    size_t applied = 0;
+    int by_place[DOMAINS] = { 0 };
+    for (size_t i = 0; i < f->modules; i++) {
+        applied += f->module[i].applied != 0;
+        for (size_t d = 0; d < DOMAINS; d++) by_place[d] += !strncmp(f->module[i].layer, places[d].prefix, strlen(places[d].prefix));
+    }
+    const char *left = left_over(a, f, model), *path = f->file->path;
+    if (!applied && by_place[2]) fail(a, "%s: nothing of this motion LoRA fits (0/%zu)%s: it needs a motion module, and one of its own kind", path, f->modules, left);
+    if (!applied) fail(a, "%s: nothing of this LoRA fits this model (0/%zu)%s: was it made for another kind of model?", path, f->modules, left);
+    const char *text = f->use.text == f->use.unet || !by_place[0] ? "" : format(a, " (text encoder %g)", (double)f->use.text);
+    if (say) say(to, format(a, "LoRA %s: strength %g%s, applied %zu/%zu%s", path, (double)f->use.unet, text, applied, f->modules, left));
+}
+
+/* pictures fall apart where the strengths of all files add up to much more than one */
+static void warn_of_strengths(Arena *a, const Lora *l, void (*say)(void *, const char *), void *to)
+{
+    static const double MOST = 1.5;
+    for (size_t d = 0; d < DOMAINS; d++) {
+        double sum = 0;
+        for (size_t i = 0; i < l->count; i++) {
+            const LoraFile *f = &l->file[i];
+            size_t k = 0;
+            while (k < f->modules && !(f->module[k].applied && !strncmp(f->module[k].layer, places[d].prefix, strlen(places[d].prefix)))) k++;
+            if (k < f->modules) sum += fabs((double)strength(f, &f->module[k]));
+        }
+        if (sum > MOST + 1e-6) say(to, format(a, "warning: LoRA strengths add up to %.3g in the %s, more than %g: if the picture looks burnt, lower them", sum, places[d].name, MOST));
+    }
+}
+
+void lora_report(Arena *a, const Lora *l, const Weights *model, void (*say)(void *, const char *), void *to)
+{
+    size_t before = mark(a);
+    for (size_t i = 0; i < l->count; i++) report_one(a, &l->file[i], model, say, to);
+    if (say) warn_of_strengths(a, l, say, to);
+    release(a, before);
 }

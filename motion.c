@@ -8,49 +8,80 @@
  * linear here, 1x1 convolutions in the UNet; to this program they are the same. */
 #include "motion.h"
 
+#include <math.h>
 #include <string.h>
 
-static const char FIRST[] = "motion.down_blocks.0.motion_modules.0.temporal_transformer.";
-enum { HEADS = 8, V1_POSITIONS = 24 };
+static const char FIRST[] = "motion.down_blocks.0.motion_modules.0.temporal_transformer.", POSITIONS[] = "pos_encoder.pe";
+enum { HEADS = 8, V1_POSITIONS = 24, LCM_POSITIONS = 64 };
+
+static int has_middle(const Weights *w) { return weights_find(w, "motion.mid_block.motion_modules.0.temporal_transformer.proj_in.weight") != NULL; }
+
+/* AnimateLCM's files leave the positions out; a file that has some must have all */
+static int computes_positions(const Weights *w)
+{
+    const Weight *x;
+    for (size_t i = 0; (x = weights_at(w, i)); i++) if (strstr(x->name, POSITIONS)) return 0;
+    return has_middle(w);
+}
 
 int motion_positions(const Weights *w)
 {
     char name[160] = { 0 };
-    strcat(strcat(name, FIRST), "transformer_blocks.0.attention_blocks.0.pos_encoder.pe");
-    const Weight *pe = weights_find(w, name);
-    return pe && pe->rank == 3 && pe->shape[1] < 1 << 16 ? (int)pe->shape[1] : 0;
+    const Weight *pe = weights_find(w, strcat(strcat(strcat(name, FIRST), "transformer_blocks.0.attention_blocks.0."), POSITIONS));
+    if (!pe) return computes_positions(w) ? LCM_POSITIONS : 0;
+    return pe->rank == 3 && pe->shape[1] < 1 << 16 ? (int)pe->shape[1] : 0;
 }
 
 MotionKind motion_kind(const Weights *w)
 {
     char name[160] = { 0 };
-    if (weights_find(w, "motion.mid_block.motion_modules.0.temporal_transformer.proj_in.weight")) return MOTION_V2;
+    if (has_middle(w)) return computes_positions(w) ? MOTION_LCM : MOTION_V2;
     if (!weights_find(w, strcat(strcat(name, FIRST), "proj_in.weight"))) return NO_MOTION;
     return motion_positions(w) == V1_POSITIONS ? MOTION_V1 : MOTION_V3;
 }
 
 const char *motion_kind_name(MotionKind k)
 {
-    static const char *const names[] = { "none", "AnimateDiff v1", "AnimateDiff v2", "AnimateDiff v3" };
+    static const char *const names[] = { "none", "AnimateDiff v1", "AnimateDiff v2", "AnimateDiff v3", "AnimateLCM" };
     return names[k];
+}
+
+/* pe[p,2i] = sin(p 10000^(-2i/c)), pe[p,2i+1] = cos(the same) */
+static float *sinusoids(Run *r, size_t frames, size_t c)
+{
+    float *pe = take(r->machine->mem, frames * c, sizeof *pe);
+    for (size_t i = 0; i < frames * c && !r->machine->dry; i++) {
+        double angle = (double)(i / c) * pow(10000, -(double)(i % c / 2 * 2) / (double)c);
+        pe[i] = (float)(i % c % 2 ? cos(angle) : sin(angle));
+    }
+    return pe;
+}
+
+/* the positions of a block's attention, from the file or by their formula: [frames of a clip, c]; NULL after a complaint */
+static const float *positions(Run *r, const char *p, size_t c)
+{
+    const Weight *pe = find(r, p, POSITIONS);
+    size_t frames = (size_t)r->clip;
+    if (!pe && computes_positions(r->weights)) return sinusoids(r, frames, c);
+    if (!pe || pe->rank != 3 || pe->shape[0] != 1 || pe->shape[1] < frames || (c && pe->shape[2] != c)) {
+        if (!pe) problem(r, "%s.%s is missing", p, POSITIONS);
+        else problem(r, "%s.%s is %s, expected [1,%d or more,%zu]", p, POSITIONS, shape_text(r->machine->mem, pe->rank, pe->shape), r->clip, c);
+        return NULL;
+    }
+    float *x = take(r->machine->mem, frames * c, sizeof *x);
+    for (size_t i = 0; i < frames * c && !r->machine->dry; i++) x[i] = dtype_value(pe->data, pe->type, i);
+    return x;
 }
 
 /* y[frame] += pe[frame of its clip] */
 static Tensor add_positions(Run *r, const char *p, Tensor y)
 {
-    const Weight *pe = find(r, p, "pos_encoder.pe");
-    if (!pe || pe->rank != 3 || pe->shape[0] != 1 || pe->shape[1] < (size_t)r->clip || (y.c && pe->shape[2] != (size_t)y.c)) {
-        if (!pe) problem(r, "%s.pos_encoder.pe is missing", p);
-        else problem(r, "%s.pos_encoder.pe is %s, expected [1,%d or more,%d]", p, shape_text(r->machine->mem, pe->rank, pe->shape), r->clip, y.c);
-        return y;
-    }
-    size_t frame = (size_t)y.h * (size_t)y.w, c = (size_t)y.c;
-    if (r->machine->dry) return y;
-    for (size_t n = 0; n < (size_t)y.n; n++)
-        for (size_t i = 0; i < c; i++) {
-            float position = dtype_value(pe->data, pe->type, n % (size_t)r->clip * c + i);
-            for (size_t k = 0; k < frame; k++) y.x[(n * frame + k) * c + i] += position;
-        }
+    size_t before = mark(r->machine->mem), frame = (size_t)y.h * (size_t)y.w, c = (size_t)y.c;
+    const float *pe = positions(r, p, c);
+    for (size_t n = 0; n < (size_t)y.n && pe && !r->machine->dry; n++)
+        for (size_t k = 0; k < frame; k++)
+            for (size_t i = 0; i < c; i++) y.x[(n * frame + k) * c + i] += pe[n % (size_t)r->clip * c + i];
+    release(r->machine->mem, before);
     return y;
 }
 
@@ -76,7 +107,7 @@ static Tensor block(Run *r, const char *p, Tensor h)
 Tensor motion(Run *r, const char *slot, Tensor x)
 {
     MotionKind kind = motion_kind(r->weights);
-    if (kind == NO_MOTION || (kind != MOTION_V2 && *slot == 'm')) return x;
+    if (kind == NO_MOTION || (*slot == 'm' && kind != MOTION_V2 && kind != MOTION_LCM)) return x;
     size_t before = mark(r->machine->mem);
     const char *p = format(r->machine->mem, "motion.%s.temporal_transformer", slot);
     Tensor h = linear(r, at(r, p, "proj_in"), group_norm(r, at(r, p, "norm"), x, 1e-6f, 1, PLAIN));

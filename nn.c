@@ -88,6 +88,14 @@ Tensor keep(Run *r, size_t to, Tensor t)
     return t;
 }
 
+/* ---- what adapters add to weight and bias, where it is more than a pair ------------------------- */
+
+static void merge(Run *r, const char *layer, const Weight **w, const Weight **bias)
+{
+    const char *wrong = r->lora ? lora_merge(r->machine, r->lora, layer, w, bias) : NULL;
+    if (wrong) problem(r, "%s", wrong);
+}
+
 /* ---- products --------------------------------------------------------------------------------- */
 
 /* y += scale * up(down(x)) for every file that has a pair for this layer */
@@ -118,8 +126,11 @@ static Tensor product(Run *r, const char *layer, Tensor x, int stride, size_t si
     Tensor y = tensor(r, x.n, (x.h - 1) / stride + 1, (x.w - 1) / stride + 1, w ? (int)w->shape[0] : 0);
     if (!w || !x.c) return y;
     if (r->stop && *r->stop) fail(r->machine->mem, "interrupted");
+    size_t before = mark(r->machine->mem);
+    merge(r, layer, &w, &bias);
     conv(r->machine, y, x, w, bias, (Conv){ stride, pad, 1, 0 });
     low_rank(r, layer, y, x, w, stride, pad);
+    release(r->machine->mem, before);
     return probed(r, layer, y);
 }
 
@@ -135,8 +146,11 @@ Tensor group_norm(Run *r, const char *layer, Tensor x, float eps, int frames, in
     if (x.c % GROUPS) problem(r, "%s: %d channels do not divide into %d groups", layer, x.c, GROUPS);
     Tensor y = tensor(r, x.n, x.h, x.w, x.c);
     if (!gamma || !beta || x.c % GROUPS || !x.c) return y;
+    size_t before = mark(r->machine->mem);
     GroupNorm shape = { (size_t)(x.n / frames), (size_t)frames * (size_t)x.h * (size_t)x.w, x.c, GROUPS, eps, silu_too };
+    merge(r, layer, &gamma, &beta);
     group_normalize(r->machine, y.x, x.x, gamma, beta, shape);
+    release(r->machine->mem, before);
     return probed(r, layer, y);
 }
 
@@ -144,7 +158,11 @@ Tensor layer_norm(Run *r, const char *layer, Tensor x)
 {
     const Weight *gamma = vector(r, layer, "weight", x.c), *beta = vector(r, layer, "bias", x.c);
     Tensor y = tensor(r, x.n, x.h, x.w, x.c);
-    if (gamma && beta && x.c) layer_normalize(r->machine, y.x, x.x, gamma, beta, rows(x), x.c, 1e-5f);
+    if (!gamma || !beta || !x.c) return y;
+    size_t before = mark(r->machine->mem);
+    merge(r, layer, &gamma, &beta);
+    layer_normalize(r->machine, y.x, x.x, gamma, beta, rows(x), x.c, 1e-5f);
+    release(r->machine->mem, before);
     return probed(r, layer, y);
 }
 

@@ -5,7 +5,7 @@
  *     file     = prompt lines, ["Negative prompt:" lines], [settings line]
  *     settings = key ":" value { "," key ":" value }        the last line, when it begins with a known key
  *     value    = a JSON string, or anything up to the next comma
- *     tag      = "<lora:" name [":" strength] ">"           taken out of the prompt
+ *     tag      = "<lora:" name [":" strength [":" of the UNet]] ">"           taken out of the prompt
  *
  * `keys` is the only list of settings there is.  Text is cut up front to back, once, so a prompt of ten
  * megabytes is no trouble.  What was read prints as text that reads as the same again; that text travels inside every picture.
@@ -182,42 +182,62 @@ static void add_lora(Arena *a, LoraName *list, size_t *count, LoraName l)
     list[(*count)++] = l;
 }
 
-/* NAME or NAME:STRENGTH; one that is there already gets the new strength */
+/* "0.8", or "0.5:0.8" for text encoder and UNet, or "te=0.5:unet=0.8"; the UNet's is the text encoder's where it is not given */
+static LoraName with_strengths(Arena *a, const char *label, Name name, const char *list)
+{
+    double text = 1, unet = NAN;
+    int place = 0;
+    while (list) {
+        const char *colon = strchr(list, ':');
+        char *item = trimmed(a, list, colon ? (size_t)(colon - list) : strlen(list));
+        list = colon ? colon + 1 : NULL;
+        if      (begins(item, "te="))   text = strength(a, label, item + 3);
+        else if (begins(item, "unet=")) unet = strength(a, label, item + 5);
+        else if (place == 2) fail(a, "%s: %s is not understood, expected NAME:STRENGTH or NAME:TEXT:UNET", label, quoted(a, item));
+        else *(place++ ? &unet : &text) = strength(a, label, item);
+    }
+    return (LoraName){ name, text, isnan(unet) ? text : unet };
+}
+
+/* NAME, NAME:STRENGTH or NAME:TEXT:UNET; one that is there already gets the new strengths.  A name may hold colons. */
 static void set_lora(Arena *a, Request *r, const Key *k, const char *label, const char *value)
 {
-    const char *colon = strrchr(value, ':');
-    double x = colon ? strength(a, label, colon + 1) : 1;
+    const char *last = strrchr(value, ':'), *first = last;
+    double ignored;
+    while (first && first > value && *--first != ':') {}
+    const char *colon = last && first > value && read_number(trimmed(a, first + 1, (size_t)(last - first - 1)), &ignored) ? first : last;
     const char *name = colon ? trimmed(a, value, (size_t)(colon - value)) : value;
-    if (!*name) fail(a, "%s is %s, expected NAME or NAME:STRENGTH", label, quoted(a, value));
-    LoraName l = { { name, label }, x };
+    if (!*name) fail(a, "%s is %s, expected NAME, NAME:STRENGTH or NAME:TEXT:UNET", label, quoted(a, value));
+    LoraName l = with_strengths(a, label, (Name){ name, label }, colon ? colon + 1 : NULL);
     (void)k;
     for (size_t i = 0; i < r->keys; i++)
         if (!strcmp(r->key[i].name.text, name)) { r->key[i] = l; return; }
     add_lora(a, r->key, &r->keys, l);
 }
 
-/* a key of its own for each, as a name may hold commas */
+/* a key of its own for each, as a name may hold commas; both strengths after a name with a colon, whose end could be taken for one */
 static char *show_loras(Arena *a, const Request *r, const Key *k)
 {
     char *all = NULL;
     for (size_t i = 0; i < r->keys; i++) {
-        char *one = in_quotes(a, format(a, "%s:%s", r->key[i].name.text, number_text(a, r->key[i].strength)));
+        const LoraName *l = &r->key[i];
+        char *one = format(a, "%s:%s", l->name.text, number_text(a, l->text));
+        if (l->unet != l->text || strchr(l->name.text, ':')) one = format(a, "%s:%s", one, number_text(a, l->unet));
+        one = in_quotes(a, one);
         all = all ? format(a, "%s, %s: %s", all, k->name, one) : one;
     }
     return all;
 }
 
-/* what stands between "<lora:" and ">": NAME[:STRENGTH] */
+/* what stands between "<lora:" and ">": NAME[:STRENGTH], or NAME:TEXT:UNET */
 static void tag_lora(Arena *a, Request *r, const char *label, const char *inside)
 {
     const char *colon = strchr(inside, ':');
     char *name = trimmed(a, inside, colon ? (size_t)(colon - inside) : strlen(inside));
     if (!*name || strpbrk(name, "/\\") || !strcmp(name, ".."))
         fail(a, "%s: a tag takes a name without folders, not %s; for a path there is --lora F:STRENGTH", label, quoted(a, name));
-    if (colon && strchr(colon + 1, ':'))
-        fail(a, "%s: one strength for text encoder and UNet, expected <lora:NAME:STRENGTH>", label);
-    double x = colon ? strength(a, label, trimmed(a, colon + 1, strlen(colon + 1))) : 1;
-    add_lora(a, r->tag, &r->tags, (LoraName){ { name, format(a, "%s: the name", label) }, x });
+    LoraName l = with_strengths(a, label, (Name){ name, format(a, "%s: the name", label) }, colon ? colon + 1 : NULL);
+    add_lora(a, r->tag, &r->tags, l);
 }
 
 /* End of the tag <word:anything but ">"> at s, NULL when there is none.  close: the next ">" there is. */
@@ -275,7 +295,7 @@ static const Key keys[] = {
     { "Clip skip", "clip-skip", set_whole, show_whole, AT(job.clip_skip), 1, 12, 1, .value = "N", .help = "1: the text encoder's last layer, 2: the one before, ... (1)" },
     { "RNG", "rng", set_choice, show_choice, AT(rng), .choices = { "CPU" }, .value = "NAME", .help = "CPU: noise as torch makes it on a CPU (CPU)" },
     { "Eta", "eta", set_number, show_number, AT(job.eta), 0, 1, .value = "X", .help = "noise added in each step, 0 to 1 (0)" },
-    { "LoRA", "lora", set_lora, show_loras, 0, .value = "F:X", .help = "a LoRA and its strength; once for each" },
+    { "LoRA", "lora", set_lora, show_loras, 0, .value = "F:X[:Y]", .help = "a LoRA and its strength, or those for text encoder and UNet; once for each" },
     { "Motion module", "motion", set_name, show_name, AT(motion), .choices = { "none" }, .shown = CLIP, .value = "F", .help = "an AnimateDiff module, or none for a still (none with a model of your own)" },
     { "Frames", "frames", set_whole, show_whole, AT(job.frames), 1, 100000, 1, .shown = CLIP, .value = "N", .help = "frames of the clip, 1 is a still (16)" },
     { "FPS", "fps", set_number, show_number, AT(job.fps), 0.1, 100, .shown = CLIP, .value = "X", .help = "frames a second, 0.1 to 100 (8)" },

@@ -13,7 +13,7 @@
 
 /* a name as the user wrote it, and who says so, for messages: "prompt.txt: Model" or "--model" */
 typedef struct { const char *text, *label; } Name;
-typedef struct { Name name; double strength; } LoraName;
+typedef struct { Name name; double text, unet; } LoraName;      /* strengths in the text encoder and in the UNet */
 
 enum { LORAS = 64 };                /* most LoRAs in one request */
 

@@ -68,10 +68,11 @@ static void setting(Case *c, const char *key, char *value)
     else if (!strcmp(key, "clip_skip")) j->clip_skip = atoi(value);
     else if (!strcmp(key, "eta"))       j->eta = atof(value);
     else if (!strcmp(key, "lora") && j->loras < MOST_LORAS) {
-        char *strength = strchr(value, ' ');
+        char *strength = strchr(value, ' '), *end;
         if (!strength) fail(c->a, "%s: lora without a strength", c->name);
         *strength++ = 0;
-        c->lora[j->loras++] = (LoraUse){ weights_file(c, value), strtof(strength, NULL) };
+        float text = strtof(strength, &end);
+        c->lora[j->loras++] = (LoraUse){ weights_file(c, value), text, *end ? strtof(end, NULL) : text };
     }
     else fail(c->a, "%s: unknown setting %s", c->name, key);
 }

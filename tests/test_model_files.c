@@ -130,7 +130,7 @@ int main(void)
     Job still = { .prompt = "a", .model = model.path, .merges = "weights/merges.txt", .width = 64, .height = 64, .steps = 1, .threads = 1 };
     Job clip = still, with_lora = still;
     clip.motion = module.path, clip.frames = 2;
-    with_lora.lora = &(LoraUse){ lora.path, 1 }, with_lora.loras = 1;
+    with_lora.lora = &(LoraUse){ lora.path, 1, 1 }, with_lora.loras = 1;
 
     test_each_tensor(a, &model, still, 1);
     test_each_tensor(a, &module, clip, 1);
@@ -141,7 +141,7 @@ int main(void)
     j = clip;  j.motion = model.path;         expect(a, j, "found a Stable Diffusion 1.x checkpoint");
     j = clip;  j.motion = lora.path;          expect(a, j, "found a LoRA");
     j = still; j.vae = lora.path;             expect(a, j, "expected a VAE, found a LoRA");
-    j = with_lora; j.lora = &(LoraUse){ model.path, 1 };   expect(a, j, "expected a LoRA");
+    j = with_lora; j.lora = &(LoraUse){ model.path, 1, 1 };   expect(a, j, "expected a LoRA");
     j = still; j.model = "no such file";      expect(a, j, "no such file: cannot be opened");
     j = still; j.model = "Makefile";          expect(a, j, "not a valid safetensors file");
     j = still; j.model = folder;              expect(a, j, "expected a file");

@@ -83,7 +83,7 @@ static void test_settings(Arena *a)
     CHECK(fabs(j->cfg - 15) < 1e-12 && fabs(j->fps - 12.5) < 1e-12 && fabs(j->eta - 0.25) < 1e-12);
     CHECK(t.r->seeded && j->seed == UINT64_MAX);
     CHECK(!strcmp(t.r->model.text, "a, \"b\": c") && !strcmp(t.r->vae.text, "none") && !strcmp(t.r->motion.text, "mm_sd_v14"));
-    CHECK(t.r->tags == 1 && !strcmp(t.r->tag[0].name.text, "yumin") && fabs(t.r->tag[0].strength - 0.8) < 1e-12);
+    CHECK(t.r->tags == 1 && !strcmp(t.r->tag[0].name.text, "yumin") && fabs(t.r->tag[0].text - 0.8) < 1e-12 && fabs(t.r->tag[0].unet - 0.8) < 1e-12);
     CHECK_MSG(strstr(t.warning, "\"Model hash\"") && strstr(t.warning, "\"Version\"") && strstr(t.warning, "p.txt: "), "%s", t.warning);
 
     t.text = "a\nStpes: 3, Steps: 4";                      /* does not begin with a key: all of it is prompt */
@@ -108,10 +108,13 @@ static void test_animatediff(Arena *a)
 
 static void test_tags(Arena *a)
 {
-    static const struct { const char *text, *prompt; size_t tags; double strength; } cases[] = {
-        { "a <lora:b:0.5> c", "a  c", 1, 0.5 }, { "<lora:b>", "", 1, 1 }, { "<lora: b : -1 >", "", 1, -1 }, { "<lyco:b:2>", "", 1, 2 },
-        { "a <3 > b", "a <3 > b", 0, 0 }, { "<lora:>", "<lora:>", 0, 0 }, { "<:b>", "<:b>", 0, 0 }, { "<lora:b:1", "<lora:b:1", 0, 0 },
-        { "<<lora:b:1>>", "<>", 1, 1 }, { "a > <lora:b:1>", "a >", 1, 1 }, { "<lora:b:1>\nSteps: 1", "", 1, 1 },
+    static const struct { const char *text, *prompt; size_t tags; double strength, unet; } cases[] = {
+        { "a <lora:b:0.5> c", "a  c", 1, 0.5, 0.5 }, { "<lora:b>", "", 1, 1, 1 }, { "<lora: b : -1 >", "", 1, -1, -1 }, { "<lyco:b:2>", "", 1, 2, 2 },
+        { "a <3 > b", "a <3 > b", 0, 0, 0 }, { "<lora:>", "<lora:>", 0, 0, 0 }, { "<:b>", "<:b>", 0, 0, 0 }, { "<lora:b:1", "<lora:b:1", 0, 0, 0 },
+        { "<<lora:b:1>>", "<>", 1, 1, 1 }, { "a > <lora:b:1>", "a >", 1, 1, 1 }, { "<lora:b:1>\nSteps: 1", "", 1, 1, 1 },
+        /* web UI, extra_networks_lora.py: by place, or by name */
+        { "<lora:b:0.5:0.75>", "", 1, 0.5, 0.75 }, { "<lora:b:te=0.5>", "", 1, 0.5, 0.5 }, { "<lora:b:unet=0.5>", "", 1, 1, 0.5 }, { "<lora:b:0.25:unet=0.5>", "", 1, 0.25, 0.5 },
+        { "<lora:b:te=2:unet=3>", "", 1, 2, 3 }, { "<lora:b:0:1>", "", 1, 0, 1 }, { "<lora:b:1:2:te=3>", "", 1, 3, 2 },
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         Reading t = { .a = a, .text = cases[i].text };
@@ -119,7 +122,7 @@ static void test_tags(Arena *a)
         size_t n = strlen(cases[i].prompt);
         CHECK_MSG(!strncmp(t.r->job.prompt, cases[i].prompt, n) && strspn(t.r->job.prompt + n, " ") == strlen(t.r->job.prompt + n), "case %zu: \"%s\"", i, t.r->job.prompt);
         CHECK_MSG(t.r->tags == cases[i].tags, "case %zu: %zu tags", i, t.r->tags);
-        if (t.r->tags) CHECK_MSG(fabs(t.r->tag[0].strength - cases[i].strength) < 1e-12, "case %zu: %g", i, t.r->tag[0].strength);
+        if (t.r->tags) CHECK_MSG(fabs(t.r->tag[0].text - cases[i].strength) + fabs(t.r->tag[0].unet - cases[i].unet) < 1e-12, "case %zu: %g, %g", i, t.r->tag[0].text, t.r->tag[0].unet);
     }
 }
 
@@ -140,7 +143,7 @@ static void test_refused(Arena *a)
         { "a\nSampler: Euler a", "p.txt: Sampler is \"Euler a\", expected DDIM" }, { "a\nRNG: NV", "expected CPU" }, { "a\nPrecision: f16", "expected f32 or bf16" },
         { "a\nSchedule type: Karras", "expected Automatic, Uniform or DDIM" }, { "a\nClip skip: 13", "from 1 to 12" }, { "a\nFPS: 101", "from 0.1 to 100" }, { "a\nEta: 2", "from 0 to 1" },
         { "a\nModel: ", "Model is empty" }, { "a\nLoRA: :1", "LoRA" }, { "a\nLoRA: b:x", "strength is \"x\"" },
-        { "<lora:../b:1>", "without folders" }, { "<lora:/b:1>", "without folders" }, { "<lora:..:1>", "without folders" }, { "<lora:b:1:2>", "one strength" }, { "<lora:b:1e>", "strength" },
+        { "<lora:../b:1>", "without folders" }, { "<lora:/b:1>", "without folders" }, { "<lora:..:1>", "without folders" }, { "<lora:b:1:2:3>", "\"3\" is not understood" }, { "<lora:b:te=x>", "strength is \"x\"" }, { "<lora:b:1:lbw=ALL>", "strength is \"lbw=ALL\"" }, { "<lora:b:1e>", "strength" },
         { "<hypernet:b:1>", "<lora:NAME:STRENGTH>" }, { "", "empty" }, { " \r\n ", "empty" }, { "\xef\xbb\xbf", "empty" }, { "\xef\xbb\xbf \xef\xbb\xbf\n", "empty" },
         { "a\nSteps: 1\x1b[31mx", "Steps is \"1?[31mx\"" }, { "a\nSteps: \xff\xc3", "Steps is \"??\"" },
     };
@@ -184,6 +187,7 @@ static void test_round_trip(Arena *a)
     static const char *const texts[] = {
         "a", "a\nb\nNegative prompt: c\nd", "Negative prompt: c", "a <lora:b:0.30000000000000004>", "a\nSteps: 20, CFG scale: 7.1, Seed: 18446744073709551615, Size: 64x128, Eta: 0.1",
         "a\nModel: \"x, y: \\\"z\\\" \\\\ \", VAE: v.pt, Clip skip: 2, LoRA: \"/p, q/r:s.safetensors:-0.75\", LoRA: n:1, Motion module: m, Frames: 8, FPS: 12.34",
+        "a\nLoRA: b:0.5:0.75, LoRA: \"c:2:3:3\", LoRA: d:0:1",
         "a\nMotion module: none, Frames: 1", "a\nCFG scale: 99.99999999999", "a\nCFG scale: 0.3333333333333", "\xff\xfe\xfd<\nSteps: 1", " \xef\xbb\xbf\n\xef\xbb\xbf" "a\n \xef\xbb\xbf", " \xff\xfe", "a\nModel: nntr\\n", "a\nModel: \"new\\nline\\ttab\"",
         "a\nNegative prompt: b\nNegative prompt: c\nSteps: 3", "a\nSteps: 1\nSteps: 2\nSteps: 3",
     };
