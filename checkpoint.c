@@ -8,6 +8,8 @@
  * corrupt position_ids) are left out; what is missing or misshapen shows in the dry run. */
 #include "checkpoint.h"
 
+#include "torch.h"
+
 #include <string.h>
 
 struct Weights { Weight *weight; size_t count; const WeightFile *file; Weights *below; };
@@ -173,7 +175,8 @@ static const char *wanted_name(FileKind wanted)
 
 /* ---- the table -------------------------------------------------------------------------------- */
 
-const WeightFile *weights_open(Arena *a, const char *path) { return safetensors_open(a, path); }
+const WeightFile *weights_read(Arena *a, const char *path, Bytes file) { return torch_is(file) ? torch_read(a, path, file) : safetensors_read(a, path, file); }
+const WeightFile *weights_open(Arena *a, const char *path)             { return weights_read(a, path, file_map(a, path)); }
 
 static void check_kind(Arena *a, const WeightFile *s, FileKind wanted)
 {

@@ -15,6 +15,7 @@
 #include "gif.h"
 #include "image.h"
 #include "lookup.h"
+#include "torch.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -489,7 +490,7 @@ static char *one_line(Arena *a, const char *text, size_t most)
 
 static void info_weights(Run *r, Bytes b)
 {
-    const WeightFile *s = safetensors_read(r->a, r->input, b);
+    const WeightFile *s = weights_read(r->a, r->input, b);
     double bytes = 0;
     size_t most = r->verbose ? 1 << 20 : 200;
     for (size_t i = 0; i < s->count; i++) bytes += (double)s->weight[i].bytes;
@@ -497,7 +498,7 @@ static void info_weights(Run *r, Bytes b)
     for (size_t i = 0; i < s->pairs; i++) printf("%s: %s\n", one_line(r->a, s->metadata[i].key, most), one_line(r->a, s->metadata[i].value, most));
     for (size_t i = 0; i < s->count; i++) {
         const Weight *w = &s->weight[i];
-        printf("%-5s %-20s %s\n", dtype_name(w->type), shape_text(r->a, w->rank, w->shape), one_line(r->a, w->name, most));
+        printf("%-7s %-20s %s\n", dtype_name(w->type), shape_text(r->a, w->rank, w->shape), one_line(r->a, w->name, most));
     }
 }
 
@@ -518,7 +519,7 @@ static void info(Run *r)
     if (!r->input) { r->status = MISUSED; fail(r->a, "persona info needs a file"); }
     Bytes b = open_input(r, r->input);
     if (is_gif(b) || is_png(b)) info_picture(r, b);
-    else if (is_safetensors(b) || strstr(base(r->input), ".safetensors")) info_weights(r, b);
+    else if (torch_is(b) || is_safetensors(b) || strstr(base(r->input), ".safetensors")) info_weights(r, b);
     else {
         refuse_binary(r, b, r->input);
         fail(r->a, "%s: no safetensors, GIF or PNG file; for a prompt file there is persona check", r->input);

@@ -344,7 +344,6 @@ WeightFile *safetensors_read(Arena *a, const char *path, Bytes file)
 {
     Cursor c = { .mem = a, .path = format(a, "%s", path) };
     uint64_t n = 0;
-    if (file.size >= 4 && !memcmp(file.data, "PK\3\4", 4)) fail(a, "%s: is a zip archive, as .ckpt and .pt files are, which cannot be read yet; convert it to safetensors", c.path);
     if (file.size < 8) bad(&c, "it is shorter than 8 bytes");
     for (int i = 7; i >= 0; i--) n = n << 8 | file.data[i];
     if (n > LONGEST_HEADER) bad(&c, "its header would be longer than 100 MB (is it another kind of file?)");
