@@ -60,9 +60,9 @@ static Tensor encoder_layer(Run *r, const char *p, Tensor h)
     size_t before = mark(r->machine->mem);
     Tensor y = layer_norm(r, at(r, p, "layer_norm1"), h);
     Tensor q = linear(r, at(r, p, "self_attn.q_proj"), y), k = linear(r, at(r, p, "self_attn.k_proj"), y), v = linear(r, at(r, p, "self_attn.v_proj"), y);
-    add(r, h, linear(r, at(r, p, "self_attn.out_proj"), attention(r, q, k, v, h.c < HEAD ? 1 : h.c / HEAD, CAUSAL)));
+    h = add(r, h, linear(r, at(r, p, "self_attn.out_proj"), attention(r, q, k, v, h.c < HEAD ? 1 : h.c / HEAD, CAUSAL)));
     y = linear(r, at(r, p, "mlp.fc1"), layer_norm(r, at(r, p, "layer_norm2"), h));
-    add(r, h, linear(r, at(r, p, "mlp.fc2"), quick_gelu(r, y)));
+    h = add(r, h, linear(r, at(r, p, "mlp.fc2"), quick_gelu(r, y)));
     release(r->machine->mem, before);
     return h;
 }

@@ -30,6 +30,9 @@ void pack_weights(float *b, const Weight *w, size_t j, size_t ic, size_t n);
 
 int thread_id(void);
 
+/* Group norm's mean and scale = gamma / sqrt(var + eps) for each channel of each sample; gamma NULL: 1 */
+void group_statistics(Machine *m, float *mean, float *scale, const float *x, const float *gamma, GroupNorm g);
+
 /* winograd.c: a 3x3 convolution of stride 1 and pad 1 by fewer multiplications; says first whether it would be faster */
 int  winograd_pays(Tensor y, Tensor x, const Weight *w, Conv how, int bf16);
 void winograd(Machine *m, Tensor y, Tensor x, const Weight *w, const float *bias, Conv how);

@@ -1,5 +1,5 @@
 /* kernel.h - the loops that take the time.  Behind it are the only files that know the machine:
- *     gemm.c  winograd.c  attention.c  norm.c  merge.c        (vector.h, gemm.h: what they share)
+ *     gemm.c  winograd.c  attention.c  norm.c  merge.c  backward.c        (vector.h, gemm.h: what they share; backward.h: the way back)
  *
  * All tensors float32, channels last; weights in F32, F16 or BF16 as they lie in the file, widened
  * while they are packed.  Every result element is summed in one fixed order by one thread, so any number of

@@ -98,7 +98,7 @@ static Tensor block(Run *r, const char *p, Tensor h)
     size_t before = mark(a);
     for (int i = 0; i < 2; i++) {
         Tensor y = layer_norm(r, format(a, "%s.norms.%d", p, i), h);
-        add(r, h, attention_over_time(r, format(a, "%s.attention_blocks.%d", p, i), y));
+        h = add(r, h, attention_over_time(r, format(a, "%s.attention_blocks.%d", p, i), y));
         release(a, before);
     }
     return feed_forward(r, p, "ff_norm", h);

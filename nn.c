@@ -1,7 +1,8 @@
 /* nn.c - layers.
  *
- * Every op has the same three parts: find and check its weights, take its result, hand both to
- * the kernels.  A tensor with c = 0 stands for one whose size nobody knows, because the weight that sets it is
+ * Every op has the same parts: find and check its weights, take its result, hand both to the kernels, and
+ * note for the tape how to go back.  The way back of an op stands above it, the formula of the op above that; d stands
+ * for the gradient of the loss by a thing, s for the sigmoid.  A tensor with c = 0 stands for one whose size nobody knows, because the weight that sets it is
  * missing: checks pass over it, so a dry run reports causes and not their consequences. */
 #include "nn.h"
 
@@ -79,57 +80,92 @@ Tensor tensor(Run *r, int n, int h, int w, int c)
     return t;
 }
 
+/* y = x, moved down:  dx = dy, moved up again */
+static void keep_back(Machine *m, const Note *n)
+{
+    size_t count = size(n->y.t), shift = (size_t)(n->in[0].d - n->y.d);
+    if (m->dry || !shift) return;
+    memmove(n->in[0].d, n->y.d, count * sizeof *n->y.d);
+    memset(n->y.d, 0, (shift < count ? shift : count) * sizeof *n->y.d);
+}
+
 Tensor keep(Run *r, size_t to, Tensor t)
 {
+    Tensor was = t;
     const float *from = t.x;
     release(r->machine->mem, to);
     t.x = take(r->machine->mem, size(t), sizeof *t.x);
     if (!r->machine->dry) memmove(t.x, from, size(t) * sizeof *t.x);
-    return t;
+    return noted(r->machine, r->tape, t, (Note){ keep_back, .in = { { was } } });
 }
 
 /* ---- what adapters add to weight and bias, where it is more than a pair ------------------------- */
 
+/* What is built for the call is gone before the way back: pairs beside it can learn, but not through it. */
 static void merge(Run *r, const char *layer, const Weight **w, const Weight **bias)
 {
+    const Weight *before[] = { *w, *bias };
     const char *wrong = r->lora ? lora_merge(r->machine, r->lora, layer, w, bias) : NULL;
     if (wrong) problem(r, "%s", wrong);
+    if (r->tape && (*w != before[0] || *bias != before[1])) problem(r, "%s: nothing can learn while a file in use changes this layer by more than a low-rank pair", layer);
 }
 
 /* ---- products --------------------------------------------------------------------------------- */
 
-/* y += scale * up(down(x)) for every file that has a pair for this layer */
-static void low_rank(Run *r, const char *layer, Tensor y, Tensor x, const Weight *w, int stride, int pad)
+static Tensor like(Var v) { v.t.x = v.d; return v.t; }       /* the gradient as a tensor */
+
+/* y = x W' + b:  dx += dy W */
+static void product_back(Machine *m, const Note *n) { if (n->in[0].d) conv_back(m, like(n->in[0]), like(n->y), n->product.w, n->product.how); }
+
+/* y += scale up(middle), middle = down(x):  d up += scale dy' middle;  d middle = scale dy up;  d down += d middle' x;  dx += d middle down */
+static void low_rank_note(Machine *m, const Note *n) { low_rank_back(m, like(n->in[0]), like(n->y), n->in[0].t, n->in[1].t, &n->low_rank); }
+
+static Tensor low_rank(Run *r, Tensor y, Tensor x, LowRank p)
 {
+    size_t before = mark(r->machine->mem);
+    Tensor middle = tensor(r, y.n, y.h, y.w, (int)p.down->shape[0]);
+    conv(r->machine, middle, x, p.down, NULL, p.how);
+    conv(r->machine, y, middle, p.up, NULL, (Conv){ 1, 0, p.scale, 1 });
+    y = noted(r->machine, r->tape, y, (Note){ low_rank_note, .in = { { x }, { middle } }, .values = p.d_down ? 2 : 0, .learns = p.d_down != NULL, .low_rank = p });
+    release(r->machine->mem, before);
+    return y;
+}
+
+static int pair_fits(Run *r, Tensor y, Tensor x, const Weight *w, const LowRank *p)
+{
+    size_t side = w->rank == 4 ? w->shape[2] : 1, down_side = p->down->rank == 4 ? p->down->shape[2] : 1;
+    if (p->down->shape[1] == (size_t)x.c && p->up->shape[0] == (size_t)y.c && down_side == side) return 1;
     Arena *a = r->machine->mem;
+    problem(r, "%s is %s and its lora_up %s, but the layer it is for is %s", p->down->name, shape_text(a, p->down->rank, p->down->shape),
+            shape_text(a, p->up->rank, p->up->shape), shape_text(a, w->rank, w->shape));
+    return 0;
+}
+
+/* y += scale * up(down(x)) for every file that has a pair for this layer, and for the pair that learns */
+static Tensor low_rank_pairs(Run *r, const char *layer, Tensor y, Tensor x, const Weight *w, Conv how)
+{
     for (size_t i = 0; r->lora && i < r->lora->count; i++) {
-        LoraPair p;
-        if (!lora_pair(a, r->lora, i, layer, &p)) continue;
-        size_t side = w->rank == 4 ? w->shape[2] : 1, down_side = p.down->rank == 4 ? p.down->shape[2] : 1;
-        if (p.down->shape[1] != (size_t)x.c || p.up->shape[0] != (size_t)y.c || down_side != side) {
-            problem(r, "%s is %s and its lora_up %s, but the layer it is for is %s", p.down->name, shape_text(a, p.down->rank, p.down->shape),
-                    shape_text(a, p.up->rank, p.up->shape), shape_text(a, w->rank, w->shape));
-            continue;
-        }
-        size_t before = mark(a);
-        Tensor middle = tensor(r, y.n, y.h, y.w, (int)p.down->shape[0]);
-        conv(r->machine, middle, x, p.down, NULL, (Conv){ stride, pad, 1, 0 });
-        conv(r->machine, y, middle, p.up, NULL, (Conv){ 1, 0, p.scale, 1 });
-        release(a, before);
+        LoraPair pair;
+        if (!lora_pair(r->machine->mem, r->lora, i, layer, &pair)) continue;
+        LowRank p = { pair.down, pair.up, pair.scale, how };
+        if (pair_fits(r, y, x, w, &p)) y = low_rank(r, y, x, p);
     }
+    LowRank p = { .how = how };
+    return learning_pair(r->learner, layer, &p) && pair_fits(r, y, x, w, &p) ? low_rank(r, y, x, p) : y;
 }
 
 static Tensor product(Run *r, const char *layer, Tensor x, int stride, size_t side, int biased)
 {
     const Weight *w = matrix(r, layer, x.c, side), *bias = biased ? vector(r, layer, "bias", w ? (int)w->shape[0] : 0) : NULL;
-    int pad = (int)side / 2;
+    Conv how = { stride, (int)side / 2, 1, 0 };
     Tensor y = tensor(r, x.n, (x.h - 1) / stride + 1, (x.w - 1) / stride + 1, w ? (int)w->shape[0] : 0);
     if (!w || !x.c) return y;
     if (r->stop && *r->stop) fail(r->machine->mem, "interrupted");
     size_t before = mark(r->machine->mem);
     merge(r, layer, &w, &bias);
-    conv(r->machine, y, x, w, bias, (Conv){ stride, pad, 1, 0 });
-    low_rank(r, layer, y, x, w, stride, pad);
+    conv(r->machine, y, x, w, bias, how);
+    y = noted(r->machine, r->tape, y, (Note){ product_back, .in = { { x } }, .product = { w, how } });
+    y = low_rank_pairs(r, layer, y, x, w, how);
     release(r->machine->mem, before);
     return probed(r, layer, y);
 }
@@ -139,6 +175,13 @@ Tensor linear_unbiased(Run *r, const char *layer, Tensor x)    { return product(
 Tensor conv2d(Run *r, const char *layer, Tensor x, int stride) { return product(r, layer, x, stride, 3, 1); }
 
 /* ---- norms ------------------------------------------------------------------------------------ */
+
+/* y = (x - mean) / sqrt(var + eps) gamma + beta =: v, or silu v.  With z = (x - mean) over, over = 1 / sqrt(var + eps), a = gamma dv:
+ * dx += over (a - mean a - z mean(a z)) */
+static void group_norm_back(Machine *m, const Note *n)
+{
+    group_normalize_back(m, n->in[0].d, n->y.d, n->in[0].t.x, n->norm.gamma, n->norm.beta, n->norm.shape);
+}
 
 Tensor group_norm(Run *r, const char *layer, Tensor x, float eps, int frames, int silu_too)
 {
@@ -150,8 +193,17 @@ Tensor group_norm(Run *r, const char *layer, Tensor x, float eps, int frames, in
     GroupNorm shape = { (size_t)(x.n / frames), (size_t)frames * (size_t)x.h * (size_t)x.w, x.c, GROUPS, eps, silu_too };
     merge(r, layer, &gamma, &beta);
     group_normalize(r->machine, y.x, x.x, gamma, beta, shape);
+    y = noted(r->machine, r->tape, y, (Note){ group_norm_back, .in = { { x } }, .values = 1, .norm = { gamma, beta, shape } });
     release(r->machine->mem, before);
     return probed(r, layer, y);
+}
+
+static const float LAYER_EPS = 1e-5f;
+
+/* the same over each row alone */
+static void layer_norm_back(Machine *m, const Note *n)
+{
+    layer_normalize_back(m, n->in[0].d, n->y.d, n->in[0].t.x, n->norm.gamma, rows(n->y.t), n->y.t.c, LAYER_EPS);
 }
 
 Tensor layer_norm(Run *r, const char *layer, Tensor x)
@@ -161,33 +213,49 @@ Tensor layer_norm(Run *r, const char *layer, Tensor x)
     if (!gamma || !beta || !x.c) return y;
     size_t before = mark(r->machine->mem);
     merge(r, layer, &gamma, &beta);
-    layer_normalize(r->machine, y.x, x.x, gamma, beta, rows(x), x.c, 1e-5f);
+    layer_normalize(r->machine, y.x, x.x, gamma, beta, rows(x), x.c, LAYER_EPS);
+    y = noted(r->machine, r->tape, y, (Note){ layer_norm_back, .in = { { x } }, .values = 1, .norm = { .gamma = gamma } });
     release(r->machine->mem, before);
     return probed(r, layer, y);
 }
 
 /* ---- element by element ----------------------------------------------------------------------- */
 
+/* y = x s(k x):  dx += dy s (1 + k x (1 - s)) */
+static void silu_back(Machine *m, const Note *n)       { swish_back(m, n->in[0].d, n->y.d, n->in[0].t.x, size(n->y.t), 1); }
+static void quick_gelu_back(Machine *m, const Note *n) { swish_back(m, n->in[0].d, n->y.d, n->in[0].t.x, size(n->y.t), 1.702f); }
+
 Tensor silu(Run *r, Tensor x)
 {
     Tensor y = tensor(r, x.n, x.h, x.w, x.c);
     silu_of(r->machine, y.x, x.x, size(x));
-    return y;
+    return noted(r->machine, r->tape, y, (Note){ silu_back, .in = { { x } }, .values = 1 });
 }
 
 Tensor quick_gelu(Run *r, Tensor x)
 {
     Tensor y = tensor(r, x.n, x.h, x.w, x.c);
     quick_gelu_of(r->machine, y.x, x.x, size(x));
-    return y;
+    return noted(r->machine, r->tape, y, (Note){ quick_gelu_back, .in = { { x } }, .values = 1 });
 }
+
+/* y = value gelu(gate):  d value += dy gelu(gate);  d gate += dy value gelu'(gate) */
+static void geglu_note(Machine *m, const Note *n) { geglu_back(m, n->in[0].d, n->y.d, n->in[0].t.x, rows(n->y.t), n->y.t.c); }
 
 Tensor geglu(Run *r, Tensor x)
 {
     if (x.c % 2) problem(r, "a feed-forward layer has %d outputs, expected an even number", x.c);
     Tensor y = tensor(r, x.n, x.h, x.w, x.c / 2);
     geglu_of(r->machine, y.x, x.x, rows(x), y.c);
-    return y;
+    return noted(r->machine, r->tape, y, (Note){ geglu_note, .in = { { x } }, .values = 1 });
+}
+
+/* a += b:  db += da, summed over the rows where b has but one */
+static void add_back(Machine *m, const Note *n)
+{
+    Var b = n->in[0];
+    if (b.d && rows(b.t) == rows(n->y.t)) add_into(m, b.d, n->y.d, size(b.t));
+    else if (b.d) sum_rows_of(m, b.d, n->y.d, rows(n->y.t), b.t.c);
 }
 
 Tensor add(Run *r, Tensor a, Tensor b)
@@ -199,19 +267,27 @@ Tensor add(Run *r, Tensor a, Tensor b)
     else if (!r->machine->dry)
         for (size_t i = 0; i < rows(a); i++)
             for (size_t c = 0; c < (size_t)a.c; c++) a.x[i * (size_t)a.c + c] += b.x[c];
-    return a;
+    return noted(r->machine, r->tape, a, (Note){ add_back, .in = { { b } } });
+}
+
+/* y = [a b]:  da += the left of dy, db += the right */
+static void concat_back(Machine *m, const Note *n)
+{
+    size_t wide = (size_t)n->y.t.c, from = 0;
+    for (int k = 0; k < 2 && !m->dry; from += (size_t)n->in[k++].t.c)
+        for (size_t i = 0, c = (size_t)n->in[k].t.c; i < rows(n->y.t) && n->in[k].d; i++)
+            for (size_t j = 0; j < c; j++) n->in[k].d[i * c + j] += n->y.d[i * wide + from + j];
 }
 
 Tensor concat(Run *r, Tensor a, Tensor b)
 {
     Tensor y = tensor(r, a.n, a.h, a.w, a.c && b.c ? a.c + b.c : 0);
     size_t left = (size_t)a.c, right = (size_t)b.c;
-    if (r->machine->dry || !y.c) return y;
-    for (size_t i = 0; i < rows(y); i++) {
+    for (size_t i = 0; i < rows(y) && y.c && !r->machine->dry; i++) {
         memcpy(y.x + i * (left + right), a.x + i * left, left * sizeof *y.x);
         memcpy(y.x + i * (left + right) + left, b.x + i * right, right * sizeof *y.x);
     }
-    return y;
+    return noted(r->machine, r->tape, y, (Note){ concat_back, .in = { { a }, { b } } });
 }
 
 /* torch.nn.functional.interpolate(x, size=(h, w), mode="nearest"): source = floor(target * float32(in / out)) */
@@ -221,17 +297,35 @@ static int nearest(int target, int in, int out)
     return i < in ? i : in - 1;
 }
 
+/* y[i,j] = x[nearest i, nearest j]:  dx there += dy[i,j] */
+static void upsample_back(Machine *m, const Note *n)
+{
+    Tensor y = n->y.t, x = n->in[0].t;
+    size_t c = (size_t)x.c;
+    for (size_t k = 0; k < rows(y) && !m->dry; k++) {
+        size_t picture = k / ((size_t)y.h * (size_t)y.w), i = k / (size_t)y.w % (size_t)y.h, j = k % (size_t)y.w;
+        float *to = n->in[0].d + ((picture * (size_t)x.h + (size_t)nearest((int)i, x.h, y.h)) * (size_t)x.w + (size_t)nearest((int)j, x.w, y.w)) * c;
+        for (size_t e = 0; e < c; e++) to[e] += n->y.d[k * c + e];
+    }
+}
+
 Tensor upsample(Run *r, Tensor x, int h, int w)
 {
     Tensor y = tensor(r, x.n, h, w, x.c);
     size_t c = (size_t)x.c;
-    if (r->machine->dry) return y;
-    for (int n = 0; n < x.n; n++)
+    for (int n = 0; n < x.n && !r->machine->dry; n++)
         for (int i = 0; i < h; i++) {
             size_t from = ((size_t)n * (size_t)x.h + (size_t)nearest(i, x.h, h)) * (size_t)x.w, to = ((size_t)n * (size_t)h + (size_t)i) * (size_t)w;
             for (int j = 0; j < w; j++) memcpy(y.x + (to + (size_t)j) * c, x.x + (from + (size_t)nearest(j, x.w, w)) * c, c * sizeof *y.x);
         }
-    return y;
+    return noted(r->machine, r->tape, y, (Note){ upsample_back, .in = { { x } } });
+}
+
+/* y = [x; x; ...]:  dx += dy of each */
+static void repeat_back(Machine *m, const Note *n)
+{
+    size_t each = size(n->in[0].t);
+    for (size_t i = 0; i < size(n->y.t); i += each) add_into(m, n->in[0].d, n->y.d + i, each);
 }
 
 Tensor repeat(Run *r, Tensor x, int n)
@@ -239,10 +333,19 @@ Tensor repeat(Run *r, Tensor x, int n)
     if (x.n == n) return x;
     Tensor y = tensor(r, n, x.h, x.w, x.c);
     for (int i = 0; i < n / x.n && !r->machine->dry; i++) memcpy(y.x + (size_t)i * size(x), x.x, size(x) * sizeof *y.x);
-    return y;
+    return noted(r->machine, r->tape, y, (Note){ repeat_back, .in = { { x } } });
 }
 
 /* ---- attention -------------------------------------------------------------------------------- */
+
+/* p = softmax(q k' / sqrt d), y = p v:  with ds = p (dy v' - the sum of p dy v' over the keys) / sqrt d,
+ * dq += ds k;  dk += ds' q;  dv += p' dy */
+static void attention_back(Machine *m, const Note *n)
+{
+    Rows q = n->attention.q, k = n->attention.k, v = n->attention.v;
+    q.x = n->in[0].t.x, k.x = n->in[1].t.x, v.x = n->in[2].t.x;
+    attend_back(m, (AttentionGradients){ n->in[0].d, n->in[1].d, n->in[2].d }, n->y.d, q, k, v, n->attention.shape);
+}
 
 Tensor attention(Run *r, Tensor q, Tensor k, Tensor v, int heads, Axis over)
 {
@@ -252,18 +355,20 @@ Tensor attention(Run *r, Tensor q, Tensor k, Tensor v, int heads, Axis over)
     if (!q.c || k.c != q.c || v.c != q.c || q.c % heads) return y;
     size_t pixels = (size_t)q.h * (size_t)q.w, tokens = (size_t)k.h * (size_t)k.w;
     int share = q.n / k.n, width = q.c / heads;                /* pictures that look at the same keys */
+    Rows q_rows, k_rows;
+    Attention shape;
     if (over == TIME) {
-        size_t step[3] = { (size_t)r->clip * pixels, 1, pixels };
-        Rows q_rows = { q.x, { step[0], step[1], step[2] }, (size_t)q.c }, k_rows = q_rows, v_rows = q_rows;
-        k_rows.x = k.x, v_rows.x = v.x;
-        attend(r->machine, y.x, q_rows, k_rows, v_rows, (Attention){ q.n / r->clip, (int)pixels, r->clip, r->clip, heads, width, 0 });
+        q_rows = k_rows = (Rows){ NULL, { (size_t)r->clip * pixels, 1, pixels }, (size_t)q.c };
+        shape = (Attention){ q.n / r->clip, (int)pixels, r->clip, r->clip, heads, width, 0 };
     }
     else {
-        Rows q_rows = { q.x, { (size_t)share * pixels, pixels, 1 }, (size_t)q.c }, k_rows = { k.x, { tokens, 0, 1 }, (size_t)k.c }, v_rows = k_rows;
-        v_rows.x = v.x;
-        attend(r->machine, y.x, q_rows, k_rows, v_rows, (Attention){ k.n, share, (int)pixels, (int)tokens, heads, width, over == CAUSAL });
+        q_rows = (Rows){ NULL, { (size_t)share * pixels, pixels, 1 }, (size_t)q.c }, k_rows = (Rows){ NULL, { tokens, 0, 1 }, (size_t)k.c };
+        shape = (Attention){ k.n, share, (int)pixels, (int)tokens, heads, width, over == CAUSAL };
     }
-    return y;
+    Rows v_rows = k_rows;
+    q_rows.x = q.x, k_rows.x = k.x, v_rows.x = v.x;
+    attend(r->machine, y.x, q_rows, k_rows, v_rows, shape);
+    return noted(r->machine, r->tape, y, (Note){ attention_back, .in = { { q }, { k }, { v } }, .values = 3, .attention = { q_rows, k_rows, v_rows, shape } });
 }
 
 /* ---- blocks ----------------------------------------------------------------------------------- */
@@ -274,9 +379,9 @@ Tensor feed_forward(Run *r, const char *block, const char *norm, Tensor h)
 {
     size_t before = mark(r->machine->mem), all = rows(h), c = (size_t)h.c;
     for (size_t i = 0; i < all; i += SLICE) {
-        Tensor part = { 1, (int)(all - i < SLICE ? all - i : SLICE), 1, h.c, h.x + i * c };
+        Tensor part = { 1, (int)(all - i < SLICE ? all - i : SLICE), 1, h.c, h.x + i * c, h.from };
         Tensor y = linear(r, at(r, block, "ff.net.0.proj"), layer_norm(r, at(r, block, norm), part));
-        add(r, part, linear(r, at(r, block, "ff.net.2"), geglu(r, y)));
+        h.from = add(r, part, linear(r, at(r, block, "ff.net.2"), geglu(r, y))).from;
         release(r->machine->mem, before);
     }
     return h;

@@ -2,13 +2,17 @@
  * and computes.  Sizes come from the weights.
  *
  * With machine->dry the same calls only check and count: every missing or misshapen tensor is noted
- * in `problems`, memory is taken but never touched (the arena's peak is the plan), operations are summed. */
+ * in `problems`, memory is taken but never touched (the arena's peak is the plan), operations are summed.
+ *
+ * With a tape, each op whose result depends on something that learns also notes how to go back. */
 #ifndef NN_H
 #define NN_H
 
 #include "checkpoint.h"
 #include "kernel.h"
+#include "learn.h"
 #include "lora.h"
+#include "tape.h"
 
 #include <signal.h>
 
@@ -18,6 +22,8 @@ typedef struct {
     Machine       *machine;
     const Weights *weights;
     const Lora    *lora;                 /* NULL: none */
+    const Learner *learner;              /* what learns; NULL: nothing */
+    Tape          *tape;                 /* NULL when nothing learns, or nobody will go back */
     int            clip;                 /* frames of one clip; the n of a UNet tensor is a multiple of it */
     int            across;               /* v1 motion modules: resnet norms take their statistics across the clip */
     Problems      *problems;             /* of a dry run; NULL: a problem fails at once */
@@ -47,7 +53,7 @@ Tensor layer_norm(Run *r, const char *layer, Tensor x);                /* eps 1e
 Tensor silu      (Run *r, Tensor x);
 Tensor quick_gelu(Run *r, Tensor x);
 Tensor geglu     (Run *r, Tensor x);                                   /* [..,2c] -> [..,c] */
-Tensor add       (Run *r, Tensor a, Tensor b);                         /* a += b, and is the result; b may be [1,1,1,c] */
+Tensor add       (Run *r, Tensor a, Tensor b);                         /* a += b; go on with the result, not with a; b may be [1,1,1,c] */
 Tensor concat    (Run *r, Tensor a, Tensor b);                         /* along channels */
 Tensor upsample  (Run *r, Tensor x, int h, int w);                     /* nearest */
 Tensor repeat    (Run *r, Tensor x, int n);                            /* [x; x; ...] until there are n pictures; x itself when there are */

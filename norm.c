@@ -26,7 +26,7 @@ static void channel_sums(double *restrict sum, const float *restrict x, size_t c
         }
 }
 
-/* for one sample, each channel's mean and scale = gamma / sqrt(var + eps) */
+/* for one sample, each channel's mean and scale = gamma / sqrt(var + eps); gamma NULL: 1 */
 static void scales(float *mean_of, float *scale, const double *sums, size_t chunks, const float *gamma, GroupNorm g)
 {
     size_t c = (size_t)g.c, wide = c / (size_t)g.groups;
@@ -37,7 +37,7 @@ static void scales(float *mean_of, float *scale, const double *sums, size_t chun
         double mean = sum / n, var = square / n - mean * mean, over = 1 / sqrt((var > 0 ? var : 0) + (double)g.eps);
         for (size_t i = first; i < first + wide; i++) {
             mean_of[i] = (float)mean;
-            scale[i] = (float)((double)gamma[i] * over);
+            scale[i] = (float)(gamma ? (double)gamma[i] * over : over);
         }
     }
 }
@@ -58,12 +58,11 @@ static void normalize(float *restrict y, const float *restrict x, const float *r
     }
 }
 
-void group_normalize(Machine *m, float *y, const float *x, const Weight *gamma, const Weight *beta, GroupNorm g)
+void group_statistics(Machine *m, float *mean, float *scale, const float *x, const float *gamma, GroupNorm g)
 {
-    size_t before = mark(m->mem), c = (size_t)g.c, chunks = (g.rows + CHUNK - 1) / CHUNK, count = g.samples * chunks;
-    float *mean = take(m->mem, 2 * c * g.samples, sizeof *mean), *scale = mean + c * g.samples, *w = widened(m, gamma, c), *b = widened(m, beta, c);
+    size_t before = mark(m->mem), c = (size_t)g.c, chunks = parts_of(g.rows, CHUNK), count = g.samples * chunks;
     double *sums = take(m->mem, count * 2 * c, sizeof *sums);
-    m->ops += 8.0 * (double)g.samples * (double)g.rows * (double)c;
+    m->ops += 4.0 * (double)g.samples * (double)g.rows * (double)c;
     if (!m->dry) {
 #pragma omp parallel num_threads(m->threads)
         {
@@ -73,12 +72,23 @@ void group_normalize(Machine *m, float *y, const float *x, const Weight *gamma, 
                 channel_sums(sums + k * 2 * c, x + (k / chunks * g.rows + r) * c, least(CHUNK, g.rows - r), c);
             }
 #pragma omp for schedule(static)
-            for (size_t n = 0; n < g.samples; n++) scales(mean + n * c, scale + n * c, sums + n * chunks * 2 * c, chunks, w, g);
-#pragma omp for schedule(static)
-            for (size_t k = 0; k < count; k++) {
-                size_t n = k / chunks, r = k % chunks * CHUNK, at = (n * g.rows + r) * c;
-                normalize(y + at, x + at, mean + n * c, scale + n * c, b, least(CHUNK, g.rows - r), c, g.silu);
-            }
+            for (size_t n = 0; n < g.samples; n++) scales(mean + n * c, scale + n * c, sums + n * chunks * 2 * c, chunks, gamma, g);
+        }
+    }
+    release(m->mem, before);
+}
+
+void group_normalize(Machine *m, float *y, const float *x, const Weight *gamma, const Weight *beta, GroupNorm g)
+{
+    size_t before = mark(m->mem), c = (size_t)g.c, chunks = parts_of(g.rows, CHUNK);
+    float *mean = take(m->mem, 2 * c * g.samples, sizeof *mean), *scale = mean + c * g.samples, *w = widened(m, gamma, c), *b = widened(m, beta, c);
+    group_statistics(m, mean, scale, x, w, g);
+    m->ops += 4.0 * (double)g.samples * (double)g.rows * (double)c;
+    if (!m->dry) {
+#pragma omp parallel for schedule(static) num_threads(m->threads)
+        for (size_t k = 0; k < g.samples * chunks; k++) {
+            size_t n = k / chunks, r = k % chunks * CHUNK, at = (n * g.rows + r) * c;
+            normalize(y + at, x + at, mean + n * c, scale + n * c, b, least(CHUNK, g.rows - r), c, g.silu);
         }
     }
     release(m->mem, before);

@@ -47,11 +47,11 @@ static Tensor transformer_block(Run *r, const char *p, Tensor h, const Given *g)
 {
     size_t before = mark(r->machine->mem);
     Tensor y = layer_norm(r, at(r, p, "norm1"), h);
-    add(r, h, attend_to(r, at(r, p, "attn1"), y, y));
+    h = add(r, h, attend_to(r, at(r, p, "attn1"), y, y));
     release(r->machine->mem, before);
     if (h.n < g->pictures) h = repeat(r, h, g->pictures);
     size_t met = mark(r->machine->mem);
-    add(r, h, attend_to(r, at(r, p, "attn2"), layer_norm(r, at(r, p, "norm2"), h), g->text));
+    h = add(r, h, attend_to(r, at(r, p, "attn2"), layer_norm(r, at(r, p, "norm2"), h), g->text));
     release(r->machine->mem, met);
     return feed_forward(r, p, "norm3", h);
 }
@@ -112,7 +112,7 @@ static Tensor level(Run *r, int i, Tensor x, const Given *g)
 Tensor unet(Run *r, Tensor x, float t, Tensor text)
 {
     size_t before = mark(r->machine->mem);
-    Tensor texts = { text.n * text.h, text.w, 1, text.c, text.x };
+    Tensor texts = { text.n * text.h, text.w, 1, text.c, text.x, text.from };
     Given given = { time_embedding(r, t), texts, text.n * x.n };
     Tensor h = level(r, 0, conv2d(r, "unet.conv_in", x, 1), &given);
     h = group_norm(r, "unet.conv_norm_out", h, 1e-5f, norm_frames(r), SILU);

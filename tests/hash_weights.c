@@ -30,6 +30,8 @@ static double uniform(uint64_t h)
     return (double)(h >> 40) * 0x1p-23 - 1;
 }
 
+double hash_value(const char *name, size_t i) { return uniform(fnv1a(name) + i * 0x9E3779B97F4A7C15u); }
+
 /* pe[p,2i] = sin(p 10000^(-2i/C)), pe[p,2i+1] = cos(the same) */
 static double position(size_t element, size_t channels)
 {

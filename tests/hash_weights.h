@@ -7,4 +7,7 @@
 /* Writes the file that a recipe (tests/golden/NAME.weights) describes.  Fails with a message. */
 void hash_weights(Arena *a, const char *recipe, const char *path);
 
+/* Element i of the tensor of this name, in [-1, 1), before a recipe scales it. */
+double hash_value(const char *name, size_t i);
+
 #endif

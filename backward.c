@@ -1,0 +1,487 @@
+/* backward.c - the loops that take the time on the way back.
+ *
+ * The gradient of a product by its left side is a product with the weight turned round, [out,in] as [in,out], and that of a
+ * convolution is a convolution again, its taps in reverse order besides; so the kernels of the way forward serve both.
+ * The gradient by a weight is needed for low-rank pairs only, where it is thin: a sum over all pixels of r x c outer products.
+ *
+ * Attention's scores are computed again, for NR queries at a time against all keys, transposed: a column is a query, so its
+ * maximum and sums run down the lanes of vectors, and no product needs a transpose:
+ *
+ *      S = K q'   P = softmax S   dP = V dy'   dS = P (dP - sum P dP) / sqrt d        [keys][NR queries]
+ *      dV += P dy                 dK += dS q                                          [keys][d]
+ *      dq' = K' dS                                                                    [d][NR queries]  */
+#include "backward.h"
+
+#include "gemm.h"
+
+#include <math.h>
+
+#ifndef _OPENMP
+#pragma GCC diagnostic ignored "-Wunknown-pragmas"
+#endif
+
+/* ---- vectors at ragged ends ------------------------------------------------------------------- */
+
+/* n <= LANES floats; the lanes behind them are 0 */
+static inline vf part(const float *p, size_t n)
+{
+    vf v = all(0);
+    if (n == LANES) return load(p);
+    memcpy(&v, p, n * sizeof *p);
+    return v;
+}
+
+static inline void add_part(float *p, vf v, size_t n)
+{
+    v += part(p, n);
+    memcpy(p, &v, n * sizeof *p);
+}
+
+/* ---- sums of products ------------------------------------------------------------------------- */
+
+/* c[i][j] += scale * the sum over p of a[i*ai + p*ap] b[p*ldb + j]; rows, vectors and ai are constants where this is inlined */
+static inline __attribute__((always_inline)) void block(const int rows, const int vectors, const size_t ai, float *restrict c, size_t ldc, const float *restrict a, size_t ap, const float *restrict b, size_t ldb, size_t k, float scale)
+{
+    vf sum[MR][2] = { { { 0 } } };
+    for (size_t p = 0; p < k; p++, a += ap, b += ldb) {
+        vf b0 = load(b), b1 = vectors > 1 ? load(b + LANES) : b0;
+#pragma GCC unroll 16
+        for (int i = 0; i < rows; i++) {
+            vf x = all(a[(size_t)i * ai]);
+            sum[i][0] += x * b0;
+            if (vectors > 1) sum[i][1] += x * b1;
+        }
+    }
+#pragma GCC unroll 16
+    for (int i = 0; i < rows; i++)
+        for (int v = 0; v < vectors; v++) store(c + (size_t)i * ldc + v * LANES, load(c + (size_t)i * ldc + v * LANES) + scale * sum[i][v]);
+}
+
+/* the same for any number of rows, and NR or LANES columns */
+static inline __attribute__((always_inline)) void strip(const int vectors, const size_t ai, float *c, size_t ldc, size_t rows, const float *a, size_t ap, const float *b, size_t ldb, size_t k, float scale)
+{
+    size_t i = 0;
+#define BLOCKS(n) for (; i + n <= rows; i += n) block(n, vectors, ai, c + i * ldc, ldc, a + i * ai, ap, b, ldb, k, scale)
+    BLOCKS(MR); BLOCKS(4); BLOCKS(1);
+}
+
+#define STRIP(name, vectors, ai) \
+    static void name(float *c, size_t ldc, size_t rows, const float *a, size_t ap, const float *b, size_t ldb, size_t k, float scale) \
+    { strip(vectors, ai, c, ldc, rows, a, ap, b, ldb, k, scale); }
+STRIP(strip_1, 1, 1)  STRIP(strip_2, 2, 1)  STRIP(strip_1_down, 1, NR)  STRIP(strip_2_down, 2, NR)
+
+/* c[rows][columns] += scale A' B, A: [k][rows], B: [k][columns]; columns a multiple of LANES */
+static void across(float *c, size_t ldc, size_t rows, size_t columns, const float *a, size_t lda, const float *b, size_t ldb, size_t k, float scale)
+{
+    for (size_t j = 0; j < columns; j += NR)
+        (columns - j > LANES ? strip_2 : strip_1)(c + j, ldc, rows, a, lda, b + j, ldb, k, scale);
+}
+
+/* c[rows][columns] += scale A B, A: [rows][NR], of which k columns count */
+static void down(float *c, size_t ldc, size_t rows, size_t columns, const float *a, const float *b, size_t ldb, size_t k)
+{
+    for (size_t j = 0; j < columns; j += NR)
+        (columns - j > LANES ? strip_2_down : strip_1_down)(c + j, ldc, rows, a, 1, b + j, ldb, k, 1);
+}
+
+/* ---- products by their left side -------------------------------------------------------------- */
+
+/* [out,in,taps] -> [in,out,taps], the taps in reverse order */
+static Weight turned(Machine *m, const Weight *w)
+{
+    size_t out = w->shape[0], in = w->shape[1], taps = w->rank == 4 ? w->shape[2] * w->shape[3] : 1;
+    size_t *shape = take(m->mem, 4, sizeof *shape);
+    float *to = take(m->mem, out * in * taps, sizeof *to);
+    memcpy(shape, w->shape, w->rank * sizeof *shape);
+    shape[0] = in, shape[1] = out;
+    if (!m->dry) {
+        float *row = take(m->mem, (size_t)m->threads * in * taps, sizeof *row);
+#pragma omp parallel for schedule(static) num_threads(m->threads)
+        for (size_t o = 0; o < out; o++) {
+            float *mine = row + (size_t)thread_id() * in * taps;
+            widen(mine, w, o * in * taps, in * taps);
+            for (size_t i = 0; i < in; i++)
+                for (size_t t = 0; t < taps; t++) to[(i * out + o) * taps + taps - 1 - t] = mine[i * taps + t];
+        }
+    }
+    return (Weight){ w->name, to, F32, w->rank, shape, out * in * taps * sizeof *to };
+}
+
+/* every stride-th pixel from x, zeros between them; the size is that of `like` */
+static Tensor spread(Machine *m, Tensor x, Tensor like, int stride)
+{
+    Tensor y = { like.n, like.h, like.w, x.c, take(m->mem, rows(like) * (size_t)x.c, sizeof *y.x) };
+    size_t c = (size_t)x.c;
+    if (m->dry) return y;
+    memset(y.x, 0, size(y) * sizeof *y.x);
+    for (size_t r = 0; r < rows(x); r++) {
+        size_t n = r / ((size_t)x.h * (size_t)x.w), i = r / (size_t)x.w % (size_t)x.h * (size_t)stride, j = r % (size_t)x.w * (size_t)stride;
+        memcpy(y.x + ((n * (size_t)y.h + i) * (size_t)y.w + j) * c, x.x + r * c, c * sizeof *y.x);
+    }
+    return y;
+}
+
+void conv_back(Machine *m, Tensor dx, Tensor dy, const Weight *w, Conv how)
+{
+    size_t before = mark(m->mem);
+    int side = w->rank == 4 ? (int)w->shape[2] : 1;
+    if (how.stride > 1) dy = spread(m, dy, dx, how.stride);
+    Weight t = turned(m, w);
+    conv(m, dx, dy, &t, NULL, (Conv){ 1, side - 1 - how.pad, how.scale, 1 });
+    release(m->mem, before);
+}
+
+/* ---- products by their weights: thin ones ----------------------------------------------------- */
+
+/* columns filled up with zeros to whole vectors; x itself where they are */
+static const float *widened_rows(Machine *m, const float *x, size_t count, size_t c, size_t wide)
+{
+    if (wide == c) return x;
+    float *y = take(m->mem, count * wide, sizeof *y);
+    if (m->dry) return y;
+    memset(y, 0, count * wide * sizeof *y);
+    for (size_t i = 0; i < count; i++) memcpy(y + i * wide, x + i * c, c * sizeof *y);
+    return y;
+}
+
+/* d[ac][bc] += scale A' B, summed over count rows.  A: [count][ac]   B: [count][bc] */
+static void outer(Machine *m, float *d, const float *a, size_t ac, const float *b, size_t bc, size_t count, float scale)
+{
+    enum { TILE = 4 * MR };
+    size_t before = mark(m->mem), wide = above(bc, LANES), across_tiles = parts_of(wide, NR), tiles_of_d = parts_of(ac, TILE) * across_tiles;
+    float *sums = take(m->mem, ac * wide, sizeof *sums);
+    b = widened_rows(m, b, count, bc, wide);
+    m->ops += 2.0 * (double)count * (double)ac * (double)bc;
+    if (!m->dry) {
+#pragma omp parallel for schedule(dynamic) num_threads(m->threads)
+        for (size_t t = 0; t < tiles_of_d; t++) {
+            size_t i = t / across_tiles * TILE, j = t % across_tiles * NR, n = least(TILE, ac - i), columns = least(NR, wide - j), real = least(NR, bc - j);
+            for (size_t r = 0; r < n; r++) memset(sums + (i + r) * wide + j, 0, columns * sizeof *sums);
+            across(sums + i * wide + j, wide, n, columns, a + i, ac, b + j, wide, count, scale);
+            for (size_t r = i; r < i + n; r++)
+                for (size_t k = j; k < j + real; k++) d[r * bc + k] += sums[r * wide + k];
+        }
+    }
+    release(m->mem, before);
+}
+
+/* the pixels of x that tap (i,j) of a convolution meets, a row for each of y; zero outside */
+static const float *window(Machine *m, Tensor x, Tensor y, Conv how, int i, int j)
+{
+    size_t c = (size_t)x.c;
+    float *to = take(m->mem, rows(y) * c, sizeof *to);
+    for (size_t r = 0; r < rows(y) && !m->dry; r++) {
+        size_t n = r / ((size_t)y.h * (size_t)y.w);
+        int row = (int)(r / (size_t)y.w % (size_t)y.h) * how.stride - how.pad + i, column = (int)(r % (size_t)y.w) * how.stride - how.pad + j;
+        if (row < 0 || row >= x.h || column < 0 || column >= x.w) memset(to + r * c, 0, c * sizeof *to);
+        else memcpy(to + r * c, x.x + ((n * (size_t)x.h + (size_t)row) * (size_t)x.w + (size_t)column) * c, c * sizeof *to);
+    }
+    return to;
+}
+
+/* d[out][in][taps] += dy' x, for each tap the x that it meets */
+static void conv_weight_back(Machine *m, float *d, Tensor dy, Tensor x, const Weight *w, Conv how)
+{
+    size_t in = (size_t)x.c, out = (size_t)dy.c, side = w->rank == 4 ? w->shape[2] : 1;
+    if (side == 1 && how.stride == 1) { outer(m, d, dy.x, out, x.x, in, rows(dy), 1); return; }
+    for (size_t tap = 0; tap < side * side; tap++) {
+        size_t before = mark(m->mem);
+        float *sums = take(m->mem, out * in, sizeof *sums);
+        const float *met = window(m, x, dy, how, (int)(tap / side), (int)(tap % side));
+        if (!m->dry) memset(sums, 0, out * in * sizeof *sums);
+        outer(m, sums, dy.x, out, met, in, rows(dy), 1);
+        for (size_t i = 0; i < out * in && !m->dry; i++) d[i * side * side + tap] += sums[i];
+        release(m->mem, before);
+    }
+}
+
+void low_rank_back(Machine *m, Tensor dx, Tensor dy, Tensor x, Tensor middle, const LowRank *p)
+{
+    size_t before = mark(m->mem), r = p->down->shape[0];
+    Tensor d_middle = { dy.n, dy.h, dy.w, (int)r, take(m->mem, rows(dy) * r, sizeof *d_middle.x) };
+    Weight up = turned(m, p->up);
+    conv(m, d_middle, dy, &up, NULL, (Conv){ 1, 0, p->scale, 0 });
+    if (p->d_up)   outer(m, p->d_up, dy.x, (size_t)dy.c, middle.x, r, rows(dy), p->scale);
+    if (p->d_down) conv_weight_back(m, p->d_down, d_middle, x, p->down, p->how);
+    if (dx.x)      conv_back(m, dx, d_middle, p->down, p->how);
+    release(m->mem, before);
+}
+
+/* ---- attention -------------------------------------------------------------------------------- */
+
+static const float NEVER = -1e30f;
+
+/* one thread's scratch.  keys_t, values_t: [d][keys], rows `stride` apart;  s, ds: [keys][NR];
+ * q, dy: [NR][wide];  q_t, dy_t, dq_t: [d][NR];  dk, dv: [keys][wide] */
+typedef struct { float *keys_t, *values_t, *s, *ds, *q, *dy, *q_t, *dy_t, *dq_t, *dk, *dv; size_t d, keys, stride, wide; } Bench;
+
+static Bench bench(Machine *m, const Attention *a)
+{
+    size_t d = (size_t)a->width, keys = (size_t)a->keys, stride = above(keys, LANES) + LANES, wide = above(d, LANES);      /* + LANES: rows must not all fall into one set of the cache */
+    Bench b = { .d = d, .keys = keys, .stride = stride, .wide = wide };
+    float **part_of[] = { &b.keys_t, &b.values_t, &b.s, &b.ds, &b.q, &b.dy, &b.q_t, &b.dy_t, &b.dq_t, &b.dk, &b.dv };
+    size_t count[] = { d * stride, d * stride, keys * NR, keys * NR, NR * wide, NR * wide, d * NR, d * NR, d * NR, keys * wide, keys * wide };
+    for (size_t i = 0; i < sizeof count / sizeof *count; i++) *part_of[i] = take(m->mem, count[i], sizeof(float));
+    return b;
+}
+
+/* element (outer, inner, token) of a tensor of that layout, counted in floats from its beginning */
+static size_t row_at(Rows r, size_t outer, size_t inner, size_t token) { return (outer * r.step[0] + inner * r.step[1] + token * r.step[2]) * r.row; }
+
+/* to[e][j] = row j, element e, for a head; rows that are not there are zero */
+static void turn_rows(float *to, size_t stride, size_t columns, const float *x, size_t step, size_t count, size_t d)
+{
+    for (size_t e = 0; e < d; e++)
+        for (size_t j = count; j < columns; j++) to[e * stride + j] = 0;
+    for (size_t j = 0; j < count; j++)
+        for (size_t e = 0; e < d; e++) to[e * stride + j] = x[j * step + e];
+}
+
+static void copy_rows(float *to, size_t wide, const float *x, size_t step, size_t count, size_t d)
+{
+    memset(to, 0, NR * wide * sizeof *to);
+    for (size_t j = 0; j < count; j++) memcpy(to + j * wide, x + j * step, d * sizeof *to);
+}
+
+/* scores in powers of two -> s = P, ds = dS (which holds dP);  LANES queries, the first of them query `first` when no query may see later keys */
+static void softmax_back(float *s, float *ds, size_t keys, int causal, size_t first, float scale)
+{
+    vf top = all(NEVER), sum = all(0), both = all(0), mine = all(0);
+    for (int l = 0; l < LANES; l++) mine[l] = (float)(first + (size_t)l);
+    for (size_t j = 0; j < keys; j++) {
+        vf score = causal ? pick(all((float)j) > mine, all(NEVER), load(s + j * NR)) : load(s + j * NR);
+        store(s + j * NR, score);
+        top = max_v(top, score);
+    }
+    for (size_t j = 0; j < keys; j++) {
+        vf p = exp2_v(load(s + j * NR) - top);
+        store(s + j * NR, p);
+        sum += p;
+        both += p * load(ds + j * NR);
+    }
+    vf over = 1.0f / sum, mean = both * over;
+    for (size_t j = 0; j < keys; j++) {
+        vf p = load(s + j * NR) * over;
+        store(s + j * NR, p);
+        store(ds + j * NR, p * (load(ds + j * NR) - mean) * scale);
+    }
+}
+
+/* queries from..from+count of one head: adds to dq (NULL: not wanted), b->dk, b->dv */
+static void attend_block_back(const Bench *b, float *dq, const float *dy, const float *q, size_t q_step, const float *k, size_t k_step, size_t from, size_t count, int causal)
+{
+    size_t d = b->d, keys = b->keys;
+    float scale = (float)(1 / sqrt((double)d));
+    turn_rows(b->q_t, NR, NR, q, q_step, count, d);
+    turn_rows(b->dy_t, NR, NR, dy, q_step, count, d);
+    copy_rows(b->q, b->wide, q, q_step, count, d);
+    copy_rows(b->dy, b->wide, dy, q_step, count, d);
+    memset(b->s, 0, keys * NR * sizeof *b->s);
+    memset(b->ds, 0, keys * NR * sizeof *b->ds);
+    across(b->s, NR, keys, NR, b->keys_t, b->stride, b->q_t, NR, d, scale * 1.44269504f);
+    across(b->ds, NR, keys, NR, b->values_t, b->stride, b->dy_t, NR, d, 1);
+    for (size_t l = 0; l < NR; l += LANES) softmax_back(b->s + l, b->ds + l, keys, causal, from + l, scale);
+    down(b->dv, b->wide, keys, b->wide, b->s, b->dy, b->wide, NR);
+    down(b->dk, b->wide, keys, b->wide, b->ds, b->q, b->wide, NR);
+    if (!dq) return;
+    memset(b->dq_t, 0, d * NR * sizeof *b->dq_t);
+    across(b->dq_t, NR, d, NR, k, k_step, b->ds, NR, keys, 1);
+    for (size_t j = 0; j < count; j++)
+        for (size_t e = 0; e < d; e++) dq[j * q_step + e] += b->dq_t[e * NR + j];
+}
+
+static void add_rows(float *to, size_t step, const float *x, size_t wide, size_t count, size_t d)
+{
+    for (size_t j = 0; j < count; j++)
+        for (size_t e = 0; e < d; e++) to[j * step + e] += x[j * wide + e];
+}
+
+/* one head, and all `inner` queries that share its keys */
+static void attend_head_back(const Bench *b, AttentionGradients g, const float *dy, Rows q, Rows k, Rows v, const Attention *a, size_t outer, size_t inner, size_t end, size_t head)
+{
+    size_t offset = head * b->d, k_at = row_at(k, outer, inner, 0) + offset, v_at = row_at(v, outer, inner, 0) + offset;
+    size_t q_step = q.step[2] * q.row, k_step = k.step[2] * k.row, v_step = v.step[2] * v.row;
+    turn_rows(b->keys_t, b->stride, b->keys, k.x + k_at, k_step, b->keys, b->d);
+    turn_rows(b->values_t, b->stride, b->keys, v.x + v_at, v_step, b->keys, b->d);
+    memset(b->dk, 0, b->keys * b->wide * sizeof *b->dk);
+    memset(b->dv, 0, b->keys * b->wide * sizeof *b->dv);
+    for (; inner < end; inner++)
+        for (size_t i = 0; i < (size_t)a->queries; i += NR) {
+            size_t at = row_at(q, outer, inner, i) + offset;
+            attend_block_back(b, g.q ? g.q + at : NULL, dy + at, q.x + at, q_step, k.x + k_at, k_step, i, least(NR, (size_t)a->queries - i), a->causal);
+        }
+    if (g.k) add_rows(g.k + k_at, k_step, b->dk, b->wide, b->keys, b->d);
+    if (g.v) add_rows(g.v + v_at, v_step, b->dv, b->wide, b->keys, b->d);
+}
+
+/* A thread takes whole heads, so that it alone adds to their dk and dv. */
+void attend_back(Machine *m, AttentionGradients g, const float *dy, Rows q, Rows k, Rows v, Attention a)
+{
+    size_t before = mark(m->mem), heads = (size_t)a.heads, shared = k.step[1] == 0 ? (size_t)a.inner : 1, groups = (size_t)a.inner / shared;
+    Bench *b = take(m->mem, (size_t)m->threads, sizeof *b);
+    for (size_t i = 0; i < (size_t)m->threads; i++) b[i] = bench(m, &a);
+    m->ops += 10.0 * (double)a.outer * a.inner * a.heads * (double)a.queries * a.keys * a.width;
+    if (!m->dry) {
+#pragma omp parallel for schedule(dynamic) num_threads(m->threads)
+        for (size_t job = 0; job < (size_t)a.outer * groups * heads; job++) {
+            size_t head = job % heads, group = job / heads % groups, outside = job / heads / groups;
+            attend_head_back(&b[thread_id()], g, dy, q, k, v, &a, outside, group * shared, (group + 1) * shared, head);
+        }
+    }
+    release(m->mem, before);
+}
+
+/* ---- norms ------------------------------------------------------------------------------------ */
+
+enum { CHUNK = 256 };        /* rows summed by one thread at a time; the same for any number of threads */
+
+typedef struct { const float *mean, *over, *gamma, *beta; size_t c; int silu; } Norm;      /* by channel, of one sample */
+
+static inline vf normal_of(const Norm *n, const float *x, size_t i, size_t l) { return (part(x + i, l) - part(n->mean + i, l)) * part(n->over + i, l); }
+
+/* v = z gamma + beta;  dv = dy, or through the silu: dy s (1 + v (1 - s)) */
+static inline vf inner_gradient(const Norm *n, vf z, vf dy, size_t i, size_t l)
+{
+    if (!n->silu) return dy;
+    vf v = z * part(n->gamma + i, l) + part(n->beta + i, l), s = sigmoid_v(v);
+    return dy * s * (1.0f + v * (1.0f - s));
+}
+
+/* sum[i] = the sum of dv over some rows, sum[c + i] that of dv z */
+static void norm_sums(float *restrict sum, const Norm *n, const float *x, const float *dy, size_t count)
+{
+    size_t c = n->c;
+    memset(sum, 0, 2 * c * sizeof *sum);
+    for (size_t r = 0; r < count; r++, x += c, dy += c)
+        for (size_t i = 0; i < c; i += LANES) {
+            size_t l = least(LANES, c - i);
+            vf z = normal_of(n, x, i, l), dv = inner_gradient(n, z, part(dy + i, l), i, l);
+            add_part(sum + i, dv, l);
+            add_part(sum + c + i, dv * z, l);
+        }
+}
+
+/* mean_a, mean_az: by channel, of its group */
+static void norm_rows_back(float *dx, const Norm *n, const float *x, const float *dy, const float *mean_a, const float *mean_az, size_t count)
+{
+    size_t c = n->c;
+    for (size_t r = 0; r < count; r++, x += c, dy += c, dx += c)
+        for (size_t i = 0; i < c; i += LANES) {
+            size_t l = least(LANES, c - i);
+            vf z = normal_of(n, x, i, l), a = inner_gradient(n, z, part(dy + i, l), i, l) * part(n->gamma + i, l);
+            add_part(dx + i, part(n->over + i, l) * (a - part(mean_a + i, l) - z * part(mean_az + i, l)), l);
+        }
+}
+
+/* sums of gamma dv and of gamma dv z over the rows and channels of each group -> their means, by channel */
+static void group_means(float *mean_a, float *mean_az, const float *sums, size_t chunks, const float *gamma, const GroupNorm *g)
+{
+    size_t c = (size_t)g->c, wide = c / (size_t)g->groups;
+    for (size_t first = 0; first < c; first += wide) {
+        double a = 0, az = 0, n = (double)g->rows * (double)wide;
+        for (size_t k = 0; k < chunks; k++)
+            for (size_t i = first; i < first + wide; i++) {
+                a += (double)gamma[i] * (double)sums[k * 2 * c + i];
+                az += (double)gamma[i] * (double)sums[k * 2 * c + c + i];
+            }
+        for (size_t i = first; i < first + wide; i++) mean_a[i] = (float)(a / n), mean_az[i] = (float)(az / n);
+    }
+}
+
+void group_normalize_back(Machine *m, float *dx, const float *dy, const float *x, const Weight *gamma, const Weight *beta, GroupNorm g)
+{
+    size_t before = mark(m->mem), c = (size_t)g.c, chunks = parts_of(g.rows, CHUNK), count = g.samples * chunks;
+    float *mean = take(m->mem, 4 * c * g.samples, sizeof *mean), *over = mean + c * g.samples, *mean_a = over + c * g.samples, *mean_az = mean_a + c * g.samples;
+    float *w = widened(m, gamma, c), *b = widened(m, beta, c), *sums = take(m->mem, count * 2 * c, sizeof *sums);
+    group_statistics(m, mean, over, x, NULL, g);
+    m->ops += 20.0 * (double)g.samples * (double)g.rows * (double)c;
+    if (!m->dry) {
+#pragma omp parallel num_threads(m->threads)
+        {
+#pragma omp for schedule(static)
+            for (size_t k = 0; k < count; k++) {
+                size_t n = k / chunks, r = k % chunks * CHUNK, at = (n * g.rows + r) * c;
+                norm_sums(sums + k * 2 * c, &(Norm){ mean + n * c, over + n * c, w, b, c, g.silu }, x + at, dy + at, least(CHUNK, g.rows - r));
+            }
+#pragma omp for schedule(static)
+            for (size_t n = 0; n < g.samples; n++) group_means(mean_a + n * c, mean_az + n * c, sums + n * chunks * 2 * c, chunks, w, &g);
+#pragma omp for schedule(static)
+            for (size_t k = 0; k < count; k++) {
+                size_t n = k / chunks, r = k % chunks * CHUNK, at = (n * g.rows + r) * c;
+                norm_rows_back(dx + at, &(Norm){ mean + n * c, over + n * c, w, b, c, g.silu }, x + at, dy + at, mean_a + n * c, mean_az + n * c, least(CHUNK, g.rows - r));
+            }
+        }
+    }
+    release(m->mem, before);
+}
+
+static void layer_row_back(float *restrict dx, const float *restrict dy, const float *restrict x, const float *restrict gamma, size_t c, float eps)
+{
+    double sum = 0, square = 0, a_sum = 0, az_sum = 0;
+    for (size_t i = 0; i < c; i++) sum += (double)x[i];
+    double mean = sum / (double)c;
+    for (size_t i = 0; i < c; i++) square += ((double)x[i] - mean) * ((double)x[i] - mean);
+    float over = (float)(1 / sqrt(square / (double)c + (double)eps)), middle = (float)mean;
+    for (size_t i = 0; i < c; i++) {
+        double a = (double)(dy[i] * gamma[i]);
+        a_sum += a;
+        az_sum += a * (double)((x[i] - middle) * over);
+    }
+    float mean_a = (float)(a_sum / (double)c), mean_az = (float)(az_sum / (double)c);
+    for (size_t i = 0; i < c; i++) dx[i] += over * (dy[i] * gamma[i] - mean_a - (x[i] - middle) * over * mean_az);
+}
+
+void layer_normalize_back(Machine *m, float *dx, const float *dy, const float *x, const Weight *gamma, size_t count, int c, float eps)
+{
+    size_t before = mark(m->mem), wide = (size_t)c;
+    float *w = widened(m, gamma, wide);
+    m->ops += 16.0 * (double)count * c;
+    if (!m->dry) {
+#pragma omp parallel for schedule(static) num_threads(m->threads)
+        for (size_t r = 0; r < count; r++) layer_row_back(dx + r * wide, dy + r * wide, x + r * wide, w, wide, eps);
+    }
+    release(m->mem, before);
+}
+
+/* ---- element by element ----------------------------------------------------------------------- */
+
+void swish_back(Machine *m, float *dx, const float *dy, const float *x, size_t n, float k)
+{
+    m->ops += 8.0 * (double)n;
+    if (m->dry) return;
+#pragma omp parallel for schedule(static) num_threads(m->threads)
+    for (size_t i = 0; i < n; i += LANES) {
+        size_t l = least(LANES, n - i);
+        vf v = part(x + i, l), s = sigmoid_v(v * k);
+        add_part(dx + i, part(dy + i, l) * s * (1.0f + k * v * (1.0f - s)), l);
+    }
+}
+
+/* gelu(g) = g Phi(g);  gelu'(g) = Phi(g) + g e^(-g^2 / 2) / sqrt(2 pi) */
+void geglu_back(Machine *m, float *dx, const float *dy, const float *x, size_t count, int c)
+{
+    size_t wide = (size_t)c;
+    m->ops += 24.0 * (double)count * c;
+    if (m->dry) return;
+#pragma omp parallel for schedule(static) num_threads(m->threads)
+    for (size_t r = 0; r < count; r++)
+        for (size_t i = 0; i < wide; i += LANES) {
+            size_t l = least(LANES, wide - i), at = r * 2 * wide + i;
+            vf value = part(x + at, l), gate = part(x + at + wide, l), d = part(dy + r * wide + i, l);
+            vf phi = 0.5f * (1.0f + erf_v(gate * 0.707106781f)), slope = phi + gate * exp_v(gate * gate * -0.5f) * 0.398942280f;
+            add_part(dx + at, d * gate * phi, l);
+            add_part(dx + at + wide, d * value * slope, l);
+        }
+}
+
+void sum_rows_of(Machine *m, float *dx, const float *dy, size_t count, int c)
+{
+    m->ops += (double)count * c;
+    if (m->dry) return;
+#pragma omp parallel for schedule(static) num_threads(m->threads)
+    for (int i = 0; i < c; i++) {
+        double sum = 0;
+        for (size_t r = 0; r < count; r++) sum += (double)dy[r * (size_t)c + (size_t)i];
+        dx[i] += (float)sum;
+    }
+}

@@ -1,0 +1,114 @@
+/* learn.c - what learns.
+ *
+ * Pairs are made for the layers that the weights themselves name, so there is no list of layers here, only the rule
+ * that kohya's trainer goes by.  The forward pass asks for a layer's pair by the layer's name, as it does for pairs from files.
+ *
+ * Everything that learns lies in one array, so that the optimizer, the norm of the gradient and a saved state are
+ * loops over floats that know nothing of layers; the gradient of a weight stands where the weight does, in another array. */
+#include "learn.h"
+
+#include <math.h>
+#include <string.h>
+
+/* ---- which layers ----------------------------------------------------------------------------- */
+
+static int begins(const char *name, const char *with) { return !strncmp(name, with, strlen(with)); }
+
+/* kohya sd-scripts: LoRANetwork.UNET_TARGET_REPLACE_MODULE, TEXT_ENCODER_TARGET_REPLACE_MODULE */
+static int is_target(const Weight *w, const LearnPlan *plan)
+{
+    int matrix = w->rank == 2 || (w->rank == 4 && w->shape[2] == 1 && w->shape[3] == 1);
+    size_t n = strlen(w->name);
+    if (!matrix || n < 8 || strcmp(w->name + n - 7, ".weight")) return 0;
+    if (begins(w->name, "unet.")) return plan->unet && strstr(w->name, ".attentions.") != NULL;
+    return plan->text && begins(w->name, "te.") && (strstr(w->name, ".self_attn.") || strstr(w->name, ".mlp."));
+}
+
+static const Weight *next_target(const Weights *w, const LearnPlan *plan, size_t *i)
+{
+    for (const Weight *one; (one = weights_at(w, *i)); ) {
+        ++*i;
+        if (is_target(one, plan) && weights_find(w, one->name) == one) return one;
+    }
+    return NULL;
+}
+
+/* ---- pairs ------------------------------------------------------------------------------------ */
+
+static Weight matrix_of(Arena *a, const char *layer, size_t rows_of, size_t columns, const float *x)
+{
+    size_t *shape = take(a, 2, sizeof *shape);
+    shape[0] = rows_of, shape[1] = columns;
+    return (Weight){ layer, x, F32, 2, shape, rows_of * columns * sizeof *x };
+}
+
+static size_t elements(const Weight *w) { return w->bytes / sizeof(float); }
+
+Learner *learner_new(Arena *a, const Weights *w, LearnPlan plan)
+{
+    Learner *l = take(a, 1, sizeof *l);
+    size_t rank = (size_t)plan.rank, at = 0, i = 0;
+    *l = (Learner){ .scale = plan.alpha / (float)plan.rank };
+    while (next_target(w, &plan, &i)) l->pairs++;
+    if (!l->pairs) fail(a, "no layer of this model can learn: it has neither UNet nor text encoder layers by names known here");
+    l->down = take(a, l->pairs, sizeof *l->down), l->up = take(a, l->pairs, sizeof *l->up);
+    i = 0;
+    for (size_t k = 0; k < l->pairs; k++) {
+        const Weight *target = next_target(w, &plan, &i);
+        l->down[k] = matrix_of(a, format(a, "%.*s", (int)strlen(target->name) - 7, target->name), rank, target->shape[1], NULL);
+        l->up[k] = matrix_of(a, l->down[k].name, target->shape[0], rank, NULL);
+        l->count += elements(&l->down[k]) + elements(&l->up[k]);
+    }
+    weights_sort(l->down, l->pairs), weights_sort(l->up, l->pairs);
+    float *all = take(a, 4 * l->count, sizeof *all);
+    memset(all, 0, 4 * l->count * sizeof *all);
+    l->x = all, l->d = l->x + l->count, l->mean = l->d + l->count, l->square = l->mean + l->count;
+    for (size_t k = 0; k < l->pairs; k++) {
+        l->down[k].data = l->x + at, at += elements(&l->down[k]);
+        l->up[k].data = l->x + at, at += elements(&l->up[k]);
+        if (begins(l->down[k].name, "te.")) l->text_count = at;
+    }
+    return l;
+}
+
+static float *in(float *array, const Learner *l, const Weight *w) { return array + ((const float *)w->data - l->x); }
+
+void learner_seed(Learner *l, Rng *rng)
+{
+    memset(l->x, 0, l->count * sizeof *l->x);
+    for (size_t k = 0; k < l->pairs; k++) {
+        float *x = in(l->x, l, &l->down[k]), bound = 1 / sqrtf((float)l->down[k].shape[1]);
+        for (size_t i = 0; i < elements(&l->down[k]); i++) x[i] = ((float)(rng_bits(rng) & 0xffffffu) * 0x1p-23f - 1) * bound;
+    }
+}
+
+int learning_pair(const Learner *l, const char *layer, LowRank *pair)
+{
+    const Weight *down = l ? weight_named(l->down, l->pairs, layer) : NULL;
+    if (!down) return 0;
+    pair->down = down, pair->up = l->up + (down - l->down), pair->scale = l->scale;
+    pair->d_down = in(l->d, l, pair->down), pair->d_up = in(l->d, l, pair->up);
+    return 1;
+}
+
+/* ---- the optimizer ---------------------------------------------------------------------------- */
+
+void adamw(float *x, const float *d, float *mean, float *square, size_t count, AdamW how, int step)
+{
+    float keep = (float)(1 - how.rate * how.decay), b1 = (float)(1 - how.b1), b2 = (float)how.b2, new2 = (float)(1 - how.b2);
+    float rate = (float)(how.rate / (1 - pow(how.b1, step))), root = (float)sqrt(1 - pow(how.b2, step)), eps = (float)how.eps;
+    for (size_t i = 0; i < count; i++) {
+        mean[i] += b1 * (d[i] - mean[i]);
+        square[i] = b2 * square[i] + new2 * d[i] * d[i];
+        x[i] = x[i] * keep - rate * mean[i] / (sqrtf(square[i]) / root + eps);
+    }
+}
+
+double clip_gradients(float *d, size_t count, double most)
+{
+    double square = 0;
+    for (size_t i = 0; i < count; i++) square += (double)d[i] * (double)d[i];
+    double norm = sqrt(square), factor = most / (norm + 1e-6);
+    if (most > 0 && factor < 1) for (size_t i = 0; i < count; i++) d[i] *= (float)factor;
+    return norm;
+}

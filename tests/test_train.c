@@ -1,0 +1,206 @@
+/* test_train.c - learning against PyTorch: the gradient of every pair of the UNet and the text encoder, the losses of ten steps, and
+ * the pairs after them.  tests/golden_train.py says what the golden holds.  Run from the repository's root. */
+#define _POSIX_C_SOURCE 200809L
+#include "../train.h"
+#include "hash_weights.h"
+#include "test.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+enum { SAMPLES = 16, ROW = SAMPLES + 1, STEP = 5 };
+
+typedef struct {
+    Arena  *a;
+    Machine machine;
+    Run     run;
+    Learner *learner;
+    const WeightFile *golden;
+    const char *model;
+    Lesson  lesson;
+    float  *noise;
+} Case;
+
+/* PyTorch's own float32 is this far from float64 (the golden's metadata say so): gradients 5e-5 in the worst tensor; after ten steps 3e-4 there, for
+ * AdamW divides by the size of a gradient, however small, but 3e-5 in all.  Two float32 programs may be twice as far apart. */
+static const double TOLERANCE = 1e-4, ONE_TENSOR_AFTER = 6e-4;
+
+typedef struct { double worst, square, whole; const char *name; } Error;
+
+static double number(const Case *c, const char *key)
+{
+    const char *text = file_metadata(c->golden, key);
+    if (!text) fail(c->a, "the golden has no %s", key);
+    return strtod(text, NULL);
+}
+
+static const void *data(const Case *c, const char *name)
+{
+    const Weight *w = file_weight(c->golden, name);
+    if (!w) fail(c->a, "the golden has no %s", name);
+    return w->data;
+}
+
+/* kohya's name of a layer's weight */
+static const char *flat(Arena *a, const char *layer, const char *end)
+{
+    char *name = format(a, "lora_%s%s", layer, end);
+    for (char *p = name + 5, *stop = p + strlen(layer); p < stop; p++) if (*p == '.') *p = '_';
+    return name;
+}
+
+static void fill(Arena *a, const Weight *w, const char *end, double scale)
+{
+    const char *name = flat(a, w->name, end);
+    for (size_t i = 0; i < w->bytes / 4; i++) ((float *)(uintptr_t)w->data)[i] = (float)(scale * hash_value(name, i));
+}
+
+static void begin(Case *c, int threads, double up)
+{
+    const Weight *ids = file_weight(c->golden, "ids"), *latents = file_weight(c->golden, "latents");
+    if (!ids || !latents) fail(c->a, "the golden lacks ids or latents");
+    c->machine = (Machine){ .mem = c->a, .threads = threads };
+    c->run = (Run){ .machine = &c->machine, .weights = weights_add(c->a, NULL, c->model, MODEL_FILE), .clip = 1 };
+    c->learner = learner_new(c->a, c->run.weights, (LearnPlan){ .unet = 1, .text = 1, .rank = (int)number(c, "rank"), .alpha = (float)number(c, "alpha") });
+    c->run.learner = c->learner;
+    for (size_t i = 0; i < c->learner->pairs; i++) {
+        fill(c->a, &c->learner->down[i], ".lora_down.weight", 1 / sqrt((double)c->learner->down[i].shape[1]));
+        fill(c->a, &c->learner->up[i], ".lora_up.weight", up);
+    }
+    c->lesson = (Lesson){ .ids = ids->data, .texts = (int)ids->shape[0], .clip_skip = (int)number(c, "clip_skip"),
+                          .latents = { 1, (int)latents->shape[1], (int)latents->shape[2], 4, NULL } };
+    c->lesson.noise = c->noise = take(c->a, size(c->lesson.latents), sizeof *c->noise);
+    rehearse_lesson(&c->run, &c->lesson);
+}
+
+/* torch draws [4,h,w]; ours is [h,w,4] */
+static void draw_noise(Case *c, uint64_t seed)
+{
+    size_t before = mark(c->a), n = size(c->lesson.latents), plane = n / 4;
+    Rng *rng = take(c->a, 1, sizeof *rng);
+    float *drawn = take(c->a, n, sizeof *drawn);
+    rng_seed(rng, seed);
+    rng_normal(rng, drawn, n);
+    for (size_t i = 0; i < n; i++) c->noise[i] = drawn[i % 4 * plane + i / 4];
+    release(c->a, before);
+}
+
+static double step(Case *c, size_t i, double *expected, double *norm)
+{
+    const Weight *latents = file_weight(c->golden, "latents");
+    const double *told = (const double *)data(c, "steps") + i * STEP;
+    c->lesson.latents.x = (float *)(uintptr_t)latents->data + i % latents->shape[0] * size(c->lesson.latents);
+    c->lesson.timestep = (int)told[0], c->lesson.alpha_bar = (float)told[1];
+    draw_noise(c, (uint64_t)told[2]);
+    *expected = told[3], *norm = told[4];
+    memset(c->learner->d, 0, c->learner->count * sizeof *c->learner->d);
+    return learn_from(&c->run, &c->lesson, 1);
+}
+
+/* root mean square of the samples' errors, in parts of the tensor's root mean square */
+static void compare(Error *e, const float *found, size_t n, const float *row, const char *name)
+{
+    double square = 0, whole = (double)row[SAMPLES] * (double)row[SAMPLES];
+    for (uint64_t j = 0; j < SAMPLES; j++) {
+        double error = (double)found[(j * 2654435761u + 12345) % n] - (double)row[j];
+        square += error * error / SAMPLES;
+    }
+    double error = whole > 0 ? sqrt(square / whole) : square > 0 ? INFINITY : 0;
+    e->square += square, e->whole += whole;
+    if (error >= e->worst || isnan(error)) e->worst = error, e->name = name;
+}
+
+/* of all pairs, what lies in the array `from`: down, or up */
+static Error compare_all(Case *c, const float *from, const float *golden, size_t up)
+{
+    const Learner *l = c->learner;
+    Error e = { 0 };
+    size_t expected = file_weight(c->golden, "gradients")->shape[0];
+    CHECK_MSG(2 * l->pairs == expected, "%zu pairs, PyTorch has %zu", l->pairs, expected / 2);
+    for (size_t i = up; i < 2 * l->pairs && 2 * l->pairs == expected; i += 2) {
+        const Weight *w = up ? &l->up[i / 2] : &l->down[i / 2];
+        compare(&e, from + ((const float *)w->data - l->x), w->bytes / 4, golden + i * ROW, format(c->a, "%s %s", w->name, up ? "up" : "down"));
+    }
+    return e;
+}
+
+static void gradients(Case *c)
+{
+    double expected, norm;
+    begin(c, 2, number(c, "up"));
+    double loss = step(c, 0, &expected, &norm);
+    expected = number(c, "loss");
+    CHECK_MSG(fabs(loss / expected - 1) < 1e-5, "loss %.9g, expected %.9g", loss, expected);
+    for (size_t up = 0; up < 2; up++) {
+        Error e = compare_all(c, c->learner->d, data(c, "gradients"), up);
+        printf("  gradients: worst %.2g of %g (%s), all %.2g\n", e.worst, TOLERANCE, e.name, sqrt(e.square / e.whole));
+        CHECK_MSG(e.worst < TOLERANCE, "the gradient of %s is off by %.2g of its size", e.name, e.worst);
+    }
+}
+
+static void ten_steps(Case *c)
+{
+    begin(c, 2, 0);
+    Learner *l = c->learner;
+    double worst = 0;
+    for (size_t i = 0; i < file_weight(c->golden, "steps")->shape[0]; i++) {
+        double expected, expected_norm, loss = step(c, i, &expected, &expected_norm), norm = clip_gradients(l->d, l->count, number(c, "clip"));
+        double error = fmax(fabs(loss / expected - 1), fabs(norm / expected_norm - 1));
+        CHECK_MSG(error < TOLERANCE, "step %zu: loss %.9g, expected %.9g; norm %.9g, expected %.9g", i, loss, expected, norm, expected_norm);
+        worst = fmax(worst, error);
+        AdamW how = { number(c, "text_rate"), number(c, "decay"), 0.9, 0.999, 1e-8 };
+        size_t n = l->text_count;
+        adamw(l->x, l->d, l->mean, l->square, n, how, (int)i + 1);
+        how.rate = number(c, "unet_rate");
+        adamw(l->x + n, l->d + n, l->mean + n, l->square + n, l->count - n, how, (int)i + 1);
+    }
+    printf("  losses and norms of ten steps: %.2g of %g\n", worst, TOLERANCE);
+    for (size_t up = 0; up < 2; up++) {
+        Error e = compare_all(c, l->x, data(c, "after"), up);
+        double all = sqrt(e.square / e.whole);
+        printf("  after them: all %.2g of %g, worst %.2g of %g (%s)\n", all, TOLERANCE, e.worst, ONE_TENSOR_AFTER, e.name);
+        CHECK_MSG(all < TOLERANCE && e.worst < ONE_TENSOR_AFTER, "after ten steps the pairs are off by %.2g, %s by %.2g of its size", all, e.name, e.worst);
+    }
+}
+
+static void threads(Case *c)
+{
+    float *one = NULL;
+    for (int n = 1; n <= 3; n += 2) {
+        double expected, norm;
+        begin(c, n, number(c, "up"));
+        step(c, 0, &expected, &norm);
+        if (n == 1) one = c->learner->d;
+        else CHECK(!memcmp(one, c->learner->d, c->learner->count * sizeof *one));
+    }
+}
+
+static void run(void *to)
+{
+    Case *c = to;
+    c->golden = weights_open(c->a, "tests/golden/train.golden");
+    if (!file_is(c->model)) hash_weights(c->a, format(c->a, "tests/golden/%s.weights", file_metadata(c->golden, "model")), c->model);
+    size_t before = mark(c->a);
+    void (*const parts[])(Case *) = { gradients, ten_steps, threads };
+    for (int i = 0; i < 3; i++) {
+        parts[i](c);
+        release(c->a, before);
+    }
+}
+
+int main(void)
+{
+    const char *tmp = getenv("TMPDIR");
+    char folder[4096], model[4200], message[1024];
+    snprintf(folder, sizeof folder, "%s/train-XXXXXX", tmp && strlen(tmp) < 4000 ? tmp : "/tmp");
+    Arena *a = arena_new();
+    if (!a || !mkdtemp(folder)) { perror(folder); return 1; }
+    snprintf(model, sizeof model, "%s/model.safetensors", folder);
+    Case c = { .a = a, .model = model };
+    CHECK_MSG(!attempt(a, run, &c, message), "%s", message);
+    arena_free(a);
+    unlink(model);
+    rmdir(folder);
+    return done();
+}
