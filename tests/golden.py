@@ -231,12 +231,14 @@ MOTIONS = {
     "motion_v1": dict(dtype="F32", channels=(32, 64, 64, 64), positions=24, mid=False),
     "motion_v2": dict(dtype="F16", channels=(64, 32, 64, 96), positions=32, mid=True),
     "motion_v3": dict(dtype="BF16", channels=(32, 32, 64, 128), positions=32, mid=False),
+    "motion_lcm": dict(dtype="F16", channels=(64, 32, 64, 96), positions=64, mid=True, stored=False),      # as AnimateLCM: positions by their formula
 }
 LORAS = {                # every nth of the layers that kohya's trainer would take; with convolutions
     "lora_one":  dict(dtype="F32", model="model_f32", rank=4, every=3, start=0),
     "lora_two":  dict(dtype="F16", model="model_f32", rank=2, every=4, start=1),
     "lora_clip": dict(dtype="BF16", model="model_bf16", rank=3, every=5, start=2),
 }
+OTHERS = {}              # adapters of other families, by name: see golden_lora.py
 TEXT = "cond_stage_model.transformer."
 
 
@@ -305,7 +307,7 @@ def motion_recipe(name):
         return [(Stored(f, key), "motion", key) for f in [open_file(name)] for key in f.keys()]
     m = MOTIONS[name]
     return [(Line(key, m["dtype"], v.shape, *rule("motion." + key, tuple(v.shape)), sinusoid=key.endswith(".pe")), "motion", key)
-            for key, v in empty_motion(name, m["channels"]).state_dict().items()]
+            for key, v in empty_motion(name, m["channels"]).state_dict().items() if m.get("stored", True) or not key.endswith(".pe")]
 
 
 def lora_recipe(name):
@@ -327,6 +329,8 @@ def lora_recipe(name):
 
 
 def recipe(name):
+    if name in OTHERS:
+        return OTHERS[name].recipe()
     return (model_recipe if name in MODELS else motion_recipe if name in MOTIONS else lora_recipe)(name)
 
 
@@ -401,6 +405,12 @@ class TemporalTransformer(nn.Module):
         y = self.norm(x).permute(0, 2, 3, 1).reshape(n // frames, frames, h * w, c)
         y = self.proj_out(self.transformer_blocks[0](self.proj_in(y)))
         return x + y.reshape(n, h, w, c).permute(0, 3, 1, 2)
+
+
+def add_positions(motion):
+    """Sinusoids in every place for positions."""
+    for key, pe in motion.named_buffers():
+        pe.copy_(Line(key, "F32", pe.shape, sinusoid=True).tensor())
 
 
 class Motion(nn.Module):
@@ -555,7 +565,7 @@ def load(model, part, lines, dtype):
     values = {(key if key in own else key.removeprefix("text_model.")): line.tensor() for line, p, key in lines if p == part}
     values = {k: v.reshape(own[k].shape) for k, v in values.items()}
     missing, unexpected = model.load_state_dict(values, strict=False)
-    assert not unexpected and all("position_ids" in k or k.startswith(("encoder.", "quant_conv.")) for k in missing), (missing, unexpected)
+    assert not unexpected and all("position_ids" in k or k.endswith(".pe") or k.startswith(("encoder.", "quant_conv.")) for k in missing), (missing, unexpected)
     return model.eval().requires_grad_(False).to(dtype)
 
 
@@ -566,8 +576,14 @@ def parts_of(case, dtype):
     motion = None
     if "motion" in case:
         motion = load(empty_motion(case["motion"], size["unet"]), "motion", motion_recipe(case["motion"]), dtype)
-    for name, strength in case.get("lora", ()):
-        attach_lora(name, strength, text, unet, dtype)
+        if not MOTIONS.get(case["motion"], {}).get("stored", True):
+            add_positions(motion)
+    for name, *strength in case.get("lora", ()):
+        if name in OTHERS:
+            strengths = {"te": strength[0], "unet": strength[-1]}
+            OTHERS[name].attach(recipe(name), strengths, {"te": text, "unet": unet, "motion": motion}, dtype)
+        else:
+            attach_lora(name, strength[0], text, unet, dtype)
     return text, unet, motion, vae, make_tokenizer(size["merges"])
 
 
@@ -667,7 +683,7 @@ KEYS = ("model", "motion", "steps", "cfg", "seed", "width", "height", "frames", 
 
 def settings(case):
     lines = [f"{k}: {case[k]}" for k in KEYS if k in case]
-    return "\n".join(lines + [f"lora: {name} {strength}" for name, strength in case.get("lora", ())]) + "\n"
+    return "\n".join(lines + [f"lora: {name} {' '.join(map(str, strength))}" for name, *strength in case.get("lora", ())]) + "\n"
 
 
 def run(case, dtype):
@@ -680,9 +696,9 @@ def compared(a, b):
     return f"{d.max()} {d.mean():.6f}"
 
 
-def make(name):
+def make(name, picture_only=False):
     case = CASES[name]
-    files = [case[k] for k in ("model", "motion") if k in case] + [n for n, _ in case.get("lora", ())]
+    files = [case[k] for k in ("model", "motion") if k in case] + [lora[0] for lora in case.get("lora", ())]
     if not all(os.path.exists(os.path.join(ROOT, f)) for f in files if is_file(f)):
         print(f"{name}: left out, there is no {' or no '.join(filter(is_file, files))}")
         return
@@ -694,7 +710,7 @@ def make(name):
     assert list(layers) == list(rough)
     error = {k: np.abs(layers[k][1] - rough[k][1])[:16].max() / layers[k][1][16] for k in layers}
     worst = [max(e for k, e in error.items() if k.startswith("vae.") == decoding) for decoding in (False, True)]
-    if is_file(case["model"]):
+    if picture_only or is_file(case["model"]):
         layers = {}
     picture = rounded(plain)
     rows = np.array([v for _, v in layers.values()], np.float32).reshape(-1, 17)
