@@ -1,6 +1,6 @@
 /* safetensors.h - weights by name: reading and writing the safetensors format.
  *
- * Useful copied alone, together with tensor.[ch]. */
+ * Useful copied alone, together with json.[ch] and tensor.[ch]. */
 #ifndef SAFETENSORS_H
 #define SAFETENSORS_H
 

@@ -1,6 +1,6 @@
 /* tensor.h - what every other room stands on: memory, failing, files, types of number, random numbers.
  *
- * With safetensors.[ch] this pair is useful copied alone.  No globals; everything hangs on an Arena,
+ * With json.[ch] and safetensors.[ch] this pair is useful copied alone.  No globals; everything hangs on an Arena,
  * and one arena serves one thread (parallel loops never allocate). */
 #ifndef TENSOR_H
 #define TENSOR_H

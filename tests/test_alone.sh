@@ -58,7 +58,7 @@ int main(void) { Schedule s; ddim_init(&s, LINEAR, 25); printf("%d\n", ddim_time
 END
 [ "$("$folder/ddim/program")" = 961 ]; check $? "ddim.c alone counts its timesteps wrong"
 
-build weights safetensors.c safetensors.h tensor.c tensor.h <<'END'
+build weights safetensors.c safetensors.h json.c json.h tensor.c tensor.h <<'END'
 #include "safetensors.h"
 #include <stdio.h>
 static void work(void *arena)
@@ -79,7 +79,7 @@ int main(void)
     return 0;
 }
 END
-[ "$(cd "$folder/weights" && ./program | tr '\n' ' ')" = "2.5 refused " ]; check $? "safetensors.c with tensor.c alone do not write, read and refuse"
+[ "$(cd "$folder/weights" && ./program | tr '\n' ' ')" = "2.5 refused " ]; check $? "safetensors.c with json.c and tensor.c alone do not write, read and refuse"
 
 # the whole program as a library: the README's own example, taken from the README
 rooms=$(ls ./*.c ./*.h | grep -v '^./persona.c$')
