@@ -418,3 +418,25 @@ void rng_normal(Rng *r, float *out, size_t n)
     for (size_t i = n - 16; i < n; i++) out[i] = uniform(r);
     box_muller(out + n - 16);
 }
+
+/* Salmon et al., "Parallel Random Numbers: As Easy as 1, 2, 3", 2011: ten rounds scramble a counter of four words by a key of two. */
+static void philox(uint32_t c[4], uint32_t key0, uint32_t key1)
+{
+    for (int round = 0; round < 10; round++, key0 += 0x9e3779b9u, key1 += 0xbb67ae85u) {
+        uint64_t a = (uint64_t)c[0] * 0xd2511f53u, b = (uint64_t)c[2] * 0xcd9e8d57u;
+        uint32_t next[4] = { (uint32_t)(b >> 32) ^ c[1] ^ key0, (uint32_t)b, (uint32_t)(a >> 32) ^ c[3] ^ key1, (uint32_t)a };
+        memcpy(c, next, sizeof next);
+    }
+}
+
+/* Each value has a counter of its own, { call, 0, index, 0 }, and takes the first half of its Box-Muller pair.
+ * The constants are rounded to float32 and used in double, as the web UI's numpy does. */
+void philox_normal(uint64_t seed, uint32_t call, float *out, size_t n)
+{
+    const double unit = 0x1p-32, turn = (double)(float)(2.3283064e-10 * 6.2831855);
+    for (size_t i = 0; i < n; i++) {
+        uint32_t c[4] = { call, 0, (uint32_t)i, 0 };
+        philox(c, (uint32_t)seed, (uint32_t)(seed >> 32));
+        out[i] = (float)(sqrt(-2 * log(c[0] * unit + unit / 2)) * sin(c[1] * turn + turn / 2));
+    }
+}

@@ -68,12 +68,16 @@ int         dtype_bytes   (DType t, size_t n, size_t *bytes);
 void        dtype_widen   (float *out, const void *data, DType t, size_t i, size_t n);
 float       dtype_value   (const void *data, DType t, size_t i);
 
-/* ---- random numbers: torch's CPU generator, a Mersenne twister --------------------------------- */
+/* ---- random numbers --------------------------------------------------------------------------- */
 
+/* torch's CPU generator, a Mersenne twister */
 typedef struct { uint32_t state[624]; int next; } Rng;
 
 void     rng_seed  (Rng *r, uint64_t seed);            /* as torch.manual_seed: the low 32 bits count */
 uint32_t rng_bits  (Rng *r);
 void     rng_normal(Rng *r, float *out, size_t n);     /* one torch.randn call of n float32 values */
+
+/* torch's CUDA generator as the web UI's "NV" and stable-diffusion.cpp have it, Philox: the n < 2^32 values of randn call 0, 1, 2 ... after seeding */
+void philox_normal(uint64_t seed, uint32_t call, float *out, size_t n);
 
 #endif

@@ -168,6 +168,28 @@ static void test_random(Arena *a)
     printf("  randn against torch: %.0f%% of 3e-7\n", 100 * most / 3e-7);
 }
 
+/* the web UI's NV noise, by Python */
+static const struct { uint64_t seed; uint32_t call; size_t n; size_t at[4]; double value[4]; } nv_noise[] = {
+#include "golden/philox.inc"
+};
+
+static void test_philox(Arena *a)
+{
+    /* as published in the web UI's modules/rng_philox.py: seed 0, first call; from a GPU, whose logarithm and sine are a few units off in the last place */
+    static const double published[] = { -0.92466259, -0.42534415, -2.6438457, 0.14518388, -0.12086647, -0.57972564, -0.62285122, -0.32838709, -1.07454231, -0.36314407, -1.67105067, 2.26550497 };
+    enum { PUBLISHED = sizeof published / sizeof *published };
+    float first[PUBLISHED];
+    double most = 0;
+    philox_normal(0, 0, first, PUBLISHED);
+    for (int i = 0; i < PUBLISHED; i++) CHECK_MSG(fabs((double)first[i] - published[i]) < 1e-6, "value %d of the NV noise of seed 0 is %g, expected %g", i, (double)first[i], published[i]);
+    for (size_t i = 0; i < sizeof nv_noise / sizeof *nv_noise; i++) {
+        float *x = take(a, nv_noise[i].n, sizeof *x);
+        philox_normal(nv_noise[i].seed, nv_noise[i].call, x, nv_noise[i].n);
+        for (int k = 0; k < 4; k++) most = fmax(most, fabs((double)x[nv_noise[i].at[k]] - nv_noise[i].value[k]));
+    }
+    CHECK_MSG(most <= 3e-7, "the NV noise differs from Python's by %g", most);
+}
+
 int main(void)
 {
     Arena *a = arena_new();
@@ -178,6 +200,7 @@ int main(void)
     test_halves();
     test_elements();
     test_random(a);
+    test_philox(a);
     arena_free(a);
     return done();
 }
