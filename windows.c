@@ -1,0 +1,65 @@
+/* windows.c - which frames of a long clip the model sees together.
+ *
+ * In call t the windows begin at `shift`, which is the clip's length times t's bits read backwards behind the point: 0, 1/2, 1/4, 3/4,
+ * 1/8 ... of it.  They follow one another by length - overlap, around the end, until every frame is held.
+ * When the clip is to stay open, a window around the end gives way to the last and the first that do not go around, where they are not
+ * there already.  (sd-webui-animatediff computes them twice then, and in some calls forgets the first, which leaves frames without noise.) */
+#include "windows.h"
+
+#include <math.h>
+#include <stddef.h>
+#include <string.h>
+
+static const char *const loops[] = { "N", "R-P", "R+P", "A" };
+
+const char *loop_name(int loop) { return loop <= CLOSED ? loops[loop] : NULL; }
+
+int loop_named(const char *name)
+{
+    int i = CLOSED;
+    while (i >= 0 && strcmp(name, loops[i])) i--;
+    return i;
+}
+
+/* the bits of n in reverse, behind the point: 1 -> 1/2, 2 -> 1/4, 3 -> 3/4 */
+static double halving(int n)
+{
+    double sum = 0, bit = 0.5;
+    for (; n; n >>= 1, bit /= 2) if (n & 1) sum += bit;
+    return sum;
+}
+
+/* `length` frames from `from` on, every `by`-th, around the end */
+static int fill(const Windows *w, int from, int by, int *frame)
+{
+    for (int i = 0; frame && i < w->length; i++) frame[i] = (from + i * by) % w->frames;
+    return 1;
+}
+
+int window(const Windows *w, int call, int k, int *frame)
+{
+    if (w->length == w->frames && w->loop != CLOSED) return k == 0 && fill(w, 0, 1, frame);
+    int shift = (int)nearbyint(w->frames * halving(call)), last = w->frames - w->length;           /* halves to even, as Python's round */
+    int strides = (int)ceil(log2((double)w->frames / w->length)) + 1, end = w->frames + shift - (w->loop == CLOSED ? 0 : w->overlap);
+    for (int i = 0, by = 1; i < w->stride && i < strides; i++, by *= 2) {
+        int open = by == 1 && w->loop == OPEN, replaced = 0, ends[2] = { 0, 0 };
+        for (int from = shift + (int)(halving(call) * by); from < end; from += w->length * by - w->overlap) {
+            int at = from % w->frames;
+            if (open && at > last) { replaced = 1; continue; }
+            ends[0] |= at == last, ends[1] |= at == 0;
+            if (k-- == 0) return fill(w, at, by, frame);
+        }
+        for (int e = 0; e < 2; e++)
+            if (replaced && !ends[e] && k-- == 0) return fill(w, e ? 0 : last, 1, frame);
+    }
+    return 0;
+}
+
+int windows_count(const Windows *w, int call)
+{
+    int k = 0;
+    while (window(w, call, k, NULL)) k++;
+    return k;
+}
+
+int window_weight(const Windows *w, int i) { return i + 1 < w->length - i ? i + 1 : w->length - i; }
