@@ -1,9 +1,7 @@
 /* generate.c - a job -> frames.
  *
  *     words -> tokens -> text vectors                     text.c
- *     seed -> noise, and for each step:                   tensor.c
- *         noise predicted without and with the words      unet.c, motion.c; one batch, the negative prompt first
- *         apart by the guidance, and one step back        ddim.c
+ *     seed -> noise -> latents, step by step              denoise.c
  *     latents -> frames, one by one                       vae.c
  *
  * The same lines run twice: first dry, where layers only check their weights and count, then for real.
@@ -11,10 +9,8 @@
 #include "generate.h"
 
 #include "clip.h"
-#include "ddim.h"
+#include "denoise.h"
 #include "motion.h"
-#include "text.h"
-#include "unet.h"
 #include "vae.h"
 
 #include <math.h>
@@ -22,7 +18,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { LATENT = 4, FACTOR = 8, DEFAULT_SIDE = 512, DEFAULT_FRAMES = 16, DEFAULT_STEPS = 25, LARGEST_SIDE = 8192, PROBLEM_TEXT = 4096 };
+enum { LATENT = 4, FACTOR = 8, DEFAULT_SIDE = 512, DEFAULT_FRAMES = 16, DEFAULT_STEPS = 25, DEFAULT_CONTEXT = 16, LARGEST_SIDE = 8192, PROBLEM_TEXT = 4096 };
 
 typedef struct {
     Arena       *mem;
@@ -32,7 +28,7 @@ typedef struct {
     Run          run;
     MotionKind   motion;
     const Text  *text;
-    Schedule     schedule;
+    Denoising    denoising;
 } Work;
 
 static void say(Work *w, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
@@ -82,6 +78,9 @@ static void check_job(Work *w)
     check_range(w->mem, "Clip skip", j->clip_skip, 1, 100);
     check_range(w->mem, "CFG scale", j->cfg, 0, 1000);
     check_range(w->mem, "Eta", j->eta, 0, 1);
+    check_range(w->mem, "CFG rescale", j->cfg_rescale, 0, 1);
+    check_range(w->mem, "Context", j->context, 0, 1 << 20);
+    check_range(w->mem, "Stride", j->stride, 0, 30);
     check_range(w->mem, "FPS", j->fps, 0.1, 100);
     check_range(w->mem, "threads", j->threads, 1, 1024);
     check_range(w->mem, "Frames", j->frames, 0, 1 << 20);
@@ -90,14 +89,60 @@ static void check_job(Work *w)
         if (*side && (*side < FACTOR || *side > LARGEST_SIDE || *side % FACTOR)) fail(w->mem, "Size is %dx%d, expected multiples of %d from %d to %d", j->width, j->height, FACTOR, FACTOR, LARGEST_SIDE);
 }
 
+char *names_of(Arena *a, const char *(*name)(int))
+{
+    char *list = format(a, "%s", name(0));
+    for (int i = 1; name(i); i++) list = format(a, "%s%s%s", list, name(i + 1) ? ", " : " or ", name(i));
+    return list;
+}
+
+/* the sampler's name may hold a schedule type, over which one that is given wins */
+static void choose_sampler(Work *w)
+{
+    const Job *j = w->job;
+    SamplerSetup *s = &w->denoising.sampling;
+    int given = j->schedule ? schedule_named(j->schedule) : AUTOMATIC;
+    s->method = j->sampler ? sampler_named(j->sampler, &s->type) : 0;
+    if (s->method < 0) fail(w->mem, "Sampler is %s, expected %s", j->sampler, names_of(w->mem, sampler_name));
+    if (given < 0)     fail(w->mem, "Schedule type is %s, expected %s", j->schedule, names_of(w->mem, schedule_name));
+    if (given) s->type = (ScheduleType)given;
+    s->steps = j->steps, s->eta = j->eta;
+    if (j->eta > 0 && !sampler_takes_eta(s->method)) say(w, "Eta is ignored: %s adds no noise", sampler_name(s->method));
+}
+
+/* What the model predicts stands in its file if anywhere: modelspec's metadata, or the empty tensors by which ComfyUI tells. */
+static void choose_prediction(Work *w, const Weights *weights)
+{
+    const Job *j = w->job;
+    SamplerSetup *s = &w->denoising.sampling;
+    const char *told = weights_metadata(weights, "modelspec.prediction_type");
+    const char *prediction = j->prediction ? j->prediction : weights_find(weights, "unet.v_pred") || (told && *told == 'v') ? "v" : "epsilon";
+    s->velocity = *prediction == 'v';
+    s->zero_snr = j->noise_schedule ? *j->noise_schedule == 'Z' : weights_find(weights, "unet.ztsnr") != NULL;
+    if (s->zero_snr && !s->velocity) say(w, "Noise schedule is Zero Terminal SNR, but the model predicts epsilon, which says nothing where there is noise alone; expect a poor picture");
+}
+
+/* The whole clip at once where the module holds it, and no other is asked for. */
+static void choose_windows(Work *w, int most)
+{
+    const Job *j = w->job;
+    int fits = most < DEFAULT_CONTEXT ? most : DEFAULT_CONTEXT, length = j->context ? j->context : j->frames <= most ? j->frames : fits, loop = j->loop ? loop_named(j->loop) : OPEN;
+    if (length > most) fail(w->mem, "Context is %d, but %s (%s) holds at most %d frames; set Context: %d or less", length, j->motion, motion_kind_name(w->motion), most, most);
+    if (loop < 0) fail(w->mem, "Closed loop is %s, expected %s", j->loop, names_of(w->mem, loop_name));
+    int shorter = j->frames < length, overlap = j->overlap < 0 ? 0 : j->overlap;
+    if (shorter) length = j->frames;
+    if (overlap >= length && length < j->frames) fail(w->mem, "Overlap is %d, expected less than the %d frames of a window", overlap, length);
+    if (!j->overlap || overlap >= length) overlap = length / 4;
+    w->denoising.windows = (Windows){ j->frames, length, overlap, j->stride ? j->stride : 1, (Loop)loop };
+}
+
 static void check_motion(Work *w, const char *path)
 {
-    Job *j = w->job;
     int most = motion_positions(w->run.weights);
     if (w->motion == NO_MOTION) fail(w->mem, "%s: this motion module lacks down_blocks.0.motion_modules.0.temporal_transformer.proj_in.weight: is the file whole?", path);
     if (!most) fail(w->mem, "%s: this motion module lacks the frame positions of its first block (pos_encoder.pe): is the file whole?", path);
-    if (j->frames > most) fail(w->mem, "Frames is %d, but %s (%s) was made for at most %d; set Frames: %d or less", j->frames, path, motion_kind_name(w->motion), most, most);
-    say(w, "motion module %s: %s, up to %d frames", path, motion_kind_name(w->motion), most);
+    choose_windows(w, most);
+    say(w, "motion module %s: %s, up to %d frames at once", path, motion_kind_name(w->motion), most);
 }
 
 static void load(Work *w)
@@ -113,67 +158,20 @@ static void load(Work *w)
     if (moves) weights = weights_add(w->mem, weights, j->motion, MOTION_FILE);
     w->run.weights = weights;
     w->motion = motion_kind(weights);
+    w->denoising = (Denoising){ .windows = { 1, 1, 0, 1, OPEN }, .cfg = j->cfg, .rescale = j->cfg_rescale, .seed = j->seed, .nv = j->rng && !strcmp(j->rng, "NV") };
+    w->denoising.sampling.betas = moves ? LINEAR : SCALED_LINEAR;
+    choose_sampler(w);
+    choose_prediction(w, weights);
     if (moves) check_motion(w, j->motion);
     int layers = clip_layers(weights);
     if (layers && j->clip_skip > layers) fail(w->mem, "Clip skip is %d, but this text encoder has %d layers", j->clip_skip, layers);
-    ddim_init(&w->schedule, moves ? LINEAR : SCALED_LINEAR, j->steps);
     if (j->loras) w->run.lora = lora_open(w->mem, j->lora, j->loras);
     w->run.machine = &w->machine;
-    w->run.clip = j->frames;
+    w->run.clip = w->denoising.windows.length;
     w->run.across = w->motion == MOTION_V1;
 }
 
-/* ---- noise and latents ------------------------------------------------------------------------ */
-
-/* torch draws a clip as [4, frames, h, w]; ours is [frames, h, w, 4] */
-static void draw_noise(Work *w, Rng *rng, Tensor x)
-{
-    size_t before = mark(w->mem), plane = (size_t)x.h * (size_t)x.w, frames = (size_t)x.n;
-    float *drawn = take(w->mem, size(x), sizeof *drawn);
-    rng_normal(rng, drawn, size(x));
-    for (size_t c = 0; c < LATENT; c++)
-        for (size_t f = 0; f < frames; f++)
-            for (size_t i = 0; i < plane; i++) x.x[(f * plane + i) * LATENT + c] = drawn[(c * frames + f) * plane + i];
-    release(w->mem, before);
-}
-
-/* the noise in x: with guidance, negative + sum of cfg * weight * (prompt - negative) */
-static Tensor predict(Work *w, Tensor x, int t, Guide guide)
-{
-    Tensor noise = unet(&w->run, x, (float)t, guide.text);
-    size_t one = size(x), prompts = (size_t)guide.text.n;
-    for (size_t i = 0; i < one && guide.guided && !w->machine.dry; i++) {
-        float negative = noise.x[i];
-        for (size_t p = 1; p < prompts; p++) noise.x[i] += (float)w->job->cfg * guide.weight[p - 1] * (noise.x[p * one + i] - negative);
-    }
-    noise.n = x.n;
-    return noise;
-}
-
-static void check_finite(Work *w, Tensor x, int step)
-{
-    for (size_t i = 0; i < size(x); i++)
-        if (!isfinite(x.x[i])) fail(w->mem, "the picture is not finite after step %d: a broken checkpoint or LoRA, or a LoRA strength far too high", step + 1);
-}
-
-static void denoise(Work *w, Tensor x, const Guide *guide)
-{
-    size_t before = mark(w->mem);
-    Rng *rng = take(w->mem, 1, sizeof *rng);
-    Tensor fresh = tensor(&w->run, x.n, x.h, x.w, x.c);
-    rng_seed(rng, w->job->seed);
-    draw_noise(w, rng, x);
-    for (int i = 0; i < w->job->steps; i++) {
-        size_t step = mark(w->mem);
-        report(w, "step", i, w->job->steps);
-        Tensor noise = predict(w, x, ddim_timestep(&w->schedule, i), guide[i]);
-        if (w->job->eta > 0) draw_noise(w, rng, fresh);
-        ddim_step(&w->schedule, i, x.x, noise.x, size(x), (float)w->job->eta, fresh.x);
-        check_finite(w, x, i);
-        release(w->mem, step);
-    }
-    release(w->mem, before);
-}
+/* ---- the work ---------------------------------------------------------------------------------- */
 
 /* round(255 clamp(x/2 + 1/2)), halves to even as torch and numpy round */
 static unsigned char pixel(float x)
@@ -184,13 +182,28 @@ static unsigned char pixel(float x)
 
 static void decode(Work *w, Tensor x, unsigned char *rgb)
 {
-    for (int f = 0; f < x.n; f++) {
+    int dry = w->machine.dry;
+    double begun = w->machine.ops;
+    for (int f = 0; f < (dry ? 1 : x.n); f++) {
         size_t before = mark(w->mem), frame = size(x) / (size_t)x.n;
-        report(w, "frame", f, x.n);
+        if (!dry) report(w, "frame", f, x.n);
         Tensor picture = vae_decode(&w->run, (Tensor){ 1, x.h, x.w, x.c, x.x + (size_t)f * frame });
-        for (size_t i = 0; i < size(picture); i++) *rgb++ = pixel(picture.x[i]);
+        for (size_t i = 0; i < size(picture) && !dry; i++) *rgb++ = pixel(picture.x[i]);
         release(w->mem, before);
     }
+    if (dry) w->machine.ops += (w->machine.ops - begun) * (x.n - 1);
+}
+
+/* -> [frames,height,width,3].  Dry: nothing but the operations, of it all. */
+static unsigned char *draw(Work *w)
+{
+    const Job *j = w->job;
+    const Watch *watch = w->machine.dry ? NULL : w->watch;
+    unsigned char *rgb = take(w->mem, (size_t)j->frames * (size_t)j->height * (size_t)j->width * 3, 1);
+    Tensor x = tensor(&w->run, j->frames, j->height / FACTOR, j->width / FACTOR, LATENT);
+    denoise(&w->run, &w->denoising, x, text_encode(&w->run, w->text), watch ? watch->progress : NULL, watch ? watch->to : NULL);
+    decode(w, x, rgb);
+    return rgb;
 }
 
 /* ---- the plan --------------------------------------------------------------------------------- */
@@ -209,25 +222,17 @@ static const char *files_used(Work *w)
 /* Runs everything dry.  Returns the operations of the whole job. */
 static double rehearse(Work *w)
 {
-    const Job *j = w->job;
     size_t before = mark(w->mem);
     Problems problems = { 0, take(w->mem, PROBLEM_TEXT, 1) };
-    double ops[3];
     problems.text[0] = 0;
     w->machine.dry = 1, w->run.problems = &problems;
-    Tensor x = tensor(&w->run, j->frames, j->height / FACTOR, j->width / FACTOR, LATENT);
-    const Guide *guide = text_encode(&w->run, w->text);
-    ops[0] = w->machine.ops;
+    draw(w);
     if (!clip_layers(w->run.weights)) problem(&w->run, "the text encoder has no layers");
-    predict(w, x, 1, guide[0]);
-    ops[1] = w->machine.ops;
-    vae_decode(&w->run, (Tensor){ 1, x.h, x.w, x.c, x.x });
-    ops[2] = w->machine.ops;
     if (problems.count) fail(w->mem, "%s: %d tensors are missing or do not fit%s", files_used(w), problems.count, problems.text);
     w->machine.dry = 0;
     w->run.problems = NULL;
     release(w->mem, before);
-    return ops[0] + (ops[1] - ops[0]) * j->steps + (ops[2] - ops[1]) * j->frames;
+    return w->machine.ops;
 }
 
 static const char *duration(Work *w, double seconds)
@@ -237,16 +242,35 @@ static const char *duration(Work *w, double seconds)
     return format(w->mem, "%.1f h", seconds / 3600);
 }
 
+/* "DPM++ 2M SDE Karras, 25 steps, NV noise" */
+static const char *sampling_said(Work *w)
+{
+    const SamplerSetup *s = &w->denoising.sampling;
+    const char *type = sampler_schedule(s) == DDIM_UNIFORM || sampler_schedule(s) == LCM_UNIFORM ? "" : format(w->mem, " %s", schedule_name((int)sampler_schedule(s)));
+    return format(w->mem, "%s%s, %d steps%s%s%s", sampler_name(s->method), type, s->steps, s->velocity ? ", v-prediction" : "", s->zero_snr ? ", zero terminal SNR" : "",
+                  w->denoising.nv ? ", NV noise" : "");
+}
+
+static void say_windows(Work *w)
+{
+    const Windows *v = &w->denoising.windows;
+    if (v->length < v->frames || v->loop == CLOSED)
+        say(w, "windows of %d frames, overlap %d, stride %d, closed loop %s: %d passes in %d steps", v->length, v->overlap, v->stride, loop_name((int)v->loop),
+            denoise_passes(&w->denoising), w->denoising.sampling.steps);
+}
+
 static void prepare(Work *w)
 {
     const Job *j = w->job;
     check_job(w);
     load(w);
-    w->text = text_read(w->mem, w->run.weights, &(Wording){ j->prompt, j->negative, j->merges, j->cfg, j->steps, j->clip_skip, j->frames });
+    int calls = sampler_calls(w->denoising.sampling.method, j->steps);
+    w->text = text_read(w->mem, w->run.weights, &(Wording){ j->prompt, j->negative, j->merges, j->cfg, calls, j->clip_skip, j->frames });
     double ops = rehearse(w), mapped = (double)weights_bytes(w->run.weights) / 1e9;
     if (w->run.lora) lora_report(w->mem, w->run.lora, w->run.weights, w->watch ? w->watch->say : NULL, w->watch ? w->watch->to : NULL);
-    say(w, "betas %s, DDIM, %d steps, CFG scale %g, clip skip %d, %dx%d, %s, seed %llu%s", w->motion ? "linear" : "scaled linear", j->steps, j->cfg, j->clip_skip,
+    say(w, "betas %s, %s, CFG scale %g, clip skip %d, %dx%d, %s, seed %llu%s", w->motion ? "linear" : "scaled linear", sampling_said(w), j->cfg, j->clip_skip,
         j->width, j->height, j->frames == 1 ? "a still" : format(w->mem, "%d frames at %g fps", j->frames, j->fps), (unsigned long long)j->seed, w->machine.bf16 ? ", bf16" : "");
+    say_windows(w);
     say(w, "plan: %.2f GB of memory (%.2f GB of it the mapped weights), about %s on %d thread%s", (double)peak(w->mem) / 1e9 + mapped, mapped,
         duration(w, ops / machine_speed(&w->machine)), w->machine.threads, w->machine.threads == 1 ? "" : "s");
 }
@@ -274,10 +298,7 @@ Pictures generate(Arena *a, Job *job, const Watch *watch)
     prepare(&w);
     Pictures p = { job->frames, job->width, job->height, NULL };
     size_t bytes = (size_t)p.frames * (size_t)p.height * (size_t)p.width * 3;
-    unsigned char *rgb = take(a, bytes, 1);
-    Tensor x = tensor(&w.run, p.frames, p.height / FACTOR, p.width / FACTOR, LATENT);
-    denoise(&w, x, text_encode(&w.run, w.text));
-    decode(&w, x, rgb);
+    const unsigned char *rgb = draw(&w);
     report(&w, "done", p.frames, p.frames);
     release(a, before);                              /* files unmapped, all memory back; then the pictures move down */
     p.rgb = take(a, bytes, 1);

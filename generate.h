@@ -3,6 +3,8 @@
 #define GENERATE_H
 
 #include "lora.h"
+#include "sampler.h"
+#include "windows.h"
 #include <signal.h>
 
 typedef struct {
@@ -15,6 +17,13 @@ typedef struct {
     int      steps, clip_skip, threads;  /* 0: 25, 1, all cores */
     double   cfg, eta, fps;              /* guidance; 0: 7.5, as given, 8 */
     uint64_t seed;
+    const char *sampler, *schedule;      /* names, see sampler.h; NULL: DDIM, Automatic */
+    const char *rng;                     /* "CPU": torch's, or "NV": the web UI's, a seed for each frame; NULL: CPU */
+    const char *prediction;              /* "epsilon" or "v"; NULL: what the model's file says, or else epsilon */
+    const char *noise_schedule;          /* "Default" or "Zero Terminal SNR"; NULL: what the model's file says, or else the default */
+    double   cfg_rescale;                /* 0..1 */
+    int      context, stride, overlap;   /* windows over clips longer than the module holds, see windows.h; 0: 16 frames, 1, a quarter of them; overlap -1: none */
+    const char *loop;                    /* "N", "R-P", "R+P" or "A", see windows.h; NULL: N */
     const char *precision;               /* "f32", or "bf16": products and attention in bf16, sums in float32; NULL: f32 */
 } Job;
 
@@ -23,7 +32,7 @@ typedef struct { int frames, width, height; unsigned char *rgb; } Pictures;     
 typedef struct {                         /* what the caller wants to hear; every part may be NULL */
     void *to;
     void (*say)     (void *to, const char *line);                             /* what was loaded and chosen, then the plan */
-    void (*progress)(void *to, const char *stage, int done, int of);          /* "step" and "frame", done from 0 */
+    void (*progress)(void *to, const char *stage, int done, int of);          /* "step" ("pass", where steps take several) and "frame", done from 0 */
     void (*probe)   (void *to, const char *layer, Tensor output);             /* every named layer's output, for tests */
     const volatile sig_atomic_t *stop;                                        /* set it, and the job fails with "interrupted" before its next layer */
 } Watch;
@@ -34,5 +43,8 @@ Pictures generate(Arena *a, Job *job, const Watch *watch);
 
 /* Everything up to the first step of work: files found, shapes right, LoRA matched, memory and time. */
 void generate_check(Arena *a, Job *job, const Watch *watch);
+
+/* "DDIM, Euler or LCM", from names by number up to NULL */
+char *names_of(Arena *a, const char *(*name)(int));
 
 #endif

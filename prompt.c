@@ -54,7 +54,7 @@ struct Key {
     Show       *show;
     size_t      field;                      /* where in Request */
     double      low, high, usual;           /* usual is not shown */
-    const char *choices[4];                 /* the first is the default */
+    const char *choices[5];                 /* the first is the default */
     Shown       shown;
     const char *value, *help;
 };
@@ -142,6 +142,51 @@ static char *show_choice(Arena *a, const Request *r, const Key *k)
 {
     const char *chosen = *(const char *const *)shown_field(r, k);
     return format(a, "%s", chosen ? chosen : k->choices[0]);
+}
+
+/* only what was asked for */
+static char *show_asked(Arena *a, const Request *r, const Key *k)
+{
+    const char *chosen = *(const char *const *)shown_field(r, k);
+    return chosen ? format(a, "%s", chosen) : NULL;
+}
+
+/* a sampler, maybe with its schedule type behind it: "DPM++ 2M Karras" */
+static void set_sampler(Arena *a, Request *r, const Key *k, const char *label, const char *value)
+{
+    ScheduleType type = AUTOMATIC;
+    int method = sampler_named(value, &type);
+    if (method < 0) fail(a, "%s is %s, expected %s", label, quoted(a, value), names_of(a, sampler_name));
+    *(const char **)field(r, k) = sampler_name(method);
+    if (type != AUTOMATIC) r->job.schedule = schedule_name((int)type);
+}
+
+static char *show_sampler(Arena *a, const Request *r, const Key *k)
+{
+    (void)k;
+    return format(a, "%s", r->job.sampler ? r->job.sampler : sampler_name(0));
+}
+
+static void set_schedule(Arena *a, Request *r, const Key *k, const char *label, const char *value)
+{
+    int type = schedule_named(value);
+    if (type < 0) fail(a, "%s is %s, expected %s", label, quoted(a, value), names_of(a, schedule_name));
+    *(const char **)field(r, k) = type == AUTOMATIC ? NULL : schedule_name(type);
+}
+
+/* frames, or -1 for as many as suit; kept as 0 for those, and none as -1 */
+static void set_overlap(Arena *a, Request *r, const Key *k, const char *label, const char *value)
+{
+    int *overlap = field(r, k);
+    if (!strcmp(value, "-1")) { *overlap = 0; return; }
+    set_whole(a, r, k, label, value);
+    if (!*overlap) *overlap = -1;
+}
+
+static char *show_overlap(Arena *a, const Request *r, const Key *k)
+{
+    int overlap = *(const int *)shown_field(r, k);
+    return overlap ? format(a, "%d", overlap > 0 ? overlap : 0) : NULL;
 }
 
 /* only where it changes the picture */
@@ -284,29 +329,39 @@ static const Key keys[] = {
     { NULL, "prompt", set_prompt, NULL, 0, .value = "TEXT", .help = "the picture in words, <lora:NAME:STRENGTH> tags too" },
     { NULL, "negative", set_negative, NULL, 0, .value = "TEXT", .help = "what it should not be" },
     { "Steps", "steps", set_whole, show_whole, AT(job.steps), 1, 1000, .value = "N", .help = "denoising steps, 1 to 1000 (25)" },
-    { "Sampler", "sampler", set_choice, show_choice, AT(sampler), .choices = { "DDIM" }, .value = "NAME", .help = "DDIM (DDIM)" },
-    { "Schedule type", "schedule-type", set_choice, show_choice, AT(schedule), .choices = { "Automatic", "Uniform", "DDIM" }, .shown = NEVER,
-      .value = "NAME", .help = "Automatic, Uniform or DDIM: the same for this sampler (Automatic)" },
+    { "Sampler", "sampler", set_sampler, show_sampler, AT(job.sampler), .value = "NAME", .help = "DDIM, Euler, Euler a, Heun, DPM++ 2M, DPM++ 2M SDE, UniPC or LCM (DDIM)" },
+    { "Schedule type", "schedule-type", set_schedule, show_asked, AT(job.schedule), .value = "NAME", .help = "Uniform, Karras, Exponential, SGM Uniform, DDIM or LCM (Automatic: the sampler's own)" },
     { "CFG scale", "cfg", set_number, show_number, AT(job.cfg), 0.1, 100, .value = "X", .help = "guidance: how closely to follow the words, 0.1 to 100 (7.5)" },
     { "Seed", "seed", set_seed, show_seed, AT(job.seed), .value = "N", .help = "same seed, same picture; -1: random, and printed (-1)" },
     { "Size", "size", set_size, show_size, 0, 8, 8192, .value = "WxH", .help = "pixels, multiples of 8 (what suits the model)" },
     { "Model", "model", set_name, show_name, AT(model), .value = "F", .help = "a Stable Diffusion 1.x checkpoint (the one that comes with persona)" },
     { "VAE", "vae", set_name, show_name, AT(vae), .choices = { "none", "Automatic" }, .value = "F", .help = "another decoder, or none (the model's own)" },
     { "Clip skip", "clip-skip", set_whole, show_whole, AT(job.clip_skip), 1, 12, 1, .value = "N", .help = "1: the text encoder's last layer, 2: the one before, ... (1)" },
-    { "RNG", "rng", set_choice, show_choice, AT(rng), .choices = { "CPU" }, .value = "NAME", .help = "CPU: noise as torch makes it on a CPU (CPU)" },
-    { "Eta", "eta", set_number, show_number, AT(job.eta), 0, 1, .value = "X", .help = "noise added in each step, 0 to 1 (0)" },
+    { "RNG", "rng", set_choice, show_choice, AT(job.rng), .choices = { "CPU", "NV" }, .value = "NAME", .help = "CPU: noise as torch makes it on a CPU, NV: as the web UI's NV, a seed for each frame (CPU)" },
+    { "Eta", "eta", set_number, show_number, AT(job.eta), 0, 1, .value = "X", .help = "noise added in each step, 0 to 1 (0; Euler a and DPM++ 2M SDE: 1)" },
+    { "CFG rescale", "cfg-rescale", set_number, show_number, AT(job.cfg_rescale), 0, 1, .value = "X", .help = "against overexposed pictures of v-prediction models, 0 to 1 (0)" },
+    { "Prediction type", "prediction", set_choice, show_asked, AT(job.prediction), .choices = { "epsilon", "v", "v_prediction" }, .value = "NAME", .help = "what the model predicts, epsilon or v (what its file says)" },
+    { "Noise Schedule", "noise-schedule", set_choice, show_asked, AT(job.noise_schedule), .choices = { "Default", "Zero Terminal SNR" }, .value = "NAME", .help = "Default, or Zero Terminal SNR for models trained so (what its file says)" },
     { "LoRA", "lora", set_lora, show_loras, 0, .value = "F:X[:Y]", .help = "a LoRA and its strength, or those for text encoder and UNet; once for each" },
     { "Motion module", "motion", set_name, show_name, AT(motion), .choices = { "none" }, .shown = CLIP, .value = "F", .help = "an AnimateDiff module, or none for a still (none with a model of your own)" },
     { "Frames", "frames", set_whole, show_whole, AT(job.frames), 1, 100000, 1, .shown = CLIP, .value = "N", .help = "frames of the clip, 1 is a still (16)" },
     { "FPS", "fps", set_number, show_number, AT(job.fps), 0.1, 100, .shown = CLIP, .value = "X", .help = "frames a second, 0.1 to 100 (8)" },
+    { "Context", "context", set_whole, show_whole, AT(job.context), 1, 65535, .shown = CLIP, .value = "N", .help = "frames seen together in a longer clip (16)" },
+    { "Overlap", "overlap", set_overlap, show_overlap, AT(job.overlap), 0, 65535, .shown = CLIP, .value = "N", .help = "frames that neighbouring windows share (a quarter of Context)" },
+    { "Stride", "stride", set_whole, show_whole, AT(job.stride), 1, 30, 1, .shown = CLIP, .value = "N", .help = "2: also windows of every second frame, 3: every fourth too (1)" },
+    { "Closed loop", "closed-loop", set_choice, show_asked, AT(job.loop), .choices = { "N", "R-P", "R+P", "A" }, .shown = CLIP, .value = "NAME", .help = "A: the last frame leads into the first; R-P, R+P: a little, in long clips (N)" },
     { "Precision", "precision", set_choice, show_precision, AT(job.precision), .choices = { "f32", "bf16" }, .value = "NAME", .help = "f32, or bf16: faster, and a little different (f32)" },
     { NULL, "threads", set_whole, NULL, AT(job.threads), 1, 1024, .value = "N", .help = "1 to 1024; the picture stays the same (all cores)" },
 };
 
 enum { KEYS = sizeof keys / sizeof *keys };
 
+/* other spellings that people paste */
+static const char *const also[][2] = { { "CFG Rescale \xcf\x86", "CFG rescale" }, { "CFG Rescale phi", "CFG rescale" }, { "Eta DDIM", "Eta" } };
+
 static const Key *key_named(const char *name)
 {
+    for (size_t i = 0; i < sizeof also / sizeof *also; i++) if (same(also[i][0], name)) name = also[i][1];
     for (size_t i = 0; i < KEYS; i++) if (keys[i].name && same(keys[i].name, name)) return &keys[i];
     return NULL;
 }
@@ -414,12 +469,13 @@ static void read_setting(Reader *rd, const Key *k, const char *as, const char *v
 /* AnimateDiff: "enable: True, model: mm_sd_v14.ckpt, video_length: 16, fps: 8, ..." (sd-webui-animatediff) */
 static void read_animatediff(Reader *rd, const char *text)
 {
-    static const char *const ours[][2] = { { "model", "Motion module" }, { "video_length", "Frames" }, { "fps", "FPS" } };
+    static const char *const ours[][2] = { { "model", "Motion module" }, { "video_length", "Frames" }, { "fps", "FPS" }, { "batch_size", "Context" },
+                                           { "stride", "Stride" }, { "overlap", "Overlap" }, { "closed_loop", "Closed loop" } };
     char *key, *value;
     for (const char *s = text; *s; ) {
         s = next_pair(rd->a, s, &key, &value);
         const Key *k = NULL;
-        for (size_t i = 0; i < 3; i++) if (same(key, ours[i][0])) k = key_named(ours[i][1]);
+        for (size_t i = 0; i < sizeof ours / sizeof *ours; i++) if (same(key, ours[i][0])) k = key_named(ours[i][1]);
         int automatic = same(key, "video_length") && value && !strcmp(value, "0");
         if (same(key, "enable") && value && same(value, "false")) {
             rd->r->motion = (Name){ "none", NULL };

@@ -23,7 +23,6 @@ typedef struct {
     Name        model, vae, motion; /* text NULL: not said; "none" */
     LoraName    tag[LORAS], key[LORAS];     /* from the prompt's tags; from LoRA keys, which win over tags of that name */
     size_t      tags, keys;
-    const char *sampler, *schedule, *rng;
     int         seeded;             /* job.seed was given */
 } Request;
 

@@ -51,12 +51,29 @@ int main(void)
 END
 [ "$("$folder/image/program")" = hello ]; check $? "image.c alone does not bring its text back"
 
-build ddim ddim.c ddim.h <<'END'
-#include "ddim.h"
+build sampler sampler.c sampler.h <<'END'
+#include "sampler.h"
 #include <stdio.h>
-int main(void) { Schedule s; ddim_init(&s, LINEAR, 25); printf("%d\n", ddim_timestep(&s, 0)); return 0; }
+int main(void)
+{
+    Sampler s;
+    float memory[KEPT], x = 1, said = 0;
+    SamplerSetup setup = { .betas = LINEAR, .steps = 25, .memory = memory, .n = 1 };
+    setup.method = sampler_named("DDIM", &setup.type);
+    sampler_init(&s, &setup);
+    sampler_step(&s, 0, &x, &said, NULL, 1);
+    printf("%g %d\n", sampler_time(&s, 0), x > 1);
+    return 0;
+}
 END
-[ "$("$folder/ddim/program")" = 961 ]; check $? "ddim.c alone counts its timesteps wrong"
+[ "$("$folder/sampler/program")" = "961 1" ]; check $? "sampler.c alone counts its timesteps wrong"
+
+build windows windows.c windows.h <<'END'
+#include "windows.h"
+#include <stdio.h>
+int main(void) { printf("%d\n", windows_count(&(Windows){ 64, 16, 4, 1, CLOSED }, 0)); return 0; }
+END
+[ "$("$folder/windows/program")" = 6 ]; check $? "windows.c alone counts its windows wrong"
 
 build weights safetensors.c safetensors.h json.c json.h tensor.c tensor.h <<'END'
 #include "safetensors.h"

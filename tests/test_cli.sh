@@ -92,6 +92,10 @@ run p.txt --cfg_scale 3 --clip-skip=2 --eta 0.5 --fps 12.5 --seed 18446744073709
 says 'CFG scale: 3, Seed: 18446744073709551615, Size: 32x32, Model: persona, Clip skip: 2, RNG: CPU, Eta: 0.5, Motion module: persona_motion, Frames: 3, FPS: 12.5'
 cp many.gif many2.gif; run many2.gif
 holds 'again, with all of these' same many.gif many2.gif
+run p.txt --sampler 'DPM++ 2M SDE Karras' --steps 3 --rng nv --frames 6 --context 4 --overlap 2 --closed-loop A -o long.gif
+for words in 'DPM++ 2M SDE Karras, 3 steps, NV noise' 'windows of 4 frames, overlap 2, stride 1, closed loop A: 9 passes in 3 steps' 'pass 9/9' 'frame 6/6'; do says "$words"; done
+cp long.gif long2.gif; run long2.gif
+holds 'again, windows and all' same long.gif long2.gif
 run p.txt --seed -1 -o r1.gif; seed=$(sed -n 's/^seed \([0-9]*\),.*/\1/p' err)
 run p.txt --seed "$seed" -o r2.gif
 holds 'the random seed is told' same r1.gif r2.gif
@@ -125,7 +129,7 @@ refuses 2 'found "p.txt" and "crlf.txt"' p.txt crlf.txt
 refuses 2 'persona info needs a file' info
 refuses 2 'persona check needs' check
 refuses 2 '--size is "33x32"' p.txt --size 33x32
-refuses 2 '--sampler is "Euler a", expected DDIM' p.txt --sampler 'Euler a'
+refuses 2 '--sampler is "Oiler", expected DDIM, Euler' p.txt --sampler Oiler
 
 # ---- the job failed ----
 cp p.gif old.gif
@@ -146,7 +150,8 @@ printf 'a\0b\n' >z.txt;                              refuses 1 'z.txt: byte 2 is
 printf '\377\330\377\340' >j.txt;                    refuses 1 'JPEG' j.txt
 head -c 100 p.gif >cut.gif;                          refuses 1 'cut.gif: ' cut.gif
 head -c 60 still.png >cut.png;                       refuses 1 'cut.png: ' cut.png
-refuses 1 'Frames is 1000' p.txt --frames 1000
+refuses 1 'Context is 40' p.txt --frames 50 --context 40
+refuses 1 'Overlap is 8' p.txt --frames 50 --context 8 --overlap 8
 refuses 1 '--weights is "none"' p.txt --weights none
 printf 'a\n%s\n' "$small" >own.gif; cp own.gif own.txt
 refuses 1 'would replace the prompt file' own.gif

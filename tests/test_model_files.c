@@ -154,7 +154,11 @@ int main(void)
     j = still; j.clip_skip = 9;               expect(a, j, "Clip skip is 9, but this text encoder has 3 layers");
     j = still; j.clip_skip = -1;              expect(a, j, "Clip skip");
     j = still; j.frames = 2;                  expect(a, j, "no motion module");
-    j = clip;  j.frames = 25;                 expect(a, j, "at most 24");
+    j = clip;  j.context = 25;                expect(a, j, "at most 24 frames");
+    j = clip;  j.frames = 25; j.context = 8; j.overlap = 8;    expect(a, j, "Overlap is 8, expected less than the 8 frames");
+    j = clip;  j.loop = "B";                  expect(a, j, "Closed loop is B, expected N, R-P, R+P or A");
+    j = still; j.sampler = "Oiler";           expect(a, j, "Sampler is Oiler, expected DDIM, Euler");
+    j = still; j.schedule = "Beta";           expect(a, j, "Schedule type is Beta, expected Automatic");
     j = still; j.width = j.height = 8192;     expect(a, j, "out of memory");
     j = clip;  j.frames = 24;                 CHECK_MSG(status_of(a, j, message) == 0, "%s", message);
     j = still; j.width = j.height = 8;        CHECK_MSG(status_of(a, j, message) == 0, "%s", message);

@@ -94,12 +94,42 @@ static void test_settings(Arena *a)
     CHECK(!*reading(&t) && !t.r->seeded);
 }
 
+/* what t holds as text, in the arena */
+static char *settings(Reading *t) { return *reading(t) ? format(t->a, "failed: %s", t->message) : prompt_settings(t->a, t->r); }
+
+/* as the web UI of several years writes them, and what comes back */
+static void test_sampling(Arena *a)
+{
+    static const char *const cases[][2] = {
+        { "Sampler: DPM++ 2M Karras", "Sampler: DPM++ 2M, Schedule type: Karras, RNG: CPU" },
+        { "Sampler: dpm++ 2m sde karras", "Sampler: DPM++ 2M SDE, Schedule type: Karras, RNG: CPU" },
+        { "Sampler: Euler a, Schedule type: Automatic", "Sampler: Euler a, RNG: CPU" },
+        { "Sampler: DPM++ 2M SDE, Schedule type: Exponential, RNG: NV", "Sampler: DPM++ 2M SDE, Schedule type: Exponential, RNG: NV" },
+        { "Sampler: Heun, Schedule type: SGM Uniform", "Sampler: Heun, Schedule type: SGM Uniform, RNG: CPU" },
+        { "Sampler: UniPC, Schedule type: Uniform", "Sampler: UniPC, Schedule type: Uniform, RNG: CPU" },
+        { "Sampler: LCM, CFG scale: 1", "Sampler: LCM, CFG scale: 1, RNG: CPU" },
+        { "Sampler: DDIM, Eta DDIM: 0.5", "Sampler: DDIM, RNG: CPU, Eta: 0.5" },
+        { "Sampler: Euler, CFG Rescale \xcf\x86: 0.7, Noise Schedule: Zero Terminal SNR, Prediction type: v", "Sampler: Euler, RNG: CPU, CFG rescale: 0.7, Prediction type: v, Noise Schedule: Zero Terminal SNR" },
+        { "Sampler: Euler, Frames: 40, Context: 16, Overlap: 0, Stride: 2, Closed loop: A", "Sampler: Euler, RNG: CPU, Frames: 40, Context: 16, Overlap: 0, Stride: 2, Closed loop: A" },
+        { "Sampler: Euler, Frames: 40, Overlap: -1, Stride: 1", "Sampler: Euler, RNG: CPU, Frames: 40" },
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        Reading t = { .a = a, .text = format(a, "a\nSteps: 9, %s", cases[i][0]) };
+        char *text = settings(&t);
+        CHECK_MSG(!strcmp(text, format(a, "a\nSteps: 9, %s", cases[i][1])) && !*t.warning, "%s: reads as %s %s", cases[i][0], text, t.warning);
+    }
+}
+
 static void test_animatediff(Arena *a)
 {
     Reading t = { .a = a, .text = "a\nSteps: 9, AnimateDiff: \"enable: True, model: mm_sd_v14.ckpt, video_length: 24, fps: 6, loop_number: 0, closed_loop: R-P\", Seed: 5" };
     CHECK_MSG(!*reading(&t), "%s", t.message);
     CHECK(t.r->job.frames == 24 && fabs(t.r->job.fps - 6) < 1e-12 && !strcmp(t.r->motion.text, "mm_sd_v14.ckpt") && t.r->job.seed == 5);
-    CHECK_MSG(strstr(t.warning, "loop_number") && strstr(t.warning, "closed_loop"), "%s", t.warning);
+    CHECK_MSG(strstr(t.warning, "loop_number") && !strstr(t.warning, "closed_loop") && !strcmp(t.r->job.loop, "R-P"), "%s", t.warning);
+    t.text = "a\nAnimateDiff: \"enable: True, video_length: 48, batch_size: 16, stride: 2, overlap: 4, closed_loop: A\"";
+    CHECK(!*reading(&t) && t.r->job.context == 16 && t.r->job.stride == 2 && t.r->job.overlap == 4 && !strcmp(t.r->job.loop, "A"));
+    t.text = "a\nAnimateDiff: \"video_length: 48, overlap: -1\"";
+    CHECK(!*reading(&t) && t.r->job.overlap == 0);
     t.text = "a\nAnimateDiff: \"enable: False, model: mm\"";
     CHECK(!*reading(&t) && !strcmp(t.r->motion.text, "none"));
     t.text = "a\nAnimateDiff: \"video_length: 0, fps: x\"";
@@ -140,8 +170,9 @@ static void test_refused(Arena *a)
         { "a\nSeed: -2", "Seed is \"-2\"" }, { "a\nSeed: 18446744073709551616", "18446744073709551615" },
         { "a\nSize: 512", "Size is \"512\", expected WIDTHxHEIGHT" }, { "a\nSize: 500x512", "multiples of 8" }, { "a\nSize: 0x512", "Size" }, { "a\nSize: 8200x512", "8192" }, { "a\nSize: x", "Size" },
         { "a\nSize: 512 X 64", NULL }, { "a\nSize: 512x512x512", "Size" }, { "a\nSize: -8x8", "Size" },
-        { "a\nSampler: Euler a", "p.txt: Sampler is \"Euler a\", expected DDIM" }, { "a\nRNG: NV", "expected CPU" }, { "a\nPrecision: f16", "expected f32 or bf16" },
-        { "a\nSchedule type: Karras", "expected Automatic, Uniform or DDIM" }, { "a\nClip skip: 13", "from 1 to 12" }, { "a\nFPS: 101", "from 0.1 to 100" }, { "a\nEta: 2", "from 0 to 1" },
+        { "a\nSampler: Oiler", "p.txt: Sampler is \"Oiler\", expected DDIM, Euler, Euler a, Heun, DPM++ 2M, DPM++ 2M SDE, UniPC or LCM" }, { "a\nRNG: GPU", "expected CPU or NV" }, { "a\nPrecision: f16", "expected f32 or bf16" },
+        { "a\nSchedule type: Beta", "expected Automatic, Uniform, Karras, Exponential, SGM Uniform, DDIM or LCM" }, { "a\nSampler: Euler Beta", "Sampler is \"Euler Beta\"" },
+        { "a\nOverlap: -2", "Overlap is \"-2\"" }, { "a\nClosed loop: B", "expected N, R-P, R+P or A" }, { "a\nCFG rescale: 1.1", "from 0 to 1" }, { "a\nPrediction type: x", "expected epsilon, v or v_prediction" }, { "a\nClip skip: 13", "from 1 to 12" }, { "a\nFPS: 101", "from 0.1 to 100" }, { "a\nEta: 2", "from 0 to 1" },
         { "a\nModel: ", "Model is empty" }, { "a\nLoRA: :1", "LoRA" }, { "a\nLoRA: b:x", "strength is \"x\"" },
         { "<lora:../b:1>", "without folders" }, { "<lora:/b:1>", "without folders" }, { "<lora:..:1>", "without folders" }, { "<lora:b:1:2:3>", "\"3\" is not understood" }, { "<lora:b:te=x>", "strength is \"x\"" }, { "<lora:b:1:lbw=ALL>", "strength is \"lbw=ALL\"" }, { "<lora:b:1e>", "strength" },
         { "<hypernet:b:1>", "<lora:NAME:STRENGTH>" }, { "", "empty" }, { " \r\n ", "empty" }, { "\xef\xbb\xbf", "empty" }, { "\xef\xbb\xbf \xef\xbb\xbf\n", "empty" },
@@ -178,9 +209,6 @@ static void test_options(Arena *a)
 }
 
 /* ---- there and back ---- */
-
-/* what t holds as text, in the arena */
-static char *settings(Reading *t) { return *reading(t) ? format(t->a, "failed: %s", t->message) : prompt_settings(t->a, t->r); }
 
 static void test_round_trip(Arena *a)
 {
@@ -341,7 +369,7 @@ int main(void)
 {
     Arena *a = arena_new();
     if (!a) return 1;
-    test_parts(a), test_settings(a), test_animatediff(a), test_tags(a);
+    test_parts(a), test_settings(a), test_sampling(a), test_animatediff(a), test_tags(a);
     test_refused(a), test_options(a), test_round_trip(a), test_numbers(a);
     test_hostile(a), test_mangled(a), test_lookup(a), test_distance();
     arena_free(a);

@@ -1,0 +1,105 @@
+"""Writes tests/golden/sampler.inc: diffusers' schedulers over whole trajectories, for tests/test_sampler.c.
+
+    pip install torch==2.13.0 diffusers==0.42.1
+
+Call c of the model, at timestep t, answers sin(x_k + t/100 + k) in element k; the fresh noise of call c is cos(4 c + k); the first noise is
+1, -2, 0.5.  The file holds x after every call, in the scale the model sees: schedulers that count in sigmas hold x * sqrt(sigma^2 + 1).
+
+Settings that correspond, beside beta_start 0.00085 and beta_end 0.012:
+    Uniform       timestep_spacing="linspace"
+    Karras        use_karras_sigmas, "linspace" (Euler's and Heun's sigmas are taken from the spaced ones, so this is from the first to the last)
+    Exponential   use_exponential_sigmas, "linspace"
+    SGM Uniform   timestep_spacing="trailing"
+    DDIM          timestep_spacing="leading", steps_offset=1; clip_sample=False; set_alpha_to_one for clips only
+    DPM++ 2M      DPMSolverMultistepScheduler, dpmsolver++ of order 2;  DPM++ 2M SDE: sde-dpmsolver++
+    UniPC         UniPCMultistepScheduler, bh2 of order 2
+    LCM           LCMScheduler, original_inference_steps=50
+k-diffusion and the web UI differ from diffusers here: DPM++ 2M starts from noise * sigma, and its timesteps lie between whole ones; SGM Uniform
+counts down from 999 in steps of 999/n; UniPC is of order 3; DPM++ 2M SDE's noise comes from a Brownian tree.  What diffusers lacks is put
+together from its parts: Karras for Euler a from EulerDiscreteScheduler's sigmas, DDIM and LCM at zero SNR with 2^-24 as the others have it.
+One step of Euler's or Heun's starts at timestep 0 there (linspace(0, 999, 1)), at 999 here and in the web UI."""
+import os
+
+import numpy as np
+import torch
+from diffusers import (DDIMScheduler, DPMSolverMultistepScheduler, EulerAncestralDiscreteScheduler, EulerDiscreteScheduler, HeunDiscreteScheduler,
+                       LCMScheduler, UniPCMultistepScheduler)
+
+CLASSES = {"DDIM": DDIMScheduler, "Euler": EulerDiscreteScheduler, "Euler a": EulerAncestralDiscreteScheduler, "Heun": HeunDiscreteScheduler,
+           "DPM++ 2M": DPMSolverMultistepScheduler, "DPM++ 2M SDE": DPMSolverMultistepScheduler, "UniPC": UniPCMultistepScheduler, "LCM": LCMScheduler}
+TYPES = {"Uniform": dict(timestep_spacing="linspace"), "Karras": dict(timestep_spacing="linspace", use_karras_sigmas=True), "LCM": {},
+         "Exponential": dict(timestep_spacing="linspace", use_exponential_sigmas=True), "SGM Uniform": dict(timestep_spacing="trailing"),
+         "DDIM": dict(timestep_spacing="leading", steps_offset=1)}
+S, L = "scaled_linear", "linear"
+CASES = [("DDIM", "DDIM", S, 25, 0), ("DDIM", "DDIM", S, 1, 0), ("DDIM", "DDIM", S, 45, 0.7), ("DDIM", "DDIM", S, 999, 0), ("DDIM", "DDIM", S, 1000, 1),
+         ("DDIM", "DDIM", L, 25, 0), ("DDIM", "DDIM", L, 7, 1), ("DDIM", "DDIM", L, 3, 0.3), ("DDIM", "SGM Uniform", S, 10, 0),
+         ("DDIM", "SGM Uniform", S, 10, 0, "v"), ("DDIM", "SGM Uniform", L, 8, 0.5, "v zero"),
+         ("DPM++ 2M", "Uniform", S, 12, 0), ("DPM++ 2M", "Uniform", L, 20, 0), ("UniPC", "Uniform", L, 20, 0), ("LCM", "LCM", S, 4, 0), ("LCM", "LCM", L, 7, 0),
+         ("LCM", "LCM", L, 1, 0), ("LCM", "LCM", S, 5, 0, "v zero"), ("UniPC", "Uniform", S, 1, 0), ("UniPC", "Uniform", S, 2, 0), ("DPM++ 2M", "Karras", L, 1, 0),
+         ("Euler a", "Karras", L, 8, 0), ("Euler a", "Uniform", S, 9, 0), ("Euler a", "Uniform", L, 9, 0),
+         ("Euler a", "SGM Uniform", L, 6, 0, "v zero"), ("Euler", "SGM Uniform", S, 8, 0, "v zero"), ("DPM++ 2M", "SGM Uniform", L, 16, 0, "v zero"),
+         ("DPM++ 2M SDE", "SGM Uniform", S, 6, 0, "v zero"), ("UniPC", "SGM Uniform", S, 8, 0, "v zero"), ("Heun", "SGM Uniform", S, 5, 0, "v")]
+CASES += [(name, kind, betas, 10 if betas == S else 9, 0) for name in ("Euler", "Heun", "DPM++ 2M", "DPM++ 2M SDE", "UniPC")
+          for kind, betas in (("Uniform", S), ("Karras", L), ("Karras", S), ("Exponential", L), ("Exponential", S), ("SGM Uniform", L))]
+START = torch.tensor([1, -2, 0.5])
+
+
+def scheduler(name, kind, betas, steps, special):
+    """-> scheduler with its timesteps set, timesteps"""
+    base = dict(beta_start=0.00085, beta_end=0.012, beta_schedule=betas, prediction_type="v_prediction" if "v" in special else "epsilon")
+    if "zero" in special:
+        base["rescale_betas_zero_snr"] = True
+    if name == "DDIM":
+        base |= dict(clip_sample=False, set_alpha_to_one=betas == L)
+    if name == "DPM++ 2M SDE":
+        base |= dict(algorithm_type="sde-dpmsolver++")
+    if name == "Euler a" and kind == "Karras":
+        other, s = EulerDiscreteScheduler(**base, **TYPES[kind]), EulerAncestralDiscreteScheduler(**base, timestep_spacing="linspace")
+        other.set_timesteps(steps)
+        s.set_timesteps(steps)
+        s.sigmas, s.timesteps = other.sigmas, other.timesteps
+        return s, s.timesteps
+    s = CLASSES[name](**base, **TYPES[kind])
+    if name in ("DDIM", "LCM") and "zero" in special:
+        s.alphas_cumprod[-1] = 2**-24
+    s.set_timesteps(steps)
+    return s, s.timesteps
+
+
+def trajectory(name, kind, betas, steps, eta=0, special=""):
+    s, times = scheduler(name, kind, betas, steps, special)
+    sigmas = s.sigmas if name in ("Euler", "Euler a", "Heun") else None
+    x, out = START * s.init_noise_sigma, []
+    for c, t in enumerate(times):
+        if c == 0 and t > 999:                  # of 1000 steps of DDIM the first would be timestep 1000, which is not there: it stands still
+            out.append(x)
+            continue
+        k = torch.arange(3)
+        fresh = torch.cos((k + 4 * c).double()).float()
+        for module in (DPMSolverMultistepScheduler, EulerAncestralDiscreteScheduler, LCMScheduler):
+            __import__(module.__module__, fromlist=["x"]).randn_tensor = lambda *_, fresh=fresh, **__: fresh
+        seen = s.scale_model_input(x[None], t)[0]
+        said = torch.sin(seen.double() + float(t) / 100 + k).float()
+        more = dict(eta=eta, variance_noise=fresh[None] if eta else None) if name == "DDIM" else {}
+        x = s.step(said[None], t, x[None], **more).prev_sample[0]
+        out.append(x / (sigmas[c + 1] ** 2 + 1) ** 0.5 if sigmas is not None else x)
+    return torch.stack(out).double().numpy()
+
+
+def main():
+    with open(os.path.join(os.path.dirname(os.path.abspath(__file__)), "golden", "sampler.inc"), "w") as out:
+        out.write("/* by tests/golden_sampler.py: sampler, schedule type, betas, steps, eta, v-prediction, zero SNR, x after so many calls */\n")
+        for case in CASES:
+            name, kind, betas, steps, eta = case[:5]
+            special = case[5] if len(case) > 5 else ""
+            x = trajectory(name, kind, betas, steps, eta, special)
+            assert np.isfinite(x).all(), case
+            every = max(1, len(x) // 40)                  # of the longest, some calls and the last
+            kept = [i for i in range(len(x)) if i % every == every - 1 or i == len(x) - 1]
+            rows = ",\n      ".join("{ %d, { %s } }" % (i, ", ".join("%.8g" % v for v in x[i])) for i in kept)
+            out.write('    { "%s", "%s", %s, %d, %g, %d, %d, %d, (const Row[]){\n      %s } },\n'
+                      % (name, kind, betas.upper(), steps, eta, "v" in special, "zero" in special, len(kept), rows))
+
+
+if __name__ == "__main__":
+    main()
