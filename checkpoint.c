@@ -1,14 +1,12 @@
-/* checkpoint.c - other layouts' names -> ours.
+/* checkpoint.c - other layouts' names -> ours, and what kind of file this is.
  *
  * A single-file checkpoint (LDM, what civitai hosts) counts the blocks of the UNet through: stage i of the
  * way down holds input_blocks 1+3i, 2+3i (a resnet, maybe a transformer) and 3+3i (the downsampler);
  * stage i of the way up holds output_blocks 3i .. 3i+2, its upsampler last in the third.  The VAE's
- * decoder counts its stages backwards.  Each name is rewritten once, when the file is opened, and
+ * decoder counts its stages backwards.  A diffusers folder has our names already, but for the oldest of the VAE's.  Each name is rewritten once, when the file is opened, and
  * looked up by our name from then on.  Tensors that are no weights (EMA copies, schedules, the often
  * corrupt position_ids) are left out; what is missing or misshapen shows in the dry run. */
 #include "checkpoint.h"
-
-#include "torch.h"
 
 #include <string.h>
 
@@ -54,6 +52,13 @@ static const Rename unet_ends[] = {
 static const Rename vae_names[] = {
     { "nin_shortcut.", "conv_shortcut." }, { "", "" }, { 0 }
 };
+static const Rename vae_ends[] = {
+    { "norm_out.", "conv_norm_out." }, { "conv_norm_out.", "conv_norm_out." }, { "conv_in.", "conv_in." }, { "conv_out.", "conv_out." },
+    { "up_blocks.", "up_blocks." }, { "down_blocks.", "down_blocks." }, { "mid_block.resnets.", "mid_block.resnets." }, { 0 }
+};
+static const Rename vae_diffusers_attention_names[] = {      /* before diffusers 0.18, and since */
+    { "query.", "to_q." }, { "key.", "to_k." }, { "value.", "to_v." }, { "proj_attn.", "to_out.0." }, { "", "" }, { 0 }
+};
 static const Rename vae_attention_names[] = {
     { "norm.", "group_norm." }, { "q.", "to_q." }, { "k.", "to_k." }, { "v.", "to_v." }, { "proj_out.", "to_out.0." }, { 0 }
 };
@@ -84,7 +89,7 @@ char *unet_name(Arena *a, const char *text)
     return renamed(a, "unet.", text, unet_ends);
 }
 
-/* what follows first_stage_model., or stands alone in a VAE file; stages are four */
+/* what follows first_stage_model. or vae., or stands alone in a VAE file; LDM's stages are four, diffusers' names are ours */
 static char *vae_name(Arena *a, const char *text)
 {
     const char *p, *half = after(text, "encoder.") ? "encoder" : after(text, "decoder.") ? "decoder" : NULL;
@@ -99,8 +104,9 @@ static char *vae_name(Arena *a, const char *text)
     }
     if ((p = after(text, "mid.block_")) && (layer = block_number(&p)) >= 1)
         return renamed(a, format(a, "vae.%s.mid_block.resnets.%d.", half, layer - 1), p, vae_names);
+    if ((p = after(text, "mid_block.attentions.0."))) return renamed(a, format(a, "vae.%s.mid_block.attentions.0.", half), p, vae_diffusers_attention_names);
     if ((p = after(text, "mid.attn_1."))) return renamed(a, format(a, "vae.%s.mid_block.attentions.0.", half), p, vae_attention_names);
-    return renamed(a, format(a, "vae.%s.", half), text, (Rename[]){ { "norm_out.", "conv_norm_out." }, { "conv_in.", "conv_in." }, { "conv_out.", "conv_out." }, { 0 } });
+    return renamed(a, format(a, "vae.%s.", half), text, vae_ends);
 }
 
 /* what follows cond_stage_model.transformer.; older files lack text_model. */
@@ -129,42 +135,75 @@ static char *our_name(Arena *a, FileKind kind, const char *name)
     if (kind == VAE_FILE)                                   return vae_name(a, name);
     if ((p = after(name, "model.diffusion_model.")))        return unet_name(a, p);
     if ((p = after(name, "cond_stage_model.transformer."))) return text_name(a, p);
+    if ((p = after(name, "text_encoder.")))                 return text_name(a, p);      /* these three: a diffusers folder */
+    if ((p = after(name, "vae.")))                          return vae_name(a, p);
+    if (after(name, "unet."))                               return format(a, "%s", name);
     return NULL;
 }
 
 /* ---- kinds ------------------------------------------------------------------------------------ */
 
-static int any(const WeightFile *s, const char *part)
-{
-    for (size_t i = 0; i < s->count; i++) if (strstr(s->weight[i].name, part)) return 1;
-    return 0;
-}
+#define USE_15   "use one for Stable Diffusion 1.x"
+#define USE_TEXT "use a text-to-image one"
+#define NONE_YET "nothing here can use it"
 
-static const struct { const char *part; FileKind kind; const char *name, *instead; } kinds[] = {
-    { "conditioner.embedders.",   UNSUPPORTED_FILE, "an SDXL checkpoint", "use a Stable Diffusion 1.x checkpoint" },
-    { "cond_stage_model.model.",  UNSUPPORTED_FILE, "a Stable Diffusion 2.x checkpoint", "use a Stable Diffusion 1.x checkpoint" },
-    { "diffusion_model.input_blocks.", MODEL_FILE,  "a Stable Diffusion 1.x checkpoint", "name it as Model or --model" },
-    { "lora",                     LORA_FILE,        "a LoRA", "use it in the prompt as <lora:name:0.8>" },
-    { "lycoris_",                 LORA_FILE,        "a LoRA", "use it in the prompt as <lora:name:0.8>" },
-    { "hada_w1",                  LORA_FILE,        "a LoHa", "use it in the prompt as <lora:name:0.8>" },
-    { "lokr_w",                   LORA_FILE,        "a LoKr", "use it in the prompt as <lora:name:0.8>" },
-    { "motion_modules.",          MOTION_FILE,      "an AnimateDiff motion module", "name it as Motion module or --motion" },
-    { "emb_params",               EMBEDDING_FILE,   "a textual inversion embedding", "put it in embeddings/" },
-    { "first_stage_model.",       VAE_FILE,         "a VAE", "name it as VAE or --vae" },
-    { "decoder.up.0.",            VAE_FILE,         "a VAE", "name it as VAE or --vae" },
-    { "down_blocks.",             UNSUPPORTED_FILE, "a part of a diffusers folder", "use the single-file checkpoint" },
+/* The first row that fits says what a file is: a tensor with this in its name, and so many inputs where a number is given. */
+static const struct { const char *part; size_t inputs; FileKind kind; const char *name, *instead; } kinds[] = {
+    { "conditioner.embedders.",          0, UNSUPPORTED_FILE, "an SDXL checkpoint", USE_15 },
+    { "unet.add_embedding.",             0, UNSUPPORTED_FILE, "an SDXL folder", USE_15 },
+    { "attn2.to_k.weight",             2048, UNSUPPORTED_FILE, "an SDXL model", USE_15 },
+    { "cond_stage_model.model.",         0, UNSUPPORTED_FILE, "a Stable Diffusion 2.x checkpoint", USE_15 },
+    { "attn2.to_k.weight",             1024, UNSUPPORTED_FILE, "a Stable Diffusion 2.x model", USE_15 },
+    { "joint_blocks.",                   0, UNSUPPORTED_FILE, "a Stable Diffusion 3 model", USE_15 },
+    { "double_blocks.",                  0, UNSUPPORTED_FILE, "a Flux model", USE_15 },
+    { "single_transformer_blocks.",      0, UNSUPPORTED_FILE, "a Flux model", USE_15 },
+    { "input_blocks.0.0.weight",         9, UNSUPPORTED_FILE, "an inpainting checkpoint", USE_TEXT },
+    { "unet.conv_in.weight",             9, UNSUPPORTED_FILE, "an inpainting folder", USE_TEXT },
+    { "input_blocks.0.0.weight",         8, UNSUPPORTED_FILE, "an editing checkpoint (InstructPix2Pix)", USE_TEXT },
+    { "unet.conv_in.weight",             8, UNSUPPORTED_FILE, "an editing folder (InstructPix2Pix)", USE_TEXT },
+    { "scale_weight",                    0, UNSUPPORTED_FILE, "a checkpoint of scaled fp8", "use the same as F16, F32 or plain fp8" },
+    { "input_hint_block.",               0, UNSUPPORTED_FILE, "a ControlNet", NONE_YET },
+    { "controlnet_cond_embedding.",      0, UNSUPPORTED_FILE, "a ControlNet", NONE_YET },
+    { "lora_controlnet",                 0, UNSUPPORTED_FILE, "a ControlNet", NONE_YET },
+    { "ip_adapter.",                     0, UNSUPPORTED_FILE, "an IP-Adapter", NONE_YET },
+    { "body.0.block1.",                  0, UNSUPPORTED_FILE, "a T2I-Adapter", NONE_YET },
+    { "body.0.resnets.",                 0, UNSUPPORTED_FILE, "a T2I-Adapter", NONE_YET },
+    { "diffusion_model.input_blocks.",   0, MODEL_FILE,       "a Stable Diffusion 1.x checkpoint", "name it as Model or --model" },
+    { "lora",                            0, LORA_FILE,        "a LoRA", "use it in the prompt as <lora:name:0.8>" },
+    { "lycoris_",                        0, LORA_FILE,        "a LoRA", "use it in the prompt as <lora:name:0.8>" },
+    { "hada_w1",                         0, LORA_FILE,        "a LoHa", "use it in the prompt as <lora:name:0.8>" },
+    { "lokr_w",                          0, LORA_FILE,        "a LoKr", "use it in the prompt as <lora:name:0.8>" },
+    { "unet.down_blocks.",               0, MODEL_FILE,       "a Stable Diffusion 1.x folder", "name it as Model or --model" },
+    { "motion_modules.",                 0, MOTION_FILE,      "an AnimateDiff motion module", "name it as Motion module or --motion" },
+    { "emb_params",                      0, EMBEDDING_FILE,   "a textual inversion embedding", "put it in embeddings/" },
+    { "string_to_param.",                0, EMBEDDING_FILE,   "a textual inversion embedding", "put it in embeddings/" },
+    { "clip_g",                          0, UNSUPPORTED_FILE, "an SDXL embedding", "use one for Stable Diffusion 1.x" },
+    { "first_stage_model.",              0, VAE_FILE,         "a VAE", "name it as VAE or --vae" },
+    { "decoder.up.0.",                   0, VAE_FILE,         "a VAE", "name it as VAE or --vae" },
+    { "decoder.up_blocks.",              0, VAE_FILE,         "a VAE", "name it as VAE or --vae" },
+    { "input_blocks.",                   0, UNSUPPORTED_FILE, "a UNet without its checkpoint", "use the whole checkpoint" },
+    { "down_blocks.",                    0, UNSUPPORTED_FILE, "a part of a diffusers folder", "name the folder, or the single-file checkpoint" },
+    { "text_model.encoder.layers.",      0, UNSUPPORTED_FILE, "a text encoder without its checkpoint", "use the whole checkpoint" },
+    { "vision_model.",                   0, UNSUPPORTED_FILE, "an image encoder or safety checker", "nothing here needs it" },
+    { ".linear.0.weight",                0, UNSUPPORTED_FILE, "a hypernetwork", NONE_YET },
+    { "RDB1.conv1.",                     0, UNSUPPORTED_FILE, "an upscaler", NONE_YET },
 };
 enum { KINDS = sizeof kinds / sizeof *kinds };
 
-static size_t kind_row(const WeightFile *s)
+static int fits(const Weight *w, size_t row)
 {
-    size_t i = 0;
-    while (i < KINDS && !any(s, kinds[i].part)) i++;
-    return i;
+    return strstr(w->name, kinds[row].part) && (!kinds[row].inputs || (w->rank > 1 && w->shape[1] == kinds[row].inputs));
 }
 
-FileKind    file_kind(const WeightFile *s)      { size_t i = kind_row(s); return i < KINDS ? kinds[i].kind : UNKNOWN_FILE; }
-const char *file_kind_name(const WeightFile *s) { size_t i = kind_row(s); return i < KINDS ? kinds[i].name : "a file of no kind known here"; }
+static size_t kind_row(const WeightFile *f)
+{
+    for (size_t row = 0; row < KINDS; row++)
+        for (size_t i = 0; i < f->count; i++) if (fits(&f->weight[i], row)) return row;
+    return KINDS;
+}
+
+FileKind    file_kind     (const WeightFile *f) { size_t i = kind_row(f); return i < KINDS ? kinds[i].kind : UNKNOWN_FILE; }
+const char *file_kind_name(const WeightFile *f) { size_t i = kind_row(f); return i < KINDS ? kinds[i].name : "a file of no kind known here"; }
 
 static const char *wanted_name(FileKind wanted)
 {
@@ -174,9 +213,6 @@ static const char *wanted_name(FileKind wanted)
 }
 
 /* ---- the table -------------------------------------------------------------------------------- */
-
-const WeightFile *weights_read(Arena *a, const char *path, Bytes file) { return torch_is(file) ? torch_read(a, path, file) : safetensors_read(a, path, file); }
-const WeightFile *weights_open(Arena *a, const char *path)             { return weights_read(a, path, file_map(a, path)); }
 
 static void check_kind(Arena *a, const WeightFile *s, FileKind wanted)
 {
@@ -203,7 +239,7 @@ Weights *weights_add(Arena *a, Weights *below, const char *path, FileKind wanted
     for (size_t i = 0; i < s->count; i++) {
         const char *name = our_name(a, wanted, s->weight[i].name);
         if (!name || (wanted == VAE_FILE && !after(name, "vae."))) continue;
-        if (!dtype_is_float(s->weight[i].type)) fail(a, "%s: %s is of type %s, expected F32, F16 or BF16", path, s->weight[i].name, dtype_name(s->weight[i].type));
+        if (!dtype_is_float(s->weight[i].type)) fail(a, "%s: %s is of type %s, expected floating point", path, s->weight[i].name, dtype_name(s->weight[i].type));
         ours[count] = s->weight[i];
         ours[count++].name = name;
     }

@@ -3,14 +3,9 @@
 #ifndef CHECKPOINT_H
 #define CHECKPOINT_H
 
-#include "safetensors.h"
+#include "formats.h"
 
 typedef enum { UNKNOWN_FILE, MODEL_FILE, VAE_FILE, MOTION_FILE, LORA_FILE, EMBEDDING_FILE, UNSUPPORTED_FILE } FileKind;
-
-/* Opens any file of weights, told apart by its content.  The table and its data are valid until the
- * arena is released below this call.  Fails with file, tensor and reason. */
-const WeightFile *weights_open(Arena *a, const char *path);
-const WeightFile *weights_read(Arena *a, const char *path, Bytes file);      /* the same for bytes already in memory */
 
 FileKind    file_kind     (const WeightFile *f);
 const char *file_kind_name(const WeightFile *f);         /* "a Stable Diffusion 1.x checkpoint", "a LoRA", ... */

@@ -27,7 +27,7 @@ typedef struct { const char *path; dev_t device; ino_t inode; int top; } Folder;
 
 struct Places { Folder *folder; size_t count, room; };
 
-static const char *const endings[] = { "", ".safetensors", ".ckpt", ".pt", ".bin" };
+static const char *const endings[] = { "", ".safetensors", ".ckpt", ".pt", ".bin", ".pth", ".gguf" };
 enum { ENDINGS = sizeof endings / sizeof *endings };
 
 /* ---- the list of folders ---------------------------------------------------------------------- */
@@ -206,7 +206,7 @@ static _Noreturn void not_found(Arena *a, const Places *p, Name name)
     struct stat s;
     const char *what = ending(name.text) || strstr(name.text, ".txt") ? "" : " (as .safetensors, .ckpt, .pt or .bin)";
     if (!stat(name.text, &s) && S_ISDIR(s.st_mode))
-        fail(a, "%s is %s, a folder, expected a file: diffusers folders cannot be read, use the single-file checkpoint", name.label, quoted(a, name.text));
+        fail(a, "%s is %s, a folder without weights as diffusers writes them; name a file in it", name.label, quoted(a, name.text));
     fail(a, "%s is %s, and there is no such file%s%s; looked in %s; --weights DIR adds a folder", name.label, quoted(a, name.text), what,
          nearest(a, p, name.text), where(a, p));
 }
@@ -217,7 +217,7 @@ static const char *try(Arena *a, const char *folder, const char *name, size_t fr
 {
     for (size_t i = from; i < to; i++) {
         const char *path = format(a, "%s%s", join(a, folder, name), endings[i]);
-        if (file_is(path)) return path;
+        if (weights_exist(a, path)) return path;
     }
     return NULL;
 }

@@ -15,7 +15,6 @@
 #include "gif.h"
 #include "image.h"
 #include "lookup.h"
-#include "torch.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -244,7 +243,6 @@ static double peak_bytes(void)
 static int starts(Bytes b, const char *with, size_t n) { return b.size >= n && !memcmp(b.data, with, n); }
 static int is_gif(Bytes b)         { return starts(b, "GIF8", 4); }
 static int is_png(Bytes b)         { return starts(b, "\x89PNG\r\n\x1a\n", 8); }
-static int is_safetensors(Bytes b) { return b.size > 9 && b.data[8] == '{' && !b.data[7]; }
 
 static void free_text(void *text) { free(text); }
 
@@ -275,8 +273,7 @@ static char *stored_settings(Run *r, Bytes b)
 
 static void refuse_binary(Run *r, Bytes b, const char *path)
 {
-    if (is_safetensors(b)) fail(r->a, "%s: this is a weights file, expected a prompt file; name it in one as Model, VAE, Motion module or LoRA, or see persona info", path);
-    if (starts(b, "PK\3\4", 4)) fail(r->a, "%s: this is a zip archive (a .ckpt?), expected a prompt file", path);
+    if (weights_like(b)) fail(r->a, "%s: this is a weights file, expected a prompt file; name it in one as Model, VAE, Motion module or LoRA, or see persona info", path);
     if (starts(b, "\xff\xd8\xff", 3)) fail(r->a, "%s: this is a JPEG, expected a prompt file, or a GIF or PNG that persona made", path);
     if (b.size > LARGEST_PROMPT) fail(r->a, "%s: %.0f MB is too much for a prompt file, expected at most %d", path, (double)b.size / 1e6, LARGEST_PROMPT >> 20);
 }
@@ -488,9 +485,8 @@ static char *one_line(Arena *a, const char *text, size_t most)
     return line;
 }
 
-static void info_weights(Run *r, Bytes b)
+static void info_weights(Run *r, const WeightFile *s)
 {
-    const WeightFile *s = weights_read(r->a, r->input, b);
     double bytes = 0;
     size_t most = r->verbose ? 1 << 20 : 200;
     for (size_t i = 0; i < s->count; i++) bytes += (double)s->weight[i].bytes;
@@ -517,9 +513,10 @@ static void info_picture(Run *r, Bytes b)
 static void info(Run *r)
 {
     if (!r->input) { r->status = MISUSED; fail(r->a, "persona info needs a file"); }
+    if (!file_is(r->input) && weights_exist(r->a, r->input)) { info_weights(r, weights_open(r->a, r->input)); return; }
     Bytes b = open_input(r, r->input);
     if (is_gif(b) || is_png(b)) info_picture(r, b);
-    else if (torch_is(b) || is_safetensors(b) || strstr(base(r->input), ".safetensors")) info_weights(r, b);
+    else if (weights_like(b) || strstr(base(r->input), ".safetensors")) info_weights(r, weights_read(r->a, r->input, b));
     else {
         refuse_binary(r, b, r->input);
         fail(r->a, "%s: no safetensors, GIF or PNG file; for a prompt file there is persona check", r->input);

@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
 """Makes tests/golden/files: small files of weights in every container, each by the library that defines it.
 
-    pip install torch==2.13.0 safetensors==0.8.0 numpy==2.4.6
+    pip install torch==2.13.0 safetensors==0.8.0 gguf==0.19.0 numpy==2.4.6
 
 torch_*.ckpt hold the same things, in torch's layouts; torch_expected.safetensors holds what they come to, flattened.
+gguf_small.gguf holds a tensor of each type that is read, gguf_expected.safetensors the values of each.
 calls_*.ckpt run a command when they are loaded by pickle (echo, and only there): they must be refused by name.
 """
 import os
@@ -73,6 +74,34 @@ def torch_files():
     torch.save({"w": torch.ones(2)}, place("torch_tiny_old.pt"), _use_new_zipfile_serialization=False)
 
 
+def gguf_files():
+    import gguf
+    kinds = gguf.GGMLQuantizationType
+    values = (np.sin(np.arange(128) * 1.3) * 2).astype(np.float32).reshape(2, 64)
+    w = gguf.GGUFWriter(place("gguf_small.gguf"), "sd1")
+    w.add_string("general.name", "small")
+    w.add_uint32("answer", 42)
+    w.add_float32("half", 0.5)
+    w.add_bool("yes", True)
+    w.add_array("words", ["a", "bc"])
+    w.add_array("numbers", [1, 2, 3])
+    flat = {}
+
+    def add(name, stored, plain, kind):
+        w.add_tensor(name, stored, raw_dtype=kind)
+        flat[name] = torch.from_numpy(np.ascontiguousarray(plain, dtype=np.float32))
+    for name in ("F32", "F16", "BF16", "Q4_0", "Q4_1", "Q5_0", "Q5_1", "Q8_0"):
+        stored = gguf.quants.quantize(values, kinds[name])
+        add("model." + name, stored, gguf.quants.dequantize(stored, kinds[name]), kinds[name])
+    add("model.conv", values[:, :54].reshape(2, 3, 3, 6), values[:, :54].reshape(2, 3, 3, 6), kinds.F32)
+    for name, t in (("I8", np.int8), ("I32", np.int32), ("I64", np.int64), ("F64", np.float64)):
+        stored = (values[0, :5] * 50).astype(t)
+        add("model." + name, stored, stored, kinds[name])
+    for step in (w.write_header_to_file, w.write_kv_data_to_file, w.write_tensors_to_file, w.close):
+        step()
+    save_file(flat, place("gguf_expected.safetensors"))
+
+
 def large_file():
     """A checkpoint of over 4 GB, in zeros but for its first and last 4 kB, which are kept: its length, then both."""
     path = place("torch_large.ckpt")
@@ -106,6 +135,6 @@ def hostile_files():
 
 
 os.makedirs(OUT, exist_ok=True)
-torch_files()
-large_file()
-hostile_files()
+for make in (torch_files, gguf_files, large_file, hostile_files):
+    if not sys.argv[1:] or make.__name__ in sys.argv[1:]:
+        make()
