@@ -19,12 +19,12 @@ persona: $(ROOMS:%=$(B)/%.o) $(B)/persona.o
 
 $(B)/%.o: %.c
 	@mkdir -p $(B)
-	$(CC) -std=c11 $(WARN) $(CFLAGS) $(OPENMP) -MMD -c $< -o $@
+	$(CC) -std=c11 $(WARN) $(CFLAGS) $(OPENMP) -MMD -MP -c $< -o $@
 $(KERNELS:%=$(B)/%.o): CFLAGS += $(TUNED)
 $(B)/hash_weights.o: tests/hash_weights.c
-	$(CC) -std=c11 -I. $(WARN) $(CFLAGS) -MMD -c $< -o $@
+	$(CC) -std=c11 -I. $(WARN) $(CFLAGS) -MMD -MP -c $< -o $@
 $(B)/test_%: tests/test_%.c $(ROOMS:%=$(B)/%.o) $(B)/hash_weights.o
-	$(CC) -std=c11 -I. $(WARN) $(CFLAGS) $(OPENMP) -MMD $(filter %.c %.o,$^) -lm -o $@
+	$(CC) -std=c11 -I. $(WARN) $(CFLAGS) $(OPENMP) -MMD -MP $(filter %.c %.o,$^) -lm -o $@
 
 test: persona $(TESTS:%=$(B)/%)
 	@sh tests/run.sh $(B)
@@ -36,7 +36,7 @@ asan:
 	@for t in $(ASAN); do $(B)/asan/$$t || exit 1; done
 
 $(B)/bench: tests/bench.c $(ROOMS:%=$(B)/%.o)
-	$(CC) -std=c11 -I. $(WARN) $(CFLAGS) $(TUNED) $(OPENMP) -MMD $(filter %.c %.o,$^) -lm -o $@
+	$(CC) -std=c11 -I. $(WARN) $(CFLAGS) $(TUNED) $(OPENMP) -MMD -MP $(filter %.c %.o,$^) -lm -o $@
 bench: $(B)/bench
 	$(B)/bench $(if $(ROWS),"$(ROWS)")
 
