@@ -44,14 +44,14 @@ int thread_id(void)
 /* ---- the tile --------------------------------------------------------------------------------- */
 
 /* rows and vectors are constants where this is inlined, so the sums live in registers */
-static inline __attribute__((always_inline)) void tile(const int rows, const int vectors, const int pairs, float *restrict c, size_t ldc, const float *restrict a, const float *restrict b, size_t k, Finish f)
+static inline __attribute__((always_inline)) void tile(const int rows, const int vectors, const int pairs, float *restrict c, size_t ldc, const float *restrict a, size_t lda, const float *restrict b, size_t k, Finish f)
 {
     vf sum[MR][2] = { { { 0 } } };
     for (size_t p = 0; p < k; p++) {
         vf b0 = load(b + p * NR), b1 = vectors > 1 ? load(b + p * NR + LANES) : b0;
 #pragma GCC unroll 16
         for (int i = 0; i < rows; i++) {
-            vf x = all(a[(size_t)i * KC + p]);
+            vf x = all(a[(size_t)i * lda + p]);
             sum[i][0] = multiply_add(sum[i][0], x, b0, pairs);
             if (vectors > 1) sum[i][1] = multiply_add(sum[i][1], x, b1, pairs);
         }
@@ -75,10 +75,10 @@ static inline __attribute__((always_inline)) void tile(const int rows, const int
     }
 }
 
-typedef void Tile(float *restrict c, size_t ldc, const float *restrict a, const float *restrict b, size_t k, Finish f);
+typedef void Tile(float *restrict c, size_t ldc, const float *restrict a, size_t lda, const float *restrict b, size_t k, Finish f);
 #define ONE_TILE(rows, vectors, pairs) \
-    static void tile_##rows##_##vectors##_##pairs(float *restrict c, size_t ldc, const float *restrict a, const float *restrict b, size_t k, Finish f) \
-    { tile(rows, vectors, pairs, c, ldc, a, b, k, f); }
+    static void tile_##rows##_##vectors##_##pairs(float *restrict c, size_t ldc, const float *restrict a, size_t lda, const float *restrict b, size_t k, Finish f) \
+    { tile(rows, vectors, pairs, c, ldc, a, lda, b, k, f); }
 #define TILE(rows) ONE_TILE(rows, 1, 0) ONE_TILE(rows, 2, 0) ONE_TILE(rows, 1, 1) ONE_TILE(rows, 2, 1)
 #define TILES(rows) { { tile_##rows##_1_0, tile_##rows##_2_0 }, { tile_##rows##_1_1, tile_##rows##_2_1 } }
 TILE(1) TILE(2) TILE(3) TILE(4) TILE(5) TILE(6)
@@ -99,23 +99,23 @@ static Tile *const tile_of[MR][2][2] = {
 };
 
 /* fewer columns than the vectors hold: through a buffer */
-static void ragged_tile(Tile *t, float *c, size_t ldc, size_t columns, const float *a, size_t rows, const float *b, size_t k, Finish f)
+static void ragged_tile(Tile *t, float *c, size_t ldc, size_t columns, const float *a, size_t lda, size_t rows, const float *b, size_t k, Finish f)
 {
     float whole[MR * NR] __attribute__((aligned(VECTOR))), bias[NR] = { 0 };
     if (f.bias) memcpy(bias, f.bias, columns * sizeof *bias), f.bias = bias;
     for (size_t i = 0; i < rows && f.add; i++) memcpy(whole + i * NR, c + i * ldc, columns * sizeof *c);
-    t(whole, NR, a, b, k, f);
+    t(whole, NR, a, lda, b, k, f);
     for (size_t i = 0; i < rows; i++) memcpy(c + i * ldc, whole + i * NR, columns * sizeof *c);
 }
 
-void tiles(float *c, size_t ldc, size_t columns, const float *a, size_t rows, const float *b, size_t k, Finish f)
+void tiles(float *c, size_t ldc, size_t columns, const float *a, size_t lda, size_t rows, const float *b, size_t k, Finish f)
 {
     size_t vectors = parts_of(columns, LANES), count = parts_of(rows, MR);
     for (size_t t = 0; t < count; t++) {                 /* as even as can be: 16 rows are 8 and 8, not 14 and 2 */
         size_t from = rows * t / count, n = rows * (t + 1) / count - from;
         Tile *f_tile = tile_of[n - 1][f.pairs][vectors - 1];
-        if (columns % LANES) ragged_tile(f_tile, c + from * ldc, ldc, columns, a + from * KC, n, b, k, f);
-        else f_tile(c + from * ldc, ldc, a + from * KC, b, k, f);
+        if (columns % LANES) ragged_tile(f_tile, c + from * ldc, ldc, columns, a + from * lda, lda, n, b, k, f);
+        else f_tile(c + from * ldc, ldc, a + from * lda, lda, b, k, f);
     }
 }
 
@@ -134,8 +134,8 @@ void round_panel(float *b, size_t k)
 {
     for (size_t i = 0; i < k; i += 2)
         for (size_t v = 0; v < NR; v += LANES) {
-            vu low = rounded_v(load(b + i * NR + v)), high = i + 1 < k ? rounded_v(load(b + (i + 1) * NR + v)) : (vu){ 0 };
-            store(b + i / 2 * NR + v, (vf)(low >> 16 | (high & 0xffff0000u)));
+            vf low = load(b + i * NR + v), high = i + 1 < k ? load(b + (i + 1) * NR + v) : all(0);
+            store(b + i / 2 * NR + v, pair_v(low, high));
         }
 }
 
@@ -172,40 +172,6 @@ float *widened(Machine *m, const Weight *w, size_t n)
     float *out = take(m->mem, n, sizeof *out);
     if (!m->dry) widen(out, w, 0, n);
     return out;
-}
-
-#if defined __has_builtin
-#if __has_builtin(__builtin_shufflevector) && VECTOR == 64
-#define SHUFFLES 1
-#endif
-#endif
-
-/* v[i][j] -> v[j][i]: halves swapped between rows 8 apart, then quarters 4 apart, and so on */
-static inline __attribute__((always_inline)) void transpose(vf v[LANES])
-{
-#ifdef SHUFFLES
-#define SWAP(step, ...) for (int i = 0; i < LANES; i++) if (!(i & step)) { vf p = v[i], q = v[i + step]; v[i] = SWAP_LOW_##step(p, q); v[i + step] = SWAP_HIGH_##step(p, q); }
-#define SWAP_LOW_8(p, q)  __builtin_shufflevector(p, q, 0, 1, 2, 3, 4, 5, 6, 7, 16, 17, 18, 19, 20, 21, 22, 23)
-#define SWAP_HIGH_8(p, q) __builtin_shufflevector(p, q, 8, 9, 10, 11, 12, 13, 14, 15, 24, 25, 26, 27, 28, 29, 30, 31)
-#define SWAP_LOW_4(p, q)  __builtin_shufflevector(p, q, 0, 1, 2, 3, 16, 17, 18, 19, 8, 9, 10, 11, 24, 25, 26, 27)
-#define SWAP_HIGH_4(p, q) __builtin_shufflevector(p, q, 4, 5, 6, 7, 20, 21, 22, 23, 12, 13, 14, 15, 28, 29, 30, 31)
-#define SWAP_LOW_2(p, q)  __builtin_shufflevector(p, q, 0, 1, 16, 17, 4, 5, 20, 21, 8, 9, 24, 25, 12, 13, 28, 29)
-#define SWAP_HIGH_2(p, q) __builtin_shufflevector(p, q, 2, 3, 18, 19, 6, 7, 22, 23, 10, 11, 26, 27, 14, 15, 30, 31)
-#define SWAP_LOW_1(p, q)  __builtin_shufflevector(p, q, 0, 16, 2, 18, 4, 20, 6, 22, 8, 24, 10, 26, 12, 28, 14, 30)
-#define SWAP_HIGH_1(p, q) __builtin_shufflevector(p, q, 1, 17, 3, 19, 5, 21, 7, 23, 9, 25, 11, 27, 13, 29, 15, 31)
-#pragma GCC unroll 16
-    SWAP(8)
-#pragma GCC unroll 16
-    SWAP(4)
-#pragma GCC unroll 16
-    SWAP(2)
-#pragma GCC unroll 16
-    SWAP(1)
-#else
-    vf t[LANES];
-    memcpy(t, v, sizeof t);
-    for (int i = 0; i < LANES; i++) for (int j = 0; j < LANES; j++) v[i][j] = t[j][i];
-#endif
 }
 
 /* The n*taps weights of a filter are contiguous in the file and read once, in order; LANES filters are turned at a time. */
@@ -267,7 +233,7 @@ static void multiply(const Job *job, const float *b, float *a, size_t r, size_t 
         for (size_t p = p0; p < p1; p++) {
             size_t j = jc + p * NR;
             Finish f = { job->bias ? job->bias + j : NULL, job->how.scale, job->how.add || ic, job->pairs };
-            tiles(job->y.x + r * out + j, out, least(NR, out - j), a, count, b + (panels * ic + p * n) * taps * NR, steps_of(k, job->pairs), f);
+            tiles(job->y.x + r * out + j, out, least(NR, out - j), a, KC, count, b + (panels * ic + p * n) * taps * NR, steps_of(k, job->pairs), f);
         }
     }
 }

@@ -12,8 +12,8 @@ enum { TAP_CHANNELS = 32, KC = 320 };
 /* c = (add ? c : bias, or 0 where NULL) + scale * sum;  pairs: a and b hold bf16 numbers, two steps of the sum in one */
 typedef struct { const float *bias; float scale; int add, pairs; } Finish;
 
-/* c[rows][NR or fewer] from a[rows][k], rows KC apart, and b[k][NR].  Any number of rows; ldc: distance between rows of c. */
-void tiles(float *c, size_t ldc, size_t columns, const float *a, size_t rows, const float *b, size_t k, Finish f);
+/* c[rows][NR or fewer] from a[rows][k] and b[k][NR].  Any number of rows; ldc, lda: from row to row. */
+void tiles(float *c, size_t ldc, size_t columns, const float *a, size_t lda, size_t rows, const float *b, size_t k, Finish f);
 
 /* n floats -> n bf16 numbers in the first half of the same place; the floats up to the next whole vector count as 0 */
 void round_row(float *x, size_t n);

@@ -72,6 +72,8 @@ static inline vf exp2_v(vf x)
 
 /* float32 bits -> bf16 in the upper half, to nearest even; finite numbers only */
 static inline vu rounded_v(vf x) { vu u = (vu)x; return u + 0x7fff + (u >> 16 & 1); }
+/* two numbers a lane, x in the lower half */
+static inline vf pair_v(vf x, vf y) { return (vf)(rounded_v(x) >> 16 | (rounded_v(y) & 0xffff0000u)); }
 
 /* sum + a * b; with pairs, a and b hold two bf16 numbers in each lane, and both products are added */
 static inline vf multiply_add(vf sum, vf a, vf b, const int pairs)
@@ -112,5 +114,39 @@ static inline vf erf_v(vf x)
 
 /* the exact gelu, x/2 (1 + erf(x / sqrt 2)) */
 static inline vf gelu_v(vf x) { return 0.5f * x * (1.0f + erf_v(x * 0.707106781f)); }
+
+#if defined __has_builtin
+#if __has_builtin(__builtin_shufflevector) && VECTOR == 64
+#define SHUFFLES 1
+#endif
+#endif
+
+/* v[i][j] -> v[j][i]: halves swapped between rows 8 apart, then quarters 4 apart, and so on */
+static inline void transpose(vf v[LANES])
+{
+#ifdef SHUFFLES
+#define SWAP(step, ...) for (int i = 0; i < LANES; i++) if (!(i & step)) { vf p = v[i], q = v[i + step]; v[i] = SWAP_LOW_##step(p, q); v[i + step] = SWAP_HIGH_##step(p, q); }
+#define SWAP_LOW_8(p, q)  __builtin_shufflevector(p, q, 0, 1, 2, 3, 4, 5, 6, 7, 16, 17, 18, 19, 20, 21, 22, 23)
+#define SWAP_HIGH_8(p, q) __builtin_shufflevector(p, q, 8, 9, 10, 11, 12, 13, 14, 15, 24, 25, 26, 27, 28, 29, 30, 31)
+#define SWAP_LOW_4(p, q)  __builtin_shufflevector(p, q, 0, 1, 2, 3, 16, 17, 18, 19, 8, 9, 10, 11, 24, 25, 26, 27)
+#define SWAP_HIGH_4(p, q) __builtin_shufflevector(p, q, 4, 5, 6, 7, 20, 21, 22, 23, 12, 13, 14, 15, 28, 29, 30, 31)
+#define SWAP_LOW_2(p, q)  __builtin_shufflevector(p, q, 0, 1, 16, 17, 4, 5, 20, 21, 8, 9, 24, 25, 12, 13, 28, 29)
+#define SWAP_HIGH_2(p, q) __builtin_shufflevector(p, q, 2, 3, 18, 19, 6, 7, 22, 23, 10, 11, 26, 27, 14, 15, 30, 31)
+#define SWAP_LOW_1(p, q)  __builtin_shufflevector(p, q, 0, 16, 2, 18, 4, 20, 6, 22, 8, 24, 10, 26, 12, 28, 14, 30)
+#define SWAP_HIGH_1(p, q) __builtin_shufflevector(p, q, 1, 17, 3, 19, 5, 21, 7, 23, 9, 25, 11, 27, 13, 29, 15, 31)
+#pragma GCC unroll 16
+    SWAP(8)
+#pragma GCC unroll 16
+    SWAP(4)
+#pragma GCC unroll 16
+    SWAP(2)
+#pragma GCC unroll 16
+    SWAP(1)
+#else
+    vf t[LANES];
+    memcpy(t, v, sizeof t);
+    for (int i = 0; i < LANES; i++) for (int j = 0; j < LANES; j++) v[i][j] = t[j][i];
+#endif
+}
 
 #endif

@@ -17,13 +17,14 @@
  * bf16 must not come near this: it would lose two digits of three. */
 #include "gemm.h"
 
+
 #ifndef _OPENMP
 #pragma GCC diagnostic ignored "-Wunknown-pragmas"
 #endif
 
-enum { PLACES = 36, OUT = 4, IN = 6, TILES = 28, CHANNELS = 160, FEW = 256, FILTERS = 4 * NR };      /* FILTERS: most; half as many where channels are more than FEW, or U would not fit */
+enum { PLACES = 36, OUT = 4, IN = 6, TILES = 28, CHANNELS = 160, FEW = 256, FILTERS = 4 * NR, MANY = 2000, FEW_CHANNELS = 64 };      /* FILTERS: most; half as many where channels are more than FEW, or U would not fit */
 /* from one place to the next; a little more than needed, so that the 36 do not share one set of the cache */
-enum { SPREAD = 16, V_STRIDE = TILES * KC + SPREAD, M_STRIDE = TILES * FILTERS + SPREAD };
+enum { SPREAD = 16, V_STRIDE = TILES * KC + SPREAD, M_STRIDE = TILES * FILTERS + SPREAD, U_STRIDE = FEW_CHANNELS * NR + SPREAD };
 
 /* the points: 0, +-P, +-Q, infinity */
 static const float P = 0.75f, Q = 1.5f, PP = 0.5625f, QQ = 2.25f, PPP = 0.421875f, QQQ = 3.375f;
@@ -72,9 +73,11 @@ typedef struct {
     const Weight *w;
     const float *bias;
     Conv how;
-    size_t across, each, tiles, blocks;      /* tiles in a row of a picture, in a picture, in all; blocks of tiles */
-    size_t steps, step;                      /* blocks of the sum, and channels in each but the last */
+    size_t across, each, block;              /* tiles in a row of a picture, in a picture, in a block */
+    size_t step;                             /* channels in one block of the sum */
 } Job;
+
+typedef struct { float *u, *m, *packed; } Bench;      /* one thread's scratch; u: [place][step][NR], m: [place][block][NR] */
 
 typedef struct { size_t n; int row, column; } Place;      /* of a tile's first output */
 
@@ -149,20 +152,17 @@ static void transform_output(const float *restrict m, size_t stride, const Job *
     }
 }
 
-/* tiles first .. first+count, filters j .. j+n */
-static void tile_block(const Job *job, float *v, float *m, const float *u, size_t first, size_t count, size_t j, size_t n)
+/* count tiles from `first`, of which v is V, and NR filters from j: their U lives for step channels only, in this thread's cache */
+static void filter_panel(const Job *job, const float *v, const Bench *t, size_t first, size_t count, size_t j)
 {
-    size_t in = (size_t)job->x.c, panels = parts_of(n, NR);
-    for (size_t s = 0; s < job->steps; s++) {
-        size_t c = s * job->step, k = least(job->step, in - c);
-        for (size_t t = 0; t < count; t++) transform_input(v + t * KC, V_STRIDE, job, first + t, c, k);
+    size_t in = (size_t)job->x.c, n = least(NR, (size_t)job->y.c - j), u_stride = job->step * NR + SPREAD, m_stride = job->block * NR + SPREAD, v_stride = job->block * job->step + SPREAD;
+    for (size_t c = 0; c < in; c += job->step) {
+        size_t k = least(job->step, in - c);
+        for (size_t i = 0; i < k; i += TAP_CHANNELS) transform_filters(t->u + i * NR, u_stride, t->packed, job, j, c + i, least(TAP_CHANNELS, k - i));
         for (size_t p = 0; p < PLACES; p++)
-            for (size_t panel = 0; panel < panels; panel++) {
-                const float *b = u + p * (panels * in * NR + SPREAD) + (panel * in + c) * NR;
-                tiles(m + p * M_STRIDE + panel * NR, FILTERS, least(NR, n - panel * NR), v + p * V_STRIDE, count, b, k, (Finish){ NULL, 1, s > 0, 0 });
-            }
+            tiles(t->m + p * m_stride, NR, n, v + (c / job->step * PLACES + p) * v_stride, k, count, t->u + p * u_stride, k, (Finish){ NULL, 1, c > 0, 0 });
     }
-    for (size_t t = 0; t < count; t++) transform_output(m + t * FILTERS, M_STRIDE, job, first + t, j, n);
+    for (size_t i = 0; i < count; i++) transform_output(t->m + i * NR, m_stride, job, first + i, j, n);
 }
 
 /* Measured: from 8 tiles on it beats the direct product in float32, from 64 on the one in bf16. */
@@ -175,25 +175,29 @@ int winograd_pays(Tensor y, Tensor x, const Weight *w, Conv how, int bf16)
 
 void winograd(Machine *mc, Tensor y, Tensor x, const Weight *w, const float *bias, Conv how)
 {
-    size_t before = mark(mc->mem), threads = (size_t)mc->threads, in = (size_t)x.c, out = (size_t)y.c;
-    size_t across = parts_of((size_t)y.w, OUT), each = across * parts_of((size_t)y.h, OUT), count = each * (size_t)y.n;
-    size_t filters = in > FEW ? FILTERS / 2 : FILTERS, blocks = above(parts_of(count, TILES), threads), steps = parts_of(in, CHANNELS);
-    Job job = { y, x, w, bias, how, across, each, count, least(blocks, count), steps, above(parts_of(in, steps), LANES) };
-    float *u = take(mc->mem, PLACES * (in * filters + SPREAD), sizeof *u), *packed = take(mc->mem, threads * KC * NR, sizeof *packed);
-    float *v = take(mc->mem, threads * PLACES * V_STRIDE, sizeof *v), *m = take(mc->mem, threads * PLACES * M_STRIDE, sizeof *m);
+    size_t before = mark(mc->mem), across = parts_of((size_t)y.w, OUT), each = across * parts_of((size_t)y.h, OUT), all_tiles = each * (size_t)y.n;
+    size_t threads = (size_t)mc->threads, in = (size_t)x.c, panels = parts_of((size_t)y.c, NR);
+    enum { TT = 84, SS = 128 };
+    size_t blocks = parts_of(all_tiles, TT), block = parts_of(all_tiles, blocks), at_once = least(blocks, parts_of(4 * threads, panels));
+    Job job = { y, x, w, bias, how, across, each, block, above(parts_of(in, parts_of(in, SS)), LANES) };
+    size_t steps = parts_of(in, job.step), v_stride = job.block * job.step + SPREAD;
+    float *v = take(mc->mem, at_once * steps * PLACES * v_stride, sizeof *v);
+    Bench *bench = take(mc->mem, threads, sizeof *bench);
+    for (size_t i = 0; i < threads; i++)
+        bench[i] = (Bench){ take(mc->mem, PLACES * (job.step * NR + SPREAD), 4), take(mc->mem, PLACES * (block * NR + SPREAD), 4), take(mc->mem, KC * NR, 4) };
     if (!mc->dry) {
 #pragma omp parallel num_threads(mc->threads)
-        for (size_t j = 0; j < out; j += filters) {
-            size_t n = least(filters, out - j), panels = parts_of(n, NR), pieces = parts_of(in, TAP_CHANNELS), id = (size_t)thread_id();
+        for (size_t first = 0; first < all_tiles; first += at_once * block) {
+            size_t n = least(at_once * block, all_tiles - first);
 #pragma omp for schedule(static)
-            for (size_t i = 0; i < panels * pieces; i++) {
-                size_t panel = i / pieces, c = i % pieces * TAP_CHANNELS;
-                transform_filters(u + (panel * in + c) * NR, panels * in * NR + SPREAD, packed + id * KC * NR, &job, j + panel * NR, c, least(TAP_CHANNELS, in - c));
+            for (size_t i = 0; i < n * steps; i++) {
+                size_t s = i / n, tile = i % n, c = s * job.step, k = least(job.step, in - c);
+                transform_input(v + (tile / block * steps + s) * PLACES * v_stride + tile % block * k, v_stride, &job, first + tile, c, k);
             }
 #pragma omp for schedule(dynamic)
-            for (size_t b = 0; b < job.blocks; b++) {
-                size_t first = count * b / job.blocks, end = count * (b + 1) / job.blocks;
-                tile_block(&job, v + id * PLACES * V_STRIDE, m + id * PLACES * M_STRIDE, u, first, end - first, j, n);
+            for (size_t i = 0; i < parts_of(n, block) * panels; i++) {
+                size_t b = i / panels, count = least(block, n - b * block);
+                filter_panel(&job, v + b * steps * PLACES * v_stride, &bench[thread_id()], first + b * block, count, i % panels * NR);
             }
         }
     }
