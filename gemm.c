@@ -141,28 +141,17 @@ void round_panel(float *b, size_t k)
 
 /* ---- weights, widened ------------------------------------------------------------------------- */
 
-static float float_of(uint32_t u) { float f; memcpy(&f, &u, 4); return f; }
-
 void widen(float *restrict out, const Weight *w, size_t i, size_t n)
 {
     const unsigned char *p = w->data;
     if (w->type == F32) { memcpy(out, p + i * 4, n * 4); return; }
-    if (w->type != F16 && w->type != BF16) {
-        dtype_widen(out, w->data, w->type, i, n);
-        return;
-    }
-    uint16_t half[KC];
-    for (size_t done = 0, now; done < n; done += now) {
-        now = least(n - done, KC);
-        memcpy(half, p + (i + done) * 2, now * 2);
-        if (w->type == BF16) for (size_t j = 0; j < now; j++) out[done + j] = float_of((uint32_t)half[j] << 16);
-        else for (size_t j = 0; j < now; j++) {                     /* see half_to_float in tensor.c */
-            uint32_t sign = (uint32_t)(half[j] & 0x8000u) << 16, rest = (uint32_t)(half[j] & 0x7fffu) << 13;
-            uint32_t finite, infinite = rest | 0x70000000u;
-            float f = float_of(rest) * 0x1p112f;
-            memcpy(&finite, &f, 4);
-            out[done + j] = float_of(sign | (rest >= 0x0f800000u ? infinite : finite));
-        }
+    if (w->type != F16 && w->type != BF16) { dtype_widen(out, w->data, w->type, i, n); return; }
+    for (size_t j = 0; j < n; j += LANES) {
+        vh half = { 0 };
+        size_t now = least(n - j, LANES);
+        if (now == LANES) memcpy(&half, p + (i + j) * 2, sizeof half); else memcpy(&half, p + (i + j) * 2, now * 2);
+        vf wide = w->type == F16 ? half_v(half) : bf16_v(half);
+        if (now == LANES) store(out + j, wide); else memcpy(out + j, &wide, now * 4);
     }
 }
 
@@ -175,7 +164,7 @@ float *widened(Machine *m, const Weight *w, size_t n)
 }
 
 /* The n*taps weights of a filter are contiguous in the file and read once, in order; LANES filters are turned at a time. */
-void pack_weights(float *restrict b, const Weight *w, size_t j, size_t ic, size_t n)
+void pack_weights(float *restrict b, const Weight *w, size_t j, size_t ic, size_t n, int by_tap)
 {
     size_t in = w->shape[1], taps = w->rank == 4 ? w->shape[2] * w->shape[3] : 1, length = taps * n;
     float filter[LANES][KC + LANES];
@@ -190,7 +179,7 @@ void pack_weights(float *restrict b, const Weight *w, size_t j, size_t ic, size_
             for (size_t o = 0; o < LANES; o++) v[o] = load(&filter[o][k]);
             transpose(v);
             for (size_t i = 0; i < LANES && k + i < length; i++)
-                store(b + ((k + i) % taps * n + (k + i) / taps) * NR + half, v[i]);
+                store(b + (by_tap ? (k + i) % taps * n + (k + i) / taps : k + i) * NR + half, v[i]);
         }
     }
 }
@@ -262,7 +251,7 @@ static void product(Machine *m, const Job *job)
         for (size_t i = 0; i < panels * pieces; i++) {
             size_t p = i / pieces, ic = i % pieces * job->step, n = least(job->step, in - ic);
             float *panel = b + (panels * ic + p * n) * taps * NR;
-            pack_weights(panel, job->w, jc + p * NR, ic, n);
+            pack_weights(panel, job->w, jc + p * NR, ic, n, 1);
             if (job->pairs) round_panel(panel, n * taps);
         }
 #pragma omp for schedule(dynamic)
@@ -279,7 +268,7 @@ void conv(Machine *m, Tensor y, Tensor x, const Weight *w, const Weight *bias, C
     int side = w->rank == 4 ? (int)w->shape[2] : 1;
     float *b = widened(m, bias, (size_t)y.c);
     m->ops += 2.0 * (double)size(y) * side * side * (double)x.c;
-    if (winograd_pays(y, x, w, how, m->bf16)) winograd(m, y, x, w, b, how);
+    if (winograd_fits(y, x, w, how)) winograd(m, y, x, w, b, how);
     else product(m, &(Job){ y, x, w, b, how, side, m->bf16, even_step((size_t)x.c, (size_t)(KC / (side * side))) });
     release(m->mem, before);
 }

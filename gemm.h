@@ -25,16 +25,16 @@ static inline size_t steps_of(size_t k, int pairs) { return pairs ? (k + 1) / 2 
 void widen(float *out, const Weight *w, size_t i, size_t n);
 /* a vector of n parameters as floats, taken from the arena; NULL stays NULL */
 float *widened(Machine *m, const Weight *w, size_t n);
-/* NR filters from filter j, channels ic .. ic+n, all taps, of w [out,in,taps]:  b[tap*n + i][NR], missing filters zero */
-void pack_weights(float *b, const Weight *w, size_t j, size_t ic, size_t n);
+/* NR filters from filter j, channels ic .. ic+n, of w [out,in,taps]; missing filters are zero:  b[tap*n + i][NR], or b[i*taps + tap][NR] as they lie */
+void pack_weights(float *b, const Weight *w, size_t j, size_t ic, size_t n, int by_tap);
 
 int thread_id(void);
 
 /* Group norm's mean and scale = gamma / sqrt(var + eps) for each channel of each sample; gamma NULL: 1 */
 void group_statistics(Machine *m, float *mean, float *scale, const float *x, const float *gamma, GroupNorm g);
 
-/* winograd.c: a 3x3 convolution of stride 1 and pad 1 by fewer multiplications; says first whether it would be faster */
-int  winograd_pays(Tensor y, Tensor x, const Weight *w, Conv how, int bf16);
+/* winograd.c: a 3x3 convolution of stride 1 and pad 1 by fewer multiplications, for whole vectors of channels; faster whatever the number of pixels, and than bf16 too */
+int  winograd_fits(Tensor y, Tensor x, const Weight *w, Conv how);
 void winograd(Machine *m, Tensor y, Tensor x, const Weight *w, const float *bias, Conv how);
 
 #endif

@@ -49,6 +49,9 @@ Arena *arena_new(void)
     for (want = want > SIZE_MAX / 4 ? SIZE_MAX / 4 : want; want >= least; want -= want / 4) {
         void *p = mmap(NULL, want, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
         if (p == MAP_FAILED) continue;
+#ifdef MADV_HUGEPAGE
+        madvise(p, want, MADV_HUGEPAGE);             /* fewer, larger pages: a tile of a picture touches many */
+#endif
         Arena *a = p;
         *a = (Arena){ .used = FIRST, .peak = FIRST, .limit = want };
         return a;

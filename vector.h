@@ -70,6 +70,21 @@ static inline vf exp2_v(vf x)
     return (vf)((vi)polynomial(r, c, 5) + ((vi)n << 23));
 }
 
+/* IEEE halves, widened; infinities and NaN too (see half_to_float in tensor.c) */
+static inline vf half_v(vh h)
+{
+#if defined __AVX512F__
+    return (vf)_mm512_cvtph_ps((__m256i)h);
+#elif defined __F16C__ && defined __AVX__
+    return (vf)_mm256_cvtph_ps((__m128i)h);
+#else
+    vu u = __builtin_convertvector(h, vu), sign = (u & 0x8000) << 16, rest = (u & 0x7fff) << 13;
+    vf finite = (vf)rest * 0x1p112f, infinite = (vf)(rest | 0x70000000);
+    return (vf)((vu)pick((vi)(rest >= 0x0f800000), infinite, finite) | sign);
+#endif
+}
+static inline vf bf16_v(vh b) { return (vf)(__builtin_convertvector(b, vu) << 16); }
+
 /* float32 bits -> bf16 in the upper half, to nearest even; finite numbers only */
 static inline vu rounded_v(vf x) { vu u = (vu)x; return u + 0x7fff + (u >> 16 & 1); }
 /* two numbers a lane, x in the lower half */

@@ -8,23 +8,24 @@
  * one for each place in the 6x6.  The interpolation points are 0, +-3/4, +-3/2 and infinity, not the usual 0, +-1, +-2:
  * the same work at half the error (about 1e-6 of the output).
  *
- *      for each FILTERS filters:
- *          all threads: U[place][channels][filters] = G g G'                shared, and held by the last-level cache
- *          each thread, for its TILES tiles:                                 V and M stay in its own cache
- *              for each CHANNELS channels: V[place][tiles][channels] = B' d B;  M[place][tiles][filters] += V U
+ *      for some blocks of TILES tiles:
+ *          all threads: V[block of the sum][place][tiles][CHANNELS] = B' d B              in the last-level cache, read in order
+ *          each thread, for one block of tiles and NR filters:
+ *              for each CHANNELS channels: U[place][CHANNELS][NR] = G g G';  M[place][tiles][NR] += V U     U and M stay in its own cache
  *              y = A' M A + bias
+ *
+ * The filters are transformed anew for each block of tiles, which costs less than keeping them would: they are 36/9 floats for each
+ * half in the file, and would come back from memory each time.
  *
  * bf16 must not come near this: it would lose two digits of three. */
 #include "gemm.h"
-
 
 #ifndef _OPENMP
 #pragma GCC diagnostic ignored "-Wunknown-pragmas"
 #endif
 
-enum { PLACES = 36, OUT = 4, IN = 6, TILES = 28, CHANNELS = 160, FEW = 256, FILTERS = 4 * NR, MANY = 2000, FEW_CHANNELS = 64 };      /* FILTERS: most; half as many where channels are more than FEW, or U would not fit */
-/* from one place to the next; a little more than needed, so that the 36 do not share one set of the cache */
-enum { SPREAD = 16, V_STRIDE = TILES * KC + SPREAD, M_STRIDE = TILES * FILTERS + SPREAD, U_STRIDE = FEW_CHANNELS * NR + SPREAD };
+/* SPREAD: from one place to the next, a little more than needed, so that the 36 do not share one set of the cache */
+enum { PLACES = 36, OUT = 4, IN = 6, TILES = 84, CHANNELS = 128, SPREAD = 16 };
 
 /* the points: 0, +-P, +-Q, infinity */
 static const float P = 0.75f, Q = 1.5f, PP = 0.5625f, QQ = 2.25f, PPP = 0.421875f, QQQ = 3.375f;
@@ -87,14 +88,14 @@ static Place place_of(const Job *job, size_t tile)
     return (Place){ tile / job->each, (int)(in / job->across) * OUT, (int)(in % job->across) * OUT };
 }
 
-/* U for panel p of the filters from j, channels c .. c+n: scratch holds the filters as pack_weights lays them out */
+/* U for panel p of the filters from j, channels c .. c+n: scratch: as pack_weights lays the filters out */
 static void transform_filters(float *u, size_t stride, float *scratch, const Job *job, size_t j, size_t c, size_t n)
 {
-    pack_weights(scratch, job->w, j, c, n);
+    pack_weights(scratch, job->w, j, c, n, 0);
     for (size_t i = 0; i < n; i++)
         for (size_t v = 0; v < NR; v += LANES) {
             vf g[9], rows3[3][6], t[6];
-            for (size_t k = 0; k < 9; k++) g[k] = load(scratch + (k * n + i) * NR + v);
+            for (size_t k = 0; k < 9; k++) g[k] = load(scratch + (i * 9 + k) * NR + v);
             for (int r = 0; r < 3; r++) filter_row(rows3[r], g[3 * r], g[3 * r + 1], g[3 * r + 2]);
             for (size_t col = 0; col < 6; col++) {
                 filter_row(t, rows3[0][col], rows3[1][col], rows3[2][col]);
@@ -165,21 +166,18 @@ static void filter_panel(const Job *job, const float *v, const Bench *t, size_t 
     for (size_t i = 0; i < count; i++) transform_output(t->m + i * NR, m_stride, job, first + i, j, n);
 }
 
-/* Measured: from 8 tiles on it beats the direct product in float32, from 64 on the one in bf16. */
-int winograd_pays(Tensor y, Tensor x, const Weight *w, Conv how, int bf16)
+int winograd_fits(Tensor y, Tensor x, const Weight *w, Conv how)
 {
-    size_t tiles_of_y = (size_t)y.n * parts_of((size_t)y.h, OUT) * parts_of((size_t)y.w, OUT);
-    int fits = w->rank == 4 && w->shape[2] == 3 && how.stride == 1 && how.pad == 1 && x.c % LANES == 0 && y.c % LANES == 0;
-    return fits && x.c >= 32 && y.c >= 32 && tiles_of_y >= (bf16 ? 64 : 8);
+    int right = w->rank == 4 && w->shape[2] == 3 && how.stride == 1 && how.pad == 1;
+    return right && x.c % LANES == 0 && y.c % LANES == 0 && x.c >= 32 && y.c >= 32;
 }
 
 void winograd(Machine *mc, Tensor y, Tensor x, const Weight *w, const float *bias, Conv how)
 {
     size_t before = mark(mc->mem), across = parts_of((size_t)y.w, OUT), each = across * parts_of((size_t)y.h, OUT), all_tiles = each * (size_t)y.n;
     size_t threads = (size_t)mc->threads, in = (size_t)x.c, panels = parts_of((size_t)y.c, NR);
-    enum { TT = 84, SS = 128 };
-    size_t blocks = parts_of(all_tiles, TT), block = parts_of(all_tiles, blocks), at_once = least(blocks, parts_of(4 * threads, panels));
-    Job job = { y, x, w, bias, how, across, each, block, above(parts_of(in, parts_of(in, SS)), LANES) };
+    size_t blocks = parts_of(all_tiles, TILES), block = parts_of(all_tiles, blocks), at_once = least(blocks, parts_of(4 * threads, panels));
+    Job job = { y, x, w, bias, how, across, each, block, above(parts_of(in, parts_of(in, CHANNELS)), LANES) };
     size_t steps = parts_of(in, job.step), v_stride = job.block * job.step + SPREAD;
     float *v = take(mc->mem, at_once * steps * PLACES * v_stride, sizeof *v);
     Bench *bench = take(mc->mem, threads, sizeof *bench);
