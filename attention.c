@@ -51,8 +51,8 @@ static void pack_keys_values(const Bench *t, Tokens k, Tokens v, size_t keys, si
     for (size_t j = 0; j < keys; j++) memcpy(t->k + j * t->k_row, k.x + j * k.step, d * sizeof *t->k);
     turn(t->v, t->v_row, v.x, v.step, keys, d, 1);
     if (!t->pairs) return;
-    for (size_t j = 0; j < keys; j++) round_row(t->k + j * t->k_row, d);
-    for (size_t i = 0; i < d; i++) round_row(t->v + i * t->v_row, keys);
+    for (size_t j = 0; j < keys; j++) round_row(t->k + j * t->k_row, t->k + j * t->k_row, d);
+    for (size_t i = 0; i < d; i++) round_row(t->v + i * t->v_row, t->v + i * t->v_row, keys);
 }
 
 /* scores [n][NR] -> weights, of which pairs are rounded and put together; the running maximum and sum, and what `shrink` all before must */

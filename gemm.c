@@ -121,12 +121,13 @@ void tiles(float *c, size_t ldc, size_t columns, const float *a, size_t lda, siz
 
 /* ---- bf16 ------------------------------------------------------------------------------------- */
 
-void round_row(float *x, size_t n)
+void round_row(void *to, const float *x, size_t n)
 {
-    for (size_t i = n; i < above(n, LANES); i++) x[i] = 0;
     for (size_t i = 0; i < n; i += LANES) {
-        vh half = __builtin_convertvector(rounded_v(load(x + i)) >> 16, vh);
-        memcpy((uint16_t *)x + i, &half, sizeof half);
+        vf v = all(0);
+        if (n - i >= LANES) v = load(x + i); else memcpy(&v, x + i, (n - i) * sizeof *x);
+        vh half = bf16_of(v);
+        memcpy((uint16_t *)to + i, &half, sizeof half);
     }
 }
 
@@ -167,7 +168,7 @@ float *widened(Machine *m, const Weight *w, size_t n)
 void pack_weights(float *restrict b, const Weight *w, size_t j, size_t ic, size_t n, int by_tap)
 {
     size_t in = w->shape[1], taps = w->rank == 4 ? w->shape[2] * w->shape[3] : 1, length = taps * n;
-    float filter[LANES][KC + LANES];
+    float filter[LANES][2 * KC + LANES];
     for (size_t half = 0; half < NR; half += LANES) {
         for (size_t o = 0; o < LANES; o++) {
             size_t f = j + half + o;
@@ -195,34 +196,38 @@ typedef struct {
     size_t step;                /* channels in one block of the sum */
 } Job;
 
-/* Row r of the output as a row of the product's left side: its window of the image, taps x n channels from ic. */
-static void gather(float *restrict a, const Job *job, size_t r, size_t ic, size_t n)
+/* Row r of the output as a row of the product's left side: its window of the image, taps x n channels from ic; as bf16 numbers for pairs. */
+static void gather(void *a, const Job *job, size_t r, size_t ic, size_t n)
 {
-    size_t ow = (size_t)job->y.w, oh = (size_t)job->y.h, c = (size_t)job->x.c;
+    size_t ow = (size_t)job->y.w, oh = (size_t)job->y.h, c = (size_t)job->x.c, each = job->pairs ? sizeof(uint16_t) : sizeof(float);
     int column = (int)(r % ow) * job->how.stride - job->how.pad, row = (int)(r / ow % oh) * job->how.stride - job->how.pad;
     const float *image = job->x.x + r / (ow * oh) * (size_t)job->x.h * (size_t)job->x.w * c;
     for (int i = 0; i < job->side; i++)
-        for (int j = 0; j < job->side; j++, a += n) {
+        for (int j = 0; j < job->side; j++) {
             int inside = row + i >= 0 && row + i < job->x.h && column + j >= 0 && column + j < job->x.w;
-            if (inside) memcpy(a, image + ((size_t)(row + i) * (size_t)job->x.w + (size_t)(column + j)) * c + ic, n * sizeof *a);
-            else memset(a, 0, n * sizeof *a);
+            const float *from = image + ((size_t)(row + i) * (size_t)job->x.w + (size_t)(column + j)) * c + ic;
+            if (!inside) memset(a, 0, n * each);
+            else if (job->pairs) round_row(a, from, n);
+            else memcpy(a, from, n * each);
+            a = (char *)a + n * each;
         }
 }
 
+/* A pixel's channels can be multiplied where they lie, if the rows of a tile do not share one set of the cache. */
+static int lies_well(const Job *job) { return job->side == 1 && job->how.stride == 1 && !job->pairs && job->x.c % 1024; }
+
 /* rows r .. r+count against panels p0 .. p1 of the packed weights: all of their sum, so that this part of y stays in the cache */
-static void multiply(const Job *job, const float *b, float *a, size_t r, size_t count, size_t jc, size_t panels, size_t p0, size_t p1)
+static void multiply(const Job *job, const float *b, float *packed, size_t r, size_t count, size_t jc, size_t panels, size_t p0, size_t p1)
 {
     size_t out = (size_t)job->y.c, in = (size_t)job->x.c, taps = (size_t)(job->side * job->side);
     for (size_t ic = 0; ic < in; ic += job->step) {
-        size_t n = least(job->step, in - ic), k = n * taps;
-        for (size_t i = 0; i < count; i++) {
-            gather(a + i * KC, job, r + i, ic, n);
-            if (job->pairs) round_row(a + i * KC, k);
-        }
+        size_t n = least(job->step, in - ic), k = n * taps, lda = lies_well(job) ? in : KC;
+        const float *a = lies_well(job) ? job->x.x + r * in + ic : packed;
+        for (size_t i = 0; i < count && a == packed; i++) gather(packed + i * KC, job, r + i, ic, n);
         for (size_t p = p0; p < p1; p++) {
             size_t j = jc + p * NR;
             Finish f = { job->bias ? job->bias + j : NULL, job->how.scale, job->how.add || ic, job->pairs };
-            tiles(job->y.x + r * out + j, out, least(NR, out - j), a, KC, count, b + (panels * ic + p * n) * taps * NR, steps_of(k, job->pairs), f);
+            tiles(job->y.x + r * out + j, out, least(NR, out - j), a, lda, count, b + (panels * ic + p * n) * taps * NR, steps_of(k, job->pairs), f);
         }
     }
 }
@@ -237,7 +242,7 @@ static size_t even_step(size_t channels, size_t most)
 static void product(Machine *m, const Job *job)
 {
     size_t all_rows = rows(job->y), out = (size_t)job->y.c, in = (size_t)job->x.c, taps = (size_t)(job->side * job->side), pieces = parts_of(in, job->step);
-    size_t threads = (size_t)m->threads, most = least(MC, parts_of(all_rows, threads)), blocks = parts_of(all_rows, most);
+    size_t threads = (size_t)m->threads, most = least(MC, parts_of(all_rows, threads)), blocks = least(above(parts_of(all_rows, most), threads), all_rows);
     size_t filters = least(MOST_FILTERS, PACKED / (in * taps) / NR * NR);
     filters = least(above(out, NR), filters ? filters : NR);
     float *b = take(m->mem, filters * in * taps, sizeof *b);
@@ -269,7 +274,7 @@ void conv(Machine *m, Tensor y, Tensor x, const Weight *w, const Weight *bias, C
     float *b = widened(m, bias, (size_t)y.c);
     m->ops += 2.0 * (double)size(y) * side * side * (double)x.c;
     if (winograd_fits(y, x, w, how)) winograd(m, y, x, w, b, how);
-    else product(m, &(Job){ y, x, w, b, how, side, m->bf16, even_step((size_t)x.c, (size_t)(KC / (side * side))) });
+    else product(m, &(Job){ y, x, w, b, how, side, m->bf16, even_step((size_t)x.c, (m->bf16 ? 2u : 1u) * KC / (size_t)(side * side)) });
     release(m->mem, before);
 }
 

@@ -5,8 +5,8 @@
 #include "kernel.h"
 #include "vector.h"
 
-/* KC: most steps of a sum done at a time, and the distance between the rows of a packed left side: 320 channels, the
- * width of Stable Diffusion's first level, or 9 taps of TAP_CHANNELS */
+/* KC: most steps of a sum done at a time, twice as many of bf16, and the distance between the rows of a packed left side:
+ * 320 channels, the width of Stable Diffusion's first level, or 9 taps of TAP_CHANNELS */
 enum { TAP_CHANNELS = 32, KC = 320 };
 
 /* c = (add ? c : bias, or 0 where NULL) + scale * sum;  pairs: a and b hold bf16 numbers, two steps of the sum in one */
@@ -15,8 +15,8 @@ typedef struct { const float *bias; float scale; int add, pairs; } Finish;
 /* c[rows][NR or fewer] from a[rows][k] and b[k][NR].  Any number of rows; ldc, lda: from row to row. */
 void tiles(float *c, size_t ldc, size_t columns, const float *a, size_t lda, size_t rows, const float *b, size_t k, Finish f);
 
-/* n floats -> n bf16 numbers in the first half of the same place; the floats up to the next whole vector count as 0 */
-void round_row(float *x, size_t n);
+/* n floats -> n bf16 numbers, which may take the same place, and zeros up to the next whole vector */
+void round_row(void *to, const float *x, size_t n);
 /* panel [k][NR] -> pairs [k/2, rounded up][NR], in the first half of the same place */
 void round_panel(float *b, size_t k);
 static inline size_t steps_of(size_t k, int pairs) { return pairs ? (k + 1) / 2 : k; }

@@ -87,6 +87,14 @@ static inline vf bf16_v(vh b) { return (vf)(__builtin_convertvector(b, vu) << 16
 
 /* float32 bits -> bf16 in the upper half, to nearest even; finite numbers only */
 static inline vu rounded_v(vf x) { vu u = (vu)x; return u + 0x7fff + (u >> 16 & 1); }
+static inline vh bf16_of(vf x)
+{
+#if defined __AVX512BF16__
+    return (vh)_mm512_cvtneps_pbh((__m512)x);
+#else
+    return __builtin_convertvector(rounded_v(x) >> 16, vh);
+#endif
+}
 /* two numbers a lane, x in the lower half */
 static inline vf pair_v(vf x, vf y) { return (vf)(rounded_v(x) >> 16 | (rounded_v(y) & 0xffff0000u)); }
 
