@@ -68,8 +68,9 @@ static inline __attribute__((always_inline)) void softmax_columns(const size_t v
         }
     for (size_t j = 0; j < n && pairs; j += 2)
         for (size_t v = 0; v < vectors; v++) {
-            vf p = exp2_v(load(s + j * NR + v * LANES) - top[v]), q = j + 1 < n ? exp2_v(load(s + (j + 1) * NR + v * LANES) - top[v]) : all(0);
-            store(s + j / 2 * NR + v * LANES, pair_v(p, q));
+            vf p = rough_exp2_v(load(s + j * NR + v * LANES) - top[v]), q = j + 1 < n ? rough_exp2_v(load(s + (j + 1) * NR + v * LANES) - top[v]) : all(0);
+            vu low = (vu)p + 0x8000, high = (vu)q + 0x8000;              /* positive numbers: halves rounded up do no harm */
+            store(s + j / 2 * NR + v * LANES, (vf)(low >> 16 | (high & 0xffff0000u)));
             add[v] += p + q;
         }
     for (size_t v = 0; v < vectors; v++) {

@@ -468,7 +468,7 @@ void geglu_back(Machine *m, float *dx, const float *dy, const float *x, size_t c
         for (size_t i = 0; i < wide; i += LANES) {
             size_t l = least(LANES, wide - i), at = r * 2 * wide + i;
             vf value = part(x + at, l), gate = part(x + at + wide, l), d = part(dy + r * wide + i, l);
-            vf phi = 0.5f * (1.0f + erf_v(gate * 0.707106781f)), slope = phi + gate * exp_v(gate * gate * -0.5f) * 0.398942280f;
+            vf phi = normal_cdf_v(gate), slope = phi + gate * exp_v(gate * gate * -0.5f) * 0.398942280f;
             add_part(dx + at, d * gate * phi, l);
             add_part(dx + at + wide, d * value * slope, l);
         }

@@ -94,14 +94,22 @@ void group_normalize(Machine *m, float *y, const float *x, const Weight *gamma, 
     release(m->mem, before);
 }
 
+/* sum of n values, lane by lane and then across; the ragged end is a lane's turn more */
+static float sum_of(const float *x, size_t n, float middle, int squares)
+{
+    vf sum = all(0);
+    float all_of_it = 0;
+    size_t i = 0;
+    for (; i + LANES <= n; i += LANES) { vf v = load(x + i) - middle; sum += squares ? v * v : v; }
+    for (; i < n; i++) sum[i % LANES] += squares ? (x[i] - middle) * (x[i] - middle) : x[i] - middle;
+    for (int l = 0; l < LANES; l++) all_of_it += sum[l];
+    return all_of_it;
+}
+
 static void layer_row(float *restrict y, const float *restrict x, const float *restrict gamma, const float *restrict beta, size_t c, float eps)
 {
-    double sum = 0, square = 0;
-    for (size_t i = 0; i < c; i++) sum += (double)x[i];
-    double mean = sum / (double)c;
-    for (size_t i = 0; i < c; i++) square += ((double)x[i] - mean) * ((double)x[i] - mean);
-    float over = (float)(1 / sqrt(square / (double)c + (double)eps)), middle = (float)mean;
-    for (size_t i = 0; i < c; i++) y[i] = (x[i] - middle) * over * gamma[i] + beta[i];
+    float mean = sum_of(x, c, 0, 0) / (float)c, over = 1 / sqrtf(sum_of(x, c, mean, 1) / (float)c + eps);
+    for (size_t i = 0; i < c; i++) y[i] = (x[i] - mean) * over * gamma[i] + beta[i];
 }
 
 void layer_normalize(Machine *m, float *y, const float *x, const Weight *gamma, const Weight *beta, size_t count, int c, float eps)
