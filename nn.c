@@ -154,10 +154,10 @@ static Tensor low_rank_pairs(Run *r, const char *layer, Tensor y, Tensor x, cons
     return learning_pair(r->learner, layer, &p) && pair_fits(r, y, x, w, &p) ? low_rank(r, y, x, p) : y;
 }
 
-static Tensor product(Run *r, const char *layer, Tensor x, int stride, size_t side, int biased)
+static Tensor product(Run *r, const char *layer, Tensor x, int stride, size_t side, int pad, int biased)
 {
     const Weight *w = matrix(r, layer, x.c, side), *bias = biased ? vector(r, layer, "bias", w ? (int)w->shape[0] : 0) : NULL;
-    Conv how = { stride, (int)side / 2, 1, 0 };
+    Conv how = { stride, pad, 1, 0 };
     Tensor y = tensor(r, x.n, (x.h - 1) / stride + 1, (x.w - 1) / stride + 1, w ? (int)w->shape[0] : 0);
     if (!w || !x.c) return y;
     if (r->stop && *r->stop) fail(r->machine->mem, "interrupted");
@@ -170,9 +170,10 @@ static Tensor product(Run *r, const char *layer, Tensor x, int stride, size_t si
     return probed(r, layer, y);
 }
 
-Tensor linear(Run *r, const char *layer, Tensor x)             { return product(r, layer, x, 1, 1, 1); }
-Tensor linear_unbiased(Run *r, const char *layer, Tensor x)    { return product(r, layer, x, 1, 1, 0); }
-Tensor conv2d(Run *r, const char *layer, Tensor x, int stride) { return product(r, layer, x, stride, 3, 1); }
+Tensor linear(Run *r, const char *layer, Tensor x)             { return product(r, layer, x, 1, 1, 0, 1); }
+Tensor linear_unbiased(Run *r, const char *layer, Tensor x)    { return product(r, layer, x, 1, 1, 0, 0); }
+Tensor conv2d(Run *r, const char *layer, Tensor x, int stride) { return product(r, layer, x, stride, 3, 1, 1); }
+Tensor conv2d_half(Run *r, const char *layer, Tensor x)        { return product(r, layer, x, 2, 3, 0, 1); }
 
 /* ---- norms ------------------------------------------------------------------------------------ */
 

@@ -46,6 +46,8 @@ Tensor linear (Run *r, const char *layer, Tensor x);
 Tensor linear_unbiased(Run *r, const char *layer, Tensor x);
 /* 3 x 3, zero padding 1.  W: [out,in,3,3].  [n,h,w,in] -> [n,(h-1)/stride+1,..,out] */
 Tensor conv2d (Run *r, const char *layer, Tensor x, int stride);
+/* The same with stride 2 for even sizes, and zeros on the right and below only: what autoencoders shrink with.  [n,h,w,in] -> [n,h/2,w/2,out] */
+Tensor conv2d_half(Run *r, const char *layer, Tensor x);
 /* 32 groups; statistics over `frames` pictures together (1: each alone); then SiLU if asked */
 enum { PLAIN, SILU };
 Tensor group_norm(Run *r, const char *layer, Tensor x, float eps, int frames, int silu);

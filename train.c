@@ -10,12 +10,19 @@
 
 #include <math.h>
 
+static Tensor words(Run *r, const Lesson *l)
+{
+    if (!l->ids) return l->text;
+    Tensor t = clip_encode(r, l->ids, l->texts, l->clip_skip);
+    return (Tensor){ 1, 1, t.n * t.h, t.c, t.x, t.from };
+}
+
 static Tensor predict(Run *r, const Lesson *l)
 {
-    Tensor text = clip_encode(r, l->ids, l->texts, l->clip_skip), noisy = tensor(r, l->latents.n, l->latents.h, l->latents.w, l->latents.c);
+    Tensor text = words(r, l), noisy = tensor(r, l->latents.n, l->latents.h, l->latents.w, l->latents.c);
     float keep_of = sqrtf(l->alpha_bar), rest = sqrtf(1 - l->alpha_bar);
     for (size_t i = 0; i < size(noisy) && !r->machine->dry; i++) noisy.x[i] = keep_of * l->latents.x[i] + rest * l->noise[i];
-    return unet(r, noisy, (float)l->timestep, (Tensor){ 1, 1, text.n * text.h, text.c, text.x, text.from });
+    return unet(r, noisy, (float)l->timestep, text);
 }
 
 double learn_from(Run *r, const Lesson *l, double weight)

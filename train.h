@@ -6,7 +6,8 @@
 
 /* A picture as it was encoded, the noise to put over it, and what is said of it. */
 typedef struct {
-    const int   *ids;                /* [texts,77] tokens, of one prompt */
+    const int   *ids;                /* [texts,77] tokens, of one prompt; NULL: */
+    Tensor       text;               /* what they were encoded to, [1,1,tokens,width], by an encoder that does not learn */
     int          texts, clip_skip;
     Tensor       latents;            /* [1,h,w,4] */
     const float *noise;              /* laid out as the latents */

@@ -1,4 +1,4 @@
-/* vae.h - latents to pictures: the decoder of Stable Diffusion's autoencoder. */
+/* vae.h - pictures to latents and back: Stable Diffusion's autoencoder. */
 #ifndef VAE_H
 #define VAE_H
 
@@ -8,5 +8,8 @@ static const float LATENT_SCALE = 0.18215f;      /* latents in the UNet = this t
 
 /* z: the UNet's latents [n,h,w,4] -> [n,8h,8w,3], about -1..1 */
 Tensor vae_decode(Run *r, Tensor z);
+
+/* x: [n,8h,8w,3], -1..1 -> [n,h,w,8]: of a normal distribution over the VAE's latents, the 4 means and the 4 logarithms of variance */
+Tensor vae_encode(Run *r, Tensor x);
 
 #endif

@@ -1,4 +1,4 @@
-/* How fast is it here?  make bench [ROWS="unet clip vae bf16"]
+/* How fast is it here?  make bench [ROWS="unet clip vae train bf16"]
  *
  * First this machine's own peak: multiply-adds in registers, nothing else.  Then the parts of a full-size job, on random
  * weights of Stable Diffusion 1.5's and mm_sd_v15's shapes, F16, made in memory: seconds (the fastest and the median of some
@@ -6,6 +6,7 @@
  * as they are written, so a way of computing that needs fewer can pass 100 %. */
 #define _POSIX_C_SOURCE 200809L
 #include "motion.h"
+#include "train.h"
 #include "unet.h"
 #include "vae.h"
 #include "vector.h"
@@ -219,9 +220,49 @@ static void run_row(Arena *a, const Row *row, int threads, int bf16, double peak
     release(a, before);
 }
 
+/* a LoRA of rank 32 on the UNet, one picture of 512x512: a step, and beside it one forward pass without the LoRA */
+static void run_training(Arena *a, int threads, int bf16)
+{
+    enum { RUNS = 3, SIDE = 64 };
+    Made *m = take(a, 1, sizeof *m);
+    m->mem = a, m->count = 0, m->state = 1;
+    make_unet(m, 0);
+    double step[RUNS], forward[RUNS];
+    Machine machine = { a, threads, 0, 0, bf16 };
+    Run r = { .machine = &machine, .weights = weights_of(a, NULL, m->w, m->count), .clip = 1 };
+    Learner *learner = learner_new(a, r.weights, (LearnPlan){ .unet = 1, .rank = 32, .alpha = 32 });
+    Rng *rng = take(a, 1, sizeof *rng);
+    rng_seed(rng, 1);
+    learner_seed(learner, rng);
+    Lesson l = { .latents = tensor(&r, 1, SIDE, SIDE, 4), .text = tensor(&r, 1, 1, 77, 768), .timestep = 500, .alpha_bar = 0.5f };
+    float *noise = take(a, size(l.latents), sizeof *noise);
+    rng_normal(rng, l.latents.x, size(l.latents)), rng_normal(rng, noise, size(l.latents)), rng_normal(rng, l.text.x, size(l.text));
+    l.noise = noise;
+    size_t before = mark(a), weights = 0;
+    for (size_t i = 0; i < m->count; i++) weights += m->w[i].bytes;
+    for (int i = 0; i < RUNS; i++) {
+        double start = now();
+        unet(&r, l.latents, 500, l.text);
+        forward[i] = now() - start;
+        release(a, before);
+    }
+    r.learner = learner;
+    rehearse_lesson(&r, &l);
+    for (int i = 0; i < RUNS; i++) {
+        double start = now();
+        learn_from(&r, &l, 1);
+        adamw(learner->x, learner->d, learner->mean, learner->square, learner->count, (AdamW){ 1e-4, 0.01, 0.9, 0.999, 1e-8 }, i + 1);
+        step[i] = now() - start;
+    }
+    qsort(step, RUNS, sizeof *step, by_size), qsort(forward, RUNS, sizeof *forward, by_size);
+    printf("%-38s %7.2f s fastest, %7.2f s median: %.2f times a forward pass, %.2f s fastest  %5.2f GB, of it weights %.2f, copies %.2f, gradients of tensors %.2f, LoRA %.2f\n",
+           "LoRA step, rank 32, 512x512", step[0], step[RUNS / 2], step[0] / forward[0], forward[0], (double)peak(a) / 1e9, (double)weights / 1e9,
+           (double)tape_copies(r.tape) / 1e9, (double)tape_gradients(r.tape) / 1e9, 16 * (double)learner->count / 1e9);
+}
+
 int main(int argc, char **argv)
 {
-    const char *chosen = argc > 1 ? argv[1] : "unet clip vae";
+    const char *chosen = argc > 1 ? argv[1] : "unet clip vae train";
     int threads = argc > 2 ? atoi(argv[2]) : machine_threads();
     double peak_of_machine = peak_speed(threads);
     printf("%d threads, %s; float32 multiply-add peak %.0f GFLOP/s\n", threads, strstr(chosen, "bf16") ? "bf16" : "float32", peak_of_machine / 1e9);
@@ -229,6 +270,11 @@ int main(int argc, char **argv)
         if (!strstr(chosen, rows_of_table[i].name)) continue;
         Arena *a = arena_new();                  /* a fresh one for each row: its peak is the row's memory */
         run_row(a, &rows_of_table[i], threads, strstr(chosen, "bf16") != NULL, peak_of_machine);
+        arena_free(a);
+    }
+    if (strstr(chosen, "train")) {
+        Arena *a = arena_new();
+        run_training(a, threads, strstr(chosen, "bf16") != NULL);
         arena_free(a);
     }
     return 0;

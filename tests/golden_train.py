@@ -13,6 +13,7 @@ transformers, attention and MLP of the text encoder.  The pairs begin as a hash 
     gradients [2 pairs,17]   of the loss of the first step, with up = UP u: of down and up of each layer, in the order of the layers' names
                              (unet.... te....): 16 samples as in golden.py, then the root mean square
     after [2 pairs,17]       the pairs after STEPS steps of AdamW
+    picture [1,h,w,3] F32    -1..1;  moments [1,h/8,w/8,8]: what the autoencoder's encoder makes of it, means and logarithms of variances
     metadata                 rank, alpha, up, unet_rate, text_rate, decay, clip, clip_skip, loss (of the gradients' step), float32: how far PyTorch's
                              own float32 is from this
 """
@@ -20,7 +21,7 @@ import os
 
 import numpy as np
 import torch
-from golden import OUT, SAMPLES, WORDS, chunks, encode, make_tokenizer, model_recipe, model_size, load, text_model, text_name, uniform, unet_model
+from golden import OUT, SAMPLES, WORDS, chunks, encode, make_tokenizer, model_recipe, model_size, load, text_model, text_name, uniform, unet_model, vae_model
 from peft import LoraConfig, inject_adapter_in_model
 from safetensors.numpy import save_file
 
@@ -98,6 +99,15 @@ def run(dtype):
     return r, loss, gradients, np.array(steps), rows(r.sorted())
 
 
+def encoded():
+    """a picture, and its moments"""
+    vae = load(vae_model(model_size(MODEL)), "vae", model_recipe(MODEL), torch.float64)
+    picture = uniform("picture", 40 * 24 * 3).astype(np.float32).reshape(1, 40, 24, 3)
+    with torch.no_grad():
+        moments = vae.encode(torch.from_numpy(picture).permute(0, 3, 1, 2).double()).latent_dist.parameters
+    return picture, np.ascontiguousarray(moments.permute(0, 2, 3, 1).numpy().astype(np.float32))
+
+
 def off(a, b):
     """root mean square of the samples' differences, in parts of the tensor's: of the worst tensor, and of all"""
     square, whole = np.mean((a - b)[:, :16] ** 2, 1), b[:, 16] ** 2
@@ -110,7 +120,8 @@ def main():
     _, loss32, gradients32, steps32, after32 = run(torch.float32)
     told = f"gradients {off(gradients32, gradients)}, losses {np.abs(steps32[:, 3] / steps[:, 3] - 1).max():.2g}, after {off(after32, after)}"
     print(f"{len(gradients) // 2} pairs, losses {steps[:, 3]}, norms {steps[:, 4]}; float32 is off by: {told}")
-    save_file({"ids": np.array(r.ids, np.int32), "latents": r.latents, "steps": steps, "gradients": gradients.astype(np.float32), "after": after.astype(np.float32)},
+    picture, moments = encoded()
+    save_file({"picture": picture, "moments": moments, "ids": np.array(r.ids, np.int32), "latents": r.latents, "steps": steps, "gradients": gradients.astype(np.float32), "after": after.astype(np.float32)},
               os.path.join(OUT, "train.golden"),
               {"model": MODEL, "rank": str(RANK), "alpha": str(ALPHA), "up": str(UP), "unet_rate": str(UNET_RATE), "text_rate": str(TEXT_RATE), "decay": str(DECAY), "clip": str(CLIP),
                "clip_skip": str(CLIP_SKIP), "loss": repr(loss), "float32": told})

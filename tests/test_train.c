@@ -2,6 +2,7 @@
  * the pairs after them.  tests/golden_train.py says what the golden holds.  Run from the repository's root. */
 #define _POSIX_C_SOURCE 200809L
 #include "../train.h"
+#include "../vae.h"
 #include "hash_weights.h"
 #include "test.h"
 
@@ -176,14 +177,32 @@ static void threads(Case *c)
     }
 }
 
+/* pictures to latents */
+static void encoder(Case *c)
+{
+    const Weight *picture = file_weight(c->golden, "picture"), *moments = file_weight(c->golden, "moments");
+    Run r = { .machine = &c->machine, .weights = weights_add(c->a, NULL, c->model, MODEL_FILE), .clip = 1 };
+    c->machine = (Machine){ .mem = c->a, .threads = 2 };
+    Tensor x = vae_encode(&r, (Tensor){ 1, (int)picture->shape[1], (int)picture->shape[2], 3, (float *)(uintptr_t)picture->data });
+    CHECK(x.h == (int)moments->shape[1] && x.w == (int)moments->shape[2] && x.c == 8);
+    double worst = 0, square = 0;
+    for (size_t i = 0; i < moments->bytes / 4; i++) {
+        double expected = (double)((const float *)moments->data)[i];
+        worst = fmax(worst, fabs((double)x.x[i] - expected)), square += expected * expected;
+    }
+    worst /= sqrt(square / (double)(moments->bytes / 4));
+    printf("  encoder: %.2g of %g\n", worst, TOLERANCE);
+    CHECK_MSG(worst < TOLERANCE, "the autoencoder's moments are off by %.2g of their rms", worst);
+}
+
 static void run(void *to)
 {
     Case *c = to;
     c->golden = weights_open(c->a, "tests/golden/train.golden");
     if (!file_is(c->model)) hash_weights(c->a, format(c->a, "tests/golden/%s.weights", file_metadata(c->golden, "model")), c->model);
     size_t before = mark(c->a);
-    void (*const parts[])(Case *) = { gradients, ten_steps, threads };
-    for (int i = 0; i < 3; i++) {
+    void (*const parts[])(Case *) = { encoder, gradients, ten_steps, threads };
+    for (int i = 0; i < 4; i++) {
         parts[i](c);
         release(c->a, before);
     }
