@@ -5,12 +5,14 @@
  *
  * u is a multiple of 2^-23 in [-1, 1), scale a float32: their product is exact in double, so fused
  * arithmetic or not, the sum is rounded once, then to float32, then to the file's type. */
+#define _POSIX_C_SOURCE 200809L
 #include "hash_weights.h"
 
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 enum { MOST_TENSORS = 4096 };
 
@@ -76,18 +78,137 @@ static Weight make(Arena *a, const char *line)
     return w;
 }
 
-void hash_weights(Arena *a, const char *recipe, const char *path)
+Weight *hash_recipe(Arena *a, const char *recipe, size_t *count)
 {
-    size_t before = mark(a), count = 0;
     Bytes text = file_map(a, recipe);
     Weight *made = take(a, MOST_TENSORS, sizeof *made);
+    *count = 0;
     for (const char *s = (const char *)text.data, *end = s + text.size; s < end;) {
         const char *stop = memchr(s, '\n', (size_t)(end - s));
         if (!stop) stop = end;
-        if (count == MOST_TENSORS) fail(a, "%s: more than %d tensors", recipe, MOST_TENSORS);
-        if (stop > s) made[count++] = make(a, format(a, "%.*s", (int)(stop - s), s));
+        if (*count == MOST_TENSORS) fail(a, "%s: more than %d tensors", recipe, MOST_TENSORS);
+        if (stop > s) made[(*count)++] = make(a, format(a, "%.*s", (int)(stop - s), s));
         s = stop + 1;
     }
+    return made;
+}
+
+void hash_weights(Arena *a, const char *recipe, const char *path)
+{
+    size_t before = mark(a), count;
+    Weight *made = hash_recipe(a, recipe, &count);
     safetensors_save(a, path, made, count, NULL, 0);
+    release(a, before);
+}
+
+/* ---- other types ------------------------------------------------------------------------------ */
+
+/* nearest even with so many bits of mantissa, the smallest exponent of normal numbers being `least`; nothing here is too large */
+static unsigned char float_to_f8(float f, int mantissa, int least)
+{
+    int e;
+    frexpf(f, &e);
+    e = e - 1 < least ? least : e - 1;
+    int q = (int)nearbyint(ldexp(fabs(f), mantissa - e));
+    return (unsigned char)((signbit(f) ? 0x80 : 0) | (((e - least) << mantissa) + q));
+}
+
+/* as gguf rounds: the largest of 32 becomes 127, halves away from nought; the scale is rounded to a half last */
+static void to_q8_0(unsigned char out[34], const float *x)
+{
+    float most = 0;
+    for (int i = 0; i < 32; i++) if (fabsf(x[i]) > most) most = fabsf(x[i]);
+    float d = most / 127, inverse = d != 0 ? 1 / d : 0;
+    uint16_t half = float_to_half(d);
+    memcpy(out, &half, 2);
+    for (int i = 0; i < 32; i++) out[2 + i] = (unsigned char)(signed char)roundf(x[i] * inverse);
+}
+
+Weight hash_as(Arena *a, Weight w, DType type)
+{
+    size_t n = 1, each;
+    for (size_t i = 0; i < w.rank; i++) n *= w.shape[i];
+    if (type == w.type) return w;
+    if (!dtype_bytes(type, n, &w.bytes)) fail(a, "%s cannot be %s", w.name, dtype_name(type));
+    float *x = take(a, n, sizeof *x);
+    unsigned char *out = take(a, w.bytes, 1);
+    dtype_widen(x, w.data, w.type, 0, n);
+    for (size_t i = 0; type == Q8_0 && i < n; i += 32) to_q8_0(out + i / 32 * 34, x + i);
+    for (size_t i = 0; dtype_bytes(type, 1, &each) && i < n; i++) {
+        double d = x[i];
+        if (type == F64) memcpy(out + 8 * i, &d, 8);
+        if (type == F8_E4M3) out[i] = float_to_f8(x[i], 3, -6);
+        if (type == F8_E5M2) out[i] = float_to_f8(x[i], 2, -14);
+    }
+    w.data = out, w.type = type;
+    return w;
+}
+
+/* ---- shells ----------------------------------------------------------------------------------- */
+
+typedef struct { Arena *mem; const char *shell; const unsigned char *at, *end; unsigned char *seen, *file; size_t seen_n, file_n; } Shell;
+
+static size_t number(Shell *s)
+{
+    size_t n = 0;
+    for (int shift = 0; s->at < s->end && shift < 60; shift += 7) {
+        n |= (size_t)(*s->at & 127) << shift;
+        if (*s->at++ < 128) break;
+    }
+    return n;
+}
+
+static const char *line(Shell *s)
+{
+    const unsigned char *stop = memchr(s->at, '\n', (size_t)(s->end - s->at)), *begin = s->at;
+    if (!stop) fail(s->mem, "%s: not a shell", s->shell);
+    s->at = stop + 1;
+    return format(s->mem, "%.*s", (int)(stop - begin), (const char *)begin);
+}
+
+static void put(Shell *s, unsigned char byte) { s->seen[s->seen_n++] = byte, s->file[s->file_n++] = byte; }
+
+/* the folders above a path, each */
+static void make_folders(Arena *a, const char *path)
+{
+    char *folder = format(a, "%s", path);
+    for (char *p = folder + 1; *p; p++) if (*p == '/') *p = 0, mkdir(folder, 0777), *p = '/';
+}
+
+static void fill_shell(Shell *s, const Weight *weights, size_t count)
+{
+    static const DType types[] = { F32, F16, BF16, Q8_0, I64 };
+    for (size_t kind = 1; kind; ) {
+        for (size_t n = number(s); n > 0 && s->at < s->end; n--) put(s, *s->at++);
+        kind = number(s);
+        if (kind == 1) {
+            size_t which = number(s), type = number(s);
+            if (which >= count || type >= sizeof types / sizeof *types) fail(s->mem, "%s: damaged", s->shell);
+            Weight w = hash_as(s->mem, weights[which], types[type]);
+            memcpy(s->file + s->file_n, w.data, w.bytes), s->file_n += w.bytes;
+        }
+        size_t distance = kind > 1 ? number(s) : 0;
+        if (distance > s->seen_n) fail(s->mem, "%s: damaged", s->shell);
+        for (size_t n = kind; kind > 1 && n > 0; n--) put(s, s->seen[s->seen_n - distance]);
+    }
+}
+
+void hash_shell(Arena *a, const char *shell, const char *folder)
+{
+    enum { ROOM = 64 << 20 };
+    size_t before = mark(a), count;
+    Bytes b = file_map(a, shell);
+    Shell s = { a, shell, b.data, b.data + b.size, take(a, ROOM, 1), take(a, ROOM, 1), 0, 0 };
+    const char *recipe = format(a, "tests/golden/%s.weights", line(&s));
+    Bytes text = file_map(a, recipe);
+    Weight *weights = hash_recipe(a, recipe, &count);
+    memcpy(s.seen, text.data, s.seen_n = text.size);
+    while (s.at < s.end) {
+        const char *path = format(a, "%s/%s", folder, line(&s));
+        s.file_n = 0;
+        fill_shell(&s, weights, count);
+        make_folders(a, path);
+        files_save(a, &(File){ path, { s.file, s.file_n } }, 1);
+    }
     release(a, before);
 }

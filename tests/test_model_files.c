@@ -115,6 +115,48 @@ static void expect(Arena *a, Job job, const char *words)
     CHECK_MSG(status && strstr(message, words), "expected a message with '%s', found %s", words, status ? message : "none");
 }
 
+/* Models of other families are refused by what they are. */
+static void test_strangers(Arena *a, const char *folder, Job job)
+{
+    static const struct { const char *tensor, *dims, *found; } strangers[] = {
+        { "conditioner.embedders.0.transformer.text_model.final_layer_norm.weight", "768", "an SDXL checkpoint" },
+        { "model.diffusion_model.input_blocks.1.1.transformer_blocks.0.attn2.to_k.weight", "320,2048", "an SDXL model" },
+        { "cond_stage_model.model.ln_final.weight", "1024", "a Stable Diffusion 2.x checkpoint" },
+        { "model.diffusion_model.input_blocks.1.1.transformer_blocks.0.attn2.to_k.weight", "320,1024", "a Stable Diffusion 2.x model" },
+        { "model.diffusion_model.joint_blocks.0.x_block.attn.qkv.weight", "64,64", "a Stable Diffusion 3 model" },
+        { "model.diffusion_model.double_blocks.0.img_attn.qkv.weight", "64,64", "a Flux model" },
+        { "model.diffusion_model.input_blocks.0.0.weight", "320,9,3,3", "an inpainting checkpoint: use a text-to-image one" },
+        { "model.diffusion_model.input_blocks.0.0.weight", "320,8,3,3", "an editing checkpoint" },
+        { "model.diffusion_model.input_blocks.1.0.in_layers.2.scale_weight", "1", "scaled fp8" },
+        { "control_model.input_hint_block.0.weight", "16,3,3,3", "a ControlNet" },
+        { "controlnet_cond_embedding.conv_in.weight", "16,3,3,3", "a ControlNet" },
+        { "ip_adapter.1.to_k_ip.weight", "320,768", "an IP-Adapter" },
+        { "adapter.body.0.block1.weight", "320,320,3,3", "a T2I-Adapter" },
+        { "clip_g", "4,1280", "an SDXL embedding" },
+        { "emb_params", "4,768", "a textual inversion embedding" },
+        { "string_to_param.*", "4,768", "a textual inversion embedding" },
+        { "down_blocks.0.resnets.0.conv1.weight", "320,320,3,3", "a part of a diffusers folder" },
+        { "input_blocks.1.0.in_layers.2.weight", "320,320,3,3", "a UNet without its checkpoint" },
+        { "decoder.up_blocks.0.resnets.0.conv1.weight", "512,512,3,3", "a VAE" },
+        { "text_model.encoder.layers.0.mlp.fc1.weight", "3072,768", "a text encoder without its checkpoint" },
+        { "vision_model.embeddings.class_embedding", "1024", "an image encoder" },
+        { "768.0.linear.0.weight", "768,768", "a hypernetwork" },
+        { "model.1.sub.0.RDB1.conv1.0.weight", "32,64,3,3", "an upscaler" },
+        { "anything", "1", "a file of no kind known here" },
+    };
+    Recipe r = { take(a, 1, sizeof *r.line), 1, "" };
+    snprintf(r.path, sizeof r.path, "%s/stranger.safetensors", folder);
+    job.model = r.path;
+    for (size_t i = 0; i < sizeof strangers / sizeof *strangers; i++) {
+        *r.line = (Line){ .type = "F16" };
+        snprintf(r.line->name, sizeof r.line->name, "%s", strangers[i].tensor);
+        snprintf(r.line->dims, sizeof r.line->dims, "%s", strangers[i].dims);
+        write_header(a, &r, MOST, KEEP);
+        expect(a, job, strangers[i].found);
+    }
+    unlink(r.path);
+}
+
 int main(void)
 {
     Arena *a = arena_new();
@@ -164,6 +206,7 @@ int main(void)
     j = still; j.width = j.height = 8;        CHECK_MSG(status_of(a, j, message) == 0, "%s", message);
     j = still; j.vae = model.path;            CHECK_MSG(status_of(a, j, message) == 0, "%s", message);
 
+    test_strangers(a, folder, still);
     unlink(model.path), unlink(module.path), unlink(lora.path), rmdir(folder);
     arena_free(a);
     return done();

@@ -1,0 +1,238 @@
+#!/usr/bin/env python3
+"""Makes tests/golden/formats: a whole tiny model in every container, and what PyTorch draws with it.
+
+    pip install torch==2.13.0 diffusers==0.42.1 transformers==5.23.0 safetensors==0.8.0 gguf==0.19.0 numpy==2.4.6
+
+The library that defines a container writes it, with the weights of one of golden.py's recipes.  Of the megabytes only the shell is
+kept, which is the file without its weights; tests/hash_weights.c fills them in again.  A shell (NAME.shell) is
+
+    the recipe's name, a newline, then for each file: its path, a newline, and steps until one of kind 0
+    step:  n, n bytes as they are, kind      kind 0: the file ends;  1: line, type - the weights of that line of the recipe, as that type
+                                             4 and more: as many bytes again from so far back: distance
+
+Numbers are of seven bits a byte, lowest first, the eighth bit set while more follow.  "Back" reaches through what the shell has
+made so far into the text of the recipe, which stands before it.
+
+pictures.safetensors holds a picture for each set of values: f32 and f16 (the recipes' own), fp8, q8_0.
+"""
+import io
+import json
+import os
+import shutil
+import sys
+import tempfile
+
+import gguf
+import numpy as np
+import torch
+from safetensors.numpy import save_file
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+import golden  # noqa: E402
+
+OUT = os.path.join(golden.OUT, "formats")
+CASE = dict(prompt="a man with a red hat smiling", negative="blue", steps=3, cfg=7.5, seed=1, width=64, height=64)
+TYPES = {"F32": 0, "F16": 1, "BF16": 2, "Q8_0": 3, "I64": 4}
+
+
+# ---------------------------------------------------------------- shells
+
+def varint(n):
+    out = bytearray()
+    while n >= 128:
+        out.append(n & 127 | 128)
+        n >>= 7
+    return bytes(out + bytes([n]))
+
+
+class Shell:
+    def __init__(self, recipe):
+        with open(os.path.join(golden.OUT, recipe + ".weights"), "rb") as f:
+            self.seen = bytearray(f.read())
+        self.lines, self.places = golden.recipe(recipe), {}
+        self.out = bytearray(recipe.encode() + b"\n")
+        for i in range(len(self.seen) - 3):
+            self.places.setdefault(bytes(self.seen[i:i + 4]), []).append(i)
+
+    def add(self, byte):
+        self.seen += byte
+        if len(self.seen) >= 4:
+            self.places.setdefault(bytes(self.seen[-4:]), []).append(len(self.seen) - 4)
+
+    def match(self, data, at):
+        """The longest earlier run of what stands at `at`: length, distance."""
+        best = (0, 0)
+        for place in reversed(self.places.get(bytes(data[at:at + 4]), [])[-300:]):
+            n, most = 4, min(len(data) - at, len(self.seen) - place)
+            while n < most and self.seen[place + n] == data[at + n]:
+                n += 1
+            if n > best[0] + (len(self.seen) - place >= 1 << 14 and len(self.seen) - best[1] < 1 << 14):
+                best = (n, len(self.seen) - place)
+        return best
+
+    def step(self, literal, *numbers):
+        self.out += varint(len(literal)) + literal + b"".join(map(varint, numbers))
+
+    def text(self, data, literal):
+        at = 0
+        while at < len(data):
+            n, distance = self.match(data, at) if at + 4 <= len(data) else (0, 0)
+            if n >= 4 + (distance >= 1 << 14):
+                self.step(bytes(literal), n, distance)
+                literal.clear()
+            else:
+                literal += data[at:at + 1]
+                n = 1
+            for i in range(n):
+                self.add(data[at + i:at + i + 1])
+            at += n
+
+    def file(self, path, data, stored):
+        """stored: {line: (type, bytes)} of the weights to be left out."""
+        holes = sorted((data.find(b), len(b), line, kind) for line, (kind, b) in stored.items() if len(b) >= 64 and data.find(b) >= 0)
+        at, literal = 0, bytearray()
+        self.out += path.encode() + b"\n"
+        for begin, size, line, kind in holes:
+            assert begin >= at
+            self.text(data[at:begin], literal)
+            self.step(bytes(literal), 1, line, TYPES[kind])
+            literal.clear()
+            at = begin + size
+        self.text(data[at:], literal)
+        self.step(bytes(literal), 0)
+        return len(holes)
+
+    def save(self, name):
+        with open(os.path.join(OUT, name + ".shell"), "wb") as f:
+            f.write(self.out)
+        print(f"{name}: {len(self.out)} bytes")
+
+
+def as_stored(lines):
+    return {i: (line.dtype, line.stored().tobytes()) for i, (line, _, _) in enumerate(lines)}
+
+
+# ---------------------------------------------------------------- containers
+
+def tensors(lines, part=None):
+    """{file's name: tensor}, or of one part {diffusers' name: tensor}."""
+    return {key if part else line.name: torch.from_numpy(line.stored()) for line, p, key in lines if part in (None, p)}
+
+
+def torch_file(value, **how):
+    f = io.BytesIO()
+    torch.save(value, f, **how)
+    return f.getvalue()
+
+
+def checkpoint():
+    s = Shell("model_f16")
+    s.file("model.ckpt", torch_file({"state_dict": tensors(s.lines), "global_step": 470000}), as_stored(s.lines))
+    s.save("ckpt_zip")
+
+
+def external_vae():
+    s = Shell("model_f32")
+    weights = {k.removeprefix("first_stage_model."): v for k, v in tensors(s.lines).items() if k.startswith("first_stage_model.")}
+    weights["loss.logvar"] = torch.zeros(())
+    s.file("model.vae.pt", torch_file({"epoch": 3, "state_dict": weights}, _use_new_zipfile_serialization=False), as_stored(s.lines))
+    s.save("vae_old")
+
+
+def older_vae():
+    """A folder of one part, with attention named as diffusers did before 0.18."""
+    s = Shell("model_f32")
+    older = {"to_q": "query", "to_k": "key", "to_v": "value", "to_out.0": "proj_attn"}
+    weights = {}
+    for k, v in tensors(s.lines, "vae").items():
+        v = v.reshape(v.shape[:2]) if ".attentions." in k and v.ndim == 4 else v
+        for new, old in older.items():
+            k = k.replace("attentions.0." + new, "attentions.0." + old)
+        weights[k] = v
+    s.file("vae/diffusion_pytorch_model.bin", torch_file(weights), as_stored(s.lines))
+    s.save("vae_bin")
+
+
+def folder():
+    """The pipeline's parts by save_pretrained, in shards."""
+    s, size, place = Shell("model_f32"), golden.MODELS["model_f32"], tempfile.mkdtemp()
+    for name, part, make in (("unet", "unet", golden.unet_model), ("vae", "vae", golden.vae_model), ("text_encoder", "te", golden.text_model)):
+        model = golden.load(make(size), part, s.lines, torch.float32)
+        model.save_pretrained(os.path.join(place, name), max_shard_size="200KB" if part == "te" else "5MB")
+    files = {"model_index.json": json.dumps({"_class_name": "StableDiffusionPipeline", "_diffusers_version": "0.42.1"}).encode()}
+    for root, _, names in os.walk(place):
+        for n in names:
+            if n != "config.json":
+                with open(os.path.join(root, n), "rb") as f:
+                    files[os.path.relpath(os.path.join(root, n), place)] = f.read()
+    shutil.rmtree(place)
+    for path in sorted(files):
+        s.file("folder/" + path, files[path], as_stored(s.lines))
+    s.save("folder")
+
+
+def quantized(line):
+    """What stable-diffusion.cpp's convert --type q8_0 makes of a tensor: the type, the bytes, the values again."""
+    plain = golden.widened(line.stored())
+    kept = plain.ndim == 0 or plain.shape[-1] % 32 or line.name.endswith(".bias") or "time_embed." in line.name or "embedding" in line.name
+    if kept:
+        return line.dtype, line.stored(), plain
+    stored = gguf.quants.quantize(plain, gguf.GGMLQuantizationType.Q8_0)
+    return "Q8_0", stored, gguf.quants.dequantize(stored, gguf.GGMLQuantizationType.Q8_0)
+
+
+def gguf_file():
+    s, place = Shell("model_f16"), tempfile.mkdtemp()
+    path, stored = os.path.join(place, "model.gguf"), {}
+    w = gguf.GGUFWriter(path, "sd1")
+    for i, (line, part, _) in enumerate(s.lines):
+        if part is None:
+            continue
+        kind, bits, _ = quantized(line)
+        w.add_tensor(line.name, bits, raw_dtype=gguf.GGMLQuantizationType[kind])
+        stored[i] = (kind, bits.tobytes())
+    for step in (w.write_header_to_file, w.write_kv_data_to_file, w.write_tensors_to_file, w.close):
+        step()
+    with open(path, "rb") as f:
+        s.file("model.gguf", f.read(), stored)
+    shutil.rmtree(place)
+    s.save("gguf_q8_0")
+
+
+# ---------------------------------------------------------------- pictures
+
+class As:
+    """A line with other values."""
+
+    def __init__(self, line, values):
+        self.line, self.values = line, values
+
+    def tensor(self):
+        return torch.from_numpy(np.ascontiguousarray(self.values(self.line), dtype=np.float32))
+
+
+def fp8(i, line):
+    kind = (torch.float8_e4m3fn, torch.float8_e5m2)[i % 2]
+    return torch.from_numpy(line.stored()).to(kind).float().numpy()
+
+
+def picture(model, values=None):
+    lines = golden.model_recipe(model)
+    if values:
+        lines = [(As(line, lambda x, i=i: values(i, x)) if part else line, part, key) for i, (line, part, key) in enumerate(lines)]
+    kept, golden.model_recipe = golden.model_recipe, lambda name: lines
+    drawn, _ = golden.run(dict(CASE, model=model), torch.float32)
+    golden.model_recipe = kept
+    return golden.rounded(drawn)[0]
+
+
+def pictures():
+    save_file({"f32": picture("model_f32"), "f16": picture("model_f16"), "fp8": picture("model_f32", fp8),
+               "q8_0": picture("model_f16", lambda i, line: quantized(line)[2])}, os.path.join(OUT, "pictures.safetensors"))
+
+
+if __name__ == "__main__":
+    os.makedirs(OUT, exist_ok=True)
+    for make in (checkpoint, external_vae, older_vae, folder, gguf_file, pictures):
+        if not sys.argv[1:] or make.__name__ in sys.argv[1:]:
+            make()
