@@ -138,6 +138,7 @@ static char *our_name(Arena *a, FileKind kind, const char *name)
     if ((p = after(name, "text_encoder.")))                 return text_name(a, p);      /* these three: a diffusers folder */
     if ((p = after(name, "vae.")))                          return vae_name(a, p);
     if (after(name, "unet."))                               return format(a, "%s", name);
+    if (!strcmp(name, "v_pred") || !strcmp(name, "ztsnr"))  return format(a, "unet.%s", name);      /* empty; that they are there tells how the model was trained */
     return NULL;
 }
 

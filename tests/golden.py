@@ -19,7 +19,7 @@ hash_weights.c.  Offset and scale are float32 values, so that scale * u is exact
 dims are joined by commas, "-" for none.
 
 A golden (tests/golden/CASE.safetensors) holds
-    picture [frames,h,w,3] U8     from the float32 run
+    picture [frames,h,w,3] U8     from the float32 run; or, where h is a part of the height, rows as far apart, the first on
     layers  [N,17] F32            from the float64 run: 16 sampled values of a layer's output, then its root mean square
     metadata prompt, negative     the job's texts
              settings             "key: value" lines; model, motion and lora (name and strength) name recipes, or are files
@@ -587,15 +587,38 @@ def parts_of(case, dtype):
     return text, unet, motion, vae, make_tokenizer(size["merges"])
 
 
+def scheduler_of(case, betas):
+    """The scheduler of diffusers' that corresponds, timesteps set -> it, and the timesteps."""
+    from golden_sampler import AUTOMATIC, scheduler
+    name = case.get("sampler", "DDIM")
+    special = ("v" if case.get("prediction") == "v" else "") + ("zero" if "noise_schedule" in case else "")
+    return scheduler(name, case.get("schedule", AUTOMATIC[name]), betas, case["steps"], special)
+
+
+def in_windows(unet, case, y, t, words, call, prompts):
+    """[prompts * frames, ...]: what the UNet says of y [frames, ...], averaged where windows overlap, most weight in a window's middle."""
+    from golden_windows import windows
+    frames = len(y)
+    length = min(frames, case.get("context", frames))
+    overlap = case.get("overlap", length // 4)
+    total, weights = torch.zeros((prompts, *y.shape), dtype=y.dtype), torch.zeros(frames, dtype=y.dtype)
+    for w in windows(call, frames, length, case.get("stride", 1), overlap, case.get("loop", "N")):
+        said = unet(torch.cat([y[w]] * prompts), t, words.repeat_interleave(length, 0)).sample.reshape(prompts, length, *y.shape[1:])
+        for i, f in enumerate(w):
+            weight = min(i + 1, length - i)
+            total[:, f] += weight * said[:, i]
+            weights[f] += weight
+    return (total / weights[:, None, None, None]).flatten(0, 1)
+
+
 @torch.no_grad()
 def draw(case, parts, dtype, record):
     """-> [frames, h, w, 3] in 0..255, not yet rounded."""
-    from diffusers import DDIMScheduler
     text, unet, motion, vae, tokenizer = parts
     frames, cfg, eta = case.get("frames", 1), case["cfg"], case.get("eta", 0.0)
     clip_skip = case.get("clip_skip", 1)
     if motion is not None:
-        motion.attach(unet, frames)
+        motion.attach(unet, min(frames, case.get("context", frames)))
         record.watch("motion.", motion)
     top = text.config.num_hidden_layers - clip_skip
     record.watch("te.", text, lambda name: "layers." not in name or int(name.split("layers.")[1].split(".")[0]) <= top)
@@ -609,31 +632,37 @@ def draw(case, parts, dtype, record):
     good, bad = (c + empty * (count - len(c)) for c in (good, bad))
     record.phase = "te"
     words = encode(text, bad + good if guided else good, clip_skip)
-    words = words.reshape(2 if guided else 1, count * 77, -1).repeat_interleave(frames, 0)
+    words = words.reshape(2 if guided else 1, count * 77, -1)
 
-    ddim = DDIMScheduler(beta_start=0.00085, beta_end=0.012, beta_schedule="scaled_linear" if motion is None else "linear",
-                         clip_sample=False, set_alpha_to_one=motion is not None, steps_offset=1, timestep_spacing="leading")
-    ddim.set_timesteps(case["steps"])
-    rng = torch.manual_seed(case["seed"])
+    sampler, times = scheduler_of(case, "scaled_linear" if motion is None else "linear")
+    rng, calls = torch.manual_seed(case["seed"]), []
     shape = (1, 4) + ((frames,) if motion is not None else ()) + (case["height"] // 8, case["width"] // 8)
 
-    def noise():
+    def noise(*_, **__):
+        calls.append(0)
+        if case.get("rng") == "NV":
+            from golden_philox import normals
+            pictures = [torch.from_numpy(normals(case["seed"] + f, len(calls) - 1, int(np.prod(shape)) // frames)).reshape(1, 4, *shape[-2:]) for f in range(frames)]
+            return torch.stack(pictures, 2).reshape(shape).to(dtype)
         return torch.randn(shape, generator=rng).to(dtype)
+    sys.modules[type(sampler).__module__].randn_tensor = noise
 
     def to_frames(x):
         return x[0].transpose(0, 1) if motion is not None else x
 
-    x = noise()
+    x = noise() * sampler.init_noise_sigma
     record.phase = "unet"
-    for t in ddim.timesteps:
-        y = to_frames(x)
-        eps = unet(torch.cat([y, y]) if guided else y, t, words).sample
+    for call, t in enumerate(times):
+        eps = in_windows(unet, case, to_frames(sampler.scale_model_input(x, t)), t, words, call, 2 if guided else 1)
         if guided:
             worse, better = eps.chunk(2)
             eps = worse + cfg * (better - worse)
+            phi = case.get("cfg_rescale", 0)              # diffusers' rescale_noise_cfg
+            eps = phi * eps * (better.std() / eps.std()) + (1 - phi) * eps if phi else eps
         if motion is not None:
             eps = eps.transpose(0, 1)[None]
-        x = ddim.step(eps, t, x, eta=eta, variance_noise=noise() if eta > 0 else None).prev_sample
+        ddim = dict(eta=eta, variance_noise=noise() if eta > 0 else None) if case.get("sampler", "DDIM") == "DDIM" else {}
+        x = sampler.step(eps, t, x, **ddim).prev_sample.to(dtype)
         record.phase = None
     out = []
     record.phase = "vae"
@@ -678,7 +707,8 @@ CASES = {
     "clip_v3":     dict(model="model_bf16", motion="motion_v3", prompt="a boy talking and waving", negative="", steps=3, cfg=8.0, seed=14,
                         width=136, height=104, frames=5, eta=0.25, lora=[("lora_clip", 0.9)]),
 }
-KEYS = ("model", "motion", "steps", "cfg", "seed", "width", "height", "frames", "clip_skip", "eta")
+KEYS = ("model", "motion", "steps", "cfg", "seed", "width", "height", "frames", "clip_skip", "eta", "sampler", "schedule", "rng",
+        "prediction", "noise_schedule", "cfg_rescale", "context", "overlap", "stride", "loop")
 
 
 def settings(case):
@@ -696,7 +726,8 @@ def compared(a, b):
     return f"{d.max()} {d.mean():.6f}"
 
 
-def make(name, picture_only=False):
+def make(name, picture_only=False, rows=1):
+    """rows: of the picture every so many are kept"""
     case = CASES[name]
     files = [case[k] for k in ("model", "motion") if k in case] + [lora[0] for lora in case.get("lora", ())]
     if not all(os.path.exists(os.path.join(ROOT, f)) for f in files if is_file(f)):
@@ -713,8 +744,8 @@ def make(name, picture_only=False):
     if picture_only or is_file(case["model"]):
         layers = {}
     picture = rounded(plain)
-    rows = np.array([v for _, v in layers.values()], np.float32).reshape(-1, 17)
-    save_file({"picture": picture, "layers": rows}, os.path.join(OUT, name + ".safetensors"),
+    values = np.array([v for _, v in layers.values()], np.float32).reshape(-1, 17)
+    save_file({"picture": np.ascontiguousarray(picture[:, ::rows]), "layers": values}, os.path.join(OUT, name + ".safetensors"),
               {"prompt": case["prompt"], "negative": case["negative"], "settings": settings(case),
                "layers": "".join(f"{k} {size}\n" for k, (size, _) in layers.items()),
                "float64": f"{compared(fine, plain)} {worst[0]:.2g} {worst[1]:.2g}"})

@@ -23,6 +23,10 @@ def normal(seed, call, i):
     return np.float32(np.sqrt(-2 * np.log(u * unit + unit / 2)) * np.sin(v * turn + turn / 2))
 
 
+def normals(seed, call, n):
+    return np.array([normal(seed, call, i) for i in range(n)])
+
+
 CASES = [(0, 0, 12), (0, 1, 12), (1, 0, 4096), (1793506252, 3, 16384), (2**32 + 5, 2, 1000), (12192490710448890259, 40, 5000)]
 
 

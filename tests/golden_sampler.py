@@ -30,6 +30,8 @@ CLASSES = {"DDIM": DDIMScheduler, "Euler": EulerDiscreteScheduler, "Euler a": Eu
 TYPES = {"Uniform": dict(timestep_spacing="linspace"), "Karras": dict(timestep_spacing="linspace", use_karras_sigmas=True), "LCM": {},
          "Exponential": dict(timestep_spacing="linspace", use_exponential_sigmas=True), "SGM Uniform": dict(timestep_spacing="trailing"),
          "DDIM": dict(timestep_spacing="leading", steps_offset=1)}
+AUTOMATIC = {"DDIM": "DDIM", "Euler": "Uniform", "Euler a": "Uniform", "Heun": "Uniform", "DPM++ 2M": "Karras", "DPM++ 2M SDE": "Exponential",
+             "UniPC": "Uniform", "LCM": "LCM"}
 S, L = "scaled_linear", "linear"
 CASES = [("DDIM", "DDIM", S, 25, 0), ("DDIM", "DDIM", S, 1, 0), ("DDIM", "DDIM", S, 45, 0.7), ("DDIM", "DDIM", S, 999, 0), ("DDIM", "DDIM", S, 1000, 1),
          ("DDIM", "DDIM", L, 25, 0), ("DDIM", "DDIM", L, 7, 1), ("DDIM", "DDIM", L, 3, 0.3), ("DDIM", "SGM Uniform", S, 10, 0),

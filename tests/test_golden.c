@@ -67,6 +67,16 @@ static void setting(Case *c, const char *key, char *value)
     else if (!strcmp(key, "frames"))    j->frames = atoi(value);
     else if (!strcmp(key, "clip_skip")) j->clip_skip = atoi(value);
     else if (!strcmp(key, "eta"))       j->eta = atof(value);
+    else if (!strcmp(key, "sampler"))   j->sampler = value;
+    else if (!strcmp(key, "schedule"))  j->schedule = value;
+    else if (!strcmp(key, "rng"))       j->rng = value;
+    else if (!strcmp(key, "prediction"))     j->prediction = value;
+    else if (!strcmp(key, "noise_schedule")) j->noise_schedule = value;
+    else if (!strcmp(key, "cfg_rescale"))    j->cfg_rescale = atof(value);
+    else if (!strcmp(key, "context"))   j->context = atoi(value);
+    else if (!strcmp(key, "overlap"))   j->overlap = atoi(value);
+    else if (!strcmp(key, "stride"))    j->stride = atoi(value);
+    else if (!strcmp(key, "loop"))      j->loop = value;
     else if (!strcmp(key, "lora") && j->loras < MOST_LORAS) {
         char *strength = strchr(value, ' '), *end;
         if (!strength) fail(c->a, "%s: lora without a strength", c->name);
@@ -201,15 +211,16 @@ static void check_layers(const Case *c)
     CHECK_MSG(!unseen, "%s: %zu of PyTorch's layers never ran, first %s", c->name, unseen, first);
 }
 
+/* the picture may hold every row of the frames, or rows that are all as far apart */
 static void check_picture(const Case *c)
 {
-    const size_t *s = c->picture->shape, count = s[0] * s[1] * s[2] * s[3];
-    int right = (size_t)c->drawn.frames == s[0] && (size_t)c->drawn.height == s[1] && (size_t)c->drawn.width == s[2] && s[3] == 3, worst = 0;
+    const size_t *s = c->picture->shape, count = s[0] * s[1] * s[2] * s[3], row = s[2] * s[3], apart = s[1] ? (size_t)c->drawn.height / s[1] : 0;
+    int right = (size_t)c->drawn.frames == s[0] && (size_t)c->drawn.height == s[1] * apart && (size_t)c->drawn.width == s[2] && s[3] == 3, worst = 0;
     CHECK_MSG(right, "%s: %d pictures of %dx%d, expected %zu of %zux%zu", c->name, c->drawn.frames, c->drawn.width, c->drawn.height, s[0], s[2], s[1]);
     if (!right) return;
     double sum = 0;
     for (size_t i = 0; i < count; i++) {
-        int d = abs(c->drawn.rgb[i] - ((const unsigned char *)c->picture->data)[i]);
+        int d = abs(c->drawn.rgb[i / row * apart * row + i % row] - ((const unsigned char *)c->picture->data)[i]);
         sum += d;
         if (d > worst) worst = d;
     }

@@ -157,6 +157,24 @@ static void test_strangers(Arena *a, const char *folder, Job job)
     unlink(r.path);
 }
 
+static void hear(void *heard, const char *line) { strncat(strncat(heard, line, 400), "\n", 2); }
+
+/* Empty tensors, as ComfyUI's models have them, say that v is predicted, and that the schedule ends without signal. */
+static void test_markers(Arena *a, Recipe *model, Job job)
+{
+    char heard[4096] = "", message[1024];
+    Checking c = { a, job, { .to = heard, .say = hear } };
+    model->line[model->count++] = (Line){ "v_pred", "F32", "0" };
+    model->line[model->count++] = (Line){ "ztsnr", "F32", "0" };
+    write_header(a, model, MOST, KEEP);
+    CHECK_MSG(!attempt(a, check_it, &c, message) && strstr(heard, "v-prediction, zero terminal SNR"), "markers of v-prediction: %s %s", message, heard);
+    c = (Checking){ a, job, { .to = heard, .say = hear } };
+    c.job.prediction = "epsilon", c.job.noise_schedule = "Default", *heard = 0;
+    CHECK_MSG(!attempt(a, check_it, &c, message) && !strstr(heard, "v-prediction") && !strstr(heard, "zero"), "the job wins over the file: %s %s", message, heard);
+    model->count -= 2;
+    write_header(a, model, MOST, KEEP);
+}
+
 int main(void)
 {
     Arena *a = arena_new();
@@ -177,6 +195,7 @@ int main(void)
     test_each_tensor(a, &model, still, 1);
     test_each_tensor(a, &module, clip, 1);
     test_each_tensor(a, &lora, with_lora, 3);
+    test_markers(a, &model, still);
 
     Job j = still; j.model = lora.path;       expect(a, j, "found a LoRA: use it in the prompt as <lora");
     j = still; j.model = module.path;         expect(a, j, "found an AnimateDiff motion module: name it as Motion module");
