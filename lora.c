@@ -467,6 +467,30 @@ const char *lora_merge(Machine *m, const Lora *l, const char *layer, const Weigh
 enum { LISTED = 3, DOMAINS = 3 };
 static const struct { const char *prefix, *name; } places[DOMAINS] = { { "te_", "text encoder" }, { "unet_", "UNet" }, { "motion_", "motion module" } };
 
+static const char *counted(Arena *a, const char *before, size_t n, const char *what) { return n ? format(a, "%s%s%zu %s", before, *before ? ", " : "", n, what) : before; }
+
+const char *lora_about(Arena *a, const Lora *l, size_t i)
+{
+    const LoraFile *f = &l->file[i];
+    size_t by_family[FAMILIES] = { 0 }, by_place[DOMAINS] = { 0 }, weighed = 0, low = LARGEST, high = 0;
+    float least = INFINITY, most = -INFINITY;
+    const char *families_said = "", *places_said = "";
+    for (const Module *m = f->module; m < f->module + f->modules; m++) {
+        for (size_t d = 0; d < DOMAINS; d++) by_place[d] += !strncmp(m->layer, places[d].prefix, strlen(places[d].prefix));
+        if (m->family) by_family[m->family - families]++;
+        weighed += m->part[SCALE] || m->part[MAGNITUDE];
+        if (!m->all.rank) continue;
+        low = m->all.rank < low ? m->all.rank : low, high = m->all.rank > high ? m->all.rank : high;
+        least = fminf(least, m->scale), most = fmaxf(most, m->scale);
+    }
+    for (size_t k = 0; k < FAMILIES; k++) families_said = counted(a, families_said, by_family[k], families[k].name);
+    for (size_t d = 0; d < DOMAINS; d++) places_said = counted(a, places_said, by_place[d], places[d].name);
+    const char *text = format(a, "%zu layers (%s): %s", f->modules, places_said, counted(a, families_said, weighed, "of them DoRA"));
+    if (high) text = format(a, low < high ? "%s, rank %zu to %zu" : "%s, rank %zu", text, low, high);
+    if (high) text = format(a, least < most ? "%s, alpha/rank %g to %g" : "%s, alpha/rank %g", text, (double)least, (double)most);
+    return f->strangers ? format(a, "%s; %zu tensors not understood", text, f->strangers) : text;
+}
+
 /* our name of the layer that is called most nearly so, "" when there is none */
 static const char *nearest(Arena *a, const Weights *model, const char *flat)
 {

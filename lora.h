@@ -29,4 +29,7 @@ const char *lora_merge(Machine *m, const Lora *l, const char *layer, const Weigh
  * whether the strengths add up to too much; fails for a file that matched nothing. */
 void  lora_report(Arena *a, const Lora *l, const Weights *model, void (*say)(void *to, const char *line), void *to);
 
+/* What file i is: how many layers of which families and where, rank, scale. */
+const char *lora_about(Arena *a, const Lora *l, size_t i);
+
 #endif

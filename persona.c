@@ -14,6 +14,7 @@
 #include "checkpoint.h"
 #include "gif.h"
 #include "image.h"
+#include "info.h"
 #include "lookup.h"
 
 #include <errno.h>
@@ -462,41 +463,7 @@ static void draw(Run *r)
     else save(r, p, began);
 }
 
-static const Weight *with_part(const WeightFile *s, const char *part)
-{
-    for (size_t i = 0; i < s->count; i++) if (strstr(s->weight[i].name, part)) return &s->weight[i];
-    return NULL;
-}
-
-static char *about(Arena *a, const WeightFile *s)
-{
-    const Weight *down = with_part(s, "lora_down."), *positions = with_part(s, "pos_encoder.pe");
-    const char *kind = file_kind_name(s);
-    if (down && down->rank) return format(a, "%s, rank %zu", kind, down->shape[0]);
-    if (positions && positions->rank == 3) return format(a, "%s, up to %zu frames", kind, positions->shape[1]);
-    return format(a, "%s", kind);
-}
-
-/* text as one printable line */
-static char *one_line(Arena *a, const char *text, size_t most)
-{
-    char *line = format(a, "%.*s%s", (int)most, text, strlen(text) > most ? "..." : "");
-    for (char *c = line; *c; c++) if ((unsigned char)*c < 0x20 || *c == 0x7f) *c = ' ';
-    return line;
-}
-
-static void info_weights(Run *r, const WeightFile *s)
-{
-    double bytes = 0;
-    size_t most = r->verbose ? 1 << 20 : 200;
-    for (size_t i = 0; i < s->count; i++) bytes += (double)s->weight[i].bytes;
-    printf("%s: %s, %zu tensor%s, %.1f MB\n", r->input, about(r->a, s), s->count, s->count == 1 ? "" : "s", bytes / 1e6);
-    for (size_t i = 0; i < s->pairs; i++) printf("%s: %s\n", one_line(r->a, s->metadata[i].key, most), one_line(r->a, s->metadata[i].value, most));
-    for (size_t i = 0; i < s->count; i++) {
-        const Weight *w = &s->weight[i];
-        printf("%-7s %-20s %s\n", dtype_name(w->type), shape_text(r->a, w->rank, w->shape), one_line(r->a, w->name, most));
-    }
-}
+static void print_weights(Run *r, const WeightFile *f) { fputs(info_weights(r->a, f, r->verbose ? 1 << 20 : 200), stdout); }
 
 static void info_picture(Run *r, Bytes b)
 {
@@ -513,13 +480,13 @@ static void info_picture(Run *r, Bytes b)
 static void info(Run *r)
 {
     if (!r->input) { r->status = MISUSED; fail(r->a, "persona info needs a file"); }
-    if (!file_is(r->input) && weights_exist(r->a, r->input)) { info_weights(r, weights_open(r->a, r->input)); return; }
+    if (!file_is(r->input) && weights_exist(r->a, r->input)) { print_weights(r, weights_open(r->a, r->input)); return; }
     Bytes b = open_input(r, r->input);
     if (is_gif(b) || is_png(b)) info_picture(r, b);
-    else if (weights_like(b) || strstr(base(r->input), ".safetensors")) info_weights(r, weights_read(r->a, r->input, b));
+    else if (weights_like(b) || strstr(base(r->input), ".safetensors")) print_weights(r, weights_read(r->a, r->input, b));
     else {
         refuse_binary(r, b, r->input);
-        fail(r->a, "%s: no safetensors, GIF or PNG file; for a prompt file there is persona check", r->input);
+        fail(r->a, "%s: neither weights nor a GIF or PNG; for a prompt file there is persona check", r->input);
     }
 }
 

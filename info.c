@@ -1,0 +1,217 @@
+/* info.c - what a file of weights is, for people.
+ *
+ * First a line that would do: "toonyou.safetensors: a Stable Diffusion 1.x checkpoint, 1131 tensors, 2132.6 MB".  Then what
+ * can be said of that kind by the rooms that read it, a summary of what kohya's trainer wrote down (dozens of ss_ values and a
+ * table of all tags), and at last everything as it is.
+ *
+ * A file that is of a kind known here but cannot be used is still described; the reason stands in its place.  All that
+ * comes out of the file is made printable. */
+#include "info.h"
+
+#include "clip.h"
+#include "json.h"
+#include "lora.h"
+#include "motion.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* ---- text that grows -------------------------------------------------------------------------- */
+
+typedef struct { Arena *mem; char *at; size_t n, room; size_t most; } Text;
+
+static void append(Text *t, const char *words)
+{
+    size_t n = strlen(words);
+    if (t->n + n + 1 > t->room) {
+        char *more = take(t->mem, t->room = 2 * (t->n + n) + 1024, 1);
+        if (t->n) memcpy(more, t->at, t->n);
+        t->at = more;
+    }
+    memcpy(t->at + t->n, words, n + 1);
+    t->n += n;
+}
+
+/* words of the file: one line, printable, cut */
+static const char *printable(const Text *t, const char *words)
+{
+    size_t n = strlen(words), cut = n > t->most ? t->most : n;
+    char *line = format(t->mem, "%.*s%s", (int)cut, words, n > cut ? "..." : "");
+    for (char *c = line; *c; c++) if ((unsigned char)*c < 0x20 || *c == 0x7f) *c = ' ';
+    return line;
+}
+
+/* ---- how many, of what ------------------------------------------------------------------------ */
+
+static size_t values_of(const Weight *w)
+{
+    size_t n = 1;
+    for (size_t i = 0; i < w->rank; i++) n *= w->shape[i];
+    return n;
+}
+
+/* "1130 F16, 1 I64" */
+static const char *types(Arena *a, const WeightFile *f)
+{
+    size_t count[DTYPES] = { 0 };
+    const char *text = "";
+    for (size_t i = 0; i < f->count; i++) count[f->weight[i].type]++;
+    for (int t = 0; t < DTYPES; t++) if (count[t]) text = format(a, "%s%s%zu %s", text, *text ? ", " : "", count[t], dtype_name((DType)t));
+    return text;
+}
+
+/* ---- by kind ---------------------------------------------------------------------------------- */
+
+/* "UNet 859.5 million values, text encoder ..., VAE ...; 12 layers, 49408 words" */
+static const char *about_model(Arena *a, const WeightFile *f)
+{
+    static const char *const parts[][2] = { { "unet.", "UNet" }, { "te.", "text encoder" }, { "vae.", "VAE" } };
+    const Weights *w = weights_add(a, NULL, f->path, MODEL_FILE);
+    const char *text = "";
+    for (size_t p = 0; p < 3; p++) {
+        double values = 0;
+        const Weight *one;
+        for (size_t i = 0; (one = weights_at(w, i)); i++) if (!strncmp(one->name, parts[p][0], strlen(parts[p][0]))) values += (double)values_of(one);
+        text = format(a, values > 0 ? "%s%s %.1f million values, " : "%sno %s, ", text, parts[p][1], values / 1e6);
+    }
+    return format(a, "%s%d text layers, %d words", text, clip_layers(w), clip_vocabulary(w));
+}
+
+static const char *about_motion(Arena *a, const WeightFile *f)
+{
+    const Weights *w = weights_add(a, NULL, f->path, MOTION_FILE);
+    int most = motion_positions(w);
+    return format(a, "%s%s", motion_kind_name(motion_kind(w)), most ? format(a, ", up to %d frames at once", most) : "");
+}
+
+static const char *about_vae(Arena *a, const WeightFile *f)
+{
+    const Weights *w = weights_add(a, NULL, f->path, VAE_FILE);
+    return weights_find(w, "vae.encoder.conv_in.weight") ? "encoder and decoder" : "decoder only";
+}
+
+static const char *about_lora(Arena *a, const WeightFile *f) { return lora_about(a, lora_open(a, &(LoraUse){ f->path, 1, 1 }, 1), 0); }
+
+static const char *about_embedding(Arena *a, const WeightFile *f)
+{
+    const Weight *w = f->count ? &f->weight[0] : NULL;
+    if (!w || !w->rank) return "no vectors";
+    size_t width = w->shape[w->rank - 1];
+    return format(a, "%zu vectors of %zu", width ? values_of(w) / width : 0, width);
+}
+
+typedef struct { Arena *a; const WeightFile *f; const char *text; } Ask;
+
+static void ask(void *to)
+{
+    static const char *(*const about[])(Arena *, const WeightFile *) = {
+        [MODEL_FILE] = about_model, [VAE_FILE] = about_vae, [MOTION_FILE] = about_motion, [LORA_FILE] = about_lora, [EMBEDDING_FILE] = about_embedding,
+    };
+    Ask *q = to;
+    FileKind kind = file_kind(q->f);
+    if (kind < sizeof about / sizeof *about && about[kind]) q->text = about[kind](q->a, q->f);
+}
+
+/* ---- kohya's trainer -------------------------------------------------------------------------- */
+
+static const struct { const char *key, *before, *after; } trained[] = {
+    { "ss_sd_model_name", "on ", "" },          { "ss_network_module", "by ", "" },           { "ss_network_dim", "rank ", "" },       { "ss_network_alpha", "alpha ", "" },
+    { "ss_num_train_images", "", " pictures" }, { "ss_num_reg_images", "", " class pictures" }, { "ss_resolution", "at ", "" },        { "ss_steps", "", " steps" },
+    { "ss_num_epochs", "", " epochs" },         { "ss_optimizer", "", "" },                   { "ss_learning_rate", "rate ", "" },     { "ss_unet_lr", "UNet ", "" },
+    { "ss_text_encoder_lr", "text encoder ", "" }, { "ss_lr_scheduler", "", "" },             { "ss_clip_skip", "clip skip ", "" },    { "ss_min_snr_gamma", "min SNR ", "" },
+    { "ss_noise_offset", "noise offset ", "" }, { "ss_seed", "seed ", "" },
+};
+
+static void how_trained(Text *t, const WeightFile *f)
+{
+    int said = 0;
+    for (size_t i = 0; i < sizeof trained / sizeof *trained; i++) {
+        const char *value = file_metadata(f, trained[i].key);
+        if (!value || !*value || !strcmp(value, "None") || !strcmp(value, "0")) continue;
+        append(t, said++ ? ", " : "trained: ");
+        append(t, trained[i].before), append(t, printable(t, value)), append(t, trained[i].after);
+    }
+    if (said) append(t, "\n");
+}
+
+typedef struct { const char *name; double count; } Tag;
+
+static int by_count(const void *x, const void *y)
+{
+    const Tag *a = x, *b = y;
+    return a->count > b->count ? -1 : a->count < b->count ? 1 : strcmp(a->name, b->name);
+}
+
+static int by_tag(const void *x, const void *y) { return strcmp(((const Tag *)x)->name, ((const Tag *)y)->name); }
+
+/* {"folder": {"tag": count, ...}, ...} -> every tag, with its counts added up */
+static Tag *all_tags(Arena *a, const char *path, const char *json, size_t *count)
+{
+    Json c = json_begin(a, path, "table of tags", (Bytes){ (const unsigned char *)json, strlen(json) });
+    size_t most = 1, n = 0, kept = 0;
+    for (const char *p = json; *p; p++) most += *p == ':';
+    Tag *tag = take(a, most, sizeof *tag);
+    json_expect(&c, '{', "it is not an object");
+    do {
+        if (json_peek(&c) == '}') break;
+        json_string(&c), json_expect(&c, ':', "a folder is without tags"), json_expect(&c, '{', "a folder is without tags");
+        do {
+            if (json_peek(&c) == '}') break;
+            const char *name = json_string(&c);
+            json_expect(&c, ':', "a tag is without its count");
+            const char *number = json_number(&c);
+            tag[n++] = (Tag){ name, number ? strtod(number, NULL) : 0 };
+        } while (json_next(&c, ','));
+        json_expect(&c, '}', "a folder does not end");
+    } while (json_next(&c, ','));
+    if (n) qsort(tag, n, sizeof *tag, by_tag);
+    for (size_t i = 0; i < n; i++) {
+        if (kept && !strcmp(tag[kept - 1].name, tag[i].name)) tag[kept - 1].count += tag[i].count;
+        else tag[kept++] = tag[i];
+    }
+    *count = kept;
+    return tag;
+}
+
+typedef struct { Arena *a; const WeightFile *f; const char *json; Tag *tag; size_t count; } Tagging;
+
+static void count_tags(void *to)
+{
+    Tagging *g = to;
+    g->tag = all_tags(g->a, g->f->path, g->json, &g->count);
+    if (g->count) qsort(g->tag, g->count, sizeof *g->tag, by_count);
+}
+
+/* the most used first; a table that is broken is passed over, it stands among the metadata anyway */
+static void most_used_tags(Text *t, const WeightFile *f)
+{
+    enum { SHOWN = 12 };
+    char why[1024];
+    Tagging g = { t->mem, f, file_metadata(f, "ss_tag_frequency"), NULL, 0 };
+    if (!g.json || attempt(t->mem, count_tags, &g, why) || !g.count) return;
+    for (size_t i = 0; i < g.count && i < SHOWN; i++) append(t, format(t->mem, "%s%s %.0f", i ? ", " : "tags: ", printable(t, g.tag[i].name), g.tag[i].count));
+    append(t, g.count > SHOWN ? format(t->mem, " and %zu more\n", g.count - SHOWN) : "\n");
+}
+
+/* ---- all of it -------------------------------------------------------------------------------- */
+
+const char *info_weights(Arena *a, const WeightFile *f, size_t most)
+{
+    Text t = { a, NULL, 0, 0, most };
+    Ask q = { a, f, NULL };
+    char why[1024];
+    double bytes = 0;
+    for (size_t i = 0; i < f->count; i++) bytes += (double)f->weight[i].bytes;
+    append(&t, format(a, "%s: %s, %zu tensor%s (%s), %.1f MB\n", f->path, file_kind_name(f), f->count, f->count == 1 ? "" : "s", types(a, f), bytes / 1e6));
+    if (attempt(a, ask, &q, why)) q.text = format(a, "cannot be used: %s", why);
+    if (q.text) append(&t, format(a, "%s\n", printable(&t, q.text)));
+    how_trained(&t, f);
+    most_used_tags(&t, f);
+    for (size_t i = 0; i < f->pairs; i++) append(&t, format(a, "%s: %s\n", printable(&t, f->metadata[i].key), printable(&t, f->metadata[i].value)));
+    for (size_t i = 0; i < f->count; i++) {
+        const Weight *w = &f->weight[i];
+        append(&t, format(a, "%-7s %-20s %s\n", dtype_name(w->type), shape_text(a, w->rank, w->shape), printable(&t, w->name)));
+    }
+    return t.at;
+}
