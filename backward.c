@@ -86,27 +86,6 @@ static void down(float *c, size_t ldc, size_t rows, size_t columns, const float 
 
 /* ---- products by their left side -------------------------------------------------------------- */
 
-/* [out,in,taps] -> [in,out,taps], the taps in reverse order */
-static Weight turned(Machine *m, const Weight *w)
-{
-    size_t out = w->shape[0], in = w->shape[1], taps = w->rank == 4 ? w->shape[2] * w->shape[3] : 1;
-    size_t *shape = take(m->mem, 4, sizeof *shape);
-    float *to = take(m->mem, out * in * taps, sizeof *to);
-    memcpy(shape, w->shape, w->rank * sizeof *shape);
-    shape[0] = in, shape[1] = out;
-    if (!m->dry) {
-        float *row = take(m->mem, (size_t)m->threads * in * taps, sizeof *row);
-#pragma omp parallel for schedule(static) num_threads(m->threads)
-        for (size_t o = 0; o < out; o++) {
-            float *mine = row + (size_t)thread_id() * in * taps;
-            widen(mine, w, o * in * taps, in * taps);
-            for (size_t i = 0; i < in; i++)
-                for (size_t t = 0; t < taps; t++) to[(i * out + o) * taps + taps - 1 - t] = mine[i * taps + t];
-        }
-    }
-    return (Weight){ w->name, to, F32, w->rank, shape, out * in * taps * sizeof *to };
-}
-
 /* every stride-th pixel from x, zeros between them; the size is that of `like` */
 static Tensor spread(Machine *m, Tensor x, Tensor like, int stride)
 {
@@ -126,8 +105,7 @@ void conv_back(Machine *m, Tensor dx, Tensor dy, const Weight *w, Conv how)
     size_t before = mark(m->mem);
     int side = w->rank == 4 ? (int)w->shape[2] : 1;
     if (how.stride > 1) dy = spread(m, dy, dx, how.stride);
-    Weight t = turned(m, w);
-    conv(m, dx, dy, &t, NULL, (Conv){ 1, side - 1 - how.pad, how.scale, 1 });
+    conv(m, dx, dy, w, NULL, (Conv){ 1, side - 1 - how.pad, how.scale, 1, 1 });
     release(m->mem, before);
 }
 
@@ -199,8 +177,7 @@ void low_rank_back(Machine *m, Tensor dx, Tensor dy, Tensor x, Tensor middle, co
 {
     size_t before = mark(m->mem), r = p->down->shape[0];
     Tensor d_middle = { dy.n, dy.h, dy.w, (int)r, take(m->mem, rows(dy) * r, sizeof *d_middle.x) };
-    Weight up = turned(m, p->up);
-    conv(m, d_middle, dy, &up, NULL, (Conv){ 1, 0, p->scale, 0 });
+    conv(m, d_middle, dy, p->up, NULL, (Conv){ 1, 0, p->scale, 0, 1 });
     if (p->d_up)   outer(m, p->d_up, dy.x, (size_t)dy.c, middle.x, r, rows(dy), p->scale);
     if (p->d_down) conv_weight_back(m, p->d_down, d_middle, x, p->down, p->how);
     if (dx.x)      conv_back(m, dx, d_middle, p->down, p->how);

@@ -165,7 +165,7 @@ float *widened(Machine *m, const Weight *w, size_t n)
 }
 
 /* The n*taps weights of a filter are contiguous in the file and read once, in order; LANES filters are turned at a time. */
-void pack_weights(float *restrict b, const Weight *w, size_t j, size_t ic, size_t n, int by_tap)
+static void pack_filters(float *restrict b, const Weight *w, size_t j, size_t ic, size_t n, int by_tap)
 {
     size_t in = w->shape[1], taps = w->rank == 4 ? w->shape[2] * w->shape[3] : 1, length = taps * n;
     float filter[LANES][2 * KC + LANES];
@@ -184,6 +184,30 @@ void pack_weights(float *restrict b, const Weight *w, size_t j, size_t ic, size_
         }
     }
 }
+
+/* The weights of NR filters for a channel are contiguous here; LANES filters, whose taps are LANES numbers at most at a time, are turned. */
+static void pack_turned(float *restrict b, const Weight *w, size_t j, size_t ic, size_t n, int by_tap)
+{
+    size_t out = w->shape[1], taps = w->rank == 4 ? w->shape[2] * w->shape[3] : 1, filters = least(NR, out - j);
+    float line[NR * KC / TAP_CHANNELS + LANES];
+    memset(line, 0, sizeof line);
+    for (size_t i = 0; i < n; i++) {
+        widen(line, w, ((ic + i) * out + j) * taps, filters * taps);
+        if (taps == 1) memcpy(b + i * NR, line, NR * sizeof *b);
+        else for (size_t half = 0; half < NR; half += LANES)
+            for (size_t t = 0; t < taps; t += LANES) {
+                vf v[LANES];
+                for (size_t o = 0; o < LANES; o++) v[o] = load(line + (half + o) * taps + t);
+                transpose(v);
+                for (size_t k = 0; k < LANES && t + k < taps; k++) {
+                    size_t tap = taps - 1 - t - k;
+                    store(b + (by_tap ? tap * n + i : i * taps + tap) * NR + half, v[k]);
+                }
+            }
+    }
+}
+
+void pack_weights(float *b, const Weight *w, size_t j, size_t ic, size_t n, int by_tap, int turned) { (turned ? pack_turned : pack_filters)(b, w, j, ic, n, by_tap); }
 
 /* ---- convolution ------------------------------------------------------------------------------ */
 
@@ -256,7 +280,7 @@ static void product(Machine *m, const Job *job)
         for (size_t i = 0; i < panels * pieces; i++) {
             size_t p = i / pieces, ic = i % pieces * job->step, n = least(job->step, in - ic);
             float *panel = b + (panels * ic + p * n) * taps * NR;
-            pack_weights(panel, job->w, jc + p * NR, ic, n, 1);
+            pack_weights(panel, job->w, jc + p * NR, ic, n, 1, job->how.turned);
             if (job->pairs) round_panel(panel, n * taps);
         }
 #pragma omp for schedule(dynamic)

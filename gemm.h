@@ -25,8 +25,9 @@ static inline size_t steps_of(size_t k, int pairs) { return pairs ? (k + 1) / 2 
 void widen(float *out, const Weight *w, size_t i, size_t n);
 /* a vector of n parameters as floats, taken from the arena; NULL stays NULL */
 float *widened(Machine *m, const Weight *w, size_t n);
-/* NR filters from filter j, channels ic .. ic+n, of w [out,in,taps]; missing filters are zero:  b[tap*n + i][NR], or b[i*taps + tap][NR] as they lie */
-void pack_weights(float *b, const Weight *w, size_t j, size_t ic, size_t n, int by_tap);
+/* NR filters from filter j, channels ic .. ic+n, of w [out,in,taps]; missing filters are zero:  b[tap*n + i][NR], or b[i*taps + tap][NR] as they lie;
+ * turned: see Conv */
+void pack_weights(float *b, const Weight *w, size_t j, size_t ic, size_t n, int by_tap, int turned);
 
 int thread_id(void);
 

@@ -21,8 +21,9 @@ int    machine_threads(void);            /* a sensible number of threads here */
 double machine_speed  (Machine *m);      /* operations a second of a small product, measured now */
 
 /* y = scale * (x * w) + bias; or with add (and no bias) y += scale * (x * w).  Kernel size is w's: [out,in] or [out,in,k,k].
- * x: [n,h,w,in]   y: [n,oh,ow,out]   pad: rows above and left (below and right follow from y) */
-typedef struct { int stride, pad; float scale; int add; } Conv;
+ * x: [n,h,w,in]   y: [n,oh,ow,out]   pad: rows above and left (below and right follow from y)
+ * turned: w is read the other way round, as [in,out] or [in,out,k,k] with its k x k taps in reverse order, as on the way back */
+typedef struct { int stride, pad; float scale; int add, turned; } Conv;
 void conv(Machine *m, Tensor y, Tensor x, const Weight *w, const Weight *bias, Conv how);
 
 /* softmax(q k' / sqrt(c/heads)) v, over any axis: element (outer, inner, token) of a tensor is the row

@@ -91,7 +91,7 @@ static Place place_of(const Job *job, size_t tile)
 /* U for panel p of the filters from j, channels c .. c+n: scratch: as pack_weights lays the filters out */
 static void transform_filters(float *u, size_t stride, float *scratch, const Job *job, size_t j, size_t c, size_t n)
 {
-    pack_weights(scratch, job->w, j, c, n, 0);
+    pack_weights(scratch, job->w, j, c, n, 0, job->how.turned);
     for (size_t i = 0; i < n; i++)
         for (size_t v = 0; v < NR; v += LANES) {
             vf g[9], rows3[3][6], t[6];
