@@ -2,14 +2,7 @@
  *
  * The gradient of a product by its left side is a product with the weight turned round, [out,in] as [in,out], and that of a
  * convolution is a convolution again, its taps in reverse order besides; so the kernels of the way forward serve both.
- * The gradient by a weight is needed for low-rank pairs only, where it is thin: a sum over all pixels of r x c outer products.
- *
- * Attention's scores are computed again, for NR queries at a time against all keys, transposed: a column is a query, so its
- * maximum and sums run down the lanes of vectors, and no product needs a transpose:
- *
- *      S = K q'   P = softmax S   dP = V dy'   dS = P (dP - sum P dP) / sqrt d        [keys][NR queries]
- *      dV += P dy                 dK += dS q                                          [keys][d]
- *      dq' = K' dS                                                                    [d][NR queries]  */
+ * The gradient by a weight is needed for low-rank pairs only, where it is thin: a sum over all pixels of r x c outer products. */
 #include "backward.h"
 
 #include "gemm.h"
@@ -39,50 +32,34 @@ static inline void add_part(float *p, vf v, size_t n)
 
 /* ---- sums of products ------------------------------------------------------------------------- */
 
-/* c[i][j] += scale * the sum over p of a[i*ai + p*ap] b[p*ldb + j]; rows, vectors and ai are constants where this is inlined */
-static inline __attribute__((always_inline)) void block(const int rows, const int vectors, const size_t ai, float *restrict c, size_t ldc, const float *restrict a, size_t ap, const float *restrict b, size_t ldb, size_t k, float scale)
+/* c[rows][vectors] = A' B, summed over count rows: a column of a is a row of c; rows and vectors are constants where this is inlined */
+static inline __attribute__((always_inline)) void block(const int rows, const int vectors, float *restrict c, size_t ldc, const float *restrict a, size_t lda, const float *restrict b, size_t ldb, size_t count)
 {
     vf sum[MR][2] = { { { 0 } } };
-    for (size_t p = 0; p < k; p++, a += ap, b += ldb) {
+    for (size_t p = 0; p < count; p++, a += lda, b += ldb) {
         vf b0 = load(b), b1 = vectors > 1 ? load(b + LANES) : b0;
 #pragma GCC unroll 16
         for (int i = 0; i < rows; i++) {
-            vf x = all(a[(size_t)i * ai]);
+            vf x = all(a[i]);
             sum[i][0] += x * b0;
             if (vectors > 1) sum[i][1] += x * b1;
         }
     }
 #pragma GCC unroll 16
     for (int i = 0; i < rows; i++)
-        for (int v = 0; v < vectors; v++) store(c + (size_t)i * ldc + v * LANES, load(c + (size_t)i * ldc + v * LANES) + scale * sum[i][v]);
+        for (int v = 0; v < vectors; v++) store(c + (size_t)i * ldc + v * LANES, sum[i][v]);
 }
 
-/* the same for any number of rows, and NR or LANES columns */
-static inline __attribute__((always_inline)) void strip(const int vectors, const size_t ai, float *c, size_t ldc, size_t rows, const float *a, size_t ap, const float *b, size_t ldb, size_t k, float scale)
+/* the same for any number of rows */
+static inline __attribute__((always_inline)) void strip(const int vectors, float *c, size_t ldc, size_t rows, const float *a, size_t lda, const float *b, size_t ldb, size_t count)
 {
     size_t i = 0;
-#define BLOCKS(n) for (; i + n <= rows; i += n) block(n, vectors, ai, c + i * ldc, ldc, a + i * ai, ap, b, ldb, k, scale)
-    BLOCKS(MR); BLOCKS(4); BLOCKS(1);
+    for (; i + MR <= rows; i += MR) block(MR, vectors, c + i * ldc, ldc, a + i, lda, b, ldb, count);
+    for (; i + 4 <= rows; i += 4) block(4, vectors, c + i * ldc, ldc, a + i, lda, b, ldb, count);
+    for (; i < rows; i++) block(1, vectors, c + i * ldc, ldc, a + i, lda, b, ldb, count);
 }
-
-#define STRIP(name, vectors, ai) \
-    static void name(float *c, size_t ldc, size_t rows, const float *a, size_t ap, const float *b, size_t ldb, size_t k, float scale) \
-    { strip(vectors, ai, c, ldc, rows, a, ap, b, ldb, k, scale); }
-STRIP(strip_1, 1, 1)  STRIP(strip_2, 2, 1)  STRIP(strip_1_down, 1, NR)  STRIP(strip_2_down, 2, NR)
-
-/* c[rows][columns] += scale A' B, A: [k][rows], B: [k][columns]; columns a multiple of LANES */
-static void across(float *c, size_t ldc, size_t rows, size_t columns, const float *a, size_t lda, const float *b, size_t ldb, size_t k, float scale)
-{
-    for (size_t j = 0; j < columns; j += NR)
-        (columns - j > LANES ? strip_2 : strip_1)(c + j, ldc, rows, a, lda, b + j, ldb, k, scale);
-}
-
-/* c[rows][columns] += scale A B, A: [rows][NR], of which k columns count */
-static void down(float *c, size_t ldc, size_t rows, size_t columns, const float *a, const float *b, size_t ldb, size_t k)
-{
-    for (size_t j = 0; j < columns; j += NR)
-        (columns - j > LANES ? strip_2_down : strip_1_down)(c + j, ldc, rows, a, 1, b + j, ldb, k, 1);
-}
+static void strip_1(float *c, size_t ldc, size_t rows, const float *a, size_t lda, const float *b, size_t ldb, size_t count) { strip(1, c, ldc, rows, a, lda, b, ldb, count); }
+static void strip_2(float *c, size_t ldc, size_t rows, const float *a, size_t lda, const float *b, size_t ldb, size_t count) { strip(2, c, ldc, rows, a, lda, b, ldb, count); }
 
 /* ---- products by their left side -------------------------------------------------------------- */
 
@@ -134,10 +111,9 @@ static void outer(Machine *m, float *d, const float *a, size_t ac, const float *
 #pragma omp parallel for schedule(dynamic) num_threads(m->threads)
         for (size_t t = 0; t < tiles_of_d; t++) {
             size_t i = t / across_tiles * TILE, j = t % across_tiles * NR, n = least(TILE, ac - i), columns = least(NR, wide - j), real = least(NR, bc - j);
-            for (size_t r = 0; r < n; r++) memset(sums + (i + r) * wide + j, 0, columns * sizeof *sums);
-            across(sums + i * wide + j, wide, n, columns, a + i, ac, b + j, wide, count, scale);
+            (columns > LANES ? strip_2 : strip_1)(sums + i * wide + j, wide, n, a + i, ac, b + j, wide, count);
             for (size_t r = i; r < i + n; r++)
-                for (size_t k = j; k < j + real; k++) d[r * bc + k] += sums[r * wide + k];
+                for (size_t k = j; k < j + real; k++) d[r * bc + k] += scale * sums[r * wide + k];
         }
     }
     release(m->mem, before);
@@ -181,130 +157,6 @@ void low_rank_back(Machine *m, Tensor dx, Tensor dy, Tensor x, Tensor middle, co
     if (p->d_up)   outer(m, p->d_up, dy.x, (size_t)dy.c, middle.x, r, rows(dy), p->scale);
     if (p->d_down) conv_weight_back(m, p->d_down, d_middle, x, p->down, p->how);
     if (dx.x)      conv_back(m, dx, d_middle, p->down, p->how);
-    release(m->mem, before);
-}
-
-/* ---- attention -------------------------------------------------------------------------------- */
-
-static const float NEVER = -1e30f;
-
-/* one thread's scratch.  keys_t, values_t: [d][keys], rows `stride` apart;  s, ds: [keys][NR];
- * q, dy: [NR][wide];  q_t, dy_t, dq_t: [d][NR];  dk, dv: [keys][wide] */
-typedef struct { float *keys_t, *values_t, *s, *ds, *q, *dy, *q_t, *dy_t, *dq_t, *dk, *dv; size_t d, keys, stride, wide; } Bench;
-
-static Bench bench(Machine *m, const Attention *a)
-{
-    size_t d = (size_t)a->width, keys = (size_t)a->keys, stride = above(keys, LANES) + LANES, wide = above(d, LANES);      /* + LANES: rows must not all fall into one set of the cache */
-    Bench b = { .d = d, .keys = keys, .stride = stride, .wide = wide };
-    float **part_of[] = { &b.keys_t, &b.values_t, &b.s, &b.ds, &b.q, &b.dy, &b.q_t, &b.dy_t, &b.dq_t, &b.dk, &b.dv };
-    size_t count[] = { d * stride, d * stride, keys * NR, keys * NR, NR * wide, NR * wide, d * NR, d * NR, d * NR, keys * wide, keys * wide };
-    for (size_t i = 0; i < sizeof count / sizeof *count; i++) *part_of[i] = take(m->mem, count[i], sizeof(float));
-    return b;
-}
-
-/* element (outer, inner, token) of a tensor of that layout, counted in floats from its beginning */
-static size_t row_at(Rows r, size_t outer, size_t inner, size_t token) { return (outer * r.step[0] + inner * r.step[1] + token * r.step[2]) * r.row; }
-
-/* to[e][j] = row j, element e, for a head; rows that are not there are zero */
-static void turn_rows(float *to, size_t stride, size_t columns, const float *x, size_t step, size_t count, size_t d)
-{
-    for (size_t e = 0; e < d; e++)
-        for (size_t j = count; j < columns; j++) to[e * stride + j] = 0;
-    for (size_t j = 0; j < count; j++)
-        for (size_t e = 0; e < d; e++) to[e * stride + j] = x[j * step + e];
-}
-
-static void copy_rows(float *to, size_t wide, const float *x, size_t step, size_t count, size_t d)
-{
-    memset(to, 0, NR * wide * sizeof *to);
-    for (size_t j = 0; j < count; j++) memcpy(to + j * wide, x + j * step, d * sizeof *to);
-}
-
-/* scores in powers of two -> s = P, ds = dS (which holds dP);  LANES queries, the first of them query `first` when no query may see later keys */
-static void softmax_back(float *s, float *ds, size_t keys, int causal, size_t first, float scale)
-{
-    vf top = all(NEVER), sum = all(0), both = all(0), mine = all(0);
-    for (int l = 0; l < LANES; l++) mine[l] = (float)(first + (size_t)l);
-    for (size_t j = 0; j < keys; j++) {
-        vf score = causal ? pick(all((float)j) > mine, all(NEVER), load(s + j * NR)) : load(s + j * NR);
-        store(s + j * NR, score);
-        top = max_v(top, score);
-    }
-    for (size_t j = 0; j < keys; j++) {
-        vf p = exp2_v(load(s + j * NR) - top);
-        store(s + j * NR, p);
-        sum += p;
-        both += p * load(ds + j * NR);
-    }
-    vf over = 1.0f / sum, mean = both * over;
-    for (size_t j = 0; j < keys; j++) {
-        vf p = load(s + j * NR) * over;
-        store(s + j * NR, p);
-        store(ds + j * NR, p * (load(ds + j * NR) - mean) * scale);
-    }
-}
-
-/* queries from..from+count of one head: adds to dq (NULL: not wanted), b->dk, b->dv */
-static void attend_block_back(const Bench *b, float *dq, const float *dy, const float *q, size_t q_step, const float *k, size_t k_step, size_t from, size_t count, int causal)
-{
-    size_t d = b->d, keys = b->keys;
-    float scale = (float)(1 / sqrt((double)d));
-    turn_rows(b->q_t, NR, NR, q, q_step, count, d);
-    turn_rows(b->dy_t, NR, NR, dy, q_step, count, d);
-    copy_rows(b->q, b->wide, q, q_step, count, d);
-    copy_rows(b->dy, b->wide, dy, q_step, count, d);
-    memset(b->s, 0, keys * NR * sizeof *b->s);
-    memset(b->ds, 0, keys * NR * sizeof *b->ds);
-    across(b->s, NR, keys, NR, b->keys_t, b->stride, b->q_t, NR, d, scale * 1.44269504f);
-    across(b->ds, NR, keys, NR, b->values_t, b->stride, b->dy_t, NR, d, 1);
-    for (size_t l = 0; l < NR; l += LANES) softmax_back(b->s + l, b->ds + l, keys, causal, from + l, scale);
-    down(b->dv, b->wide, keys, b->wide, b->s, b->dy, b->wide, NR);
-    down(b->dk, b->wide, keys, b->wide, b->ds, b->q, b->wide, NR);
-    if (!dq) return;
-    memset(b->dq_t, 0, d * NR * sizeof *b->dq_t);
-    across(b->dq_t, NR, d, NR, k, k_step, b->ds, NR, keys, 1);
-    for (size_t j = 0; j < count; j++)
-        for (size_t e = 0; e < d; e++) dq[j * q_step + e] += b->dq_t[e * NR + j];
-}
-
-static void add_rows(float *to, size_t step, const float *x, size_t wide, size_t count, size_t d)
-{
-    for (size_t j = 0; j < count; j++)
-        for (size_t e = 0; e < d; e++) to[j * step + e] += x[j * wide + e];
-}
-
-/* one head, and all `inner` queries that share its keys */
-static void attend_head_back(const Bench *b, AttentionGradients g, const float *dy, Rows q, Rows k, Rows v, const Attention *a, size_t outer, size_t inner, size_t end, size_t head)
-{
-    size_t offset = head * b->d, k_at = row_at(k, outer, inner, 0) + offset, v_at = row_at(v, outer, inner, 0) + offset;
-    size_t q_step = q.step[2] * q.row, k_step = k.step[2] * k.row, v_step = v.step[2] * v.row;
-    turn_rows(b->keys_t, b->stride, b->keys, k.x + k_at, k_step, b->keys, b->d);
-    turn_rows(b->values_t, b->stride, b->keys, v.x + v_at, v_step, b->keys, b->d);
-    memset(b->dk, 0, b->keys * b->wide * sizeof *b->dk);
-    memset(b->dv, 0, b->keys * b->wide * sizeof *b->dv);
-    for (; inner < end; inner++)
-        for (size_t i = 0; i < (size_t)a->queries; i += NR) {
-            size_t at = row_at(q, outer, inner, i) + offset;
-            attend_block_back(b, g.q ? g.q + at : NULL, dy + at, q.x + at, q_step, k.x + k_at, k_step, i, least(NR, (size_t)a->queries - i), a->causal);
-        }
-    if (g.k) add_rows(g.k + k_at, k_step, b->dk, b->wide, b->keys, b->d);
-    if (g.v) add_rows(g.v + v_at, v_step, b->dv, b->wide, b->keys, b->d);
-}
-
-/* A thread takes whole heads, so that it alone adds to their dk and dv. */
-void attend_back(Machine *m, AttentionGradients g, const float *dy, Rows q, Rows k, Rows v, Attention a)
-{
-    size_t before = mark(m->mem), heads = (size_t)a.heads, shared = k.step[1] == 0 ? (size_t)a.inner : 1, groups = (size_t)a.inner / shared;
-    Bench *b = take(m->mem, (size_t)m->threads, sizeof *b);
-    for (size_t i = 0; i < (size_t)m->threads; i++) b[i] = bench(m, &a);
-    m->ops += 10.0 * (double)a.outer * a.inner * a.heads * (double)a.queries * a.keys * a.width;
-    if (!m->dry) {
-#pragma omp parallel for schedule(dynamic) num_threads(m->threads)
-        for (size_t job = 0; job < (size_t)a.outer * groups * heads; job++) {
-            size_t head = job % heads, group = job / heads % groups, outside = job / heads / groups;
-            attend_head_back(&b[thread_id()], g, dy, q, k, v, &a, outside, group * shared, (group + 1) * shared, head);
-        }
-    }
     release(m->mem, before);
 }
 

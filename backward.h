@@ -16,9 +16,10 @@ typedef struct { const Weight *down, *up; float scale; Conv how; float *d_down, 
 /* x, middle = down(x): needed, as values, only where the pair learns.  dx.x: NULL where it is not wanted. */
 void low_rank_back(Machine *m, Tensor dx, Tensor dy, Tensor x, Tensor middle, const LowRank *pair);
 
-/* As attend(); dq, dk, dv are laid out as q, k, v; NULL where not wanted.  The scores are computed again. */
+/* As attend(), which must have left y and shape.sums; dq, dk, dv are laid out as q, k, v; NULL where not wanted.  The scores are computed again.
+ * Heads are shared out among the threads, not the tokens of one. */
 typedef struct { float *q, *k, *v; } AttentionGradients;
-void attend_back(Machine *m, AttentionGradients d, const float *dy, Rows q, Rows k, Rows v, Attention shape);
+void attend_back(Machine *m, AttentionGradients d, const float *dy, const float *y, Rows q, Rows k, Rows v, Attention shape);
 
 void group_normalize_back(Machine *m, float *dx, const float *dy, const float *x, const Weight *gamma, const Weight *beta, GroupNorm shape);
 void layer_normalize_back(Machine *m, float *dx, const float *dy, const float *x, const Weight *gamma, size_t count, int c, float eps);

@@ -29,7 +29,11 @@ void conv(Machine *m, Tensor y, Tensor x, const Weight *w, const Weight *bias, C
 /* softmax(q k' / sqrt(c/heads)) v, over any axis: element (outer, inner, token) of a tensor is the row
  * outer*step[0] + inner*step[1] + token*step[2], each row `row` floats apart. */
 typedef struct { const float *x; size_t step[3], row; } Rows;
-typedef struct { int outer, inner, queries, keys, heads, width; int causal; } Attention;     /* width: of one head */
+typedef struct {
+    int    outer, inner, queries, keys, heads, width;      /* width: of one head */
+    int    causal;
+    float *sums;                                           /* NULL, or for each row of y and head the maximum of the scores, in powers of two, and 1 / the sum that y was divided by */
+} Attention;
 void attend(Machine *m, float *y, Rows q, Rows k, Rows v, Attention shape);      /* y: laid out as q */
 
 /* x: samples x rows x c.  Statistics over each sample's rows and group of channels; then * gamma + beta. */

@@ -344,8 +344,9 @@ Tensor repeat(Run *r, Tensor x, int n)
 static void attention_back(Machine *m, const Note *n)
 {
     Rows q = n->attention.q, k = n->attention.k, v = n->attention.v;
-    q.x = n->in[0].t.x, k.x = n->in[1].t.x, v.x = n->in[2].t.x;
-    attend_back(m, (AttentionGradients){ n->in[0].d, n->in[1].d, n->in[2].d }, n->y.d, q, k, v, n->attention.shape);
+    Attention shape = n->attention.shape;
+    q.x = n->in[0].t.x, k.x = n->in[1].t.x, v.x = n->in[2].t.x, shape.sums = n->in[3].t.x;
+    attend_back(m, (AttentionGradients){ n->in[0].d, n->in[1].d, n->in[2].d }, n->y.d, n->copy, q, k, v, shape);
 }
 
 Tensor attention(Run *r, Tensor q, Tensor k, Tensor v, int heads, Axis over)
@@ -360,16 +361,21 @@ Tensor attention(Run *r, Tensor q, Tensor k, Tensor v, int heads, Axis over)
     Attention shape;
     if (over == TIME) {
         q_rows = k_rows = (Rows){ NULL, { (size_t)r->clip * pixels, 1, pixels }, (size_t)q.c };
-        shape = (Attention){ q.n / r->clip, (int)pixels, r->clip, r->clip, heads, width, 0 };
+        shape = (Attention){ q.n / r->clip, (int)pixels, r->clip, r->clip, heads, width, 0, NULL };
     }
     else {
         q_rows = (Rows){ NULL, { (size_t)share * pixels, pixels, 1 }, (size_t)q.c }, k_rows = (Rows){ NULL, { tokens, 0, 1 }, (size_t)k.c };
-        shape = (Attention){ k.n, share, (int)pixels, (int)tokens, heads, width, over == CAUSAL };
+        shape = (Attention){ k.n, share, (int)pixels, (int)tokens, heads, width, over == CAUSAL, NULL };
     }
     Rows v_rows = k_rows;
     q_rows.x = q.x, k_rows.x = k.x, v_rows.x = v.x;
+    size_t before = mark(r->machine->mem);
+    Tensor sums = tensor(r, q.n, q.h, q.w, r->tape ? 2 * heads : 0);
+    if (r->tape) shape.sums = sums.x;
     attend(r->machine, y.x, q_rows, k_rows, v_rows, shape);
-    return noted(r->machine, r->tape, y, (Note){ attention_back, .in = { { q }, { k }, { v } }, .values = 3, .attention = { q_rows, k_rows, v_rows, shape } });
+    y = noted(r->machine, r->tape, y, (Note){ attention_back, .in = { { q }, { k }, { v }, { sums } }, .values = 4, .result = 1, .attention = { q_rows, k_rows, v_rows, shape } });
+    release(r->machine->mem, before);
+    return y;
 }
 
 /* ---- blocks ----------------------------------------------------------------------------------- */

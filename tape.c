@@ -88,6 +88,7 @@ Tensor noted(Machine *m, Tape *t, Tensor y, Note n)
     y.from = &t->note[t->count++];
     n.y = (Var){ y, gradient(t, y) };
     *y.from = n;
+    if (n.result) copy(m, t, y);
     check_room(m->mem, t, &t->reach, (size_t)(y.x - t->base) + size(y));
     return y;
 }

@@ -11,13 +11,14 @@
  * d: where its gradient is summed, laid out as the value was; NULL where none is wanted. */
 typedef struct { Tensor t; float *d; } Var;
 
-enum { INPUTS = 3 };
+enum { INPUTS = 4 };
 
 /* y = op(in).  back adds to the in[].d what y.d, the gradient of the loss by y, contributes to them. */
 typedef struct Note {
     void (*back)(Machine *m, const struct Note *n);
     Var    y, in[INPUTS];
     int    values;                       /* in[0 .. values-1] need their values; all elements of in that are not used are empty */
+    int    result;                       /* the value of y is needed too, in copy */
     int    learns;                       /* to be noted even when no input depends on anything that learns */
     int    last;                         /* nobody before wants y's gradient: it is cleared when it has been passed on */
     Tensor copied;  float *copy;         /* y as it stood when its value was copied, and the copy; NULL before */
