@@ -1,26 +1,22 @@
-/* image.h - pictures to PNG and animated PNG, and text back out of one. Stands alone: copy image.c and image.h.
- *
- * No files, no globals, no printing: bytes in memory to bytes in memory. Any number of threads may call at once.
- * The same input gives the same bytes. PNG specification 3rd edition (W3C 2025), RFC 1950 and 1951. */
+/* image.h - a picture from any file that is one, the right way up, and to another size.
+ * Useful copied alone with png.[ch], jpeg.[ch], deflate.[ch] and tensor.[ch]. */
 #ifndef IMAGE_H
 #define IMAGE_H
-#include <stddef.h>
 
-/* rgb: [height,width,3], sRGB, rows from the top  ->  a whole 8-bit RGB PNG of *size bytes; the caller frees it.
- *   width and height at least 1, at most 2 GB of pixels.
- *   parameters: UTF-8, stored under that keyword as the Stable Diffusion web UI does (tEXt if it fits in Latin-1,
- *   otherwise iTXt), or NULL.
- * NULL: out of memory, or an argument out of range. */
-unsigned char *png_encode(const unsigned char *rgb, int width, int height, const char *parameters, size_t *size);
+#include "tensor.h"
 
-/* The same for rgb: [frames,height,width,3], as a PNG that plays for ever, fps frames a second: 0.1..100. Viewers that
- * know no animation show the first frame; one frame makes a plain PNG. */
-unsigned char *apng_encode(const unsigned char *rgb, int frames, int width, int height, double fps,
-                           const char *parameters, size_t *size);
+typedef struct { int width, height; unsigned char *rgb; } Picture;      /* rgb: [height,width,3], sRGB, rows from the top */
 
-/* The text stored under a keyword, as UTF-8, which the caller frees; it ends at the first NUL, if it holds one.
- * png: any size bytes at all. NULL: not a PNG, broken (a wrong CRC too) before or in that text, no such text, only
- * compressed text (zTXt, compressed iTXt), or out of memory. */
-char *png_text(const unsigned char *png, size_t size, const char *keyword);
+/* A PNG or JPEG, told apart by what is in it, turned as its EXIF says; at most 2^26 pixels; lives as long as the arena's
+ * next release.  Fails with the path and what is wrong, or what else the file is. */
+Picture image_open(Arena *a, const char *path);
+Picture image_read(Arena *a, Bytes file, const char *name);             /* the same, of bytes; name: for messages */
+
+/* Antialiased, as Pillow's resize to the byte.  BOX: the mean of the pixels that fall together, which is area resize
+ * where the size is divided by a whole number.  LANCZOS: sharper, for growing too. */
+typedef enum { BOX, LANCZOS } Filter;
+Picture image_resize(Arena *a, Picture p, int width, int height, Filter filter);
+/* Resized so that it covers width x height just so, its middle cut out. */
+Picture image_cover (Arena *a, Picture p, int width, int height, Filter filter);
 
 #endif

@@ -13,9 +13,9 @@
 #include "chars.h"
 #include "checkpoint.h"
 #include "gif.h"
-#include "image.h"
 #include "info.h"
 #include "lookup.h"
+#include "png.h"
 
 #include <errno.h>
 #include <fcntl.h>

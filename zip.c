@@ -14,6 +14,7 @@
  * Small entries have their checksums tested; large ones are weights, and reading them all would take as long as using
  * them.  Nothing is unpacked and no name is ever used as a path. */
 #include "zip.h"
+#include "deflate.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -34,23 +35,7 @@ static _Noreturn void bad(const Reader *r, const char *name, const char *what)
     fail(r->mem, "%s: %s%s%s: not a zip archive as torch writes them; download it again, or convert it to safetensors", r->path, name ? name : "", name ? ": " : "", what);
 }
 
-/* CRC-32 of IEEE 802.3, four bits at a time */
-static uint32_t checksum(Bytes b)
-{
-    static const uint32_t table[16] = {
-        0x00000000, 0x1db71064, 0x3b6e20c8, 0x26d930ac, 0x76dc4190, 0x6b6b51f4, 0x4db26158, 0x5005713c,
-        0xedb88320, 0xf00f9344, 0xd6d6a3e8, 0xcb61b38c, 0x9b64c2b0, 0x86d3d2d4, 0xa00ae278, 0xbdbdf21c,
-    };
-    uint32_t crc = 0xffffffff;
-    for (size_t i = 0; i < b.size; i++) {
-        crc ^= b.data[i];
-        crc = crc >> 4 ^ table[crc & 15];
-        crc = crc >> 4 ^ table[crc & 15];
-    }
-    return ~crc;
-}
-
-int zip_whole(const ZipEntry *e) { return checksum(e->data) == e->crc; }
+int zip_whole(const ZipEntry *e) { return crc32_of(0, e->data.data, e->data.size) == e->crc; }
 
 /* ---- the end, where reading begins ------------------------------------------------------------ */
 

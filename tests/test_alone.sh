@@ -33,8 +33,8 @@ int main(void)
 END
 [ "$("$folder/gif/program")" = hello ]; check $? "gif.c alone does not bring its comment back"
 
-build image image.c image.h <<'END'
-#include "image.h"
+build png png.c png.h deflate.c deflate.h <<'END'
+#include "png.h"
 #include <stdio.h>
 #include <stdlib.h>
 int main(void)
@@ -49,7 +49,42 @@ int main(void)
     return 0;
 }
 END
-[ "$("$folder/image/program")" = hello ]; check $? "image.c alone does not bring its text back"
+[ "$("$folder/png/program")" = hello ]; check $? "png.c with deflate.c alone does not bring its text back"
+
+build jpeg jpeg.c jpeg.h <<'END'
+#include "jpeg.h"
+#include <stdio.h>
+int main(void)
+{
+    int width, height;
+    char why[JPEG_WHY];
+    puts(jpeg_decode((const unsigned char *)"\xFF\xD8\xFF\xD9", 4, &width, &height, why) ? "?" : why);
+    return 0;
+}
+END
+[ "$("$folder/jpeg/program")" = "no picture in it" ]; check $? "jpeg.c alone does not say what is wrong"
+
+build image image.c image.h png.c png.h jpeg.c jpeg.h deflate.c deflate.h tensor.c tensor.h <<'END'
+#include "image.h"
+#include "png.h"
+#include <stdio.h>
+static void work(void *arena)
+{
+    size_t size;
+    unsigned char *png = png_encode((const unsigned char *)"\1\2\3\4\5\6", 1, 2, NULL, &size);
+    Picture p = image_resize(arena, image_read(arena, (Bytes){ png, size }, "mine"), 1, 1, BOX);
+    printf("%d %d %d\n", p.rgb[0], p.rgb[1], p.rgb[2]);
+}
+int main(void)
+{
+    Arena *a = arena_new();
+    char message[1024];
+    if (attempt(a, work, a, message)) puts(message);
+    arena_free(a);
+    return 0;
+}
+END
+[ "$("$folder/image/program")" = "3 4 5" ]; check $? "image.c with png, jpeg, deflate and tensor alone does not read and shrink"
 
 build sampler sampler.c sampler.h <<'END'
 #include "sampler.h"

@@ -1,5 +1,5 @@
-/* test_image.c - image.c against a PNG decoder written here from the PNG and deflate specifications. */
-#include "../image.h"
+/* test_png.c - png.c against a PNG decoder written here from the PNG and deflate specifications. */
+#include "../png.h"
 #include "test.h"
 #include <math.h>
 #include <stdint.h>
