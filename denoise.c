@@ -72,41 +72,44 @@ static void scatter(Tensor sum, int of, Tensor part, const int *frame, int lengt
     }
 }
 
-/* what each frame of a window counts among all the windows that hold it, so that a frame's weights add up to one */
-static void share(const Windows *w, int call, const int *frame, float *weight, int *total, int *other)
+/* what each frame counts in all the windows together, so that its shares add up to one */
+static void total_weights(const Windows *w, const Window *one, int count, int *frame, float *total)
 {
     memset(total, 0, (size_t)w->frames * sizeof *total);
-    for (int k = 0; window(w, call, k, other); k++)
-        for (int i = 0; i < w->length; i++) total[other[i]] += window_weight(w, i);
-    for (int i = 0; i < w->length; i++) weight[i] = (float)window_weight(w, i) / (float)total[frame[i]];
+    for (int k = 0; k < count; k++) {
+        window_frames(w, one[k], frame);
+        for (int i = 0; i < w->length; i++) total[frame[i]] += (float)window_weight(w, i);
+    }
 }
 
-typedef struct { Progress *progress; void *to; int done, of; } Told;
+typedef struct { Progress *progress; void *to; int done, of; const char *stage; } Told;
 
-static void tell(Told *told, int calls)
+static void tell(Told *told)
 {
-    if (told->progress) told->progress(told->to, told->of == calls ? "step" : "pass", told->done, told->of);
+    if (told->progress) told->progress(told->to, told->stage, told->done, told->of);
     told->done++;
 }
 
-/* what the model says of every frame for every prompt: [prompts * frames,h,w,4] */
+/* what the model says of every frame for every prompt: [prompts * frames,h,w,4]; dry, one window stands for all */
 static Tensor predict(Run *r, const Denoising *d, Tensor x, double t, Tensor text, int call, Told *told)
 {
     Arena *a = r->machine->mem;
     const Windows *w = &d->windows;
-    size_t frames = (size_t)w->frames, length = (size_t)w->length;
+    int count = windows(w, call, NULL), *frame = take(a, (size_t)w->length, sizeof *frame);
+    Window *one = take(a, (size_t)count, sizeof *one);
+    float *total = take(a, (size_t)w->frames, sizeof *total), *weight = take(a, (size_t)w->length, sizeof *weight);
     Tensor sum = tensor(r, text.n * x.n, x.h, x.w, x.c);
-    int *frame = take(a, length, sizeof *frame), *other = take(a, length, sizeof *other), *total = take(a, frames, sizeof *total);
-    float *weight = take(a, length, sizeof *weight);
+    windows(w, call, one);
+    total_weights(w, one, count, frame, total);
     if (!r->machine->dry) memset(sum.x, 0, size(sum) * sizeof *sum.x);
-    for (int k = 0; window(w, call, k, frame); k++) {
+    for (int k = 0; k < (r->machine->dry ? 1 : count); k++) {
         size_t before = mark(a);
-        tell(told, sampler_calls(d->sampling.method, d->sampling.steps));
-        share(w, call, frame, weight, total, other);
+        tell(told);
+        window_frames(w, one[k], frame);
+        for (int i = 0; i < w->length; i++) weight[i] = (float)window_weight(w, i) / total[frame[i]];
         Tensor part = unet(r, gather(r, x, x.n, frame, w->length), (float)t, gather_text(r, text, frame, w->length));
         if (!r->machine->dry) scatter(sum, x.n, part, frame, w->length, weight);
         release(a, before);
-        if (r->machine->dry) break;                              /* the others are the same once more */
     }
     return sum;
 }
@@ -144,7 +147,7 @@ static void apart(const Denoising *d, const Guide *g, float *noise, float *plain
 int denoise_passes(const Denoising *d)
 {
     int passes = 0;
-    for (int i = 0; i < sampler_calls(d->sampling.method, d->sampling.steps); i++) passes += windows_count(&d->windows, i);
+    for (int i = 0; i < sampler_calls(d->sampling.method, d->sampling.steps); i++) passes += windows(&d->windows, i, NULL);
     return passes;
 }
 
@@ -167,7 +170,7 @@ static void rehearse(Run *r, const Denoising *d, Tensor x, const Guide *guide, i
             predict(r, d, x, 1, guide[i].text, i, &(Told){ 0 });
             each = r->machine->ops - begun;
         }
-        r->machine->ops = begun + each * windows_count(&d->windows, i);
+        r->machine->ops = begun + each * windows(&d->windows, i, NULL);
         release(r->machine->mem, before);
     }
 }
@@ -190,7 +193,8 @@ void denoise(Run *r, const Denoising *d, Tensor x, const Guide *guide, Progress 
     Noise *noise = take(a, 1, sizeof *noise);
     float *plain = take(a, n, sizeof *plain);
     Tensor fresh = tensor(r, x.n, x.h, x.w, x.c);
-    Told told = { progress, to, 0, denoise_passes(d) };
+    Told told = { progress, to, 0, denoise_passes(d), "step" };
+    if (told.of > calls) told.stage = "pass";
     if (r->machine->dry) {
         rehearse(r, d, x, guide, calls);
         release(a, begun);

@@ -64,6 +64,11 @@ static void check_range(Arena *a, const char *what, double value, double from, d
     if (!(value >= from && value <= to)) fail(a, "%s is %g, expected %g to %g", what, value, from, to);
 }
 
+static void check_choice(Arena *a, const char *what, const char *value, const char *one, const char *other)
+{
+    if (value && strcmp(value, one) && strcmp(value, other)) fail(a, "%s is %s, expected %s or %s", what, value, one, other);
+}
+
 static void check_job(Work *w)
 {
     Job *j = w->job;
@@ -84,7 +89,10 @@ static void check_job(Work *w)
     check_range(w->mem, "FPS", j->fps, 0.1, 100);
     check_range(w->mem, "threads", j->threads, 1, 1024);
     check_range(w->mem, "Frames", j->frames, 0, 1 << 20);
-    if (j->precision && strcmp(j->precision, "f32") && strcmp(j->precision, "bf16")) fail(w->mem, "Precision is %s, expected f32 or bf16", j->precision);
+    check_choice(w->mem, "Precision", j->precision, "f32", "bf16");
+    check_choice(w->mem, "RNG", j->rng, "CPU", "NV");
+    check_choice(w->mem, "Noise Schedule", j->noise_schedule, "Default", "Zero Terminal SNR");
+    check_choice(w->mem, "Prediction type", j->prediction, "epsilon", j->prediction && *j->prediction == 'v' ? j->prediction : "v");
     for (const int *side = &j->width; side; side = side == &j->width ? &j->height : NULL)
         if (*side && (*side < FACTOR || *side > LARGEST_SIDE || *side % FACTOR)) fail(w->mem, "Size is %dx%d, expected multiples of %d from %d to %d", j->width, j->height, FACTOR, FACTOR, LARGEST_SIDE);
 }
@@ -122,17 +130,16 @@ static void choose_prediction(Work *w, const Weights *weights)
     if (s->zero_snr && !s->velocity) say(w, "Noise schedule is Zero Terminal SNR, but the model predicts epsilon, which says nothing where there is noise alone; expect a poor picture");
 }
 
-/* The whole clip at once where the module holds it, and no other is asked for. */
+/* The whole clip at once where the module holds it and no other is asked for. */
 static void choose_windows(Work *w, int most)
 {
     const Job *j = w->job;
-    int fits = most < DEFAULT_CONTEXT ? most : DEFAULT_CONTEXT, length = j->context ? j->context : j->frames <= most ? j->frames : fits, loop = j->loop ? loop_named(j->loop) : OPEN;
-    if (length > most) fail(w->mem, "Context is %d, but %s (%s) holds at most %d frames; set Context: %d or less", length, j->motion, motion_kind_name(w->motion), most, most);
+    int fits = j->frames <= most ? j->frames : most < DEFAULT_CONTEXT ? most : DEFAULT_CONTEXT, length = j->context ? j->context : fits, loop = j->loop ? loop_named(j->loop) : OPEN;
     if (loop < 0) fail(w->mem, "Closed loop is %s, expected %s", j->loop, names_of(w->mem, loop_name));
-    int shorter = j->frames < length, overlap = j->overlap < 0 ? 0 : j->overlap;
-    if (shorter) length = j->frames;
-    if (overlap >= length && length < j->frames) fail(w->mem, "Overlap is %d, expected less than the %d frames of a window", overlap, length);
-    if (!j->overlap || overlap >= length) overlap = length / 4;
+    if (length > most) fail(w->mem, "Context is %d, but %s (%s) holds at most %d frames; set Context: %d or less", length, j->motion, motion_kind_name(w->motion), most, most);
+    if (j->overlap >= length && length < j->frames) fail(w->mem, "Overlap is %d, expected less than the %d frames of a window", j->overlap, length);
+    if (length > j->frames) length = j->frames;
+    int overlap = j->overlap < 0 ? 0 : j->overlap && j->overlap < length ? j->overlap : length / 4;
     w->denoising.windows = (Windows){ j->frames, length, overlap, j->stride ? j->stride : 1, (Loop)loop };
 }
 
@@ -151,6 +158,9 @@ static void load(Work *w)
     Weights *weights = weights_add(w->mem, NULL, j->model, MODEL_FILE);
     say(w, "model %s: Stable Diffusion 1.x", j->model);
     native_size(weights, &j->width, &j->height);
+    w->denoising = (Denoising){ .windows = { 1, 1, 0, 1, OPEN }, .cfg = j->cfg, .rescale = j->cfg_rescale, .seed = j->seed, .nv = j->rng && !strcmp(j->rng, "NV") };
+    choose_sampler(w);
+    choose_prediction(w, weights);
     if (j->vae) weights = weights_add(w->mem, weights, j->vae, VAE_FILE), say(w, "VAE %s", j->vae);
     if (!j->frames) j->frames = j->motion ? DEFAULT_FRAMES : 1;
     if (j->frames > 1 && !j->motion) fail(w->mem, "Frames is %d, but no motion module is named; set Motion module, or Frames: 1 for a still", j->frames);
@@ -158,10 +168,7 @@ static void load(Work *w)
     if (moves) weights = weights_add(w->mem, weights, j->motion, MOTION_FILE);
     w->run.weights = weights;
     w->motion = motion_kind(weights);
-    w->denoising = (Denoising){ .windows = { 1, 1, 0, 1, OPEN }, .cfg = j->cfg, .rescale = j->cfg_rescale, .seed = j->seed, .nv = j->rng && !strcmp(j->rng, "NV") };
     w->denoising.sampling.betas = moves ? LINEAR : SCALED_LINEAR;
-    choose_sampler(w);
-    choose_prediction(w, weights);
     if (moves) check_motion(w, j->motion);
     int layers = clip_layers(weights);
     if (layers && j->clip_skip > layers) fail(w->mem, "Clip skip is %d, but this text encoder has %d layers", j->clip_skip, layers);

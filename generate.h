@@ -15,11 +15,11 @@ typedef struct {
     const LoraUse *lora;  size_t loras;
     int      width, height, frames;      /* pixels, multiples of 8; 0: what suits the model and module */
     int      steps, clip_skip, threads;  /* 0: 25, 1, all cores */
-    double   cfg, eta, fps;              /* guidance; 0: 7.5, as given, 8 */
+    double   cfg, eta, fps;              /* guidance, fresh noise; 0: 7.5, what the sampler usually takes, 8 */
     uint64_t seed;
     const char *sampler, *schedule;      /* names, see sampler.h; NULL: DDIM, Automatic */
     const char *rng;                     /* "CPU": torch's, or "NV": the web UI's, a seed for each frame; NULL: CPU */
-    const char *prediction;              /* "epsilon" or "v"; NULL: what the model's file says, or else epsilon */
+    const char *prediction;              /* "epsilon" or "v" (or "v_prediction"); NULL: what the model's file says, or else epsilon */
     const char *noise_schedule;          /* "Default" or "Zero Terminal SNR"; NULL: what the model's file says, or else the default */
     double   cfg_rescale;                /* 0..1 */
     int      context, stride, overlap;   /* windows over clips longer than the module holds, see windows.h; 0: 16 frames, 1, a quarter of them; overlap -1: none */

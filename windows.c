@@ -7,7 +7,6 @@
 #include "windows.h"
 
 #include <math.h>
-#include <stddef.h>
 #include <string.h>
 
 static const char *const loops[] = { "N", "R-P", "R+P", "A" };
@@ -29,37 +28,32 @@ static double halving(int n)
     return sum;
 }
 
-/* `length` frames from `from` on, every `by`-th, around the end */
-static int fill(const Windows *w, int from, int by, int *frame)
+int windows(const Windows *w, int call, Window *out)
 {
-    for (int i = 0; frame && i < w->length; i++) frame[i] = (from + i * by) % w->frames;
-    return 1;
-}
-
-int window(const Windows *w, int call, int k, int *frame)
-{
-    if (w->length == w->frames && w->loop != CLOSED) return k == 0 && fill(w, 0, 1, frame);
-    int shift = (int)nearbyint(w->frames * halving(call)), last = w->frames - w->length;           /* halves to even, as Python's round */
+    int count = 0, last = w->frames - w->length, shift = (int)nearbyint(w->frames * halving(call));        /* halves to even, as Python's round */
     int strides = (int)ceil(log2((double)w->frames / w->length)) + 1, end = w->frames + shift - (w->loop == CLOSED ? 0 : w->overlap);
+    if (!last && w->loop != CLOSED) strides = 1, shift = 0, end = 1;           /* the clip itself */
     for (int i = 0, by = 1; i < w->stride && i < strides; i++, by *= 2) {
-        int open = by == 1 && w->loop == OPEN, replaced = 0, ends[2] = { 0, 0 };
+        int open = by == 1 && w->loop == OPEN, replaced = 0, is_there[2] = { 0, 0 };
         for (int from = shift + (int)(halving(call) * by); from < end; from += w->length * by - w->overlap) {
-            int at = from % w->frames;
-            if (open && at > last) { replaced = 1; continue; }
-            ends[0] |= at == last, ends[1] |= at == 0;
-            if (k-- == 0) return fill(w, at, by, frame);
+            Window one = { from % w->frames, by };
+            if (open && one.from > last) { replaced = 1; continue; }
+            is_there[0] |= one.from == last, is_there[1] |= one.from == 0;
+            if (out) out[count] = one;
+            count++;
         }
-        for (int e = 0; e < 2; e++)
-            if (replaced && !ends[e] && k-- == 0) return fill(w, e ? 0 : last, 1, frame);
+        for (int e = 0; e < 2 && replaced; e++) {
+            if (is_there[e]) continue;
+            if (out) out[count] = (Window){ e ? 0 : last, 1 };
+            count++;
+        }
     }
-    return 0;
+    return count;
 }
 
-int windows_count(const Windows *w, int call)
+void window_frames(const Windows *w, Window one, int *frame)
 {
-    int k = 0;
-    while (window(w, call, k, NULL)) k++;
-    return k;
+    for (int i = 0; i < w->length; i++) frame[i] = (one.from + i * one.by) % w->frames;
 }
 
 int window_weight(const Windows *w, int i) { return i + 1 < w->length - i ? i + 1 : w->length - i; }

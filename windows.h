@@ -22,10 +22,11 @@ typedef struct {
     Loop loop;
 } Windows;
 
-/* The k-th window of a call: its frames in order -> frame[length], which may be NULL.  Returns 0 when there are no more.
- * Together the windows of a call hold every frame. */
-int window(const Windows *w, int call, int k, int *frame);
-int windows_count(const Windows *w, int call);
+typedef struct { int from, by; } Window;         /* `length` frames from `from` on, every by-th, around the end */
+
+/* The windows of a call -> out, which may be NULL; returns how many.  Together they hold every frame. */
+int  windows(const Windows *w, int call, Window *out);
+void window_frames(const Windows *w, Window one, int *frame);      /* -> frame[length] */
 
 /* How much frame i of a window counts where several hold it: most in the middle, 1 at the ends ("pyramid"). */
 int window_weight(const Windows *w, int i);

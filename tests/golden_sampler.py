@@ -29,7 +29,7 @@ CLASSES = {"DDIM": DDIMScheduler, "Euler": EulerDiscreteScheduler, "Euler a": Eu
            "DPM++ 2M": DPMSolverMultistepScheduler, "DPM++ 2M SDE": DPMSolverMultistepScheduler, "UniPC": UniPCMultistepScheduler, "LCM": LCMScheduler}
 TYPES = {"Uniform": dict(timestep_spacing="linspace"), "Karras": dict(timestep_spacing="linspace", use_karras_sigmas=True), "LCM": {},
          "Exponential": dict(timestep_spacing="linspace", use_exponential_sigmas=True), "SGM Uniform": dict(timestep_spacing="trailing"),
-         "DDIM": dict(timestep_spacing="leading", steps_offset=1)}
+         "DDIM": dict(timestep_spacing="leading", steps_offset=1)}           # LCMScheduler is given these timesteps
 AUTOMATIC = {"DDIM": "DDIM", "Euler": "Uniform", "Euler a": "Uniform", "Heun": "Uniform", "DPM++ 2M": "Karras", "DPM++ 2M SDE": "Exponential",
              "UniPC": "Uniform", "LCM": "LCM"}
 S, L = "scaled_linear", "linear"
@@ -37,7 +37,7 @@ CASES = [("DDIM", "DDIM", S, 25, 0), ("DDIM", "DDIM", S, 1, 0), ("DDIM", "DDIM",
          ("DDIM", "DDIM", L, 25, 0), ("DDIM", "DDIM", L, 7, 1), ("DDIM", "DDIM", L, 3, 0.3), ("DDIM", "SGM Uniform", S, 10, 0),
          ("DDIM", "SGM Uniform", S, 10, 0, "v"), ("DDIM", "SGM Uniform", L, 8, 0.5, "v zero"),
          ("DPM++ 2M", "Uniform", S, 12, 0), ("DPM++ 2M", "Uniform", L, 20, 0), ("UniPC", "Uniform", L, 20, 0), ("LCM", "LCM", S, 4, 0), ("LCM", "LCM", L, 7, 0),
-         ("LCM", "LCM", L, 1, 0), ("LCM", "LCM", S, 5, 0, "v zero"), ("UniPC", "Uniform", S, 1, 0), ("UniPC", "Uniform", S, 2, 0), ("DPM++ 2M", "Karras", L, 1, 0),
+         ("LCM", "LCM", L, 1, 0), ("LCM", "LCM", S, 5, 0, "v zero"), ("LCM", "DDIM", L, 20, 0), ("UniPC", "Uniform", S, 1, 0), ("UniPC", "Uniform", S, 2, 0), ("DPM++ 2M", "Karras", L, 1, 0),
          ("Euler a", "Karras", L, 8, 0), ("Euler a", "Uniform", S, 9, 0), ("Euler a", "Uniform", L, 9, 0),
          ("Euler a", "SGM Uniform", L, 6, 0, "v zero"), ("Euler", "SGM Uniform", S, 8, 0, "v zero"), ("DPM++ 2M", "SGM Uniform", L, 16, 0, "v zero"),
          ("DPM++ 2M SDE", "SGM Uniform", S, 6, 0, "v zero"), ("UniPC", "SGM Uniform", S, 8, 0, "v zero"), ("Heun", "SGM Uniform", S, 5, 0, "v")]
@@ -61,10 +61,13 @@ def scheduler(name, kind, betas, steps, special):
         s.set_timesteps(steps)
         s.sigmas, s.timesteps = other.sigmas, other.timesteps
         return s, s.timesteps
-    s = CLASSES[name](**base, **TYPES[kind])
+    s = CLASSES[name](**base, **({} if name == "LCM" else TYPES[kind]))
     if name in ("DDIM", "LCM") and "zero" in special:
         s.alphas_cumprod[-1] = 2**-24
-    s.set_timesteps(steps)
+    if name == "LCM" and kind == "DDIM":
+        s.set_timesteps(timesteps=[1 + (1000 // steps) * i for i in range(steps)][::-1])
+    else:
+        s.set_timesteps(steps)
     return s, s.timesteps
 
 

@@ -106,7 +106,7 @@ END
 build windows windows.c windows.h <<'END'
 #include "windows.h"
 #include <stdio.h>
-int main(void) { printf("%d\n", windows_count(&(Windows){ 64, 16, 4, 1, CLOSED }, 0)); return 0; }
+int main(void) { printf("%d\n", windows(&(Windows){ 64, 16, 4, 1, CLOSED }, 0, NULL)); return 0; }
 END
 [ "$("$folder/windows/program")" = 6 ]; check $? "windows.c alone counts its windows wrong"
 
