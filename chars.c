@@ -165,6 +165,26 @@ int read_number(const char *s, double *value)
     return seen && !*s;
 }
 
+size_t number_at(const char *s, double *value)
+{
+    char mantissa[64];
+    size_t sign = *s == '-' || *s == '+', n = sign, digits = 0;
+    int point = 0, power = 0;
+    for (; digit(s[n]) || (s[n] == '.' && !point); n++) point |= s[n] == '.', digits += s[n] != '.';
+    if (!digits) return 0;
+    size_t kept = n < sizeof mantissa ? n : sizeof mantissa - 1;
+    memcpy(mantissa, s, kept);
+    mantissa[kept] = 0;
+    if (!read_number(mantissa, value)) *value = *s == '-' ? -HUGE_VAL : HUGE_VAL;
+    if (s[n] != 'e' && s[n] != 'E') return n;
+    size_t e = n + 1, minus = s[e] == '-';
+    e += s[e] == '-' || s[e] == '+';
+    if (!digit(s[e])) return n;
+    for (; digit(s[e]); e++) power = power < 1000 ? 10 * power + s[e] - '0' : power;
+    for (; power > 0 && *value != 0; power -= 22) *value = minus ? *value / ten_to(power < 22 ? power : 22) : *value * ten_to(power < 22 ? power : 22);
+    return e;
+}
+
 /* the fewest decimals that read as the same number */
 char *number_text(Arena *a, double x)
 {

@@ -26,6 +26,7 @@ size_t edit_distance(const char *a, const char *b);     /* insertions, deletions
 /* Numbers by hand: strtod and printf change with the locale.  Reading fails (0) unless all of the text is a number. */
 int    read_whole (const char *s, uint64_t *value);     /* digits; fits */
 int    read_number(const char *s, double *value);       /* [+-]digits[.digits], at most 15 digits before the point */
+size_t number_at  (const char *s, double *value);       /* [+-]digits[.digits][e[+-]digits] there -> its length, 0 when there is none; may be infinite */
 char  *number_text(Arena *a, double x);                 /* the fewest decimals that read as the same number */
 
 #endif
