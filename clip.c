@@ -4,19 +4,24 @@
  *     each layer:  h += out_proj(causal attention(layer_norm1 h));  h += fc2(quick_gelu(fc1(layer_norm2 h)))
  *     final_layer_norm
  *
- * Heads are 64 channels wide.  Clip skip leaves out the last layers, never the final norm. */
+ * The table of tokens goes on with the vectors of embeddings in use.  Heads are 64 channels wide.  Clip skip leaves out the
+ * last layers, never the final norm. */
 #include "clip.h"
 
 #include <stdio.h>
+#include <string.h>
 
 static const char TOKENS[] = "te.text_model.embeddings.token_embedding.weight", POSITIONS[] = "te.text_model.embeddings.position_embedding.weight";
 enum { HEAD = 64, MOST_LAYERS = 64 };
 
-int clip_vocabulary(const Weights *w)
+static int table_size(const Weights *w, size_t dim)
 {
     const Weight *e = weights_find(w, TOKENS);
-    return e && e->rank == 2 && e->shape[0] < 1 << 24 ? (int)e->shape[0] : 0;
+    return e && e->rank == 2 && e->shape[dim] < 1 << 24 ? (int)e->shape[dim] : 0;
 }
+
+int clip_vocabulary(const Weights *w) { return table_size(w, 0); }
+int clip_width(const Weights *w)      { return table_size(w, 1); }
 
 int clip_layers(const Weights *w)
 {
@@ -40,7 +45,15 @@ static const Weight *table(Run *r, const char *name, size_t count)
     return NULL;
 }
 
-static Tensor embed(Run *r, const int *ids, int n)
+/* the row of the table that id stands for: of the vocabulary, or behind it of what was learned */
+static void token_row(float *to, const Weight *token, const float *learned, size_t id)
+{
+    size_t c = token->shape[1], known = token->shape[0];
+    if (id < known) dtype_widen(to, token->data, token->type, id * c, c);
+    else memcpy(to, learned + (id - known) * c, c * sizeof *to);
+}
+
+static Tensor embed(Run *r, const int *ids, int n, const float *learned)
 {
     const Weight *token = table(r, TOKENS, 1), *position = table(r, POSITIONS, CONTEXT);
     Tensor h = tensor(r, n, CONTEXT, 1, token ? (int)token->shape[1] : 0);
@@ -49,9 +62,10 @@ static Tensor embed(Run *r, const int *ids, int n)
         return h;
     }
     size_t c = (size_t)h.c;
-    for (size_t i = 0; i < rows(h) && !r->machine->dry; i++)
-        for (size_t j = 0; j < c; j++)
-            h.x[i * c + j] = dtype_value(token->data, token->type, (size_t)ids[i] * c + j) + dtype_value(position->data, position->type, i % CONTEXT * c + j);
+    for (size_t i = 0; i < rows(h) && !r->machine->dry; i++) {
+        token_row(h.x + i * c, token, learned, (size_t)ids[i]);
+        for (size_t j = 0; j < c; j++) h.x[i * c + j] += dtype_value(position->data, position->type, i % CONTEXT * c + j);
+    }
     return h;
 }
 
@@ -67,10 +81,10 @@ static Tensor encoder_layer(Run *r, const char *p, Tensor h)
     return h;
 }
 
-Tensor clip_encode(Run *r, const int *ids, int n, int skip)
+Tensor clip_encode(Run *r, const int *ids, int n, int skip, const float *learned)
 {
     size_t before = mark(r->machine->mem);
-    Tensor h = embed(r, ids, n);
+    Tensor h = embed(r, ids, n, learned);
     for (int i = 0, layers = clip_layers(r->weights); i + skip <= layers; i++)
         h = encoder_layer(r, format(r->machine->mem, "te.text_model.encoder.layers.%d", i), h);
     return keep(r, before, layer_norm(r, "te.text_model.final_layer_norm", h));

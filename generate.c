@@ -272,7 +272,10 @@ static void prepare(Work *w)
     check_job(w);
     load(w);
     int calls = sampler_calls(w->denoising.sampling.method, j->steps);
-    w->text = text_read(w->mem, w->run.weights, &(Wording){ j->prompt, j->negative, j->merges, j->cfg, calls, j->clip_skip, j->frames });
+    Wording wording = { .prompt = j->prompt, .negative = j->negative, .merges = j->merges, .embedding = j->embedding, .embeddings = j->embeddings, .cfg = j->cfg,
+                        .calls = calls, .counted = calls > j->steps ? 2 * j->steps : j->steps, .clip_skip = j->clip_skip, .frames = j->frames,
+                        .closed = w->denoising.windows.loop == REDUCED_TOO || w->denoising.windows.loop == CLOSED };
+    w->text = text_read(w->mem, w->run.weights, &wording, w->watch ? w->watch->say : NULL, w->watch ? w->watch->to : NULL);
     double ops = rehearse(w), mapped = (double)weights_bytes(w->run.weights) / 1e9;
     if (w->run.lora) lora_report(w->mem, w->run.lora, w->run.weights, w->watch ? w->watch->say : NULL, w->watch ? w->watch->to : NULL);
     say(w, "betas %s, %s, CFG scale %g, clip skip %d, %dx%d, %s, seed %llu%s", w->motion ? "linear" : "scaled linear", sampling_said(w), j->cfg, j->clip_skip,

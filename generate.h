@@ -13,6 +13,7 @@ typedef struct {
     const char *vae, *motion;            /* paths; NULL: the checkpoint's own, a still */
     const char *merges;                  /* path of CLIP's merges; required */
     const LoraUse *lora;  size_t loras;
+    const char *const *embedding;  size_t embeddings;      /* paths of those that the prompts may name; what is wrong with the others is no matter */
     int      width, height, frames;      /* pixels, multiples of 8; 0: what suits the model and module */
     int      steps, clip_skip, threads;  /* 0: 25, 1, all cores */
     double   cfg, eta, fps;              /* guidance, fresh noise; 0: 7.5, what the sampler usually takes, 8 */

@@ -23,6 +23,8 @@
 
 enum { DEPTH = 8, FOLDERS = 10000 };
 
+static const char EMBEDDINGS[] = "embeddings";         /* folders of that name are searched for what a prompt may name */
+
 typedef struct { const char *path; dev_t device; ino_t inode; int top; } Folder;      /* top: a weights/ folder itself */
 
 struct Places { Folder *folder; size_t count, room; };
@@ -119,6 +121,8 @@ Places *places(Arena *a, const char *beside, const char *const *extra, size_t ex
     *p = (Places){ 0 };
     if (beside) add(a, p, folder_of(a, beside), 0);
     add(a, p, ".", 0);
+    if (beside) add_below(a, p, join(a, folder_of(a, beside), EMBEDDINGS), 0, DEPTH);
+    add_below(a, p, EMBEDDINGS, 0, DEPTH);
     for (size_t i = 0; i < extras; i++) {
         struct stat s;
         if (stat(extra[i], &s) || !S_ISDIR(s.st_mode)) fail(a, "--weights is %s, and there is no such folder", quoted(a, extra[i]));
@@ -267,6 +271,46 @@ static void find_loras(Arena *a, const Places *p, Request *r)
     }
 }
 
+/* Is the folder, or one above it, called embeddings? */
+static int holds_embeddings(const char *path)
+{
+    size_t n = sizeof EMBEDDINGS - 1;
+    for (const char *s = path; s; s = strchr(s, '/') ? strchr(s, '/') + 1 : NULL)
+        if (begins(s, EMBEDDINGS) && (!s[n] || s[n] == '/')) return 1;
+    return 0;
+}
+
+static int ends_like_embedding(const char *name)
+{
+    static const char *const kinds[] = { ".safetensors", ".pt", ".bin", ".png" };
+    const char *dot = strrchr(name, '.');
+    int found = 0;
+    for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) found |= dot && same(dot, kinds[i]);
+    return found && !strstr(name, ".preview.");
+}
+
+/* All that a prompt may name, in the order of search.  Which it does name is known when it is read. */
+static void find_embeddings(Arena *a, const Places *p, Request *r)
+{
+    size_t room = 0, count = 0, files;
+    const char **list = NULL;
+    for (size_t i = 0; i < p->count; i++) {
+        if (!holds_embeddings(p->folder[i].path)) continue;
+        const char **names = names_in(a, p->folder[i].path, &files);
+        for (size_t k = 0; k < files; k++) {
+            const char *path = join(a, p->folder[i].path, names[k]);
+            if (!ends_like_embedding(names[k]) || !file_is(path)) continue;
+            if (count == room) {
+                const char **more = take(a, room = 2 * room + 16, sizeof *more);
+                if (count) memcpy(more, list, count * sizeof *more);
+                list = more;
+            }
+            list[count++] = path;
+        }
+    }
+    r->job.embedding = list, r->job.embeddings = count;
+}
+
 void lookup_request(Arena *a, const Places *p, Request *r)
 {
     int by_default = !r->model.text;
@@ -275,5 +319,6 @@ void lookup_request(Arena *a, const Places *p, Request *r)
     find_motion(a, p, r, by_default);
     if (named(r->vae)) r->job.vae = lookup(a, p, r->vae);
     find_loras(a, p, r);
+    find_embeddings(a, p, r);
     r->job.merges = ours(a, p, "merges.txt");
 }

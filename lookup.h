@@ -4,8 +4,8 @@
 
 #include "prompt.h"
 
-/* Folders in the order of search: beside the prompt file, the current one, the extra ones and what is in
- * them, weights/ and what is in it, here and where the program lies.  No folder twice. */
+/* Folders in the order of search: beside the prompt file, the current one, embeddings/ in both and what is in them, the extra ones
+ * and what is in them, weights/ and what is in it, here and where the program lies.  No folder twice. */
 typedef struct Places Places;
 
 /* beside: the prompt file or picture, NULL when there is none.  program: argv[0].
@@ -16,7 +16,7 @@ Places *places(Arena *a, const char *beside, const char *const *extra, size_t ex
  * places.  Fails with what was looked for, the nearest names there are, and where it looked. */
 const char *lookup(Arena *a, const Places *p, Name name);
 
-/* The paths, merges and LoRAs of the request's job.  With no model named: the one that comes with persona. */
+/* The paths, merges, LoRAs and embeddings of the request's job.  With no model named: the one that comes with persona. */
 void lookup_request(Arena *a, const Places *p, Request *r);
 
 #endif

@@ -1,4 +1,9 @@
-/* text.h - what the noise predictor is told: prompts to vectors, for each of its calls. */
+/* text.h - what the noise predictor is told: prompts to vectors, for each of its calls.
+ *
+ * The prompts are the web UI's (grammar.h), embeddings stand where their name does (embedding.h), and all prompts of a job, at every
+ * step, fill the same number of chunks of 75 tokens.  Emphasis is the web UI's "Original": a chunk's vectors times their
+ * weights, then all of them by one factor that brings its mean back.  Unlike there, the mean is that of each chunk alone and not
+ * of all versions that editing makes of it.  Prompt travel goes from key to key on the arc between them (slerp), see text.c. */
 #ifndef TEXT_H
 #define TEXT_H
 
@@ -7,9 +12,13 @@
 typedef struct {
     const char *prompt, *negative;       /* UTF-8; NULL is empty */
     const char *merges;                  /* path of CLIP's merges */
-    double      cfg;                     /* guidance; up to 1 there is none, and the negative prompt has no part in it */
-    int         calls;                   /* how often noise is predicted: the steps, twice that for a second-order sampler */
+    const char *const *embedding;        /* paths of the embeddings that may be used; of two with one name the first */
+    size_t      embeddings;
+    double      cfg;                     /* guidance; up to 1 there is none, unless ANDs or weights need it, and then the negative prompt has no part in it */
+    int         calls;                   /* how often noise is predicted */
+    int         counted;                 /* what editing takes for all steps: the steps, twice that for a sampler of the second order */
     int         clip_skip, frames;
+    int         closed;                  /* prompt travel goes on from the last key to the first */
 } Wording;
 
 typedef struct Text Text;
@@ -23,10 +32,11 @@ typedef struct {
     const float *weight;                 /* [prompts - guided] */
 } Guide;
 
-/* Splits the prompts into chunks of tokens.  Lives in the arena.  Fails when a prompt is too long, or the merges cannot be read. */
-const Text *text_read(Arena *a, const Weights *w, const Wording *wording);
+/* Reads the prompts, to the tokens of every text that a call will be told.  Lives in the arena.  Says which embeddings are used (say
+ * may be NULL).  Fails when a prompt is too long, its keys or weights make no sense, or a file that it names is none of use. */
+const Text *text_read(Arena *a, const Weights *w, const Wording *wording, void (*say)(void *to, const char *line), void *to);
 
-/* Encodes what is said, each chunk once -> [calls] guides.  Calls that are told the same share one tensor, so its address can be a key. */
+/* Encodes what is said, each text once -> [calls] guides.  Calls that are told the same share one tensor, so its address can be a key. */
 const Guide *text_encode(Run *r, const Text *t);
 
 #endif

@@ -27,7 +27,8 @@ A golden (tests/golden/CASE.safetensors) holds
              float64              how far the float32 run is from the float64 one: picture (max, mean in 1/255), then the worst of
                                   error / root mean square among the layers, and among the decoder's
 
-The cases default_* draw with the files in weights/ and hold the picture only: make them again when those files change.
+The cases default_* draw with the files in weights/ and hold the picture only: make them again when those files change.  More cases that
+hold the picture only are in golden_lora.py and golden_text.py.
 
 Layers are those of the text encoder's call, of the first UNet call and of the first decoded frame, named as diffusers and
 transformers name the module, behind te. unet. motion. or vae.  Samples j = 0..15 stand at (j * 2654435761 + 12345) mod size of
@@ -47,6 +48,8 @@ import torch.nn.functional as F
 from safetensors import safe_open
 from safetensors.numpy import save_file
 from torch import nn
+
+import webui
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 OUT = os.path.join(ROOT, "tests", "golden")
@@ -503,13 +506,75 @@ def make_tokenizer(merges):
     return CLIPTokenizer(vocab={w: i for i, w in enumerate(words)}, merges=[tuple(s.split()) for s in lines])
 
 
+def tokens(tokenizer, text):
+    return tokenizer(text, add_special_tokens=False).input_ids
+
+
+def weighted_chunks(tokenizer, text, embeddings=()):
+    """[[(id, weight)] * 77]"""
+    vocabulary = tokenizer.get_vocab()
+    special = vocabulary["<|startoftext|>"], vocabulary["<|endoftext|>"], tokens(tokenizer, ",")[0]
+    return webui.chunks(lambda s: tokens(tokenizer, s), special, text, embeddings)
+
+
 def chunks(tokenizer, text):
-    """[[77 ids]]: BOS, 75 tokens, EOS, padded with EOS."""
-    words = tokenizer.get_vocab()
-    bos, eos = words["<|startoftext|>"], words["<|endoftext|>"]
-    ids = tokenizer(text, add_special_tokens=False).input_ids
-    rows = [ids[i:i + 75] for i in range(0, max(len(ids), 1), 75)]
-    return [[bos] + row + [eos] * (76 - len(row)) for row in rows]
+    """[[77 ids]]"""
+    return [[i for i, _ in chunk] for chunk in weighted_chunks(tokenizer, text)]
+
+
+def embedding_vectors(path):
+    """[n,width] of a file in tests/golden/embeddings, by the library that the format is from."""
+    path = os.path.join(ROOT, path)
+    if path.endswith(".safetensors"):
+        return open_file(path).get_tensor("emb_params").float()
+    return torch.load(path, weights_only=True)["string_to_param"]["*"].detach().float()
+
+
+def wording(case, guided, calls):
+    """What each call of the UNet is told: [[negative], [[prompt, ...] for each key]], texts only, and the frames of the keys and the weights of the prompts."""
+    frames, steps = case.get("frames", 1), case["steps"] * (2 if calls > case["steps"] else 1)
+    keys = webui.travel(case["prompt"]) if frames > 1 else {}
+    keys = keys or {0: case["prompt"]}
+    parts = [webui.subprompts(text) for text in keys.values()]
+    weights = [w for _, w in parts[0]]
+    assert all([w for _, w in p] == weights for p in parts)
+    told = [([webui.at_step(case["negative"], i, steps)] if guided(weights) else [], [[webui.at_step(t, i, steps) for t, _ in p] for p in parts]) for i in range(calls)]
+    return told, list(keys), weights
+
+
+def vectors(case, text, tokenizer, texts):
+    """{text: [chunks,77,width]}, as many chunks for each."""
+    ids, rows = [], []
+    table = text.get_input_embeddings().weight
+    for path in case.get("embedding", ()):
+        v = embedding_vectors(path)
+        start = len(table) + sum(map(len, rows))
+        ids.append((tokens(tokenizer, os.path.basename(path).rsplit(".", 1)[0]), list(range(start, start + len(v)))))
+        rows.append(v.to(table.dtype))
+    if rows:
+        text.set_input_embeddings(nn.Embedding.from_pretrained(torch.cat([table] + rows)))
+    laid = [weighted_chunks(tokenizer, t, ids) for t in texts]
+    empty, count = weighted_chunks(tokenizer, ""), max(map(len, laid))
+    laid = [chunk for rows in laid for chunk in rows + empty * (count - len(rows))]
+    z = encode(text, [[i for i, _ in chunk] for chunk in laid], case.get("clip_skip", 1))
+    z = webui.emphasized(z, [[w for _, w in chunk] for chunk in laid])
+    return dict(zip(texts, z.reshape(len(texts), count, 77, -1)))
+
+
+def guides(case, text, tokenizer, guided, calls):
+    """For each call [prompts * frames, tokens, width], the negative first where there is one; and the weights of the others."""
+    frames, closed = case.get("frames", 1), case.get("loop") in ("R+P", "A")
+    told, keys, weights = wording(case, guided, calls)
+    texts = list(dict.fromkeys(t for negative, prompts in told for t in negative + sum(prompts, [])))
+    z = vectors(case, text, tokenizer, texts)
+    out = []
+    for negative, prompts in told:
+        rows = [z[t] for t in negative for _ in range(frames)]
+        for k in range(len(weights)):
+            at_key = {key: z[p[k]] for key, p in zip(keys, prompts)}
+            rows += [webui.frame_vectors(at_key, f, frames, closed) for f in range(frames)]
+        out.append(torch.stack(rows).flatten(1, 2))
+    return out, weights
 
 
 def encode(text, ids, clip_skip):
@@ -603,7 +668,7 @@ def in_windows(unet, case, y, t, words, call, prompts):
     overlap = case.get("overlap", length // 4)
     total, weights = torch.zeros((prompts, *y.shape), dtype=y.dtype), torch.zeros(frames, dtype=y.dtype)
     for w in windows(call, frames, length, case.get("stride", 1), overlap, case.get("loop", "N")):
-        said = unet(torch.cat([y[w]] * prompts), t, words.repeat_interleave(length, 0)).sample.reshape(prompts, length, *y.shape[1:])
+        said = unet(torch.cat([y[w]] * prompts), t, words.unflatten(0, (prompts, frames))[:, w].flatten(0, 1)).sample.reshape(prompts, length, *y.shape[1:])
         for i, f in enumerate(w):
             weight = min(i + 1, length - i)
             total[:, f] += weight * said[:, i]
@@ -625,16 +690,12 @@ def draw(case, parts, dtype, record):
     record.watch("unet.", unet)
     record.watch("vae.", vae)
 
-    guided = cfg > 1                                          # if not, the negative text has no part in it, nor has its length
-    good, bad = chunks(tokenizer, case["prompt"]), chunks(tokenizer, case["negative"] if guided else "")
-    empty = chunks(tokenizer, "")
-    count = max(len(good), len(bad))
-    good, bad = (c + empty * (count - len(c)) for c in (good, bad))
-    record.phase = "te"
-    words = encode(text, bad + good if guided else good, clip_skip)
-    words = words.reshape(2 if guided else 1, count * 77, -1)
+    def guided(weights):                                      # if not, the negative text has no part in it, nor has its length
+        return cfg > 1 or weights != [1]
 
     sampler, times = scheduler_of(case, "scaled_linear" if motion is None else "linear")
+    record.phase = "te"
+    words, weights = guides(case, text, tokenizer, guided, len(times))
     rng, calls = torch.manual_seed(case["seed"]), []
     shape = (1, 4) + ((frames,) if motion is not None else ()) + (case["height"] // 8, case["width"] // 8)
 
@@ -653,12 +714,13 @@ def draw(case, parts, dtype, record):
     x = noise() * sampler.init_noise_sigma
     record.phase = "unet"
     for call, t in enumerate(times):
-        eps = in_windows(unet, case, to_frames(sampler.scale_model_input(x, t)), t, words, call, 2 if guided else 1)
-        if guided:
-            worse, better = eps.chunk(2)
-            eps = worse + cfg * (better - worse)
+        said = in_windows(unet, case, to_frames(sampler.scale_model_input(x, t)), t, words[call], call, len(words[call]) // frames).split(frames)
+        eps = said[0]
+        if guided(weights):
+            worse, toward = said[0], sum(w * (better - said[0]) for w, better in zip(weights, said[1:]))
+            eps = worse + cfg * toward
             phi = case.get("cfg_rescale", 0)              # diffusers' rescale_noise_cfg
-            eps = phi * eps * (better.std() / eps.std()) + (1 - phi) * eps if phi else eps
+            eps = phi * eps * ((worse + toward).std() / eps.std()) + (1 - phi) * eps if phi else eps
         if motion is not None:
             eps = eps.transpose(0, 1)[None]
         ddim = dict(eta=eta, variance_noise=noise() if eta > 0 else None) if case.get("sampler", "DDIM") == "DDIM" else {}
@@ -713,7 +775,8 @@ KEYS = ("model", "motion", "steps", "cfg", "seed", "width", "height", "frames", 
 
 def settings(case):
     lines = [f"{k}: {case[k]}" for k in KEYS if k in case]
-    return "\n".join(lines + [f"lora: {name} {' '.join(map(str, strength))}" for name, *strength in case.get("lora", ())]) + "\n"
+    lines += [f"lora: {name} {' '.join(map(str, strength))}" for name, *strength in case.get("lora", ())] + [f"embedding: {path}" for path in case.get("embedding", ())]
+    return "\n".join(lines) + "\n"
 
 
 def run(case, dtype):

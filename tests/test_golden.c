@@ -19,7 +19,7 @@
  * square: up to 3e-5 in the first step, and 2e-4 in the decoder, which sees the error of all steps.  Its pictures are off by 1/255
  * somewhere and 0.001/255 on average.  Two float32 programs may be twice as far apart. */
 static const double LAYER_TOLERANCE = 1e-4, DECODER_TOLERANCE = 1e-3, MEAN_TOLERANCE = 0.01;
-enum { PICTURE_TOLERANCE = 2, SAMPLES = 16, ROW = SAMPLES + 1, MOST_LORAS = 4, MOST_LAYERS = 2048 };
+enum { PICTURE_TOLERANCE = 2, SAMPLES = 16, ROW = SAMPLES + 1, MOST_LORAS = 4, MOST_EMBEDDINGS = 4, MOST_LAYERS = 2048 };
 
 typedef struct { const char *name; size_t size; const float *row; int seen; } Layer;
 typedef struct { const char *name; size_t size, at; float found, expected; double error; } Difference;
@@ -38,6 +38,7 @@ typedef struct {                         /* a case */
     Arena      *a;
     Job         job;
     LoraUse     lora[MOST_LORAS];
+    const char *embedding[MOST_EMBEDDINGS];
     const Weight *picture;
     Layers      layers;
     Pictures    drawn;
@@ -77,6 +78,7 @@ static void setting(Case *c, const char *key, char *value)
     else if (!strcmp(key, "overlap"))   j->overlap = atoi(value);
     else if (!strcmp(key, "stride"))    j->stride = atoi(value);
     else if (!strcmp(key, "loop"))      j->loop = value;
+    else if (!strcmp(key, "embedding") && j->embeddings < MOST_EMBEDDINGS) c->embedding[j->embeddings++] = value;
     else if (!strcmp(key, "lora") && j->loras < MOST_LORAS) {
         char *strength = strchr(value, ' '), *end;
         if (!strength) fail(c->a, "%s: lora without a strength", c->name);
@@ -122,7 +124,7 @@ static void read_case(Case *c)
     const WeightFile *s = safetensors_open(c->a, format(c->a, "tests/golden/%s.safetensors", c->name));
     char *text = metadata(c, s, "settings"), *line;
     c->job = (Job){ .prompt = metadata(c, s, "prompt"), .negative = metadata(c, s, "negative"), .merges = "weights/merges.txt",
-                    .lora = c->lora, .frames = 1, .clip_skip = 1, .threads = 1 };
+                    .lora = c->lora, .embedding = c->embedding, .frames = 1, .clip_skip = 1, .threads = 1 };
     while ((line = line_of(&text))) {
         char *value = strstr(line, ": ");
         if (!value) fail(c->a, "%s: not a setting: %s", c->name, line);

@@ -1,0 +1,198 @@
+/* embedding.c - textual inversion.
+ *
+ *     web UI, .pt          {"string_to_param": {"*": [n,width]}, ...}
+ *     kohya, .safetensors  emb_params [n,width]
+ *     diffusers            one tensor [n,width] or [width], whose name is the token that it is used by
+ *     web UI, .png         the first as JSON in base64, in a text of the picture that is called sd-ti-embedding
+ *
+ * Names are compared as tokens, so "EasyNegative" is easynegative, and a name within a longer word is none.  All files are opened,
+ * for some say their token themselves, but those that no prompt names may be anything.  A file's vectors get their ids when it
+ * is first matched; those of the rest are never read. */
+#include "embedding.h"
+
+#include "chars.h"
+#include "clip.h"
+#include "json.h"
+#include "png.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum { MOST_VECTORS = 75 };             /* in a chunk, which is never split */
+
+typedef struct {
+    const char   *path, *name;          /* name: as it was matched last */
+    const Weight *vectors;              /* NULL: unusable, and why */
+    const char   *why;
+    size_t        count;
+    int           row;                  /* the first of its vectors among those in use; -1: not used */
+} Learned;
+
+typedef struct { Tokens tokens; const char *name; Learned *learned; } Trigger;
+
+struct Embeddings {
+    Trigger *trigger;                   /* longest first */
+    Learned *learned;
+    size_t   triggers, count, width;
+    int      vocabulary, rows;
+};
+
+/* ---- pictures --------------------------------------------------------------------------------- */
+
+/* the bytes that text says in base64; what is no letter of it is passed over */
+static char *from_base64(Arena *a, const char *text, size_t *size)
+{
+    static const char letters[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    char *out = take(a, strlen(text), 1);
+    uint32_t bits = 0;
+    int held = 0;
+    for (*size = 0; *text; text++) {
+        const char *letter = strchr(letters, *text);
+        if (!letter) continue;
+        bits = bits << 6 | (uint32_t)(letter - letters), held += 6;
+        if (held >= 8) out[(*size)++] = (char)(bits >> (held -= 8) & 255);
+    }
+    return out;
+}
+
+/* at [[1, 2], [3, 4]]: such a table as a tensor */
+static const Weight *json_table(Json *c)
+{
+    size_t room = (size_t)(c->end - c->at) / 2 + 1, count = 0, rows = 0, *shape = take(c->mem, 2, sizeof *shape);
+    float *x = take(c->mem, room, sizeof *x);
+    json_expect(c, '[', "its tensor is no table");
+    do {
+        json_expect(c, '[', "its tensor is no table");
+        do {
+            double value = 0;
+            const char *number = json_number(c);
+            if (!number || !number_at(number, &value)) json_bad(c, "its tensor holds something that is no number");
+            x[count++] = (float)value;
+        } while (json_next(c, ','));
+        json_expect(c, ']', "its tensor is no table");
+        if (!rows++) shape[1] = count;
+        if (count != rows * shape[1]) json_bad(c, "its tensor has rows of different lengths");
+    } while (json_next(c, ','));
+    shape[0] = rows;
+    Weight *w = take(c->mem, 1, sizeof *w);
+    *w = (Weight){ "TORCHTENSOR", x, F32, 2, shape, count * sizeof *x };
+    return w;
+}
+
+/* {"string_to_param": {"*": {"TORCHTENSOR": [[...]]}}, "name": "...", ...} */
+static const Weight *from_picture(Arena *a, const char *path, Bytes png, const char **name)
+{
+    size_t size;
+    char *text = png_text(png.data, png.size, "sd-ti-embedding"), *kept = text ? copy(a, text, strlen(text)) : NULL;
+    free(text);
+    if (!kept) fail(a, "%s: this picture carries no embedding", path);
+    const char *json = from_base64(a, kept, &size);
+    Json c = json_begin(a, path, "embedding in a picture", (Bytes){ (const unsigned char *)json, size }), said = c;
+    if (json_member(&said, "name") && json_peek(&said) == '"') *name = json_string(&said);
+    if (!json_member(&c, "string_to_param")) json_bad(&c, "it has no string_to_param");
+    json_expect(&c, '{', "its string_to_param is no object");
+    json_string(&c);
+    json_expect(&c, ':', "its string_to_param is no object");
+    if (!json_member(&c, "TORCHTENSOR")) json_bad(&c, "it has no tensor");
+    return json_table(&c);
+}
+
+/* ---- files ------------------------------------------------------------------------------------ */
+
+/* the tensor of a file of weights; name: its token, where the file says one */
+static const Weight *from_weights(Arena *a, const WeightFile *f, const char **name)
+{
+    static const char web_ui[] = "string_to_param.";
+    const Weight *w = file_weight(f, "emb_params");
+    for (size_t i = 0; i < f->count && !w; i++) if (begins(f->weight[i].name, web_ui)) w = &f->weight[i];
+    if (w) return w;
+    if (file_weight(f, "clip_g")) fail(a, "%s: this embedding is for SDXL, expected one for Stable Diffusion 1.x", f->path);
+    if (f->count != 1) fail(a, "%s: expected an embedding, found %s with %zu tensors", f->path, file_kind_name(f), f->count);
+    *name = f->weight[0].name;
+    return &f->weight[0];
+}
+
+typedef struct { Arena *a; Learned *to; size_t width; const char *name; } Opening;
+
+static void open_file(void *to)
+{
+    Opening *o = to;
+    Arena *a = o->a;
+    const char *path = o->to->path;
+    Bytes bytes = file_map(a, path);
+    int png = bytes.size > 8 && !memcmp(bytes.data, "\x89PNG\r\n\x1a\n", 8);
+    const Weight *w = png ? from_picture(a, path, bytes, &o->name) : from_weights(a, weights_open(a, path), &o->name);
+    size_t width = w->rank ? w->shape[w->rank - 1] : 0, count = w->rank == 2 ? w->shape[0] : 1;
+    if ((w->rank != 1 && w->rank != 2) || !dtype_is_float(w->type))
+        fail(a, "%s: %s is %s of type %s, expected an embedding of [vectors,%zu]", path, w->name, shape_text(a, w->rank, w->shape), dtype_name(w->type), o->width);
+    if (width != o->width)
+        fail(a, "%s: this embedding's vectors are %zu wide, but the model's are %zu%s", path, width, o->width, width == 1024 ? ": it is for Stable Diffusion 2" : width == 1280 ? ": it is for SDXL" : "");
+    if (!count || count > MOST_VECTORS) fail(a, "%s: this embedding has %zu vectors, expected 1 to %d", path, count, MOST_VECTORS);
+    o->to->vectors = w, o->to->count = count;
+}
+
+/* the file's name without folders and ending */
+static char *stem(Arena *a, const char *path)
+{
+    const char *slash = strrchr(path, '/'), *name = slash ? slash + 1 : path, *dot = strrchr(name, '.');
+    return copy(a, name, dot && dot > name ? (size_t)(dot - name) : strlen(name));
+}
+
+static void add_trigger(Arena *a, Embeddings *e, const Tokenizer *t, const char *name, Learned *learned)
+{
+    Tokens tokens = tokenize(a, t, name, strlen(name));
+    size_t i = e->triggers;
+    if (!tokens.count) return;
+    for (e->triggers++; i > 0 && e->trigger[i - 1].tokens.count < tokens.count; i--) e->trigger[i] = e->trigger[i - 1];
+    e->trigger[i] = (Trigger){ tokens, name, learned };
+}
+
+Embeddings *embeddings_open(Arena *a, const Tokenizer *t, const char *const *path, size_t count, const Weights *model)
+{
+    Embeddings *e = take(a, 1, sizeof *e);
+    *e = (Embeddings){ take(a, 2 * count, sizeof *e->trigger), take(a, count, sizeof *e->learned), 0, count, (size_t)clip_width(model), clip_vocabulary(model), 0 };
+    for (size_t i = 0; i < count; i++) {
+        char why[1024];
+        Learned *l = &e->learned[i];
+        Opening o = { a, l, e->width, NULL };
+        *l = (Learned){ .path = path[i], .row = -1 };
+        if (attempt(a, open_file, &o, why)) l->why = format(a, "%s", why), o.name = NULL;
+        add_trigger(a, e, t, stem(a, path[i]), l);
+        if (o.name) add_trigger(a, e, t, o.name, l);
+    }
+    return e;
+}
+
+/* ---- use -------------------------------------------------------------------------------------- */
+
+EmbeddingMatch embeddings_match(Arena *a, Embeddings *e, const int *id, size_t count)
+{
+    for (size_t i = 0; i < e->triggers; i++) {
+        const Trigger *t = &e->trigger[i];
+        if (t->tokens.count > count || memcmp(t->tokens.id, id, t->tokens.count * sizeof *id)) continue;
+        Learned *l = t->learned;
+        if (!l->vectors) fail(a, "%s", l->why);
+        if (l->row < 0) l->row = e->rows, e->rows += (int)l->count;
+        l->name = t->name;
+        return (EmbeddingMatch){ t->tokens.count, e->vocabulary + l->row, (int)l->count };
+    }
+    return (EmbeddingMatch){ 0 };
+}
+
+const float *embeddings_rows(Arena *a, const Embeddings *e)
+{
+    float *x = take(a, (size_t)e->rows * e->width, sizeof *x);
+    for (size_t i = 0; i < e->count; i++) {
+        const Learned *l = &e->learned[i];
+        for (size_t k = 0; l->row >= 0 && k < l->count * e->width; k++) x[(size_t)l->row * e->width + k] = dtype_value(l->vectors->data, l->vectors->type, k);
+    }
+    return x;
+}
+
+void embeddings_report(Arena *a, const Embeddings *e, void (*say)(void *to, const char *line), void *to)
+{
+    for (size_t i = 0; i < e->count && say; i++) {
+        const Learned *l = &e->learned[i];
+        if (l->row >= 0) say(to, format(a, "embedding %s: %zu vector%s, %s", l->name, l->count, l->count == 1 ? "" : "s", l->path));
+    }
+}

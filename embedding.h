@@ -1,0 +1,25 @@
+/* embedding.h - textual inversion (Gal et al., 2022): learned vectors that stand in a prompt where their name does. */
+#ifndef EMBEDDING_H
+#define EMBEDDING_H
+
+#include "checkpoint.h"
+#include "tokenizer.h"
+
+typedef struct Embeddings Embeddings;
+
+/* The files' names as tokens.  A name is the file's stem, or the token that the file itself says (diffusers); of two with one name
+ * the first counts.  What is wrong with a file is only said, by embeddings_match, when a prompt names it. */
+Embeddings *embeddings_open(Arena *a, const Tokenizer *t, const char *const *path, size_t count, const Weights *model);
+
+/* The embedding with the longest name that these tokens begin with; tokens 0 when there is none.  Its vectors are ids from the vocabulary's size
+ * on: id, id + 1, ...  Fails when the file cannot be used with this model, by file and reason. */
+typedef struct { size_t tokens; int id, vectors; } EmbeddingMatch;
+EmbeddingMatch embeddings_match(Arena *a, Embeddings *e, const int *id, size_t count);
+
+/* Vectors of all that were matched, [rows, width]; row 0 is id V. */
+const float *embeddings_rows(Arena *a, const Embeddings *e);
+
+/* "embedding easynegative: 8 vectors", for all that were matched. */
+void embeddings_report(Arena *a, const Embeddings *e, void (*say)(void *to, const char *line), void *to);
+
+#endif
