@@ -125,18 +125,37 @@ static const char *unwrapped(const char *name)
     return q ? q : p;
 }
 
+static const Rename motion_names[] = {      /* diffusers' are without the wrapper; its positions serve both attentions of a block */
+    { "temporal_transformer.", "temporal_transformer." },
+    { "transformer_blocks.0.norm1.", "temporal_transformer.transformer_blocks.0.norms.0." },
+    { "transformer_blocks.0.norm2.", "temporal_transformer.transformer_blocks.0.norms.1." },
+    { "transformer_blocks.0.norm3.", "temporal_transformer.transformer_blocks.0.ff_norm." },
+    { "transformer_blocks.0.attn1.", "temporal_transformer.transformer_blocks.0.attention_blocks.0." },
+    { "transformer_blocks.0.attn2.", "temporal_transformer.transformer_blocks.0.attention_blocks.1." },
+    { "transformer_blocks.0.pos_embed.", "temporal_transformer.transformer_blocks.0.attention_blocks.0.pos_encoder." },
+    { "", "temporal_transformer." }, { 0 }
+};
+
+static char *motion_name(Arena *a, const char *text)
+{
+    const char *p = strstr(text, "motion_modules.");
+    if (!p) return NULL;
+    p += strlen("motion_modules.");
+    return block_number(&p) < 0 ? NULL : renamed(a, format(a, "motion.%.*s", (int)(p - text), text), p, motion_names);
+}
+
 /* our name for a tensor of a file of this kind, or NULL when it is no weight of ours */
 static char *our_name(Arena *a, FileKind kind, const char *name)
 {
     const char *p;
     name = unwrapped(name);
-    if (kind == MOTION_FILE) return strstr(name, "motion_modules.") ? format(a, "motion.%s", name) : NULL;
+    if (kind == MOTION_FILE)                                return motion_name(a, name);
     if ((p = after(name, "first_stage_model.")))            return vae_name(a, p);
+    if ((p = after(name, "vae.")))                          return vae_name(a, p);
     if (kind == VAE_FILE)                                   return vae_name(a, name);
     if ((p = after(name, "model.diffusion_model.")))        return unet_name(a, p);
     if ((p = after(name, "cond_stage_model.transformer."))) return text_name(a, p);
-    if ((p = after(name, "text_encoder.")))                 return text_name(a, p);      /* these three: a diffusers folder */
-    if ((p = after(name, "vae.")))                          return vae_name(a, p);
+    if ((p = after(name, "text_encoder.")))                 return text_name(a, p);
     if (after(name, "unet."))                               return format(a, "%s", name);
     if (!strcmp(name, "v_pred") || !strcmp(name, "ztsnr"))  return format(a, "unet.%s", name);      /* empty; that they are there tells how the model was trained */
     return NULL;
@@ -235,7 +254,7 @@ Weights *weights_add(Arena *a, Weights *below, const char *path, FileKind wanted
 {
     const WeightFile *s = weights_open(a, path);
     check_kind(a, s, wanted);
-    Weight *ours = take(a, s->count, sizeof *ours);
+    Weight *ours = take(a, s->count, 2 * sizeof *ours);
     size_t count = 0;
     for (size_t i = 0; i < s->count; i++) {
         const char *name = our_name(a, wanted, s->weight[i].name);
@@ -243,7 +262,11 @@ Weights *weights_add(Arena *a, Weights *below, const char *path, FileKind wanted
         if (!dtype_is_float(s->weight[i].type)) fail(a, "%s: %s is of type %s, expected floating point", path, s->weight[i].name, dtype_name(s->weight[i].type));
         ours[count] = s->weight[i];
         ours[count++].name = name;
+        if (!strstr(s->weight[i].name, ".pos_embed.pe")) continue;
+        ours[count] = ours[count - 1];
+        ours[count++].name = format(a, "%.*s1.pos_encoder.pe", (int)(strlen(name) - strlen("0.pos_encoder.pe")), name);
     }
+    if (!count) fail(a, "%s: holds no weights that %s has", path, wanted_name(wanted));
     Weights *w = weights_of(a, below, ours, count);
     w->file = s;
     for (size_t i = 1; i < count; i++)

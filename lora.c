@@ -227,7 +227,7 @@ static void complete(Arena *a, const char *path, Module *m)
 {
     for (Part p = DOWN; p < PARTS; p++) {
         const Weight *w = m->part[p];
-        if (w && !dtype_is_float(w->type)) fail(a, "%s: %s is of type %s, expected F32, F16 or BF16", path, w->name, dtype_name(w->type));
+        if (w && !(p == ALPHA ? dtype_is_number(w->type) : dtype_is_float(w->type))) fail(a, "%s: %s is of type %s, expected floating point", path, w->name, dtype_name(w->type));
         if (w && (p == ALPHA ? elements(w) != 1 : !sound(w))) fail(a, "%s: %s is %s, which cannot be", path, w->name, shape_of(a, w));
     }
     for (size_t i = 0; i < FAMILIES; i++) {

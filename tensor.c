@@ -256,19 +256,21 @@ uint16_t float_to_bf16(float f)
 
 enum { BLOCK = 32 };                             /* values in one of ggml's blocks */
 
-static const struct { const char *name; unsigned bits, values, weights; } dtypes[DTYPES] = {      /* bits of so many values together */
-    [BOOL]    = { "BOOL", 8, 1, 0 },     [F4]      = { "F4", 4, 1, 0 },       [F6_E2M3] = { "F6_E2M3", 6, 1, 0 },  [F6_E3M2]     = { "F6_E3M2", 6, 1, 0 },
-    [U8]      = { "U8", 8, 1, 0 },       [I8]      = { "I8", 8, 1, 0 },       [F8_E5M2] = { "F8_E5M2", 8, 1, 1 },  [F8_E4M3]     = { "F8_E4M3", 8, 1, 1 },
-    [F8_E8M0] = { "F8_E8M0", 8, 1, 0 },  [F8_E4M3FNUZ] = { "F8_E4M3FNUZ", 8, 1, 0 },                               [F8_E5M2FNUZ] = { "F8_E5M2FNUZ", 8, 1, 0 },
-    [I16]     = { "I16", 16, 1, 0 },     [U16]     = { "U16", 16, 1, 0 },     [F16]     = { "F16", 16, 1, 1 },     [BF16]        = { "BF16", 16, 1, 1 },
-    [I32]     = { "I32", 32, 1, 0 },     [U32]     = { "U32", 32, 1, 0 },     [F32]     = { "F32", 32, 1, 1 },     [C64]         = { "C64", 64, 1, 0 },
-    [F64]     = { "F64", 64, 1, 1 },     [I64]     = { "I64", 64, 1, 0 },     [U64]     = { "U64", 64, 1, 0 },
-    [Q4_0]    = { "Q4_0", 18 * 8, BLOCK, 1 }, [Q4_1] = { "Q4_1", 20 * 8, BLOCK, 1 }, [Q5_0] = { "Q5_0", 22 * 8, BLOCK, 1 },
-    [Q5_1]    = { "Q5_1", 24 * 8, BLOCK, 1 }, [Q8_0] = { "Q8_0", 34 * 8, BLOCK, 1 },
+static const struct { const char *name; unsigned bits, values; enum { BITS, INTEGER, FLOAT } is; } dtypes[DTYPES] = {      /* bits of so many values together */
+    [BOOL]        = { "BOOL",        8, 1, BITS },            [F4]          = { "F4",          4, 1, BITS },            [F6_E2M3]     = { "F6_E2M3",     6, 1, BITS },
+    [F6_E3M2]     = { "F6_E3M2",     6, 1, BITS },            [U8]          = { "U8",          8, 1, INTEGER },         [I8]          = { "I8",          8, 1, INTEGER },
+    [F8_E5M2]     = { "F8_E5M2",     8, 1, FLOAT },           [F8_E4M3]     = { "F8_E4M3",     8, 1, FLOAT },           [F8_E8M0]     = { "F8_E8M0",     8, 1, BITS },
+    [F8_E4M3FNUZ] = { "F8_E4M3FNUZ", 8, 1, BITS },            [F8_E5M2FNUZ] = { "F8_E5M2FNUZ", 8, 1, BITS },            [I16]         = { "I16",         16, 1, INTEGER },
+    [U16]         = { "U16",         16, 1, INTEGER },        [F16]         = { "F16",         16, 1, FLOAT },          [BF16]        = { "BF16",        16, 1, FLOAT },
+    [I32]         = { "I32",         32, 1, INTEGER },        [U32]         = { "U32",         32, 1, INTEGER },        [F32]         = { "F32",         32, 1, FLOAT },
+    [C64]         = { "C64",         64, 1, BITS },           [F64]         = { "F64",         64, 1, FLOAT },          [I64]         = { "I64",         64, 1, INTEGER },
+    [U64]         = { "U64",         64, 1, INTEGER },        [Q4_0]        = { "Q4_0",        18 * 8, BLOCK, FLOAT },  [Q4_1]        = { "Q4_1",        20 * 8, BLOCK, FLOAT },
+    [Q5_0]        = { "Q5_0",        22 * 8, BLOCK, FLOAT },  [Q5_1]        = { "Q5_1",        24 * 8, BLOCK, FLOAT },  [Q8_0]        = { "Q8_0",        34 * 8, BLOCK, FLOAT },
 };
 
 const char *dtype_name(DType t)     { return dtypes[t].name; }
-int         dtype_is_float(DType t) { return dtypes[t].weights != 0; }
+int         dtype_is_float(DType t) { return dtypes[t].is == FLOAT; }
+int         dtype_is_number(DType t) { return dtypes[t].is != BITS; }
 
 int dtype_bytes(DType t, size_t n, size_t *bytes)
 {

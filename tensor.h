@@ -62,6 +62,7 @@ typedef enum {
 
 const char *dtype_name    (DType t);
 int         dtype_is_float(DType t);     /* can a layer's weights be such? */
+int         dtype_is_number(DType t);    /* or at least a single value, as an integer can? */
 /* Bytes of n elements; fails to (returns 0) when they are too many to count or end inside a byte or block. */
 int         dtype_bytes   (DType t, size_t n, size_t *bytes);
 /* Elements i .. i+n-1 of such data, as floats.  Integers count as numbers; types that are no numbers give 0. */

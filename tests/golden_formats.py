@@ -13,7 +13,7 @@ kept, which is the file without its weights; tests/hash_weights.c fills them in 
 Numbers are of seven bits a byte, lowest first, the eighth bit set while more follow.  "Back" reaches through what the shell has
 made so far into the text of the recipe, which stands before it.
 
-pictures.safetensors holds a picture for each set of values: f32 and f16 (the recipes' own), fp8, q8_0.
+pictures.safetensors holds a picture for each set of values: f32 and f16 (the recipes' own), fp8, q8_0, and clip (bf16, with motion_v3).
 """
 import io
 import json
@@ -93,7 +93,8 @@ class Shell:
         at, literal = 0, bytearray()
         self.out += path.encode() + b"\n"
         for begin, size, line, kind in holes:
-            assert begin >= at
+            if begin < at:                                    # the same bytes under two names
+                continue
             self.text(data[at:begin], literal)
             self.step(bytes(literal), 1, line, TYPES[kind])
             literal.clear()
@@ -171,6 +172,24 @@ def folder():
     s.save("folder")
 
 
+def motion_adapter():
+    from diffusers import MotionAdapter
+    s, m, place = Shell("motion_v3"), golden.MOTIONS["motion_v3"], tempfile.mkdtemp()
+    model = MotionAdapter(block_out_channels=m["channels"], use_motion_mid_block=False, motion_max_seq_length=m["positions"])
+    weights = {}
+    for k, v in ((line.name, line.tensor()) for line, _, _ in s.lines):
+        k = k.replace("temporal_transformer.", "").replace("attention_blocks.0.pos_encoder", "pos_embed").replace("norms.0", "norm1").replace("norms.1", "norm2")
+        k = k.replace("ff_norm", "norm3").replace("attention_blocks.0", "attn1").replace("attention_blocks.1", "attn2")
+        if "attn2.pos_encoder" not in k:
+            weights[k] = v
+    model.load_state_dict(weights)
+    model.to(torch.bfloat16).save_pretrained(place)
+    with open(os.path.join(place, "diffusion_pytorch_model.safetensors"), "rb") as f:
+        s.file("adapter/diffusion_pytorch_model.safetensors", f.read(), as_stored(s.lines))
+    shutil.rmtree(place)
+    s.save("motion")
+
+
 def quantized(line):
     """What stable-diffusion.cpp's convert --type q8_0 makes of a tensor: the type, the bytes, the values again."""
     plain = golden.widened(line.stored())
@@ -216,23 +235,23 @@ def fp8(i, line):
     return torch.from_numpy(line.stored()).to(kind).float().numpy()
 
 
-def picture(model, values=None):
+def picture(model, values=None, **more):
     lines = golden.model_recipe(model)
     if values:
         lines = [(As(line, lambda x, i=i: values(i, x)) if part else line, part, key) for i, (line, part, key) in enumerate(lines)]
     kept, golden.model_recipe = golden.model_recipe, lambda name: lines
-    drawn, _ = golden.run(dict(CASE, model=model), torch.float32)
+    drawn, _ = golden.run(dict(CASE, model=model, **more), torch.float32)
     golden.model_recipe = kept
-    return golden.rounded(drawn)[0]
+    return golden.rounded(drawn)
 
 
 def pictures():
     save_file({"f32": picture("model_f32"), "f16": picture("model_f16"), "fp8": picture("model_f32", fp8),
-               "q8_0": picture("model_f16", lambda i, line: quantized(line)[2])}, os.path.join(OUT, "pictures.safetensors"))
+               "q8_0": picture("model_f16", lambda i, line: quantized(line)[2]), "clip": picture("model_bf16", motion="motion_v3", frames=2)}, os.path.join(OUT, "pictures.safetensors"))
 
 
 if __name__ == "__main__":
     os.makedirs(OUT, exist_ok=True)
-    for make in (checkpoint, external_vae, older_vae, folder, gguf_file, pictures):
+    for make in (checkpoint, external_vae, older_vae, folder, motion_adapter, gguf_file, pictures):
         if not sys.argv[1:] or make.__name__ in sys.argv[1:]:
             make()

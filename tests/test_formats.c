@@ -6,20 +6,23 @@
 #include "test.h"
 
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 enum { TOLERANCE = 2 };
 
-typedef struct { const char *what, *shell, *model, *vae, *picture; } Row;      /* model, vae: paths in the folder */
+typedef struct { const char *what, *shell, *model, *vae, *motion, *picture; } Row;      /* model, vae, motion: paths in the folder */
 
 static const Row containers[] = {
-    { "safetensors, float64",                              NULL,        "f64.safetensors",   NULL,           "f32" },
-    { "safetensors, both fp8",                             NULL,        "fp8.safetensors",   NULL,           "fp8" },
-    { ".ckpt of torch, in \"state_dict\"",                 "ckpt_zip",  "model.ckpt",        NULL,           "f16" },
-    { ".vae.pt of torch before 1.6",                       "vae_old",   "blind.safetensors", "model.vae.pt", "f32" },
-    { "diffusers VAE, .bin, names before 0.18",            "vae_bin",   "blind.safetensors", "vae",          "f32" },
-    { "diffusers folder, sharded",                         "folder",    "folder",            NULL,           "f32" },
-    { "GGUF, Q8_0 and F16, as stable-diffusion.cpp's",     "gguf_q8_0", "model.gguf",        NULL,           "q8_0" },
+    { "safetensors, float64",                          NULL,        "f64.safetensors",   NULL,           NULL,      "f32" },
+    { "safetensors, both fp8",                         NULL,        "fp8.safetensors",   NULL,           NULL,      "fp8" },
+    { ".ckpt of torch, in \"state_dict\"",             "ckpt_zip",  "model.ckpt",        NULL,           NULL,      "f16" },
+    { ".vae.pt of torch before 1.6",                   "vae_old",   "blind.safetensors", "model.vae.pt", NULL,      "f32" },
+    { "diffusers VAE, .bin, names before 0.18",        "vae_bin",   "blind.safetensors", "vae",          NULL,      "f32" },
+    { "diffusers folder, sharded",                     "folder",    "folder",            NULL,           NULL,      "f32" },
+    { "diffusers folder for its VAE alone",            NULL,        "blind.safetensors", "folder",       NULL,      "f32" },
+    { "diffusers motion adapter",                      "motion",    "bf16.safetensors",  NULL,           "adapter", "clip" },
+    { "GGUF, Q8_0 and F16, as stable-diffusion.cpp's", "gguf_q8_0", "model.gguf",        NULL,           NULL,      "q8_0" },
 };
 
 typedef struct { Arena *a; const char *folder; const Row *row; } Case;
@@ -35,6 +38,7 @@ static void write_variants(Arena *a, const char *folder)
     safetensors_save(a, format(a, "%s/fp8.safetensors", folder), as, count, NULL, 0);
     for (size_t i = 0; i < count; i++) if (strncmp(w[i].name, "first_stage_model.", 18)) as[kept++] = w[i];
     safetensors_save(a, format(a, "%s/blind.safetensors", folder), as, kept, NULL, 0);
+    hash_weights(a, "tests/golden/model_bf16.weights", format(a, "%s/bf16.safetensors", folder));
     release(a, before);
 }
 
@@ -46,9 +50,10 @@ static void draw(void *to)
     Job job = { .prompt = "a man with a red hat smiling", .negative = "blue", .merges = "weights/merges.txt", .steps = 3, .cfg = 7.5, .seed = 1,
                 .width = 64, .height = 64, .frames = 1, .threads = 1, .model = format(c->a, "%s/%s", c->folder, row->model) };
     if (row->vae) job.vae = format(c->a, "%s/%s", c->folder, row->vae);
+    if (row->motion) job.motion = format(c->a, "%s/%s", c->folder, row->motion), job.frames = 2;
     Pictures p = generate(c->a, &job, NULL);
     const Weight *wanted = file_weight(safetensors_open(c->a, "tests/golden/formats/pictures.safetensors"), row->picture);
-    CHECK(wanted && wanted->type == U8 && wanted->bytes == 64 * 64 * 3 && p.width == 64 && p.height == 64);
+    CHECK(wanted && wanted->type == U8 && wanted->bytes == (size_t)p.frames * 64 * 64 * 3 && p.width == 64 && p.height == 64);
     int worst = 0;
     double sum = 0;
     for (size_t i = 0; i < wanted->bytes; i++) {
@@ -58,6 +63,40 @@ static void draw(void *to)
     }
     printf("  %-46s off by %d of %d, mean %.5f\n", row->what, worst, TOLERANCE, sum / (double)wanted->bytes);
     CHECK_MSG(worst <= TOLERANCE, "%s: a pixel is off by %d/255", row->what, worst);
+}
+
+typedef struct { Arena *a; const char *path; } Opening;
+static void open_it(void *to) { Opening *o = to; weights_open(o->a, o->path); }
+
+/* The list of shards is as hostile as any file: it names nothing but files beside it, and what it lists must be there. */
+static void test_shards(Arena *a, const char *folder)
+{
+    static const struct { const char *index, *why; } cases[] = {
+        { "{\"weight_map\": {\"a\": \"w.safetensors\"}}", NULL },
+        { "{\"metadata\": {\"x\": [1, {}]}, \"weight_map\": {}}", NULL },
+        { "", "object" },
+        { "{}", "no weight_map" },
+        { "{\"weight_map\": 5}", "not an object" },
+        { "{\"weight_map\": {\"a\": 5}}", "string" },
+        { "{\"weight_map\": {\"a\": \"w.safetensors\"", "not a valid list of shards" },
+        { "{\"weight_map\": {\"a\": \"w.safetensors\", \"b\": \"w.safetensors\"}}", "lists b, which none of the files holds" },
+        { "{\"weight_map\": {\"a\": \"gone.safetensors\"}}", "gone.safetensors: cannot be opened" },
+        { "{\"weight_map\": {\"a\": \"../w.safetensors\"}}", "no name of a file beside it" },
+        { "{\"weight_map\": {\"a\": \"/etc/passwd\"}}", "no name of a file beside it" },
+        { "{\"weight_map\": {\"a\": \"diffusion_pytorch_model.safetensors.index.json\"}}", "not a valid safetensors file" },
+    };
+    char message[1024];
+    const char *shards = format(a, "%s/shards", folder);
+    size_t two[] = { 2 };
+    float zeros[2] = { 0 };
+    mkdir(shards, 0777);
+    safetensors_save(a, format(a, "%s/w.safetensors", shards), &(Weight){ "a", zeros, F32, 1, two, 8 }, 1, NULL, 0);
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        const char *text = cases[i].index, *why = cases[i].why;
+        files_save(a, &(File){ format(a, "%s/diffusion_pytorch_model.safetensors.index.json", shards), { (const unsigned char *)text, strlen(text) } }, 1);
+        int refused = attempt(a, open_it, &(Opening){ a, shards }, message);
+        CHECK_MSG(why ? refused && strstr(message, why) : !refused, "%s: %s", text, refused ? message : "accepted");
+    }
 }
 
 int main(void)
@@ -72,6 +111,7 @@ int main(void)
         CHECK_MSG(!attempt(a, draw, &c, message), "%s: %s", containers[i].what, message);
         release(a, before);
     }
+    test_shards(a, folder);
     snprintf(command, sizeof command, "rm -r %s", folder);
     CHECK(system(command) == 0);
     arena_free(a);
