@@ -25,8 +25,19 @@ static int safetensors_is(Bytes f) { return f.size > 9 && f.data[8] == '{' && !m
 
 int weights_like(Bytes file) { return safetensors_is(file) || torch_is(file) || gguf_is(file); }
 
+static int begins(Bytes f, const char *with) { return f.size >= strlen(with) && !memcmp(f.data, with, strlen(with)); }
+
+/* what people have where a download went wrong */
+static void refuse_other(Arena *a, const char *path, Bytes file)
+{
+    if (begins(file, "<")) fail(a, "%s: is a web page, expected weights: the download asked for a login, or failed; download it again", path);
+    if (begins(file, "version https://git-lfs")) fail(a, "%s: is a Git LFS pointer, expected weights: run git lfs pull, or download the file itself", path);
+    if (!file.size) fail(a, "%s: is empty, expected weights; download it again", path);
+}
+
 static WeightFile *read_any(Arena *a, const char *path, Bytes file)
 {
+    refuse_other(a, path, file);
     if (torch_is(file)) return torch_read(a, path, file);
     if (gguf_is(file)) return gguf_read(a, path, file);
     return safetensors_read(a, path, file);
@@ -37,7 +48,7 @@ const WeightFile *weights_read(Arena *a, const char *path, Bytes file) { return 
 /* ---- folders ---------------------------------------------------------------------------------- */
 
 static const char *const parts[] = { "unet", "vae", "text_encoder" };
-static const char *const stems[] = { "diffusion_pytorch_model", "model", "pytorch_model" };
+static const char *const stems[] = { "diffusion_pytorch_model", "model", "pytorch_model", "pytorch_lora_weights" };
 static const char *const endings[] = {      /* whole before halves, safetensors before pickles */
     ".safetensors", ".safetensors.index.json", ".fp16.safetensors", ".safetensors.index.fp16.json", ".bin", ".bin.index.json", ".fp16.bin", ".bin.index.fp16.json",
 };

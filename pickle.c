@@ -16,7 +16,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { MOST_STEPS = 2000000, CHUNK = 512, LONGEST_NAME = 200 };
+enum { MOST_STEPS = 1000000, CHUNK = 512, LONGEST_NAME = 200 };
 
 typedef struct { Pickled **item; size_t count, room; } Items;
 

@@ -159,7 +159,7 @@ static View view_said(const Torch *t, Pickled *const *item)
     return v;
 }
 
-/* (storage, offset, size, stride, ...), and in its third form the type among the rest */
+/* (storage, offset, size, stride, gradient, hooks, marks), and in the third form the type before the marks */
 static Weight tensor(Torch *t, const char *name, const Pickled *arguments, int third)
 {
     if (arguments->kind != P_TUPLE || arguments->count < 4 || (third && arguments->count < 7)) bad(t, "a tensor has too few parts");
@@ -173,6 +173,8 @@ static Weight tensor(Torch *t, const char *name, const Pickled *arguments, int t
         s.dtype = dtype_named(t, type->text);
     }
     else if (s.untyped) bad(t, "a tensor's type is missing");
+    size_t marks = third ? 7 : 6;                              /* {"conj": true} or {"neg": true}: the numbers are not the values */
+    if (arguments->count > marks && arguments->item[marks]->count) fail(t->mem, "%s: %s is a conjugate or negative view; save it again from a copy", t->path, name);
     memcpy(shape, v.size, v.rank * sizeof *shape);
     Weight w = { .name = name, .type = s.dtype, .rank = v.rank, .shape = shape };
     const char *wrong = shape_bytes(w.type, w.rank, shape, &w.bytes);

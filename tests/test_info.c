@@ -42,8 +42,10 @@ static const char *with(Arena *a, const char *folder, const char *name, const Pa
     const char *path = format(a, "%s/made", folder);
     size_t shape[] = { 2, 3 }, turned[] = { 3, 2 };
     float zeros[6] = { 0 };
-    Weight w[] = { { format(a, "%s.lora_down.weight", name), zeros, F32, 2, shape, 24 }, { format(a, "%s.lora_up.weight", name), zeros, F32, 2, turned, 24 } };
-    safetensors_save(a, path, w, 2, m, pairs);
+    int64_t one = 1;
+    Weight w[] = { { format(a, "%s.lora_down.weight", name), zeros, F32, 2, shape, 24 }, { format(a, "%s.lora_up.weight", name), zeros, F32, 2, turned, 24 },
+                   { format(a, "%s.alpha", name), &one, I64, 0, shape, 8 } };
+    safetensors_save(a, path, w, 3, m, pairs);
     return of(a, path);
 }
 
@@ -53,7 +55,7 @@ static void test_kohya(Arena *a, const char *folder)
                        { "ss_num_reg_images", "0" }, { "ss_steps", "1500" }, { "ss_clip_skip", "None" }, { "ss_seed", "42" },
                        { "ss_tag_frequency", "{\"10_ohwx\": {\"red hair\": 7, \"smiling\": 9}, \"5_b\": {\"red hair\": 5, \"a\\u001bb\": 1}, \"empty\": {}}" } };
     const char *text = with(a, folder, "lora_unet_down_blocks_0_attentions_0_proj_in", m, sizeof m / sizeof *m);
-    says(text, "1 layers (1 UNet): 1 LoRA, rank 2, alpha/rank 1\n");
+    says(text, "1 layers (1 UNet): 1 LoRA, rank 2, alpha/rank 0.5\n");
     says(text, "trained: on v1-5.safetensors, rank 16, alpha 8.0, 20 pictures, 1500 steps, seed 42\n");
     says(text, "tags: red hair 12, smiling 9, a b 1\n");
     says(text, "\nss_seed: 42\n");

@@ -227,6 +227,13 @@ int main(void)
     j = still; j.vae = model.path;            CHECK_MSG(status_of(a, j, message) == 0, "%s", message);
 
     test_strangers(a, folder, still);
+    for (size_t i = 0; i < 3; i++) {
+        static const char *const other[][2] = { { "<!DOCTYPE html>", "a web page" }, { "version https://git-lfs.github.com/spec/v1", "a Git LFS pointer" }, { "", "is empty" } };
+        const char *path = format(a, "%s/other", folder);
+        files_save(a, &(File){ path, { (const unsigned char *)other[i][0], strlen(other[i][0]) } }, 1);
+        j = still, j.model = path;            expect(a, j, other[i][1]);
+        unlink(path);
+    }
     unlink(model.path), unlink(module.path), unlink(lora.path), rmdir(folder);
     arena_free(a);
     return done();

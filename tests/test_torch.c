@@ -131,6 +131,8 @@ static const struct { const char *pickle; size_t size; const char *why; } rules[
     { PICKLE(TENSOR(STORAGE("FloatStorage", "\7"), "K\0K\2\x85K\1\x85")), "24 bytes, expected 28" },
     { PICKLE(TENSOR(STORAGE("DoubleStorage", "\6"), "K\0K\2\x85K\1\x85")), "24 bytes, expected 48" },
     { PICKLE(TENSOR(STORAGE("QInt8Storage", "\x18"), "K\0K\2\x85K\1\x85")), "not known here" },
+    { PICKLE("\x80\2}X\1\0\0\0wctorch._utils\n_rebuild_tensor_v2\n(" STORAGE("FloatStorage", "\6") "K\0))\x89N}X\3\0\0\0neg\x88stRs."), "negative view" },
+    { PICKLE("\x80\2}X\1\0\0\0wctorch._utils\n_rebuild_tensor_v2\n(" STORAGE("FloatStorage", "\6") "K\0))\x89N}tRs."), NULL },
     { PICKLE(TENSOR("N", "K\0K\2\x85K\1\x85")), "no storage" },
     { PICKLE(TENSOR("NQ", "K\0K\2\x85K\1\x85")), "no storage" },
     { PICKLE(TENSOR(STORAGE("FloatStorage", "\6"), "")), "too few parts" },
