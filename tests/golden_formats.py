@@ -4,14 +4,12 @@
     pip install torch==2.13.0 diffusers==0.42.1 transformers==5.23.0 safetensors==0.8.0 gguf==0.19.0 numpy==2.4.6
 
 The library that defines a container writes it, with the weights of one of golden.py's recipes.  Of the megabytes only the shell is
-kept, which is the file without its weights; tests/hash_weights.c fills them in again.  A shell (NAME.shell) is
+kept, which is the file without its weights; tests/hash_weights.c fills them in again.  A shell (NAME.shell) is, packed by zlib,
 
-    the recipe's name, a newline, then for each file: its path, a newline, and steps until one of kind 0
-    step:  n, n bytes as they are, kind      kind 0: the file ends;  1: line, type - the weights of that line of the recipe, as that type
-                                             4 and more: as many bytes again from so far back: distance
+    the recipe's name, a newline, then for each file: its path, a newline, and pieces:
+    piece:  n, n bytes as they are, line, type - the weights of that line of the recipe, as that type - or line -1: the file ends
 
-Numbers are of seven bits a byte, lowest first, the eighth bit set while more follow.  "Back" reaches through what the shell has
-made so far into the text of the recipe, which stands before it.
+with numbers of four bytes, little-endian.
 
 pictures.safetensors holds a picture for each set of values: f32 and f16 (the recipes' own), fp8, q8_0, and clip (bf16, with motion_v3).
 """
@@ -21,6 +19,7 @@ import os
 import shutil
 import sys
 import tempfile
+import zlib
 
 import gguf
 import numpy as np
@@ -37,76 +36,29 @@ TYPES = {"F32": 0, "F16": 1, "BF16": 2, "Q8_0": 3, "I64": 4}
 
 # ---------------------------------------------------------------- shells
 
-def varint(n):
-    out = bytearray()
-    while n >= 128:
-        out.append(n & 127 | 128)
-        n >>= 7
-    return bytes(out + bytes([n]))
+def number(n):
+    return (n & 0xFFFFFFFF).to_bytes(4, "little")
 
 
 class Shell:
     def __init__(self, recipe):
-        with open(os.path.join(golden.OUT, recipe + ".weights"), "rb") as f:
-            self.seen = bytearray(f.read())
-        self.lines, self.places = golden.recipe(recipe), {}
-        self.out = bytearray(recipe.encode() + b"\n")
-        for i in range(len(self.seen) - 3):
-            self.places.setdefault(bytes(self.seen[i:i + 4]), []).append(i)
-
-    def add(self, byte):
-        self.seen += byte
-        if len(self.seen) >= 4:
-            self.places.setdefault(bytes(self.seen[-4:]), []).append(len(self.seen) - 4)
-
-    def match(self, data, at):
-        """The longest earlier run of what stands at `at`: length, distance."""
-        best = (0, 0)
-        for place in reversed(self.places.get(bytes(data[at:at + 4]), [])[-300:]):
-            n, most = 4, min(len(data) - at, len(self.seen) - place)
-            while n < most and self.seen[place + n] == data[at + n]:
-                n += 1
-            if n > best[0] + (len(self.seen) - place >= 1 << 14 and len(self.seen) - best[1] < 1 << 14):
-                best = (n, len(self.seen) - place)
-        return best
-
-    def step(self, literal, *numbers):
-        self.out += varint(len(literal)) + literal + b"".join(map(varint, numbers))
-
-    def text(self, data, literal):
-        at = 0
-        while at < len(data):
-            n, distance = self.match(data, at) if at + 4 <= len(data) else (0, 0)
-            if n >= 4 + (distance >= 1 << 14):
-                self.step(bytes(literal), n, distance)
-                literal.clear()
-            else:
-                literal += data[at:at + 1]
-                n = 1
-            for i in range(n):
-                self.add(data[at + i:at + i + 1])
-            at += n
+        self.lines, self.out = golden.recipe(recipe), bytearray(recipe.encode() + b"\n")
 
     def file(self, path, data, stored):
         """stored: {line: (type, bytes)} of the weights to be left out."""
         holes = sorted((data.find(b), len(b), line, kind) for line, (kind, b) in stored.items() if len(b) >= 64 and data.find(b) >= 0)
-        at, literal = 0, bytearray()
+        at = 0
         self.out += path.encode() + b"\n"
         for begin, size, line, kind in holes:
             if begin < at:                                    # the same bytes under two names
                 continue
-            self.text(data[at:begin], literal)
-            self.step(bytes(literal), 1, line, TYPES[kind])
-            literal.clear()
+            self.out += number(begin - at) + data[at:begin] + number(line) + number(TYPES[kind])
             at = begin + size
-        self.text(data[at:], literal)
-        self.step(bytes(literal), 0)
-        return len(holes)
+        self.out += number(len(data) - at) + data[at:] + number(-1)
 
     def save(self, name):
         with open(os.path.join(OUT, name + ".shell"), "wb") as f:
-            f.write(self.out)
-        print(f"{name}: {len(self.out)} bytes")
+            f.write(zlib.compress(bytes(self.out), 9))
 
 
 def as_stored(lines):

@@ -1,4 +1,4 @@
-/* hash_weights.c - weight files made from a recipe.
+/* hash_weights.c - weight files made from a recipe, and the files of libraries filled with such weights again.
  *
  *     name dtype dims offset scale       value = offset + scale * u(name, element)
  *     name dtype dims sinusoid           a motion module's positions, [1,L,C]
@@ -7,6 +7,7 @@
  * arithmetic or not, the sum is rounded once, then to float32, then to the file's type. */
 #define _POSIX_C_SOURCE 200809L
 #include "hash_weights.h"
+#include "../deflate.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -44,7 +45,7 @@ static double position(size_t element, size_t channels)
 
 typedef struct { double offset, scale; int sinusoid; } Rule;
 
-static void fill(const Weight *w, void *data, size_t count, Rule rule)
+static void fill_weight(const Weight *w, void *data, size_t count, Rule rule)
 {
     uint64_t start = fnv1a(w->name);
     for (size_t i = 0; i < count; i++) {
@@ -74,7 +75,7 @@ static Weight make(Arena *a, const char *line)
     w.bytes = count * (w.type == F32 ? 4 : w.type == I64 ? 8 : 2);
     w.data = take(a, w.bytes, 1);
     /* float32 constants, as in golden.py */
-    fill(&w, (void *)w.data, count, (Rule){ strtof(offset, NULL), strtof(scale, NULL), !strcmp(offset, "sinusoid") });
+    fill_weight(&w, (void *)w.data, count, (Rule){ strtof(offset, NULL), strtof(scale, NULL), !strcmp(offset, "sinusoid") });
     return w;
 }
 
@@ -146,27 +147,27 @@ Weight hash_as(Arena *a, Weight w, DType type)
 
 /* ---- shells ----------------------------------------------------------------------------------- */
 
-typedef struct { Arena *mem; const char *shell; const unsigned char *at, *end; unsigned char *seen, *file; size_t seen_n, file_n; } Shell;
+typedef struct { Arena *mem; const char *shell; const unsigned char *at, *end; } Shell;
 
-static size_t number(Shell *s)
+static const unsigned char *piece(Shell *s, size_t n)
 {
-    size_t n = 0;
-    for (int shift = 0; s->at < s->end && shift < 60; shift += 7) {
-        n |= (size_t)(*s->at & 127) << shift;
-        if (*s->at++ < 128) break;
-    }
-    return n;
+    if ((size_t)(s->end - s->at) < n) fail(s->mem, "%s: damaged", s->shell);
+    return (s->at += n) - n;
+}
+
+static uint32_t number(Shell *s)
+{
+    const unsigned char *p = piece(s, 4);
+    return p[0] | (uint32_t)p[1] << 8 | (uint32_t)p[2] << 16 | (uint32_t)p[3] << 24;
 }
 
 static const char *line(Shell *s)
 {
     const unsigned char *stop = memchr(s->at, '\n', (size_t)(s->end - s->at)), *begin = s->at;
-    if (!stop) fail(s->mem, "%s: not a shell", s->shell);
+    if (!stop) fail(s->mem, "%s: damaged", s->shell);
     s->at = stop + 1;
     return format(s->mem, "%.*s", (int)(stop - begin), (const char *)begin);
 }
-
-static void put(Shell *s, unsigned char byte) { s->seen[s->seen_n++] = byte, s->file[s->file_n++] = byte; }
 
 /* the folders above a path, each */
 static void make_folders(Arena *a, const char *path)
@@ -175,40 +176,36 @@ static void make_folders(Arena *a, const char *path)
     for (char *p = folder + 1; *p; p++) if (*p == '/') *p = 0, mkdir(folder, 0777), *p = '/';
 }
 
-static void fill_shell(Shell *s, const Weight *weights, size_t count)
+/* -> the size of the file */
+static size_t fill(Shell *s, unsigned char *file, const Weight *weights, size_t count)
 {
     static const DType types[] = { F32, F16, BF16, Q8_0, I64 };
-    for (size_t kind = 1; kind; ) {
-        for (size_t n = number(s); n > 0 && s->at < s->end; n--) put(s, *s->at++);
-        kind = number(s);
-        if (kind == 1) {
-            size_t which = number(s), type = number(s);
-            if (which >= count || type >= sizeof types / sizeof *types) fail(s->mem, "%s: damaged", s->shell);
-            Weight w = hash_as(s->mem, weights[which], types[type]);
-            memcpy(s->file + s->file_n, w.data, w.bytes), s->file_n += w.bytes;
-        }
-        size_t distance = kind > 1 ? number(s) : 0;
-        if (distance > s->seen_n) fail(s->mem, "%s: damaged", s->shell);
-        for (size_t n = kind; kind > 1 && n > 0; n--) put(s, s->seen[s->seen_n - distance]);
+    for (size_t n = 0;;) {
+        size_t plain = number(s);
+        memcpy(file + n, piece(s, plain), plain), n += plain;
+        uint32_t which = number(s);
+        if (which == UINT32_MAX) return n;
+        uint32_t type = number(s);
+        if (which >= count || type >= sizeof types / sizeof *types) fail(s->mem, "%s: damaged", s->shell);
+        Weight w = hash_as(s->mem, weights[which], types[type]);
+        memcpy(file + n, w.data, w.bytes), n += w.bytes;
     }
 }
 
 void hash_shell(Arena *a, const char *shell, const char *folder)
 {
     enum { ROOM = 64 << 20 };
-    size_t before = mark(a), count;
-    Bytes b = file_map(a, shell);
-    Shell s = { a, shell, b.data, b.data + b.size, take(a, ROOM, 1), take(a, ROOM, 1), 0, 0 };
-    const char *recipe = format(a, "tests/golden/%s.weights", line(&s));
-    Bytes text = file_map(a, recipe);
-    Weight *weights = hash_recipe(a, recipe, &count);
-    memcpy(s.seen, text.data, s.seen_n = text.size);
+    size_t before = mark(a), count, size = 0;
+    Bytes packed = file_map(a, shell);
+    unsigned char *plain = take(a, ROOM, 1), *file = take(a, ROOM, 1);
+    const char *wrong = zlib_unpack(packed.data, packed.size, plain, ROOM, &size);
+    if (wrong) fail(a, "%s: %s", shell, wrong);
+    Shell s = { a, shell, plain, plain + size };
+    Weight *weights = hash_recipe(a, format(a, "tests/golden/%s.weights", line(&s)), &count);
     while (s.at < s.end) {
         const char *path = format(a, "%s/%s", folder, line(&s));
-        s.file_n = 0;
-        fill_shell(&s, weights, count);
         make_folders(a, path);
-        files_save(a, &(File){ path, { s.file, s.file_n } }, 1);
+        files_save(a, &(File){ path, { file, fill(&s, file, weights, count) } }, 1);
     }
     release(a, before);
 }
