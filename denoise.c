@@ -194,7 +194,7 @@ void denoise(Run *r, const Denoising *d, Tensor x, const Guide *guide, Progress 
     float *plain = take(a, n, sizeof *plain);
     Tensor fresh = tensor(r, x.n, x.h, x.w, x.c);
     Told told = { progress, to, 0, denoise_passes(d), "step" };
-    if (told.of > calls) told.stage = "pass";
+    if (told.of > d->sampling.steps) told.stage = "pass";
     if (r->machine->dry) {
         rehearse(r, d, x, guide, calls);
         release(a, begun);

@@ -7,7 +7,8 @@
  *     unet/  vae/  text_encoder/        diffusion_pytorch_model.safetensors, model.safetensors; pytorch_model.bin, ...
  *         NAME.safetensors.index.json   {"weight_map": {"tensor": "NAME-00001-of-00003.safetensors", ...}}
  *
- * It comes to one table, as if it were one file: the tensors of a part are called after it, "unet.conv_in.weight". */
+ * It comes to one table, as if it were one file: the tensors of a part are called after it, "unet.conv_in.weight".  Of the
+ * configurations, all but the scheduler's repeat what the tensors say. */
 #define _POSIX_C_SOURCE 200809L
 #include "formats.h"
 
@@ -146,6 +147,16 @@ static WeightFile *open_part(Arena *a, const char *path)
     return !strcmp(path + n - 5, ".json") ? open_shards(a, path) : read_any(a, path, file_map(a, path));
 }
 
+/* What a model predicts, and whether its schedule ends without signal, by the name that single files have for the first. */
+static void add_schedule(Arena *a, WeightFile *all, const char *folder)
+{
+    const char *path = format(a, "%s/scheduler/scheduler_config.json", folder);
+    if (!file_is(path)) return;
+    Json c = json_begin(a, path, "scheduler_config.json", file_map(a, path)), again = c;
+    if (json_member(&c, "prediction_type")) all->metadata[all->pairs++] = (Pair){ "modelspec.prediction_type", json_string(&c) };
+    if (json_member(&again, "rescale_betas_zero_snr") && json_peek(&again) == 't') all->metadata[all->pairs++] = (Pair){ "rescale_betas_zero_snr", "true" };
+}
+
 static WeightFile *open_folder(Arena *a, const char *path)
 {
     const char *index = format(a, "%s/model_index.json", path), *alone = weights_in(a, path), *prefix[PARTS];
@@ -158,11 +169,12 @@ static WeightFile *open_folder(Arena *a, const char *path)
     }
     if (!files) fail(a, "%s: is a folder without weights as diffusers writes them (unet/diffusion_pytorch_model.safetensors and so on); name a file", path);
     all = joined(a, path, file, prefix, files);
+    all->metadata = take(a, 3, sizeof *all->metadata);
     if (file_is(index)) {
         Json c = json_begin(a, index, "model_index.json", file_map(a, index));
-        all->metadata = take(a, 1, sizeof *all->metadata);
         if (json_member(&c, "_class_name")) all->metadata[all->pairs++] = (Pair){ "pipeline", json_string(&c) };
     }
+    add_schedule(a, all, path);
     return all;
 }
 

@@ -118,7 +118,7 @@ static void choose_sampler(Work *w)
     if (j->eta > 0 && !sampler_takes_eta(s->method)) say(w, "Eta is ignored: %s adds no noise", sampler_name(s->method));
 }
 
-/* What the model predicts stands in its file if anywhere: modelspec's metadata, or the empty tensors by which ComfyUI tells. */
+/* What the model predicts stands in its file if anywhere: modelspec's metadata, the empty tensors by which ComfyUI tells, a folder's scheduler. */
 static void choose_prediction(Work *w, const Weights *weights)
 {
     const Job *j = w->job;
@@ -126,7 +126,7 @@ static void choose_prediction(Work *w, const Weights *weights)
     const char *told = weights_metadata(weights, "modelspec.prediction_type");
     const char *prediction = j->prediction ? j->prediction : weights_find(weights, "unet.v_pred") || (told && *told == 'v') ? "v" : "epsilon";
     s->velocity = *prediction == 'v';
-    s->zero_snr = j->noise_schedule ? *j->noise_schedule == 'Z' : weights_find(weights, "unet.ztsnr") != NULL;
+    s->zero_snr = j->noise_schedule ? *j->noise_schedule == 'Z' : weights_find(weights, "unet.ztsnr") || weights_metadata(weights, "rescale_betas_zero_snr");
     if (s->zero_snr && !s->velocity) say(w, "Noise schedule is Zero Terminal SNR, but the model predicts epsilon, which says nothing where there is noise alone; expect a poor picture");
 }
 

@@ -99,6 +99,21 @@ static void test_shards(Arena *a, const char *folder)
     }
 }
 
+static void hear(void *heard, const char *line) { strncat(strncat(heard, line, 200), "\n", 2); }
+
+/* a folder's scheduler tells what the model predicts */
+static void schedule(void *to)
+{
+    const Case *c = to;
+    char heard[4096] = "";
+    static const char config[] = "{\"_class_name\": \"DDIMScheduler\", \"prediction_type\": \"v_prediction\", \"beta_start\": 0.00085, \"rescale_betas_zero_snr\": true}";
+    Job job = { .prompt = "a", .merges = "weights/merges.txt", .frames = 1, .width = 64, .height = 64, .model = format(c->a, "%s/folder", c->folder) };
+    CHECK(!mkdir(format(c->a, "%s/scheduler", job.model), 0777));
+    files_save(c->a, &(File){ format(c->a, "%s/scheduler/scheduler_config.json", job.model), { (const unsigned char *)config, strlen(config) } }, 1);
+    generate_check(c->a, &job, &(Watch){ .to = heard, .say = hear });
+    CHECK_MSG(strstr(heard, "v-prediction, zero terminal SNR"), "a folder's scheduler is not heeded: %s", heard);
+}
+
 int main(void)
 {
     char folder[] = "/tmp/persona-test-XXXXXX", message[1024], command[64];
@@ -112,6 +127,8 @@ int main(void)
         release(a, before);
     }
     test_shards(a, folder);
+    Case last = { a, folder, NULL };
+    CHECK_MSG(!attempt(a, schedule, &last, message), "a folder's scheduler: %s", message);
     snprintf(command, sizeof command, "rm -r %s", folder);
     CHECK(system(command) == 0);
     arena_free(a);
