@@ -118,6 +118,8 @@ CASES = {
                             embedding=[OUT + f for f in ("sks_face.safetensors", "EasyThings.pt", "half.safetensors")]),
     "words_travel": dict(SMALLER, model="model_f32", motion="motion_v1", prompt="a man\n1: smiling\n3: ((sad:1.3)) [face|eyes]\nblue sky", negative="grey", steps=2, cfg=5.0, seed=27, frames=6),
     "words_round": dict(SMALLER, model="model_f16", motion="motion_v2", prompt="1: a man AND a hat:0.5\n3: a girl waving AND a coat:0.5", negative="bad", steps=2, cfg=5.0, seed=28, frames=5, loop="R+P"),
+    "words_heun": dict(SMALL, model="model_f32", prompt="a [man:woman:0.5] with [red|blue|green] hat", negative="[grey::2]", steps=3, cfg=5.0, seed=29, sampler="Heun"),
+    "words_windows": dict(SMALLER, model="model_f16", motion="motion_v2", prompt="a man\n0: smiling\n5: (sad:1.3)", negative="bad", steps=2, cfg=5.0, seed=30, frames=6, context=4, overlap=1, loop="A"),
 }
 golden.CASES.update(CASES)
 

@@ -2,6 +2,7 @@
 """Writes tests/golden/tokens_49408.txt and tokens_3514.txt: what transformers' CLIPTokenizer makes of about 2,400 texts.
 
     python3 tests/golden_tokens.py          (from the root of the repository)
+    python3 tests/golden_tokens.py FILE 500 SEED; build/test_tokenizer FILE          500 more texts of each of 20 kinds, to try once
 
 Needs transformers 5.23.0 and tokenizers 0.23.3 under Python 3.11.  The first line of a file says how many rows the
 vocabulary has, every other line is
@@ -11,6 +12,7 @@ vocabulary has, every other line is
 
 A text may be no UTF-8; CLIPTokenizer is then given bytes.decode(errors="replace")."""
 import random
+import sys
 import unicodedata
 from transformers import CLIPTokenizer
 
@@ -110,9 +112,9 @@ def random_texts(seed, each):
     return [kind() for _ in range(each) for kind in kinds]
 
 
-def write(vocabulary, texts):
+def write(vocabulary, texts, path=None):
     reference = tokenizer(vocabulary)
-    with open(f"tests/golden/tokens_{vocabulary}.txt", "w", encoding="ascii", newline="\n") as out:
+    with open(path or f"tests/golden/tokens_{vocabulary}.txt", "w", encoding="ascii", newline="\n") as out:
         print(vocabulary, file=out)
         for text, times in texts:
             raw = text if isinstance(text, bytes) else text.encode()
@@ -123,7 +125,14 @@ def write(vocabulary, texts):
                 print(f"{raw.hex()}*{times}\t#{len(ids)} {sum(i * n for n, i in enumerate(ids, 1)) % 2**32}", file=out)
 
 
-if __name__ == "__main__":
+def main(words):
+    if words:
+        write(49408, [(text, 1) for text in random_texts(int(words[2]), int(words[1]))], words[0])
+        return
     chosen = [(text, 1) for text in CHOSEN]
     write(49408, chosen + REPEATED + [(text, 1) for text in random_texts(1, 100)])
     write(3514, chosen + [(text, 1) for text in random_texts(2, 12)])
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -160,6 +160,23 @@ long=$(printf '%0300d' 0)
 refuses 1 'cannot be written' p.txt -o "$long.gif"
 holds 'an old picture is as it was' same p.gif old.gif
 
+# ---- prompts ----
+printf 'a man with red hair :0.9 AND a [hat|coat:1.2]\n0: smiling\n2: (sad:1.3)\n%s, Frames: 3\n' "$small" >travel.txt
+refuses 1 "the prompt's key at frame 1 stands behind the one at 2" --prompt "$(printf '2: a\n1: b')" --frames 3
+run check travel.txt
+holds 'ANDs and keys: status' is $status 0
+says 'prompt: 2 at once, weights 0.9, 1; travel over 2 keys'
+sed 's/^2:/3:/' travel.txt >late.txt
+refuses 1 'the prompt has a key at frame "3", but the clip'"'"'s 3 frames are 0 to 2' late.txt
+awk 'BEGIN { for (i = 0; i < 1000000; i++) printf "("; print "x" }' >deep.txt
+refuses 1 'the prompt has more than 1024 brackets open at once' check deep.txt
+refuses 1 'the prompt gives "x" the weight 1e+07, expected at most 1000' check --prompt '(x:9999999)' --size 32x32
+mkdir embeddings
+cp "$OLDPWD/tests/golden/embeddings/sks_face.safetensors" embeddings/
+run check p.txt
+holds 'an embedding that nobody names: status' is $status 0
+refuses 1 "embeddings/sks_face.safetensors: this embedding's vectors are 64 wide, but the model's are 128" check --prompt 'portrait of (SKS_face:1.1)'
+
 # ---- a disk that is full; here, no file may grow past 512 bytes ----
 (ulimit -f 1; "$persona" p.txt --size 64x64 --quiet -o p.gif >out 2>err); status=$?
 holds 'full disk: status' is $status 1

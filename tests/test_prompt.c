@@ -136,6 +136,34 @@ static void test_animatediff(Arena *a)
     CHECK_MSG(strstr(reading(&t), "p.txt: AnimateDiff fps is \"x\""), "%s", t.message);
 }
 
+/* what galleries hold runs as it is: keys of extensions and of later passes are told, not refused */
+static void test_pasted(Arena *a)
+{
+    static const struct { const char *text, *sampler, *schedule; int steps, frames; size_t tags; } cases[] = {
+        { "masterpiece, best quality, (1girl:1.2), [red:blue:0.5] hair, [cat|dog] BREAK outdoors, easynegative, <lora:add_detail:0.6>\n"
+          "Negative prompt: easynegative, (worst quality, low quality:1.4), bad-hands-5, [text]\n"
+          "Steps: 28, Sampler: DPM++ 2M SDE Karras, CFG scale: 7, Seed: 965400086, Size: 512x768, Model hash: 45dee52b10, Model: toonyou_beta3, VAE hash: 735e4c3a44, VAE: vae-ft-mse-840000.pt, "
+          "Clip skip: 2, ENSD: 31337, Token merging ratio: 0.5, ADetailer model: face_yolov8n.pt, ADetailer prompt: \"a face, (detailed:1.2)\", ADetailer confidence: 0.3, "
+          "ADetailer inpaint only masked: True, ADetailer version: 23.11.0, Hires upscaler: 4x-UltraSharp, Lora hashes: \"add_detail: 7c6bad76eb54\", "
+          "TI hashes: \"easynegative: c74b4e810b03, bad-hands-5: aa7651be154c\", Version: v1.6.0-2-g4afaaf8a", "DPM++ 2M SDE", "Karras", 28, 0, 1 },
+        { "1girl, yoimiya (genshin impact), line, comet, wink, Masterpiece\n0: closed mouth\n8: open mouth\nsmile\n"
+          "Negative prompt: (sketch, duplicate, (bad and mutated hands:1.3), (blurry:2.0)), horror, (bad_prompt_version2:0.8)\n"
+          "Steps: 25, Sampler: Euler a, Schedule type: Automatic, CFG scale: 7, Seed: 46, Size: 512x512, Model hash: 7f96a1a9ca, Model: AnythingV5_v5PrtRE, AnimateDiff: \"enable: True, "
+          "model: mm_sd_v15_v2.ckpt, video_length: 16, fps: 8, loop_number: 0, closed_loop: R+P, batch_size: 16, stride: 1, overlap: -1, interp: Off, interp_x: 10, mm_hash: 69ed0f5f\", "
+          "RNG: NV, Version: v1.7.0", "Euler a", NULL, 25, 16, 0 },
+        { "cat\nNegative prompt: dog\nSteps: 20, Sampler: Euler, Schedule type: SGM Uniform, CFG scale: 5.5, Seed: 1, Size: 512x512, Model: x, Civitai resources: [{\"type\":\"checkpoint\","
+          "\"modelVersionId\":143906,\"modelName\":\"epiCRealism\"},{\"type\":\"lora\",\"weight\":0.8}], Civitai metadata: {}, Hashes: {\"vae\": \"c6a5\", \"model\": \"c0d1\"}", "Euler", "SGM Uniform", 20, 0, 0 },
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        Reading t = { .a = a, .text = cases[i].text };
+        CHECK_MSG(!*reading(&t), "pasted text %zu: %s", i, t.message);
+        const Job *j = &t.r->job;
+        CHECK_MSG(!strcmp(j->sampler, cases[i].sampler) && (cases[i].schedule ? j->schedule && !strcmp(j->schedule, cases[i].schedule) : !j->schedule), "pasted text %zu: %s %s", i, j->sampler, j->schedule);
+        CHECK_MSG(j->steps == cases[i].steps && j->frames == cases[i].frames && t.r->tags == cases[i].tags, "pasted text %zu: %d steps, %d frames, %zu tags", i, j->steps, j->frames, t.r->tags);
+        CHECK_MSG(strstr(t.warning, "ignored"), "pasted text %zu: %s", i, t.warning);
+    }
+}
+
 static void test_tags(Arena *a)
 {
     static const struct { const char *text, *prompt; size_t tags; double strength, unet; } cases[] = {
@@ -329,10 +357,11 @@ static void check_found(Arena *a, const char *folder, const char *text, const ch
 
 static void test_lookup(Arena *a)
 {
-    static const char *const files[] = { "merges.txt", "sd/toon_b3.safetensors", "sd/toon_b3.ckpt", "sd/other.ckpt", "sd/v1.5.pt", "lora/yumin.safetensors", "lora/deep/er.bin", "bare" };
+    static const char *const files[] = { "merges.txt", "sd/toon_b3.safetensors", "sd/toon_b3.ckpt", "sd/other.ckpt", "sd/v1.5.pt", "lora/yumin.safetensors", "lora/deep/er.bin", "bare",
+                                         "embeddings/b.safetensors", "embeddings/a.pt", "embeddings/more/c.png", "embeddings/c.preview.png", "embeddings/notes.txt" };
     char folder[] = "/tmp/persona-XXXXXX";
     if (!mkdtemp(folder)) { CHECK_MSG(0, "no temporary folder"); return; }
-    make(a, folder, "sd", 1), make(a, folder, "lora", 1), make(a, folder, "lora/deep", 1);
+    make(a, folder, "sd", 1), make(a, folder, "lora", 1), make(a, folder, "lora/deep", 1), make(a, folder, "embeddings", 1), make(a, folder, "embeddings/more", 1);
     for (size_t i = 0; i < sizeof files / sizeof *files; i++) make(a, folder, files[i], 0);
     char *circle = format(a, "%s/lora/circle", folder);
     CHECK(!symlink(folder, circle));
@@ -345,6 +374,11 @@ static void test_lookup(Arena *a)
     check_found(a, folder, "a <lora:er:1>\nModel: bare, Motion module: nowhere, Frames: 1", "bare", "lora/deep/er.bin");
     check_found(a, folder, format(a, "a <lora:yumin:1> <lora:yumin:2>\nModel: %s/sd/other, LoRA: yumin:0.5", folder), "sd/other.ckpt", "lora/yumin.safetensors");
 
+    Reading e = { .a = a, .text = "a\nModel: bare, Frames: 1", .where = folder };
+    CHECK_MSG(!*reading(&e) && e.r->job.embeddings == 3, "%zu embeddings: %s", e.r->job.embeddings, e.message);
+    for (size_t i = 0; i < e.r->job.embeddings && i < 3; i++)
+        CHECK_MSG(!strcmp(e.r->job.embedding[i], format(a, "%s/embeddings/%s", folder, ((const char *[]){ "a.pt", "b.safetensors", "more/c.png" })[i])), "%s", e.r->job.embedding[i]);
+
     Reading t = { .a = a, .text = "a\nModel: toon_b4", .where = folder };
     CHECK_MSG(strstr(reading(&t), "p.txt: Model is \"toon_b4\"") && strstr(t.message, "toon_b3.safetensors") && strstr(t.message, folder), "%s", t.message);
     t.text = "a <lora:yumim:1>\nModel: other";
@@ -356,6 +390,7 @@ static void test_lookup(Arena *a)
 
     unlink(circle);
     for (size_t i = sizeof files / sizeof *files; i-- > 0; ) unlink(format(a, "%s/%s", folder, files[i]));
+    rmdir(format(a, "%s/embeddings/more", folder)), rmdir(format(a, "%s/embeddings", folder));
     rmdir(format(a, "%s/lora/deep", folder)), rmdir(format(a, "%s/lora", folder)), rmdir(format(a, "%s/sd", folder)), rmdir(folder);
 }
 
@@ -369,7 +404,7 @@ int main(void)
 {
     Arena *a = arena_new();
     if (!a) return 1;
-    test_parts(a), test_settings(a), test_sampling(a), test_animatediff(a), test_tags(a);
+    test_parts(a), test_settings(a), test_sampling(a), test_animatediff(a), test_pasted(a), test_tags(a);
     test_refused(a), test_options(a), test_round_trip(a), test_numbers(a);
     test_hostile(a), test_mangled(a), test_lookup(a), test_distance();
     arena_free(a);
