@@ -143,6 +143,7 @@ size_t json_whole(Json *c)
 
 int json_word(Json *c, const char *w)
 {
+    space(c);
     size_t n = strlen(w);
     if ((size_t)(c->end - c->at) < n || memcmp(c->at, w, n)) return 0;
     c->at += n;
@@ -201,7 +202,7 @@ int json_member(Json *c, const char *key)
     int found = 0;
     Json here = *c;
     json_expect(c, '{', "an object was expected");
-    if (json_next(c, '}')) return 0;
+    if (json_next(c, '}')) { *c = here; return 0; }
     do {
         int same = !strcmp(json_string(c), key);
         json_expect(c, ':', "its JSON lacks a colon after a name");

@@ -1,47 +1,24 @@
 /* lora.c - adapters: LoRA and its relatives, in every dialect people have.
  *
- * A file holds, for some layers, tensors whose names are the layer's and an ending.  Endings say what a tensor is; the
- * families below say how tensors make a dW.  All are built of one thing, a matrix that is given whole, or as left right, or
- * with a core between (Tucker), and of at most two of these:
+ * A file holds, for some layers, tensors; dialect.c says from their names what each is, and for which layer.  The families
+ * below say how they make a dW.  All are built of one thing, a matrix that is given whole, or as left right, or with a
+ * core between (Tucker), and of at most two of these:
  *
  *     W' = W + strength alpha/r dW        r: the inner size of the product; alpha = r where it is absent or zero
  *     DoRA: V = W + alpha/r dW,           W' = W + strength (size V / |V| - W)
  *
- * A layer that is given plain pairs only runs them as they are, x -> down -> up; any other gets its W' built for
- * the call and let go after it.
- *
- * Names: kohya's have '_' for '.', which cannot be undone.  So every name is brought to one flat form (a domain, then
- * the diffusers path with '_'), and a layer asks for its own, flattened in the same way.  What nobody asked for is left over, and said. */
+ * A layer that is given plain pairs only runs them as they are, x -> down -> up; any other gets its W' built for the call
+ * and let go after it.  A layer asks for its own name; what nobody asked for is left over, and said.  Broken files are refused:
+ * a partner missing, a rank or shape that does not fit, two kinds at once. */
 #include "lora.h"
 
 #include "chars.h"
+#include "dialect.h"
+#include "json.h"
 
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-
-/* ---- what a tensor is ------------------------------------------------------------------------- */
-
-typedef enum {
-    NONE, DOWN, UP, MID, HADA_1A, HADA_1B, HADA_T1, HADA_2A, HADA_2B, HADA_T2,
-    LOKR_1, LOKR_1A, LOKR_1B, LOKR_2, LOKR_2A, LOKR_2B, LOKR_T2, DIFF, DIFF_B, SCALE, MAGNITUDE, ALPHA, PARTS
-} Part;
-
-static const struct { const char *ending; Part part; } endings[] = {
-    { ".lora_down.weight", DOWN },   { ".lora_up.weight", UP },  { ".lora_mid.weight", MID },          /* kohya, LyCORIS */
-    { ".lora.down.weight", DOWN },   { ".lora.up.weight", UP },                                        /* diffusers */
-    { "_lora.down.weight", DOWN },   { "_lora.up.weight", UP },                                        /* diffusers, the older way; AnimateDiff */
-    { ".lora_linear_layer.down.weight", DOWN }, { ".lora_linear_layer.up.weight", UP },                /* diffusers, text encoder */
-    { ".lora_A.weight", DOWN },      { ".lora_B.weight", UP },                                         /* PEFT */
-    { ".lora_A.default.weight", DOWN }, { ".lora_B.default.weight", UP },
-    { ".hada_w1_a", HADA_1A }, { ".hada_w1_b", HADA_1B }, { ".hada_t1", HADA_T1 }, { ".hada_w2_a", HADA_2A }, { ".hada_w2_b", HADA_2B }, { ".hada_t2", HADA_T2 },
-    { ".lokr_w1", LOKR_1 }, { ".lokr_w1_a", LOKR_1A }, { ".lokr_w1_b", LOKR_1B },
-    { ".lokr_w2", LOKR_2 }, { ".lokr_w2_a", LOKR_2A }, { ".lokr_w2_b", LOKR_2B }, { ".lokr_t2", LOKR_T2 },
-    { ".diff", DIFF }, { ".diff_b", DIFF_B }, { ".w_norm", DIFF }, { ".b_norm", DIFF_B },
-    { ".dora_scale", SCALE }, { ".lora_magnitude_vector", MAGNITUDE }, { ".lora_magnitude_vector.weight", MAGNITUDE },
-    { ".alpha", ALPHA }, { "_lora.alpha", ALPHA },
-};
-enum { ENDINGS = sizeof endings / sizeof *endings };
 
 /* ---- families --------------------------------------------------------------------------------- */
 
@@ -72,77 +49,11 @@ typedef struct {
 struct LoraFile {
     const WeightFile *file;
     LoraUse           use;
+    Json              config;              /* PEFT's, where the file has one: at NULL without */
     Module           *module;              /* sorted by layer */
     size_t            modules, strangers;
     const char      **stranger;            /* tensors with an ending not known here */
 };
-
-/* ---- names ------------------------------------------------------------------------------------ */
-
-static int ends_with(const char *name, const char *end)
-{
-    size_t n = strlen(name), m = strlen(end);
-    return n >= m && !strcmp(name + n - m, end);
-}
-
-static char *flattened(char *text)
-{
-    for (char *p = text; *p; p++) if (*p == '.') *p = '_';
-    return text;
-}
-
-typedef struct { const char *from, *to; } Spelling;
-
-/* the text with `to` in the place of the first `from`; the text itself when there is none */
-static char *respelled(Arena *a, char *text, Spelling s)
-{
-    const char *found = strstr(text, s.from);
-    return found ? format(a, "%.*s%s%s", (int)(found - text), text, s.to, found + strlen(s.from)) : text;
-}
-
-static const Spelling around[] = { { "state_dict_", "" }, { "module_", "" }, { "base_model_model_", "" }, { "lycoris_", "" }, { "lora_", "" }, { 0 } };
-static const Spelling domains[] = {
-    { "unet_", "unet_" }, { "te_", "te_" }, { "te1_", "te_" }, { "text_encoder_", "te_" }, { "text_model_", "te_text_model_" },
-    { "encoder_layers_", "te_encoder_layers_" }, { "diffusion_model_", "unet_" }, { "", "unet_" }, { 0 }
-};
-static const Spelling within[] = {
-    { "te_encoder_", "te_text_model_encoder_" }, { "_processor_", "_" },
-    { "self_attn_to_q", "self_attn_q_proj" }, { "self_attn_to_k", "self_attn_k_proj" }, { "self_attn_to_v", "self_attn_v_proj" }, { "self_attn_to_out", "self_attn_out_proj" }, { 0 }
-};
-static const Spelling within_motion[] = { { "_attn1_", "_attention_blocks_0_" }, { "_attn2_", "_attention_blocks_1_" }, { 0 } };
-
-/* the first prefix that fits, replaced */
-static char *prefixed(Arena *a, char *text, const Spelling *s)
-{
-    while (s->from && strncmp(text, s->from, strlen(s->from))) s++;
-    return s->from ? format(a, "%s%s", s->to, text + strlen(s->from)) : NULL;
-}
-
-/* diffusers drops the level temporal_transformer, and numbers the attentions from 1 */
-static char *motion_name(Arena *a, char *text)
-{
-    if (!strncmp(text, "unet_", 5)) text = format(a, "motion_%s", text + 5);
-    if (strstr(text, "temporal_transformer")) return text;
-    const char *number = strstr(text, "motion_modules_") + strlen("motion_modules_"), *end = number + strcspn(number, "_");
-    text = format(a, "%.*s_temporal_transformer%s", (int)(end - text), text, end);
-    for (const Spelling *s = within_motion; s->from; s++) text = respelled(a, text, *s);
-    return text;
-}
-
-/* any spelling of a layer, n bytes of it -> its flat name */
-static char *flat_name(Arena *a, const char *name, size_t n)
-{
-    char *text = flattened(format(a, "%.*s", (int)n, name)), *rest, *ldm;
-    while ((rest = prefixed(a, text, around))) text = rest;
-    text = prefixed(a, text, domains);
-    if (!strncmp(text, "unet_", 5) && (ldm = unet_name(a, format(a, "%s.", text + 5)))) {
-        text = flattened(ldm);
-        text[strlen(text) - 1] = 0;
-    }
-    for (const Spelling *s = within; s->from; s++) text = respelled(a, text, *s);
-    if (strstr(text, "motion_modules_")) text = motion_name(a, text);
-    return ends_with(text, "_to_out") ? format(a, "%s_0", text) : text;
-}
 
 /* ---- what belongs together -------------------------------------------------------------------- */
 
@@ -164,13 +75,6 @@ static int sound(const Weight *w)
     return flat && rest(w) < LARGEST;
 }
 
-static const char *ending_of(Part part)
-{
-    size_t i = 0;
-    while (endings[i].part != part) i++;
-    return endings[i].ending + 1;
-}
-
 static int is_given(const Module *m, Factor f) { return m->part[f.whole] || m->part[f.left] || m->part[f.right] || m->part[f.core]; }
 
 static _Noreturn void misfit(Arena *a, const char *path, const Weight *x, const Weight *y)
@@ -180,7 +84,7 @@ static _Noreturn void misfit(Arena *a, const char *path, const Weight *x, const 
 
 static _Noreturn void partner_missing(Arena *a, const char *path, const Weight *x, Part missing)
 {
-    fail(a, "%s: %s has no %s beside it: the file is damaged or of a kind not known here", path, x->name, ending_of(missing));
+    fail(a, "%s: %s has no %s beside it: the file is damaged or of a kind not known here", path, x->name, part_name(missing));
 }
 
 static Extent extent(Arena *a, const char *path, const Module *m, Factor f, int turned)
@@ -203,7 +107,8 @@ static Extent together(Arena *a, const char *path, const Module *m)
     Extent x = m->first, y = m->second;
     Factor f = m->family->first, g = m->family->second;
     if (x.rank && y.rank && x.rank != y.rank) misfit(a, path, m->part[f.right], m->part[g.right]);
-    if (m->family->how == HADAMARD && (x.rows != y.rows || x.columns != y.columns)) misfit(a, path, m->part[f.right], m->part[g.right]);
+    if (m->family->how == HADAMARD && x.rows != y.rows)       misfit(a, path, m->part[f.left], m->part[g.left]);
+    if (m->family->how == HADAMARD && x.columns != y.columns) misfit(a, path, m->part[f.right], m->part[g.right]);
     size_t rank = y.rank ? y.rank : x.rank;
     return m->family->how == KRONECKER ? (Extent){ x.rows * y.rows, x.columns * y.columns, rank } : (Extent){ y.rows, y.columns, rank };
 }
@@ -215,16 +120,63 @@ static const Weight *some_part(const Module *m)
     return m->part[p];
 }
 
-static float alpha_of(Arena *a, const char *path, const Module *m)
+/* ---- alpha: a tensor of the file's, or a number in PEFT's configuration ------------------------- */
+
+/* The value of a key, or of "unet.key" and "text_encoder.key" as diffusers puts both models' in one. */
+static int configured(Arena *a, const LoraFile *f, const Module *m, const char *key, Json *value)
 {
-    const Weight *w = m->part[ALPHA];
-    float alpha = w ? dtype_value(w->data, w->type, 0) : 0;
-    if (!isfinite(alpha)) fail(a, "%s: %s is not a finite number: the file is damaged", path, w->name);
-    return alpha;
+    if (!f->config.at) return 0;
+    *value = f->config;
+    if (json_member(value, format(a, "%s.%s", strncmp(m->layer, "te_", 3) ? "unet" : "text_encoder", key))) return 1;
+    return json_member(value, key);
 }
 
-static void complete(Arena *a, const char *path, Module *m)
+static double config_number(Json *value, const char *key)
 {
+    double x;
+    const char *text = json_number(value);
+    if (!text || !read_number(text, &x)) json_bad(value, format(value->mem, "%s is not a number", key));
+    return x;
+}
+
+/* PEFT: a pattern is the end of a layer's name (a regular expression of one, which nobody has been seen to use) */
+static int pattern_fits(const Json *at, const char *pattern, const char *name, size_t n)
+{
+    if (strpbrk(pattern, "*+?()[]{}|^$\\")) json_bad(at, "alpha_pattern holds a regular expression, which is not supported");
+    size_t k = strlen(pattern);
+    return n >= k && !strncmp(name + n - k, pattern, k) && (n == k || name[n - k - 1] == '.');
+}
+
+static double configured_alpha(Arena *a, const LoraFile *f, const Module *m)
+{
+    Json value;
+    size_t stem;
+    const Weight *w = some_part(m);
+    part_of(w->name, &stem);
+    if (configured(a, f, m, "alpha_pattern", &value) && json_next(&value, '{') && !json_next(&value, '}'))
+        do {
+            const char *pattern = json_string(&value);
+            json_expect(&value, ':', "alpha_pattern lacks a colon");
+            double alpha = config_number(&value, "alpha_pattern");
+            if (pattern_fits(&value, pattern, w->name, stem)) return alpha;
+        } while (json_next(&value, ','));
+    if (configured(a, f, m, "lora_alpha", &value)) return config_number(&value, "lora_alpha");
+    return configured(a, f, m, "alpha", &value) ? config_number(&value, "alpha") : 0;
+}
+
+static float scale_of(Arena *a, const LoraFile *f, const Module *m)
+{
+    const Weight *w = m->part[ALPHA];
+    Json value;
+    double rank = (double)m->all.rank, alpha = w ? (double)dtype_value(w->data, w->type, 0) : configured_alpha(a, f, m);
+    if (!isfinite(alpha)) fail(a, "%s: %s is not a finite number: the file is damaged", f->file->path, w->name);
+    if (!w && configured(a, f, m, "use_rslora", &value) && json_word(&value, "true")) rank = sqrt(rank);       /* Kalajdzievski, 2023 */
+    return (float)(alpha != 0 && m->all.rank ? alpha / rank : 1);
+}
+
+static void complete(Arena *a, const LoraFile *file, Module *m)
+{
+    const char *path = file->file->path;
     for (Part p = DOWN; p < PARTS; p++) {
         const Weight *w = m->part[p];
         if (w && !(p == ALPHA ? dtype_is_number(w->type) : dtype_is_float(w->type))) fail(a, "%s: %s is of type %s, expected floating point", path, w->name, dtype_name(w->type));
@@ -244,8 +196,7 @@ static void complete(Arena *a, const char *path, Module *m)
     if (!m->family && !m->part[DIFF_B]) fail(a, "%s: %s stands alone: the file is damaged or of a kind not known here", path, some_part(m)->name);
     if (m->part[SCALE] && m->part[MAGNITUDE]) fail(a, "%s: %s stands beside %s", path, m->part[SCALE]->name, m->part[MAGNITUDE]->name);
     if (!m->family && (m->part[SCALE] || m->part[MAGNITUDE])) partner_missing(a, path, some_part(m), UP);
-    float alpha = alpha_of(a, path, m);
-    m->scale = alpha != 0 && m->all.rank ? alpha / (float)m->all.rank : 1;
+    m->scale = scale_of(a, file, m);
 }
 
 /* ---- opening ---------------------------------------------------------------------------------- */
@@ -267,10 +218,10 @@ static void sort_out(Arena *a, LoraFile *f)
     f->stranger = take(a, s->count, sizeof *f->stranger);
     for (size_t i = 0; i < s->count; i++) {
         const char *name = s->weight[i].name;
-        size_t e = 0;
-        while (e < ENDINGS && !ends_with(name, endings[e].ending)) e++;
-        if (e == ENDINGS) f->stranger[f->strangers++] = name;
-        else entry[n++] = (Entry){ flat_name(a, name, strlen(name) - strlen(endings[e].ending)), endings[e].part, &s->weight[i] };
+        size_t stem;
+        Part part = part_of(name, &stem);
+        if (!part) f->stranger[f->strangers++] = name;
+        else entry[n++] = (Entry){ flat_name(a, name, stem), part, &s->weight[i] };
     }
     if (n) qsort(entry, n, sizeof *entry, by_layer);
     f->module = take(a, n, sizeof *f->module);
@@ -282,12 +233,24 @@ static void sort_out(Arena *a, LoraFile *f)
     }
 }
 
+/* what diffusers puts into the file, or PEFT beside it */
+static Json config_of(Arena *a, const WeightFile *s)
+{
+    static const char KIND[] = "configuration of a LoRA";
+    const char *text = file_metadata(s, "lora_adapter_metadata"), *slash = strrchr(s->path, '/');
+    if (text) return json_begin(a, s->path, KIND, (Bytes){ (const unsigned char *)text, strlen(text) });
+    const char *beside = format(a, "%.*sadapter_config.json", (int)(slash ? slash + 1 - s->path : 0), s->path);
+    int by_peft = s->count && strstr(s->weight[0].name, "base_model.model.") && file_is(beside);
+    return by_peft ? json_begin(a, beside, KIND, file_map(a, beside)) : (Json){ .at = NULL };
+}
+
 static LoraFile open_one(Arena *a, LoraUse use)
 {
     LoraFile f = { .file = weights_open(a, use.path), .use = use };
     if (file_kind(f.file) != LORA_FILE) fail(a, "%s: expected a LoRA, found %s", use.path, file_kind_name(f.file));
+    f.config = config_of(a, f.file);
     sort_out(a, &f);
-    for (size_t i = 0; i < f.modules; i++) complete(a, use.path, &f.module[i]);
+    for (size_t i = 0; i < f.modules; i++) complete(a, &f, &f.module[i]);
     return f;
 }
 
@@ -330,7 +293,7 @@ static int needs_merging(const Lora *l, const char *flat)
 int lora_pair(Arena *a, const Lora *l, size_t i, const char *layer, LoraPair *pair)
 {
     size_t before = mark(a);
-    const char *flat = flattened(format(a, "%s", layer));
+    const char *flat = flat_layer(a, layer);
     const Module *m = module_of(&l->file[i], flat);
     if (m && needs_merging(l, flat)) m = NULL;
     release(a, before);
@@ -445,7 +408,7 @@ static const char *does_not_fit(Arena *a, const Module *mod, const char *layer, 
 
 const char *lora_merge(Machine *m, const Lora *l, const char *layer, const Weight **w, const Weight **bias)
 {
-    const char *flat = flattened(format(m->mem, "%s", layer)), *wrong;
+    const char *flat = flat_layer(m->mem, layer), *wrong;
     if (!needs_merging(l, flat)) return NULL;
     Weight *new = copied(m, *w), *shifted = bias && *bias ? copied(m, *bias) : NULL;
     Matrix y = { (float *)(uintptr_t)new->data, new->shape[0], rest(new) };
@@ -498,12 +461,12 @@ static const char *nearest(Arena *a, const Weights *model, const char *flat)
     size_t least = (size_t)-1, apart;
     const Weight *w;
     for (size_t i = 0; (w = weights_at(model, i)); i++) {
-        if (!ends_with(w->name, ".weight")) continue;
-        size_t before = mark(a);
-        if ((apart = edit_distance(flattened(format(a, "%.*s", (int)(strlen(w->name) - 7), w->name)), flat)) < least) least = apart, best = w->name;
+        size_t before = mark(a), n = strlen(w->name), end = strlen(".weight");
+        if (n > end && !strcmp(w->name + n - end, ".weight") && (apart = edit_distance(flat_layer(a, format(a, "%.*s", (int)(n - end), w->name)), flat)) < least)
+            least = apart, best = w->name;
         release(a, before);
     }
-    return format(a, "%.*s", (int)(*best ? strlen(best) - 7 : 0), best);
+    return format(a, "%.*s", (int)(strlen(best) - (*best ? strlen(".weight") : 0)), best);
 }
 
 static const char *left_over(Arena *a, const LoraFile *f, const Weights *model)

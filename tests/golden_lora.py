@@ -222,6 +222,82 @@ def web_ui_motion(part, key):
     return (f"lora_unet_{place}_{rest}", ".lora_down.weight", ".lora_up.weight", ".alpha")
 
 
+# ---------------------------------------------------------------- PEFT, saved by diffusers
+
+class Metadata:
+    """A line of a recipe that is no tensor."""
+
+    def __init__(self, key, value):
+        self.name, self.value = key, value
+
+    def __str__(self):
+        return f"metadata {self.name} {self.value}"
+
+
+class Peft:
+    """PEFT's layers in some modules of both models; the file is what diffusers' save_lora_weights writes, and its metadata."""
+
+    def __init__(self, model, dtype, unet, text):
+        self.model, self.dtype, self.configs = model, dtype, {"unet": unet, "te": text}
+
+    def injected(self, parts):
+        """copies of the models with PEFT's layers in them"""
+        from peft import LoraConfig
+        models = {part: copy.deepcopy(parts[part]) for part in self.configs}
+        for part, model in models.items():
+            chosen = [key for key, layer in model.named_modules() if isinstance(layer, (nn.Linear, nn.Conv2d))][part == "te"::4]
+            with torch.random.fork_rng():
+                model.add_adapter(LoraConfig(target_modules=chosen, **self.configs[part]))
+        return models
+
+    def layers(self, models):
+        from peft.tuners.lora import LoraLayer
+        return [(part, key, layer) for part, model in models.items() for key, layer in model.named_modules() if isinstance(layer, LoraLayer)]
+
+    def recipe(self):
+        from diffusers import StableDiffusionPipeline
+        from peft.utils import get_peft_model_state_dict
+        from safetensors import safe_open
+        models = self.injected(plain_parts(self.model))
+        state = {part: get_peft_model_state_dict(model) for part, model in models.items()}
+        config = {part: model.peft_config["default"].to_dict() for part, model in models.items()}
+        for c in config.values():
+            c.update({k: sorted(v) for k, v in c.items() if isinstance(v, set)}, target_modules=[])       # their names are long, and in the file
+        with tempfile.TemporaryDirectory() as folder:
+            StableDiffusionPipeline.save_lora_weights(folder, unet_lora_layers=state["unet"], text_encoder_lora_layers=state["te"],
+                                                      unet_lora_adapter_metadata=config["unet"], text_encoder_lora_adapter_metadata=config["te"])
+            with safe_open(os.path.join(folder, "pytorch_lora_weights.safetensors"), "pt") as f:
+                shapes = {k: f.get_slice(k).get_shape() for k in f.keys()}
+                written = json.loads(f.metadata()["lora_adapter_metadata"])
+        lengths = {name: float(v.mean()) for part in state for k, v in state[part].items() if "magnitude" in k for name in shapes if name.endswith(k)}
+        lines = []
+        for name, shape in sorted(shapes.items()):
+            if "magnitude" in name:
+                lines.append(Line(name, self.dtype, shape, lengths[name], 0.2 * lengths[name]))
+            else:
+                lines.append(Line(name, self.dtype, shape, 0, (3 / np.prod(shape[1:])) ** 0.5 * (0.5 if "lora_B" in name else 1)))
+        lines.append(Metadata("lora_adapter_metadata", json.dumps({k: v for k, v in written.items() if v not in (None, [])}, separators=(",", ":"), sort_keys=True)))
+        return [(line, None, None) for line in lines]
+
+    def attach(self, lines, strengths, parts, dtype):
+        stored = {line.name: line.tensor().double() for line, _, _ in lines if isinstance(line, Line)}
+        models, used = self.injected(parts), 0
+        for part, key, layer in self.layers(models):
+            prefix = ("unet." if part == "unet" else "text_encoder.") + key
+            for name, tensor in stored.items():
+                if name.startswith(prefix + "."):
+                    which = name[len(prefix) + 1:].removesuffix(".weight")
+                    target = getattr(layer, which)["default"]
+                    target.weight.data = tensor
+                    used += 1
+            layer.double()
+            target = parts[part].get_submodule(key)
+            old = layer.base_layer.weight.data.clone()
+            layer.merge()
+            target.weight.data = (old + strengths[part] * (layer.base_layer.weight.data - old)).to(dtype)
+        assert used == len(stored)
+
+
 # ---------------------------------------------------------------- the files
 
 def lycoris(name):
@@ -267,6 +343,8 @@ ADAPTERS = {
     "lora_older":  Pairs("model_f32", None, "F16", 2, 4, 0, older_diffusers),
     "lora_newer":  Pairs("model_f32", None, "F32", 2, 11, 3, newer_diffusers, 1),
     "lora_single": Pairs("model_f32", None, "F16", 2, 9, 0, single_file, 3),
+    "lora_peft":   Peft("model_f32", "F32", dict(r=4, lora_alpha=3, use_rslora=True, use_dora=True), dict(r=2, lora_alpha=3, use_dora=True)),
+    "lora_alphas": Peft("model_f32", "F16", dict(r=3, lora_alpha=2, alpha_pattern={"down_blocks.0.attentions.1.transformer_blocks.0.attn1.to_q": 6, "conv2": 1}), dict(r=2, lora_alpha=5)),
     "lora_pan":    Pairs("model_f16", "motion_v2", "F32", 2, 5, 0, animatediff("motion")),
     "lora_roll":   Pairs("model_f16", "motion_v2", "F16", 2, 7, 1, web_ui_motion, 2),
     "lora_domain": Pairs("model_bf16", None, "F32", 2, 5, 0, animatediff("unet")),
@@ -282,6 +360,8 @@ CASES = {
     "lora_mixed": dict(STILL, seed=25, lora=[("lora_newer", 0.5), ("lora_dora", 0.6), ("lora_lokr", -0.4)]),
     "lora_full":  dict(STILL, seed=26, lora=[("lora_full", 0.9)]),
     "lora_names": dict(STILL, seed=27, lora=[("lora_older", 0.7), ("lora_newer", 0.3, 0.9), ("lora_single", 0.8)]),
+    "lora_peft":  dict(STILL, seed=31, lora=[("lora_peft", 0.8)]),
+    "lora_alphas": dict(STILL, seed=32, lora=[("lora_alphas", 0.8)]),
     "clip_moved": dict(CLIP, model="model_f16", motion="motion_v2", seed=28, lora=[("lora_pan", 0.8), ("lora_roll", -0.5)]),
     "clip_domain": dict(CLIP, model="model_bf16", motion="motion_v3", seed=29, lora=[("lora_domain", 0.9)]),
     "clip_lcm":   dict(CLIP, model="model_f16", motion="motion_lcm", seed=30),

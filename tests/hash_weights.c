@@ -2,6 +2,7 @@
  *
  *     name dtype dims offset scale       value = offset + scale * u(name, element)
  *     name dtype dims sinusoid           a motion module's positions, [1,L,C]
+ *     metadata key value                 of the file
  *
  * u is a multiple of 2^-23 in [-1, 1), scale a float32: their product is exact in double, so fused
  * arithmetic or not, the sum is rounded once, then to float32, then to the file's type. */
@@ -15,7 +16,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
-enum { MOST_TENSORS = 4096 };
+enum { MOST_TENSORS = 4096, MOST_PAIRS = 8 };
 
 static uint64_t fnv1a(const char *s)
 {
@@ -79,26 +80,49 @@ static Weight make(Arena *a, const char *line)
     return w;
 }
 
+/* the next line of a recipe, NULL at its end */
+static char *recipe_line(Arena *a, Bytes *text)
+{
+    if (!text->size) return NULL;
+    const unsigned char *stop = memchr(text->data, '\n', text->size);
+    size_t n = stop ? (size_t)(stop - text->data) : text->size, step = stop ? n + 1 : n;
+    char *line = format(a, "%.*s", (int)n, (const char *)text->data);
+    *text = (Bytes){ text->data + step, text->size - step };
+    return line;
+}
+
+static char *metadata_of(char *line) { return strncmp(line, "metadata ", 9) ? NULL : line + 9; }
+
 Weight *hash_recipe(Arena *a, const char *recipe, size_t *count)
 {
     Bytes text = file_map(a, recipe);
     Weight *made = take(a, MOST_TENSORS, sizeof *made);
     *count = 0;
-    for (const char *s = (const char *)text.data, *end = s + text.size; s < end;) {
-        const char *stop = memchr(s, '\n', (size_t)(end - s));
-        if (!stop) stop = end;
+    for (char *line; (line = recipe_line(a, &text)); ) {
         if (*count == MOST_TENSORS) fail(a, "%s: more than %d tensors", recipe, MOST_TENSORS);
-        if (stop > s) made[(*count)++] = make(a, format(a, "%.*s", (int)(stop - s), s));
-        s = stop + 1;
+        if (*line && !metadata_of(line)) made[(*count)++] = make(a, line);
     }
     return made;
+}
+
+static size_t recipe_metadata(Arena *a, const char *recipe, Pair *pairs)
+{
+    Bytes text = file_map(a, recipe);
+    size_t n = 0;
+    for (char *line, *key, *value; (line = recipe_line(a, &text)); ) {
+        if (!(key = metadata_of(line)) || !(value = strchr(key, ' ')) || n == MOST_PAIRS) continue;
+        *value = 0;
+        pairs[n++] = (Pair){ key, value + 1 };
+    }
+    return n;
 }
 
 void hash_weights(Arena *a, const char *recipe, const char *path)
 {
     size_t before = mark(a), count;
     Weight *made = hash_recipe(a, recipe, &count);
-    safetensors_save(a, path, made, count, NULL, 0);
+    Pair pairs[MOST_PAIRS];
+    safetensors_save(a, path, made, count, pairs, recipe_metadata(a, recipe, pairs));
     release(a, before);
 }
 
