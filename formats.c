@@ -22,7 +22,8 @@
 
 /* ---- files ------------------------------------------------------------------------------------ */
 
-static int safetensors_is(Bytes f) { return f.size > 9 && f.data[8] == '{' && !memcmp(f.data + 4, "\0\0\0\0", 4); }
+/* a length of less than 4 GB, and JSON */
+static int safetensors_is(Bytes f) { return f.size > 8 && f.data[8] == '{' && !memcmp(f.data + 4, "\0\0\0\0", 4); }
 
 int weights_like(Bytes file) { return safetensors_is(file) || torch_is(file) || gguf_is(file); }
 
@@ -39,6 +40,7 @@ static void refuse_other(Arena *a, const char *path, Bytes file)
 static WeightFile *read_any(Arena *a, const char *path, Bytes file)
 {
     refuse_other(a, path, file);
+    if (safetensors_is(file)) return safetensors_read(a, path, file);      /* first: its length can be any bytes */
     if (torch_is(file)) return torch_read(a, path, file);
     if (gguf_is(file)) return gguf_read(a, path, file);
     return safetensors_read(a, path, file);

@@ -208,7 +208,7 @@ static char *where(Arena *a, const Places *p)
 static _Noreturn void not_found(Arena *a, const Places *p, Name name)
 {
     struct stat s;
-    const char *what = ending(name.text) || strstr(name.text, ".txt") ? "" : " (as .safetensors, .ckpt, .pt or .bin)";
+    const char *what = ending(name.text) || strstr(name.text, ".txt") ? "" : " (as .safetensors, .ckpt, .pt, .bin, .pth or .gguf)";
     if (!stat(name.text, &s) && S_ISDIR(s.st_mode))
         fail(a, "%s is %s, a folder without weights as diffusers writes them; name a file in it", name.label, quoted(a, name.text));
     fail(a, "%s is %s, and there is no such file%s%s; looked in %s; --weights DIR adds a folder", name.label, quoted(a, name.text), what,

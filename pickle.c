@@ -31,6 +31,7 @@ typedef struct {
     const char *stranger;                /* the first name that may not be called */
 } Unpickler;
 
+/* by their whole names; what is inert in one module may be a way to anything in the next */
 static const char *const callable[] = {
     "torch._utils._rebuild_tensor", "torch._utils._rebuild_tensor_v2", "torch._utils._rebuild_tensor_v3", "torch._utils._rebuild_parameter",
     "torch._utils._rebuild_parameter_with_state", "torch._utils._rebuild_qtensor", "torch._utils._rebuild_sparse_tensor",

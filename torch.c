@@ -31,7 +31,7 @@ typedef struct {
     Bytes       file;
     Storage    *storage;  size_t storages;      /* sorted by key */
     size_t      copied;                  /* bytes of tensors that were not contiguous */
-    WeightFile *out;      size_t weights_room, pairs_room;
+    WeightFile *out;      size_t weights_room;
 } Torch;
 
 /* ---- names of torch's ------------------------------------------------------------------------- */
@@ -366,10 +366,9 @@ static Pickled *read_five_pickles(Torch *t)
 
 static int begins(Bytes file, size_t at, const void *with, size_t n) { return file.size >= at + n && !memcmp(file.data + at, with, n); }
 
-static int is_zip   (Bytes f) { return begins(f, 0, "PK", 2); }
+static int is_zip   (Bytes f) { return begins(f, 0, "PK\3\4", 4) || begins(f, 0, "PK\5\6", 4); }
 static int is_tar   (Bytes f) { return begins(f, 257, "ustar", 5); }
-/* a version of pickle; these bytes could be the length at the head of a safetensors file, but then four zeros would follow */
-static int is_pickle(Bytes f) { return f.size > 8 && f.data[0] == 0x80 && f.data[1] >= 2 && f.data[1] <= 5 && memcmp(f.data + 4, "\0\0\0", 4); }
+static int is_pickle(Bytes f) { return f.size > 2 && f.data[0] == 0x80 && f.data[1] >= 2 && f.data[1] <= 5; }
 
 int torch_is(Bytes file) { return is_zip(file) || is_tar(file) || is_pickle(file); }
 

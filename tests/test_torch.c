@@ -241,6 +241,14 @@ static void test_containers(Arena *a)
 #undef ZIPPED
     char message[1024];
     CHECK(reads(a, weights_read, file, make_zip(file, &good, 1), message) == 0);
+    for (size_t i = 0; i < 3; i++) {                           /* safetensors whose length reads as a zip, a pickle, a GGUF */
+        static const char *const heads[] = { "PK\0", "\x80\2\0", "PK\3" };
+        size_t n = i < 2 ? (unsigned char)heads[i][0] | (size_t)heads[i][1] << 8 : 0x34b50;
+        unsigned char *text = take(a, n + 8, 1);
+        memset(text, ' ', n + 8), put_little(text, n, 8), memcpy(text + 8, "{}", 2);
+        CHECK(!memcmp(text, heads[i], 3));
+        CHECK_MSG(reads(a, weights_read, text, n + 8, message) == 0, "%s", message);
+    }
 }
 
 /* Faults of an archive of torch's, one each: the number at a place counted from the first mark of that kind. */
@@ -402,6 +410,9 @@ int main(void)
     test_large(a);
     damage(a, read_torch, golden(a, "torch_tiny.pt"), "torch_tiny.pt");
     damage(a, read_torch, golden(a, "torch_tiny_old.pt"), "torch_tiny_old.pt");
+    damage(a, read_torch, golden(a, "torch_zip.ckpt"), "torch_zip.ckpt");
+    damage(a, read_torch, golden(a, "torch_protocol4.ckpt"), "torch_protocol4.ckpt");
+    damage(a, read_torch, golden(a, "torch_old.ckpt"), "torch_old.ckpt");
     test_mutations(a);
     arena_free(a);
     return done();
