@@ -1,19 +1,17 @@
 /* gif.c - frames to an animated GIF.
  *
- * A GIF is indices into a table of at most 256 colours, so the work is choosing the table, and then an index for every
- * pixel so that the eye does not miss the other 16 million.
+ * A GIF is indices into a table of at most 256 colours. palette.c chooses the table, one for the clip, and the index for
+ * every pixel; here they become a file.
  *
- *   table     count the clip's colours; if they fit, they are the table. Otherwise cut the histogram where that saves
- *             most squared error (Wu 1992), then let each entry move to the mean of its colours (Lloyd 1982).
- *   index     a colour is mixed from its nearest entry and one other, chosen for the truest mean with the least grain;
- *             a fixed blue-noise matrix (Ulichney 1993) says which of the two stands at this place.
  *   frame     only the rectangle that changed; inside it, what stayed is transparent if that packs smaller.
- *   bytes     LZW in sub-blocks.
+ *   bytes     LZW in sub-blocks. Where loss is allowed, a run that has no code goes on with the nearest colour that has
+ *             one: longer runs, fewer codes.
+ *   size      the first rung of a ladder that is small enough, found by halving.
  *
- * What holds: a pixel whose colour stays keeps its index, so nothing shimmers; a colour in the table is never mixed;
- * entries stand in order of brightness. Distances are 2 dr² + 4 dg² + 3 db², near enough to the eye, and integers.
- * It does not do tables per frame, interlacing, or error diffusion, which crawls when pictures move. */
+ * What holds: a pixel whose colour stays keeps its index, so nothing shimmers, loss or not.
+ * It does not do tables per frame or interlacing. */
 #include "gif.h"
+#include "palette.h"
 #include <math.h>
 #include <stdint.h>
 #include <stdlib.h>
@@ -22,11 +20,8 @@
 typedef unsigned char Byte;
 
 enum {
-    SIDE = 32, PLACES = SIDE * SIDE,    /* the dither matrix */
     STILL = 2,                          /* of 255: no greater move is none: of faint noise, half the file */
-    REFINE = 6,                         /* Lloyd steps */
-    CODES = 4096, SLOTS = 3 * CODES,    /* LZW dictionary; slots of its hash table */
-    BITS = 6, CELLS = 1 << 3 * BITS     /* histogram */
+    CODES = 4096, SLOTS = 3 * CODES     /* LZW dictionary; slots of its hash table */
 };
 
 /* ---- bytes that grow; after a failed malloc they stay failed, and one look at the end is enough ---- */
@@ -71,305 +66,24 @@ static void put_blocks(Bytes *b, const void *data, size_t size)
     put(b, 0);
 }
 
-/* ---- the table of colours, and the nearest entry of it ---- */
-
-/* near[g][0..count[g]) are the only entries that can be nearest to a colour in box g of a 16x16x16 grid. */
-typedef struct {
-    Byte rgb[256][3];
-    int n, exact;                       /* entries; whether they are all the colours there are */
-    int count[4096];
-    Byte near[4096][256];
-} Table;
-
-static int square(int x) { return x * x; }
-
-static int distance(const Byte *a, const Byte *b)
-{
-    return 2 * square(a[0] - b[0]) + 4 * square(a[1] - b[1]) + 3 * square(a[2] - b[2]);
-}
-
-/* The two corners of box g. */
-static void box_corners(int g, Byte low[3], Byte high[3])
-{
-    for (int c = 0; c < 3; c++) {
-        low[c] = (Byte)((g >> (8 - 4 * c) & 15) << 4);
-        high[c] = (Byte)(low[c] | 15);
-    }
-}
-
-/* The closest and the farthest that a colour of the box can be from rgb. */
-static int box_closest(const Byte *rgb, const Byte *low, const Byte *high)
-{
-    Byte at[3];
-    for (int c = 0; c < 3; c++) at[c] = rgb[c] < low[c] ? low[c] : rgb[c] > high[c] ? high[c] : rgb[c];
-    return distance(rgb, at);
-}
-
-static int box_farthest(const Byte *rgb, const Byte *low, const Byte *high)
-{
-    Byte at[3];
-    for (int c = 0; c < 3; c++) at[c] = 2 * rgb[c] < low[c] + high[c] ? high[c] : low[c];
-    return distance(rgb, at);
-}
-
-/* An entry farther from all of the box than another one is at its farthest is nearest to nothing in it. */
-static void list_box(Table *t, int g)
-{
-    Byte low[3], high[3];
-    int bound = INT32_MAX;
-    box_corners(g, low, high);
-    for (int i = 0; i < t->n; i++) {
-        int far = box_farthest(t->rgb[i], low, high);
-        if (far < bound) bound = far;
-    }
-    t->count[g] = 0;
-    for (int i = 0; i < t->n; i++)
-        if (box_closest(t->rgb[i], low, high) <= bound) t->near[g][t->count[g]++] = (Byte)i;
-}
-
-static void list_boxes(Table *t)
-{
-    for (int g = 0; g < 4096; g++) list_box(t, g);
-}
-
-static int nearest(const Table *t, const Byte *rgb)
-{
-    int g = rgb[0] >> 4 << 8 | rgb[1] >> 4 << 4 | rgb[2] >> 4;
-    int best = t->near[g][0], least = distance(rgb, t->rgb[best]);
-    for (int i = 1; i < t->count[g]; i++) {
-        int d = distance(rgb, t->rgb[t->near[g][i]]);
-        if (d < least) least = d, best = t->near[g][i];
-    }
-    return best;
-}
-
-/* ---- choosing the table ---- */
-
-static int brightness(const Byte *rgb) { return 299 * rgb[0] + 587 * rgb[1] + 114 * rgb[2]; }
-
-static int by_brightness(const void *a, const void *b)
-{
-    int x = brightness(a), y = brightness(b);
-    return x != y ? (x > y) - (x < y) : memcmp(a, b, 3);
-}
-
-/* All colours of rgb: [n,3], if they are at most limit: 1, and they are the table. Otherwise 0. */
-static int collect(Table *t, const Byte *rgb, size_t n, int limit)
-{
-    t->n = 0;
-    for (int g = 0; g < 4096; g++) t->count[g] = 0;
-    for (size_t i = 0; i < n; i++, rgb += 3) {
-        int g = rgb[0] >> 4 << 8 | rgb[1] >> 4 << 4 | rgb[2] >> 4, k = 0;
-        while (k < t->count[g] && memcmp(t->rgb[t->near[g][k]], rgb, 3)) k++;
-        if (k < t->count[g]) continue;
-        if (t->n == limit) return 0;
-        t->near[g][t->count[g]++] = (Byte)t->n;
-        memcpy(t->rgb[t->n++], rgb, 3);
-    }
-    return 1;
-}
-
-/* A cell of the histogram: how many pixels, and the sum of their colours. */
-typedef struct { uint64_t n, sum[3]; } Cell;
-
-static void join(Cell *to, const Cell *c)
-{
-    to->n += c->n;
-    for (int i = 0; i < 3; i++) to->sum[i] += c->sum[i];
-}
-
-static void mean(const Cell *c, Byte rgb[3])
-{
-    for (int i = 0; i < 3; i++) rgb[i] = (Byte)((c->sum[i] + c->n / 2) / c->n);
-}
-
-/* rgb: [n,3] -> the cells that are not empty, moved to the front; returns how many */
-static size_t histogram(Cell *cells, const Byte *rgb, size_t n)
-{
-    size_t used = 0;
-    for (size_t i = 0; i < n; i++, rgb += 3) {
-        const int s = 8 - BITS;
-        Cell pixel = { 1, { rgb[0], rgb[1], rgb[2] } };
-        join(&cells[rgb[0] >> s << 2 * BITS | rgb[1] >> s << BITS | rgb[2] >> s], &pixel);
-    }
-    for (size_t i = 0; i < CELLS; i++)
-        if (cells[i].n) cells[used++] = cells[i];
-    return used;
-}
-
-/* Cells that share an entry, and the cut in two that would gain most. */
-typedef struct { Cell *from, *to; double gain; int axis, cut; } Box;
-
-static int coordinate(const Cell *c, int axis) { return (int)(c->sum[axis] / c->n) >> (8 - BITS); }
-
-/* Σ |x - mean|² = Σ |x|² - |Σ x|² / n: the second term, which is all that a cut changes. */
-static double saved(const Cell *c)
-{
-    double r = (double)c->sum[0], g = (double)c->sum[1], b = (double)c->sum[2];
-    return c->n ? (2 * r * r + 4 * g * g + 3 * b * b) / (double)c->n : 0;
-}
-
-static void plan_axis(Box *box, int axis)
-{
-    Cell slice[1 << BITS] = { { 0, { 0 } } }, all = { 0, { 0 } }, low = all;
-    for (const Cell *c = box->from; c < box->to; c++) {
-        join(&slice[coordinate(c, axis)], c);
-        join(&all, c);
-    }
-    for (int cut = 1; cut < 1 << BITS; cut++) {
-        join(&low, &slice[cut - 1]);
-        Cell high = { all.n - low.n, { all.sum[0] - low.sum[0], all.sum[1] - low.sum[1], all.sum[2] - low.sum[2] } };
-        double gain = saved(&low) + saved(&high) - saved(&all);
-        if (low.n && high.n && gain > box->gain) box->gain = gain, box->axis = axis, box->cut = cut;
-    }
-}
-
-static Box plan(Cell *from, Cell *to)
-{
-    Box box = { from, to, 0, 0, 0 };
-    for (int axis = 0; axis < 3; axis++) plan_axis(&box, axis);
-    return box;
-}
-
-/* Carries out the planned cut: the box keeps the low half, the high half is returned. */
-static Box cut(Box *box)
-{
-    Cell *low = box->from, *high = box->to, *end = box->to;
-    while (low < high) {
-        if (coordinate(low, box->axis) < box->cut) { low++; continue; }
-        Cell c = *low;
-        *low = *--high, *high = c;
-    }
-    *box = plan(box->from, low);
-    return plan(low, end);
-}
-
-/* cells: [n] -> at most limit entries */
-static void cut_all(Table *t, Cell *cells, size_t n, int limit)
-{
-    Box box[256];
-    box[0] = plan(cells, cells + n);
-    for (t->n = 1; t->n < limit; t->n++) {
-        int best = 0;
-        for (int i = 1; i < t->n; i++) if (box[i].gain > box[best].gain) best = i;
-        if (box[best].gain <= 0) break;
-        box[t->n] = cut(&box[best]);
-    }
-    for (int i = 0; i < t->n; i++) {
-        Cell all = { 0, { 0 } };
-        for (const Cell *c = box[i].from; c < box[i].to; c++) join(&all, c);
-        mean(&all, t->rgb[i]);
-    }
-}
-
-/* Each entry moves to the mean of the cells that it is nearest to. */
-static void refine(Table *t, const Cell *cells, size_t n)
-{
-    Cell sum[256] = { { 0, { 0 } } };
-    list_boxes(t);
-    for (size_t i = 0; i < n; i++) {
-        Byte rgb[3];
-        mean(&cells[i], rgb);
-        join(&sum[nearest(t, rgb)], &cells[i]);
-    }
-    for (int i = 0; i < t->n; i++) if (sum[i].n) mean(&sum[i], t->rgb[i]);
-}
-
-/* rgb: [n,3] -> a table of at most limit entries in order of brightness. 0: out of memory */
-static int choose_table(Table *t, const Byte *rgb, size_t n, int limit)
-{
-    t->exact = collect(t, rgb, n, limit);
-    if (!t->exact) {
-        Cell *cells = calloc(CELLS, sizeof *cells);
-        if (!cells) return 0;
-        size_t used = histogram(cells, rgb, n);
-        cut_all(t, cells, used, limit);
-        for (int i = 0; i < REFINE; i++) refine(t, cells, used);
-        free(cells);
-    }
-    qsort(t->rgb, (size_t)t->n, 3, by_brightness);
-    list_boxes(t);
-    return 1;
-}
-
-/* ---- an index for every pixel ---- */
-
-/* A colour as two entries: `bright` in `share` of PLACES places, `dark` in the others. */
-typedef struct { uint32_t key; int share; Byte dark, bright; } Mix;
-
-typedef struct {
-    Table table;
-    int rank[PLACES];                   /* SIDE rows of SIDE; 0..PLACES-1, each once */
-    Mix known[1 << 14];                 /* mixes worked out before, by colour; key 0 is none */
-} Painter;
-
-/* Void and cluster (Ulichney 1993), grown from nothing: each next rank goes to the emptiest place of a torus, where
- * crowding is the sum of 1/d⁴ over the places taken. A little noise to begin with, or they would line up in a lattice. */
-static void rank_places(int rank[PLACES])
-{
-    uint32_t crowd[PLACES], noise = 1;
-    for (int i = 0; i < PLACES; i++) crowd[i] = (noise = noise * 1664525 + 1013904223) >> 12;
-    for (int next = 0; next < PLACES; next++) {
-        int at = 0;
-        for (int i = 1; i < PLACES; i++) if (crowd[i] < crowd[at]) at = i;
-        rank[at] = next;
-        for (int i = 0; i < PLACES; i++) {
-            int dx = abs(i % SIDE - at % SIDE), dy = abs(i / SIDE - at / SIDE);
-            if (dx > SIDE / 2) dx = SIDE - dx;
-            if (dy > SIDE / 2) dy = SIDE - dy;
-            crowd[i] += i == at ? 1u << 31 : (1u << 24) / (uint32_t)square(dx * dx + dy * dy);
-        }
-    }
-}
-
-/* Mixing the nearest entry a with b in share s leaves the mean off by e and grain of variance v around it:
- *     u = (p - a)·(b - a)     l = |b - a|²     s = u / l     e² = |p - a|² - u s     v = s (1 - s) l
- * The best b has the least e² + v / 4; less than no mixing at all when u (5 s - 1) > 0. Without v, far entries speckle;
- * with all of v, nothing is ever mixed and gradients turn to steps. */
-static Mix mix(const Table *t, const Byte *rgb)
-{
-    int a = nearest(t, rgb), best = a;
-    double share = 0, most = 0;
-    for (int b = 0; b < t->n; b++) {
-        const Byte *from = t->rgb[a], *to = t->rgb[b];
-        int r = to[0] - from[0], g = to[1] - from[1], k = to[2] - from[2];
-        int u = 2 * r * (rgb[0] - from[0]) + 4 * g * (rgb[1] - from[1]) + 3 * k * (rgb[2] - from[2]);
-        if (u <= 0) continue;
-        double s = u / (double)(2 * r * r + 4 * g * g + 3 * k * k), gain = u * (5 * s - 1);
-        if (gain > most) most = gain, best = b, share = s;
-    }
-    int places = (int)(share * PLACES + 0.5);
-    if (best < a) return (Mix){ 0, PLACES - places, (Byte)best, (Byte)a };
-    return (Mix){ 0, places, (Byte)a, (Byte)best };
-}
-
-/* The index of a colour at (x, y). Brighter entries always take the high ranks, so that neighbours agree. */
-static int pick(Painter *p, const Byte *rgb, int x, int y)
-{
-    uint32_t key = (uint32_t)(rgb[0] << 16 | rgb[1] << 8 | rgb[2]) + 1;
-    Mix *m = &p->known[key * 2654435761u >> 18];
-    if (m->key != key) {
-        *m = mix(&p->table, rgb);
-        m->key = key;
-    }
-    return p->rank[y % SIDE * SIDE + x % SIDE] >= PLACES - m->share ? m->bright : m->dark;
-}
-
-/* rgb -> index: [height,width]. drawn: the colours that index stands for so far, [height,width,3]; those that moved are
- * drawn anew. A table that holds every colour misses no move at all. */
-static void paint(Painter *p, const Byte *rgb, Byte *drawn, Byte *index, int width, int height, int first)
-{
-    int still = p->table.exact ? 0 : STILL;
-    for (int y = 0; y < height; y++)
-        for (int x = 0; x < width; x++, rgb += 3, drawn += 3, index++) {
-            if (!first && abs(rgb[0] - drawn[0]) <= still && abs(rgb[1] - drawn[1]) <= still
-                       && abs(rgb[2] - drawn[2]) <= still) continue;
-            memcpy(drawn, rgb, 3);
-            *index = (Byte)pick(p, rgb, x, y);
-        }
-}
-
 /* ---- LZW ---- */
+
+/* For each index others of about its colour, the nearest first. */
+typedef struct { int count[256]; Byte index[256][256]; } Likes;
+
+/* loss: of 255, in each channel */
+static void list_likes(Likes *l, const Palette *p, int loss)
+{
+    int most = 9 * loss * loss;                     /* palette_distance of that much */
+    memset(l->count, 0, sizeof l->count);
+    for (int i = 0; i < p->n && loss; i++)
+        for (int k = 0; k < p->n; k++) {
+            int d = palette_distance(p->rgb[i], p->rgb[k]), at = l->count[i];
+            if (i == k || d > most) continue;
+            for (; at && palette_distance(p->rgb[i], p->rgb[l->index[i][at - 1]]) > d; at--) l->index[i][at] = l->index[i][at - 1];
+            l->index[i][at] = (Byte)k, l->count[i]++;
+        }
+}
 
 /* Codes are packed from the lowest bit up; they start at depth+1 bits and grow to 12 as the dictionary does. */
 typedef struct {
@@ -412,18 +126,28 @@ static void grow(Packer *p, int slot, int32_t key)
     p->next++;
 }
 
-/* index: [n], n >= 1, each under 1 << depth  ->  out, without sub-blocks */
-static void lzw(Packer *p, Bytes *out, const Byte *index, size_t n, int depth)
+/* The slot of a code for prefix and *index, or an index like it, which *index becomes; otherwise the one where it belongs. */
+static int slot_like(const Packer *p, const Likes *l, int prefix, Byte *index)
+{
+    int slot = slot_of(p, prefix << 8 | *index);
+    for (int k = 0; p->key[slot] < 0 && k < l->count[*index]; k++) {
+        int other = slot_of(p, prefix << 8 | l->index[*index][k]);
+        if (p->key[other] >= 0) return *index = l->index[*index][k], other;
+    }
+    return slot;
+}
+
+/* index: [n], n >= 1, each under 1 << depth, changed to what was written  ->  out, without sub-blocks */
+static void lzw(Packer *p, Bytes *out, const Likes *likes, Byte *index, size_t n, int depth)
 {
     *p = (Packer){ .out = out, .depth = depth, .width = depth + 1 };
     clear(p);
     int prefix = index[0];
     for (size_t i = 1; i < n; i++) {
-        int32_t key = prefix << 8 | index[i];
-        int slot = slot_of(p, key);
-        if (p->key[slot] == key) { prefix = p->code[slot]; continue; }
+        int slot = slot_like(p, likes, prefix, &index[i]);
+        if (p->key[slot] >= 0) { prefix = p->code[slot]; continue; }
         put_code(p, prefix);
-        grow(p, slot, key);
+        grow(p, slot, prefix << 8 | index[i]);
         prefix = index[i];
     }
     put_code(p, prefix);
@@ -488,7 +212,7 @@ static int bits_for(int n)
 }
 
 /* GIF89a | width | height | table of 1 << bits | background 0 | square pixels | the table */
-static void put_header(Bytes *out, const Table *t, int width, int height, int bits)
+static void put_header(Bytes *out, const Palette *t, int width, int height, int bits)
 {
     append(out, "GIF89a", 6);
     put16(out, width);
@@ -510,84 +234,100 @@ static void put_comment(Bytes *out, const char *text)
 /* ---- the whole clip ---- */
 
 typedef struct {
-    Painter painter;
+    Palette palette;
     Packer packer;
-    Bytes out, plain, holed;            /* the file; a frame's codes without and with transparency */
-    Byte *drawn, *shown, *now, *crop;   /* [h,w,3]; indices [h,w] of the frame before and of this one; scratch [h,w] */
+    Likes likes;
+    Bytes out, codes[2];                /* the file; a frame's codes without and with transparency */
+    Byte *drawn, *shown, *now, *crop[2];    /* [h,w,3]; indices [h,w] of the frame before and of this one; of its rectangle, without and with */
     int width, height, bits, hole;      /* hole: the transparent index */
+    int still;                          /* of 255: no greater move is one */
 } Clip;
 
-static void crop(const Clip *c, Rect r, int transparent)
+/* rgb -> now; drawn: the colours that it stands for so far; those that moved are drawn anew. */
+static void paint(Clip *c, const Byte *rgb, int first)
 {
-    Byte *to = c->crop;
-    for (int y = r.y; y < r.y + r.height; y++)
-        for (int x = r.x; x < r.x + r.width; x++) {
-            size_t i = (size_t)y * (size_t)c->width + (size_t)x;
-            *to++ = transparent && c->now[i] == c->shown[i] ? (Byte)c->hole : c->now[i];
+    Byte *drawn = c->drawn, *index = c->now;
+    for (int y = 0; y < c->height; y++)
+        for (int x = 0; x < c->width; x++, rgb += 3, drawn += 3, index++) {
+            if (!first && abs(rgb[0] - drawn[0]) <= c->still && abs(rgb[1] - drawn[1]) <= c->still
+                       && abs(rgb[2] - drawn[2]) <= c->still) continue;
+            memcpy(drawn, rgb, 3);
+            *index = (Byte)palette_index(&c->palette, rgb, x, y);
         }
 }
 
-static void pack(Clip *c, Rect r, int transparent, Bytes *codes)
+static void pack(Clip *c, Rect r, int holes)
 {
-    codes->size = 0;
-    crop(c, r, transparent);
-    lzw(&c->packer, codes, c->crop, (size_t)r.width * (size_t)r.height, c->bits);
+    Byte *to = c->crop[holes];
+    for (int y = r.y; y < r.y + r.height; y++)
+        for (int x = r.x; x < r.x + r.width; x++) {
+            size_t i = (size_t)y * (size_t)c->width + (size_t)x;
+            *to++ = holes && c->now[i] == c->shown[i] ? (Byte)c->hole : c->now[i];
+        }
+    c->codes[holes].size = 0;
+    lzw(&c->packer, &c->codes[holes], &c->likes, c->crop[holes], (size_t)r.width * (size_t)r.height, c->bits);
+}
+
+/* What was written is what the frame now is. */
+static void settle(Clip *c, Rect r, int holes)
+{
+    const Byte *from = c->crop[holes];
+    for (int y = r.y; y < r.y + r.height; y++)
+        for (int x = r.x; x < r.x + r.width; x++, from++)
+            if (!holes || *from != c->hole) c->now[(size_t)y * (size_t)c->width + (size_t)x] = *from;
+    memcpy(c->shown, c->now, (size_t)c->width * (size_t)c->height);
 }
 
 static void add_frame(Clip *c, const Byte *rgb, int first, int delay)
 {
     Rect r = { 0, 0, c->width, c->height };
-    paint(&c->painter, rgb, c->drawn, c->now, c->width, c->height, first);
+    paint(c, rgb, first);
     if (!first) r = changed(c->shown, c->now, c->width, c->height);
-    pack(c, r, 0, &c->plain);
-    if (!first) pack(c, r, 1, &c->holed);
-    int holes = !first && c->holed.size < c->plain.size;
+    pack(c, r, 0);
+    if (!first) pack(c, r, 1);
+    int holes = !first && c->codes[1].size < c->codes[0].size;
     put_control(&c->out, delay, holes ? c->hole : -1);
-    put_picture(&c->out, r, c->bits, holes ? &c->holed : &c->plain);
-    memcpy(c->shown, c->now, (size_t)c->width * (size_t)c->height);
+    put_picture(&c->out, r, c->bits, &c->codes[holes]);
+    settle(c, r, holes);
 }
 
-static int open_clip(Clip *c, const Byte *rgb, int frames, int width, int height)
+static int open_clip(Clip *c, const Byte *rgb, int frames, int width, int height, GifEffort e)
 {
     size_t area = (size_t)width * (size_t)height;
     c->width = width, c->height = height;
     c->drawn = malloc(3 * area);
     c->shown = malloc(area);
     c->now = malloc(area);
-    c->crop = malloc(area);
-    if (!c->drawn || !c->shown || !c->now || !c->crop) return 0;
-    if (!choose_table(&c->painter.table, rgb, (size_t)frames * area, frames > 1 ? 255 : 256)) return 0;
-    if (!c->painter.table.exact) rank_places(c->painter.rank);
-    c->hole = c->painter.table.n;
+    c->crop[0] = malloc(area), c->crop[1] = malloc(area);
+    if (!c->drawn || !c->shown || !c->now || !c->crop[0] || !c->crop[1]) return 0;
+    if (!palette_choose(&c->palette, rgb, (size_t)frames * area, e.colours - (frames > 1))) return 0;
+    list_likes(&c->likes, &c->palette, e.loss);
+    c->hole = c->palette.n;
     c->bits = bits_for(c->hole + (frames > 1));
+    c->still = c->palette.exact && !e.loss ? 0 : STILL + e.loss / 2;       /* a table that holds every colour misses no move at all */
     return 1;
 }
 
 static void close_clip(Clip *c)
 {
-    free(c->drawn), free(c->shown), free(c->now), free(c->crop);
-    free(c->plain.at), free(c->holed.at);
+    free(c->drawn), free(c->shown), free(c->now), free(c->crop[0]), free(c->crop[1]);
+    free(c->codes[0].at), free(c->codes[1].at);
     free(c);
 }
 
-unsigned char *gif_encode(const unsigned char *rgb, int frames, int width, int height, double fps,
-                          const char *comment, size_t *size)
+static Byte *encode(const Byte *rgb, int frames, int width, int height, double fps, const char *comment, GifEffort e, size_t *size)
 {
-    if (frames < 1 || width < 1 || height < 1 || width > 65535 || height > 65535) return NULL;
-    if (!(fps >= 0.1 && fps <= 100)) return NULL;
-    if ((size_t)frames > SIZE_MAX / 3 / (size_t)width / (size_t)height) return NULL;
     Clip *c = calloc(1, sizeof *c);
     if (!c) return NULL;
-
-    int ready = open_clip(c, rgb, frames, width, height);
+    int ready = open_clip(c, rgb, frames, width, height, e);
     Bytes *out = &c->out;
     if (ready) {
-        put_header(out, &c->painter.table, width, height, c->bits);
-        if (frames > 1) put_loop(out);
+        put_header(out, &c->palette, width, height, c->bits);
+        if (frames > e.every) put_loop(out);
         if (comment) put_comment(out, comment);
-        for (int i = 0; i < frames; i++)
+        for (int i = 0; i < frames; i += e.every)
             add_frame(c, rgb + 3 * (size_t)i * (size_t)width * (size_t)height, i == 0,
-                      (int)(start(i + 1, fps) - start(i, fps)));
+                      (int)(start(i + e.every < frames ? i + e.every : frames, fps) - start(i, fps)));
         put(out, 0x3B);
     }
     Byte *result = out->at;
@@ -595,6 +335,54 @@ unsigned char *gif_encode(const unsigned char *rgb, int frames, int width, int h
     else *size = out->size;
     close_clip(c);
     return result;
+}
+
+static int possible(int frames, int width, int height, double fps)
+{
+    if (frames < 1 || width < 1 || height < 1 || width > 65535 || height > 65535) return 0;
+    return fps >= 0.1 && fps <= 100 && (size_t)frames <= SIZE_MAX / 3 / (size_t)width / (size_t)height;
+}
+
+/* ---- a size to keep to ---- */
+
+static const GifEffort ladder[] = {
+    { 256, 0, 1 }, { 192, 0, 1 }, { 128, 0, 1 }, { 128, 6, 1 }, { 128, 9, 1 }, { 128, 12, 1 }, { 128, 16, 1 }, { 128, 20, 1 }, { 128, 24, 1 },
+    { 128, 24, 2 }, { 128, 24, 3 }, { 128, 24, 4 } };
+enum { RUNGS = sizeof ladder / sizeof *ladder };
+
+/* rungs that leave a clip two frames or more */
+static int rungs_for(int frames)
+{
+    int n = RUNGS;
+    while (ladder[n - 1].every > 1 && ladder[n - 1].every >= frames) n--;
+    return n;
+}
+
+/* Halving: the last rung that was tried too large, the first that fits, until they are neighbours. */
+unsigned char *gif_encode_within(const unsigned char *rgb, int frames, int width, int height, double fps,
+                                 const char *comment, size_t most, GifEffort *effort, size_t *size)
+{
+    if (!possible(frames, width, height, fps)) return NULL;
+    Byte *best = NULL;
+    for (int large = -1, fits = rungs_for(frames), rung = 0; fits - large > 1; rung = (large + fits) / 2) {
+        size_t n;
+        Byte *gif = encode(rgb, frames, width, height, fps, comment, ladder[rung], &n);
+        if (!gif) { free(best); return NULL; }
+        int last = rung == rungs_for(frames) - 1;
+        if (n > most) large = rung;
+        else fits = rung;
+        if (n > most && !last) { free(gif); continue; }
+        free(best);
+        best = gif, *size = n, *effort = ladder[rung];
+    }
+    return best;
+}
+
+unsigned char *gif_encode(const unsigned char *rgb, int frames, int width, int height, double fps,
+                          const char *comment, size_t *size)
+{
+    GifEffort effort;
+    return gif_encode_within(rgb, frames, width, height, fps, comment, SIZE_MAX, &effort, size);
 }
 
 /* ---- reading the comment back ---- */

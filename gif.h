@@ -1,4 +1,4 @@
-/* gif.h - frames to an animated GIF, and the comment back out of one. Stands alone: copy gif.c and gif.h.
+/* gif.h - frames to an animated GIF, and the comment back out of one. Stands alone with palette.[ch].
  *
  * No files, no globals, no printing: bytes in memory to bytes in memory. Any number of threads may call at once.
  * The same input gives the same bytes. */
@@ -16,6 +16,16 @@
  * NULL: out of memory, or an argument out of range. */
 unsigned char *gif_encode(const unsigned char *rgb, int frames, int width, int height, double fps,
                           const char *comment, size_t *size);
+
+/* What a clip was reduced to: at most so many colours, the transparent one among them; runs that go on with a colour within
+ * loss/255 in each channel; every n-th of its frames, in the same time. */
+typedef struct { int colours, loss, every; } GifEffort;
+
+/* The same in at most `most` bytes, if that can be: with fewer colours, then with loss, then with fewer frames, no more of
+ * it than is needed.  *effort: { 256, 0, 1 } for nothing.  When all of it is not enough, *size says so: it is above `most`,
+ * and the smallest there is. */
+unsigned char *gif_encode_within(const unsigned char *rgb, int frames, int width, int height, double fps,
+                                 const char *comment, size_t most, GifEffort *effort, size_t *size);
 
 /* The first comment of a GIF as text, which the caller frees; it ends at the first NUL, if it holds one.
  * gif: any size bytes at all. NULL: not a GIF, broken before or in its first comment, no comment, or out of memory. */

@@ -310,11 +310,26 @@ static void draw_seed(Run *r, int told)
 
 /* ---- the result ------------------------------------------------------------------------------- */
 
-typedef unsigned char *Encode(Pictures p, double fps, const char *settings, size_t *size);
+typedef unsigned char *Encode(Run *r, Pictures p, const char *settings, size_t *size);
 
-static unsigned char *to_gif (Pictures p, double fps, const char *s, size_t *n) { return gif_encode(p.rgb, p.frames, p.width, p.height, fps, s, n); }
-static unsigned char *to_apng(Pictures p, double fps, const char *s, size_t *n) { return apng_encode(p.rgb, p.frames, p.width, p.height, fps, s, n); }
-static unsigned char *to_png (Pictures p, double fps, const char *s, size_t *n) { (void)fps; return png_encode(p.rgb, p.width, p.height, s, n); }
+static void say_effort(Run *r, GifEffort e, size_t most, size_t size)
+{
+    const char *loss = e.loss ? format(r->a, ", matched within %d/255", e.loss) : "", *frames = e.every > 1 ? format(r->a, ", one frame of %d", e.every) : "";
+    if (e.colours < 256) say(r, format(r->a, "to keep to %s: %d colours%s%s", bytes_text(r->a, most), e.colours, loss, frames));
+    if (size > most) say(r, format(r->a, "Max size is %s, but %.0f KB is as small as this GIF gets; a smaller Size or fewer Frames would do more", bytes_text(r->a, most), (double)size / 1024));
+}
+
+static unsigned char *to_gif(Run *r, Pictures p, const char *settings, size_t *size)
+{
+    size_t most = r->request.max_size ? (size_t)r->request.max_size : SIZE_MAX;
+    GifEffort e;
+    unsigned char *gif = gif_encode_within(p.rgb, p.frames, p.width, p.height, r->request.job.fps, settings, most, &e, size);
+    if (gif) say_effort(r, e, most, *size);
+    return gif;
+}
+
+static unsigned char *to_apng(Run *r, Pictures p, const char *s, size_t *n) { return apng_encode(p.rgb, p.frames, p.width, p.height, r->request.job.fps, s, n); }
+static unsigned char *to_png (Run *r, Pictures p, const char *s, size_t *n) { (void)r; return png_encode(p.rgb, p.width, p.height, s, n); }
 
 static const struct { const char *ending; Encode *encode; int numbered; } results[] = {
     { ".gif", to_gif, 0 }, { ".png", to_png, 1 }, { ".apng", to_apng, 0 },
@@ -366,6 +381,7 @@ static void check_output(Run *r)
         r->status = MISUSED;
         fail(r->a, "%s: expected an output that ends in .gif, .png or .apng%s", out, r->picture.data ? "; name one with -o" : "");
     }
+    if (r->request.max_size && results[result_kind(out)].encode != to_gif) fail(r->a, "%s: Max size makes GIFs smaller, other pictures keep every pixel; take it out, or --max-size 0", out);
     if (stat(dir, &folder) || !S_ISDIR(folder.st_mode)) fail(r->a, "%s: there is no folder %s; make it first, or choose another with -o", out, quoted(r->a, dir));
     try_writing(r, out);
     if (stat(out, &file)) return;
@@ -386,7 +402,7 @@ static char *series(Run *r, char *stem)
 static Bytes encode(Run *r, size_t kind, Pictures p, const char *settings)
 {
     size_t n = 0;
-    unsigned char *bytes = adopt(r->a, results[kind].encode(p, r->request.job.fps, settings, &n));
+    unsigned char *bytes = adopt(r->a, results[kind].encode(r, p, settings, &n));
     if (!bytes) fail(r->a, "%s: %d frames of %dx%d cannot be made into a %s: out of memory, or larger than it can be", r->out, p.frames, p.width, p.height, results[kind].ending + 1);
     return (Bytes){ bytes, n };
 }

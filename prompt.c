@@ -105,6 +105,30 @@ static char *show_seed(Arena *a, const Request *r, const Key *k)
     return r->seeded ? format(a, "%llu", (unsigned long long)r->job.seed) : NULL;
 }
 
+/* 300000, 256K, 1M: K is 1024 */
+static void set_bytes(Arena *a, Request *r, const Key *k, const char *label, const char *value)
+{
+    size_t n = strlen(value), unit = 1;
+    uint64_t count;
+    if (n && lower(value[n - 1]) == 'b') n--;
+    if (n && lower(value[n - 1]) == 'k') n--, unit = 1 << 10;
+    else if (n && lower(value[n - 1]) == 'm') n--, unit = 1 << 20;
+    if (!read_whole(trimmed(a, value, n), &count) || count > (uint64_t)k->high / unit) fail(a, "%s is %s, expected bytes like 256K, 1M or 300000, 0 for any size", label, quoted(a, value));
+    *(uint64_t *)field(r, k) = count * unit;
+}
+
+char *bytes_text(Arena *a, uint64_t bytes)
+{
+    int shift = bytes % (1 << 20) == 0 ? 20 : bytes % (1 << 10) == 0 ? 10 : 0;
+    return format(a, "%llu%s", (unsigned long long)(bytes >> shift), shift == 20 ? "M" : shift ? "K" : "");
+}
+
+static char *show_bytes(Arena *a, const Request *r, const Key *k)
+{
+    uint64_t bytes = *(const uint64_t *)shown_field(r, k);
+    return bytes ? bytes_text(a, bytes) : NULL;
+}
+
 static void set_size(Arena *a, Request *r, const Key *k, const char *label, const char *value)
 {
     uint64_t size[2] = {0};
@@ -346,6 +370,7 @@ static const Key keys[] = {
     { "Motion module", "motion", set_name, show_name, AT(motion), .choices = { "none" }, .shown = CLIP, .value = "F", .help = "an AnimateDiff module, or none for a still (none with a model of your own)" },
     { "Frames", "frames", set_whole, show_whole, AT(job.frames), 1, 100000, 1, .shown = CLIP, .value = "N", .help = "frames of the clip, 1 is a still (16)" },
     { "FPS", "fps", set_number, show_number, AT(job.fps), 0.1, 100, .shown = CLIP, .value = "X", .help = "frames a second, 0.1 to 100 (8)" },
+    { "Max size", "max-size", set_bytes, show_bytes, AT(max_size), 0, 1 << 30, .value = "N", .help = "256K, 1M: fewer colours, then loss, then frames until the GIF is no larger (any size)" },
     { "Context", "context", set_whole, show_whole, AT(job.context), 1, 65535, .shown = CLIP, .value = "N", .help = "frames seen together in a longer clip (16)" },
     { "Overlap", "overlap", set_overlap, show_overlap, AT(job.overlap), 0, 65535, .shown = CLIP, .value = "N", .help = "frames that neighbouring windows share (a quarter of Context)" },
     { "Stride", "stride", set_whole, show_whole, AT(job.stride), 1, 30, 1, .shown = CLIP, .value = "N", .help = "2: also windows of every second frame, 3: every fourth too (1)" },

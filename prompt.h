@@ -24,6 +24,7 @@ typedef struct {
     LoraName    tag[LORAS], key[LORAS];     /* from the prompt's tags; from LoRA keys, which win over tags of that name */
     size_t      tags, keys;
     int         seeded;             /* job.seed was given */
+    uint64_t    max_size;           /* bytes that a GIF is to keep to; 0: any */
 } Request;
 
 typedef void Say(void *to, const char *line);
@@ -37,6 +38,8 @@ void prompt_set(Arena *a, Request *r, const char *flag, const char *value);
 
 /* The infotext that gives this request again: keys in the web UI's order, only those that matter. */
 char *prompt_settings(Arena *a, const Request *r);
+
+char *bytes_text(Arena *a, uint64_t bytes);      /* as Max size is written: 256K, 1M, 1000 */
 
 /* Command-line names: i from 0; NULL after the last.  value is what to call its argument. */
 const char *prompt_flag(size_t i, const char **value, const char **help);

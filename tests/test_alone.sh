@@ -15,7 +15,7 @@ build() {     # name, files: copies them and builds name.c from stdin with them
     test -x "$folder/$name/program"; check $? "$name does not build from $*"
 }
 
-build gif gif.c gif.h <<'END'
+build gif gif.c gif.h palette.c palette.h <<'END'
 #include "gif.h"
 #include <stdio.h>
 #include <stdlib.h>

@@ -43,6 +43,19 @@ holds 'one thread, same bytes' same p.gif deep/x.gif
 run p.txt --threads=3 --output=deep/y.gif
 holds 'three threads, same bytes' same p.gif deep/y.gif
 
+# ---- a size to keep to ----
+run p.txt --max-size 3K -o fits.gif
+holds 'a GIF of at most 3K' [ "$status" = 0 -a "$(wc -c <fits.gif)" -le 3072 ]
+says 'to keep to 3K: 128 colours'
+run fits.gif
+says 'the same bytes'
+run p.txt --max-size 1M -o fits.gif
+holds 'one that is small as it is' is "$(grep -c 'to keep' err)" 0
+run p.txt --max-size 500 -o fits.gif
+says 'is as small as this GIF gets'
+refuses 1 'Max size makes GIFs smaller' p.txt --max-size 3K -o fits.png
+refuses 2 'expected bytes like 256K' p.txt --max-size 3Q
+
 # ---- settings travel inside ----
 run info p.gif
 holds 'info of a GIF' grep -q 'Steps: 1, Sampler: DDIM, CFG scale: 7.5, Seed: 7, Size: 32x32, Model: persona, RNG: CPU, Motion module: persona_motion, Frames: 3, FPS: 8' out

@@ -454,6 +454,59 @@ static void hostile_files(void)
     free(gif), free(c.rgb);
 }
 
+/* ---- a size to keep to ---- */
+
+/* Frame f of the clip as the movie shows it, which may hold fewer. */
+static const Byte *shown(const Movie *m, const Clip *c, int f, int every) { return m->rgb + 3 * area(c) * (size_t)(f / every); }
+
+static double mean_error_over_time(const Movie *m, const Clip *c, int every)
+{
+    double sum = 0;
+    for (int f = 0; f < c->frames; f++)
+        for (size_t i = 0; i < 3 * area(c); i++) sum += abs(shown(m, c, f, every)[i] - c->rgb[3 * area(c) * (size_t)f + i]);
+    return sum / (3.0 * c->frames * (double)area(c));
+}
+
+/* Half of the clip keeps still: whatever loss there is, those pixels show one colour all the time. */
+static size_t moving(const Movie *m, const Clip *c)
+{
+    size_t n = 0, frame = 3 * area(c);
+    for (size_t f = 1; f < (size_t)m->frames; f++)
+        for (size_t i = 0; i < frame / 2; i++) n += m->rgb[f * frame + i] != m->rgb[i];
+    return n;
+}
+
+static void sizes_are_kept(void)
+{
+    static const double part[] = { 2, 1, 0.9, 0.7, 0.5, 0.4, 0.3, 0.25, 0.1 };
+    Clip c = scene(12, 96, 80, 8);
+    for (int f = 1; f < 12; f++) memcpy(c.rgb + 3 * area(&c) * (size_t)f, c.rgb, 3 * area(&c) / 2);
+    size_t whole, before = SIZE_MAX;
+    Byte *plain = gif_encode(c.rgb, 12, 96, 80, 8, "x", &whole);
+    double error = 0;
+    for (size_t i = 0; i < sizeof part / sizeof *part; i++) {
+        size_t most = (size_t)(part[i] * (double)whole), size = 0;
+        GifEffort e = { 0, 0, 1 };
+        Byte *gif = gif_encode_within(c.rgb, 12, 96, 80, 8, "x", most, &e, &size);
+        Movie m = decode(gif, size);
+        int time = 0;
+        for (int f = 0; f < m.frames; f++) time += m.delay[f];
+        printf("  at most %6zu bytes: %6zu with %d colours, loss %d, every %d: mean error %.2f\n", most, size, e.colours, e.loss, e.every, mean_error_over_time(&m, &c, e.every));
+        CHECK_MSG(!m.wrong && m.frames == (11 + e.every) / e.every && time == 150, "%s, %d frames in %d hundredths", m.wrong ? m.wrong : "read", m.frames, time);
+        CHECK_MSG(size <= most || e.every == 4, "%zu bytes, allowed %zu", size, most);
+        CHECK(part[i] < 1 || (size == whole && !memcmp(gif, plain, size) && e.colours == 256 && !e.loss));
+        CHECK(part[i] >= 1 || e.colours < 256);
+        CHECK(m.colours <= (e.colours <= 128 ? 128 : 256) && size <= before && mean_error_over_time(&m, &c, e.every) >= error - 0.05);
+        CHECK_MSG(!moving(&m, &c), "%zu still pixels move", moving(&m, &c));
+        before = size, error = mean_error_over_time(&m, &c, e.every);
+        free(gif), free(m.rgb);
+    }
+    GifEffort e;
+    Byte *still = gif_encode_within(c.rgb, 1, 96, 80, 8, NULL, 1, &e, &whole), *two = gif_encode_within(c.rgb, 2, 96, 80, 8, NULL, 1, &e, &before);
+    CHECK(still && whole > 1 && two && before > 1 && e.every == 1);
+    free(still), free(two), free(plain), free(c.rgb);
+}
+
 static void refuses(void)
 {
     static const Byte rgb[12];
@@ -479,6 +532,7 @@ int main(void)
     comments_return();
     comments_of_others();
     hostile_files();
+    sizes_are_kept();
     refuses();
     return done();
 }
