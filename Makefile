@@ -40,6 +40,9 @@ $(B)/bench: tests/bench.c $(ROOMS:%=$(B)/%.o)
 bench: $(B)/bench
 	$(B)/bench $(if $(ROWS),"$(ROWS)")
 
+$(B)/corpora_pictures: tests/corpora_pictures.c $(ROOMS:%=$(B)/%.o)
+	$(CC) -std=c11 -I. $(WARN) $(CFLAGS) $(OPENMP) -MMD -MP $(filter %.c %.o,$^) -lm -o $@
+
 golden:
 	for g in tests/golden*.py; do [ $$g = tests/golden_full.py ] || python3 $$g || exit 1; done
 golden-full: persona
