@@ -1,6 +1,6 @@
 /* denoise.c - noise to latents.
  *
- *     seed -> noise, and for each call of the sampler's:                        tensor.c
+ *     seed -> noise, perhaps over a picture, and for each call of the sampler's:    tensor.c
  *         noise predicted for every prompt, a window of frames at a time        unet.c, motion.c, windows.c
  *         apart by the guidance                                                 here
  *         and one step back                                                     sampler.c
@@ -10,6 +10,7 @@
 #include "denoise.h"
 
 #include "unet.h"
+#include "vae.h"
 
 #include <math.h>
 #include <string.h>
@@ -144,10 +145,12 @@ static void apart(const Denoising *d, const Guide *g, float *noise, float *plain
 
 /* ---- the loop --------------------------------------------------------------------------------- */
 
+int denoise_calls(const Denoising *d) { return sampler_calls(d->sampling.method, d->sampling.steps - d->first); }
+
 int denoise_passes(const Denoising *d)
 {
     int passes = 0;
-    for (int i = 0; i < sampler_calls(d->sampling.method, d->sampling.steps); i++) passes += windows(&d->windows, i, NULL);
+    for (int i = 0; i < denoise_calls(d); i++) passes += windows(&d->windows, i, NULL);
     return passes;
 }
 
@@ -184,33 +187,58 @@ static Sampler *begin(Run *r, const Denoising *d, size_t n)
     return s;
 }
 
+/* Of a picture's distribution one draw, for every frame: mean + exp(logarithm of variance / 2) normal, as diffusers.
+ * The web UI draws it from a generator that nobody can repeat; with its noise it is the mean, which is next to no other. */
+static void draw_picture(Run *r, Noise *noise, Tensor moments, Tensor x)
+{
+    size_t before = mark(r->machine->mem), frame = size(x) / (size_t)x.n;
+    Tensor z = tensor(r, 1, x.h, x.w, x.c);
+    if (noise->nv) memset(z.x, 0, frame * sizeof *z.x);
+    else           draw(r, noise, z);
+    for (size_t i = 0; i < frame; i++) {
+        const float *m = moments.x + i / LATENT * 2 * LATENT + i % LATENT;
+        float logvar = fminf(fmaxf(m[LATENT], -30), 20);
+        z.x[i] = LATENT_SCALE * (m[0] + expf(logvar / 2) * z.x[i]);
+    }
+    for (size_t f = 0; f < (size_t)x.n; f++) memcpy(x.x + f * frame, z.x, frame * sizeof *x.x);
+    release(r->machine->mem, before);
+}
+
+/* Noise alone; or as much of it as belongs to the first step, over latents:  x = signal x + noise e */
+static void start(Run *r, const Denoising *d, const Sampler *s, Noise *noise, Tensor x, Tensor e)
+{
+    *noise = (Noise){ .seed = d->seed, .nv = d->nv };
+    rng_seed(&noise->torch, d->seed);
+    if (d->moments.x) draw_picture(r, noise, d->moments, x);
+    draw(r, noise, e);
+    Level at = s->level[d->first];
+    for (size_t i = 0; i < size(x); i++) x.x[i] = d->over ? (float)at.signal * x.x[i] + (float)at.noise * e.x[i] : (float)sampler_start(s) * e.x[i];
+}
+
 void denoise(Run *r, const Denoising *d, Tensor x, const Guide *guide, Progress *progress, void *to)
 {
     Arena *a = r->machine->mem;
     size_t begun = mark(a), n = size(x);
-    int calls = sampler_calls(d->sampling.method, d->sampling.steps);
+    int calls = denoise_calls(d), first = sampler_calls(d->sampling.method, d->sampling.steps) - calls;
     Sampler *s = begin(r, d, n);
     Noise *noise = take(a, 1, sizeof *noise);
     float *plain = take(a, n, sizeof *plain);
     Tensor fresh = tensor(r, x.n, x.h, x.w, x.c);
-    Told told = { progress, to, 0, denoise_passes(d), "step" };
-    if (told.of > d->sampling.steps) told.stage = "pass";
+    Told told = { progress, to, 0, denoise_passes(d), d->stage };
+    if (!told.stage) told.stage = told.of > d->sampling.steps - d->first ? "pass" : "step";
     if (r->machine->dry) {
         rehearse(r, d, x, guide, calls);
         release(a, begun);
         return;
     }
-    *noise = (Noise){ .seed = d->seed, .nv = d->nv };
-    rng_seed(&noise->torch, d->seed);
-    draw(r, noise, x);
-    for (size_t i = 0; i < n; i++) x.x[i] *= (float)sampler_start(s);
+    start(r, d, s, noise, x, fresh);
     for (int i = 0; i < calls; i++) {
         size_t before = mark(a);
-        Tensor said = predict(r, d, x, sampler_time(s, i), guide[i].text, i, &told);
+        Tensor said = predict(r, d, x, sampler_time(s, first + i), guide[i].text, i, &told);
         if (guide[i].guided) apart(d, &guide[i], said.x, plain, n);
         if (sampler_draws(s)) draw(r, noise, fresh);
-        sampler_step(s, i, x.x, said.x, sampler_draws(s) ? fresh.x : NULL, n);
-        check_finite(r, x, sampler_level(s, i));
+        sampler_step(s, first + i, x.x, said.x, sampler_draws(s) ? fresh.x : NULL, n);
+        check_finite(r, x, sampler_level(s, first + i));
         release(a, before);
     }
     release(a, begun);

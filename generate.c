@@ -1,7 +1,8 @@
 /* generate.c - a job -> frames.
  *
  *     words -> tokens -> text vectors                     text.c
- *     seed -> noise -> latents, step by step              denoise.c
+ *     a picture to begin from, if any -> latents          image.c, vae.c
+ *     seed -> noise -> latents, step by step              denoise.c; larger once more, if asked
  *     latents -> frames, one by one                       vae.c
  *
  * The same lines run twice: first dry, where layers only check their weights and count, then for real.
@@ -10,6 +11,7 @@
 
 #include "clip.h"
 #include "denoise.h"
+#include "image.h"
 #include "motion.h"
 #include "vae.h"
 
@@ -28,7 +30,8 @@ typedef struct {
     Run          run;
     MotionKind   motion;
     const Text  *text;
-    Denoising    denoising;
+    Picture      init;                   /* at the size of the first pass */
+    Denoising    denoising, hires;       /* the first pass, and the second */
 } Work;
 
 static void say(Work *w, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
@@ -78,11 +81,15 @@ static void check_job(Work *w)
     if (!j->clip_skip) j->clip_skip = 1;
     if (j->cfg == 0) j->cfg = 7.5;
     if (j->fps == 0) j->fps = 8;
+    if (j->strength == 0 && (j->init || j->hires > 0)) j->strength = 0.75;
     if (j->threads <= 0) j->threads = machine_threads();
     check_range(w->mem, "Steps", j->steps, 1, TRAIN_STEPS);
     check_range(w->mem, "Clip skip", j->clip_skip, 1, 100);
     check_range(w->mem, "CFG scale", j->cfg, 0, 1000);
     check_range(w->mem, "Eta", j->eta, 0, 1);
+    check_range(w->mem, "Denoising strength", j->strength, 0, 1);
+    check_range(w->mem, "Hires upscale", j->hires, 0, 8);
+    check_range(w->mem, "Hires steps", j->hires_steps, 0, TRAIN_STEPS);
     check_range(w->mem, "CFG rescale", j->cfg_rescale, 0, 1);
     check_range(w->mem, "Context", j->context, 0, 1 << 20);
     check_range(w->mem, "Stride", j->stride, 0, 30);
@@ -152,6 +159,89 @@ static void check_motion(Work *w, const char *path)
     say(w, "motion module %s: %s, up to %d frames at once", path, motion_kind_name(w->motion), most);
 }
 
+/* ---- from a picture, and larger ----------------------------------------------------------------- */
+
+static const struct { const char *name; int nearest; } upscalers[] = { { "Latent", 0 }, { "Latent (nearest)", 1 } };
+enum { UPSCALERS = sizeof upscalers / sizeof *upscalers };
+
+static size_t upscaler_named(const char *name)
+{
+    size_t i = 0;
+    while (i < UPSCALERS && strcmp(upscalers[i].name, name)) i++;
+    return i;
+}
+
+static int hires_side(const Job *j, int side) { return j->hires > 0 ? (int)(side * j->hires) / FACTOR * FACTOR : side; }
+
+/* As diffusers' img2img: of the steps the last int(steps * strength). */
+static void choose_init(Work *w)
+{
+    const Job *j = w->job;
+    Denoising *d = &w->denoising;
+    if (!j->init) return;
+    Picture p = image_open(w->mem, j->init);
+    int left = (int)(j->steps * j->strength);
+    if (!left) fail(w->mem, "Denoising strength is %g, and of %d steps that leaves none; set it to %.2g or more", j->strength, j->steps, 1.0 / j->steps);
+    d->over = 1, d->first = j->steps - left;
+    w->init = image_cover(w->mem, p, j->width, j->height, LANCZOS);
+    say(w, "begins as %s (%dx%d), strength %g: %d of %d steps", j->init, p.width, p.height, j->strength, left, j->steps);
+}
+
+/* As the web UI's second pass: all of its steps, on a schedule of int(steps / strength). */
+static void choose_hires(Work *w)
+{
+    Job *j = w->job;
+    Denoising *d = &w->hires;
+    if (!(j->hires > 0)) return;
+    int left = j->hires_steps ? j->hires_steps : j->steps, width = hires_side(j, j->width), height = hires_side(j, j->height);
+    double steps = left / (j->strength < 0.999 ? j->strength : 0.999);
+    if (steps > TRAIN_STEPS) fail(w->mem, "Denoising strength is %g, and %d Hires steps at that come to more than %d in all; set one higher or the other lower", j->strength, left, TRAIN_STEPS);
+    if (width > LARGEST_SIDE || height > LARGEST_SIDE) fail(w->mem, "Hires upscale is %g, which makes %dx%d; expected at most %d a side", j->hires, width, height, LARGEST_SIDE);
+    if (!j->upscaler) j->upscaler = upscalers[0].name;
+    if (upscaler_named(j->upscaler) == UPSCALERS) say(w, "Hires upscaler %s is not here; %s instead", j->upscaler, upscalers[0].name), j->upscaler = upscalers[0].name;
+    *d = w->denoising;
+    d->over = 1, d->stage = "hires step";
+    d->sampling.steps = (int)steps, d->first = (int)steps - left;
+    say(w, "then at %dx%d, %s, strength %g: %d step%s", width, height, j->upscaler, j->strength, left, left == 1 ? "" : "s");
+}
+
+/* -> moments of the picture's latents: [1,h,w,8] */
+static Tensor encode(Work *w)
+{
+    size_t before = mark(w->mem);
+    Tensor x = tensor(&w->run, 1, w->init.height, w->init.width, 3);
+    for (size_t i = 0; i < size(x) && !w->machine.dry; i++) x.x[i] = 2 * (w->init.rgb[i] / 255.0f) - 1;
+    return keep(&w->run, before, vae_encode(&w->run, x));
+}
+
+/* Where output pixel i looks: between at and at + 1, `far` of the way. */
+typedef struct { int at, next; float far; } Between;
+
+static Between between(int i, int from, int to, int nearest)
+{
+    float scale = (float)from / (float)to, x = nearest ? (float)i * scale : fmaxf(((float)i + 0.5f) * scale - 0.5f, 0);
+    int at = (int)x < from - 1 ? (int)x : from - 1;
+    return (Between){ at, at < from - 1 ? at + 1 : at, nearest ? 0 : x - (float)at };
+}
+
+/* torch.nn.functional.interpolate(x, size=(h, w), mode="bilinear", antialias=False), or mode="nearest" */
+static Tensor larger(Work *w, Tensor x, int height, int width)
+{
+    Tensor y = tensor(&w->run, x.n, height, width, x.c);
+    int nearest = upscalers[upscaler_named(w->job->upscaler)].nearest;
+    size_t c = (size_t)x.c, row = (size_t)x.w * c;
+    float *to = y.x;
+    for (int n = 0; n < y.n && !w->machine.dry; n++)
+        for (int i = 0; i < height; i++)
+            for (int k = 0; k < width; k++, to += c) {
+                Between v = between(i, x.h, height, nearest), u = between(k, x.w, width, nearest);
+                const float *a = x.x + ((size_t)n * (size_t)x.h + (size_t)v.at) * row, *b = x.x + ((size_t)n * (size_t)x.h + (size_t)v.next) * row;
+                const float *al = a + (size_t)u.at * c, *ar = a + (size_t)u.next * c, *bl = b + (size_t)u.at * c, *br = b + (size_t)u.next * c;
+                for (size_t q = 0; q < c; q++) to[q] = (1 - v.far) * ((1 - u.far) * al[q] + u.far * ar[q]) + v.far * ((1 - u.far) * bl[q] + u.far * br[q]);
+            }
+    return y;
+}
+
 static void load(Work *w)
 {
     Job *j = w->job;
@@ -170,6 +260,8 @@ static void load(Work *w)
     w->motion = motion_kind(weights);
     w->denoising.sampling.betas = moves ? LINEAR : SCALED_LINEAR;
     if (moves) check_motion(w, j->motion);
+    choose_init(w);
+    choose_hires(w);
     int layers = clip_layers(weights);
     if (layers && j->clip_skip > layers) fail(w->mem, "Clip skip is %d, but this text encoder has %d layers", j->clip_skip, layers);
     if (j->loras) w->run.lora = lora_open(w->mem, j->lora, j->loras);
@@ -201,14 +293,31 @@ static void decode(Work *w, Tensor x, unsigned char *rgb)
     if (dry) w->machine.ops += (w->machine.ops - begun) * (x.n - 1);
 }
 
+/* x at the larger size, noise laid over it and taken off again; told what the last step was told, as in the web UI, where
+ * what a prompt has changed stays changed */
+static Tensor again(Work *w, Tensor x, const Guide *last, Progress *progress, void *to)
+{
+    const Job *j = w->job;
+    Tensor y = larger(w, x, hires_side(j, j->height) / FACTOR, hires_side(j, j->width) / FACTOR);
+    int calls = denoise_calls(&w->hires);
+    Guide *guide = take(w->mem, (size_t)calls, sizeof *guide);
+    for (int i = 0; i < calls; i++) guide[i] = *last;
+    denoise(&w->run, &w->hires, y, guide, progress, to);
+    return y;
+}
+
 /* -> [frames,height,width,3].  Dry: nothing but the operations, of it all. */
 static unsigned char *draw(Work *w)
 {
     const Job *j = w->job;
-    const Watch *watch = w->machine.dry ? NULL : w->watch;
-    unsigned char *rgb = take(w->mem, (size_t)j->frames * (size_t)j->height * (size_t)j->width * 3, 1);
+    Progress *progress = w->machine.dry || !w->watch ? NULL : w->watch->progress;
+    void *to = w->watch ? w->watch->to : NULL;
+    unsigned char *rgb = take(w->mem, (size_t)j->frames * (size_t)hires_side(j, j->height) * (size_t)hires_side(j, j->width) * 3, 1);
     Tensor x = tensor(&w->run, j->frames, j->height / FACTOR, j->width / FACTOR, LATENT);
-    denoise(&w->run, &w->denoising, x, text_encode(&w->run, w->text), watch ? watch->progress : NULL, watch ? watch->to : NULL);
+    if (j->init) w->denoising.moments = encode(w);
+    const Guide *guide = text_encode(&w->run, w->text);
+    denoise(&w->run, &w->denoising, x, guide, progress, to);
+    if (j->hires > 0) x = again(w, x, &guide[denoise_calls(&w->denoising) - 1], progress, to);
     decode(w, x, rgb);
     return rgb;
 }
@@ -271,9 +380,9 @@ static void prepare(Work *w)
     const Job *j = w->job;
     check_job(w);
     load(w);
-    int calls = sampler_calls(w->denoising.sampling.method, j->steps);
+    int calls = denoise_calls(&w->denoising), doubled = sampler_calls(w->denoising.sampling.method, j->steps) > j->steps;
     Wording wording = { .prompt = j->prompt, .negative = j->negative, .merges = j->merges, .embedding = j->embedding, .embeddings = j->embeddings, .cfg = j->cfg,
-                        .calls = calls, .counted = calls > j->steps ? 2 * j->steps : j->steps, .clip_skip = j->clip_skip, .frames = j->frames,
+                        .calls = calls, .counted = doubled ? 2 * j->steps : j->steps, .clip_skip = j->clip_skip, .frames = j->frames,
                         .closed = w->denoising.windows.loop == REDUCED_TOO || w->denoising.windows.loop == CLOSED };
     w->text = text_read(w->mem, w->run.weights, &wording, w->watch ? w->watch->say : NULL, w->watch ? w->watch->to : NULL);
     double ops = rehearse(w), mapped = (double)weights_bytes(w->run.weights) / 1e9;
@@ -306,7 +415,7 @@ Pictures generate(Arena *a, Job *job, const Watch *watch)
     size_t before = mark(a);
     Work w = begin(a, job, watch);
     prepare(&w);
-    Pictures p = { job->frames, job->width, job->height, NULL };
+    Pictures p = { job->frames, hires_side(job, job->width), hires_side(job, job->height), NULL };
     size_t bytes = (size_t)p.frames * (size_t)p.height * (size_t)p.width * 3;
     const unsigned char *rgb = draw(&w);
     report(&w, "done", p.frames, p.frames);

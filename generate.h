@@ -25,6 +25,11 @@ typedef struct {
     double   cfg_rescale;                /* 0..1 */
     int      context, stride, overlap;   /* windows over clips longer than the module holds, see windows.h; 0: 16 frames, 1, a quarter of them; overlap -1: none */
     const char *loop;                    /* "N", "R-P", "R+P" or "A", see windows.h; NULL: N */
+    const char *init;                    /* path of a picture that every frame begins as; NULL: noise alone */
+    double   strength;                   /* how much of a picture is drawn anew, up to 1: of init, and of the first pass; 0: 0.75 */
+    double   hires;                      /* a second pass at so many times the size, up to 8; 0: none */
+    int      hires_steps;                /* 0: as many as steps */
+    const char *upscaler;                /* of its latents: "Latent" or "Latent (nearest)", others are told and become the first; NULL: Latent */
     const char *precision;               /* "f32", or "bf16": products and attention in bf16, sums in float32; NULL: f32 */
 } Job;
 

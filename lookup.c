@@ -258,6 +258,16 @@ static void find_motion(Arena *a, const Places *p, Request *r, int by_default)
     }
 }
 
+/* a picture, beside the prompt file, in the current folder or in those for weights, by its whole name */
+static const char *find_picture(Arena *a, const Places *p, Name name)
+{
+    for (size_t i = 0; i < p->count; i++) {
+        const char *path = join(a, p->folder[i].path, name.text);
+        if (file_is(path)) return path;
+    }
+    fail(a, "%s is %s, and there is no such file; looked in %s", name.label, quoted(a, name.text), where(a, p));
+}
+
 /* tags first, but those that a LoRA key names are that key's */
 static void find_loras(Arena *a, const Places *p, Request *r)
 {
@@ -318,6 +328,7 @@ void lookup_request(Arena *a, const Places *p, Request *r)
     r->job.model = by_default ? ours(a, p, "persona.safetensors") : lookup(a, p, r->model);
     find_motion(a, p, r, by_default);
     if (named(r->vae)) r->job.vae = lookup(a, p, r->vae);
+    if (named(r->init)) r->job.init = find_picture(a, p, r->init);
     find_loras(a, p, r);
     find_embeddings(a, p, r);
     r->job.merges = ours(a, p, "merges.txt");

@@ -220,6 +220,18 @@ static char *show_precision(Arena *a, const Request *r, const Key *k)
     return strcmp(chosen, k->choices[0]) ? chosen : NULL;
 }
 
+static void set_text(Arena *a, Request *r, const Key *k, const char *label, const char *value)
+{
+    if (!*value) fail(a, "%s is empty, expected a name", label);
+    *(const char **)field(r, k) = value;
+}
+
+static char *show_text(Arena *a, const Request *r, const Key *k)
+{
+    const char *text = *(const char *const *)shown_field(r, k);
+    return text ? in_quotes(a, text) : NULL;
+}
+
 static void set_name(Arena *a, Request *r, const Key *k, const char *label, const char *value)
 {
     if (!*value) fail(a, "%s is empty, expected the name of a file", label);
@@ -360,12 +372,17 @@ static const Key keys[] = {
     { "Size", "size", set_size, show_size, 0, 8, 8192, .value = "WxH", .help = "pixels, multiples of 8 (what suits the model)" },
     { "Model", "model", set_name, show_name, AT(model), .value = "F", .help = "a Stable Diffusion 1.x checkpoint (the one that comes with persona)" },
     { "VAE", "vae", set_name, show_name, AT(vae), .choices = { "none", "Automatic" }, .value = "F", .help = "another decoder, or none (the model's own)" },
+    { "Init image", "init", set_name, show_name, AT(init), .value = "F", .help = "a PNG or JPEG that every frame begins as (noise alone)" },
+    { "Denoising strength", "strength", set_number, show_number, AT(job.strength), 0.001, 1, .value = "X", .help = "how much of Init image, or of the pass before Hires, is drawn anew, up to 1 (0.75)" },
     { "Clip skip", "clip-skip", set_whole, show_whole, AT(job.clip_skip), 1, 12, 1, .value = "N", .help = "1: the text encoder's last layer, 2: the one before, ... (1)" },
     { "RNG", "rng", set_choice, show_choice, AT(job.rng), .choices = { "CPU", "NV" }, .value = "NAME", .help = "CPU: noise as torch makes it on a CPU, NV: as the web UI's NV, a seed for each frame (CPU)" },
     { "Eta", "eta", set_number, show_number, AT(job.eta), 0, 1, .value = "X", .help = "noise added in each step, 0 to 1 (0; Euler a and DPM++ 2M SDE: 1)" },
     { "CFG rescale", "cfg-rescale", set_number, show_number, AT(job.cfg_rescale), 0, 1, .value = "X", .help = "against overexposed pictures of v-prediction models, 0 to 1 (0)" },
     { "Prediction type", "prediction", set_choice, show_asked, AT(job.prediction), .choices = { "epsilon", "v", "v_prediction" }, .value = "NAME", .help = "what the model predicts, epsilon or v (what its file says)" },
     { "Noise Schedule", "noise-schedule", set_choice, show_asked, AT(job.noise_schedule), .choices = { "Default", "Zero Terminal SNR" }, .value = "NAME", .help = "Default, or Zero Terminal SNR for models trained so (what its file says)" },
+    { "Hires upscale", "hires", set_number, show_number, AT(job.hires), 1, 8, .value = "X", .help = "then once more at so many times the size, 1 to 8 (no)" },
+    { "Hires steps", "hires-steps", set_whole, show_whole, AT(job.hires_steps), 0, 1000, .value = "N", .help = "its steps (as many as Steps)" },
+    { "Hires upscaler", "hires-upscaler", set_text, show_text, AT(job.upscaler), .value = "NAME", .help = "Latent, smoothly, or Latent (nearest) (Latent)" },
     { "LoRA", "lora", set_lora, show_loras, 0, .value = "F:X[:Y]", .help = "a LoRA and its strength, or those for text encoder and UNet; once for each" },
     { "Motion module", "motion", set_name, show_name, AT(motion), .choices = { "none" }, .shown = CLIP, .value = "F", .help = "an AnimateDiff module, or none for a still (none with a model of your own)" },
     { "Frames", "frames", set_whole, show_whole, AT(job.frames), 1, 100000, 1, .shown = CLIP, .value = "N", .help = "frames of the clip, 1 is a still (16)" },

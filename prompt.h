@@ -20,7 +20,7 @@ enum { LORAS = 64 };                /* most LoRAs in one request */
 typedef struct {
     Job         job;                /* prompt is without tags; paths, seed and LoRAs are filled in by lookup.h and the caller */
     const char *prompt;             /* with its <lora:name:strength> tags */
-    Name        model, vae, motion; /* text NULL: not said; "none" */
+    Name        model, vae, motion, init;   /* text NULL: not said; "none" */
     LoraName    tag[LORAS], key[LORAS];     /* from the prompt's tags; from LoRA keys, which win over tags of that name */
     size_t      tags, keys;
     int         seeded;             /* job.seed was given */

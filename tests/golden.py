@@ -676,6 +676,12 @@ def in_windows(unet, case, y, t, words, call, prompts):
     return (total / weights[:, None, None, None]).flatten(0, 1)
 
 
+def picture_of(case, dtype):
+    """The picture that a case begins from: [1,3,h,w], -1..1"""
+    from PIL import Image
+    return torch.from_numpy(np.array(Image.open(os.path.join(ROOT, case["init"])).convert("RGB"))).permute(2, 0, 1)[None].to(dtype) / 255 * 2 - 1
+
+
 @torch.no_grad()
 def draw(case, parts, dtype, record):
     """-> [frames, h, w, 3] in 0..255, not yet rounded."""
@@ -711,21 +717,46 @@ def draw(case, parts, dtype, record):
     def to_frames(x):
         return x[0].transpose(0, 1) if motion is not None else x
 
-    x = noise() * sampler.init_noise_sigma
+    def denoised(x, sampler, times, told):
+        for call, t in enumerate(times):
+            said = in_windows(unet, case, to_frames(sampler.scale_model_input(x, t)), t, told[call], call, len(told[call]) // frames).split(frames)
+            eps = said[0]
+            if guided(weights):
+                worse, toward = said[0], sum(w * (better - said[0]) for w, better in zip(weights, said[1:]))
+                eps = worse + cfg * toward
+                phi = case.get("cfg_rescale", 0)          # diffusers' rescale_noise_cfg
+                eps = phi * eps * ((worse + toward).std() / eps.std()) + (1 - phi) * eps if phi else eps
+            if motion is not None:
+                eps = eps.transpose(0, 1)[None]
+            ddim = dict(eta=eta, variance_noise=noise() if eta > 0 else None) if case.get("sampler", "DDIM") == "DDIM" else {}
+            x = sampler.step(eps, t, x, **ddim).prev_sample.to(dtype)
+            record.phase = None
+        return x
+
+    def over(z, sampler, times, first, told):             # as diffusers' img2img pipelines begin
+        if hasattr(sampler, "set_begin_index"):
+            sampler.set_begin_index(first * sampler.order)
+        times = times[first * sampler.order:]
+        return denoised(sampler.add_noise(z, noise(), times[:1]).to(dtype), sampler, times, told)
+
     record.phase = "unet"
-    for call, t in enumerate(times):
-        said = in_windows(unet, case, to_frames(sampler.scale_model_input(x, t)), t, words[call], call, len(words[call]) // frames).split(frames)
-        eps = said[0]
-        if guided(weights):
-            worse, toward = said[0], sum(w * (better - said[0]) for w, better in zip(weights, said[1:]))
-            eps = worse + cfg * toward
-            phi = case.get("cfg_rescale", 0)              # diffusers' rescale_noise_cfg
-            eps = phi * eps * ((worse + toward).std() / eps.std()) + (1 - phi) * eps if phi else eps
-        if motion is not None:
-            eps = eps.transpose(0, 1)[None]
-        ddim = dict(eta=eta, variance_noise=noise() if eta > 0 else None) if case.get("sampler", "DDIM") == "DDIM" else {}
-        x = sampler.step(eps, t, x, **ddim).prev_sample.to(dtype)
-        record.phase = None
+    strength, steps = case.get("strength", 0.75), case["steps"]
+    if "init" in case:
+        seen = vae.encode(picture_of(case, dtype)).latent_dist
+        z = seen.mean if case.get("rng") == "NV" else seen.mean + seen.std * torch.randn(seen.mean.shape, generator=rng).to(dtype)
+        z = (0.18215 * z)[:, :, None].expand(shape) if motion is not None else 0.18215 * z
+        x = over(z, sampler, times, steps - min(int(steps * strength), steps), words)
+    else:
+        x = denoised(noise() * sampler.init_noise_sigma, sampler, times, words)
+    if "hires" in case:                                   # the web UI's second pass: its noise begins anew
+        left = case.get("hires_steps", steps)
+        total = int(left / min(strength, 0.999))
+        size = [int(case[k] * case["hires"]) // 8 for k in ("height", "width")]
+        x = F.interpolate(to_frames(x), size=size, mode="nearest" if "nearest" in case.get("upscaler", "") else "bilinear")
+        x, shape = x.transpose(0, 1)[None] if motion is not None else x, shape[:-2] + tuple(size)
+        rng = torch.manual_seed(case["seed"])
+        calls.clear()
+        x = over(x, *scheduler_of(dict(case, steps=total), "scaled_linear" if motion is None else "linear"), total - left, words[-1:] * left * 2)
     out = []
     record.phase = "vae"
     for z in to_frames(x).split(1):
@@ -770,7 +801,7 @@ CASES = {
                         width=136, height=104, frames=5, eta=0.25, lora=[("lora_clip", 0.9)]),
 }
 KEYS = ("model", "motion", "steps", "cfg", "seed", "width", "height", "frames", "clip_skip", "eta", "sampler", "schedule", "rng",
-        "prediction", "noise_schedule", "cfg_rescale", "context", "overlap", "stride", "loop")
+        "prediction", "noise_schedule", "cfg_rescale", "context", "overlap", "stride", "loop", "init", "strength", "hires", "hires_steps", "upscaler")
 
 
 def settings(case):

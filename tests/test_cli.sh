@@ -56,6 +56,24 @@ says 'is as small as this GIF gets'
 refuses 1 'Max size makes GIFs smaller' p.txt --max-size 3K -o fits.png
 refuses 2 'expected bytes like 256K' p.txt --max-size 3Q
 
+# ---- from a picture, and larger ----
+run p.txt --frames 1 --seed 5 -o photo.png
+run p.txt --init photo.png --strength 0.5 --steps 4 -o from.gif
+holds 'from a picture' is "$status$(cat out)" 0from.gif
+says 'begins as photo.png (32x32), strength 0.5: 2 of 4 steps'
+says 'step 2/2'
+run info from.gif
+holds 'its settings' grep -q 'Init image: photo.png, Denoising strength: 0.5' out
+run from.gif
+says 'the same bytes'
+run p.txt --frames 1 --hires 1.5 --hires-steps 1 -o large.png
+says 'then at 48x48, Latent, strength 0.75: 1 step'
+run info large.png
+holds 'larger' grep -q 'PNG of 48x48' out
+refuses 1 'there is no such file; looked in' p.txt --init nothing.png
+refuses 1 'p.txt: is no picture, expected a PNG or JPEG' p.txt --init p.txt
+refuses 1 'set it to 0.5 or more' p.txt --init photo.png --steps 2 --strength 0.4
+
 # ---- settings travel inside ----
 run info p.gif
 holds 'info of a GIF' grep -q 'Steps: 1, Sampler: DDIM, CFG scale: 7.5, Seed: 7, Size: 32x32, Model: persona, RNG: CPU, Motion module: persona_motion, Frames: 3, FPS: 8' out

@@ -79,6 +79,11 @@ static void setting(Case *c, const char *key, char *value)
     else if (!strcmp(key, "stride"))    j->stride = atoi(value);
     else if (!strcmp(key, "loop"))      j->loop = value;
     else if (!strcmp(key, "embedding") && j->embeddings < MOST_EMBEDDINGS) c->embedding[j->embeddings++] = value;
+    else if (!strcmp(key, "init"))        j->init = value;
+    else if (!strcmp(key, "strength"))    j->strength = atof(value);
+    else if (!strcmp(key, "hires"))       j->hires = atof(value);
+    else if (!strcmp(key, "hires_steps")) j->hires_steps = atoi(value);
+    else if (!strcmp(key, "upscaler"))    j->upscaler = value;
     else if (!strcmp(key, "lora") && j->loras < MOST_LORAS) {
         char *strength = strchr(value, ' '), *end;
         if (!strength) fail(c->a, "%s: lora without a strength", c->name);
