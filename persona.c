@@ -275,7 +275,7 @@ static char *stored_settings(Run *r, Bytes b)
 static void refuse_binary(Run *r, Bytes b, const char *path)
 {
     if (weights_like(b)) fail(r->a, "%s: this is a weights file, expected a prompt file; name it in one as Model, VAE, Motion module or LoRA, or see persona info", path);
-    if (starts(b, "\xff\xd8\xff", 3)) fail(r->a, "%s: this is a JPEG, expected a prompt file, or a GIF or PNG that persona made", path);
+    if (starts(b, "\xff\xd8\xff", 3)) fail(r->a, "%s: this is a JPEG, expected a prompt file, or a GIF or PNG that persona made; to begin from this picture: --init", path);
     if (b.size > LARGEST_PROMPT) fail(r->a, "%s: %.0f MB is too much for a prompt file, expected at most %d", path, (double)b.size / 1e6, LARGEST_PROMPT >> 20);
 }
 

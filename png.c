@@ -10,7 +10,7 @@
  *
  * What holds: every length is checked against what is there before it is used, sizes before memory is taken; a failed
  * malloc is remembered by the buffer it was for, so one look at the end is enough.
- * It does not write palettes, alpha, 16 bits, interlacing or compressed text, reads of an animation the first picture,
+ * It does not write palettes, alpha, 16 bits, interlacing or packed text, reads of an animation the first picture,
  * and follows no colour profile or gamma. */
 #include "png.h"
 #include "deflate.h"
@@ -83,7 +83,7 @@ static void from_latin1(Buffer *to, const Byte *text, size_t size)
     }
 }
 
-/* tEXt: keyword 0 Latin-1      iTXt: keyword 0 | compressed? 0 | method 0 | language 0 | keyword translated 0 | UTF-8 */
+/* tEXt: keyword 0 Latin-1      iTXt: keyword 0 | packed? 0 | method 0 | language 0 | keyword translated 0 | UTF-8 */
 static void put_text(Buffer *out, const char *keyword, const char *text)
 {
     Buffer latin1 = { NULL, 0, 0, 0 };
@@ -284,19 +284,29 @@ static const Byte *past_nul(const Byte *at, const Byte *end)
     return nul ? nul + 1 : NULL;
 }
 
-/* 1: the chunk is text under this keyword, and stands in `text`. */
+enum { MOST_TEXT = 1 << 20 };                           /* bytes that packed text may come to, as in Pillow */
+
+/* -> to->at, or NULL if it is broken or longer */
+static const Byte *unpack_text(Buffer *to, const Byte *at, const Byte *end)
+{
+    to->at = malloc(MOST_TEXT);
+    return to->at && !zlib_unpack(at, (size_t)(end - at), to->at, MOST_TEXT, &to->size) ? to->at : NULL;
+}
+
+/* 1: the chunk is text under this keyword, and stands in `text`. zTXt: keyword 0 | method 0 | Latin-1, packed */
 static int read_text(const Chunk *c, const char *keyword, Buffer *text)
 {
-    int latin1 = is(c, "tEXt"), utf8 = is(c, "iTXt");
+    int plain = is(c, "tEXt"), packed = is(c, "zTXt"), utf8 = is(c, "iTXt");
     const Byte *end = c->data + c->size, *at = past_nul(c->data, end);
-    if (!(latin1 || utf8) || !at || strcmp((const char *)c->data, keyword)) return 0;
-    if (latin1) {
-        from_latin1(text, at, (size_t)(end - at));
-        return 1;
-    }
-    if (end - at < 2 || at[0]) return 0;            /* compressed */
-    at = past_nul(past_nul(at + 2, end), end);      /* language, translated keyword */
-    if (at) buffer_append(text, at, (size_t)(end - at));
+    Buffer whole = { NULL, 0, 0, 0 };
+    if (!(plain || packed || utf8) || !at || strcmp((const char *)c->data, keyword)) return 0;
+    if (end - at < 2 * utf8 + packed) return 0;
+    if (utf8) packed = at[0], at = past_nul(past_nul(at + 2, end), end);        /* language, translated keyword */
+    else at += packed;
+    if (at && packed) at = unpack_text(&whole, at, end), end = at ? at + whole.size : end;
+    if (at && utf8) buffer_append(text, at, (size_t)(end - at));
+    else if (at)    from_latin1(text, at, (size_t)(end - at));
+    free(whole.at);
     return at != NULL;
 }
 

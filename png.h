@@ -19,8 +19,8 @@ unsigned char *apng_encode(const unsigned char *rgb, int frames, int width, int 
                            const char *parameters, size_t *size);
 
 /* The text stored under a keyword, as UTF-8, which the caller frees; it ends at the first NUL, if it holds one.
- * png: any size bytes at all. NULL: not a PNG, broken (a wrong CRC too) before or in that text, no such text, only
- * compressed text (zTXt, compressed iTXt), or out of memory. */
+ * png: any size bytes at all. NULL: not a PNG, broken (a wrong CRC too) before or in that text, no such text, one
+ * that is packed (zTXt, iTXt) and comes to more than a megabyte, or out of memory. */
 char *png_text(const unsigned char *png, size_t size, const char *keyword);
 
 enum { PNG_PIXELS = 1 << 26, PNG_WHY = 128 };

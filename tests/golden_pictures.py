@@ -14,6 +14,7 @@ import zlib
 import cv2
 import numpy as np
 from PIL import Image, ImageOps
+from PIL.PngImagePlugin import PngInfo
 from safetensors.numpy import save_file
 
 rng = np.random.default_rng(7)
@@ -169,6 +170,14 @@ for name, data, reason in (
         data = good[:33] + chunk(b"IDAT", zlib.compress(b"\0" * 10 * rows)) + good[-12:]
     out[f"refuse.png, {name}"], why[f"refuse.png, {name}"] = np.frombuffer(data, np.uint8), reason
 
+
+for name, words, zipped in (("tEXt", "a portrait, caf\xe9\nSteps: 25", False), ("zTXt", "a portrait, caf\xe9\nSteps: 25", True), ("iTXt", "a \u732b\nSteps: 25", False),
+                            ("iTXt, packed", "a \u732b\nSteps: 25", True)):
+    info, f = PngInfo(), io.BytesIO()
+    info.add_text("parameters", words, zip=zipped)
+    Image.fromarray(small.astype(np.uint8)).save(f, "PNG", pnginfo=info)
+    assert Image.open(f).info["parameters"] == words
+    out[f"text.{name}"], why[f"text.{name}"] = np.frombuffer(f.getvalue(), np.uint8), words
 
 # ---- zlib streams that were changed, and zlib's verdict ------------------------------------------
 

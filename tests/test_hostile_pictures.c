@@ -65,7 +65,7 @@ static void truncations_and_flips(Arena *a, const WeightFile *g)
         static Byte data[LARGEST];
         size_t n = g->weight[i].bytes, end = strlen(g->weight[i].name);
         int pixels = end > 4 && !strcmp(g->weight[i].name + end - 4, ".rgb"), jpeg = !strncmp(g->weight[i].name, "jpeg.", 5);
-        if (pixels || (!jpeg && strncmp(g->weight[i].name, "png.", 4))) continue;
+        if (pixels || (!jpeg && strncmp(g->weight[i].name, "png.", 4) && strncmp(g->weight[i].name, "text.", 5))) continue;
         memcpy(data, g->weight[i].data, n);
         for (size_t k = 0; k < n; k++, cut++) CHECK_MSG(!survives(a, data, k), "%s is read from its first %zu bytes", g->weight[i].name, k);
         for (size_t k = 0; k < 8 * n; k++, flipped++) {

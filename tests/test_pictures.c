@@ -74,6 +74,14 @@ static void check_size(Arena *a, const WeightFile *goldens, const Weight *w)
     CHECK_MSG(d == 0, "%s differs by %d", w->name, d);
 }
 
+/* Words that Pillow stored as the web UI does. */
+static void check_text(const WeightFile *goldens, const Weight *w)
+{
+    char *text = png_text(w->data, w->bytes, "parameters");
+    CHECK_MSG(text && !strcmp(text, file_metadata(goldens, w->name)), "%s: %s", w->name, text ? text : "nothing");
+    free(text);
+}
+
 /* Each stream: length, zlib's verdict, bytes. A wrong checksum alone is good here: what was changed is the stream's inside. */
 static void check_streams(const Weight *w)
 {
@@ -101,6 +109,7 @@ static void goldens(Arena *a)
         if (begins(w->name, "refuse.")) check_refusal(a, g, w);
         else if (begins(w->name, "size.")) check_size(a, g, w);
         else if (begins(w->name, "zlib.")) check_streams(w);
+        else if (begins(w->name, "text.")) check_text(g, w);
         else if (n < 4 || strcmp(w->name + n - 4, ".rgb")) check_picture(a, g, w, &most), files++;
         release(a, before);
     }
