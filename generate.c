@@ -91,11 +91,11 @@ static void check_job(Work *w)
     check_range(w->mem, "Hires upscale", j->hires, 0, 8);
     check_range(w->mem, "Hires steps", j->hires_steps, 0, TRAIN_STEPS);
     check_range(w->mem, "CFG rescale", j->cfg_rescale, 0, 1);
-    check_range(w->mem, "Context", j->context, 0, 1 << 20);
+    check_range(w->mem, "Context", j->context, 0, 100000);
     check_range(w->mem, "Stride", j->stride, 0, 30);
     check_range(w->mem, "FPS", j->fps, 0.1, 100);
     check_range(w->mem, "threads", j->threads, 1, 1024);
-    check_range(w->mem, "Frames", j->frames, 0, 1 << 20);
+    check_range(w->mem, "Frames", j->frames, 0, 100000);
     check_choice(w->mem, "Precision", j->precision, "f32", "bf16");
     check_choice(w->mem, "RNG", j->rng, "CPU", "NV");
     check_choice(w->mem, "Noise Schedule", j->noise_schedule, "Default", "Zero Terminal SNR");

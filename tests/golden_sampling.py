@@ -31,6 +31,8 @@ CASES = {
                          loop="A"),
     "clip_closed_long": dict(model="model_f16", motion="motion_v2", prompt="a woman nodding", negative="", steps=3, cfg=6.0, seed=31, frames=12, **SIZE,
                          sampler="Euler a", rng="NV", context=5, overlap=2, stride=2, loop="A", cfg_rescale=0.4),
+    "clip_travel":  dict(model="model_f32", motion="motion_v1", prompt="a man\n2: smiling AND a hat:0.6\n9: sad AND rain:0.6", negative="grey", steps=2, cfg=5.0, seed=32,
+                         frames=13, sampler="DPM++ 2M", context=6, overlap=2, loop="A", **SIZE),
 }
 golden.CASES.update(CASES)
 

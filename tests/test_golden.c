@@ -322,6 +322,7 @@ int main(int argc, char **argv)
     if (argc == 1) {
         try(a, folder, "still_f16", threads);
         try(a, folder, "clip_v3", threads);
+        try(a, folder, "clip_travel", threads);
     }
     clean(folder);
     arena_free(a);
