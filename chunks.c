@@ -25,7 +25,7 @@ typedef struct {
     const char      *what;
     Chunk           *chunk;
     int              count;         /* chunks that are done */
-    int              size, comma;   /* tokens in the one that is not; the place of its last comma, -1 */
+    int              size, comma;   /* tokens in the one that is not; the place of its last comma, -1: far off */
     int              comma_id;
 } Layout;
 
@@ -69,7 +69,7 @@ static void next_from_comma(Layout *l)
 static size_t put_next(Layout *l, Embeddings *e, const int *id, size_t count, float weight)
 {
     if (id[0] == l->comma_id) l->comma = l->size;
-    else if (l->size == CHUNK_TOKENS && l->comma >= 0 && l->size - l->comma <= BACKTRACK) next_from_comma(l);
+    else if (l->size == CHUNK_TOKENS && l->size - l->comma <= BACKTRACK) next_from_comma(l);
     if (l->size == CHUNK_TOKENS) next(l);
     EmbeddingMatch m = embeddings_match(l->a, e, id, count);
     if (!m.tokens) {

@@ -3,7 +3,7 @@
  *     web UI, .pt          {"string_to_param": {"*": [n,width]}, ...}
  *     kohya, .safetensors  emb_params [n,width]
  *     diffusers            one tensor [n,width] or [width], whose name is the token that it is used by
- *     web UI, .png         the first as JSON in base64, in a text of the picture that is called sd-ti-embedding
+ *     web UI, .png         a picture of what it makes, see painted.h
  *
  * Names are compared as tokens, so "EasyNegative" is easynegative, and a name within a longer word is none.  All files are opened,
  * for some say their token themselves, but those that no prompt names may be anything.  A file's vectors get their ids when it
@@ -12,10 +12,8 @@
 
 #include "chars.h"
 #include "clip.h"
-#include "json.h"
-#include "png.h"
+#include "painted.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 enum { MOST_VECTORS = 75 };             /* in a chunk, which is never split */
@@ -36,66 +34,6 @@ struct Embeddings {
     size_t   triggers, count, width;
     int      vocabulary, rows;
 };
-
-/* ---- pictures --------------------------------------------------------------------------------- */
-
-/* the bytes that text says in base64; what is no letter of it is passed over */
-static char *from_base64(Arena *a, const char *text, size_t *size)
-{
-    static const char letters[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    char *out = take(a, strlen(text), 1);
-    uint32_t bits = 0;
-    int held = 0;
-    for (*size = 0; *text; text++) {
-        const char *letter = strchr(letters, *text);
-        if (!letter) continue;
-        bits = bits << 6 | (uint32_t)(letter - letters), held += 6;
-        if (held >= 8) out[(*size)++] = (char)(bits >> (held -= 8) & 255);
-    }
-    return out;
-}
-
-/* at [[1, 2], [3, 4]]: such a table as a tensor */
-static const Weight *json_table(Json *c)
-{
-    size_t room = (size_t)(c->end - c->at) / 2 + 1, count = 0, rows = 0, *shape = take(c->mem, 2, sizeof *shape);
-    float *x = take(c->mem, room, sizeof *x);
-    json_expect(c, '[', "its tensor is no table");
-    do {
-        json_expect(c, '[', "its tensor is no table");
-        do {
-            double value = 0;
-            const char *number = json_number(c);
-            if (!number || !number_at(number, &value)) json_bad(c, "its tensor holds something that is no number");
-            x[count++] = (float)value;
-        } while (json_next(c, ','));
-        json_expect(c, ']', "its tensor is no table");
-        if (!rows++) shape[1] = count;
-        if (count != rows * shape[1]) json_bad(c, "its tensor has rows of different lengths");
-    } while (json_next(c, ','));
-    shape[0] = rows;
-    Weight *w = take(c->mem, 1, sizeof *w);
-    *w = (Weight){ "TORCHTENSOR", x, F32, 2, shape, count * sizeof *x };
-    return w;
-}
-
-/* {"string_to_param": {"*": {"TORCHTENSOR": [[...]]}}, "name": "...", ...} */
-static const Weight *from_picture(Arena *a, const char *path, Bytes png, const char **name)
-{
-    size_t size;
-    char *text = png_text(png.data, png.size, "sd-ti-embedding"), *kept = text ? copy(a, text, strlen(text)) : NULL;
-    free(text);
-    if (!kept) fail(a, "%s: this picture carries no embedding", path);
-    const char *json = from_base64(a, kept, &size);
-    Json c = json_begin(a, path, "embedding in a picture", (Bytes){ (const unsigned char *)json, size }), said = c;
-    if (json_member(&said, "name") && json_peek(&said) == '"') *name = json_string(&said);
-    if (!json_member(&c, "string_to_param")) json_bad(&c, "it has no string_to_param");
-    json_expect(&c, '{', "its string_to_param is no object");
-    json_string(&c);
-    json_expect(&c, ':', "its string_to_param is no object");
-    if (!json_member(&c, "TORCHTENSOR")) json_bad(&c, "it has no tensor");
-    return json_table(&c);
-}
 
 /* ---- files ------------------------------------------------------------------------------------ */
 
@@ -121,7 +59,7 @@ static void open_file(void *to)
     const char *path = o->to->path;
     Bytes bytes = file_map(a, path);
     int png = bytes.size > 8 && !memcmp(bytes.data, "\x89PNG\r\n\x1a\n", 8);
-    const Weight *w = png ? from_picture(a, path, bytes, &o->name) : from_weights(a, weights_open(a, path), &o->name);
+    const Weight *w = png ? painted_embedding(a, path, bytes, &o->name) : from_weights(a, weights_open(a, path), &o->name);
     size_t width = w->rank ? w->shape[w->rank - 1] : 0, count = w->rank == 2 ? w->shape[0] : 1;
     if ((w->rank != 1 && w->rank != 2) || !dtype_is_float(w->type))
         fail(a, "%s: %s is %s of type %s, expected an embedding of [vectors,%zu]", path, w->name, shape_text(a, w->rank, w->shape), dtype_name(w->type), o->width);

@@ -125,13 +125,13 @@ static size_t digits_at(const char *s)
 }
 
 /* The number of an edit -> its length, 0 when there is none.  With a point it is a part of all steps.
- * step: the last one before the change, -1 to steps. */
+ * step: the last one before the change, 0 to steps. */
 static size_t when_at(const char *s, int steps, int *step)
 {
     double value;
     size_t n = number_at(s, &value);
     if (n && memchr(s, '.', n)) value *= steps;
-    if (n) *step = value >= steps ? steps : value <= -1 ? -1 : (int)value;
+    if (n) *step = value >= steps ? steps : value < 1 ? 0 : (int)value;
     return n;
 }
 
@@ -329,7 +329,7 @@ static Phrases joined(Arena *a, const Emphasis *e, size_t size)
         double weight = e->stretch[i].weight;
         p.at[p.count++] = (Phrase){ out, weight };
         do memcpy(out, e->stretch[i].at, e->stretch[i].size), out += e->stretch[i].size;
-        while (++i < e->count && !(e->stretch[i].weight < weight) && !(e->stretch[i].weight > weight));
+        while (++i < e->count && e->stretch[i].weight == weight);
         *out++ = 0;
     }
     return p;

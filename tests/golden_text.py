@@ -14,7 +14,9 @@ import os
 import random
 import struct
 import sys
+import zlib
 
+import numpy as np
 import torch
 from PIL import Image, PngImagePlugin
 from safetensors.torch import save_file
@@ -44,6 +46,22 @@ def picture(path, vectors, name):
     Image.new("RGB", (2, 2), (90, 20, 20)).save(path, pnginfo=info)
 
 
+def painted(path, vectors, name):
+    """The same in the pixels alone: the halves of a zlib stream's bytes left and right of the picture, behind a black column each."""
+    data = web_ui(vectors, name)
+    data["string_to_param"]["*"] = {"TORCHTENSOR": vectors.numpy().tolist()}
+    packed = np.frombuffer(zlib.compress(json.dumps(data).encode(), 9), np.uint8)
+    height, seed, mask = 24, 0, []
+    packed = np.resize(packed, -(-len(packed) // (3 * height)) * 3 * height)        # the rest is its beginning again
+    for _ in packed:
+        seed = (1664525 * seed + 1013904223) % 2**32
+        mask.append(seed % 255 & 15)
+    halves = [((half ^ np.array(mask, np.uint8)) | 0x50).reshape(height, -1, 3) for half in (packed & 15, packed >> 4)]
+    black, middle = np.zeros((height, 1, 3), np.uint8), np.full((height, 8, 3), 99, np.uint8)
+    whole = np.concatenate([halves[0], black, middle, black, halves[1]], 1)
+    Image.fromarray(np.pad(whole, ((2, 1), (3, 2), (0, 0)))).save(path, optimize=True)       # a border too, which is cut off
+
+
 def embeddings():
     """-> {trigger: vectors}"""
     os.makedirs(OUT, exist_ok=True)
@@ -60,6 +78,8 @@ def embeddings():
     torch.save({"<dog-toy>": made["<dog-toy>"]}, OUT + "learned_embeds_2.bin")
     made["painted thing"] = values(2, 7)
     picture(OUT + "sample-500.png", made["painted thing"], "painted thing")
+    made["hidden thing"] = values(1, 10)
+    painted(OUT + "sample-600.png", made["hidden thing"], "hidden thing")
     made["sks_face profile"] = values(2, 8)
     torch.save(web_ui(made["sks_face profile"], "?"), OUT + "sks_face profile.pt", _use_new_zipfile_serialization=False)
     save_file({"emb_params": torch.zeros(1, 1024, dtype=torch.float16)}, OUT + "of-sd2.safetensors")
