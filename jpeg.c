@@ -290,7 +290,19 @@ static int check_quant(Jpeg *j, Component *c)
     return 1;
 }
 
-/* data: n | n times: component 1, DC code 4 bits, AC code 4 bits | from | to | high 4 bits, low 4 bits */
+/* data: component 1, DC code 4 bits, AC code 4 bits. NULL: wrong */
+static Component *scan_component(Jpeg *j, const Byte *data)
+{
+    int k = 0;
+    while (k < j->components && j->component[k].id != data[0]) k++;
+    if (k == j->components) { refuse(j, "a scan of component %d, which there is not", data[0]); return NULL; }
+    Component *c = &j->component[k];
+    c->dc_code = data[1] >> 4, c->ac_code = data[1] & 15;
+    if (c->dc_code > 3 || c->ac_code > 3) { refuse(j, "a Huffman table of number %d and %d, expected 0 to 3", c->dc_code, c->ac_code); return NULL; }
+    return check_progress(j, c) && check_codes(j, c) && check_quant(j, c) ? c : NULL;
+}
+
+/* data: n | n times a component | from | to | high 4 bits, low 4 bits */
 static int read_scan(Jpeg *j, const Byte *data, int size)
 {
     Component *c[COMPONENTS];
@@ -302,14 +314,9 @@ static int read_scan(Jpeg *j, const Byte *data, int size)
     j->from = 0, j->to = 63, j->high = j->low = 0;          /* a baseline scan, whatever it says */
     if (j->progressive) j->from = last[0], j->to = last[1], j->high = last[2] >> 4, j->low = last[2] & 15;
     for (int i = 0; i < n; i++) {
-        int k = 0;
-        while (k < j->components && j->component[k].id != data[1 + 2 * i]) k++;
-        if (k == j->components) return refuse(j, "a scan of component %d, which there is not", data[1 + 2 * i]);
-        c[i] = &j->component[k];
-        for (int p = 0; p < i; p++) if (c[p] == c[i]) return refuse(j, "a scan that names component %d twice", c[i]->id);
-        c[i]->dc_code = data[2 + 2 * i] >> 4, c[i]->ac_code = data[2 + 2 * i] & 15, area += c[i]->h * c[i]->v;
-        if (c[i]->dc_code > 3 || c[i]->ac_code > 3) return refuse(j, "a Huffman table of number %d and %d, expected 0 to 3", c[i]->dc_code, c[i]->ac_code);
-        if (!check_progress(j, c[i]) || !check_codes(j, c[i]) || !check_quant(j, c[i])) return 0;
+        c[i] = scan_component(j, data + 1 + 2 * i);
+        if (!c[i]) return 0;
+        area += c[i]->h * c[i]->v;
     }
     if (n > 1 && (area > 10 || j->from)) return refuse(j, "scan %d has more in one unit than a JPEG may", j->scans);
     return read_mcus(j, c, n);
@@ -385,8 +392,7 @@ static const char *unread_kind(int marker)
 {
     if (marker == 0xC3) return "lossless coding";
     if (marker >= 0xC5 && marker <= 0xC7) return "hierarchical coding";
-    if (marker >= 0xC9 && marker <= 0xCF && marker != 0xCC) return "arithmetic coding";
-    if (marker == 0xCC) return "arithmetic coding";
+    if (marker >= 0xC9 && marker <= 0xCF) return "arithmetic coding";
     if (marker == 0xDC) return "a height that follows the picture (DNL)";
     if (marker == 0xDE || marker == 0xDF) return "hierarchical coding";
     return NULL;

@@ -79,6 +79,7 @@ Tensor vae_encode(Run *r, Tensor x)
     size_t before = mark(r->machine->mem);
     x = conv2d(r, "vae.encoder.conv_in", x, 1);
     for (int i = 0; i < STAGES; i++) x = keep(r, before, stage(r, "vae.encoder.down_blocks", i, 0, x));
-    x = last(r, "encoder", middle(r, "encoder", x), MOMENTS);
-    return keep(r, before, linear(r, "vae.quant_conv", x));
+    x = linear(r, "vae.quant_conv", last(r, "encoder", middle(r, "encoder", x), MOMENTS));
+    if (x.c && x.c != MOMENTS) problem(r, "vae.quant_conv gives %d channels, expected %d", x.c, MOMENTS);
+    return keep(r, before, x);
 }

@@ -80,11 +80,13 @@ static int mentions(const char *message, const char *name)
     return strstr(message, "missing") || strstr(message, "expected") || strstr(message, "is of type") || strstr(message, "beside it") || strstr(message, "do not fit") || (last && strstr(message, last));
 }
 
-/* these are left over from training, or belong to the half of the VAE that draws nothing */
-static int ignored(const char *name)
+/* of the half of the VAE that sees pictures and draws none */
+static int sees(const char *name) { return strstr(name, "first_stage_model.encoder") || (strstr(name, "quant_conv") && !strstr(name, "post_quant_conv")); }
+
+/* these are left over from training, or have no part in the job */
+static int ignored(const char *name, const Job *job)
 {
-    return strstr(name, "position_ids") || strstr(name, "model_ema") || strstr(name, "encoder.down") || strstr(name, "first_stage_model.encoder")
-        || (strstr(name, "quant_conv") && !strstr(name, "post_quant_conv")) || !strchr(name, '.') || strstr(name, "logvar") || strstr(name, "denoiser");
+    return strstr(name, "position_ids") || strstr(name, "model_ema") || (sees(name) && !job->init) || !strchr(name, '.') || strstr(name, "logvar") || strstr(name, "denoiser");
 }
 
 /* what is missed by nobody: without alpha the scale is 1, without its length DoRA is LoRA, without a difference there is one fewer */
@@ -100,7 +102,7 @@ static void test_each_tensor(Arena *a, Recipe *r, Job job, int step)
     for (size_t i = 0; i < r->count; i += (size_t)step)
         for (int change = DROP; change <= RETYPE; change++) {
             const char *name = r->line[i].name;
-            if (ignored(name) || strstr(name, "animatediff_config")) continue;
+            if (ignored(name, &job) || strstr(name, "animatediff_config")) continue;
             if (change == DROP && may_go(name)) continue;
             if (change == RETYPE && strstr(name, ".alpha")) continue;      /* an integer will do */
             if (change == GROW && (strstr(name, "token_embedding") || strstr(name, "position_embedding") || *r->line[i].dims == '-')) continue;      /* one row more is no fault */
@@ -182,6 +184,24 @@ static void test_markers(Arena *a, Recipe *model, Job job)
     write_header(a, model, MOST, KEEP);
 }
 
+/* Half as many moments, weight and bias agreeing. */
+static void test_moments(Arena *a, Recipe *model, Job job)
+{
+    Line whole[2], *changed[2];
+    int n = 0;
+    for (size_t i = 0; i < model->count && n < 2; i++) {
+        Line *l = &model->line[i];
+        if (!sees(l->name) || strstr(l->name, "encoder")) continue;
+        whole[n] = *l, changed[n++] = l;
+        l->dims[0] = '4';
+    }
+    CHECK(n == 2);
+    write_header(a, model, MOST, KEEP);
+    expect(a, job, "vae.quant_conv gives 4 channels, expected 8");
+    for (int i = 0; i < n; i++) *changed[i] = whole[i];
+    write_header(a, model, MOST, KEEP);
+}
+
 int main(void)
 {
     Arena *a = arena_new();
@@ -196,11 +216,12 @@ int main(void)
     write_header(a, &module, MOST, KEEP);
     write_header(a, &lora, MOST, KEEP);
     Job still = { .prompt = "a", .model = model.path, .merges = "weights/merges.txt", .width = 64, .height = 64, .steps = 1, .threads = 1 };
-    Job clip = still, with_lora = still;
+    Job clip = still, with_lora = still, begun = still;
     clip.motion = module.path, clip.frames = 2;
     with_lora.lora = &(LoraUse){ lora.path, 1, 1 }, with_lora.loras = 1;
 
-    test_each_tensor(a, &model, still, 1);
+    begun.init = "tests/golden/init.png", begun.strength = 1;
+    test_each_tensor(a, &model, begun, 1);
     test_each_tensor(a, &module, clip, 1);
     test_each_tensor(a, &lora, with_lora, 3);
     for (size_t i = 0; i < sizeof families / sizeof *families; i++) {
@@ -209,6 +230,7 @@ int main(void)
     }
     write_header(a, &lora, MOST, KEEP);
     test_markers(a, &model, still);
+    test_moments(a, &model, begun);
 
     Job j = still; j.model = lora.path;       expect(a, j, "found a LoRA: use it in the prompt as <lora");
     j = still; j.model = module.path;         expect(a, j, "found an AnimateDiff motion module: name it as Motion module");
@@ -230,6 +252,13 @@ int main(void)
     j = still; j.frames = 2;                  expect(a, j, "no motion module");
     j = clip;  j.context = 25;                expect(a, j, "at most 24 frames");
     j = clip;  j.frames = 25; j.context = 8; j.overlap = 8;    expect(a, j, "Overlap is 8, expected less than the 8 frames");
+    j = begun; j.init = "no such file";       expect(a, j, "no such file: cannot be opened");
+    j = begun; j.init = "Makefile";           expect(a, j, "Makefile: is no picture, expected a PNG or JPEG");
+    j = begun; j.strength = 0.5;              expect(a, j, "of 1 steps that leaves none; set it to 1 or more");
+    j = still; j.strength = 1.5;              expect(a, j, "Denoising strength is 1.5, expected 0 to 1");
+    j = still; j.hires = 9;                   expect(a, j, "Hires upscale is 9, expected 0 to 8");
+    j = still; j.hires = 2; j.hires_steps = 900;   expect(a, j, "more than 1000 in all");
+    j = still; j.hires = 8; j.width = 2048;   expect(a, j, "expected at most 8192 a side");
     j = clip;  j.loop = "B";                  expect(a, j, "Closed loop is B, expected N, R-P, R+P or A");
     j = still; j.sampler = "Oiler";           expect(a, j, "Sampler is Oiler, expected DDIM, Euler");
     j = still; j.schedule = "Beta";           expect(a, j, "Schedule type is Beta, expected Automatic");
