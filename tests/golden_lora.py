@@ -366,8 +366,19 @@ CASES = {
     "clip_domain": dict(CLIP, model="model_bf16", motion="motion_v3", seed=29, lora=[("lora_domain", 0.9)]),
     "clip_lcm":   dict(CLIP, model="model_f16", motion="motion_lcm", seed=30),
 }
+CHECKPOINTS = {          # AnimateDiff's own come as torch.save writes them
+    "lora_pan":    lambda weights: weights,
+    "lora_domain": lambda weights: {"global_step": 1, "state_dict": {"module." + k: v for k, v in weights.items()}},
+}
 golden.OTHERS.update(ADAPTERS)
 golden.CASES.update(CASES)
+
+
+def save_checkpoint(name):
+    import golden_formats
+    shell = golden_formats.Shell(name)
+    shell.file(name + ".ckpt", golden_formats.torch_file(CHECKPOINTS[name](golden_formats.tensors(shell.lines))), golden_formats.as_stored(shell.lines))
+    shell.save(name)
 
 
 def main(words):
@@ -379,6 +390,9 @@ def main(words):
         return
     for name in words or CASES:
         golden.make(name, picture_only=True)
+        for lora, *_ in CASES[name].get("lora", ()):
+            if lora in CHECKPOINTS:
+                save_checkpoint(lora)
 
 
 if __name__ == "__main__":
