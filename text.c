@@ -21,7 +21,7 @@
 #include <math.h>
 #include <string.h>
 
-enum { AT_ONCE = 16 };          /* chunks that are encoded together: what they take is much more than what they give */
+enum { AT_ONCE = 16, MOST_PROMPTS = 64 };        /* chunks encoded together: what that takes is much more than what it gives; prompts between ANDs */
 
 typedef struct { const char *text; const Chunk *chunk; int chunks; } Line;
 
@@ -105,6 +105,7 @@ static Phrases *read_keys(Reader *r, const char *prompt)
     Phrases *p = take(r->a, (size_t)keys(t), sizeof *p);
     for (size_t k = 0; k < (size_t)keys(t); k++) {
         p[k] = grammar_and(r->a, t->travel.count ? grammar_key(r->a, &t->travel, k) : prompt);
+        if (p[k].count > MOST_PROMPTS) fail(r->a, "the prompt has %zu prompts between its ANDs, expected at most %d", p[k].count, MOST_PROMPTS);
         if (!same_weights(p[k], p[0]))
             fail(r->a, "the prompt's keys at frames %d and %d differ in the number or the weights of what stands between AND, expected the same", t->travel.key[0].frame, t->travel.key[k].frame);
     }

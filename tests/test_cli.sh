@@ -201,6 +201,8 @@ sed 's/^2:/3:/' travel.txt >late.txt
 refuses 1 'the prompt has a key at frame "3", but the clip'"'"'s 3 frames are 0 to 2' late.txt
 awk 'BEGIN { for (i = 0; i < 1000000; i++) printf "("; print "x" }' >deep.txt
 refuses 1 'the prompt has more than 1024 brackets open at once' check deep.txt
+awk 'BEGIN { for (i = 0; i < 1000000; i++) printf "a AND " }' >many.txt
+refuses 1 'the prompt has 1000001 prompts between its ANDs, expected at most 64' check many.txt
 refuses 1 'the prompt gives "x" the weight 1e+07, expected at most 1000' check --prompt '(x:9999999)' --size 32x32
 mkdir embeddings
 cp "$OLDPWD/tests/golden/embeddings/sks_face.safetensors" embeddings/
