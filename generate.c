@@ -293,15 +293,11 @@ static void decode(Work *w, Tensor x, unsigned char *rgb)
     if (dry) w->machine.ops += (w->machine.ops - begun) * (x.n - 1);
 }
 
-/* x at the larger size, noise laid over it and taken off again; told what the last step was told, as in the web UI, where
- * what a prompt has changed stays changed */
-static Tensor again(Work *w, Tensor x, const Guide *last, Progress *progress, void *to)
+/* x at the larger size, noise laid over it and taken off again */
+static Tensor again(Work *w, Tensor x, const Guide *guide, Progress *progress, void *to)
 {
     const Job *j = w->job;
     Tensor y = larger(w, x, hires_side(j, j->height) / FACTOR, hires_side(j, j->width) / FACTOR);
-    int calls = denoise_calls(&w->hires);
-    Guide *guide = take(w->mem, (size_t)calls, sizeof *guide);
-    for (int i = 0; i < calls; i++) guide[i] = *last;
     denoise(&w->run, &w->hires, y, guide, progress, to);
     return y;
 }
@@ -317,7 +313,7 @@ static unsigned char *draw(Work *w)
     if (j->init) w->denoising.moments = encode(w);
     const Guide *guide = text_encode(&w->run, w->text);
     denoise(&w->run, &w->denoising, x, guide, progress, to);
-    if (j->hires > 0) x = again(w, x, &guide[denoise_calls(&w->denoising) - 1], progress, to);
+    if (j->hires > 0) x = again(w, x, guide + denoise_calls(&w->denoising), progress, to);
     decode(w, x, rgb);
     return rgb;
 }
@@ -380,9 +376,10 @@ static void prepare(Work *w)
     const Job *j = w->job;
     check_job(w);
     load(w);
-    int calls = denoise_calls(&w->denoising), doubled = sampler_calls(w->denoising.sampling.method, j->steps) > j->steps;
+    int calls = denoise_calls(&w->denoising), again = j->hires > 0 ? denoise_calls(&w->hires) : 0, second = sampler_calls(w->denoising.sampling.method, j->steps) > j->steps ? 2 : 1;
     Wording wording = { .prompt = j->prompt, .negative = j->negative, .merges = j->merges, .embedding = j->embedding, .embeddings = j->embeddings, .cfg = j->cfg,
-                        .calls = calls, .counted = doubled ? 2 * j->steps : j->steps, .clip_skip = j->clip_skip, .frames = j->frames,
+                        .calls = calls, .again = again, .counted = second * j->steps, .counted_again = again ? second * (j->hires_steps ? j->hires_steps : j->steps) : 0,
+                        .clip_skip = j->clip_skip, .frames = j->frames,
                         .closed = w->denoising.windows.loop == REDUCED_TOO || w->denoising.windows.loop == CLOSED };
     w->text = text_read(w->mem, w->run.weights, &wording, w->watch ? w->watch->say : NULL, w->watch ? w->watch->to : NULL);
     double ops = rehearse(w), mapped = (double)weights_bytes(w->run.weights) / 1e9;

@@ -109,13 +109,15 @@ Phrases grammar_and(Arena *a, const char *text)
 /* ---- editing: reading ------------------------------------------------------------------------- */
 
 typedef enum { LETTER, OPEN, SEPARATOR, CLOSE } MarkKind;
-typedef struct { size_t at; MarkKind kind; int bars, colons, when; } Mark;      /* the last three of OPEN only */
+enum { PASSES = 2 };
+
+typedef struct { size_t at; MarkKind kind; int bars, colons, when[PASSES]; } Mark;      /* the last three of OPEN only */
 
 struct Edits { const char *text; Mark *mark; size_t marks, opens; };            /* marks in the order of the text */
 
 typedef struct { size_t mark, colon[2]; int bars, colons; } Group;              /* an open bracket; indexes of marks */
 
-typedef struct { Edits *e; Group *open; size_t depth; int steps; } EditReader;
+typedef struct { Edits *e; Group *open; size_t depth; int steps[PASSES]; } EditReader;
 
 static size_t digits_at(const char *s)
 {
@@ -124,19 +126,22 @@ static size_t digits_at(const char *s)
     return n;
 }
 
-/* The number of an edit -> its length, 0 when there is none.  With a point it is a part of all steps.
- * step: the last one before the change, 0 to steps. */
-static size_t when_at(const char *s, int steps, int *step)
+/* The number of an edit -> its length, 0 when there is none.  With a point it is a part of all steps; what is past the first
+ * pass belongs to the second.  when: in each pass the last step before the change, 0 to its steps. */
+static size_t when_at(const char *s, const int steps[PASSES], int when[PASSES])
 {
     double value;
     size_t n = number_at(s, &value);
-    if (n && memchr(s, '.', n)) value *= steps;
-    if (n) *step = value >= steps ? steps : value < 1 ? 0 : (int)value;
+    int part = n && memchr(s, '.', n);
+    for (int pass = 0; n && pass < PASSES; pass++) {
+        double at = part ? (value - pass) * steps[pass] : value - pass * steps[0];
+        when[pass] = at >= steps[pass] ? steps[pass] : at < 1 ? 0 : (int)at;
+    }
     return n;
 }
 
 /* Stands there, from a colon to the end of its bracket, nothing but a number? */
-static int is_when(const EditReader *r, size_t colon, size_t close, int *when)
+static int is_when(const EditReader *r, size_t colon, size_t close, int when[PASSES])
 {
     const char *end = r->e->text + close, *s = skip_space(r->e->text + colon + 1, end);
     size_t n = when_at(s, r->steps, when);
@@ -149,12 +154,12 @@ static int close_group(EditReader *r)
     Mark *mark = r->e->mark, *close = mark + r->e->marks - 1;
     const Group *g = &r->open[r->depth - 1];
     const char *text = r->e->text;
-    int when = 0;
+    int when[PASSES] = { 0 };
     if (text[mark[g->mark].at] == '(') return text[close->at] == ')' && !g->bars && g->colons <= 1;
     if (text[close->at] != ']' || g->colons > 2 || (g->bars && g->colons)) return 0;
     if (!g->bars && !g->colons) return 1;
-    if (g->colons && !is_when(r, mark[g->colon[g->colons - 1]].at, close->at, &when)) return 0;
-    mark[g->mark] = (Mark){ mark[g->mark].at, OPEN, g->bars, g->colons, when };
+    if (g->colons && !is_when(r, mark[g->colon[g->colons - 1]].at, close->at, when)) return 0;
+    mark[g->mark] = (Mark){ mark[g->mark].at, OPEN, g->bars, g->colons, { when[0], when[1] } };
     close->kind = CLOSE;
     for (int i = 0; i < g->colons; i++) mark[g->colon[i]].kind = SEPARATOR;
     r->e->opens++;
@@ -203,14 +208,14 @@ static int read_edits(EditReader *r)
     return give_up_open(r);
 }
 
-const Edits *grammar_edits(Arena *a, const char *text, int steps)
+const Edits *grammar_edits(Arena *a, const char *text, int steps, int again)
 {
     size_t count = 0;
     for (const char *s = text; *s; s++) count += strchr("()[]|:", *s) != NULL;
     Edits *e = take(a, 1, sizeof *e);
     *e = (Edits){ text, take(a, count, sizeof *e->mark), 0, 0 };
     size_t here = mark(a);
-    EditReader r = { e, take(a, count, sizeof *r.open), 0, steps };
+    EditReader r = { e, take(a, count, sizeof *r.open), 0, { steps, again } };
     if (!read_edits(&r)) e->opens = 0;
     release(a, here);
     return e;
@@ -222,7 +227,7 @@ int grammar_edited(const Edits *e) { return e->opens > 0; }
 
 typedef struct { int chosen, part, outside; } Level;            /* which part of an edit is shown, which one this is, and whether any could be */
 
-const char *grammar_at(Arena *a, const Edits *e, int step)
+const char *grammar_at(Arena *a, const Edits *e, int pass, int step)
 {
     if (!e->opens) return e->text;
     size_t n = strlen(e->text), from = 0, depth = 0;
@@ -235,7 +240,7 @@ const char *grammar_at(Arena *a, const Edits *e, int step)
         Mark m = i < e->marks ? e->mark[i] : (Mark){ .at = n };
         if (shown) memcpy(end, e->text + from, m.at - from), end += m.at - from;
         from = m.at + (m.kind != LETTER);
-        if (m.kind == OPEN) level[depth++] = (Level){ m.bars ? (step - 1) % (m.bars + 1) : m.colons - (step <= m.when ? 2 : 1), 0, shown };
+        if (m.kind == OPEN) level[depth++] = (Level){ m.bars ? (step - 1) % (m.bars + 1) : m.colons - (step <= m.when[pass] ? 2 : 1), 0, shown };
         if (m.kind == SEPARATOR) level[depth - 1].part++;
         if (m.kind == CLOSE) shown = level[--depth].outside;
         else if (m.kind != LETTER) shown = level[depth - 1].outside && level[depth - 1].part == level[depth - 1].chosen;

@@ -1,7 +1,7 @@
 /* grammar.h - the prompt language of the Stable Diffusion web UI, on text alone (its modules/prompt_parser.py, 1.6 and later):
  *
  *     a cat AND a dog :1.2               several prompts at once, each with a weight
- *     [from:to:when]  [to:when]          prompt editing; when: a step, or with a point a part of all steps
+ *     [from:to:when]  [to:when]          prompt editing; when: a step, or with a point a part of all steps; past them, of a second pass
  *     [a|b|c]                            alternation, from step to step
  *     (more)  (much more:1.5)  [less]    emphasis: 1.1, 1.5, 1/1.1 times; brackets nest, and \( \) \[ \] \\ are letters
  *     BREAK                              the rest begins a new chunk of tokens
@@ -20,11 +20,12 @@ typedef struct { Phrase *at; size_t count; } Phrases;
 Phrases grammar_and(Arena *a, const char *text);
 
 typedef struct Edits Edits;
-/* The places where a prompt changes from step to step; of `steps`, counted as calls of the noise predictor. */
-const Edits *grammar_edits(Arena *a, const char *text, int steps);
+/* The places where a prompt changes from step to step; of `steps`, and of `again` in a second pass (Hires), 0 without one.  Steps
+ * are counted as calls of the noise predictor. */
+const Edits *grammar_edits(Arena *a, const char *text, int steps, int again);
 int          grammar_edited(const Edits *e);                 /* is there any? */
-/* The prompt of step 0 .. steps-1.  Like the web UI, whose steps count from 1 here, step 0 is told the same as step 1. */
-const char  *grammar_at(Arena *a, const Edits *e, int step);
+/* The prompt of step 0, 1, ... of pass 0 or 1.  Like the web UI, whose steps count from 1 here, step 0 is told the same as step 1. */
+const char  *grammar_at(Arena *a, const Edits *e, int pass, int step);
 
 /* Stretches of equal weight, at least one; grammar_break() tells the marks between chunks.  Fails, naming `what`, when more
  * than a thousand brackets are open at once, or there are more than 65536 stretches. */

@@ -38,17 +38,21 @@ struct Text {
     const float *prompt_weight;
     Travel       travel;        /* no keys: the only prompt is that of all frames */
     int        **told;          /* what calls are told, each once: lines[guided + keys * ANDs], the negative first, then key by key */
-    const int   *call;          /* [calls] which of them */
+    const int   *call;          /* [calls + again] which of them */
     int          tolds;
 };
+
+static int keys(const Text *t)   { return t->travel.count ? (int)t->travel.count : 1; }
+static int calls(const Text *t)  { return t->wording.calls + t->wording.again; }
+static int voices(const Text *t) { return t->guided + keys(t) * (int)t->prompt.count; }
 
 /* what a model without a vocabulary is told, in the dry run that will say what it lacks */
 static const Text *nothing(Arena *a, Text *t)
 {
     static const float one[] = { 1 };
     static Phrase empty = { "", 1 };
-    int *call = take(a, (size_t)t->wording.calls, sizeof *call), *row = take(a, 1, sizeof *row);
-    memset(call, 0, (size_t)t->wording.calls * sizeof *call);
+    int *call = take(a, (size_t)calls(t), sizeof *call), *row = take(a, 1, sizeof *row);
+    memset(call, 0, (size_t)calls(t) * sizeof *call);
     t->told = take(a, 1, sizeof *t->told);
     t->prompt = (Phrases){ &empty, 1 }, t->prompt_weight = one;
     *row = 0, *t->told = row, t->tolds = t->lines = t->chunks = 1, t->call = call;
@@ -66,9 +70,6 @@ typedef struct {
 } Reader;
 
 typedef struct { const char *what; const Edits *edits; } Voice;      /* one text that may change from call to call */
-
-static int keys(const Text *t)   { return t->travel.count ? (int)t->travel.count : 1; }
-static int voices(const Text *t) { return t->guided + keys(t) * (int)t->prompt.count; }
 
 /* the number of a text's line; a new one where nobody has said it yet.  The text stays if it is new. */
 static int line_of(Reader *r, const char *text, const char *what)
@@ -88,7 +89,7 @@ static int line_of(Reader *r, const char *text, const char *what)
     return t->lines++;
 }
 
-static Voice voice_of(Reader *r, const char *text, const char *what) { return (Voice){ what, grammar_edits(r->a, text, r->t->wording.counted) }; }
+static Voice voice_of(Reader *r, const char *text, const char *what) { return (Voice){ what, grammar_edits(r->a, text, r->t->wording.counted, r->t->wording.counted_again) }; }
 
 static int same_weights(Phrases a, Phrases b)
 {
@@ -132,7 +133,8 @@ static Voice *read_voices(Reader *r)
 static int line_at(Reader *r, const Voice *v, int call)
 {
     size_t before = mark(r->a);
-    int lines = r->t->lines, line = line_of(r, grammar_at(r->a, v->edits, call), v->what);
+    int first = r->t->wording.calls, lines = r->t->lines;
+    int line = line_of(r, grammar_at(r->a, v->edits, call >= first, call < first ? call : call - first), v->what);
     if (lines == r->t->lines) release(r->a, before);
     return line;
 }
@@ -151,11 +153,11 @@ static int told_of(Reader *r, const Voice *voice, int call)
 static void read_calls(Reader *r)
 {
     Text *t = r->t;
-    int calls = t->wording.calls, edited = 0, *call = take(r->a, (size_t)calls, sizeof *call);
+    int edited = 0, *call = take(r->a, (size_t)calls(t), sizeof *call);
     const Voice *voice = read_voices(r);
-    t->told = take(r->a, (size_t)calls, sizeof *t->told);
+    t->told = take(r->a, (size_t)calls(t), sizeof *t->told);
     for (int i = 0; i < voices(t); i++) edited |= grammar_edited(voice[i].edits);
-    for (int i = 0; i < calls; i++) call[i] = i && !edited ? 0 : told_of(r, voice, i);
+    for (int i = 0; i < calls(t); i++) call[i] = i && !edited ? 0 : told_of(r, voice, i);
     t->call = call;
 }
 
@@ -290,10 +292,9 @@ static Tensor guide_of(Run *r, const Text *t, Tensor lines, const int *row)
 const Guide *text_encode(Run *r, const Text *t)
 {
     Arena *a = r->machine->mem;
-    int calls = t->wording.calls;
-    Guide *guide = take(a, (size_t)calls, sizeof *guide);
+    Guide *guide = take(a, (size_t)calls(t), sizeof *guide);
     Tensor lines = encode_lines(r, t), *told = take(a, (size_t)t->tolds, sizeof *told);
     for (int i = 0; i < t->tolds; i++) told[i] = guide_of(r, t, lines, t->told[i]);
-    for (int i = 0; i < calls; i++) guide[i] = (Guide){ told[t->call[i]], t->guided, t->prompt_weight };
+    for (int i = 0; i < calls(t); i++) guide[i] = (Guide){ told[t->call[i]], t->guided, t->prompt_weight };
     return guide;
 }

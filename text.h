@@ -15,8 +15,8 @@ typedef struct {
     const char *const *embedding;        /* paths of the embeddings that may be used; of two with one name the first */
     size_t      embeddings;
     double      cfg;                     /* guidance; up to 1 there is none, unless ANDs or weights need it, and then the negative prompt has no part in it */
-    int         calls;                   /* how often noise is predicted */
-    int         counted;                 /* what editing takes for all steps: the steps, twice that for a sampler of the second order */
+    int         calls, again;            /* how often noise is predicted, and how often in a second pass */
+    int         counted, counted_again;  /* what editing takes for all steps of each: the steps, twice that for a sampler of the second order */
     int         clip_skip, frames;
     int         closed;                  /* prompt travel goes on from the last key to the first */
 } Wording;
@@ -36,7 +36,7 @@ typedef struct {
  * may be NULL).  Fails when a prompt is too long, its keys or weights make no sense, or a file that it names is none of use. */
 const Text *text_read(Arena *a, const Weights *w, const Wording *wording, void (*say)(void *to, const char *line), void *to);
 
-/* Encodes what is said, each text once -> [calls] guides.  Calls that are told the same share one tensor, so its address can be a key. */
+/* Encodes what is said, each text once -> [calls + again] guides.  Calls that are told the same share one tensor, so its address can be a key. */
 const Guide *text_encode(Run *r, const Text *t);
 
 #endif

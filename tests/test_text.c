@@ -92,13 +92,29 @@ static void test_editing(Arena *a)
     };
     for (size_t i = 0; i < sizeof examples / sizeof *examples; i++) {
         const Schedule *s = &examples[i];
-        const Edits *e = grammar_edits(a, s->text, STEPS);
+        const Edits *e = grammar_edits(a, s->text, STEPS, 0);
         CHECK_MSG(grammar_edited(e) == (s->version[0].until < STEPS || strcmp(s->version[0].text, s->text)), "%s: edited %d", s->text, grammar_edited(e));
         for (int step = 1, k = 0; step <= STEPS; step++) {
-            const char *said = grammar_at(a, e, step);
+            const char *said = grammar_at(a, e, 0, step);
             CHECK_MSG(!strcmp(said, s->version[k].text), "%s: step %d is \"%s\", expected \"%s\"", s->text, step, said, s->version[k].text);
-            if (step == 1) CHECK_MSG(!strcmp(said, grammar_at(a, e, 0)), "%s: step 0 is \"%s\"", s->text, grammar_at(a, e, 0));
+            if (step == 1) CHECK_MSG(!strcmp(said, grammar_at(a, e, 0, 0)), "%s: step 0 is \"%s\"", s->text, grammar_at(a, e, 0, 0));
             k += step == s->version[k].until;
+        }
+    }
+}
+
+/* the same, for a second pass of ten steps */
+static void test_second_pass(Arena *a)
+{
+    static const struct { const char *text; int until; const char *before, *after; } examples[] = {
+        { "a [b:.5] c", 0, "", "a b c" }, { "a [b:1.5] c", 5, "a  c", "a b c" },
+        { "a [b:12] c", 2, "a  c", "a b c" }, { "a [b:10] c", 0, "", "a b c" }, { "a [b:99] c", 10, "a  c", "" }, { "a [b:2.] c", 10, "a  c", "" }, { "[a|b]", 1, "a", "b" },
+    };
+    for (size_t i = 0; i < sizeof examples / sizeof *examples; i++) {
+        const Edits *e = grammar_edits(a, examples[i].text, STEPS, 10);
+        for (int step = 1; step <= 10 && (step < 3 || *examples[i].text != '['); step++) {
+            const char *said = grammar_at(a, e, 1, step), *expected = step <= examples[i].until ? examples[i].before : examples[i].after;
+            CHECK_MSG(!strcmp(said, expected), "%s: step %d of the second pass is \"%s\", expected \"%s\"", examples[i].text, step, said, expected);
         }
     }
 }
@@ -288,9 +304,9 @@ static void test_abuse(Arena *a)
         Bench *b = take(a, 1, sizeof *b);
         set_up(b, a);
         const char *text = repeated(a, pieces[i], 1000000 / strlen(pieces[i]), "x:2]");
-        const Edits *e = grammar_edits(a, text, STEPS);
+        const Edits *e = grammar_edits(a, text, STEPS, 0);
         grammar_and(a, text);
-        const char *said = grammar_at(a, e, 3);
+        const char *said = grammar_at(a, e, 0, 3);
         if (*laying(b, said)) CHECK_MSG(strstr(b->message, "the prompt "), "%zu times %s: %s", 1000000 / strlen(pieces[i]), pieces[i], b->message);
         release(a, before);
     }
@@ -342,7 +358,7 @@ int main(void)
 {
     Arena *a = arena_new();
     if (!a) return 1;
-    test_emphasis(a), test_and(a), test_editing(a), test_travel(a);
+    test_emphasis(a), test_and(a), test_editing(a), test_second_pass(a), test_travel(a);
     test_chunks(a), test_containers(a), test_messages(a), test_abuse(a), test_damaged(a);
     arena_free(a);
     return done();
