@@ -273,7 +273,11 @@ static Level level_of_step(const float *alpha_bar, ScheduleType type, Times time
     return level(t, sigma);
 }
 
-ScheduleType sampler_schedule(const SamplerSetup *setup) { return setup->type == AUTOMATIC ? methods[setup->method].automatic : setup->type; }
+ScheduleType sampler_schedule(const SamplerSetup *setup)
+{
+    ScheduleType own = methods[setup->method].automatic;
+    return setup->type == AUTOMATIC || (setup->type == UNIFORM && own >= DDIM_UNIFORM) ? own : setup->type;
+}
 
 /* DDIM ends at the first alpha_bar for stills (Stable Diffusion's set_alpha_to_one false), at 1 for clips (AnimateDiff's own setting) */
 void sampler_init(Sampler *s, const SamplerSetup *setup)

@@ -29,7 +29,7 @@ void alpha_bars(float alpha_bar[TRAIN_STEPS], Betas betas, int zero_snr);
 /* Which timesteps a number of steps stands for. */
 typedef enum {
     AUTOMATIC,           /* what the web UI takes for this sampler */
-    UNIFORM,             /* diffusers' timestep_spacing "linspace" */
+    UNIFORM,             /* diffusers' timestep_spacing "linspace"; for DDIM and LCM their own even spacing, below */
     KARRAS,              /* use_karras_sigmas (Karras et al., 2022) */
     EXPONENTIAL,         /* use_exponential_sigmas */
     SGM_UNIFORM,         /* timestep_spacing "trailing" */

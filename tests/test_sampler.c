@@ -105,6 +105,8 @@ static void names(void)
         int method = sampler_named(written[i].text, &type);
         CHECK_MSG(method >= 0 && !strcmp(sampler_name(method), written[i].sampler) && type == written[i].type, "%s is read as %s", written[i].text, method < 0 ? "none" : sampler_name(method));
     }
+    CHECK(sampler_schedule(&(SamplerSetup){ .type = UNIFORM }) == DDIM_UNIFORM && sampler_schedule(&(SamplerSetup){ .type = KARRAS }) == KARRAS);
+    CHECK(sampler_schedule(&(SamplerSetup){ .method = sampler_named("DPM++ 2M", &(ScheduleType){ AUTOMATIC }) }) == KARRAS);
     static const char *const none[] = { "", " ", "Oiler", "Euler b", "DPM++ 2M Beta", "DPM++ 2M SDE Heun", "DPM++ SDE", "DDIM CFG++", "Karras" };
     for (size_t i = 0; i < sizeof none / sizeof *none; i++) CHECK_MSG(sampler_named(none[i], &(ScheduleType){ AUTOMATIC }) < 0, "\"%s\" is read as a sampler", none[i]);
 }
