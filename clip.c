@@ -53,6 +53,14 @@ static void token_row(float *to, const Weight *token, const float *learned, size
     else memcpy(to, learned + (id - known) * c, c * sizeof *to);
 }
 
+/* h = learned[id - first] + position:  d learned[id - first] += dh */
+static void embed_back(Machine *m, const Note *n)
+{
+    size_t c = (size_t)n->y.t.c;
+    for (size_t i = 0; i < rows(n->y.t) && !m->dry; i++)
+        for (size_t j = 0; j < c && n->rows.ids[i] >= n->rows.first; j++) n->rows.d[(size_t)(n->rows.ids[i] - n->rows.first) * c + j] += n->y.d[i * c + j];
+}
+
 static Tensor embed(Run *r, const int *ids, int n, const float *learned)
 {
     const Weight *token = table(r, TOKENS, 1), *position = table(r, POSITIONS, CONTEXT);
@@ -66,7 +74,8 @@ static Tensor embed(Run *r, const int *ids, int n, const float *learned)
         token_row(h.x + i * c, token, learned, (size_t)ids[i]);
         for (size_t j = 0; j < c; j++) h.x[i * c + j] += dtype_value(position->data, position->type, i % CONTEXT * c + j);
     }
-    return h;
+    float *d = learning_gradient(r->learner, learned);
+    return d ? noted(r->machine, r->tape, h, (Note){ embed_back, .learns = 1, .rows = { ids, (int)token->shape[0], d } }) : h;
 }
 
 static Tensor encoder_layer(Run *r, const char *p, Tensor h)

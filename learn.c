@@ -10,6 +10,8 @@
 #include <math.h>
 #include <string.h>
 
+static const char TOKENS[] = "te.text_model.embeddings.token_embedding.weight";
+
 /* ---- which layers ----------------------------------------------------------------------------- */
 
 static int begins(const char *name, const char *with) { return !strncmp(name, with, strlen(with)); }
@@ -35,47 +37,77 @@ static const Weight *next_target(const Weights *w, const LearnPlan *plan, size_t
 
 /* ---- pairs ------------------------------------------------------------------------------------ */
 
-static Weight matrix_of(Arena *a, const char *layer, size_t rows_of, size_t columns, const float *x)
+static Weight matrix_of(Arena *a, const char *layer, size_t rows_of, size_t columns)
 {
     size_t *shape = take(a, 2, sizeof *shape);
     shape[0] = rows_of, shape[1] = columns;
-    return (Weight){ layer, x, F32, 2, shape, rows_of * columns * sizeof *x };
+    return (Weight){ layer, NULL, F32, 2, shape, rows_of * columns * sizeof(float) };
 }
 
 static size_t elements(const Weight *w) { return w->bytes / sizeof(float); }
 
-Learner *learner_new(Arena *a, const Weights *w, LearnPlan plan)
+/* a pair for each target, without its data; in the order of the layers' names */
+static void name_pairs(Arena *a, Learner *l, const Weights *w, const LearnPlan *plan)
 {
-    Learner *l = take(a, 1, sizeof *l);
-    size_t rank = (size_t)plan.rank, at = 0, i = 0;
-    *l = (Learner){ .scale = plan.alpha / (float)plan.rank };
-    while (next_target(w, &plan, &i)) l->pairs++;
-    if (!l->pairs) fail(a, "no layer of this model can learn: it has neither UNet nor text encoder layers by names known here");
+    size_t i = 0;
+    while (next_target(w, plan, &i)) l->pairs++;
     l->down = take(a, l->pairs, sizeof *l->down), l->up = take(a, l->pairs, sizeof *l->up);
     i = 0;
     for (size_t k = 0; k < l->pairs; k++) {
-        const Weight *target = next_target(w, &plan, &i);
-        l->down[k] = matrix_of(a, format(a, "%.*s", (int)strlen(target->name) - 7, target->name), rank, target->shape[1], NULL);
-        l->up[k] = matrix_of(a, l->down[k].name, target->shape[0], rank, NULL);
-        l->count += elements(&l->down[k]) + elements(&l->up[k]);
+        const Weight *target = next_target(w, plan, &i);
+        const char *layer = format(a, "%.*s", (int)strlen(target->name) - 7, target->name);
+        l->down[k] = matrix_of(a, layer, (size_t)plan->rank, target->shape[1]);
+        l->up[k] = matrix_of(a, layer, target->shape[0], (size_t)plan->rank);
     }
     weights_sort(l->down, l->pairs), weights_sort(l->up, l->pairs);
-    float *all = take(a, 4 * l->count, sizeof *all);
-    memset(all, 0, 4 * l->count * sizeof *all);
-    l->x = all, l->d = l->x + l->count, l->mean = l->d + l->count, l->square = l->mean + l->count;
+}
+
+/* the next place in x */
+static void place(Learner *l, Weight *w)
+{
+    w->data = l->x + l->count;
+    l->count += elements(w);
+}
+
+static void place_all(Learner *l)
+{
+    l->count = 0;
+    place(l, &l->words);
+    l->word_count = l->text_count = l->count;
     for (size_t k = 0; k < l->pairs; k++) {
-        l->down[k].data = l->x + at, at += elements(&l->down[k]);
-        l->up[k].data = l->x + at, at += elements(&l->up[k]);
-        if (begins(l->down[k].name, "te.")) l->text_count = at;
+        place(l, &l->down[k]), place(l, &l->up[k]);
+        if (begins(l->down[k].name, "te.")) l->text_count = l->count;      /* "te." comes before "unet." */
     }
+}
+
+Learner *learner_new(Arena *a, const Weights *w, LearnPlan plan)
+{
+    Learner *l = take(a, 1, sizeof *l);
+    const Weight *table = plan.vectors ? weights_find(w, TOKENS) : NULL;
+    *l = (Learner){ .scale = plan.rank ? plan.alpha / (float)plan.rank : 0 };
+    name_pairs(a, l, w, &plan);
+    if (plan.vectors && (!table || table->rank != 2)) fail(a, "no word can be learned: the model has no %s", TOKENS);
+    if (!l->pairs && !table) fail(a, "no layer of this model can learn: it has neither UNet nor text encoder layers by names known here");
+    l->words = matrix_of(a, "words", (size_t)plan.vectors, table ? table->shape[1] : 0);
+    l->count = elements(&l->words);
+    for (size_t k = 0; k < l->pairs; k++) l->count += elements(&l->down[k]) + elements(&l->up[k]);
+    l->x = take(a, 4 * l->count, sizeof *l->x);
+    memset(l->x, 0, 4 * l->count * sizeof *l->x);
+    l->d = l->x + l->count, l->mean = l->d + l->count, l->square = l->mean + l->count;
+    place_all(l);
     return l;
 }
 
 static float *in(float *array, const Learner *l, const Weight *w) { return array + ((const float *)w->data - l->x); }
 
+float *learning_gradient(const Learner *l, const float *x)
+{
+    uintptr_t at = (uintptr_t)x, from = l ? (uintptr_t)l->x : 0;
+    return l && at >= from && at < from + l->count * sizeof *x ? l->d + (x - l->x) : NULL;
+}
+
 void learner_seed(Learner *l, Rng *rng)
 {
-    memset(l->x, 0, l->count * sizeof *l->x);
     for (size_t k = 0; k < l->pairs; k++) {
         float *x = in(l->x, l, &l->down[k]), bound = 1 / sqrtf((float)l->down[k].shape[1]);
         for (size_t i = 0; i < elements(&l->down[k]); i++) x[i] = ((float)(rng_bits(rng) & 0xffffffu) * 0x1p-23f - 1) * bound;
@@ -101,6 +133,16 @@ void adamw(float *x, const float *d, float *mean, float *square, size_t count, A
         mean[i] += b1 * (d[i] - mean[i]);
         square[i] = b2 * square[i] + new2 * d[i] * d[i];
         x[i] = x[i] * keep - rate * mean[i] / (sqrtf(square[i]) / root + eps);
+    }
+}
+
+void learner_step(Learner *l, Rates rates, AdamW how, int step)
+{
+    const double rate[] = { rates.words, rates.text, rates.unet };
+    const size_t end[] = { l->word_count, l->text_count, l->count };
+    for (size_t i = 0, from = 0; i < 3; from = end[i++]) {
+        how.rate = rate[i];
+        adamw(l->x + from, l->d + from, l->mean + from, l->square + from, end[i] - from, how, step);
     }
 }
 

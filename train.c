@@ -13,7 +13,7 @@
 static Tensor words(Run *r, const Lesson *l)
 {
     if (!l->ids) return l->text;
-    Tensor t = clip_encode(r, l->ids, l->texts, l->clip_skip, NULL);
+    Tensor t = clip_encode(r, l->ids, l->texts, l->clip_skip, r->learner ? r->learner->words.data : NULL);
     return (Tensor){ 1, 1, t.n * t.h, t.c, t.x, t.from };
 }
 

@@ -14,7 +14,8 @@ transformers, attention and MLP of the text encoder.  The pairs begin as a hash 
                              (unet.... te....): 16 samples as in golden.py, then the root mean square
     after [2 pairs,17]       the pairs after STEPS steps of AdamW
     picture [1,h,w,3] F32    -1..1;  moments [1,h/8,w/8,8]: what the autoencoder's encoder makes of it, means and logarithms of variances
-    metadata                 rank, alpha, up, unet_rate, text_rate, decay, clip, clip_skip, loss (of the gradients' step), float32: how far PyTorch's
+    word_gradient, words_after [VECTORS,width] F32    the same of the vectors of new words, which begin as WORD u("words")
+    metadata                 rank, alpha, up, word, unet_rate, text_rate, word_rate, decay, eps, clip, clip_skip, loss (of the gradients' step), float32: how far PyTorch's
                              own float32 is from this
 """
 import os
@@ -26,7 +27,8 @@ from peft import LoraConfig, inject_adapter_in_model
 from safetensors.numpy import save_file
 
 MODEL, RANK, ALPHA, UP, STEPS, PICTURES, HEIGHT, WIDTH, CLIP_SKIP = "model_f32", 4, 3.0, 0.3, 10, 3, 20, 12, 2
-UNET_RATE, TEXT_RATE, DECAY, CLIP = 1e-3, 5e-4, 1e-2, 0.05
+UNET_RATE, TEXT_RATE, WORD_RATE, DECAY, CLIP, EPS = 1e-3, 5e-4, 1e-3, 1e-2, 0.05, 3e-5
+VECTORS, WORD, PLACES = 2, 0.03, ((0, 5, 0), (0, 6, 1), (0, 30, 0), (1, 3, 1))        # chunk, token, vector: where new words stand in the prompt
 UNET_TARGETS = r".*\.attentions\..*(proj_in|proj_out|to_q|to_k|to_v|to_out\.0|ff\.net\.0\.proj|ff\.net\.2)"
 TEXT_TARGETS = r".*(q_proj|k_proj|v_proj|out_proj|fc1|fc2)"
 
@@ -54,6 +56,12 @@ class Run:
                 self.pairs[layer, side] = p
         tokenizer = make_tokenizer(model_size(MODEL)["merges"])
         self.ids = chunks(tokenizer, WORDS)
+        table = getattr(self.text, "text_model", self.text).embeddings.token_embedding
+        count, width = table.weight.shape
+        for chunk, token, vector in PLACES:
+            self.ids[chunk][token] = count + vector
+        self.words = torch.from_numpy((WORD * uniform("words", VECTORS * width)).astype(np.float32)).reshape(VECTORS, width).to(dtype).requires_grad_()
+        table.forward = lambda ids: torch.nn.functional.embedding(ids, torch.cat([table.weight, self.words]))
         self.latents = uniform("latents", PICTURES * HEIGHT * WIDTH * 4).astype(np.float32).reshape(PICTURES, HEIGHT, WIDTH, 4) * 2
         from diffusers import DDPMScheduler
         self.ddpm = DDPMScheduler(beta_start=0.00085, beta_end=0.012, beta_schedule="scaled_linear", num_train_timesteps=1000)
@@ -86,17 +94,17 @@ def rows(tensors):
 def run(dtype):
     first = Run(dtype, UP)
     loss = first.step(0)[3]
-    gradients = rows([p.grad for p in first.sorted()])
+    gradients, word_gradient = rows([p.grad for p in first.sorted()]), first.words.grad
     r, steps = Run(dtype, 0), []
     groups = [dict(params=[r.pairs[k] for k in sorted(r.pairs) if k[0].startswith(part)], lr=rate) for part, rate in (("te.", TEXT_RATE), ("unet.", UNET_RATE))]
-    optimizer = torch.optim.AdamW(groups, weight_decay=DECAY)
+    optimizer = torch.optim.AdamW(groups + [dict(params=[r.words], lr=WORD_RATE)], weight_decay=DECAY, eps=EPS)
     for i in range(STEPS):
         optimizer.zero_grad()
         told = r.step(i)
-        norm = torch.nn.utils.clip_grad_norm_(r.sorted(), CLIP).item()
+        norm = torch.nn.utils.clip_grad_norm_(r.sorted() + [r.words], CLIP).item()
         optimizer.step()
         steps.append(told + (norm,))
-    return r, loss, gradients, np.array(steps), rows(r.sorted())
+    return r, loss, gradients, np.array(steps), rows(r.sorted()), word_gradient.numpy().astype(np.float32)
 
 
 def encoded():
@@ -116,14 +124,15 @@ def off(a, b):
 
 def main():
     torch.set_num_threads(2)
-    r, loss, gradients, steps, after = run(torch.float64)
-    _, loss32, gradients32, steps32, after32 = run(torch.float32)
+    r, loss, gradients, steps, after, word_gradient = run(torch.float64)
+    _, _, gradients32, steps32, after32, _ = run(torch.float32)
     told = f"gradients {off(gradients32, gradients)}, losses {np.abs(steps32[:, 3] / steps[:, 3] - 1).max():.2g}, after {off(after32, after)}"
     print(f"{len(gradients) // 2} pairs, losses {steps[:, 3]}, norms {steps[:, 4]}; float32 is off by: {told}")
     picture, moments = encoded()
-    save_file({"picture": picture, "moments": moments, "ids": np.array(r.ids, np.int32), "latents": r.latents, "steps": steps, "gradients": gradients.astype(np.float32), "after": after.astype(np.float32)},
+    words = r.words.detach().numpy().astype(np.float32)
+    save_file({"word_gradient": word_gradient, "words_after": words, "picture": picture, "moments": moments, "ids": np.array(r.ids, np.int32), "latents": r.latents, "steps": steps, "gradients": gradients.astype(np.float32), "after": after.astype(np.float32)},
               os.path.join(OUT, "train.golden"),
-              {"model": MODEL, "rank": str(RANK), "alpha": str(ALPHA), "up": str(UP), "unet_rate": str(UNET_RATE), "text_rate": str(TEXT_RATE), "decay": str(DECAY), "clip": str(CLIP),
+              {"model": MODEL, "rank": str(RANK), "alpha": str(ALPHA), "up": str(UP), "unet_rate": str(UNET_RATE), "text_rate": str(TEXT_RATE), "word_rate": str(WORD_RATE), "word": str(WORD), "decay": str(DECAY), "clip": str(CLIP), "eps": str(EPS),
                "clip_skip": str(CLIP_SKIP), "loss": repr(loss), "float32": told})
 
 

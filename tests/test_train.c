@@ -23,9 +23,8 @@ typedef struct {
     float  *noise;
 } Case;
 
-/* PyTorch's own float32 is this far from float64 (the golden's metadata say so): gradients 5e-5 in the worst tensor; after ten steps 3e-4 there, for
- * AdamW divides by the size of a gradient, however small, but 3e-5 in all.  Two float32 programs may be twice as far apart. */
-static const double TOLERANCE = 1e-4, ONE_TENSOR_AFTER = 6e-4;
+/* PyTorch's own float32 is as far from float64 as the golden's metadata say: gradients 6.5e-5 in the worst tensor, 3e-5 after ten steps. */
+static const double TOLERANCE = 1e-4;
 
 typedef struct { double worst, square, whole; const char *name; } Error;
 
@@ -63,8 +62,9 @@ static void begin(Case *c, int threads, double up)
     if (!ids || !latents) fail(c->a, "the golden lacks ids or latents");
     c->machine = (Machine){ .mem = c->a, .threads = threads };
     c->run = (Run){ .machine = &c->machine, .weights = weights_add(c->a, NULL, c->model, MODEL_FILE), .clip = 1 };
-    c->learner = learner_new(c->a, c->run.weights, (LearnPlan){ .unet = 1, .text = 1, .rank = (int)number(c, "rank"), .alpha = (float)number(c, "alpha") });
+    c->learner = learner_new(c->a, c->run.weights, (LearnPlan){ .unet = 1, .text = 1, .rank = (int)number(c, "rank"), .alpha = (float)number(c, "alpha"), .vectors = (int)file_weight(c->golden, "words_after")->shape[0] });
     c->run.learner = c->learner;
+    for (size_t i = 0; i < c->learner->word_count; i++) c->learner->x[i] = (float)(number(c, "word") * hash_value("words", i));
     for (size_t i = 0; i < c->learner->pairs; i++) {
         fill(c->a, &c->learner->down[i], ".lora_down.weight", 1 / sqrt((double)c->learner->down[i].shape[1]));
         fill(c->a, &c->learner->up[i], ".lora_up.weight", up);
@@ -126,6 +126,17 @@ static Error compare_all(Case *c, const float *from, const float *golden, size_t
     return e;
 }
 
+/* the vectors of new words, all of them */
+static void compare_words(Case *c, const char *what, const float *found, const char *golden)
+{
+    const float *expected = data(c, golden);
+    double square = 0, whole = 0;
+    for (size_t i = 0; i < c->learner->word_count; i++) square += pow((double)found[i] - (double)expected[i], 2), whole += pow((double)expected[i], 2);
+    double error = sqrt(square / whole);
+    printf("  new words, %s: %.2g of %g\n", what, error, TOLERANCE);
+    CHECK_MSG(error < TOLERANCE, "new words, %s: off by %.2g", what, error);
+}
+
 static void gradients(Case *c)
 {
     double expected, norm;
@@ -138,6 +149,7 @@ static void gradients(Case *c)
         printf("  gradients: worst %.2g of %g (%s), all %.2g\n", e.worst, TOLERANCE, e.name, sqrt(e.square / e.whole));
         CHECK_MSG(e.worst < TOLERANCE, "the gradient of %s is off by %.2g of its size", e.name, e.worst);
     }
+    compare_words(c, "gradient", c->learner->d, "word_gradient");
 }
 
 static void ten_steps(Case *c)
@@ -150,18 +162,14 @@ static void ten_steps(Case *c)
         double error = fmax(fabs(loss / expected - 1), fabs(norm / expected_norm - 1));
         CHECK_MSG(error < TOLERANCE, "step %zu: loss %.9g, expected %.9g; norm %.9g, expected %.9g", i, loss, expected, norm, expected_norm);
         worst = fmax(worst, error);
-        AdamW how = { number(c, "text_rate"), number(c, "decay"), 0.9, 0.999, 1e-8 };
-        size_t n = l->text_count;
-        adamw(l->x, l->d, l->mean, l->square, n, how, (int)i + 1);
-        how.rate = number(c, "unet_rate");
-        adamw(l->x + n, l->d + n, l->mean + n, l->square + n, l->count - n, how, (int)i + 1);
+        learner_step(l, (Rates){ number(c, "word_rate"), number(c, "text_rate"), number(c, "unet_rate") }, (AdamW){ 0, number(c, "decay"), 0.9, 0.999, number(c, "eps") }, (int)i + 1);
     }
+    compare_words(c, "after ten steps", l->x, "words_after");
     printf("  losses and norms of ten steps: %.2g of %g\n", worst, TOLERANCE);
     for (size_t up = 0; up < 2; up++) {
         Error e = compare_all(c, l->x, data(c, "after"), up);
-        double all = sqrt(e.square / e.whole);
-        printf("  after them: all %.2g of %g, worst %.2g of %g (%s)\n", all, TOLERANCE, e.worst, ONE_TENSOR_AFTER, e.name);
-        CHECK_MSG(all < TOLERANCE && e.worst < ONE_TENSOR_AFTER, "after ten steps the pairs are off by %.2g, %s by %.2g of its size", all, e.name, e.worst);
+        printf("  after them: worst %.2g of %g (%s), all %.2g\n", e.worst, TOLERANCE, e.name, sqrt(e.square / e.whole));
+        CHECK_MSG(e.worst < TOLERANCE, "after ten steps %s is off by %.2g of its size", e.name, e.worst);
     }
 }
 
