@@ -37,11 +37,12 @@ static const Weight *next_target(const Weights *w, const LearnPlan *plan, size_t
 
 /* ---- pairs ------------------------------------------------------------------------------------ */
 
-static Weight matrix_of(Arena *a, const char *layer, size_t rows_of, size_t columns)
+/* [rows,columns], or [rows,columns,1,1] for a convolution */
+static Weight matrix_of(Arena *a, const char *layer, size_t rank, size_t rows_of, size_t columns)
 {
-    size_t *shape = take(a, 2, sizeof *shape);
-    shape[0] = rows_of, shape[1] = columns;
-    return (Weight){ layer, NULL, F32, 2, shape, rows_of * columns * sizeof(float) };
+    size_t *shape = take(a, 4, sizeof *shape);
+    shape[0] = rows_of, shape[1] = columns, shape[2] = shape[3] = 1;
+    return (Weight){ layer, NULL, F32, rank, shape, rows_of * columns * sizeof(float) };
 }
 
 static size_t elements(const Weight *w) { return w->bytes / sizeof(float); }
@@ -56,8 +57,8 @@ static void name_pairs(Arena *a, Learner *l, const Weights *w, const LearnPlan *
     for (size_t k = 0; k < l->pairs; k++) {
         const Weight *target = next_target(w, plan, &i);
         const char *layer = format(a, "%.*s", (int)strlen(target->name) - 7, target->name);
-        l->down[k] = matrix_of(a, layer, (size_t)plan->rank, target->shape[1]);
-        l->up[k] = matrix_of(a, layer, target->shape[0], (size_t)plan->rank);
+        l->down[k] = matrix_of(a, layer, target->rank, (size_t)plan->rank, target->shape[1]);
+        l->up[k] = matrix_of(a, layer, target->rank, target->shape[0], (size_t)plan->rank);
     }
     weights_sort(l->down, l->pairs), weights_sort(l->up, l->pairs);
 }
@@ -84,11 +85,11 @@ Learner *learner_new(Arena *a, const Weights *w, LearnPlan plan)
 {
     Learner *l = take(a, 1, sizeof *l);
     const Weight *table = plan.vectors ? weights_find(w, TOKENS) : NULL;
-    *l = (Learner){ .scale = plan.rank ? plan.alpha / (float)plan.rank : 0 };
+    *l = (Learner){ .alpha = plan.alpha, .scale = plan.rank ? plan.alpha / (float)plan.rank : 0 };
     name_pairs(a, l, w, &plan);
     if (plan.vectors && (!table || table->rank != 2)) fail(a, "no word can be learned: the model has no %s", TOKENS);
     if (!l->pairs && !table) fail(a, "no layer of this model can learn: it has neither UNet nor text encoder layers by names known here");
-    l->words = matrix_of(a, "words", (size_t)plan.vectors, table ? table->shape[1] : 0);
+    l->words = matrix_of(a, "words", 2, (size_t)plan.vectors, table ? table->shape[1] : 0);
     l->count = elements(&l->words);
     for (size_t k = 0; k < l->pairs; k++) l->count += elements(&l->down[k]) + elements(&l->up[k]);
     l->x = take(a, 4 * l->count, sizeof *l->x);
@@ -121,6 +122,33 @@ int learning_pair(const Learner *l, const char *layer, LowRank *pair)
     pair->down = down, pair->up = l->up + (down - l->down), pair->scale = l->scale;
     pair->d_down = in(l->d, l, pair->down), pair->d_up = in(l->d, l, pair->up);
     return 1;
+}
+
+/* ---- the file --------------------------------------------------------------------------------- */
+
+/* the weight as kohya's file has it: named so, in half precision */
+static Weight exported(Arena *a, const Weight *w, const char *end)
+{
+    char *name = format(a, "lora_%s%s", w->name, end);
+    for (char *p = name + 5, *stop = p + strlen(w->name); p < stop; p++) if (*p == '.') *p = '_';
+    uint16_t *half = take(a, elements(w), sizeof *half);
+    for (size_t i = 0; i < elements(w); i++) half[i] = float_to_half(((const float *)w->data)[i]);
+    return (Weight){ name, half, F16, w->rank, w->shape, elements(w) * sizeof *half };
+}
+
+void learner_save(Arena *a, const Learner *l, const char *path, const Pair *metadata, size_t pairs)
+{
+    size_t before = mark(a);
+    Weight *list = take(a, 3 * l->pairs, sizeof *list);
+    uint16_t *alpha = take(a, 1, sizeof *alpha);
+    *alpha = float_to_half(l->alpha);
+    for (size_t k = 0; k < l->pairs; k++) {
+        Weight down = list[3 * k] = exported(a, &l->down[k], ".lora_down.weight");
+        list[3 * k + 1] = exported(a, &l->up[k], ".lora_up.weight");
+        list[3 * k + 2] = (Weight){ format(a, "%.*s.alpha", (int)(strlen(down.name) - strlen(".lora_down.weight")), down.name), alpha, F16, 0, NULL, sizeof *alpha };
+    }
+    safetensors_save(a, path, list, 3 * l->pairs, metadata, pairs);
+    release(a, before);
 }
 
 /* ---- the optimizer ---------------------------------------------------------------------------- */

@@ -12,7 +12,7 @@ typedef struct {
     Weight  words;                       /* [vectors,width], in x: token numbers from the vocabulary's size on; no rows: none */
     Weight *down, *up;                   /* of each pair, in x; in the order of the layers' names, which their own names are */
     size_t  pairs;
-    float   scale;                       /* alpha / rank */
+    float   alpha, scale;                /* scale = alpha / rank */
 } Learner;
 
 /* kohya's targets: in the UNet all linear layers and 1x1 convolutions of its transformers, in the text encoder those of
@@ -24,6 +24,9 @@ Learner *learner_new(Arena *a, const Weights *w, LearnPlan plan);
 
 /* kohya's beginning of the pairs: down uniform in +-1/sqrt(in), up zero as it is */
 void learner_seed(Learner *l, Rng *rng);
+
+/* Writes the pairs as kohya's trainer does, in half precision, each with its alpha. */
+void learner_save(Arena *a, const Learner *l, const char *path, const Pair *metadata, size_t pairs);
 
 /* Fills in weights, scale and gradients of the pair of this layer; 0 when it has none.  l may be NULL. */
 int  learning_pair(const Learner *l, const char *layer, LowRank *pair);

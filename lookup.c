@@ -71,8 +71,7 @@ static int by_name(const void *a, const void *b) { return strcmp(*(char *const *
 
 static void close_folder(void *open) { DIR **d = open; if (*d) closedir(*d); }
 
-/* names in a folder, sorted, hidden ones left out */
-static const char **names_in(Arena *a, const char *path, size_t *count)
+const char **names_in(Arena *a, const char *path, size_t *count)
 {
     size_t room = 64;
     const char **names = take(a, room, sizeof *names);

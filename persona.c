@@ -2,6 +2,7 @@
  *
  *     persona prompt.txt        the file's words and settings    -> prompt.gif
  *     persona out.gif           the settings stored inside       -> the same bytes again
+ *     persona train photos      a folder of pictures             -> a LoRA
  *
  * A run is: options, request, names to paths, generate, encode, save.  All of it stands inside one attempt(), so
  * whatever goes wrong ends in one message and one exit status, with nothing written.  What can be known before the
@@ -16,6 +17,7 @@
 #include "info.h"
 #include "lookup.h"
 #include "png.h"
+#include "train.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -44,6 +46,8 @@ typedef struct {
     Arena      *a;
     int         status;                         /* what a failure from here on means */
     const char *command, *input, *out;          /* NULL: not given */
+    Recipe      recipe;                         /* of training */
+    int         helped;                         /* persona train --help */
     const char *program, *folder[FOLDERS];
     size_t      folders;
     Given      *given;                          /* settings, applied after the file's */
@@ -62,7 +66,13 @@ typedef void Act(Run *r, const char *value);
 static void act_output (Run *r, const char *value) { r->out = value; }
 static void act_quiet  (Run *r, const char *value) { (void)value; r->quiet = 1; }
 static void act_verbose(Run *r, const char *value) { (void)value; r->verbose = 1; }
-static void act_command(Run *r, const char *value) { r->command = value; }
+static int is_training(const Run *r) { return r->command && !strcmp(r->command, "train"); }
+
+static void act_command(Run *r, const char *value)
+{
+    if (is_training(r)) r->helped = 1;
+    else r->command = value;
+}
 
 static void act_weights(Run *r, const char *value)
 {
@@ -85,7 +95,8 @@ static const char usage[] =
     "persona --prompt \"...\"         words from here, to persona.gif\n"
     "persona out.gif                the same picture again, from the settings it carries (PNG too)\n"
     "persona check prompt.txt       everything up to the first step of work: names, weights, memory, time\n"
-    "persona info FILE              what a weights file, GIF or PNG holds\n";
+    "persona info FILE              what a weights file, GIF or PNG holds\n"
+    "persona train PHOTOS -o OUT    a LoRA from a folder of pictures; persona train --help lists its options\n";
 
 static int same_option(const char *a, const char *b) { return edit_distance(a, b) == 0; }
 
@@ -106,6 +117,8 @@ static _Noreturn void unknown_option(Run *r, const char *arg, const char *name)
         if (edit_distance(options[i].flag, name) < least) near = options[i].flag, least = edit_distance(near, name);
     for (size_t i = 0; (flag = prompt_flag(i, &value, &help)); i++)
         if (edit_distance(flag, name) < least) near = flag, least = edit_distance(near, name);
+    for (size_t i = 0; is_training(r) && (flag = recipe_flag(i, &value, &help)); i++)
+        if (edit_distance(flag, name) < least) near = flag, least = edit_distance(near, name);
     if (near) fail(r->a, "%s is no option of persona; did you mean --%s?", quoted(r->a, arg), near);
     fail(r->a, "%s is no option of persona; persona --help lists them", quoted(r->a, arg));
 }
@@ -117,13 +130,15 @@ static int read_option(Run *r, int argc, char **argv, int i)
     const char *start = arg + strspn(arg, "-");
     char *name = format(r->a, "%.*s", (int)(equals ? equals - start : (long)strlen(start)), start);
     size_t own = option_named(name);
-    const char *flag = own < OPTIONS ? options[own].flag : arg[1] == '-' ? prompt_flag_find(name) : NULL;
-    if (!flag || (arg[1] != '-' && name[1])) unknown_option(r, arg, name);
     int bare = own < OPTIONS && !options[own].value;
+    const char *recipe = is_training(r) ? recipe_flag_find(name, &bare) : NULL;
+    const char *flag = own < OPTIONS ? options[own].flag : recipe ? recipe : arg[1] == '-' ? prompt_flag_find(name) : NULL;
+    if (!flag || (arg[1] != '-' && name[1])) unknown_option(r, arg, name);
     if (bare && equals) fail(r->a, "--%s takes no value, found %s", flag, quoted(r->a, equals + 1));
     if (!bare && !equals && i + 1 == argc) fail(r->a, "%s needs a value behind it", arg);
     const char *value = bare ? flag : equals ? equals + 1 : argv[++i];
     if (own < OPTIONS) options[own].act(r, value);
+    else if (recipe) recipe_set(r->a, &r->recipe, flag, value);
     else r->given[r->givens++] = (Given){ flag, value };
     r->prompted |= !strcmp(flag, "prompt");
     return i;
@@ -131,7 +146,7 @@ static int read_option(Run *r, int argc, char **argv, int i)
 
 static void read_operand(Run *r, const char *arg)
 {
-    int command = !r->command && !r->input && (!strcmp(arg, "check") || !strcmp(arg, "info"));
+    int command = !r->command && !r->input && (!strcmp(arg, "check") || !strcmp(arg, "info") || !strcmp(arg, "train"));
     if (command) { r->command = arg; return; }
     if (r->input) fail(r->a, "one file at a time, found %s and %s; words for --prompt belong in quotes", quoted(r->a, r->input), quoted(r->a, arg));
     r->input = arg;
@@ -147,6 +162,16 @@ static void read_options(Run *r, int argc, char **argv)
         else read_operand(r, argv[i]);
     }
     if (!r->command && !r->input && !r->prompted) fail(r->a, "persona needs a prompt file, or --prompt\n\n%s\npersona --help lists all options", usage);
+}
+
+static void help_training(void)
+{
+    const char *flag, *value, *text;
+    printf("persona train PHOTOS -o OUT.safetensors\n\n"
+           "PHOTOS: a folder of PNG and JPEG files, with captions beside them (a.jpg, a.txt), or of folders called <repeats>_<words>.\n"
+           "In brackets what holds when an option is not given.  --model, --vae, --prompt (for pictures without a caption), --clip-skip,\n"
+           "--seed, --precision and --threads are as for drawing.\n\n");
+    for (size_t i = 0; (flag = recipe_flag(i, &value, &text)); i++) printf("  --%-28s %-5s %s\n", flag, value ? value : "", text);
 }
 
 static void help(void)
@@ -371,19 +396,26 @@ static void try_writing(Run *r, const char *out)
     unlink(path);
 }
 
+static void check_folder(Run *r)
+{
+    struct stat folder;
+    const char *name = base(r->out);
+    char *dir = name == r->out ? format(r->a, ".") : format(r->a, "%.*s", (int)(name - r->out), r->out);
+    if (stat(dir, &folder) || !S_ISDIR(folder.st_mode)) fail(r->a, "%s: there is no folder %s; make it first, or choose another with -o", r->out, quoted(r->a, dir));
+    try_writing(r, r->out);
+}
+
 /* all that can go wrong with the result and can be known now; an output that was typed wrong is the command line's fault */
 static void check_output(Run *r)
 {
-    struct stat folder, file, input;
-    const char *out = r->out, *name = base(out);
-    char *dir = name == out ? format(r->a, ".") : format(r->a, "%.*s", (int)(name - out), out);
+    struct stat file, input;
+    const char *out = r->out;
     if (result_kind(out) == RESULTS) {
         r->status = MISUSED;
         fail(r->a, "%s: expected an output that ends in .gif, .png or .apng%s", out, r->picture.data ? "; name one with -o" : "");
     }
     if (r->request.max_size && results[result_kind(out)].encode != to_gif) fail(r->a, "%s: Max size makes GIFs smaller, other pictures keep every pixel; take it out, or --max-size 0", out);
-    if (stat(dir, &folder) || !S_ISDIR(folder.st_mode)) fail(r->a, "%s: there is no folder %s; make it first, or choose another with -o", out, quoted(r->a, dir));
-    try_writing(r, out);
+    check_folder(r);
     if (stat(out, &file)) return;
     if (!S_ISREG(file.st_mode)) fail(r->a, "%s: is there and no file; choose another name with -o", out);
     if (r->input && !r->picture.data && !stat(r->input, &input) && file.st_dev == input.st_dev && file.st_ino == input.st_ino)
@@ -506,6 +538,45 @@ static void info(Run *r)
     }
 }
 
+static void check_trained(Run *r)
+{
+    const char *name = base(r->out), *dot = strrchr(name, '.');
+    if (!dot || strcmp(dot, ".safetensors")) { r->status = MISUSED; fail(r->a, "%s: expected an output that ends in .safetensors", r->out); }
+    check_folder(r);
+}
+
+/* what options of drawing say something about training too */
+static void check_shared(Run *r)
+{
+    static const char *const shared[] = { "model", "vae", "prompt", "clip-skip", "seed", "precision", "threads" };
+    for (size_t i = 0; i < r->givens; i++) {
+        int found = 0;
+        for (size_t k = 0; k < sizeof shared / sizeof *shared; k++) found |= same(shared[k], r->given[i].flag);
+        if (!found) { r->status = MISUSED; fail(r->a, "--%s is an option of drawing; persona train --help lists those of training", r->given[i].flag); }
+    }
+}
+
+static void learn(Run *r)
+{
+    struct stat s;
+    double began = now();
+    Watch watch = { .to = r, .say = say, .progress = progress, .stop = &stopped };
+    const char *photos = r->input;
+    if (r->helped) { help_training(); return; }
+    if (!photos || !r->out) { r->status = MISUSED; fail(r->a, "persona train needs a folder of pictures, and -o OUT.safetensors"); }
+    if (stat(photos, &s) || !S_ISDIR(s.st_mode)) fail(r->a, "%s: expected a folder of pictures", photos);
+    check_trained(r);
+    check_shared(r);
+    r->input = NULL;                            /* no prompt file, only options */
+    read_request(r);
+    lookup_request(r->a, places(r->a, NULL, r->folder, r->folders, r->program), &r->request);
+    if (!r->request.seeded) draw_seed(r, 0);
+    train(r->a, &(Training){ photos, r->out, r->request.job, r->recipe }, &watch);
+    end_bar(r);
+    printf("%s\n", r->out);
+    say(r, format(r->a, "done in %.0f s, peak memory %.0f MB", now() - began, peak_bytes() / 1e6));
+}
+
 static void version(void) { puts("persona " VERSION); }
 
 static void work(Run *r)
@@ -513,6 +584,7 @@ static void work(Run *r)
     if (!r->command) draw(r);
     else if (!strcmp(r->command, "check")) draw(r);
     else if (!strcmp(r->command, "info")) info(r);
+    else if (is_training(r)) learn(r);
     else if (!strcmp(r->command, "help")) help();
     else version();
     errno = 0;
@@ -542,7 +614,7 @@ static void begin(void *start)
 int main(int argc, char **argv)
 {
     char message[1024];
-    Start start = { .run = { .a = arena_new(), .program = argv[0] }, .argc = argc, .argv = argv };
+    Start start = { .run = { .a = arena_new(), .program = argv[0], .recipe = recipe_default }, .argc = argc, .argv = argv };
     Run *r = &start.run;
     if (!r->a) { fprintf(stderr, "out of memory before anything began\n"); return FAILED; }
     listen();

@@ -1,51 +1,270 @@
-/* train.c - learning to predict the noise in pictures.
+/* train.c - a folder of pictures to a LoRA.
  *
- *     noisy = sqrt(a) latents + sqrt(1 - a) noise;   loss = mean (unet(noisy, t, clip(ids)) - noise)^2      (Ho et al., 2020)
+ *     pictures -> latents, captions -> tokens                        image.c, vae.c, tokenizer.c; once
+ *     for each step: pictures under fresh noise -> loss, gradients   lesson.c
+ *         clipped, then AdamW                                        learn.c
+ *     pairs -> file
  *
- * One pass forward through the very models that draw, and back. */
+ * A batch is one picture after the other with their gradients added: norms here are of each picture alone, so that is
+ * the same sum in the memory of one.  Texts are encoded once unless their encoder learns too.
+ *
+ * All chance comes from one generator, in one order, so a seed says which LoRA comes out, to the byte. */
 #include "train.h"
 
 #include "clip.h"
+#include "image.h"
+#include "lesson.h"
+#include "photos.h"
+#include "tokenizer.h"
 #include "unet.h"
+#include "vae.h"
 
 #include <math.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
 
-static Tensor words(Run *r, const Lesson *l)
+enum { FACTOR = 8, LATENT = 4, DEFAULT_SIDE = 512, STEPS_A_PICTURE = 100, LINES = 20, MOST_BROKEN = 10 };
+
+typedef struct {
+    Arena          *mem;
+    const Training *t;
+    const Watch    *watch;
+    Machine         machine;
+    Run             run;
+    Photos          photos;
+    Learner        *learner;
+    Lesson         *lesson;              /* of each photo, but for what chance decides */
+    Rng            *rng;
+    float           alpha_bar[TRAIN_STEPS];
+    float          *noise;
+    int             side, steps;
+    size_t         *order, next;         /* photos by number, each as often as it is repeated; the next of them */
+} Work;
+
+static void say(const Work *w, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+static void say(const Work *w, const char *fmt, ...)
 {
-    if (!l->ids) return l->text;
-    Tensor t = clip_encode(r, l->ids, l->texts, l->clip_skip, r->learner ? r->learner->words.data : NULL);
-    return (Tensor){ 1, 1, t.n * t.h, t.c, t.x, t.from };
+    char line[1024];
+    va_list args;
+    va_start(args, fmt);
+    vsnprintf(line, sizeof line, fmt, args);
+    va_end(args);
+    if (w->watch && w->watch->say) w->watch->say(w->watch->to, line);
 }
 
-static Tensor predict(Run *r, const Lesson *l)
+static void report(const Work *w, const char *stage, int done, int of)
 {
-    Tensor text = words(r, l), noisy = tensor(r, l->latents.n, l->latents.h, l->latents.w, l->latents.c);
-    float keep_of = sqrtf(l->alpha_bar), rest = sqrtf(1 - l->alpha_bar);
-    for (size_t i = 0; i < size(noisy) && !r->machine->dry; i++) noisy.x[i] = keep_of * l->latents.x[i] + rest * l->noise[i];
-    return unet(r, noisy, (float)l->timestep, text);
+    if (w->watch && w->watch->progress) w->watch->progress(w->watch->to, stage, done, of);
 }
 
-double learn_from(Run *r, const Lesson *l, double weight)
+static void load(Work *w)
 {
-    size_t before = mark(r->machine->mem), n = size(l->latents);
-    Tensor predicted = predict(r, l);
-    float *d = gradient(r->tape, predicted);
-    double loss = 0;
-    for (size_t i = 0; i < n && !r->machine->dry; i++) {
-        double error = (double)predicted.x[i] - (double)l->noise[i];
-        loss += error * error / (double)n;
-        if (d) d[i] = (float)(2 * weight * error / (double)n);
+    const Training *t = w->t;
+    Weights *weights = weights_add(w->mem, NULL, t->job.model, MODEL_FILE);
+    if (t->job.vae) weights = weights_add(w->mem, weights, t->job.vae, VAE_FILE);
+    int across, down;
+    const char *native = weights_metadata(weights, "modelspec.resolution");
+    w->side = (int)t->recipe.resolution;
+    if (!w->side) w->side = native && sscanf(native, "%5dx%5d", &across, &down) == 2 && across >= FACTOR && across % FACTOR == 0 ? across : DEFAULT_SIDE;
+    w->run = (Run){ .machine = &w->machine, .weights = weights, .clip = 1, .stop = w->watch ? w->watch->stop : NULL };
+    w->photos = photos_find(w->mem, t->photos, t->recipe.ending, t->job.prompt, (int)t->recipe.repeats);
+    say(w, "model %s, pictures of %dx%d", t->job.model, w->side, w->side);
+    say(w, "%s: %zu pictures, %zu with a caption, %zu in an epoch", t->photos, w->photos.count, w->photos.captioned, w->photos.repeated);
+}
+
+static float normal(Rng *rng)
+{
+    float x;
+    rng_normal(rng, &x, 1);
+    return x;
+}
+
+/* latents drawn from what the autoencoder makes of a picture */
+static Tensor encode_photo(Work *w, const Photo *photo, float *to)
+{
+    size_t before = mark(w->mem);
+    Picture p = image_open(w->mem, photo->path);
+    p = image_cover(w->mem, p, w->side, w->side, p.width > w->side && p.height > w->side ? BOX : LANCZOS);
+    Tensor x = tensor(&w->run, 1, w->side, w->side, 3);
+    for (size_t i = 0; i < size(x); i++) x.x[i] = (float)p.rgb[i] / 127.5f - 1;
+    Tensor moments = vae_encode(&w->run, x);
+    for (size_t i = 0; i < rows(moments); i++)
+        for (size_t c = 0; c < LATENT; c++) {
+            float mean = moments.x[i * 2 * LATENT + c], log_variance = moments.x[i * 2 * LATENT + LATENT + c];
+            float spread = expf(0.5f * fminf(fmaxf(log_variance, -30), 20));
+            to[i * LATENT + c] = LATENT_SCALE * (mean + spread * normal(w->rng));
+        }
+    release(w->mem, before);
+    return (Tensor){ 1, moments.h, moments.w, LATENT, to };
+}
+
+/* begin, at most 75 tokens, and ends; the rest of a longer caption is left out, as kohya's trainer does */
+static const int *caption_ids(Work *w, const Tokenizer *t, const char *caption)
+{
+    int *ids = take(w->mem, CONTEXT, sizeof *ids);
+    size_t before = mark(w->mem);
+    Tokens tokens = tokenize(w->mem, t, caption, strlen(caption));
+    ids[0] = tokenizer_bos(t);
+    for (size_t i = 0; i + 1 < CONTEXT; i++) ids[i + 1] = i < CHUNK_TOKENS && i < tokens.count ? tokens.id[i] : tokenizer_eos(t);
+    release(w->mem, before);
+    return ids;
+}
+
+static void read_lessons(Work *w)
+{
+    size_t latents = (size_t)(w->side / FACTOR) * (size_t)(w->side / FACTOR) * LATENT;
+    Tokenizer *t = tokenizer_new(w->mem, file_map(w->mem, w->t->job.merges), (size_t)clip_vocabulary(w->run.weights));
+    w->lesson = take(w->mem, w->photos.count, sizeof *w->lesson);
+    for (size_t i = 0; i < w->photos.count; i++) {
+        const Photo *photo = &w->photos.photo[i];
+        report(w, "picture", (int)i, (int)w->photos.count);
+        Lesson *l = &w->lesson[i];
+        *l = (Lesson){ .ids = caption_ids(w, t, photo->caption), .texts = 1, .clip_skip = w->t->job.clip_skip ? w->t->job.clip_skip : 1, .noise = w->noise };
+        l->latents = encode_photo(w, photo, take(w->mem, latents, sizeof(float)));
+        if (!w->t->recipe.unet_only) continue;
+        Tensor text = clip_encode(&w->run, l->ids, 1, l->clip_skip, NULL);
+        l->ids = NULL, l->text = (Tensor){ 1, 1, text.h, text.c, text.x };
     }
-    release(r->machine->mem, before);      /* backward needs copies and gradients only */
-    backward(r->machine, r->tape);
+    report(w, "picture", (int)w->photos.count, (int)w->photos.count);
+}
+
+/* every tensor that is missing or does not fit, before the first picture is encoded */
+static void check_model(Work *w)
+{
+    size_t before = mark(w->mem);
+    Problems problems = { 0, take(w->mem, 4096, 1) };
+    problems.text[0] = 0;
+    w->machine.dry = 1, w->run.problems = &problems;
+    Tensor picture = tensor(&w->run, 1, w->side, w->side, 3);
+    vae_encode(&w->run, picture);
+    Tensor text = clip_encode(&w->run, NULL, 1, 1, NULL);
+    unet(&w->run, tensor(&w->run, 1, w->side / FACTOR, w->side / FACTOR, LATENT), 1, (Tensor){ 1, 1, text.h, text.c, text.x });
+    if (problems.count) fail(w->mem, "%s: %d tensors are missing or do not fit%s", w->t->job.model, problems.count, problems.text);
+    w->machine.dry = 0, w->run.problems = NULL;
+    release(w->mem, before);
+}
+
+static void shuffle(Work *w)
+{
+    for (size_t i = w->photos.repeated; i > 1; i--) {
+        size_t j = rng_bits(w->rng) % i, kept = w->order[i - 1];
+        w->order[i - 1] = w->order[j], w->order[j] = kept;
+    }
+    w->next = 0;
+}
+
+static void plan(Work *w)
+{
+    const Recipe *r = &w->t->recipe;
+    size_t each = (size_t)(r->batch * r->accumulate), at = 0;
+    double epochs = r->epochs ? r->epochs * ceil((double)w->photos.repeated / (double)each) : 0;
+    w->steps = (int)fmin(r->steps ? r->steps : epochs ? epochs : ceil((double)(STEPS_A_PICTURE * w->photos.count) / (double)each), 1e9);
+    w->order = take(w->mem, w->photos.repeated, sizeof *w->order);
+    for (size_t i = 0; i < w->photos.count; i++)
+        for (int k = 0; k < w->photos.photo[i].repeats; k++) w->order[at++] = i;
+    w->next = w->photos.repeated;
+}
+
+/* the next picture, under fresh noise */
+static Lesson *next_lesson(Work *w)
+{
+    if (w->next == w->photos.repeated) shuffle(w);
+    Lesson *l = &w->lesson[w->order[w->next++]];
+    size_t n = size(l->latents);
+    float offset[LATENT];
+    l->timestep = (int)(rng_bits(w->rng) % TRAIN_STEPS), l->alpha_bar = w->alpha_bar[l->timestep];
+    rng_normal(w->rng, w->noise, n);
+    for (int c = 0; c < LATENT && w->t->recipe.noise_offset > 0; c++) offset[c] = (float)w->t->recipe.noise_offset * normal(w->rng);
+    for (size_t i = 0; i < n && w->t->recipe.noise_offset > 0; i++) w->noise[i] += offset[i % LATENT];
+    return l;
+}
+
+/* min(snr, gamma) / snr, snr = a / (1 - a)      (Hang et al., "Efficient Diffusion Training via Min-SNR Weighting", 2023) */
+static double lesson_weight(const Work *w, const Lesson *l)
+{
+    double snr = (double)l->alpha_bar / (1 - (double)l->alpha_bar), gamma = w->t->recipe.snr;
+    return gamma > 0 && snr > gamma ? gamma / snr : 1;
+}
+
+/* one step of AdamW -> the mean loss of its lessons; NaN when it was left out, because something was not finite */
+static double take_step(Work *w, int step, int taken)
+{
+    const Recipe *r = &w->t->recipe;
+    Learner *l = w->learner;
+    int lessons = (int)(r->batch * r->accumulate);
+    double loss = 0, factor = recipe_factor(r, step, w->steps), unet_rate = r->unet_rate > 0 ? r->unet_rate : r->rate, text_rate = r->text_rate > 0 ? r->text_rate : r->rate / 2;
+    memset(l->d, 0, l->count * sizeof *l->d);
+    for (int i = 0; i < lessons; i++) {
+        Lesson *lesson = next_lesson(w);
+        loss += learn_from(&w->run, lesson, lesson_weight(w, lesson) / lessons) / lessons;
+    }
+    double norm = clip_gradients(l->d, l->count, r->clip);
+    if (!isfinite(loss) || !isfinite(norm)) return NAN;
+    learner_step(l, (Rates){ 0, factor * text_rate, factor * unet_rate }, (AdamW){ 0, r->decay, 0.9, 0.999, 1e-8 }, taken + 1);
     return loss;
 }
 
-void rehearse_lesson(Run *r, const Lesson *l)
+static void learn(Work *w)
 {
-    r->tape = tape_new(r->machine->mem);
-    r->machine->dry = 1;
-    learn_from(r, l, 1);
-    r->machine->dry = 0;
-    tape_start(r->machine->mem, r->tape);
+    double sum = 0, every = fmax(1, w->steps / (double)LINES);
+    int broken = 0, taken = 0, since = 0, told = 0;
+    for (int step = 0; step < w->steps; step++) {
+        report(w, "step", step, w->steps);
+        double loss = take_step(w, step, taken);
+        if (!isfinite(loss)) {
+            say(w, "step %d: the loss or its gradient is not finite; the step is left out", step + 1);
+            if (++broken == MOST_BROKEN) fail(w->mem, "%d steps in a row came to nothing finite: a broken checkpoint, or a learning rate far too high; nothing was written", broken);
+            continue;
+        }
+        broken = 0, taken++, since++, sum += loss;
+        if (step + 1 < (told + 1) * every && step + 1 < w->steps) continue;
+        say(w, "step %d/%d: loss %.4f on average", step + 1, w->steps, sum / since);
+        sum = 0, since = 0, told = (int)((step + 1) / every);
+    }
+    report(w, "done", w->steps, w->steps);
+}
+
+/* what people look for in a LoRA, as kohya's trainer writes it */
+static void save(Work *w)
+{
+    const Recipe *r = &w->t->recipe;
+    Arena *a = w->mem;
+    const char *model = strrchr(w->t->job.model, '/');
+    Pair metadata[] = {
+        { "modelspec.architecture", "stable-diffusion-v1/lora" }, { "ss_base_model_version", "sd_v1" }, { "ss_network_module", "networks.lora" },
+        { "ss_network_dim", format(a, "%d", (int)r->rank) }, { "ss_network_alpha", format(a, "%g", (double)w->learner->alpha) },
+        { "ss_sd_model_name", model ? model + 1 : w->t->job.model }, { "ss_resolution", format(a, "(%d, %d)", w->side, w->side) },
+        { "ss_num_train_images", format(a, "%zu", w->photos.repeated) }, { "ss_steps", format(a, "%d", w->steps) }, { "ss_max_train_steps", format(a, "%d", w->steps) },
+        { "ss_learning_rate", format(a, "%g", r->rate) }, { "ss_unet_lr", format(a, "%g", r->unet_rate > 0 ? r->unet_rate : r->rate) },
+        { "ss_text_encoder_lr", format(a, "%g", r->unet_only ? 0 : r->text_rate > 0 ? r->text_rate : r->rate / 2) }, { "ss_lr_scheduler", r->schedule },
+        { "ss_optimizer", "torch.optim.adamw.AdamW" }, { "ss_seed", format(a, "%llu", (unsigned long long)w->t->job.seed) }, { "ss_clip_skip", format(a, "%d", w->t->job.clip_skip ? w->t->job.clip_skip : 1) },
+    };
+    learner_save(a, w->learner, w->t->out, metadata, sizeof metadata / sizeof *metadata);
+}
+
+void train(Arena *a, const Training *t, const Watch *watch)
+{
+    size_t before = mark(a), latents;
+    Work *w = take(a, 1, sizeof *w);
+    *w = (Work){ .mem = a, .t = t, .watch = watch, .machine = { a, t->job.threads > 0 ? t->job.threads : machine_threads(), 0, 0, t->job.precision && !strcmp(t->job.precision, "bf16") } };
+    load(w);
+    check_model(w);
+    latents = (size_t)(w->side / FACTOR) * (size_t)(w->side / FACTOR) * LATENT;
+    w->learner = learner_new(a, w->run.weights, (LearnPlan){ .unet = 1, .text = !t->recipe.unet_only, .rank = (int)t->recipe.rank, .alpha = (float)(t->recipe.alpha > 0 ? t->recipe.alpha : t->recipe.rank) });
+    w->rng = take(a, 1, sizeof *w->rng), w->noise = take(a, latents, sizeof *w->noise);
+    rng_seed(w->rng, t->job.seed);
+    alpha_bars(w->alpha_bar, SCALED_LINEAR, 0);
+    learner_seed(w->learner, w->rng);
+    read_lessons(w);
+    plan(w);
+    w->run.learner = w->learner, w->machine.ops = 0;
+    rehearse_lesson(&w->run, w->lesson);
+    double seconds = w->machine.ops * w->steps * t->recipe.batch * t->recipe.accumulate / machine_speed(&w->machine);
+    say(w, "LoRA of rank %d on %zu layers, %d steps of %d, seed %llu", (int)t->recipe.rank, w->learner->pairs, w->steps, (int)(t->recipe.batch * t->recipe.accumulate), (unsigned long long)t->job.seed);
+    say(w, "plan: %.2f GB of memory (%.2f GB of it the mapped weights), about %.0f min on %d thread%s", (double)(peak(a) + weights_bytes(w->run.weights)) / 1e9,
+        (double)weights_bytes(w->run.weights) / 1e9, ceil(seconds / 60), w->machine.threads, w->machine.threads == 1 ? "" : "s");
+    learn(w);
+    save(w);
+    release(a, before);
 }

@@ -6,7 +6,7 @@
  * as they are written, so a way of computing that needs fewer can pass 100 %. */
 #define _POSIX_C_SOURCE 200809L
 #include "motion.h"
-#include "train.h"
+#include "lesson.h"
 #include "unet.h"
 #include "vae.h"
 #include "vector.h"

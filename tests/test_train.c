@@ -1,7 +1,7 @@
 /* test_train.c - learning against PyTorch: the gradient of every pair of the UNet and the text encoder, the losses of ten steps, and
  * the pairs after them.  tests/golden_train.py says what the golden holds.  Run from the repository's root. */
 #define _POSIX_C_SOURCE 200809L
-#include "../train.h"
+#include "../lesson.h"
 #include "../vae.h"
 #include "hash_weights.h"
 #include "test.h"

@@ -1,0 +1,105 @@
+/* recipe.c - how to learn.
+ *
+ * One table says of each option what kohya's trainer calls it, what it may be and what it is for; reading, checking and
+ * help come from it. */
+#include "recipe.h"
+
+#include "chars.h"
+
+#include <math.h>
+#include <string.h>
+
+const Recipe recipe_default = { .rank = 16, .rate = 1e-4, .batch = 1, .accumulate = 1, .repeats = 1, .decay = 0.01, .clip = 1, .schedule = "cosine" };
+
+typedef enum { WHOLE, REAL, SWITCH, SCHEDULE, TEXT } Kind;
+
+#define AT(field) offsetof(Recipe, field)
+static const struct { const char *flag, *value; Kind kind; size_t at; double least, most; const char *help; } options[] = {
+    { "resolution",                  "N",    WHOLE,    AT(resolution), 64, 2048, "side of the pictures in pixels, a multiple of 8 [the model's own]" },
+    { "network_dim",                 "N",    WHOLE,    AT(rank), 1, 1024, "rank of the pairs [16]" },
+    { "network_alpha",               "X",    REAL,     AT(alpha), 0, 1e6, "they count alpha / rank times [the rank]" },
+    { "learning_rate",               "X",    REAL,     AT(rate), 0, 10, "[0.0001]" },
+    { "unet_lr",                     "X",    REAL,     AT(unet_rate), 0, 10, "the UNet's [the learning rate]" },
+    { "text_encoder_lr",             "X",    REAL,     AT(text_rate), 0, 10, "the text encoder's [half the learning rate]" },
+    { "network_train_unet_only",     NULL,   SWITCH,   AT(unet_only), 0, 1, "the text encoder stays as it is" },
+    { "max_train_steps",             "N",    WHOLE,    AT(steps), 1, 1e7, "[100 for each picture]" },
+    { "max_train_epochs",            "N",    WHOLE,    AT(epochs), 1, 1e6, "instead: how often all pictures are seen, with their repeats" },
+    { "train_batch_size",            "N",    WHOLE,    AT(batch), 1, 1024, "pictures in a step [1]" },
+    { "gradient_accumulation_steps", "N",    WHOLE,    AT(accumulate), 1, 1024, "batches in a step [1]" },
+    { "repeats",                     "N",    WHOLE,    AT(repeats), 1, 65536, "of each picture in an epoch, times those a folder's name says [1]" },
+    { "lr_scheduler",                "NAME", SCHEDULE, AT(schedule), 0, 0, "constant, linear or cosine [cosine]" },
+    { "lr_warmup_steps",             "N",    WHOLE,    AT(warmup), 0, 1e7, "steps until the learning rate is full [0]" },
+    { "weight_decay",                "X",    REAL,     AT(decay), 0, 1, "[0.01]" },
+    { "max_grad_norm",               "X",    REAL,     AT(clip), 0, 1e6, "longer gradients are made this long; 0: never [1]" },
+    { "min_snr_gamma",               "X",    REAL,     AT(snr), 0, 1000, "steps of little noise count less (Hang et al., 2023); 0: not [0]" },
+    { "noise_offset",                "X",    REAL,     AT(noise_offset), 0, 1, "noise of each channel as a whole, for very dark and bright pictures [0]" },
+    { "caption_extension",           "EXT",  TEXT,     AT(ending), 0, 0, "of caption files [.txt, or .caption]" },
+};
+enum { OPTIONS = sizeof options / sizeof *options };
+
+static const char *const schedules[] = { "constant", "linear", "cosine" };
+
+static size_t option_named(const char *name)
+{
+    size_t i = 0;
+    while (i < OPTIONS && !same(options[i].flag, name)) i++;
+    return i;
+}
+
+const char *recipe_flag(size_t i, const char **value, const char **help)
+{
+    if (i >= OPTIONS) return NULL;
+    *value = options[i].value, *help = options[i].help;
+    return options[i].flag;
+}
+
+const char *recipe_flag_find(const char *name, int *bare)
+{
+    size_t i = option_named(name);
+    if (i == OPTIONS) return NULL;
+    *bare = options[i].kind == SWITCH;
+    return options[i].flag;
+}
+
+static const char *schedule_named(Arena *a, const char *value)
+{
+    for (size_t i = 0; i < sizeof schedules / sizeof *schedules; i++) if (same(schedules[i], value)) return schedules[i];
+    fail(a, "--lr_scheduler is %s, expected constant, linear or cosine", quoted(a, value));
+}
+
+/* "0.0001" or "1e-4" */
+static int read_real(Arena *a, const char *s, double *x)
+{
+    const char *e = strpbrk(s, "eE");
+    double power = 0;
+    if (e && (!read_number(e + 1, &power) || fabs(power) > 30 || power != floor(power))) return 0;
+    if (!read_number(e ? copy(a, s, (size_t)(e - s)) : s, x)) return 0;
+    *x = power < 0 ? *x / pow(10, -power) : *x * pow(10, power);
+    return 1;
+}
+
+void recipe_set(Arena *a, Recipe *r, const char *flag, const char *value)
+{
+    size_t i = option_named(flag);
+    if (i == OPTIONS) fail(a, "%s is no option of training", quoted(a, flag));
+    void *at = (char *)r + options[i].at;
+    double x = 1;
+    if (options[i].kind == TEXT) { *(const char **)at = value; return; }
+    if (options[i].kind == SCHEDULE) { *(const char **)at = schedule_named(a, value); return; }
+    int right = options[i].kind == SWITCH || (read_real(a, value, &x) && x >= options[i].least && x <= options[i].most);
+    if (!right || (options[i].kind == WHOLE && x != floor(x)))
+        fail(a, "--%s is %s, expected %s from %s to %s", options[i].flag, quoted(a, value), options[i].kind == WHOLE ? "a whole number" : "a number",
+             number_text(a, options[i].least), number_text(a, options[i].most));
+    if (at == &r->resolution && fmod(x, 8) != 0) fail(a, "--resolution is %s, expected a multiple of 8", quoted(a, value));
+    *(double *)at = x;
+}
+
+/* diffusers/optimization.py */
+double recipe_factor(const Recipe *r, int step, int steps)
+{
+    if (step < (int)r->warmup) return step / r->warmup;
+    double rest = steps > r->warmup ? steps - r->warmup : 1, done = (step - r->warmup) / rest;
+    if (!strcmp(r->schedule, "constant")) return 1;
+    if (!strcmp(r->schedule, "linear")) return 1 - done;
+    return 0.5 * (1 + cos(3.141592653589793 * done));
+}

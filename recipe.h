@@ -1,0 +1,29 @@
+/* recipe.h - how to learn: the options of kohya's trainer, by its names. */
+#ifndef RECIPE_H
+#define RECIPE_H
+
+#include "tensor.h"
+
+typedef struct {
+    double resolution;                   /* a side in pixels; 0: the model's own */
+    double rank, alpha;                  /* alpha 0: as rank */
+    double rate, unet_rate, text_rate;   /* 0: as rate, and half of it */
+    double unet_only;
+    double steps, epochs, batch, accumulate, repeats;      /* steps 0: the epochs; epochs 0: as many as make 100 steps a picture */
+    double warmup, decay, clip, snr, noise_offset;
+    const char *schedule, *ending;       /* of the learning rate; of caption files, NULL: .txt, or .caption */
+} Recipe;
+
+extern const Recipe recipe_default;
+
+/* One option by its name (without dashes, "-", "_" and case alike); value NULL for those that take none.  Fails with what is allowed. */
+void recipe_set(Arena *a, Recipe *r, const char *flag, const char *value);
+
+/* Names: i from 0; NULL after the last.  value is what to call its argument, NULL when it takes none. */
+const char *recipe_flag(size_t i, const char **value, const char **help);
+const char *recipe_flag_find(const char *name, int *bare);      /* NULL when there is none */
+
+/* The learning rate's factor for step 0 .. steps-1: diffusers' constant, linear and cosine schedules, each after a linear warm-up. */
+double recipe_factor(const Recipe *r, int step, int steps);
+
+#endif

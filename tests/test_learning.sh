@@ -1,0 +1,81 @@
+#!/bin/sh
+# test_learning.sh - persona train as its user meets it, on small pictures that persona itself draws.  Run from the root of the source.
+persona=$PWD/persona
+dir=$(mktemp -d) || exit 1
+trap 'rm -rf "$dir"' EXIT
+cd "$dir" || exit 1
+export OMP_WAIT_POLICY=passive
+passed=0 failed=0
+
+ok()     { passed=$((passed + 1)); }
+wrong()  { failed=$((failed + 1)); echo "test_learning: $*" >&2; sed 's/^/    /' err >&2; }
+run()    { "$persona" "$@" >out 2>err; status=$?; }
+holds()  { what=$1; shift; if "$@"; then ok; else wrong "$what"; fi; }
+says()   { if grep -qF -- "$1" err; then ok; else wrong "no \"$1\" in the message"; fi; }
+is()     { [ "$1" = "$2" ]; }
+refuses() {     # STATUS WORDS ARGUMENTS...: exit status, message, silence on stdout, nothing new in the folder
+    want=$1 words=$2; shift 2
+    ls -a >before; run "$@"; ls -a >after
+    if [ $status = "$want" ] && grep -qF -- "$words" err && [ ! -s out ] && cmp -s before after; then ok
+    else wrong "persona $*: status $status, expected $want and \"$words\""; fi
+}
+: >before; : >after; : >out; : >err
+
+mkdir -p photos/2_sks empty broken long
+for n in 1 2 3; do run --prompt 'portrait of a man with red hair' --frames 1 --steps 2 --size 64x64 --seed $n -o $n.png; done
+mv 1.png photos/a.png; mv 2.png photos/b.png; mv 3.png photos/2_sks/c.png
+printf 'portrait of sks\nsecond line\n' >photos/a.txt; echo 'sks smiling' >photos/b.caption; echo 'no picture' >photos/notes.txt
+
+# ---- what comes back ----
+run train photos -o one.safetensors --resolution 64 --network-dim 4 --max_train_steps 4 --seed 3 --threads 1
+holds 'learns' is "$status$(cat out)" 0one.safetensors
+for words in 'photos: 3 pictures, 2 with a caption, 4 in an epoch' 'LoRA of rank 4 on 210 layers, 4 steps of 1, seed 3' 'plan: ' 'picture 3/3' 'step 4/4: loss 0.' 'done in ' 'peak memory'; do says "$words"; done
+run train photos -o three.safetensors --resolution 64 --network_dim=4 --MAX_TRAIN_STEPS 4 --seed 3 --threads 3 --quiet
+holds 'three threads, same bytes' cmp -s one.safetensors three.safetensors
+holds 'quiet' is "$(cat err)" ''
+run train photos -o other.safetensors --resolution 64 --network_dim 4 --max_train_steps 4 --seed 4
+holds 'another seed, another LoRA' is "$(cmp -s one.safetensors other.safetensors; echo $?)" 1
+run info one.safetensors
+for words in '210 layers (18 text encoder, 192 UNet)' 'ss_network_dim: 4' 'ss_network_alpha: 4' 'F16     \[\] *lora_unet_mid_block_attentions_0_proj_in.alpha'; do
+    holds "info: $words" grep -q "$words" out
+done
+run --prompt 'portrait of sks' --frames 1 --steps 1 --size 64x64 --seed 1 -o without.png
+run --prompt 'portrait of sks' --frames 1 --steps 1 --size 64x64 --seed 1 -o with.png --lora one.safetensors:1
+says 'applied 210/210'
+holds 'it draws otherwise' is "$(cmp -s with.png without.png; echo $?)" 1
+
+# ---- options ----
+run train photos/ -o unet.safetensors --resolution 64 --network_dim 2 --network_alpha 1 --network_train_unet_only --max_train_epochs 2 --train_batch_size 2 --min_snr_gamma 5 \
+    --noise_offset 0.05 --lr_scheduler linear --lr_warmup_steps 1 --seed 3
+says 'LoRA of rank 2 on 192 layers, 4 steps of 2'
+run info unet.safetensors
+holds 'UNet only' grep -q '192 layers (192 UNet)' out
+run train --help
+holds 'help' is "$status$(grep -c -- '--network_dim\|--max_grad_norm\|--lr_scheduler' out)" 03
+
+# ---- what is refused, with nothing written ----
+refuses 2 'needs a folder of pictures, and -o' train
+refuses 2 'needs a folder of pictures, and -o' train photos
+refuses 2 'ends in .safetensors' train photos -o x.gif
+refuses 1 'expected a folder of pictures' train nothing -o x.safetensors
+refuses 1 'there is no folder' train photos -o no/x.safetensors
+refuses 1 'empty: no pictures to learn from: looked for .png, .jpg and .jpeg files' train empty -o x.safetensors
+refuses 2 '--network_dim is "0", expected a whole number from 1 to 1024' train photos -o x.safetensors --network_dim 0
+refuses 2 '--network_dim is "1.5"' train photos -o x.safetensors --network_dim 1.5
+refuses 2 '--learning_rate is "1e"' train photos -o x.safetensors --learning_rate 1e
+refuses 2 '--resolution is "100", expected a multiple of 8' train photos -o x.safetensors --resolution 100
+refuses 2 'expected constant, linear or cosine' train photos -o x.safetensors --lr_scheduler cubic
+refuses 2 'did you mean --network_dim?' train photos -o x.safetensors --network_dimm 4
+refuses 2 '--steps is an option of drawing' train photos -o x.safetensors --steps 4
+refuses 2 'is no option' --network_dim 4 --prompt x
+printf 'not a picture' >broken/a.png
+refuses 1 'broken/a.png' train broken -o x.safetensors --resolution 64
+cp photos/a.png long/a.png; printf 'a\000b' >long/a.txt
+refuses 1 'long/a.txt: expected a caption' train long -o x.safetensors --resolution 64
+refuses 1 'not finite' train photos -o x.safetensors --resolution 64 --network_dim 1 --max_train_steps 40 --learning_rate 1e1 --max_grad_norm 0 --lr_scheduler constant --network_alpha 1e6
+cp one.safetensors keep.safetensors
+run train broken -o one.safetensors --resolution 64
+holds 'an old result stays' cmp -s one.safetensors keep.safetensors
+
+echo "test_learning: $passed passed, $failed failed"
+[ $failed = 0 ]
