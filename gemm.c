@@ -235,6 +235,7 @@ static void gather(void *a, const Job *job, size_t r, size_t ic, size_t n)
             else memcpy(a, from, n * each);
             a = (char *)a + n * each;
         }
+    if (job->pairs && n * (size_t)(job->side * job->side) % 2) memset(a, 0, each);      /* the other half of the last pair: times 0, but it must not be NaN */
 }
 
 /* A pixel's channels can be multiplied where they lie, if the rows of a tile do not share one set of the cache. */
