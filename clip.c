@@ -23,6 +23,12 @@ static int table_size(const Weights *w, size_t dim)
 int clip_vocabulary(const Weights *w) { return table_size(w, 0); }
 int clip_width(const Weights *w)      { return table_size(w, 1); }
 
+void clip_token(const Weights *w, int id, float *to)
+{
+    const Weight *e = weights_find(w, TOKENS);
+    dtype_widen(to, e->data, e->type, (size_t)id * e->shape[1], e->shape[1]);
+}
+
 int clip_layers(const Weights *w)
 {
     int n = 0;

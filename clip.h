@@ -9,6 +9,7 @@ enum { CHUNK_TOKENS = 75, CONTEXT = CHUNK_TOKENS + 2 };      /* begin, 75 tokens
 int clip_vocabulary(const Weights *w);      /* rows of the embedding table; 0 when there is none */
 int clip_width     (const Weights *w);      /* of its rows */
 int clip_layers    (const Weights *w);
+void clip_token    (const Weights *w, int id, float *to);      /* row id of the table, of clip_width floats */
 
 /* ids: n chunks of CONTEXT token numbers -> [n,77,1,width].  A number from the vocabulary's size on is a row of learned, [rows,width].
  * skip: 1 takes the last layer's output, 2 the one before, as the web UI counts "Clip skip"; the final norm always follows. */

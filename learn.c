@@ -151,6 +151,13 @@ void learner_save(Arena *a, const Learner *l, const char *path, const Pair *meta
     release(a, before);
 }
 
+void learner_save_words(Arena *a, const Learner *l, const char *path, const Pair *metadata, size_t pairs)
+{
+    Weight words = l->words;
+    words.name = "emb_params";
+    safetensors_save(a, path, &words, 1, metadata, pairs);
+}
+
 /* ---- the optimizer ---------------------------------------------------------------------------- */
 
 void adamw(float *x, const float *d, float *mean, float *square, size_t count, AdamW how, int step)

@@ -96,7 +96,7 @@ static const char usage[] =
     "persona out.gif                the same picture again, from the settings it carries (PNG too)\n"
     "persona check prompt.txt       everything up to the first step of work: names, weights, memory, time\n"
     "persona info FILE              what a weights file, GIF or PNG holds\n"
-    "persona train PHOTOS -o OUT    a LoRA from a folder of pictures; persona train --help lists its options\n";
+    "persona train PHOTOS -o OUT    a LoRA or an embedding from a folder of pictures; persona train --help lists its options\n";
 
 static int same_option(const char *a, const char *b) { return edit_distance(a, b) == 0; }
 

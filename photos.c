@@ -48,6 +48,7 @@ static void add(Arena *a, Photos *p, size_t *room, Photo one)
         if (p->count) memcpy(more, p->photo, p->count * sizeof *more);
         p->photo = more;
     }
+    if (!one.caption) one.caption = "";
     p->photo[p->count++] = one;
     p->repeated += (size_t)one.repeats;
 }

@@ -9,16 +9,20 @@
 #include <math.h>
 #include <string.h>
 
-const Recipe recipe_default = { .rank = 16, .rate = 1e-4, .batch = 1, .accumulate = 1, .repeats = 1, .decay = 0.01, .clip = 1, .schedule = "cosine" };
+const Recipe recipe_default = { .method = "lora", .init_word = "person", .vectors = 4, .rank = 16, .batch = 1, .accumulate = 1, .repeats = 1, .decay = 0.01, .clip = 1, .schedule = "cosine" };
 
-typedef enum { WHOLE, REAL, SWITCH, SCHEDULE, TEXT } Kind;
+typedef enum { WHOLE, REAL, SWITCH, SCHEDULE, METHOD, TEXT } Kind;      /* the last three are words */
 
 #define AT(field) offsetof(Recipe, field)
 static const struct { const char *flag, *value; Kind kind; size_t at; double least, most; const char *help; } options[] = {
+    { "method",                      "NAME", METHOD,   AT(method), 0, 0, "lora or textual_inversion [lora]" },
+    { "token",                       "NAME", TEXT,     AT(token), 0, 0, "textual inversion: the word in the captions that is learned; put first where it is missing [the output's name]" },
+    { "init_word",                   "TEXT", TEXT,     AT(init_word), 0, 0, "textual inversion: what it begins as [person]" },
+    { "num_vectors",                 "N",    WHOLE,    AT(vectors), 1, 64, "textual inversion: tokens that it takes in a prompt [4]" },
     { "resolution",                  "N",    WHOLE,    AT(resolution), 64, 2048, "side of the pictures in pixels, a multiple of 8 [the model's own]" },
     { "network_dim",                 "N",    WHOLE,    AT(rank), 1, 1024, "rank of the pairs [16]" },
     { "network_alpha",               "X",    REAL,     AT(alpha), 0, 1e6, "they count alpha / rank times [the rank]" },
-    { "learning_rate",               "X",    REAL,     AT(rate), 0, 10, "[0.0001]" },
+    { "learning_rate",               "X",    REAL,     AT(rate), 0, 10, "[0.0001; 0.005 for textual inversion]" },
     { "unet_lr",                     "X",    REAL,     AT(unet_rate), 0, 10, "the UNet's [the learning rate]" },
     { "text_encoder_lr",             "X",    REAL,     AT(text_rate), 0, 10, "the text encoder's [half the learning rate]" },
     { "network_train_unet_only",     NULL,   SWITCH,   AT(unet_only), 0, 1, "the text encoder stays as it is" },
@@ -37,7 +41,7 @@ static const struct { const char *flag, *value; Kind kind; size_t at; double lea
 };
 enum { OPTIONS = sizeof options / sizeof *options };
 
-static const char *const schedules[] = { "constant", "linear", "cosine" };
+static const char *const schedules[] = { "constant", "linear", "cosine", NULL }, *const methods[] = { "lora", "textual_inversion", NULL };
 
 static size_t option_named(const char *name)
 {
@@ -61,10 +65,10 @@ const char *recipe_flag_find(const char *name, int *bare)
     return options[i].flag;
 }
 
-static const char *schedule_named(Arena *a, const char *value)
+static const char *one_of(Arena *a, const char *flag, const char *const *choice, const char *expected, const char *value)
 {
-    for (size_t i = 0; i < sizeof schedules / sizeof *schedules; i++) if (same(schedules[i], value)) return schedules[i];
-    fail(a, "--lr_scheduler is %s, expected constant, linear or cosine", quoted(a, value));
+    for (; *choice; choice++) if (same(*choice, value)) return *choice;
+    fail(a, "--%s is %s, expected %s", flag, quoted(a, value), expected);
 }
 
 /* "0.0001" or "1e-4" */
@@ -85,7 +89,8 @@ void recipe_set(Arena *a, Recipe *r, const char *flag, const char *value)
     void *at = (char *)r + options[i].at;
     double x = 1;
     if (options[i].kind == TEXT) { *(const char **)at = value; return; }
-    if (options[i].kind == SCHEDULE) { *(const char **)at = schedule_named(a, value); return; }
+    if (options[i].kind == SCHEDULE) { *(const char **)at = one_of(a, options[i].flag, schedules, "constant, linear or cosine", value); return; }
+    if (options[i].kind == METHOD) { *(const char **)at = one_of(a, options[i].flag, methods, "lora or textual_inversion", value); return; }
     int right = options[i].kind == SWITCH || (read_real(a, value, &x) && x >= options[i].least && x <= options[i].most);
     if (!right || (options[i].kind == WHOLE && x != floor(x)))
         fail(a, "--%s is %s, expected %s from %s to %s", options[i].flag, quoted(a, value), options[i].kind == WHOLE ? "a whole number" : "a number",
@@ -93,6 +98,10 @@ void recipe_set(Arena *a, Recipe *r, const char *flag, const char *value)
     if (at == &r->resolution && fmod(x, 8) != 0) fail(a, "--resolution is %s, expected a multiple of 8", quoted(a, value));
     *(double *)at = x;
 }
+
+int recipe_is_word(const Recipe *r) { return r->method == methods[1]; }
+
+double recipe_rate(const Recipe *r) { return r->rate > 0 ? r->rate : recipe_is_word(r) ? 5e-3 : 1e-4; }
 
 /* diffusers/optimization.py */
 double recipe_factor(const Recipe *r, int step, int steps)

@@ -7,11 +7,13 @@
 typedef struct {
     double resolution;                   /* a side in pixels; 0: the model's own */
     double rank, alpha;                  /* alpha 0: as rank */
-    double rate, unet_rate, text_rate;   /* 0: as rate, and half of it */
+    double rate, unet_rate, text_rate;   /* 0: recipe_rate, as rate, and half of it */
     double unet_only;
     double steps, epochs, batch, accumulate, repeats;      /* steps 0: the epochs; epochs 0: as many as make 100 steps a picture */
     double warmup, decay, clip, snr, noise_offset;
+    double vectors;
     const char *schedule, *ending;       /* of the learning rate; of caption files, NULL: .txt, or .caption */
+    const char *method, *token, *init_word;      /* "lora" or "textual_inversion"; of the latter: NULL: the output's name; what the vectors begin as */
 } Recipe;
 
 extern const Recipe recipe_default;
@@ -23,6 +25,8 @@ void recipe_set(Arena *a, Recipe *r, const char *flag, const char *value);
 const char *recipe_flag(size_t i, const char **value, const char **help);
 const char *recipe_flag_find(const char *name, int *bare);      /* NULL when there is none */
 
+int    recipe_is_word(const Recipe *r);      /* textual inversion */
+double recipe_rate(const Recipe *r);         /* the learning rate that holds */
 /* The learning rate's factor for step 0 .. steps-1: diffusers' constant, linear and cosine schedules, each after a linear warm-up. */
 double recipe_factor(const Recipe *r, int step, int steps);
 

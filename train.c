@@ -1,9 +1,9 @@
-/* train.c - a folder of pictures to a LoRA.
+/* train.c - a folder of pictures to a LoRA, or to the vectors of a new word.
  *
  *     pictures -> latents, captions -> tokens                        image.c, vae.c, tokenizer.c; once
  *     for each step: pictures under fresh noise -> loss, gradients   lesson.c
  *         clipped, then AdamW                                        learn.c
- *     pairs -> file
+ *     pairs, or vectors -> file
  *
  * A batch is one picture after the other with their gradients added: norms here are of each picture alone, so that is
  * the same sum in the memory of one.  Texts are encoded once unless their encoder learns too.
@@ -34,6 +34,8 @@ typedef struct {
     Run             run;
     Photos          photos;
     Learner        *learner;
+    Tokenizer      *tokenizer;
+    const char     *word;                /* that is learned; NULL: a LoRA is */
     Lesson         *lesson;              /* of each photo, but for what chance decides */
     Rng            *rng;
     float           alpha_bar[TRAIN_STEPS];
@@ -99,30 +101,60 @@ static Tensor encode_photo(Work *w, const Photo *photo, float *to)
     return (Tensor){ 1, moments.h, moments.w, LATENT, to };
 }
 
+static Tokens tokens_of(Work *w, const char *text) { return tokenize(w->mem, w->tokenizer, text, strlen(text)); }
+
+/* the tokens with the word that is learned in the place of its name, or in front where its name does not stand */
+static Tokens with_word(Work *w, Tokens caption)
+{
+    Tokens name = tokens_of(w, w->word);
+    size_t vectors = w->learner->words.shape[0], n = 0, found = 0;
+    int *id = take(w->mem, caption.count * vectors + vectors, sizeof *id), first = clip_vocabulary(w->run.weights);
+    for (size_t pass = 0; pass < 2 && !found; pass++) {
+        n = 0;
+        for (size_t k = 0; pass && k < vectors; k++) id[n++] = first + (int)k;
+        for (size_t i = 0; i < caption.count; i++) {
+            int here = name.count && name.count <= caption.count - i && !memcmp(caption.id + i, name.id, name.count * sizeof *name.id);
+            if (!here) { id[n++] = caption.id[i]; continue; }
+            for (size_t k = 0; k < vectors; k++) id[n++] = first + (int)k;
+            i += name.count - 1, found = 1;
+        }
+    }
+    return (Tokens){ id, n };
+}
+
 /* begin, at most 75 tokens, and ends; the rest of a longer caption is left out, as kohya's trainer does */
-static const int *caption_ids(Work *w, const Tokenizer *t, const char *caption)
+static const int *caption_ids(Work *w, const char *caption)
 {
     int *ids = take(w->mem, CONTEXT, sizeof *ids);
     size_t before = mark(w->mem);
-    Tokens tokens = tokenize(w->mem, t, caption, strlen(caption));
-    ids[0] = tokenizer_bos(t);
-    for (size_t i = 0; i + 1 < CONTEXT; i++) ids[i + 1] = i < CHUNK_TOKENS && i < tokens.count ? tokens.id[i] : tokenizer_eos(t);
+    Tokens tokens = tokens_of(w, caption);
+    if (w->word) tokens = with_word(w, tokens);
+    ids[0] = tokenizer_bos(w->tokenizer);
+    for (size_t i = 0; i + 1 < CONTEXT; i++) ids[i + 1] = i < CHUNK_TOKENS && i < tokens.count ? tokens.id[i] : tokenizer_eos(w->tokenizer);
     release(w->mem, before);
     return ids;
+}
+
+/* the vectors begin as those of a word that is known */
+static void begin_word(Work *w)
+{
+    Tokens known = tokens_of(w, w->t->recipe.init_word);
+    const Weight *words = &w->learner->words;
+    if (!known.count) fail(w->mem, "--init_word says nothing; expected a word that the model knows");
+    for (size_t i = 0; i < words->shape[0]; i++) clip_token(w->run.weights, known.id[i % known.count], w->learner->x + i * words->shape[1]);
 }
 
 static void read_lessons(Work *w)
 {
     size_t latents = (size_t)(w->side / FACTOR) * (size_t)(w->side / FACTOR) * LATENT;
-    Tokenizer *t = tokenizer_new(w->mem, file_map(w->mem, w->t->job.merges), (size_t)clip_vocabulary(w->run.weights));
     w->lesson = take(w->mem, w->photos.count, sizeof *w->lesson);
     for (size_t i = 0; i < w->photos.count; i++) {
         const Photo *photo = &w->photos.photo[i];
         report(w, "picture", (int)i, (int)w->photos.count);
         Lesson *l = &w->lesson[i];
-        *l = (Lesson){ .ids = caption_ids(w, t, photo->caption), .texts = 1, .clip_skip = w->t->job.clip_skip ? w->t->job.clip_skip : 1, .noise = w->noise };
+        *l = (Lesson){ .ids = caption_ids(w, photo->caption), .texts = 1, .clip_skip = w->t->job.clip_skip ? w->t->job.clip_skip : 1, .noise = w->noise };
         l->latents = encode_photo(w, photo, take(w->mem, latents, sizeof(float)));
-        if (!w->t->recipe.unet_only) continue;
+        if (w->word || !w->t->recipe.unet_only) continue;
         Tensor text = clip_encode(&w->run, l->ids, 1, l->clip_skip, NULL);
         l->ids = NULL, l->text = (Tensor){ 1, 1, text.h, text.c, text.x };
     }
@@ -193,7 +225,7 @@ static double take_step(Work *w, int step, int taken)
     const Recipe *r = &w->t->recipe;
     Learner *l = w->learner;
     int lessons = (int)(r->batch * r->accumulate);
-    double loss = 0, factor = recipe_factor(r, step, w->steps), unet_rate = r->unet_rate > 0 ? r->unet_rate : r->rate, text_rate = r->text_rate > 0 ? r->text_rate : r->rate / 2;
+    double loss = 0, factor = recipe_factor(r, step, w->steps), rate = recipe_rate(r), unet_rate = r->unet_rate > 0 ? r->unet_rate : rate, text_rate = r->text_rate > 0 ? r->text_rate : rate / 2;
     memset(l->d, 0, l->count * sizeof *l->d);
     for (int i = 0; i < lessons; i++) {
         Lesson *lesson = next_lesson(w);
@@ -201,7 +233,7 @@ static double take_step(Work *w, int step, int taken)
     }
     double norm = clip_gradients(l->d, l->count, r->clip);
     if (!isfinite(loss) || !isfinite(norm)) return NAN;
-    learner_step(l, (Rates){ 0, factor * text_rate, factor * unet_rate }, (AdamW){ 0, r->decay, 0.9, 0.999, 1e-8 }, taken + 1);
+    learner_step(l, (Rates){ factor * rate, factor * text_rate, factor * unet_rate }, (AdamW){ 0, r->decay, 0.9, 0.999, 1e-8 }, taken + 1);
     return loss;
 }
 
@@ -225,45 +257,77 @@ static void learn(Work *w)
     report(w, "done", w->steps, w->steps);
 }
 
-/* what people look for in a LoRA, as kohya's trainer writes it */
+/* what people look for in such a file, as kohya's trainer writes it; first what is said of a LoRA only */
 static void save(Work *w)
 {
+    enum { OF_LORA = 6 };
     const Recipe *r = &w->t->recipe;
     Arena *a = w->mem;
     const char *model = strrchr(w->t->job.model, '/');
+    double rate = recipe_rate(r);
     Pair metadata[] = {
-        { "modelspec.architecture", "stable-diffusion-v1/lora" }, { "ss_base_model_version", "sd_v1" }, { "ss_network_module", "networks.lora" },
+        { "modelspec.architecture", "stable-diffusion-v1/lora" }, { "ss_network_module", "networks.lora" },
         { "ss_network_dim", format(a, "%d", (int)r->rank) }, { "ss_network_alpha", format(a, "%g", (double)w->learner->alpha) },
-        { "ss_sd_model_name", model ? model + 1 : w->t->job.model }, { "ss_resolution", format(a, "(%d, %d)", w->side, w->side) },
+        { "ss_unet_lr", format(a, "%g", r->unet_rate > 0 ? r->unet_rate : rate) }, { "ss_text_encoder_lr", format(a, "%g", r->unet_only ? 0 : r->text_rate > 0 ? r->text_rate : rate / 2) },
+        { "ss_base_model_version", "sd_v1" }, { "ss_sd_model_name", model ? model + 1 : w->t->job.model }, { "ss_resolution", format(a, "(%d, %d)", w->side, w->side) },
         { "ss_num_train_images", format(a, "%zu", w->photos.repeated) }, { "ss_steps", format(a, "%d", w->steps) }, { "ss_max_train_steps", format(a, "%d", w->steps) },
-        { "ss_learning_rate", format(a, "%g", r->rate) }, { "ss_unet_lr", format(a, "%g", r->unet_rate > 0 ? r->unet_rate : r->rate) },
-        { "ss_text_encoder_lr", format(a, "%g", r->unet_only ? 0 : r->text_rate > 0 ? r->text_rate : r->rate / 2) }, { "ss_lr_scheduler", r->schedule },
-        { "ss_optimizer", "torch.optim.adamw.AdamW" }, { "ss_seed", format(a, "%llu", (unsigned long long)w->t->job.seed) }, { "ss_clip_skip", format(a, "%d", w->t->job.clip_skip ? w->t->job.clip_skip : 1) },
+        { "ss_learning_rate", format(a, "%g", rate) }, { "ss_lr_scheduler", r->schedule }, { "ss_optimizer", "torch.optim.adamw.AdamW" },
+        { "ss_seed", format(a, "%llu", (unsigned long long)w->t->job.seed) }, { "ss_clip_skip", format(a, "%d", w->t->job.clip_skip ? w->t->job.clip_skip : 1) },
     };
-    learner_save(a, w->learner, w->t->out, metadata, sizeof metadata / sizeof *metadata);
+    size_t count = sizeof metadata / sizeof *metadata;
+    if (w->word) learner_save_words(a, w->learner, w->t->out, metadata + OF_LORA, count - OF_LORA);
+    else learner_save(a, w->learner, w->t->out, metadata, count);
+}
+
+/* the output's name without its folder and its ending */
+static const char *stem_of(Arena *a, const char *path)
+{
+    const char *slash = strrchr(path, '/'), *name = slash ? slash + 1 : path, *dot = strrchr(name, '.');
+    return format(a, "%.*s", dot ? (int)(dot - name) : (int)strlen(name), name);
+}
+
+/* all that learns, as it is before the first step */
+static void begin(Work *w)
+{
+    const Recipe *r = &w->t->recipe;
+    LearnPlan lora = { .unet = 1, .text = !r->unet_only, .rank = (int)r->rank, .alpha = (float)(r->alpha > 0 ? r->alpha : r->rank) }, word = { .vectors = (int)r->vectors };
+    if (recipe_is_word(r)) w->word = r->token ? r->token : stem_of(w->mem, w->t->out);
+    w->tokenizer = tokenizer_new(w->mem, file_map(w->mem, w->t->job.merges), (size_t)clip_vocabulary(w->run.weights));
+    w->learner = learner_new(w->mem, w->run.weights, w->word ? word : lora);
+    w->rng = take(w->mem, 1, sizeof *w->rng);
+    rng_seed(w->rng, w->t->job.seed);
+    alpha_bars(w->alpha_bar, SCALED_LINEAR, 0);
+    if (w->word) begin_word(w);
+    learner_seed(w->learner, w->rng);
+}
+
+static void tell_plan(Work *w)
+{
+    const Recipe *r = &w->t->recipe;
+    int lessons = (int)(r->batch * r->accumulate);
+    size_t before = mark(w->mem);                /* the lessons must begin where the arena stands now */
+    double mapped = (double)weights_bytes(w->run.weights) / 1e9, seconds = w->machine.ops * w->steps * lessons / machine_speed(&w->machine);
+    const char *what = w->word ? format(w->mem, "textual inversion of %d vectors, called %s", (int)r->vectors, w->word) : format(w->mem, "LoRA of rank %d on %zu layers", (int)r->rank, w->learner->pairs);
+    say(w, "%s, %d steps of %d, learning rate %g, seed %llu", what, w->steps, lessons, recipe_rate(r), (unsigned long long)w->t->job.seed);
+    say(w, "plan: %.2f GB of memory (%.2f GB of it the mapped weights), about %.0f min on %d thread%s", (double)peak(w->mem) / 1e9 + mapped, mapped, ceil(seconds / 60), w->machine.threads,
+        w->machine.threads == 1 ? "" : "s");
+    release(w->mem, before);
 }
 
 void train(Arena *a, const Training *t, const Watch *watch)
 {
-    size_t before = mark(a), latents;
+    size_t before = mark(a);
     Work *w = take(a, 1, sizeof *w);
     *w = (Work){ .mem = a, .t = t, .watch = watch, .machine = { a, t->job.threads > 0 ? t->job.threads : machine_threads(), 0, 0, t->job.precision && !strcmp(t->job.precision, "bf16") } };
     load(w);
     check_model(w);
-    latents = (size_t)(w->side / FACTOR) * (size_t)(w->side / FACTOR) * LATENT;
-    w->learner = learner_new(a, w->run.weights, (LearnPlan){ .unet = 1, .text = !t->recipe.unet_only, .rank = (int)t->recipe.rank, .alpha = (float)(t->recipe.alpha > 0 ? t->recipe.alpha : t->recipe.rank) });
-    w->rng = take(a, 1, sizeof *w->rng), w->noise = take(a, latents, sizeof *w->noise);
-    rng_seed(w->rng, t->job.seed);
-    alpha_bars(w->alpha_bar, SCALED_LINEAR, 0);
-    learner_seed(w->learner, w->rng);
+    begin(w);
+    w->noise = take(a, (size_t)(w->side / FACTOR) * (size_t)(w->side / FACTOR) * LATENT, sizeof *w->noise);
     read_lessons(w);
     plan(w);
     w->run.learner = w->learner, w->machine.ops = 0;
     rehearse_lesson(&w->run, w->lesson);
-    double seconds = w->machine.ops * w->steps * t->recipe.batch * t->recipe.accumulate / machine_speed(&w->machine);
-    say(w, "LoRA of rank %d on %zu layers, %d steps of %d, seed %llu", (int)t->recipe.rank, w->learner->pairs, w->steps, (int)(t->recipe.batch * t->recipe.accumulate), (unsigned long long)t->job.seed);
-    say(w, "plan: %.2f GB of memory (%.2f GB of it the mapped weights), about %.0f min on %d thread%s", (double)(peak(a) + weights_bytes(w->run.weights)) / 1e9,
-        (double)weights_bytes(w->run.weights) / 1e9, ceil(seconds / 60), w->machine.threads, w->machine.threads == 1 ? "" : "s");
+    tell_plan(w);
     learn(w);
     save(w);
     release(a, before);

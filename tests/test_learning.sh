@@ -29,7 +29,7 @@ printf 'portrait of sks\nsecond line\n' >photos/a.txt; echo 'sks smiling' >photo
 # ---- what comes back ----
 run train photos -o one.safetensors --resolution 64 --network-dim 4 --max_train_steps 4 --seed 3 --threads 1
 holds 'learns' is "$status$(cat out)" 0one.safetensors
-for words in 'photos: 3 pictures, 2 with a caption, 4 in an epoch' 'LoRA of rank 4 on 210 layers, 4 steps of 1, seed 3' 'plan: ' 'picture 3/3' 'step 4/4: loss 0.' 'done in ' 'peak memory'; do says "$words"; done
+for words in 'photos: 3 pictures, 2 with a caption, 4 in an epoch' 'LoRA of rank 4 on 210 layers, 4 steps of 1, learning rate 0.0001, seed 3' 'plan: ' 'picture 3/3' 'step 4/4: loss 0.' 'done in ' 'peak memory'; do says "$words"; done
 run train photos -o three.safetensors --resolution 64 --network_dim=4 --MAX_TRAIN_STEPS 4 --seed 3 --threads 3 --quiet
 holds 'three threads, same bytes' cmp -s one.safetensors three.safetensors
 holds 'quiet' is "$(cat err)" ''
@@ -43,6 +43,21 @@ run --prompt 'portrait of sks' --frames 1 --steps 1 --size 64x64 --seed 1 -o wit
 run --prompt 'portrait of sks' --frames 1 --steps 1 --size 64x64 --seed 1 -o with.png --lora one.safetensors:1
 says 'applied 210/210'
 holds 'it draws otherwise' is "$(cmp -s with.png without.png; echo $?)" 1
+
+# ---- a new word ----
+mkdir embeddings
+run train photos -o embeddings/sks.safetensors --method textual-inversion --num_vectors 2 --init_word man --resolution 64 --max_train_steps 3 --seed 3 --threads 1
+says 'textual inversion of 2 vectors, called sks, 3 steps of 1, learning rate 0.005'
+run train photos -o again.safetensors --method textual_inversion --token sks --num_vectors 2 --init_word man --resolution 64 --max_train_steps 3 --seed 3 --threads 3
+holds 'three threads, same bytes' cmp -s embeddings/sks.safetensors again.safetensors
+run train photos -o strange.safetensors --method textual_inversion --token strange --num_vectors 2 --init_word man --resolution 64 --max_train_steps 3 --seed 3
+holds 'in front of captions without it: learned, but otherwise' is "$(cmp -s strange.safetensors again.safetensors; echo $status$?)" 01
+run info again.safetensors
+holds 'info of an embedding' grep -q 'F32     \[2,128\].* emb_params' out
+run --prompt 'portrait of sks' --frames 1 --steps 1 --size 64x64 --seed 1 -o word.png
+says 'embedding sks: 2 vectors'
+holds 'it draws otherwise' is "$(cmp -s word.png without.png; echo $?)" 1
+rm -r embeddings
 
 # ---- options ----
 run train photos/ -o unet.safetensors --resolution 64 --network_dim 2 --network_alpha 1 --network_train_unet_only --max_train_epochs 2 --train_batch_size 2 --min_snr_gamma 5 \
@@ -64,6 +79,7 @@ refuses 2 '--network_dim is "0", expected a whole number from 1 to 1024' train p
 refuses 2 '--network_dim is "1.5"' train photos -o x.safetensors --network_dim 1.5
 refuses 2 '--learning_rate is "1e"' train photos -o x.safetensors --learning_rate 1e
 refuses 2 '--resolution is "100", expected a multiple of 8' train photos -o x.safetensors --resolution 100
+refuses 2 'expected lora or textual_inversion' train photos -o x.safetensors --method dreams
 refuses 2 'expected constant, linear or cosine' train photos -o x.safetensors --lr_scheduler cubic
 refuses 2 'did you mean --network_dim?' train photos -o x.safetensors --network_dimm 4
 refuses 2 '--steps is an option of drawing' train photos -o x.safetensors --steps 4

@@ -161,6 +161,7 @@ static const Try tries[] = {
     { "repeat",               do_repeat,       { { 2, 3, 4, 5 } } },
     { "concat",               do_concat,       { { 2, 3, 4, 5 }, { 2, 3, 4, 6 } } },
     { "attention, itself",    do_self,         { { 2, 9, 9, 20 } } },
+    { "attention, blocks",    do_self,         { { 1, 26, 43, 16 } } },
     { "attention, text",      do_space,        { { 4, 5, 9, 48 }, { 2, 70, 1, 48 }, { 2, 70, 1, 48 } } },
     { "attention, one key",   do_space,        { { 1, 5, 9, 6 }, { 1, 1, 1, 6 }, { 1, 1, 1, 6 } } },
     { "attention, causal",    do_causal,       { { 2, 77, 1, 40 }, { 2, 77, 1, 40 }, { 2, 77, 1, 40 } } },
@@ -204,13 +205,13 @@ static double slope(Lab *l, Compute *compute, const float *g, float *x, const fl
 }
 
 static double worst;
-static const double TOLERANCE = 1e-3;      /* what float32 and the limit leave: errors are of the sum's typical size, the root of the sum of squares */
+static const double TOLERANCE = 4e-4;      /* what float32 and the limit leave: errors are of the sum's typical size, the root of the sum of squares */
 
 static void compare(Lab *l, const char *name, const char *of, Compute *compute, const float *g, float *x, const float *d, size_t n)
 {
     size_t before = mark(l->a);
     for (int k = 0; k < 2; k++) {
-        float *v = noises(l->a, n), h = 0.02f;
+        float *v = noises(l->a, n), h = 0.08f;
         double found = 0, scale = 0, once = slope(l, compute, g, x, v, n, h), twice = slope(l, compute, g, x, v, n, h / 2), expected = (4 * twice - once) / 3;
         for (size_t i = 0; i < n; i++) found += (double)d[i] * (double)v[i], scale += pow((double)d[i] * (double)v[i], 2);
         double error = fabs(found - expected) / (sqrt(scale) + 1e-30);
