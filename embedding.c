@@ -50,6 +50,14 @@ static const Weight *from_weights(Arena *a, const WeightFile *f, const char **na
     return &f->weight[0];
 }
 
+const Weight *embedding_read(Arena *a, const char *path, const char **name)
+{
+    Bytes bytes = file_map(a, path);
+    *name = NULL;
+    if (bytes.size > 8 && !memcmp(bytes.data, "\x89PNG\r\n\x1a\n", 8)) return painted_embedding(a, path, bytes, name);
+    return from_weights(a, weights_open(a, path), name);
+}
+
 typedef struct { Arena *a; Learned *to; size_t width; const char *name; } Opening;
 
 static void open_file(void *to)
@@ -57,9 +65,7 @@ static void open_file(void *to)
     Opening *o = to;
     Arena *a = o->a;
     const char *path = o->to->path;
-    Bytes bytes = file_map(a, path);
-    int png = bytes.size > 8 && !memcmp(bytes.data, "\x89PNG\r\n\x1a\n", 8);
-    const Weight *w = png ? painted_embedding(a, path, bytes, &o->name) : from_weights(a, weights_open(a, path), &o->name);
+    const Weight *w = embedding_read(a, path, &o->name);
     size_t width = w->rank ? w->shape[w->rank - 1] : 0, count = w->rank == 2 ? w->shape[0] : 1;
     if ((w->rank != 1 && w->rank != 2) || !dtype_is_float(w->type))
         fail(a, "%s: %s is %s of type %s, expected an embedding of [vectors,%zu]", path, w->name, shape_text(a, w->rank, w->shape), dtype_name(w->type), o->width);

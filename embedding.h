@@ -5,6 +5,10 @@
 #include "checkpoint.h"
 #include "tokenizer.h"
 
+/* The tensor of vectors in such a file or picture, [count,width] or [width], and the name it says it has, NULL when none.  Fails when
+ * there is none. */
+const Weight *embedding_read(Arena *a, const char *path, const char **name);
+
 typedef struct Embeddings Embeddings;
 
 /* The files' names as tokens.  A name is the file's stem, or the token that the file itself says (diffusers); of two with one name

@@ -9,6 +9,7 @@
 #include "info.h"
 
 #include "clip.h"
+#include "embedding.h"
 #include "json.h"
 #include "lora.h"
 #include "motion.h"
@@ -93,24 +94,38 @@ static const char *about_vae(Arena *a, const WeightFile *f)
 
 static const char *about_lora(Arena *a, const WeightFile *f) { return lora_about(a, lora_open(a, &(LoraUse){ f->path, 1, 1 }, 1), 0); }
 
-static const char *about_embedding(Arena *a, const WeightFile *f)
-{
-    const Weight *w = f->count ? &f->weight[0] : NULL;
-    if (!w || !w->rank) return "no vectors";
-    size_t width = w->shape[w->rank - 1];
-    return format(a, "%zu vectors of %zu", width ? values_of(w) / width : 0, width);
-}
-
 typedef struct { Arena *a; const WeightFile *f; const char *text; } Ask;
 
 static void ask(void *to)
 {
     static const char *(*const about[])(Arena *, const WeightFile *) = {
-        [MODEL_FILE] = about_model, [VAE_FILE] = about_vae, [MOTION_FILE] = about_motion, [LORA_FILE] = about_lora, [EMBEDDING_FILE] = about_embedding,
+        [MODEL_FILE] = about_model, [VAE_FILE] = about_vae, [MOTION_FILE] = about_motion, [LORA_FILE] = about_lora,
     };
     Ask *q = to;
     FileKind kind = file_kind(q->f);
     if (kind < sizeof about / sizeof *about && about[kind]) q->text = about[kind](q->a, q->f);
+}
+
+/* ---- embeddings ------------------------------------------------------------------------------- */
+
+typedef struct { Arena *a; const char *path, *text; } Learned;
+
+static void describe(void *to)
+{
+    Learned *l = to;
+    const Text t = { .mem = l->a, .most = 200 };
+    const char *name;
+    const Weight *w = embedding_read(l->a, l->path, &name);
+    size_t width = w->rank ? w->shape[w->rank - 1] : 0, count = width ? values_of(w) / width : 0;
+    if (w->rank < 1 || w->rank > 2 || !dtype_is_float(w->type)) return;
+    l->text = format(l->a, "a textual inversion embedding, %zu vector%s of %zu%s%s", count, count == 1 ? "" : "s", width, name ? ", called " : "", name ? printable(&t, name) : "");
+}
+
+const char *info_embedding(Arena *a, const char *path)
+{
+    char why[1024];
+    Learned l = { a, path, NULL };
+    return attempt(a, describe, &l, why) ? NULL : l.text;
 }
 
 /* ---- kohya's trainer -------------------------------------------------------------------------- */
@@ -196,16 +211,29 @@ static void most_used_tags(Text *t, const WeightFile *f)
 
 /* ---- all of it -------------------------------------------------------------------------------- */
 
+/* one that names its only tensor after its token looks like no kind at all */
+static const char *kind_of(Arena *a, const WeightFile *f)
+{
+    FileKind kind = file_kind(f);
+    const char *embedding = kind == EMBEDDING_FILE || kind == UNKNOWN_FILE ? info_embedding(a, f->path) : NULL;
+    return embedding ? embedding : file_kind_name(f);
+}
+
+static const char *details(Arena *a, const WeightFile *f)
+{
+    char why[1024];
+    Ask q = { a, f, NULL };
+    return attempt(a, ask, &q, why) ? format(a, "cannot be used: %s", why) : q.text;
+}
+
 const char *info_weights(Arena *a, const WeightFile *f, size_t most)
 {
     Text t = { a, NULL, 0, 0, most };
-    Ask q = { a, f, NULL };
-    char why[1024];
+    const char *what = kind_of(a, f), *more = details(a, f);
     double bytes = 0;
     for (size_t i = 0; i < f->count; i++) bytes += (double)f->weight[i].bytes;
-    append(&t, format(a, "%s: %s, %zu tensor%s (%s), %.1f MB\n", f->path, file_kind_name(f), f->count, f->count == 1 ? "" : "s", types(a, f), bytes / 1e6));
-    if (attempt(a, ask, &q, why)) q.text = format(a, "cannot be used: %s", why);
-    if (q.text) append(&t, format(a, "%s\n", printable(&t, q.text)));
+    append(&t, format(a, "%s: %s, %zu tensor%s (%s), %.1f MB\n", f->path, what, f->count, f->count == 1 ? "" : "s", types(a, f), bytes / 1e6));
+    if (more) append(&t, format(a, "%s\n", printable(&t, more)));
     how_trained(&t, f);
     most_used_tags(&t, f);
     for (size_t i = 0; i < f->pairs; i++) append(&t, format(a, "%s: %s\n", printable(&t, f->metadata[i].key), printable(&t, f->metadata[i].value)));

@@ -9,4 +9,7 @@
  * In the arena. */
 const char *info_weights(Arena *a, const WeightFile *f, size_t most);
 
+/* "a textual inversion embedding, 8 vectors of 768, called face", of a file or picture that holds one; else NULL. */
+const char *info_embedding(Arena *a, const char *path);
+
 #endif

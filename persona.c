@@ -523,6 +523,8 @@ static void info_picture(Run *r, Bytes b)
     for (char *c = settings; c && *c; c++) if (((unsigned char)*c < 0x20 && *c != '\n') || *c == 0x7f) *c = ' ';
     printf("%s: a %s of %ux%u, %s\n%s%s", r->input, is_gif(b) ? "GIF" : "PNG", width, height, settings ? "made with" : "without settings",
            settings ? settings : "", settings ? "\n" : "");
+    const char *embedding = is_png(b) ? info_embedding(r->a, r->input) : NULL;
+    if (embedding) printf("carries %s\n", embedding);
 }
 
 static void info(Run *r)

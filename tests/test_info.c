@@ -37,6 +37,15 @@ static void test_kinds(Arena *a, const char *folder)
     says(of(a, "tests/golden/files/torch_zip.ckpt"), "\npytorch-lightning_version: 1.4.2\n");
 }
 
+static void test_embeddings(Arena *a)
+{
+    says(of(a, "tests/golden/embeddings/sks_face profile.pt"), "profile.pt: a textual inversion embedding, 2 vectors of 64, 1 tensor (1 F32)");
+    says(of(a, "tests/golden/embeddings/learned_embeds.safetensors"), "learned_embeds.safetensors: a textual inversion embedding, 1 vector of 64, called <cat-toy>, 1 tensor");
+    says(of(a, "tests/golden/embeddings/of-sdxl.safetensors"), "an SDXL embedding");
+    const char *picture = info_embedding(a, "tests/golden/embeddings/sample-500.png");
+    CHECK(picture && strstr(picture, "a textual inversion embedding, ") && !info_embedding(a, "tests/golden/lora_dora.weights"));
+}
+
 static const char *with(Arena *a, const char *folder, const char *name, const Pair *m, size_t pairs)
 {
     const char *path = format(a, "%s/made", folder);
@@ -72,6 +81,7 @@ int main(void)
     Arena *a = arena_new();
     CHECK(a && mkdtemp(folder));
     test_kinds(a, folder);
+    test_embeddings(a);
     test_kohya(a, folder);
     snprintf(command, sizeof command, "rm -r %s", folder);
     CHECK(system(command) == 0);
