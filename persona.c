@@ -199,12 +199,19 @@ static void end_bar(Run *r)
     r->bar = 0;
 }
 
+/* Names out of files may hold what a terminal would obey. */
+static void print_line(const char *line)
+{
+    for (; *line; line++) fputc(((unsigned char)*line < 0x20 && *line != '\n') || *line == 0x7f ? '?' : *line, stderr);
+    fputc('\n', stderr);
+}
+
 static void say(void *to, const char *line)
 {
     Run *r = to;
     if (r->quiet) return;
     end_bar(r);
-    fprintf(stderr, "%s\n", line);
+    print_line(line);
 }
 
 static void time_left(char text[32], double s)
@@ -624,7 +631,7 @@ int main(int argc, char **argv)
     if (attempt(r->a, begin, &start, message)) {
         end_bar(r);
         status = stopped ? INTERRUPTED : r->status;
-        fprintf(stderr, "%s\n", stopped ? "interrupted; nothing was written" : message);
+        print_line(stopped ? "interrupted; nothing was written" : message);
     }
     arena_free(r->a);
     return status;

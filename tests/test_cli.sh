@@ -139,6 +139,10 @@ ln -s "$persona" linked; ./linked p.txt -o l.gif >out 2>err
 holds 'through a link' same l.gif p.gif
 
 # ---- check, info, help ----
+{ printf '\120\0\0\0\0\0\0\0'; printf '%-80s' '{"a\u001b[31mred":{"dtype":"F99","shape":[1],"data_offsets":[0,1]}}'; } >escape.safetensors
+run info escape.safetensors
+says 'a?[31mred has dtype F99'
+holds 'nothing that a terminal obeys' is "$status$(LC_ALL=C tr -d '\040-\176\n' <err)" 1
 refuses 0 'plan: ' check p.txt
 run --help;    holds 'help'    grep -q -- '--clip-skip' out
 run --version; holds 'version' grep -q '^persona [0-9]' out
