@@ -371,17 +371,23 @@ static void say_windows(Work *w)
             denoise_passes(&w->denoising), w->denoising.sampling.steps);
 }
 
-static void prepare(Work *w)
+static void read_text(Work *w)
 {
     const Job *j = w->job;
-    check_job(w);
-    load(w);
     int calls = denoise_calls(&w->denoising), again = j->hires > 0 ? denoise_calls(&w->hires) : 0, second = sampler_calls(w->denoising.sampling.method, j->steps) > j->steps ? 2 : 1;
     Wording wording = { .prompt = j->prompt, .negative = j->negative, .merges = j->merges, .embedding = j->embedding, .embeddings = j->embeddings, .cfg = j->cfg,
                         .calls = calls, .again = again, .counted = second * j->steps, .counted_again = again ? second * (j->hires_steps ? j->hires_steps : j->steps) : 0,
                         .clip_skip = j->clip_skip, .frames = j->frames,
                         .closed = w->denoising.windows.loop == REDUCED_TOO || w->denoising.windows.loop == CLOSED };
     w->text = text_read(w->mem, w->run.weights, &wording, w->watch ? w->watch->say : NULL, w->watch ? w->watch->to : NULL);
+}
+
+static void prepare(Work *w)
+{
+    const Job *j = w->job;
+    check_job(w);
+    load(w);
+    read_text(w);
     double ops = rehearse(w), mapped = (double)weights_bytes(w->run.weights) / 1e9;
     if (w->run.lora) lora_report(w->mem, w->run.lora, w->run.weights, w->watch ? w->watch->say : NULL, w->watch ? w->watch->to : NULL);
     say(w, "betas %s, %s, CFG scale %g, clip skip %d, %dx%d, %s, seed %llu%s", w->motion ? "linear" : "scaled linear", sampling_said(w), j->cfg, j->clip_skip,

@@ -283,9 +283,11 @@ static void pop_and(Unpickler *m, PickleKind kind, size_t n)
     extend(m, kind, item, n);
 }
 
+/* the state of a ParameterDict is kept, for it holds the tensors of early embeddings */
 static void build(Unpickler *m)
 {
-    pop(m);
+    Pickled *state = pop(m), *of = top(m);
+    if (pickle_is(of, P_CALL, 2) && !strcmp(of->item[0]->text, "torch.nn.modules.container.ParameterDict") && state->kind == P_DICT) hold(m, of, state);
     if (top(m)->kind != P_CALL && top(m)->kind != P_DICT) bad(m, "it sets the state of something that has none");
 }
 

@@ -263,6 +263,7 @@ static void walk(Torch *t, Pickled *root)
         size_t before = mark(t->mem);
         const char *name;
         Pickled *p = child(t, l, l->next++, &name);
+        if (pickle_is(p, P_CALL, 3)) p = p->item[2];
         const Pickled *arguments = tensor_arguments(p, &third);
         if (!name) continue;
         if (arguments) add_weight(t, tensor(t, name, arguments, third));

@@ -68,6 +68,8 @@ def embeddings():
     made = {}
     made["easythings"] = values(3, 1)
     torch.save(web_ui(torch.nn.Parameter(made["easythings"]), "easythings"), OUT + "EasyThings.pt")
+    made["first-kind"] = values(1, 2)
+    torch.save({"string_to_token": {"*": torch.tensor(265)}, "string_to_param": torch.nn.ParameterDict({"*": torch.nn.Parameter(made["first-kind"])})}, OUT + "first-kind.pt")
     made["sks_face"] = values(2, 3)
     save_file({"emb_params": made["sks_face"]}, OUT + "sks_face.safetensors")
     made["half"] = values(4, 4).half()
