@@ -317,10 +317,10 @@ static void test_bits(Arena *a)
 }
 
 /* ranks, shapes and endings that contradict each other in every way, in files that are sound as such */
-static void test_mutations(Arena *a)
+static void test_mutations(Arena *a, int rounds)
 {
     uint32_t h = 1;
-    int refused = 0, rounds = 4000;
+    int refused = 0;
     Asking q = of_every(a);
     char message[1024];
     for (int r = 0; r < rounds; r++) {
@@ -342,7 +342,8 @@ static void test_mutations(Arena *a)
     printf("  %d contradictory files, %d refused\n", rounds, refused);
 }
 
-int main(void)
+/* argument, if any: how many contradictory files */
+int main(int argc, char **argv)
 {
     Arena *a = arena_new();
     CHECK(mkdtemp(folder));
@@ -352,7 +353,7 @@ int main(void)
     test_alpha(a);
     test_every_tensor(a);
     test_bits(a);
-    test_mutations(a);
+    test_mutations(a, argc > 1 ? atoi(argv[1]) : 4000);
     unlink(path), rmdir(folder);
     arena_free(a);
     return done();
