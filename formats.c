@@ -32,15 +32,15 @@ static int begins(Bytes f, const char *with) { return f.size >= strlen(with) && 
 /* what people have where a download went wrong */
 static void refuse_other(Arena *a, const char *path, Bytes file)
 {
-    if (begins(file, "<")) fail(a, "%s: is a web page, expected weights: the download asked for a login, or failed; download it again", path);
+    if (begins(file, "<!") || begins(file, "<h") || begins(file, "<H")) fail(a, "%s: is a web page, expected weights: the download asked for a login, or failed; download it again", path);
     if (begins(file, "version https://git-lfs")) fail(a, "%s: is a Git LFS pointer, expected weights: run git lfs pull, or download the file itself", path);
     if (!file.size) fail(a, "%s: is empty, expected weights; download it again", path);
 }
 
 static WeightFile *read_any(Arena *a, const char *path, Bytes file)
 {
-    refuse_other(a, path, file);
     if (safetensors_is(file)) return safetensors_read(a, path, file);      /* first: its length can be any bytes */
+    refuse_other(a, path, file);
     if (torch_is(file)) return torch_read(a, path, file);
     if (gguf_is(file)) return gguf_read(a, path, file);
     return safetensors_read(a, path, file);

@@ -241,9 +241,9 @@ static void test_containers(Arena *a)
 #undef ZIPPED
     char message[1024];
     CHECK(reads(a, weights_read, file, make_zip(file, &good, 1), message) == 0);
-    for (size_t i = 0; i < 3; i++) {                           /* safetensors whose length reads as a zip, a pickle, a GGUF */
-        static const char *const heads[] = { "PK\0", "\x80\2\0", "PK\3" };
-        size_t n = i < 2 ? (unsigned char)heads[i][0] | (size_t)heads[i][1] << 8 : 0x34b50;
+    for (size_t i = 0; i < 4; i++) {                           /* safetensors whose length reads as a zip, a pickle, a web page */
+        static const char *const heads[] = { "PK\0", "\x80\2\0", "<!\0", "PK\3" };
+        size_t n = i < 3 ? (unsigned char)heads[i][0] | (size_t)heads[i][1] << 8 : 0x34b50;
         unsigned char *text = take(a, n + 8, 1);
         memset(text, ' ', n + 8), put_little(text, n, 8), memcpy(text + 8, "{}", 2);
         CHECK(!memcmp(text, heads[i], 3));
