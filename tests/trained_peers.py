@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
-"""Does a LoRA that persona trained load in diffusers with nothing left over, and draw the same picture there?
+"""Do a LoRA and an embedding that persona trained load in diffusers with nothing left over, and draw the same picture there?
 
     make && python tests/trained_peers.py          packages as in golden.py
 
-Photos are drawn by persona with the model in weights/, a LoRA is trained on them for a hundred steps, and one portrait is drawn by
-persona and by diffusers, whose own loader (load_lora_weights's) reads the file.  A LoRA that changes nothing would prove nothing, so the
-change it makes is printed too.
+Photos are drawn by persona with the model in weights/, each is trained on them for a hundred steps, and one portrait is drawn by persona and
+by diffusers, whose own loaders (load_lora_weights's, load_textual_inversion) read the files.  What changes nothing would prove nothing,
+so the change is printed too.
 """
 import os
 import subprocess
@@ -29,9 +29,15 @@ def persona_draws(folder, *more):
     return np.array(Image.open(path).convert("RGB")).astype(int)
 
 
-def diffusers_draws(lora):
-    from diffusers.loaders import StableDiffusionLoraLoaderMixin as Loader
-    parts = parts_of(CASE, torch.float32)
+def diffusers_draws(lora=None, embedding=None):
+    from diffusers.loaders import StableDiffusionLoraLoaderMixin as Loader, TextualInversionLoaderMixin
+    parts, case = parts_of(CASE, torch.float32), CASE
+    if embedding:
+        class Pipeline(TextualInversionLoaderMixin):
+            components, hf_device_map, _is_pipeline_device_mapped = {}, None, staticmethod(lambda: False)
+            text_encoder, tokenizer = parts[0], parts[4]
+        Pipeline().load_textual_inversion(embedding, token="<sks>")
+        case = dict(CASE, prompt=Pipeline().maybe_convert_prompt("portrait of <sks>", parts[4]))
     if lora:
         state, alphas = Loader.lora_state_dict(lora)
         Loader.load_lora_into_unet(state, alphas, parts[1], adapter_name="sks")
@@ -39,7 +45,7 @@ def diffusers_draws(lora):
         layers = sum("lora_A" in name for model in parts[:2] for name, _ in model.named_parameters())
         print(f"{len(state)} tensors in the file, {2 * layers} of them in use")
         assert len(state) == 2 * layers
-    return rounded(draw(CASE, parts, torch.float32, Record(1, off=True)))[0].astype(int)
+    return rounded(draw(case, parts, torch.float32, Record(1, off=True)))[0].astype(int)
 
 
 def main():
@@ -48,10 +54,16 @@ def main():
         os.mkdir(photos)
         for seed in "1234":
             persona("--prompt", "portrait of a man with blue hat and blonde hair, beach", "--frames", "1", "--steps", "12", "--seed", seed, "-o", os.path.join(photos, seed + ".png"))
-        persona("train", photos, "-o", lora, "--prompt", CASE["prompt"], "--max_train_steps", "100", "--learning_rate", "5e-4", "--seed", "1")
-        plain, with_lora, there, theirs_plain = persona_draws(folder), persona_draws(folder, "--lora", lora + ":1"), diffusers_draws(lora), diffusers_draws(None)
-    print(f"persona and diffusers differ by {np.abs(plain - theirs_plain).max()}/255 without it, {np.abs(with_lora - there).max()}/255 with it; the LoRA changes {np.abs(with_lora - plain).mean():.1f}/255 on average")
-    assert np.abs(with_lora - there).max() <= 2
+        word = os.path.join(folder, "embeddings", "sks.safetensors")
+        os.mkdir(os.path.dirname(word))
+        for more in (["-o", lora, "--learning_rate", "5e-4"], ["-o", word, "--method", "textual_inversion", "--init_word", "man"]):
+            persona("train", photos, "--prompt", CASE["prompt"], "--max_train_steps", "100", "--seed", "1", *more)
+        without, theirs = persona_draws(folder), diffusers_draws()
+        for name, ours, there in (("LoRA", persona_draws(folder, "--lora", lora + ":1"), diffusers_draws(lora=lora)),
+                                  ("embedding", persona_draws(folder, "--weights", folder), diffusers_draws(embedding=word))):
+            print(f"{name}: persona and diffusers differ by {np.abs(without - theirs).max()}/255 without it, {np.abs(ours - there).max()}/255 with it; "
+                  f"it changes {np.abs(ours - without).mean():.1f}/255 on average")
+            assert np.abs(ours - there).max() <= 2 < np.abs(ours - without).mean()
 
 
 if __name__ == "__main__":
