@@ -3,11 +3,12 @@
  * A linear layer is a 1x1 convolution, and a convolution is a product of [pixels x taps*channels] with
  * [taps*channels x filters], whose left side is gathered from the image while it is copied for the cache.
  *
- *      for some filters, 8 MB of weights at most
- *          all threads: pack them, widened to float:         b[block of the sum][panel][KC][NR]
+ *      for some filters, 8 MB of weights at most             in the last-level cache
+ *          all threads: pack them, widened to float:         b[chunk][panel][CHUNK][NR]
  *          each thread, for its MC pixels:
- *              for each KC of the sum:                       a[MC][KC], rows of the image, zero outside
- *                  for each panel, for each MR rows:         the tile: MR x NR sums in registers, KC steps
+ *              for each CHUNK of the sum:                    a[MC][CHUNK], rows of the image, zero outside: in the second-level cache
+ *                  for each panel, each KC of the chunk:     b[KC][NR] and y[MC][NR] in the first
+ *                      for each MR rows:                     the tile: MR x NR sums in registers, KC steps
  *
  * NR is two vectors; a narrow last panel and a short last tile have code of their own, so no step is wasted
  * on padding.  Every sum is taken in the same order whatever the tile, so any number of threads gives
@@ -21,7 +22,7 @@
 #pragma GCC diagnostic ignored "-Wunknown-pragmas"      /* without OpenMP the parallel loops are plain loops */
 #endif
 
-enum { MC = MR * 8, MOST_FILTERS = 1024, PACKED = 1 << 21 };      /* PACKED: most weights widened at a time, 8 MB */
+enum { MC = MR * 8, CHUNK = 4 * KC, MOST_TAPS = 9, MOST_FILTERS = 1024, PACKED = 1 << 21 };      /* PACKED: most weights widened at a time, 8 MB */
 
 int machine_threads(void)
 {
@@ -164,32 +165,40 @@ float *widened(Machine *m, const Weight *w, size_t n)
     return out;
 }
 
-/* The n*taps weights of a filter are contiguous in the file and read once, in order; LANES filters are turned at a time. */
+/* LANES filters' channels i .. i+m of the n from ic, turned: see pack_weights.  The weights of a filter are contiguous in the file, and read once, in order. */
+static void turn_weights(float *restrict b, const Weight *w, size_t j, size_t ic, size_t n, size_t i, size_t m, int by_tap)
+{
+    size_t in = w->shape[1], taps = w->rank == 4 ? w->shape[2] * w->shape[3] : 1, length = taps * m;
+    size_t each = w->bytes / (w->shape[0] * in * taps);
+    float filter[LANES][KC + LANES];
+    for (size_t o = 0; o < LANES; o++) {
+        size_t at = ((j + o) * in + ic + i) * taps;
+        const char *next = (const char *)w->data + (at + length) * each;             /* of this filter will be wanted next, and comes from afar */
+        if (j + o < w->shape[0]) widen(filter[o], w, at, length);
+        else memset(filter[o], 0, length * sizeof **filter);
+        for (size_t line = 0; line < length * each; line += 64) __builtin_prefetch(next + line);
+    }
+    for (size_t k = 0; k < length; k += LANES) {
+        vf v[LANES];
+        for (size_t o = 0; o < LANES; o++) v[o] = load(&filter[o][k]);
+        transpose(v);
+        for (size_t l = 0; l < LANES && k + l < length; l++)
+            store(b + (by_tap ? (k + l) % taps * n + i + (k + l) / taps : i * taps + k + l) * NR, v[l]);
+    }
+}
+
 static void pack_filters(float *restrict b, const Weight *w, size_t j, size_t ic, size_t n, int by_tap)
 {
-    size_t in = w->shape[1], taps = w->rank == 4 ? w->shape[2] * w->shape[3] : 1, length = taps * n;
-    float filter[LANES][2 * KC + LANES];
-    for (size_t half = 0; half < NR; half += LANES) {
-        for (size_t o = 0; o < LANES; o++) {
-            size_t f = j + half + o;
-            if (f < w->shape[0]) widen(filter[o], w, (f * in + ic) * taps, length);
-            else memset(filter[o], 0, length * sizeof **filter);
-        }
-        for (size_t k = 0; k < length; k += LANES) {
-            vf v[LANES];
-            for (size_t o = 0; o < LANES; o++) v[o] = load(&filter[o][k]);
-            transpose(v);
-            for (size_t i = 0; i < LANES && k + i < length; i++)
-                store(b + (by_tap ? (k + i) % taps * n + (k + i) / taps : k + i) * NR + half, v[i]);
-        }
-    }
+    size_t most = KC / (w->rank == 4 ? w->shape[2] * w->shape[3] : 1);
+    for (size_t i = 0; i < n; i += most)
+        for (size_t half = 0; half < NR; half += LANES) turn_weights(b + half, w, j + half, ic, n, i, least(most, n - i), by_tap);
 }
 
 /* The weights of NR filters for a channel are contiguous here; LANES filters, whose taps are LANES numbers at most at a time, are turned. */
 static void pack_turned(float *restrict b, const Weight *w, size_t j, size_t ic, size_t n, int by_tap)
 {
     size_t out = w->shape[1], taps = w->rank == 4 ? w->shape[2] * w->shape[3] : 1, filters = least(NR, out - j);
-    float line[NR * KC / TAP_CHANNELS + LANES];
+    float line[NR * MOST_TAPS + LANES];
     memset(line, 0, sizeof line);
     for (size_t i = 0; i < n; i++) {
         widen(line, w, ((ic + i) * out + j) * taps, filters * taps);
@@ -217,7 +226,7 @@ typedef struct {
     const float *bias;
     Conv how;
     int side, pairs;
-    size_t step;                /* channels in one block of the sum */
+    size_t chunk;               /* channels in one chunk of the sum */
 } Job;
 
 /* Row r of the output as a row of the product's left side: its window of the image, taps x n channels from ic; as bf16 numbers for pairs. */
@@ -241,37 +250,39 @@ static void gather(void *a, const Job *job, size_t r, size_t ic, size_t n)
 /* A pixel's channels can be multiplied where they lie, if the rows of a tile do not share one set of the cache. */
 static int lies_well(const Job *job) { return job->side == 1 && job->how.stride == 1 && !job->pairs && job->x.c % 1024; }
 
-/* rows r .. r+count against panels p0 .. p1 of the packed weights: all of their sum, so that this part of y stays in the cache */
+/* parts of at most `most`, as even as can be: 400 are 200 and 200, not 320 and 80 */
+static size_t even_step(size_t n, size_t most)
+{
+    size_t step = parts_of(n, parts_of(n, most));
+    return least(above(step, 8), most);
+}
+
+/* rows r .. r+count against panels p0 .. p1 of the packed weights */
 static void multiply(const Job *job, const float *b, float *packed, size_t r, size_t count, size_t jc, size_t panels, size_t p0, size_t p1)
 {
     size_t out = (size_t)job->y.c, in = (size_t)job->x.c, taps = (size_t)(job->side * job->side);
-    for (size_t ic = 0; ic < in; ic += job->step) {
-        size_t n = least(job->step, in - ic), k = n * taps, lda = lies_well(job) ? in : KC;
+    for (size_t ic = 0; ic < in; ic += job->chunk) {
+        size_t n = least(job->chunk, in - ic), all_of_it = n * taps, step = even_step(all_of_it, steps_at_once(job->pairs)), lda = lies_well(job) ? in : CHUNK;
         const float *a = lies_well(job) ? job->x.x + r * in + ic : packed;
-        for (size_t i = 0; i < count && a == packed; i++) gather(packed + i * KC, job, r + i, ic, n);
-        for (size_t p = p0; p < p1; p++) {
-            size_t j = jc + p * NR;
-            Finish f = { job->bias ? job->bias + j : NULL, job->how.scale, job->how.add || ic, job->pairs };
-            tiles(job->y.x + r * out + j, out, least(NR, out - j), a, lda, count, b + (panels * ic + p * n) * taps * NR, steps_of(k, job->pairs), f);
-        }
+        for (size_t i = 0; i < count && a == packed; i++) gather(packed + i * CHUNK, job, r + i, ic, n);
+        for (size_t p = p0; p < p1; p++)
+            for (size_t s = 0; s < all_of_it; s += step) {
+                size_t j = jc + p * NR, done = steps_of(s, job->pairs);
+                Finish f = { job->bias ? job->bias + j : NULL, job->how.scale, job->how.add || ic || s, job->pairs };
+                tiles(job->y.x + r * out + j, out, least(NR, out - j), a + done, lda, count,
+                      b + ((panels * ic + p * n) * taps + done) * NR, steps_of(least(step, all_of_it - s), job->pairs), f);
+            }
     }
-}
-
-/* blocks of at most `most` channels, as even as can be: 400 are 200 and 200, not 320 and 80 */
-static size_t even_step(size_t channels, size_t most)
-{
-    size_t step = parts_of(channels, parts_of(channels, most));
-    return least(above(step, 8), most);
 }
 
 static void product(Machine *m, const Job *job)
 {
-    size_t all_rows = rows(job->y), out = (size_t)job->y.c, in = (size_t)job->x.c, taps = (size_t)(job->side * job->side), pieces = parts_of(in, job->step);
+    size_t all_rows = rows(job->y), out = (size_t)job->y.c, in = (size_t)job->x.c, taps = (size_t)(job->side * job->side), pieces = parts_of(in, job->chunk);
     size_t threads = (size_t)m->threads, most = least(MC, parts_of(all_rows, threads)), blocks = least(above(parts_of(all_rows, most), threads), all_rows);
     size_t filters = least(MOST_FILTERS, PACKED / (in * taps) / NR * NR);
     filters = least(above(out, NR), filters ? filters : NR);
     float *b = take(m->mem, filters * in * taps, sizeof *b);
-    float *a = take(m->mem, threads * MC * KC, sizeof *a);
+    float *a = take(m->mem, threads * MC * CHUNK, sizeof *a);
     if (m->dry) return;
 #pragma omp parallel num_threads(m->threads)
     for (size_t jc = 0; jc < out; jc += filters) {
@@ -279,7 +290,7 @@ static void product(Machine *m, const Job *job)
         size_t groups = least(panels, blocks >= 4 * threads ? 1 : parts_of(4 * threads, blocks));
 #pragma omp for schedule(static)
         for (size_t i = 0; i < panels * pieces; i++) {
-            size_t p = i / pieces, ic = i % pieces * job->step, n = least(job->step, in - ic);
+            size_t p = i / pieces, ic = i % pieces * job->chunk, n = least(job->chunk, in - ic);
             float *panel = b + (panels * ic + p * n) * taps * NR;
             pack_weights(panel, job->w, jc + p * NR, ic, n, 1, job->how.turned);
             if (job->pairs) round_panel(panel, n * taps);
@@ -287,7 +298,7 @@ static void product(Machine *m, const Job *job)
 #pragma omp for schedule(dynamic)
         for (size_t t = 0; t < blocks * groups; t++) {
             size_t block = t / groups, g = t % groups, r = all_rows * block / blocks, end = all_rows * (block + 1) / blocks;
-            multiply(job, b, a + (size_t)thread_id() * MC * KC, r, end - r, jc, panels, panels * g / groups, panels * (g + 1) / groups);
+            multiply(job, b, a + (size_t)thread_id() * MC * CHUNK, r, end - r, jc, panels, panels * g / groups, panels * (g + 1) / groups);
         }
     }
 }
@@ -299,7 +310,7 @@ void conv(Machine *m, Tensor y, Tensor x, const Weight *w, const Weight *bias, C
     float *b = widened(m, bias, (size_t)y.c);
     m->ops += 2.0 * (double)size(y) * side * side * (double)x.c;
     if (winograd_fits(y, x, w, how)) winograd(m, y, x, w, b, how);
-    else product(m, &(Job){ y, x, w, b, how, side, m->bf16, even_step((size_t)x.c, (m->bf16 ? 2u : 1u) * KC / (size_t)(side * side)) });
+    else product(m, &(Job){ y, x, w, b, how, side, m->bf16, even_step((size_t)x.c, CHUNK / KC * steps_at_once(m->bf16) / (size_t)(side * side)) });
     release(m->mem, before);
 }
 

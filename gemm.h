@@ -5,9 +5,8 @@
 #include "kernel.h"
 #include "vector.h"
 
-/* KC: most steps of a sum done at a time, twice as many of bf16, and the distance between the rows of a packed left side:
- * 320 channels, the width of Stable Diffusion's first level, or 9 taps of TAP_CHANNELS */
-enum { TAP_CHANNELS = 32, KC = 320 };
+/* KC: most steps of a sum done at a time, twice as many of bf16: the channels of Stable Diffusion's first level */
+enum { KC = 320 };
 
 /* c = (add ? c : bias, or 0 where NULL) + scale * sum;  pairs: a and b hold bf16 numbers, two steps of the sum in one */
 typedef struct { const float *bias; float scale; int add, pairs; } Finish;
@@ -19,6 +18,7 @@ void tiles(float *c, size_t ldc, size_t columns, const float *a, size_t lda, siz
 void round_row(void *to, const float *x, size_t n);
 /* panel [k][NR] -> pairs [k/2, rounded up][NR], in the first half of the same place */
 void round_panel(float *b, size_t k);
+static inline size_t steps_at_once(int pairs) { return pairs ? 2 * KC : KC; }
 static inline size_t steps_of(size_t k, int pairs) { return pairs ? (k + 1) / 2 : k; }
 
 /* n elements of w from element i on, as floats */

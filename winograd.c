@@ -24,8 +24,8 @@
 #pragma GCC diagnostic ignored "-Wunknown-pragmas"
 #endif
 
-/* SPREAD: from one place to the next, a little more than needed, so that the 36 do not share one set of the cache */
-enum { PLACES = 36, OUT = 4, IN = 6, TILES = 84, CHANNELS = 128, SPREAD = 16 };
+/* PASS: most channels at a time, so that V stays in the last-level cache.  PIECE: channels of filters turned at a time.  SPREAD: from one place to the next, a little more than needed, so that the 36 do not share one set of the cache */
+enum { PLACES = 36, OUT = 4, IN = 6, TILES = 84, PASS = 1280, CHANNELS = 128, PIECE = 32, SPREAD = 16 };
 
 /* the points: 0, +-P, +-Q, infinity */
 static const float P = 0.75f, Q = 1.5f, PP = 0.5625f, QQ = 2.25f, PPP = 0.421875f, QQQ = 3.375f;
@@ -75,7 +75,8 @@ typedef struct {
     const float *bias;
     Conv how;
     size_t across, each, block;              /* tiles in a row of a picture, in a picture, in a block */
-    size_t step;                             /* channels in one block of the sum */
+    size_t first, in, step;                  /* channels of this pass, and in one block of its sum */
+    int threads;
 } Job;
 
 typedef struct { float *u, *m, *packed; } Bench;      /* one thread's scratch; u: [place][step][NR], m: [place][block][NR] */
@@ -120,6 +121,7 @@ static void transform_input(float *restrict v, size_t stride, const Job *job, si
         vf t[IN][IN], out[IN];
         for (int r = 0; r < IN; r++) {
             const float *const *e = d + r * IN;
+            for (int k = IN - OUT; k < IN; k++) __builtin_prefetch(e[k] + OUT * channels + i);          /* what the next tile has and this has not */
             input_row(t[r], load(e[0] + i), load(e[1] + i), load(e[2] + i), load(e[3] + i), load(e[4] + i), load(e[5] + i));
         }
         for (size_t k = 0; k < IN; k++) {
@@ -156,10 +158,10 @@ static void transform_output(const float *restrict m, size_t stride, const Job *
 /* count tiles from `first`, of which v is V, and NR filters from j: their U lives for step channels only, in this thread's cache */
 static void filter_panel(const Job *job, const float *v, const Bench *t, size_t first, size_t count, size_t j)
 {
-    size_t in = (size_t)job->x.c, n = least(NR, (size_t)job->y.c - j), u_stride = job->step * NR + SPREAD, m_stride = job->block * NR + SPREAD, v_stride = job->block * job->step + SPREAD;
-    for (size_t c = 0; c < in; c += job->step) {
-        size_t k = least(job->step, in - c);
-        for (size_t i = 0; i < k; i += TAP_CHANNELS) transform_filters(t->u + i * NR, u_stride, t->packed, job, j, c + i, least(TAP_CHANNELS, k - i));
+    size_t n = least(NR, (size_t)job->y.c - j), u_stride = job->step * NR + SPREAD, m_stride = job->block * NR + SPREAD, v_stride = job->block * job->step + SPREAD;
+    for (size_t c = 0; c < job->in; c += job->step) {
+        size_t k = least(job->step, job->in - c);
+        for (size_t i = 0; i < k; i += PIECE) transform_filters(t->u + i * NR, u_stride, t->packed, job, j, job->first + c + i, least(PIECE, k - i));
         for (size_t p = 0; p < PLACES; p++)
             tiles(t->m + p * m_stride, NR, n, v + (c / job->step * PLACES + p) * v_stride, k, count, t->u + p * u_stride, k, (Finish){ NULL, 1, c > 0, 0 });
     }
@@ -172,32 +174,60 @@ int winograd_fits(Tensor y, Tensor x, const Weight *w, Conv how)
     return right && x.c % LANES == 0 && y.c % LANES == 0 && x.c >= 32 && y.c >= 32;
 }
 
+/* V of count tiles from `first`, for block s of the sum */
+static void transform_block(const Job *job, float *v, size_t first, size_t count, size_t s)
+{
+    size_t c = s * job->step, k = least(job->step, job->in - c), stride = job->block * job->step + SPREAD;
+    for (size_t t = 0; t < count; t++) transform_input(v + s * PLACES * stride + t * k, stride, job, first + t, job->first + c, k);
+}
+
+/* Many blocks: each thread has some of its own, so that one fetches its picture while another multiplies. */
+static void alone(const Job *job, float *v, size_t v_size, const Bench *bench, size_t tiles, size_t steps, size_t panels)
+{
+#pragma omp parallel for schedule(dynamic) num_threads(job->threads)
+    for (size_t first = 0; first < tiles; first += job->block) {
+        size_t id = (size_t)thread_id(), count = least(job->block, tiles - first);
+        for (size_t s = 0; s < steps; s++) transform_block(job, v + id * v_size, first, count, s);
+        for (size_t p = 0; p < panels; p++) filter_panel(job, v + id * v_size, &bench[id], first, count, p * NR);
+    }
+}
+
+/* Few blocks: all threads share them, one after another, or several where there are few filters. */
+static void together(const Job *job, float *v, size_t v_size, const Bench *bench, size_t tiles, size_t steps, size_t panels, size_t at_once)
+{
+#pragma omp parallel num_threads(job->threads)
+    for (size_t begin = 0; begin < tiles; begin += at_once * job->block) {
+        size_t blocks = least(at_once, parts_of(tiles - begin, job->block));
+#pragma omp for schedule(dynamic)
+        for (size_t i = 0; i < blocks * steps; i++) {
+            size_t b = i / steps, first = begin + b * job->block;
+            transform_block(job, v + b * v_size, first, least(job->block, tiles - first), i % steps);
+        }
+#pragma omp for schedule(dynamic)
+        for (size_t i = 0; i < blocks * panels; i++) {
+            size_t b = i / panels, first = begin + b * job->block;
+            filter_panel(job, v + b * v_size, &bench[thread_id()], first, least(job->block, tiles - first), i % panels * NR);
+        }
+    }
+}
+
 void winograd(Machine *mc, Tensor y, Tensor x, const Weight *w, const float *bias, Conv how)
 {
     size_t before = mark(mc->mem), across = parts_of((size_t)y.w, OUT), each = across * parts_of((size_t)y.h, OUT), all_tiles = each * (size_t)y.n;
-    size_t threads = (size_t)mc->threads, in = (size_t)x.c, panels = parts_of((size_t)y.c, NR);
-    size_t blocks = parts_of(all_tiles, TILES), block = parts_of(all_tiles, blocks), at_once = least(blocks, parts_of(4 * threads, panels));
-    Job job = { y, x, w, bias, how, across, each, block, above(parts_of(in, parts_of(in, CHANNELS)), LANES) };
-    size_t steps = parts_of(in, job.step), v_stride = job.block * job.step + SPREAD;
-    float *v = take(mc->mem, at_once * steps * PLACES * v_stride, sizeof *v);
+    size_t threads = (size_t)mc->threads, channels = (size_t)x.c, panels = parts_of((size_t)y.c, NR), blocks = parts_of(all_tiles, TILES);
+    size_t in = above(parts_of(channels, parts_of(channels, PASS)), LANES), step = above(parts_of(in, parts_of(in, CHANNELS)), LANES), steps = parts_of(in, step);
+    int many = blocks >= 2 * threads;
+    if (many) blocks = above(blocks, threads);
+    size_t block = parts_of(all_tiles, blocks), v_size = steps * PLACES * (block * step + SPREAD), at_once = many ? threads : least(blocks, parts_of(4 * threads, panels));
+    float *v = take(mc->mem, at_once * v_size, sizeof *v);
     Bench *bench = take(mc->mem, threads, sizeof *bench);
     for (size_t i = 0; i < threads; i++)
-        bench[i] = (Bench){ take(mc->mem, PLACES * (job.step * NR + SPREAD), 4), take(mc->mem, PLACES * (block * NR + SPREAD), 4), take(mc->mem, KC * NR, 4) };
-    if (!mc->dry) {
-#pragma omp parallel num_threads(mc->threads)
-        for (size_t first = 0; first < all_tiles; first += at_once * block) {
-            size_t n = least(at_once * block, all_tiles - first);
-#pragma omp for schedule(static)
-            for (size_t i = 0; i < n * steps; i++) {
-                size_t s = i / n, tile = i % n, c = s * job.step, k = least(job.step, in - c);
-                transform_input(v + (tile / block * steps + s) * PLACES * v_stride + tile % block * k, v_stride, &job, first + tile, c, k);
-            }
-#pragma omp for schedule(dynamic)
-            for (size_t i = 0; i < parts_of(n, block) * panels; i++) {
-                size_t b = i / panels, count = least(block, n - b * block);
-                filter_panel(&job, v + b * steps * PLACES * v_stride, &bench[thread_id()], first + b * block, count, i % panels * NR);
-            }
-        }
+        bench[i] = (Bench){ take(mc->mem, PLACES * (step * NR + SPREAD), 4), take(mc->mem, PLACES * (block * NR + SPREAD), 4), take(mc->mem, 9 * PIECE * NR, 4) };
+    for (size_t c = 0; c < channels && !mc->dry; c += in) {
+        Job job = { y, x, w, bias, how, across, each, block, c, least(in, channels - c), step, mc->threads };
+        job.how.add |= c > 0;
+        if (many) alone(&job, v, v_size, bench, all_tiles, parts_of(job.in, step), panels);
+        else together(&job, v, v_size, bench, all_tiles, parts_of(job.in, step), panels, at_once);
     }
     release(mc->mem, before);
 }
