@@ -19,7 +19,8 @@
 #pragma GCC diagnostic ignored "-Wunknown-pragmas"
 #endif
 
-enum { PANELS = 4, MOST_KEYS = 256, BLOCK = 1 << 16 };       /* BLOCK: most floats of a block of keys, or of values */
+/* BLOCK: most floats of a block of keys, or of values;  FEW: keys fetched ahead for the next of the inner ones */
+enum { PANELS = 4, MOST_KEYS = 256, BLOCK = 1 << 16, FEW = 64 };
 static const float NEVER = -1e30f;
 
 /* one thread's scratch; k: [keys][k_row]   v: [d][v_row]   q, o: [panel][d][NR]   s: [block][NR]   max, sum: [panel][NR] */
@@ -138,6 +139,12 @@ static void attend_panels(const Bench *t, float *y, float *sums, size_t step, To
         }
 }
 
+/* these tokens will be read soon; few and far apart, as the frames of a pixel are, they are nobody's stream */
+static void expect(Tokens t, size_t n, size_t d)
+{
+    for (size_t j = 0; j < n; j++) for (size_t i = 0; i < d; i += LANES) __builtin_prefetch(t.x + j * t.step + i);
+}
+
 static float *cleared(Machine *m, size_t n)
 {
     float *x = take(m->mem, n, sizeof *x);
@@ -165,12 +172,13 @@ void attend(Machine *m, float *y, Rows q, Rows k, Rows v, Attention s)
     for (size_t i = 0; i < threads; i++) t[i] = bench(m, &s);
     m->ops += 4.0 * (double)pairs * (double)queries * s.keys * s.width;
     if (!m->dry) {
-#pragma omp parallel for schedule(dynamic) num_threads(m->threads)
+#pragma omp parallel for schedule(dynamic, 1 + pairs * parts / (16 * threads)) num_threads(m->threads)
         for (size_t job = 0; job < pairs * parts; job++) {
             const Bench *mine = &t[thread_id()];
             size_t part = job % parts, pair = job / parts, head = pair % heads, in = pair / heads % inner, out = pair / heads / inner;
             size_t from = queries * part / parts, end = queries * (part + 1) / parts;
             Tokens mine_q = tokens(q, out, in, head * d);
+            for (int i = 0; i < 3 && s.keys <= FEW && in + 1 < inner; i++) expect(tokens((Rows[]){ q, k, v }[i], out, in + 1, head * d), (size_t)s.keys, d);
             pack_keys_values(mine, tokens(k, out, in, head * d), tokens(v, out, in, head * d), (size_t)s.keys, d);
             float *sums = s.sums ? sums_of(q, &s, out, in, head) : NULL;
             for (size_t i = from; i < end; i += PANELS * NR) attend_panels(mine, y + (mine_q.x - q.x), sums, sums_step(q, &s), mine_q, &s, i, least(PANELS * NR, end - i));
