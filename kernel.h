@@ -41,6 +41,10 @@ typedef struct { size_t samples, rows; int c, groups; float eps; int silu; } Gro
 void group_normalize(Machine *m, float *y, const float *x, const Weight *gamma, const Weight *beta, GroupNorm shape);
 void layer_normalize(Machine *m, float *y, const float *x, const Weight *gamma, const Weight *beta, size_t count, int c, float eps);
 
+/* y's row r = x's row from[r] (NULL: r), of c floats each; y_row, x_row: from row to row */
+void gather_rows(Machine *m, float *y, size_t y_row, const float *x, size_t x_row, const size_t *from, size_t count, size_t c);
+void move_down (Machine *m, float *y, const float *x, size_t n);                                  /* y = x, where y lies below x and may overlap it */
+void add_row   (Machine *m, float *y, const float *row, size_t count, size_t c);                  /* each of y's rows += row */
 void add_into  (Machine *m, float *y, const float *x, size_t n);                                  /* y += x */
 void silu_of   (Machine *m, float *y, const float *x, size_t n);                                  /* x sigmoid(x) */
 void quick_gelu_of(Machine *m, float *y, const float *x, size_t n);                               /* x sigmoid(1.702 x) */

@@ -78,9 +78,7 @@ static Tensor add_positions(Run *r, const char *p, Tensor y)
 {
     size_t before = mark(r->machine->mem), frame = (size_t)y.h * (size_t)y.w, c = (size_t)y.c;
     const float *pe = positions(r, p, c);
-    for (size_t n = 0; n < (size_t)y.n && pe && !r->machine->dry; n++)
-        for (size_t k = 0; k < frame; k++)
-            for (size_t i = 0; i < c; i++) y.x[(n * frame + k) * c + i] += pe[n % (size_t)r->clip * c + i];
+    for (size_t n = 0; n < (size_t)y.n && pe; n++) add_row(r->machine, y.x + n * frame * c, pe + n % (size_t)r->clip * c, frame, c);
     release(r->machine->mem, before);
     return y;
 }

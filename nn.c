@@ -95,7 +95,7 @@ Tensor keep(Run *r, size_t to, Tensor t)
     const float *from = t.x;
     release(r->machine->mem, to);
     t.x = take(r->machine->mem, size(t), sizeof *t.x);
-    if (!r->machine->dry) memmove(t.x, from, size(t) * sizeof *t.x);
+    move_down(r->machine, t.x, from, size(t));
     return noted(r->machine, r->tape, t, (Note){ keep_back, .in = { { was } } });
 }
 
@@ -265,9 +265,7 @@ Tensor add(Run *r, Tensor a, Tensor b)
     if (a.c && b.c && a.c != b.c) { problem(r, "a layer gives %d channels where %d are added to it", a.c, b.c); return a; }
     if (!a.c || !b.c) { a.c = a.c ? a.c : b.c; return a; }
     if (whole) add_into(r->machine, a.x, b.x, size(a));
-    else if (!r->machine->dry)
-        for (size_t i = 0; i < rows(a); i++)
-            for (size_t c = 0; c < (size_t)a.c; c++) a.x[i * (size_t)a.c + c] += b.x[c];
+    else add_row(r->machine, a.x, b.x, rows(a), (size_t)a.c);
     return noted(r->machine, r->tape, a, (Note){ add_back, .in = { { b } } });
 }
 
@@ -284,10 +282,8 @@ Tensor concat(Run *r, Tensor a, Tensor b)
 {
     Tensor y = tensor(r, a.n, a.h, a.w, a.c && b.c ? a.c + b.c : 0);
     size_t left = (size_t)a.c, right = (size_t)b.c;
-    for (size_t i = 0; i < rows(y) && y.c && !r->machine->dry; i++) {
-        memcpy(y.x + i * (left + right), a.x + i * left, left * sizeof *y.x);
-        memcpy(y.x + i * (left + right) + left, b.x + i * right, right * sizeof *y.x);
-    }
+    if (y.c) gather_rows(r->machine, y.x, left + right, a.x, left, NULL, rows(y), left);
+    if (y.c) gather_rows(r->machine, y.x + left, left + right, b.x, right, NULL, rows(y), right);
     return noted(r->machine, r->tape, y, (Note){ concat_back, .in = { { a }, { b } } });
 }
 
@@ -313,12 +309,12 @@ static void upsample_back(Machine *m, const Note *n)
 Tensor upsample(Run *r, Tensor x, int h, int w)
 {
     Tensor y = tensor(r, x.n, h, w, x.c);
-    size_t c = (size_t)x.c;
+    size_t c = (size_t)x.c, before = mark(r->machine->mem), *from = take(r->machine->mem, rows(y), sizeof *from), *next = from;
     for (int n = 0; n < x.n && !r->machine->dry; n++)
-        for (int i = 0; i < h; i++) {
-            size_t from = ((size_t)n * (size_t)x.h + (size_t)nearest(i, x.h, h)) * (size_t)x.w, to = ((size_t)n * (size_t)h + (size_t)i) * (size_t)w;
-            for (int j = 0; j < w; j++) memcpy(y.x + (to + (size_t)j) * c, x.x + (from + (size_t)nearest(j, x.w, w)) * c, c * sizeof *y.x);
-        }
+        for (int i = 0; i < h; i++)
+            for (int j = 0; j < w; j++) *next++ = ((size_t)n * (size_t)x.h + (size_t)nearest(i, x.h, h)) * (size_t)x.w + (size_t)nearest(j, x.w, w);
+    gather_rows(r->machine, y.x, c, x.x, c, from, rows(y), c);
+    release(r->machine->mem, before);
     return noted(r->machine, r->tape, y, (Note){ upsample_back, .in = { { x } } });
 }
 
@@ -333,7 +329,7 @@ Tensor repeat(Run *r, Tensor x, int n)
 {
     if (x.n == n) return x;
     Tensor y = tensor(r, n, x.h, x.w, x.c);
-    for (int i = 0; i < n / x.n && !r->machine->dry; i++) memcpy(y.x + (size_t)i * size(x), x.x, size(x) * sizeof *y.x);
+    for (int i = 0; i < n / x.n; i++) gather_rows(r->machine, y.x + (size_t)i * size(x), (size_t)x.c, x.x, (size_t)x.c, NULL, rows(x), (size_t)x.c);
     return noted(r->machine, r->tape, y, (Note){ repeat_back, .in = { { x } } });
 }
 

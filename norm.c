@@ -143,6 +143,35 @@ static void swish(Machine *m, float *y, const float *x, size_t n, float k)
 void silu_of(Machine *m, float *y, const float *x, size_t n)       { swish(m, y, x, n, 1); }
 void quick_gelu_of(Machine *m, float *y, const float *x, size_t n) { swish(m, y, x, n, 1.702f); }
 
+void gather_rows(Machine *m, float *y, size_t y_row, const float *x, size_t x_row, const size_t *from, size_t count, size_t c)
+{
+    if (m->dry) return;
+#pragma omp parallel for schedule(static) num_threads(m->threads)
+    for (size_t r = 0; r < count; r++) memcpy(y + r * y_row, x + (from ? from[r] : r) * x_row, c * sizeof *y);
+}
+
+/* As many floats as lie between the two can be moved at once, in any order. */
+void move_down(Machine *m, float *y, const float *x, size_t n)
+{
+    enum { PAGE = 4096 };
+    size_t gap = (size_t)(x - y);
+    if (m->dry || !gap) return;
+    if (gap < PAGE * (size_t)m->threads) { memmove(y, x, n * sizeof *y); return; }
+    for (size_t i = 0; i < n; i += gap) {
+        size_t now = least(gap, n - i);
+        gather_rows(m, y + i, PAGE, x + i, PAGE, NULL, now / PAGE, PAGE);
+        memcpy(y + i + now / PAGE * PAGE, x + i + now / PAGE * PAGE, now % PAGE * sizeof *y);
+    }
+}
+
+void add_row(Machine *m, float *y, const float *row, size_t count, size_t c)
+{
+    m->ops += (double)count * (double)c;
+    if (m->dry) return;
+#pragma omp parallel for schedule(static) num_threads(m->threads)
+    for (size_t r = 0; r < count; r++) for (size_t i = 0; i < c; i++) y[r * c + i] += row[i];
+}
+
 void add_into(Machine *m, float *y, const float *x, size_t n)
 {
     m->ops += (double)n;
