@@ -108,7 +108,8 @@ Tensor motion(Run *r, const char *slot, Tensor x)
     if (kind == NO_MOTION || (*slot == 'm' && kind != MOTION_V2 && kind != MOTION_LCM)) return x;
     size_t before = mark(r->machine->mem);
     const char *p = format(r->machine->mem, "motion.%s.temporal_transformer", slot);
-    Tensor h = linear(r, at(r, p, "proj_in"), group_norm(r, at(r, p, "norm"), x, 1e-6f, 1, PLAIN));
+    size_t named = mark(r->machine->mem);
+    Tensor h = keep(r, named, linear(r, at(r, p, "proj_in"), group_norm(r, at(r, p, "norm"), x, 1e-6f, 1, PLAIN)));
     h = block(r, at(r, p, "transformer_blocks.0"), h);
     return keep(r, before, add(r, linear(r, at(r, p, "proj_out"), h), x));
 }

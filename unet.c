@@ -59,26 +59,25 @@ static Tensor transformer_block(Run *r, const char *p, Tensor h, const Given *g)
 static Tensor transformer(Run *r, const char *p, Tensor x, const Given *g)
 {
     size_t before = mark(r->machine->mem);
-    Tensor h = linear(r, at(r, p, "proj_in"), group_norm(r, at(r, p, "norm"), x, 1e-6f, 1, PLAIN));
+    Tensor h = keep(r, before, linear(r, at(r, p, "proj_in"), group_norm(r, at(r, p, "norm"), x, 1e-6f, 1, PLAIN)));
     h = transformer_block(r, at(r, p, "transformer_blocks.0"), h, g);
     return keep(r, before, add(r, linear(r, at(r, p, "proj_out"), h), repeat(r, x, h.n)));
 }
-
 
 /* v1 motion modules were trained with the resnets' norms across the frames of a clip */
 static int norm_frames(const Run *r) { return r->across ? r->clip : 1; }
 
 /* layer j of a block ("unet.down_blocks.0"): resnet, transformer where the level has one, motion.
- * On the way up the resnet sees x and the skip side by side; NULL: there is none. */
-static Tensor layer(Run *r, const char *block, int j, int attends, Tensor x, const Tensor *skip, const Given *g)
+ * On the way up the resnet sees x and the skip side by side; NULL: there is none.  The result goes to `to`: what lies above,
+ * x and the skip among it on the way up, is let go as soon as it has been read. */
+static Tensor layer(Run *r, const char *block, int j, int attends, Tensor x, const Tensor *skip, const Given *g, size_t to)
 {
     Arena *a = r->machine->mem;
-    size_t before = mark(a);
-    if (skip) x = concat(r, x, repeat(r, *skip, x.n));
-    x = keep(r, before, resnet(r, format(a, "%s.resnets.%d", block, j), x, &g->time, 1e-5f, norm_frames(r)));
+    if (skip) x = keep(r, to, concat(r, x, repeat(r, *skip, x.n)));
+    x = keep(r, to, resnet(r, format(a, "%s.resnets.%d", block, j), x, &g->time, 1e-5f, norm_frames(r)));
     if (attends) x = transformer(r, format(a, "%s.attentions.%d", block, j), x, g);
     x = motion(r, format(a, "%s.motion_modules.%d", block + 5, j), x);
-    return keep(r, before, x);
+    return keep(r, to, x);
 }
 
 static Tensor middle(Run *r, Tensor x, const Given *g)
@@ -97,15 +96,19 @@ static Tensor level(Run *r, int i, Tensor x, const Given *g)
     size_t before = mark(a);
     const char *down = format(a, "unet.down_blocks.%d", i), *up = format(a, "unet.up_blocks.%d", DEEPEST - i);
     int attends = i < DEEPEST;
-    Tensor first = layer(r, down, 0, attends, x, NULL, g), second = layer(r, down, 1, attends, first, NULL, g), h;
+    size_t at_first = mark(a);
+    Tensor first = layer(r, down, 0, attends, x, NULL, g, at_first);
+    size_t at_second = mark(a);
+    Tensor second = layer(r, down, 1, attends, first, NULL, g, at_second), h;
+    size_t at_h = mark(a);
     if (i < DEEPEST) {
         h = level(r, i + 1, conv2d(r, at(r, down, "downsamplers.0.conv"), second, 2), g);
-        h = conv2d(r, format(a, "unet.up_blocks.%d.upsamplers.0.conv", DEEPEST - i - 1), upsample(r, h, second.h, second.w), 1);
+        h = keep(r, at_h, conv2d(r, format(a, "unet.up_blocks.%d.upsamplers.0.conv", DEEPEST - i - 1), upsample(r, h, second.h, second.w), 1));
     }
     else h = middle(r, second, g);
-    h = layer(r, up, 0, attends, h, &second, g);
-    h = layer(r, up, 1, attends, h, &first, g);
-    h = layer(r, up, 2, attends, h, &x, g);
+    h = layer(r, up, 0, attends, h, &second, g, at_second);
+    h = layer(r, up, 1, attends, h, &first, g, at_first);
+    h = layer(r, up, 2, attends, h, &x, g, at_first);
     return keep(r, before, h);
 }
 
