@@ -32,6 +32,7 @@ typedef struct {
     const Text  *text;
     Picture      init;                   /* at the size of the first pass */
     Denoising    denoising, hires;       /* the first pass, and the second */
+    size_t       planned, mapped;        /* bytes of the stage that needs most, and of its weights */
 } Work;
 
 static void say(Work *w, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
@@ -302,6 +303,18 @@ static Tensor again(Work *w, Tensor x, const Guide *guide, Progress *progress, v
     return y;
 }
 
+/* A stage is over, which used the weights of these names: they leave memory.  Dry: what it takes goes into the plan. */
+static void rest(Work *w, const char *name, const char *other)
+{
+    if (!w->machine.dry) { files_rest(w->mem); return; }
+    size_t mapped = 0;
+    const Weight *weight;
+    for (size_t i = 0; (weight = weights_at(w->run.weights, i)); i++)
+        if (!strncmp(weight->name, name, strlen(name)) || !strncmp(weight->name, other, strlen(other))) mapped += weight->bytes;
+    if (peak(w->mem) + mapped > w->planned) w->planned = peak(w->mem) + mapped, w->mapped = mapped;
+    peak_anew(w->mem);
+}
+
 /* -> [frames,height,width,3].  Dry: nothing but the operations, of it all. */
 static unsigned char *draw(Work *w)
 {
@@ -311,10 +324,14 @@ static unsigned char *draw(Work *w)
     unsigned char *rgb = take(w->mem, (size_t)j->frames * (size_t)hires_side(j, j->height) * (size_t)hires_side(j, j->width) * 3, 1);
     Tensor x = tensor(&w->run, j->frames, j->height / FACTOR, j->width / FACTOR, LATENT);
     if (j->init) w->denoising.moments = encode(w);
+    rest(w, "vae.encoder.", "vae.quant_conv.");
     const Guide *guide = text_encode(&w->run, w->text);
+    rest(w, "te.", "te.");
     denoise(&w->run, &w->denoising, x, guide, progress, to);
     if (j->hires > 0) x = again(w, x, guide + denoise_calls(&w->denoising), progress, to);
+    rest(w, "unet.", "motion.");
     decode(w, x, rgb);
+    rest(w, "vae.decoder.", "vae.post_quant_conv.");
     return rgb;
 }
 
@@ -388,12 +405,12 @@ static void prepare(Work *w)
     check_job(w);
     load(w);
     read_text(w);
-    double ops = rehearse(w), mapped = (double)weights_bytes(w->run.weights) / 1e9;
+    double ops = rehearse(w);
     if (w->run.lora) lora_report(w->mem, w->run.lora, w->run.weights, w->watch ? w->watch->say : NULL, w->watch ? w->watch->to : NULL);
     say(w, "betas %s, %s, CFG scale %g, clip skip %d, %dx%d, %s, seed %llu%s", w->motion ? "linear" : "scaled linear", sampling_said(w), j->cfg, j->clip_skip,
         j->width, j->height, j->frames == 1 ? "a still" : format(w->mem, "%d frames at %g fps", j->frames, j->fps), (unsigned long long)j->seed, w->machine.bf16 ? ", bf16" : "");
     say_windows(w);
-    say(w, "plan: %.2f GB of memory (%.2f GB of it the mapped weights), about %s on %d thread%s", (double)peak(w->mem) / 1e9 + mapped, mapped,
+    say(w, "plan: %.2f GB of memory (%.2f GB of it the mapped weights), about %s on %d thread%s", (double)w->planned / 1e9, (double)w->mapped / 1e9,
         duration(w, ops / machine_speed(&w->machine)), w->machine.threads, w->machine.threads == 1 ? "" : "s");
 }
 

@@ -68,6 +68,7 @@ void arena_free(Arena *a)
 
 size_t mark(const Arena *a) { return a->used; }
 size_t peak(const Arena *a) { return a->peak; }
+void   peak_anew(Arena *a)  { a->peak = a->used; }
 
 void *take(Arena *a, size_t count, size_t each)
 {
@@ -169,6 +170,18 @@ Bytes file_map(Arena *a, const char *path)
     if (b->data == MAP_FAILED) fail(a, "%s: cannot be mapped: %s", path, strerror(error));
     if (b->size) undo(a, file_unmap, b);
     return *b;
+}
+
+void files_rest(Arena *a)
+{
+#ifdef MADV_DONTNEED                                             /* not posix_madvise, which glibc ignores */
+    for (const Undo *u = a->undo; u; u = u->before) {
+        const Bytes *b = u->what;
+        if (u->how == file_unmap) madvise((void *)(uintptr_t)b->data, b->size, MADV_DONTNEED);
+    }
+#else
+    (void)a;
+#endif
 }
 
 static void file_remove(void *path) { if (*(char *)path) unlink(path); }

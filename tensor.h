@@ -27,7 +27,8 @@ char  *format (Arena *a, const char *fmt, ...) __attribute__((format(printf, 2, 
 size_t mark   (const Arena *a);       /* how much is taken now */
 void   release(Arena *a, size_t to);  /* gives back all taken since that mark, running undo functions, last first */
 void   undo   (Arena *a, void (*how)(void *), void *what);    /* how(what) runs when this point is released */
-size_t peak   (const Arena *a);       /* most bytes ever taken at once */
+size_t peak   (const Arena *a);       /* most bytes taken at once, since the arena was made or peak_anew was called */
+void   peak_anew(Arena *a);
 
 /* Runs work(job).  Returns 0; or -1 when it called fail(), with the reason in message, all that it
  * took released.  Attempts nest.  Never call fail() inside a parallel loop. */
@@ -40,6 +41,7 @@ typedef struct { const unsigned char *data; size_t size; } Bytes;
 typedef struct { const char *path; Bytes content; } File;
 
 Bytes file_map (Arena *a, const char *path);      /* read-only, unmapped on release; fails when it is no readable regular file */
+void  files_rest(Arena *a);                       /* mapped files leave memory; what is read of them again comes back */
 int   file_is  (const char *path);                /* is there a regular file? */
 /* Writes every file to a temporary one beside its target, flushes, then renames them all: a reader
  * sees the old file or the whole new one.  Fails with nothing left behind and old files untouched. */
