@@ -17,7 +17,7 @@ typedef struct {
     int    bf16;         /* products and attention round what they multiply to bf16, and sum in float32 */
 } Machine;
 
-int    machine_threads(void);            /* a sensible number of threads here */
+int    machine_threads(void);            /* the cores of this machine, or as many of them as this process may use */
 double machine_speed  (Machine *m);      /* operations a second of a small product, measured now */
 
 /* y = scale * (x * w) + bias; or with add (and no bias) y += scale * (x * w).  Kernel size is w's: [out,in] or [out,in,k,k].
