@@ -76,7 +76,7 @@ static inline __attribute__((always_inline)) void softmax_columns(const size_t v
             add[v] += p + q;
         }
     for (size_t v = 0; v < vectors; v++) {
-        vf less = exp2_v(load(max + v * LANES) - top[v]);
+        vf before = load(max + v * LANES), less = pick(before == top[v], all(1), exp2_v(before - top[v]));
         store(shrink + v * LANES, less);
         store(sum + v * LANES, load(sum + v * LANES) * less + add[v]);
         store(max + v * LANES, top[v]);
@@ -176,7 +176,7 @@ void attend(Machine *m, float *y, Rows q, Rows k, Rows v, Attention s)
         for (size_t job = 0; job < pairs * parts; job++) {
             const Bench *mine = &t[thread_id()];
             size_t part = job % parts, pair = job / parts, head = pair % heads, in = pair / heads % inner, out = pair / heads / inner;
-            size_t from = queries * part / parts, end = queries * (part + 1) / parts;
+            size_t from = blocks * part / parts * PANELS * NR, end = least(queries, blocks * (part + 1) / parts * PANELS * NR);      /* the same panels for any number of parts */
             Tokens mine_q = tokens(q, out, in, head * d);
             for (int i = 0; i < 3 && s.keys <= FEW && in + 1 < inner; i++) expect(tokens((Rows[]){ q, k, v }[i], out, in + 1, head * d), (size_t)s.keys, d);
             pack_keys_values(mine, tokens(k, out, in, head * d), tokens(v, out, in, head * d), (size_t)s.keys, d);
