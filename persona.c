@@ -170,7 +170,8 @@ static void help_training(void)
     printf("persona train PHOTOS -o OUT.safetensors\n\n"
            "PHOTOS: a folder of PNG and JPEG files, with captions beside them (a.jpg, a.txt), or of folders called <repeats>_<words>.\n"
            "In brackets what holds when an option is not given.  --model, --vae, --prompt (for pictures without a caption), --clip-skip,\n"
-           "--seed, --precision and --threads are as for drawing.\n\n");
+           "--seed, --precision and --threads are as for drawing.\n\n"
+           "Ctrl-C saves the state to OUT-state.safetensors; the same command with --resume goes on to the same bytes.\n\n");
     for (size_t i = 0; (flag = recipe_flag(i, &value, &text)); i++) printf("  --%-28s %-5s %s\n", flag, value ? value : "", text);
 }
 
@@ -579,8 +580,9 @@ static void learn(Run *r)
     r->input = NULL;                            /* no prompt file, only options */
     read_request(r);
     lookup_request(r->a, places(r->a, NULL, r->folder, r->folders, r->program), &r->request);
-    if (!r->request.seeded) draw_seed(r, 0);
-    train(r->a, &(Training){ photos, r->out, r->request.job, r->recipe }, &watch);
+    int seeded = r->request.seeded;
+    if (!seeded) draw_seed(r, 0);
+    train(r->a, &(Training){ photos, r->out, r->request.job, r->recipe, seeded }, &watch);
     end_bar(r);
     printf("%s\n", r->out);
     say(r, format(r->a, "done in %.0f s, peak memory %.0f MB", now() - began, peak_bytes() / 1e6));
@@ -631,7 +633,7 @@ int main(int argc, char **argv)
     if (attempt(r->a, begin, &start, message)) {
         end_bar(r);
         status = stopped ? INTERRUPTED : r->status;
-        print_line(stopped ? "interrupted; nothing was written" : message);
+        print_line(strcmp(message, "interrupted") ? message : "interrupted; nothing was written");
     }
     arena_free(r->a);
     return status;

@@ -38,6 +38,10 @@ static const struct { const char *flag, *value; Kind kind; size_t at; double lea
     { "min_snr_gamma",               "X",    REAL,     AT(snr), 0, 1000, "steps of little noise count less (Hang et al., 2023); 0: not [0]" },
     { "noise_offset",                "X",    REAL,     AT(noise_offset), 0, 1, "noise of each channel as a whole, for very dark and bright pictures [0]" },
     { "caption_extension",           "EXT",  TEXT,     AT(ending), 0, 0, "of caption files [.txt, or .caption]" },
+    { "save_every_n_epochs",         "N",    WHOLE,    AT(save_epochs), 1, 1e6, "so often what is learned so far, to OUT-000001.safetensors, and the state, to OUT-state.safetensors [never]" },
+    { "save_every_n_steps",          "N",    WHOLE,    AT(save_steps), 1, 1e7, "the same, to OUT-step00000001.safetensors [never]" },
+    { "save_state",                  NULL,   SWITCH,   AT(save_state), 0, 1, "the state at the end, too; after Ctrl-C it is always saved" },
+    { "resume",                      "PATH", TEXT,     AT(resume), 0, 0, "goes on from a state, or from OUT-state.safetensors in that folder, with all else given as before" },
 };
 enum { OPTIONS = sizeof options / sizeof *options };
 
@@ -69,6 +73,15 @@ static const char *one_of(Arena *a, const char *flag, const char *const *choice,
 {
     for (; *choice; choice++) if (same(*choice, value)) return *choice;
     fail(a, "--%s is %s, expected %s", flag, quoted(a, value), expected);
+}
+
+const char *recipe_text(Arena *a, const Recipe *r, size_t i)
+{
+    if (options[i].at >= AT(save_epochs)) return NULL;
+    const void *at = (const char *)r + options[i].at;
+    if (options[i].kind < SCHEDULE) return number_text(a, *(const double *)at);
+    const char *text = *(const char *const *)at;
+    return text ? quoted(a, text) : "";
 }
 
 /* "0.0001" or "1e-4" */

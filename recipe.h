@@ -14,6 +14,9 @@ typedef struct {
     double vectors;
     const char *schedule, *ending;       /* of the learning rate; of caption files, NULL: .txt, or .caption */
     const char *method, *token, *init_word;      /* "lora" or "textual_inversion"; of the latter: NULL: the output's name; what the vectors begin as */
+    /* from here on nothing that is learned depends on it */
+    double save_epochs, save_steps, save_state;            /* how often the work is saved, 0: never; its state at the end too */
+    const char *resume;                                    /* a state, or the folder of one; NULL: from the beginning */
 } Recipe;
 
 extern const Recipe recipe_default;
@@ -26,6 +29,8 @@ const char *recipe_flag(size_t i, const char **value, const char **help);
 const char *recipe_flag_find(const char *name, int *bare);      /* NULL when there is none */
 
 int    recipe_is_word(const Recipe *r);      /* textual inversion */
+/* What option i is, as text; NULL where nothing that is learned depends on it. */
+const char *recipe_text(Arena *a, const Recipe *r, size_t i);
 double recipe_rate(const Recipe *r);         /* the learning rate that holds */
 /* The learning rate's factor for step 0 .. steps-1: diffusers' constant, linear and cosine schedules, each after a linear warm-up. */
 double recipe_factor(const Recipe *r, int step, int steps);

@@ -210,6 +210,7 @@ static void write_all(Arena *a, int fd, Bytes b, const char *path)
 static char *write_beside(Arena *a, const File *f)
 {
     char *name = format(a, "%s.%ld.part", f->path, (long)getpid());
+    unlink(name);                                                /* of a process that had our number, and was killed */
     int fd = open(name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
     if (fd < 0) fail(a, "%s: cannot be written: %s; does the folder exist, and may you write there?", f->path, strerror(errno));
     undo(a, file_remove, name);

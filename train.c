@@ -8,13 +8,16 @@
  * A batch is one picture after the other with their gradients added: norms here are of each picture alone, so that is
  * the same sum in the memory of one.  Texts are encoded once unless their encoder learns too.
  *
- * All chance comes from one generator, in one order, so a seed says which LoRA comes out, to the byte. */
+ * All chance comes from one generator, in one order, so a seed says which LoRA comes out, to the byte.  A step that is
+ * interrupted never was: the state is that before it, and a job that goes on from there draws the same again. */
 #include "train.h"
 
+#include "chars.h"
 #include "clip.h"
 #include "image.h"
 #include "lesson.h"
 #include "photos.h"
+#include "state.h"
 #include "tokenizer.h"
 #include "unet.h"
 #include "vae.h"
@@ -37,11 +40,14 @@ typedef struct {
     Tokenizer      *tokenizer;
     const char     *word;                /* that is learned; NULL: a LoRA is */
     Lesson         *lesson;              /* of each photo, but for what chance decides */
-    Rng            *rng;
+    Rng            *rng;                 /* course's */
+    Course         *course, *safe;       /* where the job stands; where it stood before the step under way */
+    State           state;
+    const WeightFile *resumed;           /* NULL: it begins anew */
+    uint64_t        seed;
     float           alpha_bar[TRAIN_STEPS];
     float          *noise;
     int             side, steps;
-    size_t         *order, next;         /* photos by number, each as often as it is repeated; the next of them */
 } Work;
 
 static void say(const Work *w, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
@@ -60,6 +66,13 @@ static void report(const Work *w, const char *stage, int done, int of)
     if (w->watch && w->watch->progress) w->watch->progress(w->watch->to, stage, done, of);
 }
 
+/* the output's name without its folder and its ending */
+static const char *stem_of(Arena *a, const char *path)
+{
+    const char *slash = strrchr(path, '/'), *name = slash ? slash + 1 : path, *dot = strrchr(name, '.');
+    return format(a, "%.*s", dot ? (int)(dot - name) : (int)strlen(name), name);
+}
+
 static void load(Work *w)
 {
     const Training *t = w->t;
@@ -70,6 +83,7 @@ static void load(Work *w)
     w->side = (int)t->recipe.resolution;
     if (!w->side) w->side = native && sscanf(native, "%5dx%5d", &across, &down) == 2 && across >= FACTOR && across % FACTOR == 0 ? across : DEFAULT_SIDE;
     w->run = (Run){ .machine = &w->machine, .weights = weights, .clip = 1, .stop = w->watch ? w->watch->stop : NULL };
+    if (recipe_is_word(&t->recipe)) w->word = t->recipe.token ? t->recipe.token : stem_of(w->mem, t->out);
     w->photos = photos_find(w->mem, t->photos, t->recipe.ending, t->job.prompt, (int)t->recipe.repeats);
     say(w, "model %s, pictures of %dx%d", t->job.model, w->side, w->side);
     say(w, "%s: %zu pictures, %zu with a caption, %zu in an epoch", t->photos, w->photos.count, w->photos.captioned, w->photos.repeated);
@@ -179,30 +193,41 @@ static void check_model(Work *w)
 
 static void shuffle(Work *w)
 {
+    uint32_t *order = w->course->order;
     for (size_t i = w->photos.repeated; i > 1; i--) {
-        size_t j = rng_bits(w->rng) % i, kept = w->order[i - 1];
-        w->order[i - 1] = w->order[j], w->order[j] = kept;
+        size_t j = rng_bits(w->rng) % i;
+        uint32_t kept = order[i - 1];
+        order[i - 1] = order[j], order[j] = kept;
     }
-    w->next = 0;
+    w->course->next = 0;
+}
+
+/* steps in which all pictures are seen */
+static size_t epoch_steps(const Work *w)
+{
+    size_t each = (size_t)(w->t->recipe.batch * w->t->recipe.accumulate);
+    return (w->photos.repeated + each - 1) / each;
 }
 
 static void plan(Work *w)
 {
     const Recipe *r = &w->t->recipe;
     size_t each = (size_t)(r->batch * r->accumulate), at = 0;
-    double epochs = r->epochs ? r->epochs * ceil((double)w->photos.repeated / (double)each) : 0;
+    double epochs = r->epochs * (double)epoch_steps(w);
     w->steps = (int)fmin(r->steps ? r->steps : epochs ? epochs : ceil((double)(STEPS_A_PICTURE * w->photos.count) / (double)each), 1e9);
-    w->order = take(w->mem, w->photos.repeated, sizeof *w->order);
+    if (w->photos.repeated >= UINT32_MAX) fail(w->mem, "%s: an epoch of more pictures than can be counted; fewer repeats, please", w->t->photos);
+    w->course = take(w->mem, course_bytes(w->photos.repeated), 1), w->safe = take(w->mem, course_bytes(w->photos.repeated), 1);
+    w->rng = &w->course->rng;
     for (size_t i = 0; i < w->photos.count; i++)
-        for (int k = 0; k < w->photos.photo[i].repeats; k++) w->order[at++] = i;
-    w->next = w->photos.repeated;
+        for (int k = 0; k < w->photos.photo[i].repeats; k++) w->course->order[at++] = (uint32_t)i;
+    w->course->step = w->course->taken = 0, w->course->next = (uint32_t)w->photos.repeated;
 }
 
 /* the next picture, under fresh noise */
 static Lesson *next_lesson(Work *w)
 {
-    if (w->next == w->photos.repeated) shuffle(w);
-    Lesson *l = &w->lesson[w->order[w->next++]];
+    if (w->course->next == w->photos.repeated) shuffle(w);
+    Lesson *l = &w->lesson[w->course->order[w->course->next++]];
     size_t n = size(l->latents);
     float offset[LATENT];
     l->timestep = (int)(rng_bits(w->rng) % TRAIN_STEPS), l->alpha_bar = w->alpha_bar[l->timestep];
@@ -220,45 +245,30 @@ static double lesson_weight(const Work *w, const Lesson *l)
 }
 
 /* one step of AdamW -> the mean loss of its lessons; NaN when it was left out, because something was not finite */
-static double take_step(Work *w, int step, int taken)
+static double take_step(Work *w)
 {
+    const Lesson *lesson = NULL, *bad = NULL;
     const Recipe *r = &w->t->recipe;
     Learner *l = w->learner;
     int lessons = (int)(r->batch * r->accumulate);
-    double loss = 0, factor = recipe_factor(r, step, w->steps), rate = recipe_rate(r), unet_rate = r->unet_rate > 0 ? r->unet_rate : rate, text_rate = r->text_rate > 0 ? r->text_rate : rate / 2;
+    double loss = 0, factor = recipe_factor(r, (int)w->course->step, w->steps), rate = recipe_rate(r), unet_rate = r->unet_rate > 0 ? r->unet_rate : rate, text_rate = r->text_rate > 0 ? r->text_rate : rate / 2;
     memset(l->d, 0, l->count * sizeof *l->d);
     for (int i = 0; i < lessons; i++) {
-        Lesson *lesson = next_lesson(w);
+        lesson = next_lesson(w);
         loss += learn_from(&w->run, lesson, lesson_weight(w, lesson) / lessons) / lessons;
+        if (!bad && !isfinite(loss)) bad = lesson;
     }
     double norm = clip_gradients(l->d, l->count, r->clip);
-    if (!isfinite(loss) || !isfinite(norm)) return NAN;
-    learner_step(l, (Rates){ factor * rate, factor * text_rate, factor * unet_rate }, (AdamW){ 0, r->decay, 0.9, 0.999, 1e-8 }, taken + 1);
+    if (!isfinite(loss) || !isfinite(norm)) {
+        say(w, "step %u: the %s %s; the step is left out", w->course->step + 1, bad ? "loss is not finite at" : "gradient is not finite after", w->photos.photo[(bad ? bad : lesson) - w->lesson].path);
+        return NAN;
+    }
+    learner_step(l, (Rates){ factor * rate, factor * text_rate, factor * unet_rate }, (AdamW){ 0, r->decay, 0.9, 0.999, 1e-8 }, (int)++w->course->taken);
     return loss;
 }
 
-static void learn(Work *w)
-{
-    double sum = 0, every = fmax(1, w->steps / (double)LINES);
-    int broken = 0, taken = 0, since = 0, told = 0;
-    for (int step = 0; step < w->steps; step++) {
-        report(w, "step", step, w->steps);
-        double loss = take_step(w, step, taken);
-        if (!isfinite(loss)) {
-            say(w, "step %d: the loss or its gradient is not finite; the step is left out", step + 1);
-            if (++broken == MOST_BROKEN) fail(w->mem, "%d steps in a row came to nothing finite: a broken checkpoint, or a learning rate far too high; nothing was written", broken);
-            continue;
-        }
-        broken = 0, taken++, since++, sum += loss;
-        if (step + 1 < (told + 1) * every && step + 1 < w->steps) continue;
-        say(w, "step %d/%d: loss %.4f on average", step + 1, w->steps, sum / since);
-        sum = 0, since = 0, told = (int)((step + 1) / every);
-    }
-    report(w, "done", w->steps, w->steps);
-}
-
 /* what people look for in such a file, as kohya's trainer writes it; first what is said of a LoRA only */
-static void save(Work *w)
+static void save(Work *w, const char *path)
 {
     enum { OF_LORA = 6 };
     const Recipe *r = &w->t->recipe;
@@ -270,20 +280,68 @@ static void save(Work *w)
         { "ss_network_dim", format(a, "%d", (int)r->rank) }, { "ss_network_alpha", format(a, "%g", (double)w->learner->alpha) },
         { "ss_unet_lr", format(a, "%g", r->unet_rate > 0 ? r->unet_rate : rate) }, { "ss_text_encoder_lr", format(a, "%g", r->unet_only ? 0 : r->text_rate > 0 ? r->text_rate : rate / 2) },
         { "ss_base_model_version", "sd_v1" }, { "ss_sd_model_name", model ? model + 1 : w->t->job.model }, { "ss_resolution", format(a, "(%d, %d)", w->side, w->side) },
-        { "ss_num_train_images", format(a, "%zu", w->photos.repeated) }, { "ss_steps", format(a, "%d", w->steps) }, { "ss_max_train_steps", format(a, "%d", w->steps) },
+        { "ss_num_train_images", format(a, "%zu", w->photos.repeated) }, { "ss_steps", format(a, "%u", w->course->step) }, { "ss_max_train_steps", format(a, "%d", w->steps) },
         { "ss_learning_rate", format(a, "%g", rate) }, { "ss_lr_scheduler", r->schedule }, { "ss_optimizer", "torch.optim.adamw.AdamW" },
-        { "ss_seed", format(a, "%llu", (unsigned long long)w->t->job.seed) }, { "ss_clip_skip", format(a, "%d", w->t->job.clip_skip ? w->t->job.clip_skip : 1) },
+        { "ss_seed", format(a, "%llu", (unsigned long long)w->seed) }, { "ss_clip_skip", format(a, "%d", w->t->job.clip_skip ? w->t->job.clip_skip : 1) },
     };
     size_t count = sizeof metadata / sizeof *metadata;
-    if (w->word) learner_save_words(a, w->learner, w->t->out, metadata + OF_LORA, count - OF_LORA);
-    else learner_save(a, w->learner, w->t->out, metadata, count);
+    if (w->word) learner_save_words(a, w->learner, path, metadata + OF_LORA, count - OF_LORA);
+    else learner_save(a, w->learner, path, metadata, count);
 }
 
-/* the output's name without its folder and its ending */
-static const char *stem_of(Arena *a, const char *path)
+/* OUT-state.safetensors */
+static const char *beside(Work *w, const char *what)
 {
-    const char *slash = strrchr(path, '/'), *name = slash ? slash + 1 : path, *dot = strrchr(name, '.');
-    return format(a, "%.*s", dot ? (int)(dot - name) : (int)strlen(name), name);
+    const char *out = w->t->out;
+    return format(w->mem, "%.*s%s%s", (int)(strrchr(out, '.') - out), out, what, strrchr(out, '.'));
+}
+
+/* What the recipe wants saved after this step; the state first, for on a full disk what is learned so far is the smaller loss. */
+static void save_on_the_way(Work *w)
+{
+    const Recipe *r = &w->t->recipe;
+    size_t before = mark(w->mem), step = w->course->step, epoch = epoch_steps(w);
+    int epochs = r->save_epochs && step % (epoch * (size_t)r->save_epochs) == 0, steps = r->save_steps && step % (size_t)r->save_steps == 0;
+    if ((epochs || steps) && step < (size_t)w->steps) {
+        state_save(w->mem, &w->state, w->course, beside(w, "-state"));
+        if (epochs) save(w, beside(w, format(w->mem, "-%06zu", step / epoch)));
+        if (steps) save(w, beside(w, format(w->mem, "-step%08zu", step)));
+    }
+    release(w->mem, before);
+}
+
+static void learn(void *work)
+{
+    Work *w = work;
+    double sum = 0, every = fmax(1, w->steps / (double)LINES);
+    int broken = 0, since = 0, told = (int)(w->course->step / every);
+    while ((int)w->course->step < w->steps) {
+        memcpy(w->safe, w->course, course_bytes(w->photos.repeated));
+        report(w, "step", (int)w->course->step, w->steps);
+        double loss = take_step(w);
+        int step = (int)++w->course->step;
+        if (!isfinite(loss)) {
+            if (++broken == MOST_BROKEN) fail(w->mem, "%d steps in a row came to nothing finite: a broken checkpoint, or a learning rate far too high; %s was not written", broken, w->t->out);
+            continue;
+        }
+        broken = 0, since++, sum += loss;
+        save_on_the_way(w);
+        if (step < (told + 1) * every && step < w->steps) continue;
+        say(w, "step %d/%d: loss %.4f on average", step, w->steps, sum / since);
+        sum = 0, since = 0, told = (int)(step / every);
+    }
+    report(w, "done", w->steps, w->steps);
+}
+
+/* When it is stopped, the step under way is dropped: nothing but the course has changed since it began. */
+static void learn_or_save(Work *w)
+{
+    char why[1024];
+    if (!attempt(w->mem, learn, w, why)) return;
+    if (strcmp(why, "interrupted")) fail(w->mem, "%s", why);
+    const char *path = beside(w, "-state");
+    state_save(w->mem, &w->state, w->safe, path);
+    fail(w->mem, "interrupted after step %u of %d; the same command with --resume %s goes on from there", w->safe->step, w->steps, path);
 }
 
 /* all that learns, as it is before the first step */
@@ -291,14 +349,70 @@ static void begin(Work *w)
 {
     const Recipe *r = &w->t->recipe;
     LearnPlan lora = { .unet = 1, .text = !r->unet_only, .rank = (int)r->rank, .alpha = (float)(r->alpha > 0 ? r->alpha : r->rank) }, word = { .vectors = (int)r->vectors };
-    if (recipe_is_word(r)) w->word = r->token ? r->token : stem_of(w->mem, w->t->out);
     w->tokenizer = tokenizer_new(w->mem, file_map(w->mem, w->t->job.merges), (size_t)clip_vocabulary(w->run.weights));
     w->learner = learner_new(w->mem, w->run.weights, w->word ? word : lora);
-    w->rng = take(w->mem, 1, sizeof *w->rng);
-    rng_seed(w->rng, w->t->job.seed);
+    rng_seed(w->rng, w->seed);
     alpha_bars(w->alpha_bar, SCALED_LINEAR, 0);
     if (w->word) begin_word(w);
     learner_seed(w->learner, w->rng);
+}
+
+/* ---- going on --------------------------------------------------------------------------------- */
+
+static const char *digest_of_weights(Work *w)
+{
+    uint64_t h = 0;
+    const Weight *one;
+    for (size_t i = 0; (one = weights_at(w->run.weights, i)); i++) h = digest(digest(h, one->name, strlen(one->name)), one->data, one->bytes);
+    return format(w->mem, "weights of digest %016llx", (unsigned long long)h);
+}
+
+static const char *describe_photo(Work *w, const Photo *photo)
+{
+    Arena *a = w->mem;
+    const char *name = photo->path + strlen(w->t->photos), *caption = quoted(a, photo->caption);
+    Bytes b = file_map(a, photo->path);
+    uint64_t h = digest(digest(0, b.data, b.size), photo->caption, strlen(photo->caption));
+    return format(a, "%s, %d times, %s, digest %016llx", quoted(a, name + strspn(name, "/")), photo->repeats, caption, (unsigned long long)h);
+}
+
+/* all that the result depends on */
+static void describe(Work *w)
+{
+    const Job *job = &w->t->job;
+    const char *flag, *value, *help;
+    Arena *a = w->mem;
+    size_t n = 0, options = 0;
+    while (recipe_flag(options, &value, &help)) options++;
+    Pair *said = take(a, w->photos.count + options + 8, sizeof *said);
+    said[n++] = (Pair){ "seed", format(a, "%llu", (unsigned long long)w->seed) };
+    said[n++] = (Pair){ "model", digest_of_weights(w) };
+    said[n++] = (Pair){ "word", w->word ? quoted(a, w->word) : "" };
+    said[n++] = (Pair){ "clip_skip", format(a, "%d", job->clip_skip ? job->clip_skip : 1) };
+    said[n++] = (Pair){ "precision", w->machine.bf16 ? "bf16" : "f32" };
+    for (size_t i = 0; (flag = recipe_flag(i, &value, &help)); i++)
+        if ((value = recipe_text(a, &w->t->recipe, i))) said[n++] = (Pair){ format(a, "--%s", flag), value };
+    said[n++] = (Pair){ "the number of pictures", format(a, "%zu", w->photos.count) };
+    for (size_t i = 0; i < w->photos.count; i++) said[n++] = (Pair){ format(a, "picture %zu", i + 1), describe_photo(w, &w->photos.photo[i]) };
+    w->state = (State){ said, n, NULL, w->course, w->photos.count, w->photos.repeated };
+}
+
+static void open_state(Work *w)
+{
+    const char *path = w->t->recipe.resume;
+    if (!path) return;
+    if (!file_is(path)) path = format(w->mem, "%s/%s-state.safetensors", path, stem_of(w->mem, w->t->out));
+    w->resumed = state_open(w->mem, path);
+    if (!w->t->seeded) w->seed = state_seed(w->mem, w->resumed);
+}
+
+/* after all that chance had a part in before the first step */
+static void resume(Work *w)
+{
+    w->state.learner = w->learner;
+    if (!w->resumed) return;
+    state_load(w->mem, w->resumed, &w->state, w->steps);
+    say(w, "%s: goes on after step %u of %d", w->resumed->path, w->course->step, w->steps);
 }
 
 static void tell_plan(Work *w)
@@ -308,7 +422,7 @@ static void tell_plan(Work *w)
     size_t before = mark(w->mem);                /* the lessons must begin where the arena stands now */
     double mapped = (double)weights_bytes(w->run.weights) / 1e9, seconds = w->machine.ops * w->steps * lessons / machine_speed(&w->machine);
     const char *what = w->word ? format(w->mem, "textual inversion of %d vectors, called %s", (int)r->vectors, w->word) : format(w->mem, "LoRA of rank %d on %zu layers", (int)r->rank, w->learner->pairs);
-    say(w, "%s, %d steps of %d, learning rate %g, seed %llu", what, w->steps, lessons, recipe_rate(r), (unsigned long long)w->t->job.seed);
+    say(w, "%s, %d steps of %d, learning rate %g, seed %llu", what, w->steps, lessons, recipe_rate(r), (unsigned long long)w->seed);
     say(w, "plan: %.2f GB of memory (%.2f GB of it the mapped weights), about %.0f min on %d thread%s", (double)peak(w->mem) / 1e9 + mapped, mapped, ceil(seconds / 60), w->machine.threads,
         w->machine.threads == 1 ? "" : "s");
     release(w->mem, before);
@@ -318,17 +432,22 @@ void train(Arena *a, const Training *t, const Watch *watch)
 {
     size_t before = mark(a);
     Work *w = take(a, 1, sizeof *w);
-    *w = (Work){ .mem = a, .t = t, .watch = watch, .machine = { a, t->job.threads > 0 ? t->job.threads : machine_threads(), 0, 0, t->job.precision && !strcmp(t->job.precision, "bf16") } };
+    *w = (Work){ .mem = a, .t = t, .watch = watch, .seed = t->job.seed, .machine = { a, t->job.threads > 0 ? t->job.threads : machine_threads(), 0, 0, t->job.precision && !strcmp(t->job.precision, "bf16") } };
+    open_state(w);
     load(w);
+    plan(w);
+    describe(w);
+    if (w->resumed) state_match(a, w->resumed, w->state.said, w->state.pairs);
     check_model(w);
     begin(w);
     w->noise = take(a, (size_t)(w->side / FACTOR) * (size_t)(w->side / FACTOR) * LATENT, sizeof *w->noise);
     read_lessons(w);
-    plan(w);
+    resume(w);
     w->run.learner = w->learner, w->machine.ops = 0;
     rehearse_lesson(&w->run, w->lesson);
     tell_plan(w);
-    learn(w);
-    save(w);
+    learn_or_save(w);
+    if (t->recipe.save_state) state_save(a, &w->state, w->course, beside(w, "-state"));
+    save(w, t->out);
     release(a, before);
 }

@@ -9,9 +9,11 @@ typedef struct {
     const char *photos, *out;        /* a folder, see photos.h; a path that ends in .safetensors */
     Job         job;                 /* model, vae, merges, prompt (for pictures without a caption), clip_skip, seed, threads, precision */
     Recipe      recipe;
+    int         seeded;              /* job.seed was asked for; otherwise a job that is resumed keeps its own */
 } Training;
 
-/* Learns a LoRA and writes it, for kohya's names.  Fails with a message, nothing written; call it inside attempt(). */
+/* Learns a LoRA and writes it, for kohya's names.  Fails with a message, nothing written but what the recipe asks to be saved
+ * on the way; call it inside attempt().  When it is stopped after it has begun to learn, it saves its state and fails with how to go on. */
 void train(Arena *a, const Training *t, const Watch *watch);
 
 #endif

@@ -1,0 +1,111 @@
+/* state.c - a job of learning in a file, to be gone on with.
+ *
+ *     parameters, mean, square   F32 [count]   what learns, and AdamW's moments, laid out as in memory
+ *     course                     U32 [n]       the random generator, the steps done, the order of the pictures
+ *     metadata                                 all that the job depends on: model, options, each picture
+ *
+ * Whatever else a step needs follows from these and from what the metadata name, so a job that goes on makes the bytes of
+ * one that was never interrupted.  It goes on only where all of the metadata hold; the first that does not is named.
+ *
+ * The file is hostile until checked: an index out of it is compared with what it points into before anything is filled in. */
+#include "state.h"
+
+#include "chars.h"
+
+#include <string.h>
+
+static const char MARK[] = "persona training state", VERSION[] = "1";
+
+size_t course_bytes(size_t repeated) { return sizeof(Course) + repeated * sizeof(uint32_t); }
+
+/* FNV-1a over words of eight bytes: each step is a bijection, so that no single change goes unseen */
+uint64_t digest(uint64_t of, const void *data, size_t bytes)
+{
+    const unsigned char *p = data;
+    uint64_t h = (of ^ 0xcbf29ce484222325u) + bytes, word;
+    for (size_t at = 0; at < bytes; at += sizeof word) {
+        size_t n = bytes - at < sizeof word ? bytes - at : sizeof word;
+        word = 0;
+        memcpy(&word, p + at, n);
+        h = (h ^ word) * 0x100000001b3u;
+        h ^= h >> 29;
+    }
+    return h;
+}
+
+enum { TENSORS = 4 };
+
+/* the file's tensors, count: of each one's elements; data point into the learner and the course */
+static void lay_out(const State *s, Course *course, size_t count[TENSORS], Weight w[TENSORS])
+{
+    const Learner *l = s->learner;
+    void *data[TENSORS] = { l->x, l->mean, l->square, course };
+    static const char *const name[TENSORS] = { "parameters", "mean", "square", "course" };
+    for (size_t i = 0; i < TENSORS; i++) {
+        count[i] = data[i] == course ? course_bytes(s->repeated) / sizeof(uint32_t) : l->count;
+        w[i] = (Weight){ name[i], data[i], data[i] == course ? U32 : F32, 1, &count[i], count[i] * sizeof(float) };
+    }
+}
+
+void state_save(Arena *a, const State *s, const Course *course, const char *path)
+{
+    size_t before = mark(a), count[TENSORS];
+    Weight w[TENSORS];
+    Pair *metadata = take(a, s->pairs + 1, sizeof *metadata);
+    metadata[0] = (Pair){ MARK, VERSION };
+    memcpy(metadata + 1, s->said, s->pairs * sizeof *metadata);
+    lay_out(s, (Course *)(uintptr_t)course, count, w);
+    safetensors_save(a, path, w, TENSORS, metadata, s->pairs + 1);
+    release(a, before);
+}
+
+const WeightFile *state_open(Arena *a, const char *path)
+{
+    const WeightFile *f = safetensors_open(a, path);
+    const char *version = file_metadata(f, MARK);
+    if (!version) fail(a, "%s: no state of training, expected a file that persona train saved to be resumed from", path);
+    if (strcmp(version, VERSION)) fail(a, "%s: a state of version %s, expected %s: it was saved by another persona", path, version, VERSION);
+    return f;
+}
+
+uint64_t state_seed(Arena *a, const WeightFile *f)
+{
+    const char *text = file_metadata(f, "seed");
+    uint64_t seed;
+    if (!text || !read_whole(text, &seed)) fail(a, "%s: its seed is no number", f->path);
+    return seed;
+}
+
+void state_match(Arena *a, const WeightFile *f, const Pair *said, size_t pairs)
+{
+    for (size_t i = 0; i < pairs; i++) {
+        const char *was = file_metadata(f, said[i].key);
+        if (was && !strcmp(was, said[i].value)) continue;
+        fail(a, "%s: cannot be resumed, for %s differs: %s now, %s when it was saved; give what was given then, or begin anew without --resume", f->path, said[i].key,
+             *said[i].value ? said[i].value : "none", was && *was ? was : "none");
+    }
+    if (f->pairs != pairs + 1) fail(a, "%s: cannot be resumed: it depends on %zu things, of which %zu are known here", f->path, f->pairs - 1, pairs);
+}
+
+static void check_course(Arena *a, const WeightFile *f, const State *s, const Course *c, int steps)
+{
+    int wrong = c->rng.next < 0 || c->rng.next > 624 || c->step > (uint32_t)steps || c->taken > c->step || c->next > s->repeated;
+    for (size_t i = 0; i < s->repeated; i++) wrong |= c->order[i] >= s->pictures;
+    if (wrong) fail(a, "%s: damaged: its course points outside the job", f->path);
+}
+
+void state_load(Arena *a, const WeightFile *f, State *s, int steps)
+{
+    size_t before = mark(a), count[TENSORS];
+    Weight w[TENSORS];
+    Course *course = take(a, course_bytes(s->repeated), 1);
+    lay_out(s, course, count, w);
+    for (size_t i = 0; i < TENSORS; i++) {
+        const Weight *in = file_weight(f, w[i].name);
+        if (!in || in->type != w[i].type || in->bytes != w[i].bytes) fail(a, "%s: damaged: expected %s of %zu elements of %s", f->path, w[i].name, count[i], dtype_name(w[i].type));
+        if (w[i].bytes) memcpy((void *)(uintptr_t)w[i].data, in->data, w[i].bytes);
+    }
+    check_course(a, f, s, course, steps);
+    memcpy(s->course, course, course_bytes(s->repeated));
+    release(a, before);
+}

@@ -1,0 +1,39 @@
+/* state.h - a job of learning in a file, to be gone on with. */
+#ifndef STATE_H
+#define STATE_H
+
+#include "learn.h"
+
+/* Where a job stands, all of it numbers of 32 bits: what chance has left, and the epoch's pictures in their order. */
+typedef struct {
+    Rng      rng;
+    uint32_t step, taken;                /* steps done; those of them that moved anything */
+    uint32_t next, order[];              /* pictures by number, each as often as it is repeated; the next of them */
+} Course;
+
+typedef struct {
+    const Pair *said;  size_t pairs;     /* what the job depends on: names, and what each is */
+    Learner    *learner;
+    Course     *course;
+    size_t      pictures, repeated;      /* how many there are; how many stand in order */
+} State;
+
+size_t course_bytes(size_t repeated);
+
+/* By temporary file and rename: the old state stays until the new one is whole.  course: instead of the state's own. */
+void state_save(Arena *a, const State *s, const Course *course, const char *path);
+
+/* Fails when it is no state.  state_seed: what its job was seeded with. */
+const WeightFile *state_open(Arena *a, const char *path);
+uint64_t          state_seed(Arena *a, const WeightFile *f);
+
+/* Fails, with what differs, unless the file's job depends on the same. */
+void state_match(Arena *a, const WeightFile *f, const Pair *said, size_t pairs);
+
+/* Fills in the learner and the course.  Fails when the file's do not fit or point outside. */
+void state_load(Arena *a, const WeightFile *f, State *s, int steps);
+
+/* a number that other bytes will not have by accident; of: what came before, 0 at first */
+uint64_t digest(uint64_t of, const void *data, size_t bytes);
+
+#endif

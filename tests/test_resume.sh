@@ -1,0 +1,107 @@
+#!/bin/sh
+# test_resume.sh [COUNT] - work that is interrupted goes on to the same bytes: by Ctrl-C, by kill -9 at COUNT random moments, on a full disk.
+# Run from the root of the source.
+count=${1:-4}
+persona=$PWD/persona
+dir=$(mktemp -d) || exit 1
+trap 'rm -rf "$dir"' EXIT
+cd "$dir" || exit 1
+export OMP_WAIT_POLICY=passive OMP_NUM_THREADS=1
+passed=0 failed=0
+
+ok()    { passed=$((passed + 1)); }
+wrong() { failed=$((failed + 1)); echo "test_resume: $*" >&2; tail -3 err | sed 's/^/    /' >&2; }
+holds() { what=$1; shift; if "$@"; then ok; else wrong "$what"; fi; }
+says()  { if grep -qF -- "$1" err; then ok; else wrong "no \"$1\" in the message"; fi; }
+is()    { [ "$1" = "$2" ]; }
+learn() { out=$1; shift; "$persona" train photos -o "$out.safetensors" --resolution 64 --network_dim 1 --network_train_unet_only --threads 1 "$@" >out 2>err; status=$?; }
+short() { out=$1; shift; learn "$out" --max_train_steps 8 --train_batch_size 2 --noise_offset 0.1 --lr_warmup_steps 2 "$@"; }
+resumed_differs() { what=$1; shift; short cut --seed 3 "$@" --resume .; says "cannot be resumed, for $what differs"; holds 'status' is $status 1; }
+: >err
+
+mkdir photos
+for n in 1 2 3; do "$persona" --prompt 'portrait of a man' --frames 1 --steps 1 --size 64x64 --seed $n -o photos/$n.png >out 2>err; done
+echo 'a man' >photos/2.txt
+
+# ---- on the way ----
+short whole --seed 3
+short cut --seed 3 --save_every_n_epochs 2 --save_every_n_steps 5
+holds 'saving changes nothing' cmp -s whole.safetensors cut.safetensors
+holds 'what is saved' is "$(echo cut*)" 'cut-000002.safetensors cut-state.safetensors cut-step00000005.safetensors cut.safetensors'
+mv cut-state.safetensors state; cp state cut-state.safetensors; rm cut.safetensors
+short cut --resume cut-state.safetensors
+says 'cut-state.safetensors: goes on after step 5 of 8'
+holds 'by the file, without the seed' cmp -s whole.safetensors cut.safetensors
+short cut --seed 3 --resume . --save_state
+holds 'by the folder' cmp -s whole.safetensors cut.safetensors
+short cut --resume .
+says 'goes on after step 8 of 8'
+holds 'from the end' cmp -s whole.safetensors cut.safetensors
+cp state cut-state.safetensors
+"$persona" train photos -o word.safetensors --method textual_inversion --resolution 64 --max_train_steps 3 --seed 3 --threads 1 --save_every_n_steps 2 >out 2>err
+cp word.safetensors keep
+"$persona" train photos -o word.safetensors --method textual_inversion --resolution 64 --max_train_steps 3 --threads 1 --resume . >out 2>err
+holds 'a word' cmp -s word.safetensors keep
+
+# ---- what must be the same ----
+short cut --seed 4 --resume .;                     says 'for seed differs: 4 now, 3 when it was saved'
+resumed_differs --max_train_steps --max_train_steps 9
+resumed_differs --network_dim --network_dim 2
+resumed_differs --learning_rate --learning_rate 1e-3
+cp "$(dirname "$persona")/weights/persona.safetensors" other.safetensors; printf 1 | dd of=other.safetensors bs=1 seek=9000000 conv=notrunc 2>err
+resumed_differs model --model other.safetensors; rm other.safetensors
+echo 'a woman' >photos/2.txt; resumed_differs 'picture 2'; says '"a woman"'; echo 'a man' >photos/2.txt
+cp photos/1.png photos/4.png; resumed_differs 'the number of pictures'; rm photos/4.png
+cp photos/1.png kept; cp photos/2.png photos/1.png; resumed_differs 'picture 1'; mv kept photos/1.png
+short cut --resume whole.safetensors;              says 'whole.safetensors: no state of training'
+short cut --resume nothing;                        says 'nothing/cut-state.safetensors: cannot be opened'
+head -c 5000 state >short.safetensors; short cut --resume short.safetensors; says 'short.safetensors: cut short'
+holds 'the state stays' cmp -s state cut-state.safetensors
+
+# ---- Ctrl-C ----
+for signal in INT TERM INT; do
+    rm -f cut*
+    "$persona" train photos -o cut.safetensors --resolution 64 --network_dim 1 --network_train_unet_only --threads 1 \
+        --max_train_steps 8 --train_batch_size 2 --noise_offset 0.1 --lr_warmup_steps 2 --seed 3 --save_every_n_steps 3 >out 2>err &
+    child=$!
+    while kill -0 $child 2>err2 && ! grep -q 'step 4/8' err; do sleep 0.01; done
+    kill -$signal $child; wait $child; status=$?
+    holds 'interrupted' is $status 130
+    says 'with --resume cut-state.safetensors goes on from there'
+    holds 'no result yet, and nothing half' is "$(echo cut*)" "$(echo cut-state.safetensors cut-step*.safetensors)"
+    short cut --resume cut-state.safetensors
+    holds 'after it the same' cmp -s whole.safetensors cut.safetensors
+done
+
+# ---- a full disk: no file may be longer than this ----
+cp state cut-state.safetensors; rm cut.safetensors
+(ulimit -f 8; short cut --resume . --save_every_n_steps 1; exit $status); holds 'a full disk' is $? 1
+says 'cannot be written'
+holds 'the last state stays' cmp -s state cut-state.safetensors
+holds 'nothing half' is "$(ls | grep -c 'part$\|^cut.safetensors')" 0
+
+# ---- kill -9, at random moments up to a little longer than it takes ----
+began=$(date +%s%N); short cut --seed 3 --save_every_n_steps 1; took=$((($(date +%s%N) - began) / 1000000))
+rm -f cut*
+kills=0 finished=0
+while [ $kills -lt $count ]; do
+    resume=; [ -f cut-state.safetensors ] && resume='--resume cut-state.safetensors'
+    "$persona" train photos -o cut.safetensors --resolution 64 --network_dim 1 --network_train_unet_only --threads 1 \
+        --max_train_steps 8 --train_batch_size 2 --noise_offset 0.1 --lr_warmup_steps 2 --seed 3 --save_every_n_steps 1 $resume >out 2>err &
+    child=$!
+    sleep "$(awk -v seed="$kills$(date +%N)" -v took=$took 'BEGIN { srand(seed); print rand() * took / 1000 }')"
+    if kill -9 $child 2>err2; then kills=$((kills + 1)); fi
+    wait $child 2>err2; status=$?
+    case $status in
+        0) holds 'finished with other bytes' cmp -s whole.safetensors cut.safetensors; finished=$((finished + 1)); rm -f cut* ;;
+        137) if [ -f cut-state.safetensors ]; then holds 'a state that is whole' "$persona" info cut-state.safetensors >out; fi ;;
+        *) wrong "status $status after kill $kills"; break ;;
+    esac
+done 2>/dev/null
+resume=; [ -f cut-state.safetensors ] && resume='--resume cut-state.safetensors'
+short cut --seed 3 $resume
+holds "the same bytes after $count kills" cmp -s whole.safetensors cut.safetensors
+
+echo "killed $kills times, $finished runs finished between"
+echo "test_resume: $passed passed, $failed failed"
+[ $failed = 0 ]
