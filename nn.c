@@ -154,11 +154,12 @@ static Tensor low_rank_pairs(Run *r, const char *layer, Tensor y, Tensor x, cons
     return learning_pair(r->learner, layer, &p) && pair_fits(r, y, x, w, &p) ? low_rank(r, y, x, p) : y;
 }
 
-static Tensor product(Run *r, const char *layer, Tensor x, int stride, size_t side, int pad, int biased)
+/* room: for the result, where it has been taken already; NULL: it is taken here */
+static Tensor product(Run *r, const char *layer, Tensor x, int stride, size_t side, int pad, int biased, const Tensor *room)
 {
     const Weight *w = matrix(r, layer, x.c, side), *bias = biased ? vector(r, layer, "bias", w ? (int)w->shape[0] : 0) : NULL;
     Conv how = { stride, pad, 1, 0 };
-    Tensor y = tensor(r, x.n, (x.h - 1) / stride + 1, (x.w - 1) / stride + 1, w ? (int)w->shape[0] : 0);
+    Tensor y = room && w ? *room : tensor(r, x.n, (x.h - 1) / stride + 1, (x.w - 1) / stride + 1, w ? (int)w->shape[0] : 0);
     if (!w || !x.c) return y;
     if (r->stop && *r->stop) fail(r->machine->mem, "interrupted");
     size_t before = mark(r->machine->mem);
@@ -170,10 +171,10 @@ static Tensor product(Run *r, const char *layer, Tensor x, int stride, size_t si
     return probed(r, layer, y);
 }
 
-Tensor linear(Run *r, const char *layer, Tensor x)             { return product(r, layer, x, 1, 1, 0, 1); }
-Tensor linear_unbiased(Run *r, const char *layer, Tensor x)    { return product(r, layer, x, 1, 1, 0, 0); }
-Tensor conv2d(Run *r, const char *layer, Tensor x, int stride) { return product(r, layer, x, stride, 3, 1, 1); }
-Tensor conv2d_half(Run *r, const char *layer, Tensor x)        { return product(r, layer, x, 2, 3, 0, 1); }
+Tensor linear(Run *r, const char *layer, Tensor x)             { return product(r, layer, x, 1, 1, 0, 1, NULL); }
+Tensor linear_unbiased(Run *r, const char *layer, Tensor x)    { return product(r, layer, x, 1, 1, 0, 0, NULL); }
+Tensor conv2d(Run *r, const char *layer, Tensor x, int stride) { return product(r, layer, x, stride, 3, 1, 1, NULL); }
+Tensor conv2d_half(Run *r, const char *layer, Tensor x)        { return product(r, layer, x, 2, 3, 0, 1, NULL); }
 
 /* ---- norms ------------------------------------------------------------------------------------ */
 
@@ -390,12 +391,23 @@ Tensor feed_forward(Run *r, const char *block, const char *norm, Tensor h)
     return h;
 }
 
+/* conv(SiLU(norm x)).  The result's place is taken first, so that what is normalized can go and nothing has to move. */
+static Tensor norm_conv(Run *r, const char *norm, const char *layer, Tensor x, float eps, int frames)
+{
+    const Weight *w = find(r, layer, "weight");
+    Tensor room = tensor(r, x.n, x.h, x.w, w && w->rank && w->shape[0] < 1 << 20 ? (int)w->shape[0] : 0);
+    size_t before = mark(r->machine->mem);
+    Tensor y = product(r, layer, group_norm(r, norm, x, eps, frames, SILU), 1, 3, 1, 1, &room);
+    release(r->machine->mem, before);
+    return y;
+}
+
 Tensor resnet(Run *r, const char *block, Tensor x, const Tensor *time, float eps, int frames)
 {
     size_t before = mark(r->machine->mem);
-    Tensor h = keep(r, before, conv2d(r, at(r, block, "conv1"), group_norm(r, at(r, block, "norm1"), x, eps, frames, SILU), 1));
+    Tensor h = norm_conv(r, at(r, block, "norm1"), at(r, block, "conv1"), x, eps, frames);
     if (time) h = add(r, h, linear(r, at(r, block, "time_emb_proj"), silu(r, *time)));
-    h = conv2d(r, at(r, block, "conv2"), group_norm(r, at(r, block, "norm2"), h, eps, frames, SILU), 1);
+    h = norm_conv(r, at(r, block, "norm2"), at(r, block, "conv2"), h, eps, frames);
     if (has(r, at(r, block, "conv_shortcut"))) x = linear(r, at(r, block, "conv_shortcut"), x);
     return keep(r, before, add(r, h, x));
 }
