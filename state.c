@@ -7,7 +7,7 @@
  * Whatever else a step needs follows from these and from what the metadata name, so a job that goes on makes the bytes of
  * one that was never interrupted.  It goes on only where all of the metadata hold; the first that does not is named.
  *
- * The file is hostile until checked: an index out of it is compared with what it points into before anything is filled in. */
+ * The file is hostile until checked: sizes before anything is copied, and every index of the course before it is used. */
 #include "state.h"
 
 #include "chars.h"

@@ -168,7 +168,7 @@ static void read_lessons(Work *w)
         Lesson *l = &w->lesson[i];
         *l = (Lesson){ .ids = caption_ids(w, photo->caption), .texts = 1, .clip_skip = w->t->job.clip_skip ? w->t->job.clip_skip : 1, .noise = w->noise };
         l->latents = encode_photo(w, photo, take(w->mem, latents, sizeof(float)));
-        if (w->word || !w->t->recipe.unet_only) continue;
+        if (w->word || w->t->recipe.unet_only <= 0) continue;
         Tensor text = clip_encode(&w->run, l->ids, 1, l->clip_skip, NULL);
         l->ids = NULL, l->text = (Tensor){ 1, 1, text.h, text.c, text.x };
     }
@@ -214,7 +214,7 @@ static void plan(Work *w)
     const Recipe *r = &w->t->recipe;
     size_t each = (size_t)(r->batch * r->accumulate), at = 0;
     double epochs = r->epochs * (double)epoch_steps(w);
-    w->steps = (int)fmin(r->steps ? r->steps : epochs ? epochs : ceil((double)(STEPS_A_PICTURE * w->photos.count) / (double)each), 1e9);
+    w->steps = (int)fmin(r->steps > 0 ? r->steps : epochs > 0 ? epochs : ceil((double)(STEPS_A_PICTURE * w->photos.count) / (double)each), 1e9);
     if (w->photos.repeated >= UINT32_MAX) fail(w->mem, "%s: an epoch of more pictures than can be counted; fewer repeats, please", w->t->photos);
     w->course = take(w->mem, course_bytes(w->photos.repeated), 1), w->safe = take(w->mem, course_bytes(w->photos.repeated), 1);
     w->rng = &w->course->rng;
@@ -278,7 +278,7 @@ static void save(Work *w, const char *path)
     Pair metadata[] = {
         { "modelspec.architecture", "stable-diffusion-v1/lora" }, { "ss_network_module", "networks.lora" },
         { "ss_network_dim", format(a, "%d", (int)r->rank) }, { "ss_network_alpha", format(a, "%g", (double)w->learner->alpha) },
-        { "ss_unet_lr", format(a, "%g", r->unet_rate > 0 ? r->unet_rate : rate) }, { "ss_text_encoder_lr", format(a, "%g", r->unet_only ? 0 : r->text_rate > 0 ? r->text_rate : rate / 2) },
+        { "ss_unet_lr", format(a, "%g", r->unet_rate > 0 ? r->unet_rate : rate) }, { "ss_text_encoder_lr", format(a, "%g", r->unet_only > 0 ? 0 : r->text_rate > 0 ? r->text_rate : rate / 2) },
         { "ss_base_model_version", "sd_v1" }, { "ss_sd_model_name", model ? model + 1 : w->t->job.model }, { "ss_resolution", format(a, "(%d, %d)", w->side, w->side) },
         { "ss_num_train_images", format(a, "%zu", w->photos.repeated) }, { "ss_steps", format(a, "%u", w->course->step) }, { "ss_max_train_steps", format(a, "%d", w->steps) },
         { "ss_learning_rate", format(a, "%g", rate) }, { "ss_lr_scheduler", r->schedule }, { "ss_optimizer", "torch.optim.adamw.AdamW" },
@@ -301,7 +301,7 @@ static void save_on_the_way(Work *w)
 {
     const Recipe *r = &w->t->recipe;
     size_t before = mark(w->mem), step = w->course->step, epoch = epoch_steps(w);
-    int epochs = r->save_epochs && step % (epoch * (size_t)r->save_epochs) == 0, steps = r->save_steps && step % (size_t)r->save_steps == 0;
+    int epochs = r->save_epochs > 0 && step % (epoch * (size_t)r->save_epochs) == 0, steps = r->save_steps > 0 && step % (size_t)r->save_steps == 0;
     if ((epochs || steps) && step < (size_t)w->steps) {
         state_save(w->mem, &w->state, w->course, beside(w, "-state"));
         if (epochs) save(w, beside(w, format(w->mem, "-%06zu", step / epoch)));
@@ -348,7 +348,7 @@ static void learn_or_save(Work *w)
 static void begin(Work *w)
 {
     const Recipe *r = &w->t->recipe;
-    LearnPlan lora = { .unet = 1, .text = !r->unet_only, .rank = (int)r->rank, .alpha = (float)(r->alpha > 0 ? r->alpha : r->rank) }, word = { .vectors = (int)r->vectors };
+    LearnPlan lora = { .unet = 1, .text = r->unet_only <= 0, .rank = (int)r->rank, .alpha = (float)(r->alpha > 0 ? r->alpha : r->rank) }, word = { .vectors = (int)r->vectors };
     w->tokenizer = tokenizer_new(w->mem, file_map(w->mem, w->t->job.merges), (size_t)clip_vocabulary(w->run.weights));
     w->learner = learner_new(w->mem, w->run.weights, w->word ? word : lora);
     rng_seed(w->rng, w->seed);
@@ -447,7 +447,7 @@ void train(Arena *a, const Training *t, const Watch *watch)
     rehearse_lesson(&w->run, w->lesson);
     tell_plan(w);
     learn_or_save(w);
-    if (t->recipe.save_state) state_save(a, &w->state, w->course, beside(w, "-state"));
+    if (t->recipe.save_state > 0) state_save(a, &w->state, w->course, beside(w, "-state"));
     save(w, t->out);
     release(a, before);
 }
