@@ -37,12 +37,20 @@ static void refuse_other(Arena *a, const char *path, Bytes file)
     if (!file.size) fail(a, "%s: is empty, expected weights; download it again", path);
 }
 
+static int text_is(Bytes f)
+{
+    size_t n = 0;
+    while (n < f.size && n < 64 && ((f.data[n] >= ' ' && f.data[n] != 0x7f) || (f.data[n] >= '\t' && f.data[n] <= '\r'))) n++;
+    return n == f.size || n == 64;
+}
+
 static WeightFile *read_any(Arena *a, const char *path, Bytes file)
 {
     if (safetensors_is(file)) return safetensors_read(a, path, file);      /* first: its length can be any bytes */
     refuse_other(a, path, file);
     if (torch_is(file)) return torch_read(a, path, file);
     if (gguf_is(file)) return gguf_read(a, path, file);
+    if (text_is(file)) fail(a, "%s: is text, expected weights", path);
     return safetensors_read(a, path, file);
 }
 

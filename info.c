@@ -45,13 +45,6 @@ static const char *printable(const Text *t, const char *words)
 
 /* ---- how many, of what ------------------------------------------------------------------------ */
 
-static size_t values_of(const Weight *w)
-{
-    size_t n = 1;
-    for (size_t i = 0; i < w->rank; i++) n *= w->shape[i];
-    return n;
-}
-
 /* "1130 F16, 1 I64" */
 static const char *types(Arena *a, const WeightFile *f)
 {
@@ -73,7 +66,7 @@ static const char *about_model(Arena *a, const WeightFile *f)
     for (size_t p = 0; p < 3; p++) {
         double values = 0;
         const Weight *one;
-        for (size_t i = 0; (one = weights_at(w, i)); i++) if (!strncmp(one->name, parts[p][0], strlen(parts[p][0]))) values += (double)values_of(one);
+        for (size_t i = 0; (one = weights_at(w, i)); i++) if (!strncmp(one->name, parts[p][0], strlen(parts[p][0]))) values += (double)weight_values(one);
         text = format(a, values > 0 ? "%s%s %.1f million values, " : "%sno %s, ", text, parts[p][1], values / 1e6);
     }
     return format(a, "%s%d text layers, %d words", text, clip_layers(w), clip_vocabulary(w));
@@ -116,7 +109,7 @@ static void describe(void *to)
     const Text t = { .mem = l->a, .most = 200 };
     const char *name;
     const Weight *w = embedding_read(l->a, l->path, &name);
-    size_t width = w->rank ? w->shape[w->rank - 1] : 0, count = width ? values_of(w) / width : 0;
+    size_t width = w->rank ? w->shape[w->rank - 1] : 0, count = width ? weight_values(w) / width : 0;
     if (w->rank < 1 || w->rank > 2 || !dtype_is_float(w->type)) return;
     l->text = format(l->a, "a textual inversion embedding, %zu vector%s of %zu%s%s", count, count == 1 ? "" : "s", width, name ? ", called " : "", name ? printable(&t, name) : "");
 }

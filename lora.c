@@ -59,14 +59,7 @@ struct LoraFile {
 
 static const char *shape_of(Arena *a, const Weight *w) { return shape_text(a, w->rank, w->shape); }
 
-static size_t elements(const Weight *w)
-{
-    size_t n = 1;
-    for (size_t i = 0; i < w->rank; i++) n *= w->shape[i];
-    return n;
-}
-
-static size_t rest(const Weight *w) { return elements(w) / w->shape[0]; }
+static size_t rest(const Weight *w) { return weight_values(w) / w->shape[0]; }
 
 static int sound(const Weight *w)
 {
@@ -94,10 +87,10 @@ static Extent extent(Arena *a, const char *path, const Module *m, Factor f, int 
     if (whole) return (Extent){ whole->shape[0], rest(whole), 0 };
     if (!left)  partner_missing(a, path, right ? right : core, f.left);
     if (!right) partner_missing(a, path, left, f.right);
-    size_t inner = core ? core->shape[0] : right->shape[0], taps = core ? elements(core) / core->shape[0] / right->shape[0] : 1;
+    size_t inner = core ? core->shape[0] : right->shape[0], taps = core ? weight_values(core) / core->shape[0] / right->shape[0] : 1;
     turned = turned && core;
     if (core && (core->rank != 4 || core->shape[1] != right->shape[0] || (right->rank > 2 && rest(right) != right->shape[1]))) misfit(a, path, core, right);
-    if (left->rank < 2 || right->rank < 2 || left->shape[!turned] != inner || elements(left) != left->shape[0] * left->shape[1]) misfit(a, path, core ? core : right, left);
+    if (left->rank < 2 || right->rank < 2 || left->shape[!turned] != inner || weight_values(left) != left->shape[0] * left->shape[1]) misfit(a, path, core ? core : right, left);
     return (Extent){ left->shape[turned], rest(right) * taps, right->shape[0] };
 }
 
@@ -180,7 +173,7 @@ static void complete(Arena *a, const LoraFile *file, Module *m)
     for (Part p = DOWN; p < PARTS; p++) {
         const Weight *w = m->part[p];
         if (w && !(p == ALPHA ? dtype_is_number(w->type) : dtype_is_float(w->type))) fail(a, "%s: %s is of type %s, expected floating point", path, w->name, dtype_name(w->type));
-        if (w && (p == ALPHA ? elements(w) != 1 : !sound(w))) fail(a, "%s: %s is %s, which cannot be", path, w->name, shape_of(a, w));
+        if (w && (p == ALPHA ? weight_values(w) != 1 : !sound(w))) fail(a, "%s: %s is %s, which cannot be", path, w->name, shape_of(a, w));
     }
     for (size_t i = 0; i < FAMILIES; i++) {
         const Family *f = &families[i];
@@ -305,7 +298,7 @@ int lora_pair(Arena *a, const Lora *l, size_t i, const char *layer, LoraPair *pa
 
 static float *floats(Machine *m, const Weight *w)
 {
-    size_t n = elements(w);
+    size_t n = weight_values(w);
     float *x = take(m->mem, n, sizeof *x);
     weight_into(m, x, w, n, 1, 0);
     return x;
@@ -390,7 +383,7 @@ static Weight *copied(Machine *m, const Weight *w)
 {
     Weight *y = take(m->mem, 1, sizeof *y);
     *y = *w;
-    y->data = floats(m, w), y->type = F32, y->bytes = elements(w) * sizeof(float);
+    y->data = floats(m, w), y->type = F32, y->bytes = weight_values(w) * sizeof(float);
     return y;
 }
 
@@ -399,10 +392,10 @@ static const char *does_not_fit(Arena *a, const Module *mod, const char *layer, 
     const Weight *size = mod->part[MAGNITUDE] ? mod->part[MAGNITUDE] : mod->part[SCALE], *diff = mod->part[DIFF_B];
     if (mod->family && (mod->all.rows != w->shape[0] || mod->all.columns != rest(w)))
         return format(a, "%s and its partners (%s) make [%zu,%zu], but %s.weight is %s", some_part(mod)->name, mod->family->name, mod->all.rows, mod->all.columns, layer, shape_of(a, w));
-    if (size && elements(size) != (by_row(mod, w->shape[0]) ? w->shape[0] : w->rank > 1 ? w->shape[1] : 0))
+    if (size && weight_values(size) != (by_row(mod, w->shape[0]) ? w->shape[0] : w->rank > 1 ? w->shape[1] : 0))
         return format(a, "%s is %s, but %s.weight is %s", size->name, shape_of(a, size), layer, shape_of(a, w));
     if (diff && !bias) return format(a, "%s: %s has no bias", diff->name, layer);
-    if (diff && elements(diff) != elements(bias)) return format(a, "%s is %s, but %s.bias is %s", diff->name, shape_of(a, diff), layer, shape_of(a, bias));
+    if (diff && weight_values(diff) != weight_values(bias)) return format(a, "%s is %s, but %s.bias is %s", diff->name, shape_of(a, diff), layer, shape_of(a, bias));
     return NULL;
 }
 
@@ -418,7 +411,7 @@ const char *lora_merge(Machine *m, const Lora *l, const char *layer, const Weigh
         float by = strength(&l->file[i], mod);
         if ((wrong = does_not_fit(m->mem, mod, layer, new, shifted))) return wrong;
         if (mod->family) add_module(m, y, mod, new->rank > 1 ? new->shape[1] : 1, by);
-        if (mod->part[DIFF_B]) weight_into(m, (float *)(uintptr_t)shifted->data, mod->part[DIFF_B], elements(shifted), by, 1);
+        if (mod->part[DIFF_B]) weight_into(m, (float *)(uintptr_t)shifted->data, mod->part[DIFF_B], weight_values(shifted), by, 1);
     }
     *w = new;
     if (shifted) *bias = shifted;

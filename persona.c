@@ -146,7 +146,7 @@ static int read_option(Run *r, int argc, char **argv, int i)
 
 static void read_operand(Run *r, const char *arg)
 {
-    int command = !r->command && !r->input && (!strcmp(arg, "check") || !strcmp(arg, "info") || !strcmp(arg, "train"));
+    int command = !r->command && !r->input && (!strcmp(arg, "check") || !strcmp(arg, "info") || !strcmp(arg, "train") || !strcmp(arg, "help"));
     if (command) { r->command = arg; return; }
     if (r->input) fail(r->a, "one file at a time, found %s and %s; words for --prompt belong in quotes", quoted(r->a, r->input), quoted(r->a, arg));
     r->input = arg;
@@ -179,8 +179,8 @@ static void help(void)
 {
     const char *flag, *value, *text;
     printf("%s\nOptions win over the prompt file; in brackets what holds when neither says:\n\n", usage);
-    for (size_t i = 0; (flag = prompt_flag(i, &value, &text)); i++) printf("  --%-14s %-5s %s\n", flag, value, text);
-    for (size_t i = 0; i < OPTIONS; i++) printf("  --%-14s %-5s %s\n", options[i].flag, options[i].value ? options[i].value : "", options[i].help);
+    for (size_t i = 0; (flag = prompt_flag(i, &value, &text)); i++) printf("  --%-16s %-8s %s\n", flag, value, text);
+    for (size_t i = 0; i < OPTIONS; i++) printf("  --%-16s %-8s %s\n", options[i].flag, options[i].value ? options[i].value : "", options[i].help);
     printf("\nA name is a path, or a file beside the prompt file, in the current folder, or anywhere in weights/.\n"
            "Exit status: 0 done, 1 failed, 2 wrong command line, 130 interrupted.\n");
 }
@@ -542,10 +542,7 @@ static void info(Run *r)
     Bytes b = open_input(r, r->input);
     if (is_gif(b) || is_png(b)) info_picture(r, b);
     else if (weights_like(b) || strstr(base(r->input), ".safetensors")) print_weights(r, weights_read(r->a, r->input, b));
-    else {
-        refuse_binary(r, b, r->input);
-        fail(r->a, "%s: neither weights nor a GIF or PNG; for a prompt file there is persona check", r->input);
-    }
+    else fail(r->a, "%s: expected weights, a GIF or a PNG, found none of them; for a prompt file there is persona check", r->input);
 }
 
 static void check_trained(Run *r)
@@ -574,7 +571,8 @@ static void learn(Run *r)
     const char *photos = r->input;
     if (r->helped) { help_training(); return; }
     if (!photos || !r->out) { r->status = MISUSED; fail(r->a, "persona train needs a folder of pictures, and -o OUT.safetensors"); }
-    if (stat(photos, &s) || !S_ISDIR(s.st_mode)) fail(r->a, "%s: expected a folder of pictures", photos);
+    if (stat(photos, &s)) fail(r->a, "%s: cannot be opened: %s; expected a folder of pictures", photos, strerror(errno));
+    if (!S_ISDIR(s.st_mode)) fail(r->a, "%s: is a file, expected a folder of pictures", photos);
     check_trained(r);
     check_shared(r);
     r->input = NULL;                            /* no prompt file, only options */

@@ -197,6 +197,13 @@ const char *shape_bytes(DType t, size_t rank, const size_t *shape, size_t *bytes
     return dtype_bytes(t, n, bytes) ? NULL : "does not fill whole bytes";
 }
 
+size_t weight_values(const Weight *w)
+{
+    size_t n = 1;
+    for (size_t i = 0; i < w->rank; i++) n *= w->shape[i];
+    return n;
+}
+
 const char *shape_text(Arena *a, size_t rank, const size_t *shape)
 {
     char *text = take(a, rank * 21 + 3, 1), *p = text;

@@ -49,6 +49,7 @@ Pair *json_members(Arena *a, const char *path, Bytes text, const char *key, size
 
 /* Bytes of such a tensor.  NULL, or what is wrong: its dims are multiplied in order, each product checked. */
 const char *shape_bytes(DType t, size_t rank, const size_t *shape, size_t *bytes);
+size_t      weight_values(const Weight *w);                              /* how many: the product of its shape, which its file's reader has checked */
 const char *shape_text(Arena *a, size_t rank, const size_t *shape);      /* "[320,4,3,3]" */
 
 #endif

@@ -157,6 +157,9 @@ for f in ./*.c; do
     room=$(basename "$f" .c)
     sed -n 's/^#include "\([a-z]*\)\.h"/\1/p' "$f" "$room.h" 2>/dev/null | grep -v "^$room\$" | sed "s/^/$room /"
 done > "$folder/order"
+awk 'NR == FNR { sub(/\.c$/, "", $1); at[$1] = NR; next }
+     at[$1] && at[$2] && at[$2] < at[$1] { print $1, "includes", $2 }' "$folder/counts" "$folder/order" > "$folder/up"
+[ ! -s "$folder/up" ]; check $? "the README's order is not from the top down: $(cat "$folder/up")"
 tsort "$folder/order" > /dev/null 2> "$folder/loops"; check $? "includes go in a circle: $(cat "$folder/loops")"
 
 echo "test_alone: $passed passed, $failed failed"

@@ -145,6 +145,7 @@ says 'a?[31mred has dtype F99'
 holds 'nothing that a terminal obeys' is "$status$(LC_ALL=C tr -d '\040-\176\n' <err)" 1
 refuses 0 'plan: ' check p.txt
 run --help;    holds 'help'    grep -q -- '--clip-skip' out
+cp out help; run help; holds 'help without dashes' same out help
 run --version; holds 'version' grep -q '^persona [0-9]' out
 run info "${persona%/*}/weights/persona_motion.safetensors"
 holds 'info of weights' grep -q 'motion' out
@@ -183,6 +184,9 @@ printf 'a\nSteps: abc\n' >s.txt;                     refuses 1 's.txt: Steps is 
 printf 'a\0b\n' >z.txt;                              refuses 1 'z.txt: byte 2 is NUL' z.txt
 : >e.txt;                                            refuses 1 'e.txt: is empty' e.txt
 printf '\377\330\377\340' >j.txt;                    refuses 1 'JPEG' j.txt
+refuses 1 'j.txt: expected weights, a GIF or a PNG' info j.txt
+refuses 1 'crlf.txt: is text, expected weights' p.txt --lora crlf.txt:1
+refuses 1 'p.txt: is a file, expected a folder of pictures' train p.txt -o x.safetensors
 head -c 100 p.gif >cut.gif;                          refuses 1 'cut.gif: ' cut.gif
 head -c 60 still.png >cut.png;                       refuses 1 'cut.png: ' cut.png
 refuses 1 'Context is 40' p.txt --frames 50 --context 40

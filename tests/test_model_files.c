@@ -239,7 +239,7 @@ int main(void)
     j = still; j.vae = lora.path;             expect(a, j, "expected a VAE, found a LoRA");
     j = with_lora; j.lora = &(LoraUse){ model.path, 1, 1 };   expect(a, j, "expected a LoRA");
     j = still; j.model = "no such file";      expect(a, j, "no such file: cannot be opened");
-    j = still; j.model = "Makefile";          expect(a, j, "not a valid safetensors file");
+    j = still; j.model = "Makefile";          expect(a, j, "Makefile: is text, expected weights");
     j = still; j.model = "tests";             expect(a, j, "folder without weights");
     j = still; j.merges = "Makefile";         expect(a, j, "rows");
     j = still; j.model = NULL;                expect(a, j, "no model");
