@@ -35,21 +35,17 @@ typedef struct {
     size_t       planned, mapped;        /* bytes of the stage that needs most, and of its weights */
 } Work;
 
-static void say(Work *w, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
-static void say(Work *w, const char *fmt, ...)
+void watch_say(const Watch *w, const char *fmt, ...)
 {
     char line[1024];
     va_list args;
     va_start(args, fmt);
     vsnprintf(line, sizeof line, fmt, args);
     va_end(args);
-    if (w->watch && w->watch->say) w->watch->say(w->watch->to, line);
+    if (w && w->say) w->say(w->to, line);
 }
 
-static void report(Work *w, const char *stage, int done, int of)
-{
-    if (w->watch && w->watch->progress) w->watch->progress(w->watch->to, stage, done, of);
-}
+void watch_progress(const Watch *w, const char *stage, int done, int of) { if (w && w->progress) w->progress(w->to, stage, done, of); }
 
 /* ---- what is loaded, what is chosen ----------------------------------------------------------- */
 
@@ -123,7 +119,7 @@ static void choose_sampler(Work *w)
     if (given < 0)     fail(w->mem, "Schedule type is %s, expected %s", j->schedule, names_of(w->mem, schedule_name));
     if (given) s->type = (ScheduleType)given;
     s->steps = j->steps, s->eta = j->eta;
-    if (j->eta > 0 && !sampler_takes_eta(s->method)) say(w, "Eta is ignored: %s adds no noise", sampler_name(s->method));
+    if (j->eta > 0 && !sampler_takes_eta(s->method)) watch_say(w->watch, "Eta is ignored: %s adds no noise", sampler_name(s->method));
 }
 
 /* What the model predicts stands in its file if anywhere: modelspec's metadata, the empty tensors by which ComfyUI tells, a folder's scheduler. */
@@ -135,7 +131,7 @@ static void choose_prediction(Work *w, const Weights *weights)
     const char *prediction = j->prediction ? j->prediction : weights_find(weights, "unet.v_pred") || (told && *told == 'v') ? "v" : "epsilon";
     s->velocity = *prediction == 'v';
     s->zero_snr = j->noise_schedule ? *j->noise_schedule == 'Z' : weights_find(weights, "unet.ztsnr") || weights_metadata(weights, "rescale_betas_zero_snr");
-    if (s->zero_snr && !s->velocity) say(w, "Noise schedule is Zero Terminal SNR, but the model predicts epsilon, which says nothing where there is noise alone; expect a poor picture");
+    if (s->zero_snr && !s->velocity) watch_say(w->watch, "Noise schedule is Zero Terminal SNR, but the model predicts epsilon, which says nothing where there is noise alone; expect a poor picture");
 }
 
 /* The whole clip at once where the module holds it and no other is asked for. */
@@ -157,7 +153,7 @@ static void check_motion(Work *w, const char *path)
     if (w->motion == NO_MOTION) fail(w->mem, "%s: this motion module lacks down_blocks.0.motion_modules.0.temporal_transformer.proj_in.weight: is the file whole?", path);
     if (!most) fail(w->mem, "%s: this motion module lacks the frame positions of its first block (pos_encoder.pe): is the file whole?", path);
     choose_windows(w, most);
-    say(w, "motion module %s: %s, up to %d frames at once", path, motion_kind_name(w->motion), most);
+    watch_say(w->watch, "motion module %s: %s, up to %d frames at once", path, motion_kind_name(w->motion), most);
 }
 
 /* ---- from a picture, and larger ----------------------------------------------------------------- */
@@ -185,7 +181,7 @@ static void choose_init(Work *w)
     if (!left) fail(w->mem, "Denoising strength is %g, and of %d steps that leaves none; set it to %.2g or more", j->strength, j->steps, 1.0 / j->steps);
     d->over = 1, d->first = j->steps - left;
     w->init = image_cover(w->mem, p, j->width, j->height, LANCZOS);
-    say(w, "begins as %s (%dx%d), strength %g: %d of %d steps", j->init, p.width, p.height, j->strength, left, j->steps);
+    watch_say(w->watch, "begins as %s (%dx%d), strength %g: %d of %d steps", j->init, p.width, p.height, j->strength, left, j->steps);
 }
 
 /* As the web UI's second pass: all of its steps, on a schedule of int(steps / strength). */
@@ -199,11 +195,11 @@ static void choose_hires(Work *w)
     if (steps > TRAIN_STEPS) fail(w->mem, "Denoising strength is %g, and %d Hires steps at that come to more than %d in all; set one higher or the other lower", j->strength, left, TRAIN_STEPS);
     if (width > LARGEST_SIDE || height > LARGEST_SIDE) fail(w->mem, "Hires upscale is %g, which makes %dx%d; expected at most %d a side", j->hires, width, height, LARGEST_SIDE);
     if (!j->upscaler) j->upscaler = upscalers[0].name;
-    if (upscaler_named(j->upscaler) == UPSCALERS) say(w, "Hires upscaler %s is not here; %s instead", j->upscaler, upscalers[0].name), j->upscaler = upscalers[0].name;
+    if (upscaler_named(j->upscaler) == UPSCALERS) watch_say(w->watch, "Hires upscaler %s is not here; %s instead", j->upscaler, upscalers[0].name), j->upscaler = upscalers[0].name;
     *d = w->denoising;
     d->over = 1, d->stage = "hires step";
     d->sampling.steps = (int)steps, d->first = (int)steps - left;
-    say(w, "then at %dx%d, %s, strength %g: %d step%s", width, height, j->upscaler, j->strength, left, left == 1 ? "" : "s");
+    watch_say(w->watch, "then at %dx%d, %s, strength %g: %d step%s", width, height, j->upscaler, j->strength, left, left == 1 ? "" : "s");
 }
 
 /* -> moments of the picture's latents: [1,h,w,8] */
@@ -247,12 +243,12 @@ static void load(Work *w)
 {
     Job *j = w->job;
     Weights *weights = weights_add(w->mem, NULL, j->model, MODEL_FILE);
-    say(w, "model %s: Stable Diffusion 1.x", j->model);
+    watch_say(w->watch, "model %s: Stable Diffusion 1.x", j->model);
     native_size(weights, &j->width, &j->height);
     w->denoising = (Denoising){ .windows = { 1, 1, 0, 1, OPEN }, .cfg = j->cfg, .rescale = j->cfg_rescale, .seed = j->seed, .nv = j->rng && !strcmp(j->rng, "NV") };
     choose_sampler(w);
     choose_prediction(w, weights);
-    if (j->vae) weights = weights_add(w->mem, weights, j->vae, VAE_FILE), say(w, "VAE %s", j->vae);
+    if (j->vae) weights = weights_add(w->mem, weights, j->vae, VAE_FILE), watch_say(w->watch, "VAE %s", j->vae);
     if (!j->frames) j->frames = j->motion ? DEFAULT_FRAMES : 1;
     if (j->frames > 1 && !j->motion) fail(w->mem, "Frames is %d, but no motion module is named; set Motion module, or Frames: 1 for a still", j->frames);
     int moves = j->motion && j->frames > 1;
@@ -286,7 +282,7 @@ static void decode(Work *w, Tensor x, unsigned char *rgb)
     double begun = w->machine.ops;
     for (int f = 0; f < (dry ? 1 : x.n); f++) {
         size_t before = mark(w->mem), frame = size(x) / (size_t)x.n;
-        if (!dry) report(w, "frame", f, x.n);
+        if (!dry) watch_progress(w->watch, "frame", f, x.n);
         Tensor picture = vae_decode(&w->run, (Tensor){ 1, x.h, x.w, x.c, x.x + (size_t)f * frame });
         for (size_t i = 0; i < size(picture) && !dry; i++) *rgb++ = pixel(picture.x[i]);
         release(w->mem, before);
@@ -384,7 +380,7 @@ static void say_windows(Work *w)
 {
     const Windows *v = &w->denoising.windows;
     if (v->length < v->frames || v->loop == CLOSED)
-        say(w, "windows of %d frames, overlap %d, stride %d, closed loop %s: %d passes in %d steps", v->length, v->overlap, v->stride, loop_name((int)v->loop),
+        watch_say(w->watch, "windows of %d frames, overlap %d, stride %d, closed loop %s: %d passes in %d steps", v->length, v->overlap, v->stride, loop_name((int)v->loop),
             denoise_passes(&w->denoising), w->denoising.sampling.steps);
 }
 
@@ -407,10 +403,10 @@ static void prepare(Work *w)
     read_text(w);
     double ops = rehearse(w);
     if (w->run.lora) lora_report(w->mem, w->run.lora, w->run.weights, w->watch ? w->watch->say : NULL, w->watch ? w->watch->to : NULL);
-    say(w, "betas %s, %s, CFG scale %g, clip skip %d, %dx%d, %s, seed %llu%s", w->motion ? "linear" : "scaled linear", sampling_said(w), j->cfg, j->clip_skip,
+    watch_say(w->watch, "betas %s, %s, CFG scale %g, clip skip %d, %dx%d, %s, seed %llu%s", w->motion ? "linear" : "scaled linear", sampling_said(w), j->cfg, j->clip_skip,
         j->width, j->height, j->frames == 1 ? "a still" : format(w->mem, "%d frames at %g fps", j->frames, j->fps), (unsigned long long)j->seed, w->machine.bf16 ? ", bf16" : "");
     say_windows(w);
-    say(w, "plan: %.2f GB of memory (%.2f GB of it the mapped weights), about %s on %d thread%s", (double)w->planned / 1e9, (double)w->mapped / 1e9,
+    watch_say(w->watch, "plan: %.2f GB of memory (%.2f GB of it the mapped weights), about %s on %d thread%s", (double)w->planned / 1e9, (double)w->mapped / 1e9,
         duration(w, ops / machine_speed(&w->machine)), w->machine.threads, w->machine.threads == 1 ? "" : "s");
 }
 
@@ -438,7 +434,7 @@ Pictures generate(Arena *a, Job *job, const Watch *watch)
     Pictures p = { job->frames, hires_side(job, job->width), hires_side(job, job->height), NULL };
     size_t bytes = (size_t)p.frames * (size_t)p.height * (size_t)p.width * 3;
     const unsigned char *rgb = draw(&w);
-    report(&w, "done", p.frames, p.frames);
+    watch_progress(w.watch, "done", p.frames, p.frames);
     release(a, before);                              /* files unmapped, all memory back; then the pictures move down */
     p.rgb = take(a, bytes, 1);
     memmove(p.rgb, rgb, bytes);

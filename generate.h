@@ -43,6 +43,10 @@ typedef struct {                         /* what the caller wants to hear; every
     const volatile sig_atomic_t *stop;                                        /* set it, and the job fails with "interrupted" before its next layer */
 } Watch;
 
+/* Tell it, if it wants to hear; w may be NULL. */
+void watch_say     (const Watch *w, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+void watch_progress(const Watch *w, const char *stage, int done, int of);
+
 /* Draws.  Fills in the job's zero fields with what was chosen.  All memory comes from the arena and
  * only the pictures stay taken.  Fails with a message; call it inside attempt(). */
 Pictures generate(Arena *a, Job *job, const Watch *watch);

@@ -23,7 +23,6 @@
 #include "vae.h"
 
 #include <math.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -50,22 +49,6 @@ typedef struct {
     int             side, steps;
 } Work;
 
-static void say(const Work *w, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
-static void say(const Work *w, const char *fmt, ...)
-{
-    char line[1024];
-    va_list args;
-    va_start(args, fmt);
-    vsnprintf(line, sizeof line, fmt, args);
-    va_end(args);
-    if (w->watch && w->watch->say) w->watch->say(w->watch->to, line);
-}
-
-static void report(const Work *w, const char *stage, int done, int of)
-{
-    if (w->watch && w->watch->progress) w->watch->progress(w->watch->to, stage, done, of);
-}
-
 /* the output's name without its folder and its ending */
 static const char *stem_of(Arena *a, const char *path)
 {
@@ -85,8 +68,8 @@ static void load(Work *w)
     w->run = (Run){ .machine = &w->machine, .weights = weights, .clip = 1, .stop = w->watch ? w->watch->stop : NULL };
     if (recipe_is_word(&t->recipe)) w->word = t->recipe.token ? t->recipe.token : stem_of(w->mem, t->out);
     w->photos = photos_find(w->mem, t->photos, t->recipe.ending, t->job.prompt, (int)t->recipe.repeats);
-    say(w, "model %s, pictures of %dx%d", t->job.model, w->side, w->side);
-    say(w, "%s: %zu pictures, %zu with a caption, %zu in an epoch", t->photos, w->photos.count, w->photos.captioned, w->photos.repeated);
+    watch_say(w->watch, "model %s, pictures of %dx%d", t->job.model, w->side, w->side);
+    watch_say(w->watch, "%s: %zu pictures, %zu with a caption, %zu in an epoch", t->photos, w->photos.count, w->photos.captioned, w->photos.repeated);
 }
 
 static float normal(Rng *rng)
@@ -164,7 +147,7 @@ static void read_lessons(Work *w)
     w->lesson = take(w->mem, w->photos.count, sizeof *w->lesson);
     for (size_t i = 0; i < w->photos.count; i++) {
         const Photo *photo = &w->photos.photo[i];
-        report(w, "picture", (int)i, (int)w->photos.count);
+        watch_progress(w->watch, "picture", (int)i, (int)w->photos.count);
         Lesson *l = &w->lesson[i];
         *l = (Lesson){ .ids = caption_ids(w, photo->caption), .texts = 1, .clip_skip = w->t->job.clip_skip ? w->t->job.clip_skip : 1, .noise = w->noise };
         l->latents = encode_photo(w, photo, take(w->mem, latents, sizeof(float)));
@@ -172,7 +155,7 @@ static void read_lessons(Work *w)
         Tensor text = clip_encode(&w->run, l->ids, 1, l->clip_skip, NULL);
         l->ids = NULL, l->text = (Tensor){ 1, 1, text.h, text.c, text.x };
     }
-    report(w, "picture", (int)w->photos.count, (int)w->photos.count);
+    watch_progress(w->watch, "picture", (int)w->photos.count, (int)w->photos.count);
 }
 
 /* every tensor that is missing or does not fit, before the first picture is encoded */
@@ -260,7 +243,7 @@ static double take_step(Work *w)
     }
     double norm = clip_gradients(l->d, l->count, r->clip);
     if (!isfinite(loss) || !isfinite(norm)) {
-        say(w, "step %u: the %s %s; the step is left out", w->course->step + 1, bad ? "loss is not finite at" : "gradient is not finite after", w->photos.photo[(bad ? bad : lesson) - w->lesson].path);
+        watch_say(w->watch, "step %u: the %s %s; the step is left out", w->course->step + 1, bad ? "loss is not finite at" : "gradient is not finite after", w->photos.photo[(bad ? bad : lesson) - w->lesson].path);
         return NAN;
     }
     learner_step(l, (Rates){ factor * rate, factor * text_rate, factor * unet_rate }, (AdamW){ 0, r->decay, 0.9, 0.999, 1e-8 }, (int)++w->course->taken);
@@ -317,7 +300,7 @@ static void learn(void *work)
     int broken = 0, since = 0, told = (int)(w->course->step / every);
     while ((int)w->course->step < w->steps) {
         memcpy(w->safe, w->course, course_bytes(w->photos.repeated));
-        report(w, "step", (int)w->course->step, w->steps);
+        watch_progress(w->watch, "step", (int)w->course->step, w->steps);
         double loss = take_step(w);
         int step = (int)++w->course->step;
         if (!isfinite(loss)) {
@@ -327,10 +310,10 @@ static void learn(void *work)
         broken = 0, since++, sum += loss;
         save_on_the_way(w);
         if (step < (told + 1) * every && step < w->steps) continue;
-        say(w, "step %d/%d: loss %.4f on average", step, w->steps, sum / since);
+        watch_say(w->watch, "step %d/%d: loss %.4f on average", step, w->steps, sum / since);
         sum = 0, since = 0, told = (int)(step / every);
     }
-    report(w, "done", w->steps, w->steps);
+    watch_progress(w->watch, "done", w->steps, w->steps);
 }
 
 /* When it is stopped, the step under way is dropped: nothing but the course has changed since it began. */
@@ -412,7 +395,7 @@ static void resume(Work *w)
     w->state.learner = w->learner;
     if (!w->resumed) return;
     state_load(w->mem, w->resumed, &w->state, w->steps);
-    say(w, "%s: goes on after step %u of %d", w->resumed->path, w->course->step, w->steps);
+    watch_say(w->watch, "%s: goes on after step %u of %d", w->resumed->path, w->course->step, w->steps);
 }
 
 static void tell_plan(Work *w)
@@ -422,8 +405,8 @@ static void tell_plan(Work *w)
     size_t before = mark(w->mem);                /* the lessons must begin where the arena stands now */
     double mapped = (double)weights_bytes(w->run.weights) / 1e9, seconds = w->machine.ops * w->steps * lessons / machine_speed(&w->machine);
     const char *what = w->word ? format(w->mem, "textual inversion of %d vectors, called %s", (int)r->vectors, w->word) : format(w->mem, "LoRA of rank %d on %zu layers", (int)r->rank, w->learner->pairs);
-    say(w, "%s, %d steps of %d, learning rate %g, seed %llu", what, w->steps, lessons, recipe_rate(r), (unsigned long long)w->seed);
-    say(w, "plan: %.2f GB of memory (%.2f GB of it the mapped weights), about %.0f min on %d thread%s", (double)peak(w->mem) / 1e9 + mapped, mapped, ceil(seconds / 60), w->machine.threads,
+    watch_say(w->watch, "%s, %d steps of %d, learning rate %g, seed %llu", what, w->steps, lessons, recipe_rate(r), (unsigned long long)w->seed);
+    watch_say(w->watch, "plan: %.2f GB of memory (%.2f GB of it the mapped weights), about %.0f min on %d thread%s", (double)peak(w->mem) / 1e9 + mapped, mapped, ceil(seconds / 60), w->machine.threads,
         w->machine.threads == 1 ? "" : "s");
     release(w->mem, before);
 }
