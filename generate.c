@@ -108,15 +108,31 @@ char *names_of(Arena *a, const char *(*name)(int))
     return list;
 }
 
+/* a schedule type or a sampler that other programs have and this one has not is told, and the nearest taken */
+static int choose_schedule(Work *w)
+{
+    Job *j = w->job;
+    int type = j->schedule ? schedule_named(j->schedule) : AUTOMATIC;
+    if (type >= 0) return type;
+    if ((type = schedule_nearest(j->schedule)) < 0) fail(w->mem, "Schedule type is %s, expected %s", j->schedule, names_of(w->mem, schedule_name));
+    watch_say(w->watch, "Schedule type %s is not here; %s instead", j->schedule, schedule_name(type));
+    j->schedule = schedule_name(type);
+    return type;
+}
+
 /* the sampler's name may hold a schedule type, over which one that is given wins */
 static void choose_sampler(Work *w)
 {
-    const Job *j = w->job;
+    Job *j = w->job;
     SamplerSetup *s = &w->denoising.sampling;
-    int given = j->schedule ? schedule_named(j->schedule) : AUTOMATIC;
+    int given = choose_schedule(w);
     s->method = j->sampler ? sampler_named(j->sampler, &s->type) : 0;
+    if (s->method < 0 && (s->method = sampler_nearest(j->sampler, &s->type)) >= 0) {
+        watch_say(w->watch, "Sampler %s is not here; %s%s%s instead", j->sampler, sampler_name(s->method), s->type && !given ? " " : "", s->type && !given ? schedule_name((int)s->type) : "");
+        j->sampler = sampler_name(s->method);
+        if (s->type && !given) j->schedule = schedule_name((int)s->type);
+    }
     if (s->method < 0) fail(w->mem, "Sampler is %s, expected %s", j->sampler, names_of(w->mem, sampler_name));
-    if (given < 0)     fail(w->mem, "Schedule type is %s, expected %s", j->schedule, names_of(w->mem, schedule_name));
     if (given) s->type = (ScheduleType)given;
     s->steps = j->steps, s->eta = j->eta;
     if (j->eta > 0 && !sampler_takes_eta(s->method)) watch_say(w->watch, "Eta is ignored: %s adds no noise", sampler_name(s->method));

@@ -328,6 +328,7 @@ static void read_request(Run *r)
     r->status = MISUSED;
     for (size_t i = 0; i < r->givens; i++) prompt_set(r->a, &r->request, r->given[i].flag, r->given[i].value);
     r->status = FAILED;
+    if (r->request.left) say(r, format(r->a, "ignored in the prompt, as persona knows LoRA tags and their strengths only: %s", r->request.left));
 }
 
 /* 32 bits, as torch's generator takes no more */

@@ -4,7 +4,7 @@
  *
  *     file     = prompt lines, ["Negative prompt:" lines], [settings line]
  *     settings = key ":" value { "," key ":" value }        the last line, when it begins with a known key
- *     value    = a JSON string, or anything up to the next comma
+ *     value    = a JSON string, list or object, or anything up to the next comma
  *     tag      = "<lora:" name [":" strength [":" of the UNet]] ">"           taken out of the prompt
  *
  * `keys` is the only list of settings there is.  Text is cut up front to back, once, so a prompt of ten
@@ -175,14 +175,14 @@ static char *show_asked(Arena *a, const Request *r, const Key *k)
     return chosen ? format(a, "%s", chosen) : NULL;
 }
 
-/* a sampler, maybe with its schedule type behind it: "DPM++ 2M Karras" */
+/* a sampler, maybe with its schedule type behind it: "DPM++ 2M Karras"; one that is only known by name is told and replaced in generate.c */
 static void set_sampler(Arena *a, Request *r, const Key *k, const char *label, const char *value)
 {
     ScheduleType type = AUTOMATIC;
     int method = sampler_named(value, &type);
-    if (method < 0) fail(a, "%s is %s, expected %s", label, quoted(a, value), names_of(a, sampler_name));
-    *(const char **)field(r, k) = sampler_name(method);
-    if (type != AUTOMATIC) r->job.schedule = schedule_name((int)type);
+    if (method < 0 && sampler_nearest(value, &type) < 0) fail(a, "%s is %s, expected %s", label, quoted(a, value), names_of(a, sampler_name));
+    *(const char **)field(r, k) = method < 0 ? value : sampler_name(method);
+    if (method >= 0 && type != AUTOMATIC) r->job.schedule = schedule_name((int)type);
 }
 
 static char *show_sampler(Arena *a, const Request *r, const Key *k)
@@ -194,8 +194,8 @@ static char *show_sampler(Arena *a, const Request *r, const Key *k)
 static void set_schedule(Arena *a, Request *r, const Key *k, const char *label, const char *value)
 {
     int type = schedule_named(value);
-    if (type < 0) fail(a, "%s is %s, expected %s", label, quoted(a, value), names_of(a, schedule_name));
-    *(const char **)field(r, k) = type == AUTOMATIC ? NULL : schedule_name(type);
+    if (type < 0 && schedule_nearest(value) < 0) fail(a, "%s is %s, expected %s", label, quoted(a, value), names_of(a, schedule_name));
+    *(const char **)field(r, k) = type < 0 ? value : type == AUTOMATIC ? NULL : schedule_name(type);
 }
 
 /* frames, or -1 for as many as suit; kept as 0 for those, and none as -1 */
@@ -263,8 +263,17 @@ static void add_lora(Arena *a, LoraName *list, size_t *count, LoraName l)
     list[(*count)++] = l;
 }
 
-/* "0.8", or "0.5:0.8" for text encoder and UNet, or "te=0.5:unet=0.8"; the UNet's is the text encoder's where it is not given */
-static LoraName with_strengths(Arena *a, const char *label, Name name, const char *list)
+/* Remembers a part of the prompt that other programs understand, for the caller to tell. */
+static void leave_out(Arena *a, Request *r, const char *part)
+{
+    enum { LISTED = 8 };
+    if (r->left_out < LISTED) r->left = format(a, "%s%s%s", r->left ? r->left : "", r->left ? ", " : "", quoted(a, part));
+    if (r->left_out++ == LISTED) r->left = format(a, "%s and more", r->left);
+}
+
+/* "0.8", or "0.5:0.8" for text encoder and UNet, or "te=0.5:unet=0.8"; the UNet's is the text encoder's where it is not given.
+ * Other "key=value" are extensions' of the web UI: weights by block, first and last step. */
+static LoraName with_strengths(Arena *a, Request *r, const char *label, Name name, const char *list)
 {
     double text = 1, unet = NAN;
     int place = 0;
@@ -274,6 +283,7 @@ static LoraName with_strengths(Arena *a, const char *label, Name name, const cha
         list = colon ? colon + 1 : NULL;
         if      (begins(item, "te="))   text = strength(a, label, item + 3);
         else if (begins(item, "unet=")) unet = strength(a, label, item + 5);
+        else if (strchr(item, '=')) leave_out(a, r, format(a, "%s: %s", name.text, item));
         else if (place == 2) fail(a, "%s: %s is not understood, expected NAME:STRENGTH or NAME:TEXT:UNET", label, quoted(a, item));
         else *(place++ ? &unet : &text) = strength(a, label, item);
     }
@@ -289,7 +299,7 @@ static void set_lora(Arena *a, Request *r, const Key *k, const char *label, cons
     const char *colon = last && first > value && read_number(trimmed(a, first + 1, (size_t)(last - first - 1)), &ignored) ? first : last;
     const char *name = colon ? trimmed(a, value, (size_t)(colon - value)) : value;
     if (!*name) fail(a, "%s is %s, expected NAME, NAME:STRENGTH or NAME:TEXT:UNET", label, quoted(a, value));
-    LoraName l = with_strengths(a, label, (Name){ name, label }, colon ? colon + 1 : NULL);
+    LoraName l = with_strengths(a, r, label, (Name){ name, label }, colon ? colon + 1 : NULL);
     (void)k;
     for (size_t i = 0; i < r->keys; i++)
         if (!strcmp(r->key[i].name.text, name)) { r->key[i] = l; return; }
@@ -317,7 +327,7 @@ static void tag_lora(Arena *a, Request *r, const char *label, const char *inside
     char *name = trimmed(a, inside, colon ? (size_t)(colon - inside) : strlen(inside));
     if (!*name || strpbrk(name, "/\\") || !strcmp(name, ".."))
         fail(a, "%s: a tag takes a name without folders, not %s; for a path there is --lora F:STRENGTH", label, quoted(a, name));
-    LoraName l = with_strengths(a, label, (Name){ name, format(a, "%s: the name", label) }, colon ? colon + 1 : NULL);
+    LoraName l = with_strengths(a, r, label, (Name){ name, format(a, "%s: the name", label) }, colon ? colon + 1 : NULL);
     add_lora(a, r->tag, &r->tags, l);
 }
 
@@ -336,6 +346,7 @@ static void set_prompt(Arena *a, Request *r, const Key *k, const char *label, co
     const char *s = r->prompt = value, *close = strchr(s, '>'), *colon;
     char *out = take(a, strlen(s) + 1, 1), *end = out;
     (void)k;
+    r->left = NULL, r->left_out = 0;
     for (r->tags = 0; *s; ) {
         if (close && close < s) close = strchr(s, '>');
         const char *after = *s == '<' && close ? tag_end(s, close, &colon) : NULL;
@@ -343,7 +354,7 @@ static void set_prompt(Arena *a, Request *r, const Key *k, const char *label, co
         char *inside = copy(a, colon + 1, (size_t)(close - colon - 1));
         char *where = format(a, "%s: in %s", label, quoted(a, copy(a, s, (size_t)(after - s))));
         if (begins(s, "<lora:") || begins(s, "<lyco:")) tag_lora(a, r, where, inside);
-        else fail(a, "%s: expected <lora:NAME:STRENGTH>, the only kind of tag so far", where);
+        else leave_out(a, r, copy(a, s, (size_t)(after - s)));
         s = after;
     }
     *end = 0;
@@ -439,12 +450,33 @@ typedef struct {
     size_t      unknowns;
 } Reader;
 
-/* where a JSON string ends that the end or a comma follows; NULL when s is none */
-static const char *json_end(const char *s)
+/* where a JSON string ends; NULL when s is none */
+static const char *string_end(const char *s)
 {
     if (*s++ != '"') return NULL;
     for (; *s && *s != '"'; s++) s += *s == '\\' && s[1];
     return *s ? s + 1 : NULL;
+}
+
+/* where a JSON list or object ends, by its brackets; NULL when s is none */
+static const char *brackets_end(const char *s)
+{
+    enum { DEEPEST = 64 };
+    int depth = 0;
+    do {
+        if (*s == '"') { if (!(s = string_end(s))) return NULL; continue; }
+        depth += *s == '[' || *s == '{', depth -= *s == ']' || *s == '}';
+        if (!*s++ || depth > DEEPEST) return NULL;
+    } while (depth > 0);
+    return s;
+}
+
+/* where a JSON value of one of these kinds ends that the end or a comma follows, NULL when s is none */
+static const char *json_end(const char *s)
+{
+    const char *end = *s == '[' || *s == '{' ? brackets_end(s) : string_end(s), *after = end;
+    while (after && blank(*after)) after++;
+    return end && (!*after || *after == ',') ? end : NULL;
 }
 
 /* from, n bytes with their quotes, without quotes and escapes.  \uXXXX stays as it is. */
@@ -469,15 +501,11 @@ static const char *next_pair(Arena *a, const char *s, char **key, char **value)
     s += n;
     if (*s != ':') return s + (*s == ',');
     for (s++; blank(*s); s++) ;
-    const char *end = json_end(s), *after = end;
-    while (after && blank(*after)) after++;
-    if (end && (!*after || *after == ',')) {
-        *value = json_text(a, s, (size_t)(end - s));
-        return after + (*after == ',');
-    }
-    n = strcspn(s, ",");
-    *value = trimmed(a, s, n);
-    return s + n + (s[n] == ',');
+    const char *end = json_end(s);
+    n = end ? (size_t)(end - s) : strcspn(s, ",");
+    *value = *s == '"' && end ? json_text(a, s, n) : trimmed(a, s, n);
+    s += n + strcspn(s + n, ",");
+    return s + (*s == ',');
 }
 
 /* remembers a key that is none, once, with the key that may have been meant */
@@ -587,14 +615,32 @@ static char *find_negative(char *text)
     return NULL;
 }
 
+static char *last_line(char *text)
+{
+    char *end = strrchr(text, '\n');
+    return end ? end + 1 : text;
+}
+
+/* the end of the settings line that "Template:" follows, as the Dynamic Prompts extension writes what it made the prompt from; or NULL */
+static char *find_template(Arena *a, char *text)
+{
+    static const char mark[] = "Template:";
+    char *before = text;
+    for (char *end = strchr(text, '\n'); end; end = strchr(end + 1, '\n')) {
+        if (begins(end + 1, mark) && is_settings(a, before)) return end;
+        before = end + 1;
+    }
+    return NULL;
+}
+
 void prompt_parse(Arena *a, Request *r, const char *text, size_t n, const char *path, Say *warn, void *to)
 {
     Reader rd = { .a = a, .r = r, .path = path };
     char *whole = plain(a, text, n, path);
     whole = trimmed(a, whole, strlen(whole));
     if (!*whole) fail(a, "%s: is empty, expected a prompt", path);
-    char *line = strrchr(whole, '\n');
-    line = line ? line + 1 : whole;
+    char *line = last_line(whole), *template = find_template(a, whole);
+    if (template) *template = 0, line = last_line(whole), unknown(&rd, "", "Template");
     char *settings = is_settings(a, line) ? format(a, "%s", line) : NULL;
     if (settings) *line = 0;
     char *negative = find_negative(whole);

@@ -23,6 +23,8 @@ typedef struct {
     Name        model, vae, motion, init;   /* text NULL: not said; "none" */
     LoraName    tag[LORAS], key[LORAS];     /* from the prompt's tags; from LoRA keys, which win over tags of that name */
     size_t      tags, keys;
+    const char *left;               /* what of the prompt's tags is left out, as a list for people; NULL: nothing */
+    size_t      left_out;           /* so many parts */
     int         seeded;             /* job.seed was given */
     uint64_t    max_size;           /* bytes that a GIF is to keep to; 0: any */
 } Request;

@@ -224,14 +224,49 @@ int schedule_named(const char *name)
     return -1;
 }
 
+/* Is text this name, alone or with a schedule type behind it? */
+static int is_named(const char *text, const char *name, ScheduleType *type)
+{
+    const char *rest = after_name(text, name);
+    if (!rest || !*rest) return rest != NULL;
+    int schedule = schedule_named(rest);
+    if (schedule >= 0) *type = (ScheduleType)schedule;
+    return schedule >= 0;
+}
+
 int sampler_named(const char *name, ScheduleType *type)
 {
-    for (int i = 0; i < 2 * METHODS; i++) {
-        const char *rest = after_name(name, i % 2 ? methods[i / 2].alias : methods[i / 2].name);
-        int schedule = rest && *rest ? schedule_named(rest) : -1;
-        if (!rest || (*rest && schedule < 0)) continue;
-        if (*rest) *type = (ScheduleType)schedule;
-        return i / 2;
+    for (int i = 0; i < METHODS; i++) if (is_named(name, methods[i].name, type) || is_named(name, methods[i].alias, type)) return i;
+    return -1;
+}
+
+/* names of the web UI's, Forge's and ComfyUI's samplers and schedule types that are not here, and what is nearest to them */
+static const char *const elsewhere[][2] = {
+    { "DPM fast", "DPM++ 2M Uniform" }, { "DPM adaptive", "DPM++ 2M Karras" }, { "Restart", "Heun Karras" }, { "DPM++ 2M SDE Heun", "DPM++ 2M SDE" },
+    { "DDIM CFG++", "DDIM" }, { "Euler CFG++", "Euler" }, { "Euler a CFG++", "Euler a" }, { "DPM++ 2M CFG++", "DPM++ 2M" }, { "HeunPP2", "Heun" },
+    { "Euler Dy", "Euler" }, { "Euler SMEA", "Euler" }, { "Euler SMEA Dy", "Euler" }, { "Euler Max", "Euler" }, { "Euler Negative", "Euler" },
+    { "DEIS", "DPM++ 2M Uniform" }, { "TCD", "LCM" }, { "DDPM", "Euler a" }, { "UniPC BH2", "UniPC" },
+}, *const types_elsewhere[][2] = {
+    { "Turbo", "SGM Uniform" }, { "Polyexponential", "Exponential" },
+};
+
+int sampler_nearest(const char *name, ScheduleType *type)
+{
+    ScheduleType asked = AUTOMATIC;
+    for (size_t i = 0; i < sizeof elsewhere / sizeof *elsewhere; i++) {
+        if (!is_named(name, elsewhere[i][0], &asked)) continue;
+        int method = sampler_named(elsewhere[i][1], type);
+        if (asked) *type = asked;
+        return method;
+    }
+    return -1;
+}
+
+int schedule_nearest(const char *name)
+{
+    for (size_t i = 0; i < sizeof types_elsewhere / sizeof *types_elsewhere; i++) {
+        const char *rest = after_name(name, types_elsewhere[i][0]);
+        if (rest && !*rest) return schedule_named(types_elsewhere[i][1]);
     }
     return -1;
 }

@@ -50,6 +50,8 @@ typedef struct {
 /* Name -> number for sampler_init, -1 when there is none.  As the web UI, diffusers and ComfyUI write it, a schedule
  * type behind it too ("DPM++ 2M Karras", "dpmpp_2m"); case, spaces, "-" and "_" count for nothing.  *type is set when the name holds one. */
 int         sampler_named(const char *name, ScheduleType *type);
+int         sampler_nearest(const char *name, ScheduleType *type);   /* what comes nearest to one that other programs have and this has not, or -1 */
+int         schedule_nearest(const char *name);
 const char *sampler_name (int method);                           /* NULL after the last */
 int         schedule_named(const char *name);                    /* a ScheduleType, or -1 */
 const char *schedule_name(int type);                             /* NULL after the last */

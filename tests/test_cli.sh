@@ -135,6 +135,10 @@ run bad.txt -o bad.png; cp bad.png bad2.png; run bad2.png
 holds 'broken UTF-8' same bad.png bad2.png
 (cd / && "$persona" "$dir/p.txt" >"$dir/out" 2>"$dir/err")
 holds 'from another folder' is "$(cat out)" "$dir/p.gif"
+run p.txt --prompt 'portrait of a woman <hypernet:nobody:1>' --sampler Restart --steps 2 -o near.gif
+for words in 'ignored in the prompt' '"<hypernet:nobody:1>"' 'Sampler Restart is not here; Heun Karras instead'; do says "$words"; done
+run info near.gif
+holds 'what drew it is what it says' grep -q 'Sampler: Heun, Schedule type: Karras' out
 ln -s "$persona" linked; ./linked p.txt -o l.gif >out 2>err
 holds 'through a link' same l.gif p.gif
 

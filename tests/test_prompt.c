@@ -107,6 +107,7 @@ static void test_sampling(Arena *a)
         { "Sampler: DPM++ 2M SDE, Schedule type: Exponential, RNG: NV", "Sampler: DPM++ 2M SDE, Schedule type: Exponential, RNG: NV" },
         { "Sampler: Heun, Schedule type: SGM Uniform", "Sampler: Heun, Schedule type: SGM Uniform, RNG: CPU" },
         { "Sampler: UniPC, Schedule type: Uniform", "Sampler: UniPC, Schedule type: Uniform, RNG: CPU" },
+        { "Sampler: Restart, Schedule type: Turbo", "Sampler: Restart, Schedule type: Turbo, RNG: CPU" },
         { "Sampler: LCM, CFG scale: 1", "Sampler: LCM, CFG scale: 1, RNG: CPU" },
         { "Sampler: DDIM, Eta DDIM: 0.5", "Sampler: DDIM, RNG: CPU, Eta: 0.5" },
         { "Sampler: Euler, CFG Rescale \xcf\x86: 0.7, Noise Schedule: Zero Terminal SNR, Prediction type: v", "Sampler: Euler, RNG: CPU, CFG rescale: 0.7, Prediction type: v, Noise Schedule: Zero Terminal SNR" },
@@ -164,6 +165,26 @@ static void test_pasted(Arena *a)
     }
 }
 
+/* what a settings line may hold beside its keys, and what follows it */
+static void test_around(Arena *a)
+{
+    static const struct { const char *text, *ignored; } cases[] = {
+        { "x: [{\"type\":\"lora\",\"weight\":0.8}, {\"a\": [1, 2]}], Seed: 5", "\"x\"" }, { "x: {\"a]}\": \"\\\"b, c: d\"}, Seed: 5", "\"x\"" }, { "x: [], y: {} , Seed: 5", "\"x\", \"y\"" },
+        { "x: [a, y: b, Seed: 5", "\"x\", \"y\"" }, { "x: [a] b, Seed: 5", "\"x\"" }, { "x: {\"a, Seed: 5", "\"x\"" }, { "Seed: 5\nTemplate: {a|b}\nc\nNegative Template: d", "\"Template\"" },
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        Reading t = { .a = a, .text = format(a, "a\nSteps: 9, %s", cases[i].text) };
+        CHECK_MSG(!*reading(&t) && t.r->job.seed == 5 && !strcmp(t.r->prompt, "a"), "%s: %s, prompt %s", cases[i].text, t.message, t.r->prompt);
+        CHECK_MSG(!strcmp(t.warning, format(a, "p.txt: ignored, as persona does not know them: %s", cases[i].ignored)), "%s: %s", cases[i].text, t.warning);
+    }
+    Reading t = { .a = a, .text = "a <hypernet:b:1> <lora:c:1:lbw=ALL:stop=9>" };
+    CHECK_MSG(!*reading(&t) && !strcmp(t.r->left, "\"<hypernet:b:1>\", \"c: lbw=ALL\", \"c: stop=9\"") && t.r->tags == 1, "%s", t.r->left);
+    t.text = "<x:1><x:2><x:3><x:4><x:5><x:6><x:7><x:8><x:9><x:10>";
+    CHECK_MSG(!*reading(&t) && t.r->left_out == 10 && strstr(t.r->left, "\"<x:8>\" and more"), "%s", t.r->left);
+    t.flag = "prompt", t.value = "a";
+    CHECK(!*reading(&t) && !t.r->left);
+}
+
 static void test_tags(Arena *a)
 {
     static const struct { const char *text, *prompt; size_t tags; double strength, unet; } cases[] = {
@@ -172,7 +193,7 @@ static void test_tags(Arena *a)
         { "<<lora:b:1>>", "<>", 1, 1, 1 }, { "a > <lora:b:1>", "a >", 1, 1, 1 }, { "<lora:b:1>\nSteps: 1", "", 1, 1, 1 },
         /* web UI, extra_networks_lora.py: by place, or by name */
         { "<lora:b:0.5:0.75>", "", 1, 0.5, 0.75 }, { "<lora:b:te=0.5>", "", 1, 0.5, 0.5 }, { "<lora:b:unet=0.5>", "", 1, 1, 0.5 }, { "<lora:b:0.25:unet=0.5>", "", 1, 0.25, 0.5 },
-        { "<lora:b:te=2:unet=3>", "", 1, 2, 3 }, { "<lora:b:0:1>", "", 1, 0, 1 }, { "<lora:b:1:2:te=3>", "", 1, 3, 2 },
+        { "<lora:b:te=2:unet=3>", "", 1, 2, 3 }, { "<lora:b:0.5:lbw=MIDD>", "", 1, 0.5, 0.5 }, { "<hypernet:c:1><lora:b:1>", "", 1, 1, 1 }, { "<lora:b:0:1>", "", 1, 0, 1 }, { "<lora:b:1:2:te=3>", "", 1, 3, 2 },
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         Reading t = { .a = a, .text = cases[i].text };
@@ -202,8 +223,8 @@ static void test_refused(Arena *a)
         { "a\nSchedule type: Beta", "expected Automatic, Uniform, Karras, Exponential, SGM Uniform, DDIM or LCM" }, { "a\nSampler: Euler Beta", "Sampler is \"Euler Beta\"" },
         { "a\nOverlap: -2", "Overlap is \"-2\"" }, { "a\nClosed loop: B", "expected N, R-P, R+P or A" }, { "a\nCFG rescale: 1.1", "from 0 to 1" }, { "a\nPrediction type: x", "expected epsilon, v or v_prediction" }, { "a\nClip skip: 13", "from 1 to 12" }, { "a\nFPS: 101", "from 0.1 to 100" }, { "a\nEta: 2", "from 0 to 1" },
         { "a\nModel: ", "Model is empty" }, { "a\nLoRA: :1", "LoRA" }, { "a\nLoRA: b:x", "strength is \"x\"" },
-        { "<lora:../b:1>", "without folders" }, { "<lora:/b:1>", "without folders" }, { "<lora:..:1>", "without folders" }, { "<lora:b:1:2:3>", "\"3\" is not understood" }, { "<lora:b:te=x>", "strength is \"x\"" }, { "<lora:b:1:lbw=ALL>", "strength is \"lbw=ALL\"" }, { "<lora:b:1e>", "strength" },
-        { "<hypernet:b:1>", "<lora:NAME:STRENGTH>" }, { "", "empty" }, { " \r\n ", "empty" }, { "\xef\xbb\xbf", "empty" }, { "\xef\xbb\xbf \xef\xbb\xbf\n", "empty" },
+        { "<lora:../b:1>", "without folders" }, { "<lora:/b:1>", "without folders" }, { "<lora:..:1>", "without folders" }, { "<lora:b:1:2:3>", "\"3\" is not understood" }, { "<lora:b:te=x>", "strength is \"x\"" }, { "<lora:b:1e>", "strength" },
+        { "", "empty" }, { " \r\n ", "empty" }, { "\xef\xbb\xbf", "empty" }, { "\xef\xbb\xbf \xef\xbb\xbf\n", "empty" },
         { "a\nSteps: 1\x1b[31mx", "Steps is \"1?[31mx\"" }, { "a\nSteps: \xff\xc3", "Steps is \"??\"" },
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
@@ -306,7 +327,7 @@ static void check_repeated(Arena *a, const char *head, const char *piece, size_t
 
 static void test_hostile(Arena *a)
 {
-    static const char *const pieces[] = { "a portrait, ", "(", "<lora:", "<lora:a:1>", "<", ">", "\n", "\r", "\"", "\\", "Negative prompt:", "\nNegative prompt:", "Steps: 3\n", ",", ":", "\xff", "\xf0\x9f\x98" };
+    static const char *const pieces[] = { "a portrait, ", "(", "<lora:", "<lora:a:1>", "<", ">", "\n", "\r", "\"", "\\", "Negative prompt:", "\nNegative prompt:", "Steps: 3\n", "a: [", "a: {\"", "a: [\"b", "\nTemplate:", "<a:b>", "<lora:a:b=c>", ",", ":", "\xff", "\xf0\x9f\x98" };
     for (size_t i = 0; i < sizeof pieces / sizeof *pieces; i++) {
         check_repeated(a, "x ", pieces[i], 10000000 / strlen(pieces[i]) / 4, "");
         check_repeated(a, "x\nSteps: 3, Model: ", pieces[i], 1000000 / strlen(pieces[i]), "");
@@ -404,7 +425,7 @@ int main(void)
 {
     Arena *a = arena_new();
     if (!a) return 1;
-    test_parts(a), test_settings(a), test_sampling(a), test_animatediff(a), test_pasted(a), test_tags(a);
+    test_parts(a), test_settings(a), test_sampling(a), test_animatediff(a), test_pasted(a), test_around(a), test_tags(a);
     test_refused(a), test_options(a), test_round_trip(a), test_numbers(a);
     test_hostile(a), test_mangled(a), test_lookup(a), test_distance();
     arena_free(a);

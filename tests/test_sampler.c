@@ -107,6 +107,16 @@ static void names(void)
     }
     CHECK(sampler_schedule(&(SamplerSetup){ .type = UNIFORM }) == DDIM_UNIFORM && sampler_schedule(&(SamplerSetup){ .type = KARRAS }) == KARRAS);
     CHECK(sampler_schedule(&(SamplerSetup){ .method = sampler_named("DPM++ 2M", &(ScheduleType){ AUTOMATIC }) }) == KARRAS);
+    static const struct { const char *text, *sampler; ScheduleType type; } near[] = {
+        { "Restart", "Heun", KARRAS }, { "restart exponential", "Heun", EXPONENTIAL }, { "DPM++ 2M SDE Heun Karras", "DPM++ 2M SDE", KARRAS }, { "DDIM CFG++", "DDIM", AUTOMATIC },
+        { "DPM adaptive", "DPM++ 2M", KARRAS },
+    };
+    for (size_t i = 0; i < sizeof near / sizeof *near; i++) {
+        ScheduleType type = AUTOMATIC;
+        int method = sampler_named(near[i].text, &type) < 0 ? sampler_nearest(near[i].text, &type) : -1;
+        CHECK_MSG(method >= 0 && !strcmp(sampler_name(method), near[i].sampler) && type == near[i].type, "nearest to %s is %s", near[i].text, method < 0 ? "none" : sampler_name(method));
+    }
+    CHECK(schedule_nearest("Turbo") == SGM_UNIFORM && schedule_nearest("Turbo 2") < 0 && sampler_nearest("Oiler", &(ScheduleType){ AUTOMATIC }) < 0);
     static const char *const none[] = { "", " ", "Oiler", "Euler b", "DPM++ 2M Beta", "DPM++ 2M SDE Heun", "DPM++ SDE", "DDIM CFG++", "Karras" };
     for (size_t i = 0; i < sizeof none / sizeof *none; i++) CHECK_MSG(sampler_named(none[i], &(ScheduleType){ AUTOMATIC }) < 0, "\"%s\" is read as a sampler", none[i]);
 }
