@@ -1,7 +1,7 @@
 /* train.c - a folder of pictures to a LoRA, or to the vectors of a new word.
  *
- *     pictures -> latents, captions -> tokens                        image.c, vae.c, tokenizer.c; once
- *     for each step: pictures under fresh noise -> loss, gradients   lesson.c
+ *     pictures and captions -> lessons                               dataset.c; encoded once
+ *     for each step: lessons under fresh noise -> loss, gradients    lesson.c
  *         clipped, then AdamW                                        learn.c
  *     pairs, or vectors -> file
  *
@@ -14,11 +14,9 @@
 
 #include "chars.h"
 #include "clip.h"
-#include "image.h"
+#include "dataset.h"
 #include "lesson.h"
-#include "photos.h"
 #include "state.h"
-#include "tokenizer.h"
 #include "unet.h"
 #include "vae.h"
 
@@ -26,7 +24,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { FACTOR = 8, LATENT = 4, DEFAULT_SIDE = 512, STEPS_A_PICTURE = 100, LINES = 20, MOST_BROKEN = 10 };
+enum { DEFAULT_SIDE = 512, STEPS_A_PICTURE = 100, LINES = 20, MOST_BROKEN = 10 };
 
 typedef struct {
     Arena          *mem;
@@ -34,19 +32,14 @@ typedef struct {
     const Watch    *watch;
     Machine         machine;
     Run             run;
-    Photos          photos;
+    Dataset         data;
     Learner        *learner;
-    Tokenizer      *tokenizer;
     const char     *word;                /* that is learned; NULL: a LoRA is */
-    Lesson         *lesson;              /* of each photo, but for what chance decides */
-    Rng            *rng;                 /* course's */
     Course         *course, *safe;       /* where the job stands; where it stood before the step under way */
     State           state;
     const WeightFile *resumed;           /* NULL: it begins anew */
     uint64_t        seed;
-    float           alpha_bar[TRAIN_STEPS];
-    float          *noise;
-    int             side, steps;
+    int             steps;
 } Work;
 
 /* the output's name without its folder and its ending */
@@ -63,99 +56,24 @@ static void load(Work *w)
     if (t->job.vae) weights = weights_add(w->mem, weights, t->job.vae, VAE_FILE);
     int across, down;
     const char *native = weights_metadata(weights, "modelspec.resolution");
-    w->side = (int)t->recipe.resolution;
-    if (!w->side) w->side = native && sscanf(native, "%5dx%5d", &across, &down) == 2 && across >= FACTOR && across % FACTOR == 0 ? across : DEFAULT_SIDE;
+    int side = (int)t->recipe.resolution;
+    if (!side) side = native && sscanf(native, "%5dx%5d", &across, &down) == 2 && across >= PIXELS && across % PIXELS == 0 ? across : DEFAULT_SIDE;
     w->run = (Run){ .machine = &w->machine, .weights = weights, .clip = 1, .stop = w->watch ? w->watch->stop : NULL };
     if (recipe_is_word(&t->recipe)) w->word = t->recipe.token ? t->recipe.token : stem_of(w->mem, t->out);
-    w->photos = photos_find(w->mem, t->photos, t->recipe.ending, t->job.prompt, (int)t->recipe.repeats);
-    watch_say(w->watch, "model %s, pictures of %dx%d", t->job.model, w->side, w->side);
-    watch_say(w->watch, "%s: %zu pictures, %zu with a caption, %zu in an epoch", t->photos, w->photos.count, w->photos.captioned, w->photos.repeated);
-}
-
-static float normal(Rng *rng)
-{
-    float x;
-    rng_normal(rng, &x, 1);
-    return x;
-}
-
-/* latents drawn from what the autoencoder makes of a picture */
-static Tensor encode_photo(Work *w, const Photo *photo, float *to)
-{
-    size_t before = mark(w->mem);
-    Picture p = image_open(w->mem, photo->path);
-    p = image_cover(w->mem, p, w->side, w->side, p.width > w->side && p.height > w->side ? BOX : LANCZOS);
-    Tensor x = tensor(&w->run, 1, w->side, w->side, 3);
-    for (size_t i = 0; i < size(x); i++) x.x[i] = (float)p.rgb[i] / 127.5f - 1;
-    Tensor moments = vae_encode(&w->run, x);
-    for (size_t i = 0; i < rows(moments); i++)
-        for (size_t c = 0; c < LATENT; c++) {
-            float mean = moments.x[i * 2 * LATENT + c], log_variance = moments.x[i * 2 * LATENT + LATENT + c];
-            float spread = expf(0.5f * fminf(fmaxf(log_variance, -30), 20));
-            to[i * LATENT + c] = LATENT_SCALE * (mean + spread * normal(w->rng));
-        }
-    release(w->mem, before);
-    return (Tensor){ 1, moments.h, moments.w, LATENT, to };
-}
-
-static Tokens tokens_of(Work *w, const char *text) { return tokenize(w->mem, w->tokenizer, text, strlen(text)); }
-
-/* the tokens with the word that is learned in the place of its name, or in front where its name does not stand */
-static Tokens with_word(Work *w, Tokens caption)
-{
-    Tokens name = tokens_of(w, w->word);
-    size_t vectors = w->learner->words.shape[0], n = 0, found = 0;
-    int *id = take(w->mem, caption.count * vectors + vectors, sizeof *id), first = clip_vocabulary(w->run.weights);
-    for (size_t pass = 0; pass < 2 && !found; pass++) {
-        n = 0;
-        for (size_t k = 0; pass && k < vectors; k++) id[n++] = first + (int)k;
-        for (size_t i = 0; i < caption.count; i++) {
-            int here = name.count && name.count <= caption.count - i && !memcmp(caption.id + i, name.id, name.count * sizeof *name.id);
-            if (!here) { id[n++] = caption.id[i]; continue; }
-            for (size_t k = 0; k < vectors; k++) id[n++] = first + (int)k;
-            i += name.count - 1, found = 1;
-        }
-    }
-    return (Tokens){ id, n };
-}
-
-/* begin, at most 75 tokens, and ends; the rest of a longer caption is left out, as kohya's trainer does */
-static const int *caption_ids(Work *w, const char *caption)
-{
-    int *ids = take(w->mem, CONTEXT, sizeof *ids);
-    size_t before = mark(w->mem);
-    Tokens tokens = tokens_of(w, caption);
-    if (w->word) tokens = with_word(w, tokens);
-    ids[0] = tokenizer_bos(w->tokenizer);
-    for (size_t i = 0; i + 1 < CONTEXT; i++) ids[i + 1] = i < CHUNK_TOKENS && i < tokens.count ? tokens.id[i] : tokenizer_eos(w->tokenizer);
-    release(w->mem, before);
-    return ids;
+    w->data = (Dataset){ .mem = w->mem, .run = &w->run, .recipe = &t->recipe, .watch = w->watch, .side = side, .clip_skip = t->job.clip_skip ? t->job.clip_skip : 1,
+                         .photos = photos_find(w->mem, t->photos, t->recipe.ending, t->job.prompt, (int)t->recipe.repeats) };
+    watch_say(w->watch, "model %s, pictures of %dx%d", t->job.model, side, side);
+    watch_say(w->watch, "%s: %zu pictures, %zu with a caption, %zu in an epoch", t->photos, w->data.photos.count, w->data.photos.captioned, w->data.photos.repeated);
 }
 
 /* the vectors begin as those of a word that is known */
 static void begin_word(Work *w)
 {
-    Tokens known = tokens_of(w, w->t->recipe.init_word);
+    const char *as = w->t->recipe.init_word;
+    Tokens known = tokenize(w->mem, w->data.captions.tokenizer, as, strlen(as));
     const Weight *words = &w->learner->words;
     if (!known.count) fail(w->mem, "--init_word says nothing; expected a word that the model knows");
     for (size_t i = 0; i < words->shape[0]; i++) clip_token(w->run.weights, known.id[i % known.count], w->learner->x + i * words->shape[1]);
-}
-
-static void read_lessons(Work *w)
-{
-    size_t latents = (size_t)(w->side / FACTOR) * (size_t)(w->side / FACTOR) * LATENT;
-    w->lesson = take(w->mem, w->photos.count, sizeof *w->lesson);
-    for (size_t i = 0; i < w->photos.count; i++) {
-        const Photo *photo = &w->photos.photo[i];
-        watch_progress(w->watch, "picture", (int)i, (int)w->photos.count);
-        Lesson *l = &w->lesson[i];
-        *l = (Lesson){ .ids = caption_ids(w, photo->caption), .texts = 1, .clip_skip = w->t->job.clip_skip ? w->t->job.clip_skip : 1, .noise = w->noise };
-        l->latents = encode_photo(w, photo, take(w->mem, latents, sizeof(float)));
-        if (w->word || w->t->recipe.unet_only <= 0) continue;
-        Tensor text = clip_encode(&w->run, l->ids, 1, l->clip_skip, NULL);
-        l->ids = NULL, l->text = (Tensor){ 1, 1, text.h, text.c, text.x };
-    }
-    watch_progress(w->watch, "picture", (int)w->photos.count, (int)w->photos.count);
 }
 
 /* every tensor that is missing or does not fit, before the first picture is encoded */
@@ -165,59 +83,32 @@ static void check_model(Work *w)
     Problems problems = { 0, take(w->mem, 4096, 1) };
     problems.text[0] = 0;
     w->machine.dry = 1, w->run.problems = &problems;
-    Tensor picture = tensor(&w->run, 1, w->side, w->side, 3);
+    Tensor picture = tensor(&w->run, 1, w->data.side, w->data.side, 3);
     vae_encode(&w->run, picture);
     Tensor text = clip_encode(&w->run, NULL, 1, 1, NULL);
-    unet(&w->run, tensor(&w->run, 1, w->side / FACTOR, w->side / FACTOR, LATENT), 1, (Tensor){ 1, 1, text.h, text.c, text.x });
+    unet(&w->run, tensor(&w->run, 1, w->data.side / PIXELS, w->data.side / PIXELS, LATENT), 1, (Tensor){ 1, 1, text.h, text.c, text.x });
     if (problems.count) fail(w->mem, "%s: %d tensors are missing or do not fit%s", w->t->job.model, problems.count, problems.text);
     w->machine.dry = 0, w->run.problems = NULL;
     release(w->mem, before);
-}
-
-static void shuffle(Work *w)
-{
-    uint32_t *order = w->course->order;
-    for (size_t i = w->photos.repeated; i > 1; i--) {
-        size_t j = rng_bits(w->rng) % i;
-        uint32_t kept = order[i - 1];
-        order[i - 1] = order[j], order[j] = kept;
-    }
-    w->course->next = 0;
 }
 
 /* steps in which all pictures are seen */
 static size_t epoch_steps(const Work *w)
 {
     size_t each = (size_t)(w->t->recipe.batch * w->t->recipe.accumulate);
-    return (w->photos.repeated + each - 1) / each;
+    return (w->data.photos.repeated + each - 1) / each;
 }
 
 static void plan(Work *w)
 {
     const Recipe *r = &w->t->recipe;
-    size_t each = (size_t)(r->batch * r->accumulate), at = 0;
+    size_t each = (size_t)(r->batch * r->accumulate);
     double epochs = r->epochs * (double)epoch_steps(w);
-    w->steps = (int)fmin(r->steps > 0 ? r->steps : epochs > 0 ? epochs : ceil((double)(STEPS_A_PICTURE * w->photos.count) / (double)each), 1e9);
-    if (w->photos.repeated >= UINT32_MAX) fail(w->mem, "%s: an epoch of more pictures than can be counted; fewer repeats, please", w->t->photos);
-    w->course = take(w->mem, course_bytes(w->photos.repeated), 1), w->safe = take(w->mem, course_bytes(w->photos.repeated), 1);
-    w->rng = &w->course->rng;
-    for (size_t i = 0; i < w->photos.count; i++)
-        for (int k = 0; k < w->photos.photo[i].repeats; k++) w->course->order[at++] = (uint32_t)i;
-    w->course->step = w->course->taken = 0, w->course->next = (uint32_t)w->photos.repeated;
-}
-
-/* the next picture, under fresh noise */
-static Lesson *next_lesson(Work *w)
-{
-    if (w->course->next == w->photos.repeated) shuffle(w);
-    Lesson *l = &w->lesson[w->course->order[w->course->next++]];
-    size_t n = size(l->latents);
-    float offset[LATENT];
-    l->timestep = (int)(rng_bits(w->rng) % TRAIN_STEPS), l->alpha_bar = w->alpha_bar[l->timestep];
-    rng_normal(w->rng, w->noise, n);
-    for (int c = 0; c < LATENT && w->t->recipe.noise_offset > 0; c++) offset[c] = (float)w->t->recipe.noise_offset * normal(w->rng);
-    for (size_t i = 0; i < n && w->t->recipe.noise_offset > 0; i++) w->noise[i] += offset[i % LATENT];
-    return l;
+    w->steps = (int)fmin(r->steps > 0 ? r->steps : epochs > 0 ? epochs : ceil((double)(STEPS_A_PICTURE * w->data.photos.count) / (double)each), 1e9);
+    if (w->data.photos.repeated >= UINT32_MAX) fail(w->mem, "%s: an epoch of more pictures than can be counted; fewer repeats, please", w->t->photos);
+    w->course = take(w->mem, course_bytes(w->data.photos.repeated), 1), w->safe = take(w->mem, course_bytes(w->data.photos.repeated), 1);
+    dataset_order(&w->data, w->course);
+    w->course->step = w->course->taken = 0;
 }
 
 /* min(snr, gamma) / snr, snr = a / (1 - a)      (Hang et al., "Efficient Diffusion Training via Min-SNR Weighting", 2023) */
@@ -237,13 +128,13 @@ static double take_step(Work *w)
     double loss = 0, factor = recipe_factor(r, (int)w->course->step, w->steps), rate = recipe_rate(r), unet_rate = r->unet_rate > 0 ? r->unet_rate : rate, text_rate = r->text_rate > 0 ? r->text_rate : rate / 2;
     memset(l->d, 0, l->count * sizeof *l->d);
     for (int i = 0; i < lessons; i++) {
-        lesson = next_lesson(w);
+        lesson = dataset_next(&w->data, w->course);
         loss += learn_from(&w->run, lesson, lesson_weight(w, lesson) / lessons) / lessons;
         if (!bad && !isfinite(loss)) bad = lesson;
     }
     double norm = clip_gradients(l->d, l->count, r->clip);
     if (!isfinite(loss) || !isfinite(norm)) {
-        watch_say(w->watch, "step %u: the %s %s; the step is left out", w->course->step + 1, bad ? "loss is not finite at" : "gradient is not finite after", w->photos.photo[(bad ? bad : lesson) - w->lesson].path);
+        watch_say(w->watch, "step %u: the %s %s; the step is left out", w->course->step + 1, bad ? "loss is not finite at" : "gradient is not finite after", dataset_photo(&w->data, bad ? bad : lesson)->path);
         return NAN;
     }
     learner_step(l, (Rates){ factor * rate, factor * text_rate, factor * unet_rate }, (AdamW){ 0, r->decay, 0.9, 0.999, 1e-8 }, (int)++w->course->taken);
@@ -262,8 +153,8 @@ static void save(Work *w, const char *path)
         { "modelspec.architecture", "stable-diffusion-v1/lora" }, { "ss_network_module", "networks.lora" },
         { "ss_network_dim", format(a, "%d", (int)r->rank) }, { "ss_network_alpha", format(a, "%g", (double)w->learner->alpha) },
         { "ss_unet_lr", format(a, "%g", r->unet_rate > 0 ? r->unet_rate : rate) }, { "ss_text_encoder_lr", format(a, "%g", r->unet_only > 0 ? 0 : r->text_rate > 0 ? r->text_rate : rate / 2) },
-        { "ss_base_model_version", "sd_v1" }, { "ss_sd_model_name", model ? model + 1 : w->t->job.model }, { "ss_resolution", format(a, "(%d, %d)", w->side, w->side) },
-        { "ss_num_train_images", format(a, "%zu", w->photos.repeated) }, { "ss_steps", format(a, "%u", w->course->step) }, { "ss_max_train_steps", format(a, "%d", w->steps) },
+        { "ss_base_model_version", "sd_v1" }, { "ss_sd_model_name", model ? model + 1 : w->t->job.model }, { "ss_resolution", format(a, "(%d, %d)", w->data.side, w->data.side) },
+        { "ss_num_train_images", format(a, "%zu", w->data.photos.repeated) }, { "ss_steps", format(a, "%u", w->course->step) }, { "ss_max_train_steps", format(a, "%d", w->steps) },
         { "ss_learning_rate", format(a, "%g", rate) }, { "ss_lr_scheduler", r->schedule }, { "ss_optimizer", "torch.optim.adamw.AdamW" },
         { "ss_seed", format(a, "%llu", (unsigned long long)w->seed) }, { "ss_clip_skip", format(a, "%d", w->t->job.clip_skip ? w->t->job.clip_skip : 1) },
     };
@@ -299,7 +190,7 @@ static void learn(void *work)
     double sum = 0, every = fmax(1, w->steps / (double)LINES);
     int broken = 0, since = 0, told = (int)(w->course->step / every);
     while ((int)w->course->step < w->steps) {
-        memcpy(w->safe, w->course, course_bytes(w->photos.repeated));
+        memcpy(w->safe, w->course, course_bytes(w->data.photos.repeated));
         watch_progress(w->watch, "step", (int)w->course->step, w->steps);
         double loss = take_step(w);
         int step = (int)++w->course->step;
@@ -332,12 +223,12 @@ static void begin(Work *w)
 {
     const Recipe *r = &w->t->recipe;
     LearnPlan lora = { .unet = 1, .text = r->unet_only <= 0, .rank = (int)r->rank, .alpha = (float)(r->alpha > 0 ? r->alpha : r->rank) }, word = { .vectors = (int)r->vectors };
-    w->tokenizer = tokenizer_new(w->mem, file_map(w->mem, w->t->job.merges), (size_t)clip_vocabulary(w->run.weights));
+    int vocabulary = clip_vocabulary(w->run.weights);
+    w->data.captions = (Captions){ tokenizer_new(w->mem, file_map(w->mem, w->t->job.merges), (size_t)vocabulary), w->word, vocabulary, (int)r->vectors };
     w->learner = learner_new(w->mem, w->run.weights, w->word ? word : lora);
-    rng_seed(w->rng, w->seed);
-    alpha_bars(w->alpha_bar, SCALED_LINEAR, 0);
+    rng_seed(&w->course->rng, w->seed);
     if (w->word) begin_word(w);
-    learner_seed(w->learner, w->rng);
+    learner_seed(w->learner, &w->course->rng);
 }
 
 /* ---- going on --------------------------------------------------------------------------------- */
@@ -367,7 +258,7 @@ static void describe(Work *w)
     Arena *a = w->mem;
     size_t n = 0, options = 0;
     while (recipe_flag(options, &value, &help)) options++;
-    Pair *said = take(a, w->photos.count + options + 8, sizeof *said);
+    Pair *said = take(a, w->data.photos.count + options + 8, sizeof *said);
     said[n++] = (Pair){ "seed", format(a, "%llu", (unsigned long long)w->seed) };
     said[n++] = (Pair){ "model", digest_of_weights(w) };
     said[n++] = (Pair){ "word", w->word ? quoted(a, w->word) : "" };
@@ -375,9 +266,9 @@ static void describe(Work *w)
     said[n++] = (Pair){ "precision", w->machine.bf16 ? "bf16" : "f32" };
     for (size_t i = 0; (flag = recipe_flag(i, &value, &help)); i++)
         if ((value = recipe_text(a, &w->t->recipe, i))) said[n++] = (Pair){ format(a, "--%s", flag), value };
-    said[n++] = (Pair){ "the number of pictures", format(a, "%zu", w->photos.count) };
-    for (size_t i = 0; i < w->photos.count; i++) said[n++] = (Pair){ format(a, "picture %zu", i + 1), describe_photo(w, &w->photos.photo[i]) };
-    w->state = (State){ said, n, NULL, w->course, w->photos.count, w->photos.repeated };
+    said[n++] = (Pair){ "the number of pictures", format(a, "%zu", w->data.photos.count) };
+    for (size_t i = 0; i < w->data.photos.count; i++) said[n++] = (Pair){ format(a, "picture %zu", i + 1), describe_photo(w, &w->data.photos.photo[i]) };
+    w->state = (State){ said, n, NULL, w->course, w->data.photos.count, w->data.photos.repeated };
 }
 
 static void open_state(Work *w)
@@ -423,11 +314,10 @@ void train(Arena *a, const Training *t, const Watch *watch)
     if (w->resumed) state_match(a, w->resumed, w->state.said, w->state.pairs);
     check_model(w);
     begin(w);
-    w->noise = take(a, (size_t)(w->side / FACTOR) * (size_t)(w->side / FACTOR) * LATENT, sizeof *w->noise);
-    read_lessons(w);
+    dataset_read(&w->data, &w->course->rng);
     resume(w);
     w->run.learner = w->learner, w->machine.ops = 0;
-    rehearse_lesson(&w->run, w->lesson);
+    rehearse_lesson(&w->run, w->data.lesson);
     tell_plan(w);
     learn_or_save(w);
     if (t->recipe.save_state > 0) state_save(a, &w->state, w->course, beside(w, "-state"));
