@@ -45,6 +45,16 @@ void watch_say(const Watch *w, const char *fmt, ...)
     if (w && w->say) w->say(w->to, line);
 }
 
+void watch_note(const Watch *w, const char *fmt, ...)
+{
+    char words[64];
+    va_list args;
+    va_start(args, fmt);
+    vsnprintf(words, sizeof words, fmt, args);
+    va_end(args);
+    if (w && w->note) w->note(w->to, words);
+}
+
 void watch_progress(const Watch *w, const char *stage, int done, int of) { if (w && w->progress) w->progress(w->to, stage, done, of); }
 
 /* ---- what is loaded, what is chosen ----------------------------------------------------------- */

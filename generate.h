@@ -39,6 +39,7 @@ typedef struct {                         /* what the caller wants to hear; every
     void *to;
     void (*say)     (void *to, const char *line);                             /* what was loaded and chosen, then the plan */
     void (*progress)(void *to, const char *stage, int done, int of);          /* "step" ("pass", where steps take several) and "frame", done from 0 */
+    void (*note)    (void *to, const char *words);                            /* what to show beside the progress from now on: "loss 0.1034, rate 0.0001" */
     void (*probe)   (void *to, const char *layer, Tensor output);             /* every named layer's output, for tests */
     const volatile sig_atomic_t *stop;                                        /* set it, and the job fails with "interrupted" before its next layer */
 } Watch;
@@ -46,6 +47,7 @@ typedef struct {                         /* what the caller wants to hear; every
 /* Tell it, if it wants to hear; w may be NULL. */
 void watch_say     (const Watch *w, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 void watch_progress(const Watch *w, const char *stage, int done, int of);
+void watch_note    (const Watch *w, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
 /* Draws.  Fills in the job's zero fields with what was chosen.  All memory comes from the arena and
  * only the pictures stay taken.  Fails with a message; call it inside attempt(). */

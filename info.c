@@ -8,11 +8,14 @@
  * comes out of the file is made printable. */
 #include "info.h"
 
+#include "chars.h"
 #include "clip.h"
+#include "curve.h"
 #include "embedding.h"
 #include "json.h"
 #include "lora.h"
 #include "motion.h"
+#include "state.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -143,6 +146,17 @@ static void how_trained(Text *t, const WeightFile *f)
     if (said) append(t, "\n");
 }
 
+/* how the loss went, where persona's trainer says so */
+static void loss_curve(Text *t, const WeightFile *f)
+{
+    StateSaid s;
+    int state = state_said(t->mem, f, &s);
+    const char *curve = state ? curve_text(t->mem, s.loss, s.step) : file_metadata(f, "persona_loss"), *said = state ? NULL : file_metadata(f, "ss_steps");
+    uint64_t steps = state ? s.step : 0;
+    const char *chart = curve && (state || (said && read_whole(said, &steps))) ? curve_chart(t->mem, curve, steps) : NULL;
+    if (chart) append(t, chart);
+}
+
 typedef struct { const char *name; double count; } Tag;
 
 static int by_count(const void *x, const void *y)
@@ -207,6 +221,8 @@ static void most_used_tags(Text *t, const WeightFile *f)
 /* one that names its only tensor after its token looks like no kind at all */
 static const char *kind_of(Arena *a, const WeightFile *f)
 {
+    StateSaid s;
+    if (state_said(a, f, &s)) return format(a, "a state of training, step %u of %zu, %zu picture%s", s.step, s.steps, s.pictures, s.pictures == 1 ? "" : "s");
     FileKind kind = file_kind(f);
     const char *embedding = kind == EMBEDDING_FILE || kind == UNKNOWN_FILE ? info_embedding(a, f->path) : NULL;
     return embedding ? embedding : file_kind_name(f);
@@ -228,6 +244,7 @@ const char *info_weights(Arena *a, const WeightFile *f, size_t most)
     append(&t, format(a, "%s: %s, %zu tensor%s (%s), %.1f MB\n", f->path, what, f->count, f->count == 1 ? "" : "s", types(a, f), bytes / 1e6));
     if (more) append(&t, format(a, "%s\n", printable(&t, more)));
     how_trained(&t, f);
+    loss_curve(&t, f);
     most_used_tags(&t, f);
     for (size_t i = 0; i < f->pairs; i++) append(&t, format(a, "%s: %s\n", printable(&t, f->metadata[i].key), printable(&t, f->metadata[i].value)));
     for (size_t i = 0; i < f->count; i++) {

@@ -56,6 +56,7 @@ typedef struct {
     int         again;                          /* the result stands where the picture it comes from stands */
     int         bar;                            /* the cursor stands behind a progress bar */
     const char *stage;  int of;                 /* what is under way */
+    char        beside[64];                     /* what to show with it */
     double      begun, told;
     Request     request;
     Bytes       picture;                        /* what the input was, when it was a picture */
@@ -222,7 +223,7 @@ static void time_left(char text[32], double s)
     else               snprintf(text, 32, ", %.1f h left", s / 3600);
 }
 
-/* "step 7/25 [=======>         ] 1.21 s/it, 22 s left"; on a terminal over the line before */
+/* "step 7/25 [=======>         ] loss 0.1034, rate 0.0001, 1.21 s/it, 22 s left"; on a terminal over the line before */
 static void draw_bar(Run *r, int done)
 {
     enum { WIDTH = 30 };
@@ -233,7 +234,7 @@ static void draw_bar(Run *r, int done)
     if (done && done < r->of) time_left(left, each * (r->of - done));
     fprintf(stderr, "%s%s %d/%d", terminal ? "\r" : "", r->stage, done, r->of);
     if (terminal) fprintf(stderr, " [%.*s%s%.*s]", full, filled, done < r->of ? ">" : "=", WIDTH - full, empty);
-    if (done) fprintf(stderr, " %.2f s/it%s", each, left);
+    if (done) fprintf(stderr, " %s%.2f s/it%s", r->beside, each, left);
     fputs(terminal ? "\033[K" : "\n", stderr);
     fflush(stderr);
     r->bar = terminal;
@@ -248,10 +249,12 @@ static void progress(void *to, const char *stage, int done, int of)
     if (r->quiet) return;
     int fresh = !r->stage || strcmp(r->stage, stage), terminal = isatty(STDERR_FILENO);
     if (fresh && r->stage) { draw_bar(r, r->of); end_bar(r); }
-    if (fresh) r->begun = r->told = now();
+    if (fresh) r->begun = r->told = now(), r->beside[0] = 0;
     r->stage = strcmp(stage, "done") ? stage : NULL, r->of = of;
     if (r->stage && (terminal ? now() > r->told + 0.1 || fresh || done == of : now() >= r->told + EVERY)) draw_bar(r, done);
 }
+
+static void note(void *to, const char *words) { snprintf(((Run *)to)->beside, sizeof ((Run *)to)->beside, "%.60s, ", words); }
 
 static double peak_bytes(void)
 {
@@ -568,7 +571,7 @@ static void learn(Run *r)
 {
     struct stat s;
     double began = now();
-    Watch watch = { .to = r, .say = say, .progress = progress, .stop = &stopped };
+    Watch watch = { .to = r, .say = say, .progress = progress, .note = note, .stop = &stopped };
     const char *photos = r->input;
     if (r->helped) { help_training(); return; }
     if (!photos || !r->out) { r->status = MISUSED; fail(r->a, "persona train needs a folder of pictures, and -o OUT.safetensors"); }

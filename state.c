@@ -2,6 +2,7 @@
  *
  *     parameters, mean, square   F32 [count]   what learns, and AdamW's moments, laid out as in memory
  *     course                     U32 [n]       the random generator, the steps done, the order of the pictures
+ *     loss                       F32 [steps]   of each step of the job, as far as it is done
  *     metadata                                 all that the job depends on: model, options, each picture
  *
  * Whatever else a step needs follows from these and from what the metadata name, so a job that goes on makes the bytes of
@@ -14,7 +15,7 @@
 
 #include <string.h>
 
-static const char MARK[] = "persona training state", VERSION[] = "1";
+static const char MARK[] = "persona training state", VERSION[] = "2";
 
 size_t course_bytes(size_t repeated) { return sizeof(Course) + repeated * sizeof(uint32_t); }
 
@@ -33,16 +34,16 @@ uint64_t digest(uint64_t of, const void *data, size_t bytes)
     return h;
 }
 
-enum { TENSORS = 4 };
+enum { TENSORS = 5 };
 
 /* the file's tensors, count: of each one's elements; data point into the learner and the course */
 static void lay_out(const State *s, Course *course, size_t count[TENSORS], Weight w[TENSORS])
 {
     const Learner *l = s->learner;
-    void *data[TENSORS] = { l->x, l->mean, l->square, course };
-    static const char *const name[TENSORS] = { "parameters", "mean", "square", "course" };
+    void *data[TENSORS] = { l->x, l->mean, l->square, s->loss, course };
+    static const char *const name[TENSORS] = { "parameters", "mean", "square", "loss", "course" };
     for (size_t i = 0; i < TENSORS; i++) {
-        count[i] = data[i] == course ? course_bytes(s->repeated) / sizeof(uint32_t) : l->count;
+        count[i] = data[i] == course ? course_bytes(s->repeated) / sizeof(uint32_t) : data[i] == s->loss ? s->steps : l->count;
         w[i] = (Weight){ name[i], data[i], data[i] == course ? U32 : F32, 1, &count[i], count[i] * sizeof(float) };
     }
 }
@@ -76,6 +77,18 @@ uint64_t state_seed(Arena *a, const WeightFile *f)
     return seed;
 }
 
+int state_said(Arena *a, const WeightFile *f, StateSaid *s)
+{
+    const Weight *course = file_weight(f, "course"), *loss = file_weight(f, "loss");
+    if (!file_metadata(f, MARK) || !course || course->type != U32 || course->bytes < sizeof(Course) || !loss || loss->type != F32) return 0;
+    *s = (StateSaid){ .steps = loss->bytes / sizeof(float) };
+    memcpy(&s->step, (const char *)course->data + offsetof(Course, step), sizeof s->step);
+    for (size_t i = 0; i < f->pairs; i++) s->pictures += !strncmp(f->metadata[i].key, "picture ", strlen("picture "));
+    if (s->step > s->steps) return 0;
+    s->loss = loss->bytes ? memcpy(take(a, loss->bytes, 1), loss->data, loss->bytes) : NULL;
+    return 1;
+}
+
 void state_match(Arena *a, const WeightFile *f, const Pair *said, size_t pairs)
 {
     for (size_t i = 0; i < pairs; i++) {
@@ -87,14 +100,14 @@ void state_match(Arena *a, const WeightFile *f, const Pair *said, size_t pairs)
     if (f->pairs != pairs + 1) fail(a, "%s: cannot be resumed: it depends on %zu things, of which %zu are known here", f->path, f->pairs - 1, pairs);
 }
 
-static void check_course(Arena *a, const WeightFile *f, const State *s, const Course *c, int steps)
+static void check_course(Arena *a, const WeightFile *f, const State *s, const Course *c)
 {
-    int wrong = c->rng.next < 0 || c->rng.next > 624 || c->step > (uint32_t)steps || c->taken > c->step || c->next > s->repeated;
+    int wrong = c->rng.next < 0 || c->rng.next > 624 || c->step > s->steps || c->taken > c->step || c->next > s->repeated;
     for (size_t i = 0; i < s->repeated; i++) wrong |= c->order[i] >= s->pictures;
     if (wrong) fail(a, "%s: damaged: its course points outside the job", f->path);
 }
 
-void state_load(Arena *a, const WeightFile *f, State *s, int steps)
+void state_load(Arena *a, const WeightFile *f, State *s)
 {
     size_t before = mark(a), count[TENSORS];
     Weight w[TENSORS];
@@ -105,7 +118,7 @@ void state_load(Arena *a, const WeightFile *f, State *s, int steps)
         if (!in || in->type != w[i].type || in->bytes != w[i].bytes) fail(a, "%s: damaged: expected %s of %zu elements of %s", f->path, w[i].name, count[i], dtype_name(w[i].type));
         if (w[i].bytes) memcpy((void *)(uintptr_t)w[i].data, in->data, w[i].bytes);
     }
-    check_course(a, f, s, course, steps);
+    check_course(a, f, s, course);
     memcpy(s->course, course, course_bytes(s->repeated));
     release(a, before);
 }

@@ -16,6 +16,7 @@ typedef struct {
     Learner    *learner;
     Course     *course;
     size_t      pictures, repeated;      /* how many there are; how many stand in order */
+    float      *loss;  size_t steps;     /* of each step of the job, 0 for those to come, NaN for those left out */
 } State;
 
 size_t course_bytes(size_t repeated);
@@ -27,11 +28,15 @@ void state_save(Arena *a, const State *s, const Course *course, const char *path
 const WeightFile *state_open(Arena *a, const char *path);
 uint64_t          state_seed(Arena *a, const WeightFile *f);
 
+/* What the file says of a job, for people; 0 when it is no state, or a damaged one.  loss: of the steps done. */
+typedef struct { uint32_t step; size_t steps, pictures; const float *loss; } StateSaid;
+int state_said(Arena *a, const WeightFile *f, StateSaid *s);
+
 /* Fails, with what differs, unless the file's job depends on the same. */
 void state_match(Arena *a, const WeightFile *f, const Pair *said, size_t pairs);
 
-/* Fills in the learner and the course.  Fails when the file's do not fit or point outside. */
-void state_load(Arena *a, const WeightFile *f, State *s, int steps);
+/* Fills in the learner, the course and the losses.  Fails when the file's do not fit or point outside. */
+void state_load(Arena *a, const WeightFile *f, State *s);
 
 /* a number that other bytes will not have by accident; of: what came before, 0 at first */
 uint64_t digest(uint64_t of, const void *data, size_t bytes);

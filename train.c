@@ -14,6 +14,7 @@
 
 #include "chars.h"
 #include "clip.h"
+#include "curve.h"
 #include "dataset.h"
 #include "lesson.h"
 #include "state.h"
@@ -40,6 +41,7 @@ typedef struct {
     const WeightFile *resumed;           /* NULL: it begins anew */
     uint64_t        seed;
     int             steps;
+    float          *loss;                /* of each step done */
 } Work;
 
 /* the output's name without its folder and its ending */
@@ -109,6 +111,8 @@ static void plan(Work *w)
     w->course = take(w->mem, course_bytes(w->data.photos.repeated), 1), w->safe = take(w->mem, course_bytes(w->data.photos.repeated), 1);
     dataset_order(&w->data, w->course);
     w->course->step = w->course->taken = 0;
+    w->loss = take(w->mem, (size_t)w->steps, sizeof *w->loss);
+    memset(w->loss, 0, (size_t)w->steps * sizeof *w->loss);
 }
 
 /* min(snr, gamma) / snr, snr = a / (1 - a)      (Hang et al., "Efficient Diffusion Training via Min-SNR Weighting", 2023) */
@@ -157,6 +161,7 @@ static void save(Work *w, const char *path)
         { "ss_num_train_images", format(a, "%zu", w->data.photos.repeated) }, { "ss_steps", format(a, "%u", w->course->step) }, { "ss_max_train_steps", format(a, "%d", w->steps) },
         { "ss_learning_rate", format(a, "%g", rate) }, { "ss_lr_scheduler", r->schedule }, { "ss_optimizer", "torch.optim.adamw.AdamW" },
         { "ss_seed", format(a, "%llu", (unsigned long long)w->seed) }, { "ss_clip_skip", format(a, "%d", w->t->job.clip_skip ? w->t->job.clip_skip : 1) },
+        { "persona_loss", curve_text(a, w->loss, w->course->step) },
     };
     size_t count = sizeof metadata / sizeof *metadata;
     if (w->word) learner_save_words(a, w->learner, path, metadata + OF_LORA, count - OF_LORA);
@@ -184,25 +189,36 @@ static void save_on_the_way(Work *w)
     release(w->mem, before);
 }
 
+/* beside the progress bar: the loss of the last steps on average, and the learning rate */
+static void show_loss(const Work *w)
+{
+    size_t step = w->course->step;
+    const Recipe *r = &w->t->recipe;
+    if (step) watch_note(w->watch, "loss %.4f, rate %.3g", curve_mean(w->loss, step > CURVE_WINDOW ? step - CURVE_WINDOW : 0, step), recipe_rate(r) * recipe_factor(r, (int)step - 1, w->steps));
+}
+
 static void learn(void *work)
 {
     Work *w = work;
-    double sum = 0, every = fmax(1, w->steps / (double)LINES);
-    int broken = 0, since = 0, told = (int)(w->course->step / every);
+    double every = fmax(1, w->steps / (double)LINES);
+    size_t told = (size_t)(floor(w->course->step / every) * every);
+    int broken = 0;
     while ((int)w->course->step < w->steps) {
         memcpy(w->safe, w->course, course_bytes(w->data.photos.repeated));
         watch_progress(w->watch, "step", (int)w->course->step, w->steps);
         double loss = take_step(w);
-        int step = (int)++w->course->step;
+        size_t step = ++w->course->step;
+        w->loss[step - 1] = (float)loss;
+        show_loss(w);
         if (!isfinite(loss)) {
             if (++broken == MOST_BROKEN) fail(w->mem, "%d steps in a row came to nothing finite: a broken checkpoint, or a learning rate far too high; %s was not written", broken, w->t->out);
             continue;
         }
-        broken = 0, since++, sum += loss;
+        broken = 0;
         save_on_the_way(w);
-        if (step < (told + 1) * every && step < w->steps) continue;
-        watch_say(w->watch, "step %d/%d: loss %.4f on average", step, w->steps, sum / since);
-        sum = 0, since = 0, told = (int)(step / every);
+        if (floor((double)step / every) == floor((double)(step - 1) / every) && step < (size_t)w->steps) continue;
+        watch_say(w->watch, "step %zu/%d: loss %.4f on average", step, w->steps, curve_mean(w->loss, told, step));
+        told = step;
     }
     watch_progress(w->watch, "done", w->steps, w->steps);
 }
@@ -268,7 +284,7 @@ static void describe(Work *w)
         if ((value = recipe_text(a, &w->t->recipe, i))) said[n++] = (Pair){ format(a, "--%s", flag), value };
     said[n++] = (Pair){ "the number of pictures", format(a, "%zu", w->data.photos.count) };
     for (size_t i = 0; i < w->data.photos.count; i++) said[n++] = (Pair){ format(a, "picture %zu", i + 1), describe_photo(w, &w->data.photos.photo[i]) };
-    w->state = (State){ said, n, NULL, w->course, w->data.photos.count, w->data.photos.repeated };
+    w->state = (State){ said, n, NULL, w->course, w->data.photos.count, w->data.photos.repeated, w->loss, (size_t)w->steps };
 }
 
 static void open_state(Work *w)
@@ -285,7 +301,7 @@ static void resume(Work *w)
 {
     w->state.learner = w->learner;
     if (!w->resumed) return;
-    state_load(w->mem, w->resumed, &w->state, w->steps);
+    state_load(w->mem, w->resumed, &w->state);
     watch_say(w->watch, "%s: goes on after step %u of %d", w->resumed->path, w->course->step, w->steps);
 }
 

@@ -29,14 +29,14 @@ printf 'portrait of sks\nsecond line\n' >photos/a.txt; echo 'sks smiling' >photo
 # ---- what comes back ----
 run train photos -o one.safetensors --resolution 64 --network-dim 4 --max_train_steps 4 --seed 3 --threads 1
 holds 'learns' is "$status$(cat out)" 0one.safetensors
-for words in 'photos: 3 pictures, 2 with a caption, 4 in an epoch' 'LoRA of rank 4 on 210 layers, 4 steps of 1, learning rate 0.0001, seed 3' 'plan: ' 'picture 3/3' 'step 4/4: loss 0.' 'done in ' 'peak memory'; do says "$words"; done
+for words in 'photos: 3 pictures, 2 with a caption, 4 in an epoch' 'LoRA of rank 4 on 210 layers, 4 steps of 1, learning rate 0.0001, seed 3' 'plan: ' 'picture 3/3' 'step 4/4: loss 0.' 'step 4/4 loss 0.' ', rate 1.46e-05, ' 'done in ' 'peak memory'; do says "$words"; done
 run train photos -o three.safetensors --resolution 64 --network_dim=4 --MAX_TRAIN_STEPS 4 --seed 3 --threads 3 --quiet
 holds 'three threads, same bytes' cmp -s one.safetensors three.safetensors
 holds 'quiet' is "$(cat err)" ''
 run train photos -o other.safetensors --resolution 64 --network_dim 4 --max_train_steps 4 --seed 4
 holds 'another seed, another LoRA' is "$(cmp -s one.safetensors other.safetensors; echo $?)" 1
 run info one.safetensors
-for words in '210 layers (18 text encoder, 192 UNet)' 'ss_network_dim: 4' 'ss_network_alpha: 4' 'F16     \[\] *lora_unet_mid_block_attentions_0_proj_in.alpha'; do
+for words in 'loss, on average, of 4 steps' '210 layers (18 text encoder, 192 UNet)' 'ss_network_dim: 4' 'ss_network_alpha: 4' 'F16     \[\] *lora_unet_mid_block_attentions_0_proj_in.alpha'; do
     holds "info: $words" grep -q "$words" out
 done
 run --prompt 'portrait of sks' --frames 1 --steps 1 --size 64x64 --seed 1 -o without.png

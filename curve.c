@@ -1,0 +1,104 @@
+/* curve.c - how the loss went.
+ *
+ *     losses of all steps -> means of up to 200 equal parts     in the metadata of what was learned, as text
+ *     those means -> a chart of 60 x 10 characters              for persona info
+ *
+ * A chart begins at zero: a loss that falls by a tenth looks like that, and not like a cliff.  Where fewer steps were
+ * done than the chart has columns, a step takes several. */
+#include "curve.h"
+
+#include "chars.h"
+
+#include <math.h>
+
+enum { COLUMNS = 60, ROWS = 10, EIGHTHS = 8, MOST = 1000000 };
+
+double curve_mean(const float *loss, size_t from, size_t to)
+{
+    double sum = 0;
+    size_t n = 0;
+    for (size_t i = from; i < to; i++) if (isfinite(loss[i])) sum += (double)loss[i], n++;
+    return n ? sum / (double)n : NAN;
+}
+
+/* ---- as text ---------------------------------------------------------------------------------- */
+
+/* five decimals at most, whatever the locale */
+static const char *number(Arena *a, double x) { return number_text(a, round(x * 1e5) / 1e5); }
+
+const char *curve_text(Arena *a, const float *loss, size_t steps)
+{
+    size_t parts = steps < CURVE_PARTS ? steps : CURVE_PARTS;
+    const char *text = "";
+    for (size_t i = 0; i < parts; i++) {
+        double mean = curve_mean(loss, i * steps / parts, (i + 1) * steps / parts);
+        text = format(a, "%s%s%s", text, i ? " " : "", mean < MOST ? number(a, mean) : "-");
+    }
+    return text;
+}
+
+/* -> how many, 0 when it is no such text; "-" becomes NaN */
+static size_t read_parts(const char *text, double part[CURVE_PARTS])
+{
+    size_t n = 0;
+    while (*text && n < CURVE_PARTS) {
+        size_t length = *text == '-' ? 1 : number_at(text, &part[n]);
+        if (*text == '-') part[n] = NAN;
+        else if (!length || !(part[n] >= 0 && part[n] < MOST)) return 0;
+        n++, text += length;
+        if (*text && (*text++ != ' ' || !*text)) return 0;
+    }
+    return *text ? 0 : n;
+}
+
+/* ---- as a chart ------------------------------------------------------------------------------- */
+
+/* the least of 1, 1.2, 1.5 ... times a power of ten that is no less */
+static double round_up(double x)
+{
+    static const double nice[] = { 1, 1.2, 1.5, 2, 2.5, 3, 4, 5, 6, 8, 10 };
+    double unit = pow(10, floor(log10(x)));
+    size_t i = 0;
+    while (i < sizeof nice / sizeof *nice - 1 && nice[i] * unit < x * (1 - 1e-9)) i++;
+    return nice[i] * unit;
+}
+
+static double mean_of(const double *part, size_t from, size_t to)
+{
+    double sum = 0;
+    size_t n = 0;
+    for (size_t i = from; i < to; i++) if (!isnan(part[i])) sum += part[i], n++;
+    return n ? sum / (double)n : NAN;
+}
+
+/* the column's bar within a row, counted from the bottom, as one character of UTF-8: a space, or U+2581 "one eighth" to U+2588 "full" */
+static char *block(char *to, double height, int row)
+{
+    double filled = height * ROWS * EIGHTHS - row * EIGHTHS;
+    int eighths = filled >= EIGHTHS ? EIGHTHS : filled > 0 ? (int)(filled + 0.5) : 0;      /* NaN: none */
+    if (!eighths) return *to = ' ', to + 1;
+    to[0] = (char)0xe2, to[1] = (char)0x96, to[2] = (char)(0x80 + eighths);
+    return to + 3;
+}
+
+const char *curve_chart(Arena *a, const char *text, uint64_t steps)
+{
+    double part[CURVE_PARTS], column[COLUMNS], most = 0;
+    size_t n = read_parts(text, part);
+    for (size_t c = 0; n && c < COLUMNS; c++) {
+        size_t from = c * n / COLUMNS, to = (c + 1) * n / COLUMNS;
+        column[c] = mean_of(part, from, to > from ? to : from + 1);
+        if (column[c] > most) most = column[c];
+    }
+    if (!(most > 1e-4)) return NULL;
+    double top = round_up(most);
+    const char *chart = format(a, "loss, on average, of %llu steps\n", (unsigned long long)steps);
+    for (int row = ROWS - 1; row >= 0; row--) {
+        char bars[3 * COLUMNS + 1], *end = bars;
+        for (size_t c = 0; c < COLUMNS; c++) end = block(end, column[c] / top, row);
+        *end = 0;
+        double label = row == ROWS - 1 ? top : row == ROWS / 2 - 1 ? top / 2 : -1;
+        chart = format(a, "%s%8s |%s\n", chart, label < 0 ? "" : number(a, label), bars);
+    }
+    return format(a, "%s       0 +%.*s\n          1%*llu\n", chart, COLUMNS, "------------------------------------------------------------", COLUMNS - 1, (unsigned long long)steps);
+}

@@ -1,0 +1,19 @@
+/* curve.h - how the loss went: averaged, written down, drawn in characters. */
+#ifndef CURVE_H
+#define CURVE_H
+
+#include "tensor.h"
+
+/* The loss of single steps says little: it depends on how much noise the step happened to draw. */
+enum { CURVE_WINDOW = 100, CURVE_PARTS = 200 };
+
+/* The mean of loss[from .. to-1], steps that were left out (NaN) aside; NaN when there is no other. */
+double curve_mean(const float *loss, size_t from, size_t to);
+
+/* The steps in at most CURVE_PARTS equal parts -> "0.1423 0.1267 - 0.1198": the mean of each, "-" where there is none.  In the arena. */
+const char *curve_text(Arena *a, const float *loss, size_t steps);
+
+/* Such a text, any bytes at all, as a chart of a few lines; steps: how many they were, for the axis.  NULL when it is none.  In the arena. */
+const char *curve_chart(Arena *a, const char *text, uint64_t steps);
+
+#endif
