@@ -386,11 +386,21 @@ static double rehearse(Work *w)
     return w->machine.ops;
 }
 
-static const char *duration(Work *w, double seconds)
+static const char *duration(Arena *a, double seconds)
 {
-    if (seconds < 90) return format(w->mem, "%.0f s", seconds < 1 ? 1 : seconds);
-    if (seconds < 5400) return format(w->mem, "%.0f min", seconds / 60);
-    return format(w->mem, "%.1f h", seconds / 3600);
+    if (seconds < 90) return format(a, "%.0f s", seconds < 1 ? 1 : seconds);
+    if (seconds < 5400) return format(a, "%.0f min", seconds / 60);
+    return format(a, "%.1f h", seconds / 3600);
+}
+
+void plan_say(Arena *a, const Plan *p, const Watch *watch)
+{
+    size_t before = mark(a);
+    Machine machine = { a, p->threads, 0, 0, p->bf16 };
+    if (watch && watch->say)
+        watch_say(watch, "plan: %.2f GB of memory (%.2f GB of it the mapped weights), about %s on %d thread%s", (double)p->memory / 1e9, (double)p->mapped / 1e9,
+            duration(a, p->ops / machine_speed(&machine)), p->threads, p->threads == 1 ? "" : "s");
+    release(a, before);
 }
 
 /* "DPM++ 2M SDE Karras, 25 steps, NV noise" */
@@ -421,7 +431,7 @@ static void read_text(Work *w)
     w->text = text_read(w->mem, w->run.weights, &wording, w->watch ? w->watch->say : NULL, w->watch ? w->watch->to : NULL);
 }
 
-static void prepare(Work *w)
+static Plan prepare(Work *w)
 {
     const Job *j = w->job;
     check_job(w);
@@ -432,8 +442,8 @@ static void prepare(Work *w)
     watch_say(w->watch, "betas %s, %s, CFG scale %g, clip skip %d, %dx%d, %s, seed %llu%s", w->motion ? "linear" : "scaled linear", sampling_said(w), j->cfg, j->clip_skip,
         j->width, j->height, j->frames == 1 ? "a still" : format(w->mem, "%d frames at %g fps", j->frames, j->fps), (unsigned long long)j->seed, w->machine.bf16 ? ", bf16" : "");
     say_windows(w);
-    watch_say(w->watch, "plan: %.2f GB of memory (%.2f GB of it the mapped weights), about %s on %d thread%s", (double)w->planned / 1e9, (double)w->mapped / 1e9,
-        duration(w, ops / machine_speed(&w->machine)), w->machine.threads, w->machine.threads == 1 ? "" : "s");
+    return (Plan){ ops, w->planned, w->mapped, denoise_passes(&w->denoising) + (j->hires > 0 ? denoise_passes(&w->hires) : 0),
+                   j->frames, hires_side(j, j->width), hires_side(j, j->height), w->machine.threads, w->machine.bf16 };
 }
 
 static Work begin(Arena *a, Job *job, const Watch *watch)
@@ -444,20 +454,22 @@ static Work begin(Arena *a, Job *job, const Watch *watch)
     return w;
 }
 
-void generate_check(Arena *a, Job *job, const Watch *watch)
+Plan generate_check(Arena *a, Job *job, const Watch *watch)
 {
     size_t before = mark(a);
     Work w = begin(a, job, watch);
-    prepare(&w);
+    Plan plan = prepare(&w);
     release(a, before);
+    return plan;
 }
 
 Pictures generate(Arena *a, Job *job, const Watch *watch)
 {
     size_t before = mark(a);
     Work w = begin(a, job, watch);
-    prepare(&w);
-    Pictures p = { job->frames, hires_side(job, job->width), hires_side(job, job->height), NULL };
+    Plan plan = prepare(&w);
+    plan_say(a, &plan, watch);
+    Pictures p = { plan.frames, plan.width, plan.height, NULL };
     size_t bytes = (size_t)p.frames * (size_t)p.height * (size_t)p.width * 3;
     const unsigned char *rgb = draw(&w);
     watch_progress(w.watch, "done", p.frames, p.frames);

@@ -17,6 +17,7 @@
 #include "info.h"
 #include "lookup.h"
 #include "png.h"
+#include "sweep.h"
 #include "train.h"
 
 #include <errno.h>
@@ -52,7 +53,7 @@ typedef struct {
     size_t      folders;
     Given      *given;                          /* settings, applied after the file's */
     size_t      givens;
-    int         quiet, verbose, prompted;
+    int         quiet, verbose, prompted, keep_cells;
     int         again;                          /* the result stands where the picture it comes from stands */
     int         bar;                            /* the cursor stands behind a progress bar */
     const char *stage;  int of;                 /* what is under way */
@@ -67,6 +68,7 @@ typedef void Act(Run *r, const char *value);
 static void act_output (Run *r, const char *value) { r->out = value; }
 static void act_quiet  (Run *r, const char *value) { (void)value; r->quiet = 1; }
 static void act_verbose(Run *r, const char *value) { (void)value; r->verbose = 1; }
+static void act_cells  (Run *r, const char *value) { (void)value; r->keep_cells = 1; }
 static int is_training(const Run *r) { return r->command && !strcmp(r->command, "train"); }
 
 static void act_command(Run *r, const char *value)
@@ -84,6 +86,7 @@ static void act_weights(Run *r, const char *value)
 static const struct { const char *flag, *value; Act *act; const char *help; } options[] = {
     { "output",  "OUT", act_output,  "-o too: .gif, .png (a still, or OUT-001.png and on) or .apng" },
     { "weights", "DIR", act_weights, "another folder to look for names in; once for each" },
+    { "keep-cells", NULL, act_cells, "the pictures of a grid, one by one, in OUT.cells/ too" },
     { "quiet",   NULL,  act_quiet,   "errors only" },
     { "verbose", NULL,  act_verbose, "also the settings as they will be stored" },
     { "help",    NULL,  act_command, "this" },
@@ -504,6 +507,33 @@ static void save(Run *r, Pictures p, double began)
 
 /* ---- the commands ----------------------------------------------------------------------------- */
 
+/* one picture, or only what it takes */
+static Pictures draw_one(Run *r, const Watch *watch, int check)
+{
+    if (!check) return generate(r->a, &r->request.job, watch);
+    Plan plan = generate_check(r->a, &r->request.job, watch);
+    plan_say(r->a, &plan, watch);
+    return (Pictures){ 0 };
+}
+
+/* axes of the command line are its fault when they are wrong */
+static Sweep *read_axes(Run *r)
+{
+    for (size_t i = 0; i < r->givens; i++) if (strlen(r->given[i].flag) == 1) r->status = MISUSED;
+    Sweep *s = sweep_read(r->a, &r->request);
+    r->status = FAILED;
+    return s;
+}
+
+static const char *cells_folder(Run *r) { return format(r->a, "%s.cells", without_ending(r->a, r->out)); }
+
+static Pictures draw_grid(Run *r, const Places *p, const Watch *watch, int check)
+{
+    Sweep *s = read_axes(r);
+    sweep_check(r->a, s, &r->request, p, watch);
+    return check ? (Pictures){ 0 } : sweep_draw(r->a, s, cells_folder(r), r->keep_cells, watch);
+}
+
 static void draw(Run *r)
 {
     double began = now();
@@ -513,14 +543,16 @@ static void draw(Run *r)
     read_request(r);
     default_output(r);
     check_output(r);
-    lookup_request(r->a, places(r->a, r->input, r->folder, r->folders, r->program), &r->request);
+    const Places *where = places(r->a, r->input, r->folder, r->folders, r->program);
+    int grid = sweep_asked(&r->request);
+    if (!grid) lookup_request(r->a, where, &r->request);
     if (!r->request.seeded) draw_seed(r, !check);
-    if (check) generate_check(r->a, &r->request.job, &watch);
-    Pictures p = check ? (Pictures){ 0 } : generate(r->a, &r->request.job, &watch);
+    Pictures p = grid ? draw_grid(r, where, &watch, check) : draw_one(r, &watch, check);
     end_bar(r);
     if (r->verbose) say(r, prompt_settings(r->a, &r->request));
     if (check) say(r, format(r->a, "%s: all is well; without check it draws %s", r->input ? r->input : "--prompt", r->out));
     else save(r, p, began);
+    if (grid && !check) sweep_done(r->a, cells_folder(r));
 }
 
 static void print_weights(Run *r, const WeightFile *f) { fputs(info_weights(r->a, f, r->verbose ? 1 << 20 : 200), stdout); }

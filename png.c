@@ -11,7 +11,7 @@
  * What holds: every length is checked against what is there before it is used, sizes before memory is taken; a failed
  * malloc is remembered by the buffer it was for, so one look at the end is enough.
  * It does not write palettes, alpha, 16 bits, interlacing or packed text, reads of an animation the first picture,
- * and follows no colour profile or gamma. */
+ * or all where it is one that was written here, and follows no colour profile or gamma. */
 #include "png.h"
 #include "deflate.h"
 #include <math.h>
@@ -516,6 +516,63 @@ unsigned char *png_decode(const unsigned char *png, size_t size, int *width, int
     free(r.packed.at);
     *width = (int)r.width, *height = (int)r.height;
     return rgb;
+}
+
+/* ---- reading: an animation ---- */
+
+/* rows of a rectangle, packed -> its place in frame: [.,width,3] */
+static int put_rect(Byte *frame, size_t width, Rect r, const Byte *packed, size_t n)
+{
+    size_t row = 3 * r.width, size = r.height * (1 + row), got = 0;
+    Byte *rows = malloc(size), *at = rows;
+    const Byte *above = NULL;
+    int good = rows && !zlib_unpack(packed, n, rows, size, &got) && got == size;
+    for (size_t y = 0; y < r.height && good; y++, at += 1 + row) {
+        good = unfilter(at, above, row, 3), above = at + 1;
+        memcpy(frame + 3 * ((r.y + y) * width + r.x), above, row);
+    }
+    free(rows);
+    return good;
+}
+
+/* fcTL: where the next frame stands; 0: not within the picture, or to be blended or disposed of */
+static int read_control(const Chunk *c, size_t width, size_t height, Rect *r)
+{
+    if (c->size != 26 || c->data[24] || c->data[25]) return 0;
+    *r = (Rect){ get32(c->data + 12), get32(c->data + 16), get32(c->data + 4), get32(c->data + 8) };
+    return r->width && r->height && r->width <= width && r->height <= height && r->x <= width - r->width && r->y <= height - r->height;
+}
+
+/* The header is read. Each frame begins as the one before. */
+static int put_frames(const Byte *at, const Byte *end, Byte *rgb, size_t frames, size_t width, size_t height)
+{
+    size_t frame = 3 * width * height, f = 0;
+    Rect whole = { 0, 0, width, height }, r = whole;
+    Chunk c;
+    while (next_chunk(&at, end, &c) && !is(&c, "IEND")) {
+        size_t numbered = is(&c, "fdAT") ? 4 : 0;
+        if (is(&c, "fcTL")) { if (!read_control(&c, width, height, &r)) return 0; continue; }
+        if (!numbered && !is(&c, "IDAT")) continue;
+        if (f == frames || c.size < numbered || !f == !!numbered) return 0;
+        if (f) memcpy(rgb + f * frame, rgb + (f - 1) * frame, frame);
+        if (!put_rect(rgb + f++ * frame, width, numbered ? r : whole, c.data + numbered, c.size - numbered)) return 0;
+    }
+    return c.type && is(&c, "IEND") && f == frames;
+}
+
+unsigned char *apng_decode(const unsigned char *png, size_t size, int frames, int width, int height)
+{
+    char why[PNG_WHY];
+    Reader r = { .why = why };
+    Chunk c;
+    const Byte *at = png + 8, *end = png + size;
+    if (!is_png(png, size) || !next_chunk(&at, end, &c) || !is(&c, "IHDR") || !read_header(&r, &c)) return NULL;
+    if (r.type != RGB || r.depth != 8 || r.interlaced || frames < 1 || r.width != (size_t)width || r.height != (size_t)height) return NULL;
+    if ((size_t)frames > SIZE_MAX / (3 * r.width * r.height)) return NULL;
+    Byte *rgb = malloc((size_t)frames * 3 * r.width * r.height);
+    if (rgb && put_frames(at, end, rgb, (size_t)frames, r.width, r.height)) return rgb;
+    free(rgb);
+    return NULL;
 }
 
 const unsigned char *png_exif(const unsigned char *png, size_t size, size_t *n)

@@ -31,6 +31,10 @@ enum { PNG_PIXELS = 1 << 26, PNG_WHY = 128 };
  * everything: the CRC of each chunk, the data's own sum, and that there is as much as the picture needs and no more. */
 unsigned char *png_decode(const unsigned char *png, size_t size, int *width, int *height, char why[PNG_WHY]);
 
+/* An animated PNG as apng_encode writes it, of just so many frames and pixels -> rgb: [frames,height,width,3], which the caller frees.
+ * NULL: anything else, broken as above, or out of memory. png: any size bytes at all. */
+unsigned char *apng_decode(const unsigned char *png, size_t size, int frames, int width, int height);
+
 /* The EXIF block inside png, *n bytes from "II" or "MM" on; NULL: there is none. */
 const unsigned char *png_exif(const unsigned char *png, size_t size, size_t *n);
 

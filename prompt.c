@@ -245,6 +245,13 @@ static char *show_name(Arena *a, const Request *r, const Key *k)
     return name->text ? in_quotes(a, name->text) : NULL;
 }
 
+/* an axis of a grid, or none */
+static void set_axis(Arena *a, Request *r, const Key *k, const char *label, const char *value)
+{
+    (void)a;
+    *(Name *)field(r, k) = (Name){ *value && !same(value, "none") ? value : NULL, label };
+}
+
 /* ---- LoRA ------------------------------------------------------------------------------------- */
 
 static const double strongest = 100;
@@ -404,13 +411,17 @@ static const Key keys[] = {
     { "Stride", "stride", set_whole, show_whole, AT(job.stride), 1, 30, 1, .shown = CLIP, .value = "N", .help = "2: also windows of every second frame, 3: every fourth too (1)" },
     { "Closed loop", "closed-loop", set_choice, show_asked, AT(job.loop), .choices = { "N", "R-P", "R+P", "A" }, .shown = CLIP, .value = "NAME", .help = "A: the last frame leads into the first; R-P, R+P: a little, in long clips (N)" },
     { "Precision", "precision", set_choice, show_precision, AT(job.precision), .choices = { "f32", "bf16" }, .value = "NAME", .help = "f32, or bf16: faster, and a little different (f32)" },
+    { "X", "x", set_axis, show_name, AT(axis[0]), .value = "AXIS", .help = "a grid, a column for each: \"CFG scale: 3, 7, 11\", \"Steps: 10-50 (+10)\", \"Prompt S/R: red, blue\"" },
+    { "Y", "y", set_axis, show_name, AT(axis[1]), .value = "AXIS", .help = "a row for each: any setting, \"LoRA NAME: 0.4, 0.8\" too" },
+    { "Z", "z", set_axis, show_name, AT(axis[2]), .value = "AXIS", .help = "and a grid of those for each" },
     { NULL, "threads", set_whole, NULL, AT(job.threads), 1, 1024, .value = "N", .help = "1 to 1024; the picture stays the same (all cores)" },
 };
 
 enum { KEYS = sizeof keys / sizeof *keys };
 
 /* other spellings that people paste */
-static const char *const also[][2] = { { "CFG Rescale \xcf\x86", "CFG rescale" }, { "CFG Rescale phi", "CFG rescale" }, { "Eta DDIM", "Eta" } };
+static const char *const also[][2] = { { "CFG Rescale \xcf\x86", "CFG rescale" }, { "CFG Rescale phi", "CFG rescale" }, { "Eta DDIM", "Eta" },
+                                         { "Checkpoint name", "Model" }, { "Denoising", "Denoising strength" }, { "RNG source", "RNG" } };
 
 static const Key *key_named(const char *name)
 {
@@ -432,6 +443,14 @@ const char *prompt_flag(size_t i, const char **value, const char **help)
     return keys[i].flag;
 }
 
+const char *prompt_key(const char *name, Takes *takes)
+{
+    const Key *k = flag_named(name);
+    if (!k || k->set == set_axis) return NULL;
+    *takes = k->set == set_whole || k->set == set_seed || k->set == set_overlap ? WHOLE : k->set == set_number ? NUMBER : WORDS;
+    return k->name ? k->name : k->flag;
+}
+
 const char *prompt_flag_find(const char *name)
 {
     const Key *k = flag_named(name);
@@ -448,6 +467,7 @@ typedef struct {
     const char *path;
     const char *unknown[LISTED];            /* the first of them, as they will be told */
     size_t      unknowns;
+    const char *plotted[3];                 /* what the web UI's grid has on X, Y, Z */
 } Reader;
 
 /* where a JSON string ends; NULL when s is none */
@@ -557,6 +577,19 @@ static void read_animatediff(Reader *rd, const char *text)
     }
 }
 
+/* Script: X/Y/Z plot, X Type: Steps, X Values: "10-50 (+10)", ... (web UI) -> X: Steps: 10-50 (+10).  What it drew at random stands in Fixed X Values. */
+static int read_plot(Reader *rd, const char *key, const char *value)
+{
+    const char *name = begins(key, "Fixed ") ? key + 6 : key, *what = name + 1;
+    if (same(key, "Script") && value && same(value, "X/Y/Z plot")) return 1;
+    if (lower(*name) < 'x' || lower(*name) > 'z' || !(same(what, " Type") || same(what, " Values"))) return 0;
+    const Key *k = key_named((char[]){ *name, 0 });
+    const char **type = &rd->plotted[lower(*name) - 'x'];
+    if (same(what, " Type")) *type = value;
+    else if (*type) read_setting(rd, k, k->name, format(rd->a, "%s: %s", *type, value ? value : ""));
+    return 1;
+}
+
 static void read_settings(Reader *rd, const char *line)
 {
     char *key, *value;
@@ -565,6 +598,7 @@ static void read_settings(Reader *rd, const char *line)
         const Key *k = key_named(key);
         if (k) read_setting(rd, k, k->name, value);
         else if (same(key, "AnimateDiff")) read_animatediff(rd, value ? value : "");
+        else if (read_plot(rd, key, value)) continue;
         else if (*key) unknown(rd, "", key);
     }
 }
@@ -653,15 +687,21 @@ void prompt_parse(Arena *a, Request *r, const char *text, size_t n, const char *
     tell_unknown(&rd, warn, to);
 }
 
+void prompt_set_as(Arena *a, Request *r, const char *name, const char *label, const char *value)
+{
+    const Key *k = flag_named(name);
+    if (!k) fail(a, "%s: no such setting", label);
+    char *text = plain(a, value, strlen(value), label);
+    text = trimmed(a, text, strlen(text));
+    if (k->set == set_prompt && find_negative(text))
+        fail(a, "%s holds a line that begins with \"%s\"; put what follows it into --negative", label, negative_mark);
+    k->set(a, r, k, label, text);
+}
+
 void prompt_set(Arena *a, Request *r, const char *flag, const char *value)
 {
     const Key *k = flag_named(flag);
-    if (!k) fail(a, "--%s: no such setting", flag);
-    char *label = format(a, "--%s", k->flag), *text = plain(a, value, strlen(value), label);
-    text = trimmed(a, text, strlen(text));
-    if (k->set == set_prompt && find_negative(text))
-        fail(a, "--prompt holds a line that begins with \"%s\"; put what follows it into --negative", negative_mark);
-    k->set(a, r, k, label, text);
+    prompt_set_as(a, r, flag, format(a, "--%s", k ? k->flag : flag), value);
 }
 
 /* ---- writing ---------------------------------------------------------------------------------- */

@@ -27,6 +27,7 @@ typedef struct {
     size_t      left_out;           /* so many parts */
     int         seeded;             /* job.seed was given */
     uint64_t    max_size;           /* bytes that a GIF is to keep to; 0: any */
+    Name        axis[3];            /* X, Y, Z of a grid, "Steps: 10-50 (+10)", see sweep.h; text NULL: none */
 } Request;
 
 typedef void Say(void *to, const char *line);
@@ -37,6 +38,13 @@ void prompt_parse(Arena *a, Request *r, const char *text, size_t n, const char *
 
 /* One setting, by its command-line name (without dashes) or its key; checks as above. */
 void prompt_set(Arena *a, Request *r, const char *flag, const char *value);
+
+/* The name of a setting as the table has it, by its key or its command-line name, and what it takes; NULL when there is none. */
+typedef enum { WORDS, WHOLE, NUMBER } Takes;
+const char *prompt_key(const char *name, Takes *takes);
+
+/* One setting by that name; label begins the message of a failure. */
+void prompt_set_as(Arena *a, Request *r, const char *name, const char *label, const char *value);
 
 /* The infotext that gives this request again: keys in the web UI's order, only those that matter. */
 char *prompt_settings(Arena *a, const Request *r);

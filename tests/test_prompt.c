@@ -169,8 +169,8 @@ static void test_pasted(Arena *a)
 static void test_around(Arena *a)
 {
     static const struct { const char *text, *ignored; } cases[] = {
-        { "x: [{\"type\":\"lora\",\"weight\":0.8}, {\"a\": [1, 2]}], Seed: 5", "\"x\"" }, { "x: {\"a]}\": \"\\\"b, c: d\"}, Seed: 5", "\"x\"" }, { "x: [], y: {} , Seed: 5", "\"x\", \"y\"" },
-        { "x: [a, y: b, Seed: 5", "\"x\", \"y\"" }, { "x: [a] b, Seed: 5", "\"x\"" }, { "x: {\"a, Seed: 5", "\"x\"" }, { "Seed: 5\nTemplate: {a|b}\nc\nNegative Template: d", "\"Template\"" },
+        { "p: [{\"type\":\"lora\",\"weight\":0.8}, {\"a\": [1, 2]}], Seed: 5", "\"p\"" }, { "p: {\"a]}\": \"\\\"b, c: d\"}, Seed: 5", "\"p\"" }, { "p: [], q: {} , Seed: 5", "\"p\", \"q\"" },
+        { "p: [a, q: b, Seed: 5", "\"p\", \"q\"" }, { "p: [a] b, Seed: 5", "\"p\"" }, { "p: {\"a, Seed: 5", "\"p\"" }, { "Seed: 5\nTemplate: {a|b}\nc\nNegative Template: d", "\"Template\"" },
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         Reading t = { .a = a, .text = format(a, "a\nSteps: 9, %s", cases[i].text) };
