@@ -188,123 +188,166 @@ void attend(Machine *m, float *y, Rows q, Rows k, Rows v, Attention s)
 }
 
 /* ---- the way back ----------------------------------------------------------------------------- */
-/* With the maxima and sums of the way forward, weights p and their gradients need no more than a block of keys and a panel of queries:
+/* With the maxima and sums of the way forward, weights p and their gradients need no more than a block of queries and a panel of NR
+ * keys.  Here a column is a key; q and dy are the block's queries, k and v the panel's keys, D = the sum of dy y for each query:
  *
- *     s = k q' / sqrt(d);  p = e^(s - m) / l;  dp = v dy';  ds = p (dp - D) / sqrt(d)       [keys][NR];  D = dy y', by query
- *     dv += p dy;   dk += ds q                                                             [keys][d]
- *     dq += k' ds                                                                          [d][NR], turned back                     */
+ *     s = q k' / sqrt(d);  p = e^(s - m) / l;  dp = dy v';  ds = p (dp - D)       [queries][NR]
+ *     dv' += dy' p;  dk' += q' ds / sqrt(d)                                      [d][NR], turned back when all queries have been seen
+ *     dq += ds k / sqrt(d)                                                       [queries][d]
+ *
+ * A thread packs the keys and values of a head once, for all its queries. */
 
-enum { KEYS_BACK = 512 };
+enum { QUERIES = 128 };
 
-/* one thread's scratch.  keys, values: [block][row], rounded to bf16 if that is what the way forward did   keys_t: [d][keys_row]
- * s, ds: [block][NR]   q_t, dy_t, dq: [d][NR]   q, dy: [panel of NR channels][NR queries][NR]   dk, dv: [block][wide] */
-typedef struct { float *keys, *values, *keys_t, *s, *ds, *q_t, *dy_t, *dq, *q, *dy, *dk, *dv; size_t d, block, row, keys_row, wide; int pairs; } Back;
+/* one thread's scratch.  Of all keys, in panels:  k_t, v_t, dk, dv: [panel][d][NR]   k: [panel][wide / NR, rounded up][NR keys][NR]
+ * Of a block of queries:  q, dy: [QUERIES][row]   q_t, dy_t: [d][turned_row]   s, ds: [QUERIES][NR]   rounded: ds as rows of bf16   dq: [QUERIES][wide]
+ * max, over, product (D): of each query */
+typedef struct { float *k_t, *v_t, *dk, *dv, *k, *q, *dy, *q_t, *dy_t, *s, *ds, *rounded, *dq, max[QUERIES], over[QUERIES], product[QUERIES]; size_t d, row, turned_row, wide; int pairs; } Back;
 
 static Back bench_back(Machine *m, const Attention *s)
 {
-    size_t d = (size_t)s->width, wide = above(d, LANES), block = least(KEYS_BACK, above((size_t)s->keys, LANES)), turned = LANES * wide;
-    Back t = { .d = d, .block = block, .row = row_of(d), .keys_row = row_of(block), .wide = wide, .pairs = m->bf16 };
-    t.keys = cleared(m, block * t.row), t.values = cleared(m, block * t.row), t.keys_t = cleared(m, d * t.keys_row);
-    t.s = cleared(m, block * NR), t.ds = cleared(m, block * NR > turned ? block * NR : turned);
-    t.q_t = cleared(m, d * NR), t.dy_t = cleared(m, d * NR), t.dq = cleared(m, d * NR);
-    t.q = cleared(m, above(d, NR) * NR), t.dy = cleared(m, above(d, NR) * NR);
-    t.dk = cleared(m, block * wide), t.dv = cleared(m, block * wide);
+    size_t d = (size_t)s->width, wide = above(d, LANES), keys = above((size_t)s->keys, NR), scores = QUERIES * NR, rows = LANES * wide;
+    Back t = { .d = d, .row = row_of(d), .turned_row = row_of(QUERIES), .wide = wide, .pairs = m->bf16 };
+    t.k_t = cleared(m, keys * d), t.v_t = cleared(m, keys * d), t.dk = cleared(m, keys * d), t.dv = cleared(m, keys * d), t.k = cleared(m, keys * above(d, NR));
+    t.q = cleared(m, QUERIES * t.row), t.dy = cleared(m, QUERIES * t.row), t.q_t = cleared(m, d * t.turned_row), t.dy_t = cleared(m, d * t.turned_row);
+    t.s = cleared(m, scores > rows ? scores : rows), t.ds = cleared(m, scores), t.rounded = cleared(m, scores / 2), t.dq = cleared(m, QUERIES * wide);
     return t;
 }
 
-/* n rows as panels [NR channels][n][NR], for the right side of a product */
-static void pack_rows(float *to, const float *from, size_t step, size_t n, size_t d)
+/* n rows as panels [NR channels][NR][NR], for the right side of a product over them */
+static void pack_rows(float *to, Tokens from, size_t n, size_t d, int pairs)
 {
-    for (size_t e = 0; e < d; e += NR)
-        for (size_t i = 0; i < n; i++) memcpy(to + e * NR + i * NR, from + i * step + e, least(NR, d - e) * sizeof *to);
+    for (size_t e = 0; e < d; e += NR, to += NR * NR) {
+        for (size_t i = 0; i < n; i++) memcpy(to + i * NR, from.x + i * from.step + e, least(NR, d - e) * sizeof *to);
+        if (pairs) round_panel(to, n);
+    }
 }
 
-/* to[rows][wide] += a[rows][NR] times the packed rows of n queries */
-static void add_product(const Back *t, float *to, const float *a, size_t count, const float *packed, size_t n)
+static void pack_keys_back(const Back *t, Tokens k, Tokens v, size_t keys)
 {
-    for (size_t e = 0; e < t->wide; e += NR) tiles(to + e, t->wide, least(NR, t->wide - e), a, NR, count, packed + e * NR, n, (Finish){ NULL, 1, 1, 0 });
+    for (size_t j = 0; j < keys; j += NR, k.x += NR * k.step, v.x += NR * v.step) {
+        size_t n = least(NR, keys - j);
+        turn(t->k_t + j * t->d, NR, k.x, k.step, n, t->d, 1);
+        turn(t->v_t + j * t->d, NR, v.x, v.step, n, t->d, 1);
+        if (t->pairs) round_panel(t->k_t + j * t->d, t->d), round_panel(t->v_t + j * t->d, t->d);
+        pack_rows(t->k + j * above(t->d, NR), k, n, t->d, t->pairs);
+    }
+    memset(t->dk, 0, above(keys, NR) * t->d * sizeof *t->dk);
+    memset(t->dv, 0, above(keys, NR) * t->d * sizeof *t->dv);
+}
+
+/* both ways that the left side of a product can lie: n rows [n][row], and turned [d][turned_row] */
+static void pack_queries(const Back *t, float *rows, float *turned, Tokens from, size_t n, float scale)
+{
+    for (size_t i = 0; i < n; i++) {
+        for (size_t e = 0; e < t->d; e++) rows[i * t->row + e] = from.x[i * from.step + e] * scale;
+        if (t->pairs) round_row(rows + i * t->row, rows + i * t->row, t->d);
+    }
+    turn(turned, t->turned_row, from.x, from.step, n, t->d, scale);
+    for (size_t e = 0; e < t->d && t->pairs; e++) round_row(turned + e * t->turned_row, turned + e * t->turned_row, n);
 }
 
 /* s: scores -> p;  ds: dp -> ds */
-static void softmax_back(float *s, float *ds, size_t count, const float *max, const float *over, const float *product, float scale)
+static inline __attribute__((always_inline)) void softmax_back(const size_t vectors, const Back *t, size_t n)
 {
-    vf top = load(max), by = load(over), mean = load(product);
-    for (size_t j = 0; j < count; j++) {
-        vf p = exp2_v(load(s + j * NR) - top) * by;
-        store(s + j * NR, p);
-        store(ds + j * NR, p * (load(ds + j * NR) - mean) * scale);
-    }
+    for (size_t i = 0; i < n; i++)
+        for (size_t v = 0; v < vectors; v++) {
+            float *s = t->s + i * NR + v * LANES, *ds = t->ds + i * NR + v * LANES;
+            vf p = exp2_v(load(s) - t->max[i]) * t->over[i];
+            store(s, p);
+            store(ds, p * (load(ds) - t->product[i]));
+        }
 }
 
-/* What n queries from `first`, whose tokens are q, y and dy, have to do with count keys from j on: adds to t->dk, t->dv and dq. */
-static void panel_back(const Back *t, float *dq, Tokens q, const float *dy, const float *y, const float *sums, size_t sums_at, size_t first, size_t n, size_t j, size_t count, int causal)
+/* Of the keys from the j-th on, query i sees those before the (seen + i)-th, and there are no more than `keys` */
+static void hide(float *s, size_t n, size_t j, size_t keys, size_t seen)
 {
-    size_t d = t->d, columns = above(n, LANES);
-    float scale = (float)(1 / sqrt((double)d)), max[NR] = { 0 }, over[NR] = { 0 }, product[NR] = { 0 };
-    for (size_t i = 0; i < n; i++) {
-        max[i] = sums[i * sums_at], over[i] = sums[i * sums_at + 1];
-        for (size_t e = 0; e < d; e++) product[i] += dy[i * q.step + e] * y[i * q.step + e];
-    }
-    turn(t->q_t, NR, q.x, q.step, n, d, (float)(1.4426950408889634 / sqrt((double)d)));
-    turn(t->dy_t, NR, dy, q.step, n, d, 1);
-    if (t->pairs) round_panel(t->q_t, d);
-    tiles(t->s, NR, columns, t->keys, t->row, count, t->q_t, steps_of(d, t->pairs), (Finish){ NULL, 1, 0, t->pairs });
-    tiles(t->ds, NR, columns, t->values, t->row, count, t->dy_t, d, (Finish){ NULL, 1, 0, 0 });
-    if (causal) hide_later(t->s, j, count, first);
-    for (size_t l = 0; l < columns; l += LANES) softmax_back(t->s + l, t->ds + l, count, max + l, over + l, product + l, scale);
-    pack_rows(t->dy, dy, q.step, n, d);
-    pack_rows(t->q, q.x, q.step, n, d);
-    add_product(t, t->dv, t->s, count, t->dy, n);
-    add_product(t, t->dk, t->ds, count, t->q, n);
-    if (!dq) return;
-    tiles(t->dq, NR, columns, t->keys_t, t->keys_row, d, t->ds, count, (Finish){ NULL, 1, 0, 0 });
-    for (size_t l = 0; l < n; l += LANES) {
-        float *rows = t->ds;                            /* their place is free now */
-        turn(rows, t->wide, t->dq + l, NR, d, least(LANES, n - l), 1);
-        for (size_t i = 0; i < least(LANES, n - l); i++)
-            for (size_t e = 0; e < d; e++) dq[(l + i) * q.step + e] += rows[i * t->wide + e];
-    }
+    for (size_t i = 0; i < n; i++)
+        for (size_t c = seen + i > j ? least(keys, seen + i - j) : 0; c < NR; c++) s[i * NR + c] = NEVER;
 }
 
-static void pack_block(const Back *t, Tokens k, Tokens v, size_t j, size_t count)
+/* what n queries, of which the first sees `seen` keys, have to do with those of a panel, the j-th and on: adds to their dk and dv, and to the queries' dq */
+static void panel_back(const Back *t, size_t j, size_t keys, size_t n, size_t seen)
 {
-    for (size_t i = 0; i < count; i++) {
-        memcpy(t->keys + i * t->row, k.x + (j + i) * k.step, t->d * sizeof *k.x);
-        memcpy(t->values + i * t->row, v.x + (j + i) * v.step, t->d * sizeof *v.x);
-        if (t->pairs) round_row(t->keys + i * t->row, t->keys + i * t->row, t->d);
-    }
-    turn(t->keys_t, t->keys_row, k.x + j * k.step, k.step, count, t->d, 1);
-    memset(t->dk, 0, count * t->wide * sizeof *t->dk);
-    memset(t->dv, 0, count * t->wide * sizeof *t->dv);
+    size_t d = t->d, columns = above(keys, LANES), at = j * d, steps = steps_of(n, t->pairs);
+    Finish new = { NULL, 1, 0, t->pairs }, more = { NULL, 1, 1, t->pairs };
+    tiles(t->s, NR, columns, t->q, t->row, n, t->k_t + at, steps_of(d, t->pairs), new);
+    tiles(t->ds, NR, columns, t->dy, t->row, n, t->v_t + at, steps_of(d, t->pairs), new);
+    if (least(keys, seen - least(seen, j)) < NR) hide(t->s, n, j, keys, seen);
+    if (columns > LANES) softmax_back(2, t, n);
+    else softmax_back(1, t, n);
+    for (size_t i = 0; i < n && t->pairs; i++) round_row(t->rounded + i * LANES, t->ds + i * NR, NR);
+    if (t->pairs) round_panel(t->s, n);
+    tiles(t->dv + at, NR, columns, t->dy_t, t->turned_row, d, t->s, steps, more);
+    const float *left = t->pairs ? t->rounded : t->ds, *right = t->k + j * above(d, NR);
+    for (size_t e = 0; e < t->wide; e += NR)
+        tiles(t->dq + e, t->wide, least(NR, t->wide - e), left, t->pairs ? LANES : NR, n, right + e * NR, steps_of(keys, t->pairs), j ? more : new);
+    if (t->pairs) round_panel(t->ds, n);
+    tiles(t->dk + at, NR, columns, t->q_t, t->turned_row, d, t->ds, steps, more);
 }
 
-static void add_rows(float *to, size_t step, const float *from, size_t wide, size_t count, size_t d)
+static void add_rows(float *to, size_t step, const float *from, size_t wide, size_t count, size_t d, float scale)
 {
     for (size_t i = 0; i < count && to; i++)
-        for (size_t e = 0; e < d; e++) to[i * step + e] += from[i * wide + e];
+        for (size_t e = 0; e < d; e++) to[i * step + e] += scale * from[i * wide + e];
+}
+
+/* turned sums of all keys, to where rows of channels are wanted */
+static void add_turned(const Back *t, float *to, size_t step, const float *from, size_t keys, float scale)
+{
+    float *rows = t->s;                                     /* the scores' place is free now */
+    for (size_t j = 0; j < keys && to; j += LANES) {
+        size_t n = least(LANES, keys - j);
+        turn(rows, t->wide, from + j / NR * NR * t->d + j % NR, NR, t->d, n, 1);
+        add_rows(to + j * step, step, rows, t->wide, n, t->d, scale);
+    }
+}
+
+/* D, summed in the order in which dp is: of one key nothing but 0 is left */
+static void products(Back *t, const float *dy, const float *y, size_t step, size_t n)
+{
+    turn(t->dy_t, t->turned_row, dy, step, n, t->d, 1);
+    turn(t->q_t, t->turned_row, y, step, n, t->d, 1);
+    for (size_t i = 0; i < n; i += LANES) {
+        vf sum = all(0);
+        for (size_t e = 0; e < t->d; e++) sum += load(t->dy_t + e * t->turned_row + i) * load(t->q_t + e * t->turned_row + i);
+        store(t->product + i, sum);
+    }
+}
+
+static const float LOG2_E = 1.44269504f;
+
+/* n queries, the first of them the first-th, against all keys */
+static void queries_back(Back *t, float *dq, Tokens q, const float *dy, const float *y, const float *sums, size_t sums_at, size_t first, size_t n, const Attention *s)
+{
+    size_t keys = (size_t)s->keys, seen = s->causal ? first + 1 : keys;
+    float over_root = (float)(1 / sqrt((double)t->d));
+    for (size_t i = 0; i < n; i++) t->max[i] = sums[i * sums_at], t->over[i] = sums[i * sums_at + 1];
+    products(t, dy, y, q.step, n);
+    pack_queries(t, t->q, t->q_t, q, n, LOG2_E * over_root);      /* scores in powers of two, as on the way forward */
+    pack_queries(t, t->dy, t->dy_t, (Tokens){ dy, q.step }, n, 1);
+    for (size_t j = 0; j < least(keys, seen + n - 1); j += NR) panel_back(t, j, least(NR, keys - j), n, seen);
+    add_rows(dq, q.step, t->dq, t->wide, n, t->d, over_root);
 }
 
 /* where the gradient of x stands, when that of `from` stands at `to`; NULL where none is wanted */
 static float *beside(float *to, const float *from, const float *x) { return to ? to + (x - from) : NULL; }
 
 /* one head: all keys, and the queries of inner .. end that share them */
-static void head_back(const Back *t, AttentionGradients g, const float *dy, const float *y, Rows q, Rows k, Rows v, const Attention *s, size_t outer, size_t inner, size_t end, size_t head)
+static void head_back(Back *t, AttentionGradients g, const float *dy, const float *y, Rows q, Rows k, Rows v, const Attention *s, size_t outer, size_t inner, size_t end, size_t head)
 {
+    size_t keys = (size_t)s->keys, queries = (size_t)s->queries, sums_at = sums_step(q, s);
     Tokens mine_k = tokens(k, outer, inner, head * t->d), mine_v = tokens(v, outer, inner, head * t->d);
-    float *dk = beside(g.k, k.x, mine_k.x), *dv = beside(g.v, v.x, mine_v.x);
-    for (size_t j = 0; j < (size_t)s->keys; j += t->block) {
-        size_t count = least(t->block, (size_t)s->keys - j);
-        pack_block(t, mine_k, mine_v, j, count);
-        for (size_t in = inner; in < end; in++)
-            for (size_t i = 0; i < (size_t)s->queries; i += NR) {
-                Tokens mine = tokens(q, outer, in, head * t->d);
-                mine.x += i * mine.step;
-                size_t at = (size_t)(mine.x - q.x);
-                panel_back(t, beside(g.q, q.x, mine.x), mine, dy + at, y + at, sums_of(q, s, outer, in, head) + i * sums_step(q, s), sums_step(q, s), i, least(NR, (size_t)s->queries - i), j, count, s->causal);
-            }
-        add_rows(beside(dk, k.x, k.x + j * mine_k.step), mine_k.step, t->dk, t->wide, count, t->d);
-        add_rows(beside(dv, v.x, v.x + j * mine_v.step), mine_v.step, t->dv, t->wide, count, t->d);
-    }
+    pack_keys_back(t, mine_k, mine_v, keys);
+    for (size_t in = inner; in < end; in++)
+        for (size_t i = 0; i < queries; i += QUERIES) {
+            Tokens mine = tokens(q, outer, in, head * t->d);
+            mine.x += i * mine.step;
+            size_t at = (size_t)(mine.x - q.x);
+            queries_back(t, beside(g.q, q.x, mine.x), mine, dy + at, y + at, sums_of(q, s, outer, in, head) + i * sums_at, sums_at, i, least(QUERIES, queries - i), s);
+        }
+    add_turned(t, beside(g.k, k.x, mine_k.x), mine_k.step, t->dk, keys, 1 / LOG2_E);      /* q came with log2 e / sqrt(d) */
+    add_turned(t, beside(g.v, v.x, mine_v.x), mine_v.step, t->dv, keys, 1);
 }
 
 /* A thread takes whole heads, so that it alone adds to their dk and dv. */

@@ -23,7 +23,7 @@
 #pragma GCC diagnostic ignored "-Wunknown-pragmas"      /* without OpenMP the parallel loops are plain loops */
 #endif
 
-enum { MC = MR * 8, CHUNK = 4 * KC, MOST_TAPS = 9, MOST_FILTERS = 1024, PACKED = 1 << 21 };      /* PACKED: most weights widened at a time, 8 MB */
+enum { MC = MR * 8, CHUNK = 4 * KC, MOST_TAPS = 9, MOST_FILTERS = 1024, PACKED = 1 << 21, AHEAD = 24 };      /* PACKED: most weights widened at a time, 8 MB;  AHEAD: lines of weights fetched ahead */
 
 /* Two threads of a core share its multipliers, and gain nothing here: a core counts by the first of its threads.  0: the system does not say. */
 static int cores(void)
@@ -211,13 +211,16 @@ static void pack_filters(float *restrict b, const Weight *w, size_t j, size_t ic
         for (size_t half = 0; half < NR; half += LANES) turn_weights(b + half, w, j + half, ic, n, i, least(most, n - i), by_tap);
 }
 
-/* The weights of NR filters for a channel are contiguous here; LANES filters, whose taps are LANES numbers at most at a time, are turned. */
+/* The weights of NR filters for a channel are contiguous here, those of the next come from afar; LANES filters, whose taps are LANES numbers at most at a time, are turned. */
 static void pack_turned(float *restrict b, const Weight *w, size_t j, size_t ic, size_t n, int by_tap)
 {
-    size_t out = w->shape[1], taps = w->rank == 4 ? w->shape[2] * w->shape[3] : 1, filters = least(NR, out - j);
+    size_t out = w->shape[1], taps = w->rank == 4 ? w->shape[2] * w->shape[3] : 1, filters = least(NR, out - j), ahead = parts_of(AHEAD, taps);
+    size_t each = w->bytes / (w->shape[0] * out * taps);
     float line[NR * MOST_TAPS + LANES];
     memset(line, 0, sizeof line);
     for (size_t i = 0; i < n; i++) {
+        const char *later = (const char *)w->data + ((ic + i + ahead) * out + j) * taps * each;
+        for (size_t l = 0; l < filters * taps * each; l += 64) __builtin_prefetch(later + l);
         widen(line, w, ((ic + i) * out + j) * taps, filters * taps);
         if (taps == 1) memcpy(b + i * NR, line, NR * sizeof *b);
         else for (size_t half = 0; half < NR; half += LANES)
