@@ -32,10 +32,15 @@ static inline void add_part(float *p, vf v, size_t n)
 
 /* ---- sums of products ------------------------------------------------------------------------- */
 
-/* c[rows][vectors] = A' B, summed over count rows: a column of a is a row of c; rows and vectors are constants where this is inlined */
-static inline __attribute__((always_inline)) void block(const int rows, const int vectors, float *restrict c, size_t ldc, const float *restrict a, size_t lda, const float *restrict b, size_t ldb, size_t count)
+/* c[rows][vectors] (+)= A' B, summed over count rows: a column of a is a row of c; rows and vectors are constants where this is inlined */
+static inline __attribute__((always_inline)) void block(const int rows, const int vectors, float *restrict c, size_t ldc, const float *restrict a, size_t lda, const float *restrict b, size_t ldb, size_t count, int add)
 {
     vf sum[MR][2] = { { { 0 } } };
+    if (add) {
+#pragma GCC unroll 16
+        for (int i = 0; i < rows; i++)
+            for (int v = 0; v < vectors; v++) sum[i][v] = load(c + (size_t)i * ldc + v * LANES);
+    }
     for (size_t p = 0; p < count; p++, a += lda, b += ldb) {
         vf b0 = load(b), b1 = vectors > 1 ? load(b + LANES) : b0;
 #pragma GCC unroll 16
@@ -50,13 +55,19 @@ static inline __attribute__((always_inline)) void block(const int rows, const in
         for (int v = 0; v < vectors; v++) store(c + (size_t)i * ldc + v * LANES, sum[i][v]);
 }
 
-/* the same for any number of rows */
+enum { STRIP = 4 * MR, NEAR = 128 };       /* columns of a, and rows of both, that are read together: they stay in the first cache, or near it */
+
+/* the same for any number of rows of c, one sum after the other in the order of the rows of a and b */
 static inline __attribute__((always_inline)) void strip(const int vectors, float *c, size_t ldc, size_t rows, const float *a, size_t lda, const float *b, size_t ldb, size_t count)
 {
-    size_t i = 0;
-    for (; i + MR <= rows; i += MR) block(MR, vectors, c + i * ldc, ldc, a + i, lda, b, ldb, count);
-    for (; i + 4 <= rows; i += 4) block(4, vectors, c + i * ldc, ldc, a + i, lda, b, ldb, count);
-    for (; i < rows; i++) block(1, vectors, c + i * ldc, ldc, a + i, lda, b, ldb, count);
+    for (size_t p = 0; p < count; p += NEAR, a += NEAR * lda, b += NEAR * ldb) {
+        size_t i = 0, n = least(NEAR, count - p);
+        for (size_t k = 0; k < n && p + NEAR + k < count; k++)
+            for (size_t f = 0; f < rows; f += 16) __builtin_prefetch(a + (NEAR + k) * lda + f);
+        for (; i + MR <= rows; i += MR) block(MR, vectors, c + i * ldc, ldc, a + i, lda, b, ldb, n, p > 0);
+        for (; i + 4 <= rows; i += 4) block(4, vectors, c + i * ldc, ldc, a + i, lda, b, ldb, n, p > 0);
+        for (; i < rows; i++) block(1, vectors, c + i * ldc, ldc, a + i, lda, b, ldb, n, p > 0);
+    }
 }
 static void strip_1(float *c, size_t ldc, size_t rows, const float *a, size_t lda, const float *b, size_t ldb, size_t count) { strip(1, c, ldc, rows, a, lda, b, ldb, count); }
 static void strip_2(float *c, size_t ldc, size_t rows, const float *a, size_t lda, const float *b, size_t ldb, size_t count) { strip(2, c, ldc, rows, a, lda, b, ldb, count); }
@@ -102,15 +113,14 @@ static const float *widened_rows(Machine *m, const float *x, size_t count, size_
 /* d[ac][bc] += scale A' B, summed over count rows.  A: [count][ac]   B: [count][bc] */
 static void outer(Machine *m, float *d, const float *a, size_t ac, const float *b, size_t bc, size_t count, float scale)
 {
-    enum { TILE = 4 * MR };
-    size_t before = mark(m->mem), wide = above(bc, LANES), across_tiles = parts_of(wide, NR), tiles_of_d = parts_of(ac, TILE) * across_tiles;
+    size_t before = mark(m->mem), wide = above(bc, LANES), across_tiles = parts_of(wide, NR), tiles_of_d = parts_of(ac, STRIP) * across_tiles;
     float *sums = take(m->mem, ac * wide, sizeof *sums);
     b = widened_rows(m, b, count, bc, wide);
     m->ops += 2.0 * (double)count * (double)ac * (double)bc;
     if (!m->dry) {
 #pragma omp parallel for schedule(dynamic) num_threads(m->threads)
         for (size_t t = 0; t < tiles_of_d; t++) {
-            size_t i = t / across_tiles * TILE, j = t % across_tiles * NR, n = least(TILE, ac - i), columns = least(NR, wide - j), real = least(NR, bc - j);
+            size_t i = t / across_tiles * STRIP, j = t % across_tiles * NR, n = least(STRIP, ac - i), columns = least(NR, wide - j), real = least(NR, bc - j);
             (columns > LANES ? strip_2 : strip_1)(sums + i * wide + j, wide, n, a + i, ac, b + j, wide, count);
             for (size_t r = i; r < i + n; r++)
                 for (size_t k = j; k < j + real; k++) d[r * bc + k] += scale * sums[r * wide + k];
@@ -244,20 +254,30 @@ void group_normalize_back(Machine *m, float *dx, const float *dy, const float *x
     release(m->mem, before);
 }
 
+static double across(vf v)
+{
+    double sum = 0;
+    for (int l = 0; l < LANES; l++) sum += (double)v[l];
+    return sum;
+}
+
 static void layer_row_back(float *restrict dx, const float *restrict dy, const float *restrict x, const float *restrict gamma, size_t c, float eps)
 {
-    double sum = 0, square = 0, a_sum = 0, az_sum = 0;
-    for (size_t i = 0; i < c; i++) sum += (double)x[i];
-    double mean = sum / (double)c;
-    for (size_t i = 0; i < c; i++) square += ((double)x[i] - mean) * ((double)x[i] - mean);
-    float over = (float)(1 / sqrt(square / (double)c + (double)eps)), middle = (float)mean;
-    for (size_t i = 0; i < c; i++) {
-        double a = (double)(dy[i] * gamma[i]);
-        a_sum += a;
-        az_sum += a * (double)((x[i] - middle) * over);
+    vf sum = all(0), square = all(0), a_sum = all(0), az_sum = all(0);
+    for (size_t i = 0; i < c; i += LANES) sum += part(x + i, least(LANES, c - i));
+    float mean = (float)(across(sum) / (double)c);
+    for (size_t i = 0; i < c; i += LANES) {
+        size_t l = least(LANES, c - i);
+        vf z = part(x + i, l) - mean, a = part(dy + i, l) * part(gamma + i, l);
+        if (l == LANES) square += z * z;
+        else for (size_t k = 0; k < l; k++) square[k] += z[k] * z[k];
+        a_sum += a, az_sum += a * z;
     }
-    float mean_a = (float)(a_sum / (double)c), mean_az = (float)(az_sum / (double)c);
-    for (size_t i = 0; i < c; i++) dx[i] += over * (dy[i] * gamma[i] - mean_a - (x[i] - middle) * over * mean_az);
+    float over = (float)(1 / sqrt(across(square) / (double)c + (double)eps)), mean_a = (float)(across(a_sum) / (double)c), mean_az = (float)(across(az_sum) / (double)c) * over;
+    for (size_t i = 0; i < c; i += LANES) {
+        size_t l = least(LANES, c - i);
+        add_part(dx + i, over * (part(dy + i, l) * part(gamma + i, l) - mean_a - (part(x + i, l) - mean) * over * mean_az), l);
+    }
 }
 
 void layer_normalize_back(Machine *m, float *dx, const float *dy, const float *x, const Weight *gamma, size_t count, int c, float eps)

@@ -277,6 +277,14 @@ static size_t even_step(size_t n, size_t most)
     return least(above(step, 8), most);
 }
 
+/* this panel of y will be written next, or added to; its rows are far apart */
+static void expect_panel(const Job *job, size_t r, size_t count, size_t j)
+{
+    size_t out = (size_t)job->y.c;
+    const float *y = job->y.x + r * out + j;
+    for (size_t i = 0; i < count; i++, y += out) for (size_t v = 0; v < NR; v += 16) __builtin_prefetch(y + v, 1);
+}
+
 /* rows r .. r+count against panels p0 .. p1 of the packed weights */
 static void multiply(const Job *job, const float *b, float *packed, size_t r, size_t count, size_t jc, size_t panels, size_t p0, size_t p1)
 {
@@ -285,13 +293,15 @@ static void multiply(const Job *job, const float *b, float *packed, size_t r, si
         size_t n = least(job->chunk, in - ic), all_of_it = n * taps, step = even_step(all_of_it, steps_at_once(job->pairs)), lda = lies_well(job) ? in : CHUNK;
         const float *a = lies_well(job) ? job->x.x + r * in + ic : packed;
         for (size_t i = 0; i < count && a == packed; i++) gather(packed + i * CHUNK, job, r + i, ic, n);
-        for (size_t p = p0; p < p1; p++)
+        for (size_t p = p0; p < p1; p++) {
+            if (!ic && p + 1 < p1) expect_panel(job, r, count, jc + (p + 1) * NR);
             for (size_t s = 0; s < all_of_it; s += step) {
                 size_t j = jc + p * NR, done = steps_of(s, job->pairs);
                 Finish f = { job->bias ? job->bias + j : NULL, job->how.scale, job->how.add || ic || s, job->pairs };
                 tiles(job->y.x + r * out + j, out, least(NR, out - j), a + done, lda, count,
                       b + ((panels * ic + p * n) * taps + done) * NR, steps_of(least(step, all_of_it - s), job->pairs), f);
             }
+        }
     }
 }
 

@@ -67,7 +67,7 @@ static float *copy(Machine *m, Tape *t, Tensor x)
     float *to = t->copies + t->copied;
     t->copied += (size(x) + ALIGNED - 1) / ALIGNED * ALIGNED;
     check_room(m->mem, t, &t->most_copied, t->copied);
-    if (!m->dry) memcpy(to, x.x, size(x) * sizeof *to);
+    gather_rows(m, to, (size_t)x.c, x.x, (size_t)x.c, NULL, rows(x), (size_t)x.c);
     if (x.from) x.from->copied = x, x.from->copy = to;
     return to;
 }
