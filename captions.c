@@ -2,10 +2,35 @@
  *
  * A word that is learned has token numbers of its own, behind the vocabulary's.  Its name is found as tokens, as in a prompt, so
  * "Sks" is sks, and a name within a longer word is none.  A caption that does not name it is about it all the same: it
- * goes in front. */
+ * goes in front.
+ *
+ * Captions that are lists of words, as taggers write them, should not be learned as an order: each step may see another. */
 #include "captions.h"
 
+#include "chars.h"
+
 #include <string.h>
+
+static const char *shuffled(Arena *a, const char *caption, int keep, Rng *rng)
+{
+    size_t parts = 1, n = 0;
+    for (const char *s = caption; *s; s++) parts += *s == ',';
+    const char **part = take(a, parts, sizeof *part), *text = "";
+    for (const char *s = caption; n < parts; s += strcspn(s, ",") + 1) part[n++] = trimmed(a, s, strcspn(s, ","));
+    for (size_t i = parts; i > (size_t)keep + 1; i--) {
+        size_t j = (size_t)keep + rng_bits(rng) % (i - (size_t)keep);
+        const char *kept = part[i - 1];
+        part[i - 1] = part[j], part[j] = kept;
+    }
+    for (size_t i = 0; i < parts; i++) text = format(a, "%s%s%s", text, i ? ", " : "", part[i]);
+    return text;
+}
+
+const char *caption_drawn(Arena *a, const char *caption, CaptionChance chance, Rng *rng)
+{
+    if (chance.drop > 0 && rng_bits(rng) * 0x1p-32 < chance.drop) return NULL;
+    return chance.shuffle ? shuffled(a, caption, chance.keep, rng) : caption;
+}
 
 static size_t put_word(const Captions *c, int *id)
 {
@@ -13,7 +38,7 @@ static size_t put_word(const Captions *c, int *id)
     return (size_t)c->vectors;
 }
 
-static Tokens with_word(Arena *a, const Captions *c, Tokens caption)
+static Tokens with_word(Arena *a, const Captions *c, Tokens caption, int learned)
 {
     Tokens name = tokenize(a, c->tokenizer, c->word, strlen(c->word));
     size_t vectors = (size_t)c->vectors, n = vectors, found = 0;
@@ -25,14 +50,14 @@ static Tokens with_word(Arena *a, const Captions *c, Tokens caption)
         i += name.count - 1, found = 1;
     }
     put_word(c, id);
-    return found ? (Tokens){ id + vectors, n - vectors } : (Tokens){ id, n };
+    return found || !learned ? (Tokens){ id + vectors, n - vectors } : (Tokens){ id, n };
 }
 
-void caption_ids(Arena *a, const Captions *c, const char *caption, int ids[CONTEXT])
+void caption_ids(Arena *a, const Captions *c, const char *caption, int learned, int ids[CONTEXT])
 {
     size_t before = mark(a);
-    Tokens tokens = tokenize(a, c->tokenizer, caption, strlen(caption));
-    if (c->word) tokens = with_word(a, c, tokens);
+    Tokens tokens = caption ? tokenize(a, c->tokenizer, caption, strlen(caption)) : (Tokens){ 0 };
+    if (c->word && caption) tokens = with_word(a, c, tokens, learned);
     ids[0] = tokenizer_bos(c->tokenizer);
     for (size_t i = 0; i + 1 < CONTEXT; i++) ids[i + 1] = i < CHUNK_TOKENS && i < tokens.count ? tokens.id[i] : tokenizer_eos(c->tokenizer);
     release(a, before);

@@ -167,12 +167,17 @@ Picture image_resize(Arena *a, Picture p, int width, int height, Filter filter)
     return p;
 }
 
+Picture image_middle(Arena *a, Picture p, int width, int height)
+{
+    Picture q = { width, height, take(a, 3 * (size_t)width, (size_t)height) };
+    const Byte *from = p.rgb + 3 * ((size_t)((p.height - height) / 2) * (size_t)p.width + (size_t)((p.width - width) / 2));
+    for (size_t y = 0; y < (size_t)height; y++) memcpy(q.rgb + 3 * y * (size_t)width, from + 3 * y * (size_t)p.width, 3 * (size_t)width);
+    return q;
+}
+
 Picture image_cover(Arena *a, Picture p, int width, int height, Filter filter)
 {
     double across = (double)width / p.width, down = (double)height / p.height, scale = across > down ? across : down;
     int w = across == scale ? width : (int)(p.width * scale + 0.5), h = down == scale ? height : (int)(p.height * scale + 0.5);
-    Picture whole = image_resize(a, p, w, h, filter), q = { width, height, take(a, 3 * (size_t)width, (size_t)height) };
-    const Byte *from = whole.rgb + 3 * ((size_t)((h - height) / 2) * (size_t)w + (size_t)((w - width) / 2));
-    for (size_t y = 0; y < (size_t)height; y++) memcpy(q.rgb + 3 * y * (size_t)width, from + 3 * y * (size_t)w, 3 * (size_t)width);
-    return q;
+    return image_middle(a, image_resize(a, p, w, h, filter), width, height);
 }

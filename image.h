@@ -16,6 +16,8 @@ Picture image_read(Arena *a, Bytes file, const char *name);             /* the s
  * where the size is divided by a whole number.  LANCZOS: sharper, for growing too. */
 typedef enum { BOX, LANCZOS } Filter;
 Picture image_resize(Arena *a, Picture p, int width, int height, Filter filter);
+/* width x height out of the middle of a picture that is at least as large. */
+Picture image_middle(Arena *a, Picture p, int width, int height);
 /* Resized so that it covers width x height just so, its middle cut out. */
 Picture image_cover (Arena *a, Picture p, int width, int height, Filter filter);
 

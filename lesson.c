@@ -29,7 +29,7 @@ double learn_from(Run *r, const Lesson *l, double weight)
 {
     size_t before = mark(r->machine->mem), n = size(l->latents);
     Tensor predicted = predict(r, l);
-    float *d = gradient(r->tape, predicted);
+    float *d = r->tape ? gradient(r->tape, predicted) : NULL;
     double loss = 0;
     for (size_t i = 0; i < n && !r->machine->dry; i++) {
         double error = (double)predicted.x[i] - (double)l->noise[i];
@@ -37,15 +37,23 @@ double learn_from(Run *r, const Lesson *l, double weight)
         if (d) d[i] = (float)(2 * weight * error / (double)n);
     }
     release(r->machine->mem, before);      /* backward needs copies and gradients only */
-    backward(r->machine, r->tape);
+    if (r->tape) backward(r->machine, r->tape);
     return loss;
+}
+
+double lesson_loss(Run *r, const Lesson *l)
+{
+    Run forward = *r;
+    forward.tape = NULL;
+    return learn_from(&forward, l, 0);
 }
 
 void rehearse_lesson(Run *r, const Lesson *l)
 {
-    r->tape = tape_new(r->machine->mem);
+    if (!r->tape) r->tape = tape_new(r->machine->mem);
     r->machine->dry = 1;
     learn_from(r, l, 1);
     r->machine->dry = 0;
-    tape_start(r->machine->mem, r->tape);
 }
+
+void begin_lessons(Run *r) { tape_start(r->machine->mem, r->tape); }

@@ -15,11 +15,15 @@ typedef struct {
     float        alpha_bar;          /* of that timestep: noisy = sqrt(alpha_bar) latents + sqrt(1 - alpha_bar) noise */
 } Lesson;
 
-/* Finds out what room the way back takes for lessons of such sizes, and takes it, for r->tape.  Fails as a dry run does.
- * It stays until released; the lessons are to begin where the arena stands then. */
+/* Finds out what room the way back takes for a lesson of such sizes: for each size there will be, in any order, and for all of them then
+ * begin_lessons takes it, for r->tape.  Fails as a dry run does.  It stays until released; the lessons are to begin where the arena stands then. */
 void   rehearse_lesson(Run *r, const Lesson *l);
+void   begin_lessons(Run *r);
 
 /* The loss, the mean of (predicted noise - noise)^2; adds its gradients, times weight, to those of r->learner. */
 double learn_from(Run *r, const Lesson *l, double weight);
+
+/* The loss alone. */
+double lesson_loss(Run *r, const Lesson *l);
 
 #endif

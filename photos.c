@@ -2,7 +2,10 @@
  *
  * Two ways to lay pictures out are common: a plain folder, each picture with a text file of its name beside it, and the
  * tree of kohya's trainer, where a folder's name says how often its pictures are seen in an epoch and what they
- * show.  Both may stand in one folder.  Names are sorted, so that the same folder is the same lesson everywhere. */
+ * show.  Both may stand in one folder.  Names are sorted, so that the same folder is the same lesson everywhere.
+ *
+ * Pictures to learn from, class pictures and those that are held out are one list: what they are for only changes how often
+ * they come in an epoch, and how much they count. */
 #include "photos.h"
 
 #include "chars.h"
@@ -41,28 +44,25 @@ static const char *caption_of(Arena *a, const char *picture, const char *ending)
     return text ? text : line_beside(a, picture, ".caption");
 }
 
-static void add(Arena *a, Photos *p, size_t *room, Photo one)
+static void make_room(Arena *a, Photos *p, size_t *room, size_t more)
 {
-    if (p->count == *room) {
-        Photo *more = take(a, *room = 2 * *room + 16, sizeof *more);
-        if (p->count) memcpy(more, p->photo, p->count * sizeof *more);
-        p->photo = more;
-    }
-    if (!one.caption) one.caption = "";
-    p->photo[p->count++] = one;
-    p->repeated += (size_t)one.repeats;
+    if (p->count + more <= *room) return;
+    Photo *list = take(a, *room = 2 * *room + more + 16, sizeof *list);
+    if (p->count) memcpy(list, p->photo, p->count * sizeof *list);
+    p->photo = list;
 }
 
-static void add_folder(Arena *a, Photos *p, size_t *room, const char *folder, const char *ending, const char *words, int repeats)
+static void add_folder(Arena *a, Photos *p, size_t *room, const char *root, const char *folder, const char *ending, const char *words, int repeats)
 {
     size_t count;
     const char **names = names_in(a, folder, &count);
     for (size_t i = 0; i < count; i++) {
-        const char *path = format(a, "%s/%s", folder, names[i]);
+        const char *path = format(a, "%s/%s", folder, names[i]), *name = path + strlen(root);
         if (!is_picture(names[i]) || !file_is(path)) continue;
         const char *caption = caption_of(a, path, ending);
-        p->captioned += caption != NULL;
-        add(a, p, room, (Photo){ path, caption ? caption : words, repeats });
+        make_room(a, p, room, 1);
+        p->photo[p->count++] = (Photo){ .path = path, .name = name + strspn(name, "/"), .caption = caption ? caption : words ? words : "", .captioned = caption != NULL, .repeats = repeats };
+        p->captioned += caption != NULL, p->learned++, p->repeated += (size_t)repeats;
     }
 }
 
@@ -81,11 +81,37 @@ Photos photos_find(Arena *a, const char *folder, const char *ending, const char 
     Photos p = { 0 };
     size_t room = 0, count;
     const char **names = names_in(a, folder, &count), *class;
-    add_folder(a, &p, &room, folder, ending, words, repeats);
+    add_folder(a, &p, &room, folder, folder, ending, words, repeats);
     for (size_t i = 0; i < count; i++) {
         int times = repeats_in(names[i], &class);
-        if (times) add_folder(a, &p, &room, format(a, "%s/%s", folder, names[i]), ending, class, times * repeats);
+        if (times) add_folder(a, &p, &room, folder, format(a, "%s/%s", folder, names[i]), ending, class, times * repeats);
     }
     if (!p.count) fail(a, "%s: no pictures to learn from: looked for .png, .jpg and .jpeg files, and for folders of them called <repeats>_<words>", folder);
     return p;
+}
+
+void photos_hold_out(Arena *a, Photos *p, double part)
+{
+    for (size_t i = 0; i < p->count; i++) {
+        Photo *one = &p->photo[i];
+        if ((size_t)((double)(i + 1) * part + 0.5) == (size_t)((double)i * part + 0.5)) continue;
+        p->repeated -= (size_t)one->repeats, p->learned--, p->held_out++;
+        one->role = HELD_OUT, one->repeats = 0;
+    }
+    if (!p->held_out || !p->learned) fail(a, "--validation_split %g of %zu pictures holds out %s of them", part, p->count, p->learned ? "none" : "all");
+}
+
+void photos_add_prior(Arena *a, Photos *p, Photos class)
+{
+    size_t wanted = p->repeated, n = 0, room = p->count;
+    make_room(a, p, &room, class.count);
+    Photo *first = p->photo + p->count, *end = first;
+    for (size_t i = 0; i < class.count && n < wanted; i++, end++) {
+        *end = class.photo[i];
+        end->role = PRIOR, n += (size_t)end->repeats;
+        p->captioned += (size_t)end->captioned;
+    }
+    while (n < wanted)
+        for (Photo *one = first; one < end && n < wanted; one++) one->repeats++, n++;
+    p->prior = (size_t)(end - first), p->count += p->prior, p->repeated += n;
 }

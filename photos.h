@@ -2,14 +2,35 @@
 #ifndef PHOTOS_H
 #define PHOTOS_H
 
+#include "buckets.h"
 #include "tensor.h"
 
-typedef struct { const char *path, *caption; int repeats; } Photo;
-typedef struct { Photo *photo; size_t count, captioned, repeated; } Photos;      /* repeated: all repeats together, what an epoch is */
+typedef enum { LEARNED, PRIOR, HELD_OUT } Role;      /* PRIOR: of the class that the subject is one of, so that the model stays as it is there */
+enum { LOOK = 8 * 8 * 3 };
+
+typedef struct {
+    const char   *path, *name, *caption; /* name: the path within the folder */
+    int           captioned, repeats;    /* a caption was found beside it; in an epoch, HELD_OUT: 0 */
+    Role          role;
+    /* what survey.h finds out: */
+    int           width, height;
+    Bucket        bucket;
+    uint64_t      digest;                /* of the file */
+    unsigned char look[LOOK];            /* the picture made 8 x 8 */
+} Photo;
+
+typedef struct { Photo *photo; size_t count, repeated, captioned, learned, prior, held_out; } Photos;      /* repeated: all repeats together, what an epoch is */
 
 /* PNG and JPEG files of the folder, by name; or of folders in it that are called <repeats>_<class tokens>, as kohya's trainer
  * wants them.  The caption is the first line of the file beside with `ending` (NULL: .txt, or else .caption); without one it
  * is the class tokens, or else `words`.  Fails when there is no picture, or a caption is no text, with what was looked for. */
 Photos photos_find(Arena *a, const char *folder, const char *ending, const char *words, int repeats);
+
+/* Holds back about so large a part of the pictures, spread evenly over their names.  Fails when that is none, or all. */
+void photos_hold_out(Arena *a, Photos *p, double part);
+
+/* Adds class pictures, as often as the others come in an epoch, all together: repeated when they are fewer, and the last left out when they are more
+ * (kohya sd-scripts, DreamBoothDataset). */
+void photos_add_prior(Arena *a, Photos *p, Photos class);
 
 #endif

@@ -9,43 +9,57 @@
 #include <math.h>
 #include <string.h>
 
-const Recipe recipe_default = { .method = "lora", .init_word = "person", .vectors = 4, .rank = 16, .batch = 1, .accumulate = 1, .repeats = 1, .decay = 0.01, .clip = 1, .schedule = "cosine" };
+const Recipe recipe_default = { .method = "lora", .init_word = "person", .vectors = 4, .rank = 16, .batch = 1, .accumulate = 1, .repeats = 1, .decay = 0.01, .clip = 1, .prior_weight = 1, .schedule = "cosine" };
 
 typedef enum { WHOLE, REAL, SWITCH, SCHEDULE, METHOD, TEXT } Kind;      /* the last three are words */
 
 #define AT(field) offsetof(Recipe, field)
 static const struct { const char *flag, *value; Kind kind; size_t at; double least, most; const char *help; } options[] = {
-    { "method",                      "NAME", METHOD,   AT(method), 0, 0, "lora or textual_inversion [lora]" },
-    { "token",                       "NAME", TEXT,     AT(token), 0, 0, "textual inversion: the word in the captions that is learned; put first where it is missing [the output's name]" },
-    { "init_word",                   "TEXT", TEXT,     AT(init_word), 0, 0, "textual inversion: what it begins as [person]" },
-    { "num_vectors",                 "N",    WHOLE,    AT(vectors), 1, 64, "textual inversion: tokens that it takes in a prompt [4]" },
-    { "resolution",                  "N",    WHOLE,    AT(resolution), 64, 2048, "side of the pictures in pixels, a multiple of 8 [the model's own]" },
-    { "network_dim",                 "N",    WHOLE,    AT(rank), 1, 1024, "rank of the pairs [16]" },
-    { "network_alpha",               "X",    REAL,     AT(alpha), 0, 1e6, "they count alpha / rank times [the rank]" },
-    { "learning_rate",               "X",    REAL,     AT(rate), 0, 10, "[0.0001; 0.005 for textual inversion]" },
-    { "unet_lr",                     "X",    REAL,     AT(unet_rate), 0, 10, "the UNet's [the learning rate]" },
-    { "text_encoder_lr",             "X",    REAL,     AT(text_rate), 0, 10, "the text encoder's [half the learning rate]" },
+    { "method",                      "NAME", METHOD,   AT(method), 0, 0, "lora, dreambooth (a LoRA that keeps its class: see --class_prompt) or textual_inversion (lora)" },
+    { "token",                       "NAME", TEXT,     AT(token), 0, 0, "textual inversion: the word in the captions that is learned; put first where it is missing (the output's name)" },
+    { "init_word",                   "TEXT", TEXT,     AT(init_word), 0, 0, "textual inversion: what it begins as (person)" },
+    { "num_vectors",                 "N",    WHOLE,    AT(vectors), 1, 64, "textual inversion: tokens that it takes in a prompt (4)" },
+    { "resolution",                  "N",    WHOLE,    AT(resolution), 64, 2048, "side of the pictures in pixels, a multiple of 8 (the model's own)" },
+    { "network_dim",                 "N",    WHOLE,    AT(rank), 1, 1024, "rank of the pairs (16)" },
+    { "network_alpha",               "X",    REAL,     AT(alpha), 0, 1e6, "they count alpha / rank times (the rank)" },
+    { "learning_rate",               "X",    REAL,     AT(rate), 0, 10, "(0.0001; 0.005 for textual inversion)" },
+    { "unet_lr",                     "X",    REAL,     AT(unet_rate), 0, 10, "the UNet's (the learning rate)" },
+    { "text_encoder_lr",             "X",    REAL,     AT(text_rate), 0, 10, "the text encoder's (half the learning rate)" },
     { "network_train_unet_only",     NULL,   SWITCH,   AT(unet_only), 0, 1, "the text encoder stays as it is" },
-    { "max_train_steps",             "N",    WHOLE,    AT(steps), 1, 1e7, "[100 for each picture]" },
+    { "max_train_steps",             "N",    WHOLE,    AT(steps), 1, 1e7, "(100 for each picture)" },
     { "max_train_epochs",            "N",    WHOLE,    AT(epochs), 1, 1e6, "instead: how often all pictures are seen, with their repeats" },
-    { "train_batch_size",            "N",    WHOLE,    AT(batch), 1, 1024, "pictures in a step [1]" },
-    { "gradient_accumulation_steps", "N",    WHOLE,    AT(accumulate), 1, 1024, "batches in a step [1]" },
-    { "repeats",                     "N",    WHOLE,    AT(repeats), 1, 65536, "of each picture in an epoch, times those a folder's name says [1]" },
-    { "lr_scheduler",                "NAME", SCHEDULE, AT(schedule), 0, 0, "constant, linear or cosine [cosine]" },
-    { "lr_warmup_steps",             "N",    WHOLE,    AT(warmup), 0, 1e7, "steps until the learning rate is full [0]" },
-    { "weight_decay",                "X",    REAL,     AT(decay), 0, 1, "[0.01]" },
-    { "max_grad_norm",               "X",    REAL,     AT(clip), 0, 1e6, "longer gradients are made this long; 0: never [1]" },
-    { "min_snr_gamma",               "X",    REAL,     AT(snr), 0, 1000, "steps of little noise count less (Hang et al., 2023); 0: not [0]" },
-    { "noise_offset",                "X",    REAL,     AT(noise_offset), 0, 1, "noise of each channel as a whole, for very dark and bright pictures [0]" },
-    { "caption_extension",           "EXT",  TEXT,     AT(ending), 0, 0, "of caption files [.txt, or .caption]" },
-    { "save_every_n_epochs",         "N",    WHOLE,    AT(save_epochs), 1, 1e6, "so often what is learned so far, to OUT-000001.safetensors, and the state, to OUT-state.safetensors [never]" },
-    { "save_every_n_steps",          "N",    WHOLE,    AT(save_steps), 1, 1e7, "the same, to OUT-step00000001.safetensors [never]" },
+    { "train_batch_size",            "N",    WHOLE,    AT(batch), 1, 1024, "pictures in a step (1)" },
+    { "gradient_accumulation_steps", "N",    WHOLE,    AT(accumulate), 1, 1024, "batches in a step (1)" },
+    { "repeats",                     "N",    WHOLE,    AT(repeats), 1, 65536, "of each picture in an epoch, times those a folder's name says (1)" },
+    { "reg_data_dir",                "DIR",  TEXT,     AT(class_photos), 0, 0, "pictures of the class, laid out as PHOTOS; as many are seen as of PHOTOS" },
+    { "class_prompt",                "TEXT", TEXT,     AT(class_prompt), 0, 0, "what they show; without --reg_data_dir they are drawn first, into OUT-class, and kept" },
+    { "num_class_images",            "N",    WHOLE,    AT(class_images), 1, 100000, "so many of them (4 for each picture, at most 100)" },
+    { "prior_loss_weight",           "X",    REAL,     AT(prior_weight), 0, 1000, "how much they count (1)" },
+    { "enable_bucket",               NULL,   SWITCH,   AT(buckets), 0, 1, "pictures keep about their shape: sizes of the same area instead of squares" },
+    { "min_bucket_reso",             "N",    WHOLE,    AT(bucket_least), 8, 4096, "the shortest side (256; for small models half the resolution)" },
+    { "max_bucket_reso",             "N",    WHOLE,    AT(bucket_most), 8, 4096, "the longest (1024; for small models twice the resolution)" },
+    { "bucket_reso_steps",           "N",    WHOLE,    AT(bucket_step), 8, 512, "sides are multiples of it (64; for small models an eighth of the resolution)" },
+    { "bucket_no_upscale",           NULL,   SWITCH,   AT(no_upscale), 0, 1, "small pictures stay small" },
+    { "flip_aug",                    NULL,   SWITCH,   AT(flip), 0, 1, "every other picture is mirrored; not for faces with a parting, or a mark on one side" },
+    { "shuffle_caption",             NULL,   SWITCH,   AT(shuffle), 0, 1, "what stands between the commas of a caption, in a new order each time" },
+    { "keep_tokens",                 "N",    WHOLE,    AT(keep), 0, 1000, "but the first of it stays (0)" },
+    { "caption_dropout_rate",        "X",    REAL,     AT(drop), 0, 1, "how often nothing is said of a picture (0)" },
+    { "validation_split",            "X",    REAL,     AT(held_out), 0, 0.9, "so large a part of the pictures is not learned from; their loss is told after each epoch (0)" },
+    { "lr_scheduler",                "NAME", SCHEDULE, AT(schedule), 0, 0, "constant, linear or cosine (cosine)" },
+    { "lr_warmup_steps",             "N",    WHOLE,    AT(warmup), 0, 1e7, "steps until the learning rate is full (0)" },
+    { "weight_decay",                "X",    REAL,     AT(decay), 0, 1, "(0.01)" },
+    { "max_grad_norm",               "X",    REAL,     AT(clip), 0, 1e6, "longer gradients are made this long; 0: never (1)" },
+    { "min_snr_gamma",               "X",    REAL,     AT(snr), 0, 1000, "steps of little noise count less (Hang et al., 2023); 0: not (0)" },
+    { "noise_offset",                "X",    REAL,     AT(noise_offset), 0, 1, "noise of each channel as a whole, for very dark and bright pictures (0)" },
+    { "caption_extension",           "EXT",  TEXT,     AT(ending), 0, 0, "of caption files (.txt, or .caption)" },
+    { "save_every_n_epochs",         "N",    WHOLE,    AT(save_epochs), 1, 1e6, "so often what is learned so far, to OUT-000001.safetensors, and the state, to OUT-state.safetensors (never)" },
+    { "save_every_n_steps",          "N",    WHOLE,    AT(save_steps), 1, 1e7, "the same, to OUT-step00000001.safetensors (never)" },
     { "save_state",                  NULL,   SWITCH,   AT(save_state), 0, 1, "the state at the end, too; after Ctrl-C it is always saved" },
     { "resume",                      "PATH", TEXT,     AT(resume), 0, 0, "goes on from a state, or from OUT-state.safetensors in that folder, with all else given as before" },
 };
 enum { OPTIONS = sizeof options / sizeof *options };
 
-static const char *const schedules[] = { "constant", "linear", "cosine", NULL }, *const methods[] = { "lora", "textual_inversion", NULL };
+static const char *const schedules[] = { "constant", "linear", "cosine", NULL }, *const methods[] = { "lora", "dreambooth", "textual_inversion", NULL };
 
 static size_t option_named(const char *name)
 {
@@ -77,7 +91,7 @@ static const char *one_of(Arena *a, const char *flag, const char *const *choice,
 
 const char *recipe_text(Arena *a, const Recipe *r, size_t i)
 {
-    if (options[i].at >= AT(save_epochs)) return NULL;
+    if (options[i].at >= AT(class_images)) return NULL;
     const void *at = (const char *)r + options[i].at;
     if (options[i].kind < SCHEDULE) return number_text(a, *(const double *)at);
     const char *text = *(const char *const *)at;
@@ -103,16 +117,32 @@ void recipe_set(Arena *a, Recipe *r, const char *flag, const char *value)
     double x = 1;
     if (options[i].kind == TEXT) { *(const char **)at = value; return; }
     if (options[i].kind == SCHEDULE) { *(const char **)at = one_of(a, options[i].flag, schedules, "constant, linear or cosine", value); return; }
-    if (options[i].kind == METHOD) { *(const char **)at = one_of(a, options[i].flag, methods, "lora or textual_inversion", value); return; }
+    if (options[i].kind == METHOD) { *(const char **)at = one_of(a, options[i].flag, methods, "lora, dreambooth or textual_inversion", value); return; }
     int right = options[i].kind == SWITCH || (read_real(a, value, &x) && x >= options[i].least && x <= options[i].most);
     if (!right || (options[i].kind == WHOLE && x != floor(x)))
         fail(a, "--%s is %s, expected %s from %s to %s", options[i].flag, quoted(a, value), options[i].kind == WHOLE ? "a whole number" : "a number",
              number_text(a, options[i].least), number_text(a, options[i].most));
-    if (at == &r->resolution && fmod(x, 8) != 0) fail(a, "--resolution is %s, expected a multiple of 8", quoted(a, value));
+    if ((at == &r->resolution || at == &r->bucket_step) && fmod(x, 8) != 0) fail(a, "--%s is %s, expected a multiple of 8", options[i].flag, quoted(a, value));
     *(double *)at = x;
 }
 
-int recipe_is_word(const Recipe *r) { return r->method == methods[1]; }
+int recipe_is_word(const Recipe *r) { return r->method == methods[2]; }
+
+int recipe_has_class(const Recipe *r) { return r->method == methods[1] || r->class_photos || r->class_prompt; }
+
+/* kohya's numbers are those of a model of 512 x 512 or more; a smaller one's are in proportion */
+Buckets recipe_buckets(Arena *a, const Recipe *r, int side)
+{
+    int unit = side < 512 ? side : 512;
+    Buckets b = { .side = side, .step = r->bucket_step > 0 ? (int)r->bucket_step : unit < 64 ? 8 : unit / 64 * 8, .no_upscale = r->no_upscale > 0 };
+    if (!(r->buckets > 0)) return (Buckets){ .side = side };
+    b.least = r->bucket_least > 0 ? (int)r->bucket_least : unit / 2;
+    b.most = r->bucket_most > 0 ? (int)r->bucket_most : 2 * unit > side ? 2 * unit : side;
+    b.least -= b.least % b.step, b.most += (b.step - b.most % b.step) % b.step;
+    if (b.least < b.step) b.least = b.step;
+    if (b.least > side || b.most < side) fail(a, "buckets of %d to %d pixels a side do not hold --resolution %d; --min_bucket_reso and --max_bucket_reso say which do", b.least, b.most, side);
+    return b;
+}
 
 double recipe_rate(const Recipe *r) { return r->rate > 0 ? r->rate : recipe_is_word(r) ? 5e-3 : 1e-4; }
 

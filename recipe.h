@@ -2,6 +2,7 @@
 #ifndef RECIPE_H
 #define RECIPE_H
 
+#include "buckets.h"
 #include "tensor.h"
 
 typedef struct {
@@ -12,9 +13,15 @@ typedef struct {
     double steps, epochs, batch, accumulate, repeats;      /* steps 0: the epochs; epochs 0: as many as make 100 steps a picture */
     double warmup, decay, clip, snr, noise_offset;
     double vectors;
+    double prior_weight;                 /* how much class pictures count */
+    double buckets, bucket_least, bucket_most, bucket_step, no_upscale;      /* sizes 0: kohya's, see recipe_buckets */
+    double flip, shuffle, keep, drop;    /* of pictures; of captions: parts that stay in front, how often they are dropped */
+    double held_out;                     /* a part of the pictures */
     const char *schedule, *ending;       /* of the learning rate; of caption files, NULL: .txt, or .caption */
-    const char *method, *token, *init_word;      /* "lora" or "textual_inversion"; of the latter: NULL: the output's name; what the vectors begin as */
+    const char *method, *token, *init_word;      /* "lora", "dreambooth" or "textual_inversion"; of a word: NULL: the output's name, or none for a LoRA; what the vectors begin as */
     /* from here on nothing that is learned depends on it */
+    double class_images;                                   /* to be drawn; what the pictures are counts */
+    const char *class_photos, *class_prompt;               /* their folder; what they show; NULL: none */
     double save_epochs, save_steps, save_state;            /* how often the work is saved, 0: never; its state at the end too */
     const char *resume;                                    /* a state, or the folder of one; NULL: from the beginning */
 } Recipe;
@@ -29,6 +36,9 @@ const char *recipe_flag(size_t i, const char **value, const char **help);
 const char *recipe_flag_find(const char *name, int *bare);      /* NULL when there is none */
 
 int    recipe_is_word(const Recipe *r);      /* textual inversion */
+int    recipe_has_class(const Recipe *r);    /* prior preservation */
+/* Sizes for pictures of about side x side.  Fails when they contradict each other. */
+Buckets recipe_buckets(Arena *a, const Recipe *r, int side);
 /* What option i is, as text; NULL where nothing that is learned depends on it. */
 const char *recipe_text(Arena *a, const Recipe *r, size_t i);
 double recipe_rate(const Recipe *r);         /* the learning rate that holds */

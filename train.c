@@ -17,7 +17,9 @@
 #include "curve.h"
 #include "dataset.h"
 #include "lesson.h"
+#include "prior.h"
 #include "state.h"
+#include "survey.h"
 #include "unet.h"
 #include "vae.h"
 
@@ -36,12 +38,13 @@ typedef struct {
     Dataset         data;
     Learner        *learner;
     const char     *word;                /* that is learned; NULL: a LoRA is */
-    Course         *course, *safe;       /* where the job stands; where it stood before the step under way */
+    Course         *course, *safe;       /* where the job stands; where it stood after the last whole step */
     State           state;
     const WeightFile *resumed;           /* NULL: it begins anew */
     uint64_t        seed;
-    int             steps;
     float          *loss;                /* of each step done */
+    int             side, steps;         /* of the pictures in pixels; in all */
+    struct { double first, least; size_t epoch, rising; } held;      /* the loss of what is held out; its least was after that epoch, and so many in a row were worse */
 } Work;
 
 /* the output's name without its folder and its ending */
@@ -58,14 +61,50 @@ static void load(Work *w)
     if (t->job.vae) weights = weights_add(w->mem, weights, t->job.vae, VAE_FILE);
     int across, down;
     const char *native = weights_metadata(weights, "modelspec.resolution");
-    int side = (int)t->recipe.resolution;
-    if (!side) side = native && sscanf(native, "%5dx%5d", &across, &down) == 2 && across >= PIXELS && across % PIXELS == 0 ? across : DEFAULT_SIDE;
+    w->side = (int)t->recipe.resolution;
+    if (!w->side) w->side = native && sscanf(native, "%5dx%5d", &across, &down) == 2 && across >= PIXELS && across % PIXELS == 0 ? across : DEFAULT_SIDE;
     w->run = (Run){ .machine = &w->machine, .weights = weights, .clip = 1, .stop = w->watch ? w->watch->stop : NULL };
     if (recipe_is_word(&t->recipe)) w->word = t->recipe.token ? t->recipe.token : stem_of(w->mem, t->out);
-    w->data = (Dataset){ .mem = w->mem, .run = &w->run, .recipe = &t->recipe, .watch = w->watch, .side = side, .clip_skip = t->job.clip_skip ? t->job.clip_skip : 1,
-                         .photos = photos_find(w->mem, t->photos, t->recipe.ending, t->job.prompt, (int)t->recipe.repeats) };
-    watch_say(w->watch, "model %s, pictures of %dx%d", t->job.model, side, side);
-    watch_say(w->watch, "%s: %zu pictures, %zu with a caption, %zu in an epoch", t->photos, w->data.photos.count, w->data.photos.captioned, w->data.photos.repeated);
+    watch_say(w->watch, "model %s, pictures of %dx%d", t->job.model, w->side, w->side);
+}
+
+/* OUT-state.safetensors */
+static const char *beside(Work *w, const char *what)
+{
+    const char *out = w->t->out;
+    return format(w->mem, "%.*s%s%s", (int)(strrchr(out, '.') - out), out, what, strrchr(out, '.'));
+}
+
+/* the folder of class pictures, in which all are by now */
+static const char *class_folder(Work *w, size_t photos)
+{
+    const Recipe *r = &w->t->recipe;
+    if (r->class_photos) return r->class_photos;
+    if (!r->class_prompt) fail(w->mem, "--method dreambooth needs pictures of the class: --reg_data_dir with a folder of them, or --class_prompt, as \"portrait of a woman\", to have them drawn");
+    size_t count = r->class_images > 0 ? (size_t)r->class_images : photos < 25 ? 4 * photos : 100;
+    Job job = w->t->job;
+    job.prompt = r->class_prompt, job.width = job.height = w->side, job.seed = w->seed;
+    const char *out = w->t->out, *folder = format(w->mem, "%.*s-class", (int)(strrchr(out, '.') - out), out);
+    prior_draw(w->mem, &job, folder, count, w->watch);
+    return folder;
+}
+
+static void find_photos(Work *w)
+{
+    const Recipe *r = &w->t->recipe;
+    Photos photos = photos_find(w->mem, w->t->photos, r->ending, w->t->job.prompt, (int)r->repeats);
+    Buckets buckets = recipe_buckets(w->mem, r, w->side);
+    if (r->held_out > 0) photos_hold_out(w->mem, &photos, r->held_out);
+    survey(w->mem, &photos, &buckets, w->t->photos, w->watch);
+    if (recipe_has_class(r)) {
+        const char *folder = class_folder(w, photos.learned);
+        Photos class = photos_find(w->mem, folder, r->ending, r->class_prompt, 1);
+        survey(w->mem, &class, &buckets, folder, w->watch);
+        photos_add_prior(w->mem, &photos, class);
+        watch_say(w->watch, "%zu pictures of the class, counting %g: with them %zu pictures in an epoch%s", photos.prior, r->prior_weight, photos.repeated,
+            photos.prior < class.count ? format(w->mem, "; %zu more are not needed", class.count - photos.prior) : "");
+    }
+    w->data = (Dataset){ .mem = w->mem, .run = &w->run, .recipe = r, .watch = w->watch, .clip_skip = w->t->job.clip_skip ? w->t->job.clip_skip : 1, .photos = photos };
 }
 
 /* the vectors begin as those of a word that is known */
@@ -85,10 +124,10 @@ static void check_model(Work *w)
     Problems problems = { 0, take(w->mem, 4096, 1) };
     problems.text[0] = 0;
     w->machine.dry = 1, w->run.problems = &problems;
-    Tensor picture = tensor(&w->run, 1, w->data.side, w->data.side, 3);
+    Tensor picture = tensor(&w->run, 1, w->side, w->side, 3);
     vae_encode(&w->run, picture);
     Tensor text = clip_encode(&w->run, NULL, 1, 1, NULL);
-    unet(&w->run, tensor(&w->run, 1, w->data.side / PIXELS, w->data.side / PIXELS, LATENT), 1, (Tensor){ 1, 1, text.h, text.c, text.x });
+    unet(&w->run, tensor(&w->run, 1, w->side / PIXELS, w->side / PIXELS, LATENT), 1, (Tensor){ 1, 1, text.h, text.c, text.x });
     if (problems.count) fail(w->mem, "%s: %d tensors are missing or do not fit%s", w->t->job.model, problems.count, problems.text);
     w->machine.dry = 0, w->run.problems = NULL;
     release(w->mem, before);
@@ -105,8 +144,8 @@ static void plan(Work *w)
 {
     const Recipe *r = &w->t->recipe;
     size_t each = (size_t)(r->batch * r->accumulate);
-    double epochs = r->epochs * (double)epoch_steps(w);
-    w->steps = (int)fmin(r->steps > 0 ? r->steps : epochs > 0 ? epochs : ceil((double)(STEPS_A_PICTURE * w->data.photos.count) / (double)each), 1e9);
+    double epochs = r->epochs * (double)epoch_steps(w), seen = (double)(STEPS_A_PICTURE * w->data.photos.learned * (w->data.photos.prior ? 2 : 1));
+    w->steps = (int)fmin(r->steps > 0 ? r->steps : epochs > 0 ? epochs : ceil(seen / (double)each), 1e9);
     if (w->data.photos.repeated >= UINT32_MAX) fail(w->mem, "%s: an epoch of more pictures than can be counted; fewer repeats, please", w->t->photos);
     w->course = take(w->mem, course_bytes(w->data.photos.repeated), 1), w->safe = take(w->mem, course_bytes(w->data.photos.repeated), 1);
     dataset_order(&w->data, w->course);
@@ -115,30 +154,23 @@ static void plan(Work *w)
     memset(w->loss, 0, (size_t)w->steps * sizeof *w->loss);
 }
 
-/* min(snr, gamma) / snr, snr = a / (1 - a)      (Hang et al., "Efficient Diffusion Training via Min-SNR Weighting", 2023) */
-static double lesson_weight(const Work *w, const Lesson *l)
-{
-    double snr = (double)l->alpha_bar / (1 - (double)l->alpha_bar), gamma = w->t->recipe.snr;
-    return gamma > 0 && snr > gamma ? gamma / snr : 1;
-}
-
 /* one step of AdamW -> the mean loss of its lessons; NaN when it was left out, because something was not finite */
 static double take_step(Work *w)
 {
-    const Lesson *lesson = NULL, *bad = NULL;
+    const Sample *sample = NULL, *bad = NULL;
     const Recipe *r = &w->t->recipe;
     Learner *l = w->learner;
     int lessons = (int)(r->batch * r->accumulate);
     double loss = 0, factor = recipe_factor(r, (int)w->course->step, w->steps), rate = recipe_rate(r), unet_rate = r->unet_rate > 0 ? r->unet_rate : rate, text_rate = r->text_rate > 0 ? r->text_rate : rate / 2;
     memset(l->d, 0, l->count * sizeof *l->d);
     for (int i = 0; i < lessons; i++) {
-        lesson = dataset_next(&w->data, w->course);
-        loss += learn_from(&w->run, lesson, lesson_weight(w, lesson) / lessons) / lessons;
-        if (!bad && !isfinite(loss)) bad = lesson;
+        sample = dataset_next(&w->data, w->course);
+        loss += learn_from(&w->run, &sample->lesson, sample_weight(&w->data, sample) / lessons) / lessons;
+        if (!bad && !isfinite(loss)) bad = sample;
     }
     double norm = clip_gradients(l->d, l->count, r->clip);
     if (!isfinite(loss) || !isfinite(norm)) {
-        watch_say(w->watch, "step %u: the %s %s; the step is left out", w->course->step + 1, bad ? "loss is not finite at" : "gradient is not finite after", dataset_photo(&w->data, bad ? bad : lesson)->path);
+        watch_say(w->watch, "step %u: the %s %s; the step is left out", w->course->step + 1, bad ? "loss is not finite at" : "gradient is not finite after", (bad ? bad : sample)->photo->path);
         return NAN;
     }
     learner_step(l, (Rates){ factor * rate, factor * text_rate, factor * unet_rate }, (AdamW){ 0, r->decay, 0.9, 0.999, 1e-8 }, (int)++w->course->taken);
@@ -157,8 +189,8 @@ static void save(Work *w, const char *path)
         { "modelspec.architecture", "stable-diffusion-v1/lora" }, { "ss_network_module", "networks.lora" },
         { "ss_network_dim", format(a, "%d", (int)r->rank) }, { "ss_network_alpha", format(a, "%g", (double)w->learner->alpha) },
         { "ss_unet_lr", format(a, "%g", r->unet_rate > 0 ? r->unet_rate : rate) }, { "ss_text_encoder_lr", format(a, "%g", r->unet_only > 0 ? 0 : r->text_rate > 0 ? r->text_rate : rate / 2) },
-        { "ss_base_model_version", "sd_v1" }, { "ss_sd_model_name", model ? model + 1 : w->t->job.model }, { "ss_resolution", format(a, "(%d, %d)", w->data.side, w->data.side) },
-        { "ss_num_train_images", format(a, "%zu", w->data.photos.repeated) }, { "ss_steps", format(a, "%u", w->course->step) }, { "ss_max_train_steps", format(a, "%d", w->steps) },
+        { "ss_base_model_version", "sd_v1" }, { "ss_sd_model_name", model ? model + 1 : w->t->job.model }, { "ss_resolution", format(a, "(%d, %d)", w->side, w->side) },
+        { "ss_num_train_images", format(a, "%zu", w->data.photos.prior ? w->data.photos.repeated / 2 : w->data.photos.repeated) }, { "ss_steps", format(a, "%u", w->course->step) }, { "ss_max_train_steps", format(a, "%d", w->steps) },
         { "ss_learning_rate", format(a, "%g", rate) }, { "ss_lr_scheduler", r->schedule }, { "ss_optimizer", "torch.optim.adamw.AdamW" },
         { "ss_seed", format(a, "%llu", (unsigned long long)w->seed) }, { "ss_clip_skip", format(a, "%d", w->t->job.clip_skip ? w->t->job.clip_skip : 1) },
         { "persona_loss", curve_text(a, w->loss, w->course->step) },
@@ -166,13 +198,6 @@ static void save(Work *w, const char *path)
     size_t count = sizeof metadata / sizeof *metadata;
     if (w->word) learner_save_words(a, w->learner, path, metadata + OF_LORA, count - OF_LORA);
     else learner_save(a, w->learner, path, metadata, count);
-}
-
-/* OUT-state.safetensors */
-static const char *beside(Work *w, const char *what)
-{
-    const char *out = w->t->out;
-    return format(w->mem, "%.*s%s%s", (int)(strrchr(out, '.') - out), out, what, strrchr(out, '.'));
 }
 
 /* What the recipe wants saved after this step; the state first, for on a full disk what is learned so far is the smaller loss. */
@@ -197,18 +222,36 @@ static void show_loss(const Work *w)
     if (step) watch_note(w->watch, "loss %.4f, rate %.3g", curve_mean(w->loss, step > CURVE_WINDOW ? step - CURVE_WINDOW : 0, step), recipe_rate(r) * recipe_factor(r, (int)step - 1, w->steps));
 }
 
+/* after so many epochs; once it has been rising, learning goes on by heart */
+static void tell_held_out(Work *w, size_t epoch)
+{
+    double loss = dataset_held_out_loss(&w->data);
+    if (!(w->held.first > 0)) {
+        w->held.first = w->held.least = loss, w->held.epoch = epoch;
+        watch_say(w->watch, "held out: loss %.4f", loss);
+        return;
+    }
+    watch_say(w->watch, "epoch %zu: held out: loss %.4f, %.4f at first, least %.4f after epoch %zu", epoch, loss, w->held.first, fmin(loss, w->held.least), loss < w->held.least ? epoch : w->held.epoch);
+    if (loss < w->held.least) w->held.least = loss, w->held.epoch = epoch, w->held.rising = 0;
+    else if (++w->held.rising == 2) watch_say(w->watch, "the held-out loss has been rising since epoch %zu: from there on the pictures are learned by heart; fewer steps may be better", w->held.epoch);
+}
+
+static void settle(Work *w) { memcpy(w->safe, w->course, course_bytes(w->data.photos.repeated)); }
+
 static void learn(void *work)
 {
     Work *w = work;
     double every = fmax(1, w->steps / (double)LINES);
     size_t told = (size_t)(floor(w->course->step / every) * every);
     int broken = 0;
+    settle(w);
+    if (w->data.photos.held_out) tell_held_out(w, w->course->step / epoch_steps(w));
     while ((int)w->course->step < w->steps) {
-        memcpy(w->safe, w->course, course_bytes(w->data.photos.repeated));
         watch_progress(w->watch, "step", (int)w->course->step, w->steps);
         double loss = take_step(w);
         size_t step = ++w->course->step;
         w->loss[step - 1] = (float)loss;
+        settle(w);
         show_loss(w);
         if (!isfinite(loss)) {
             if (++broken == MOST_BROKEN) fail(w->mem, "%d steps in a row came to nothing finite: a broken checkpoint, or a learning rate far too high; %s was not written", broken, w->t->out);
@@ -216,6 +259,7 @@ static void learn(void *work)
         }
         broken = 0;
         save_on_the_way(w);
+        if (w->data.photos.held_out && step % epoch_steps(w) == 0) tell_held_out(w, step / epoch_steps(w));
         if (floor((double)step / every) == floor((double)(step - 1) / every) && step < (size_t)w->steps) continue;
         watch_say(w->watch, "step %zu/%d: loss %.4f on average", step, w->steps, curve_mean(w->loss, told, step));
         told = step;
@@ -223,7 +267,7 @@ static void learn(void *work)
     watch_progress(w->watch, "done", w->steps, w->steps);
 }
 
-/* When it is stopped, the step under way is dropped: nothing but the course has changed since it began. */
+/* When it is stopped, the step under way is dropped: nothing but the course has changed since the last one. */
 static void learn_or_save(Work *w)
 {
     char why[1024];
@@ -259,11 +303,11 @@ static const char *digest_of_weights(Work *w)
 
 static const char *describe_photo(Work *w, const Photo *photo)
 {
+    static const char *const role[] = { [LEARNED] = "", [PRIOR] = ", of the class", [HELD_OUT] = ", held out" };
     Arena *a = w->mem;
-    const char *name = photo->path + strlen(w->t->photos), *caption = quoted(a, photo->caption);
-    Bytes b = file_map(a, photo->path);
-    uint64_t h = digest(digest(0, b.data, b.size), photo->caption, strlen(photo->caption));
-    return format(a, "%s, %d times, %s, digest %016llx", quoted(a, name + strspn(name, "/")), photo->repeats, caption, (unsigned long long)h);
+    const char *caption = quoted(a, photo->caption);
+    uint64_t h = digest(photo->digest, photo->caption, strlen(photo->caption));
+    return format(a, "%s, %d times, %s, digest %016llx%s", quoted(a, photo->name), photo->repeats, caption, (unsigned long long)h, role[photo->role]);
 }
 
 /* all that the result depends on */
@@ -305,6 +349,24 @@ static void resume(Work *w)
     watch_say(w->watch, "%s: goes on after step %u of %d", w->resumed->path, w->course->step, w->steps);
 }
 
+/* what was chosen, and why */
+static const char *steps_said(Work *w)
+{
+    const Recipe *r = &w->t->recipe;
+    const Photos *p = &w->data.photos;
+    if (r->steps > 0) return format(w->mem, "%d steps as asked for, %.3g epochs", w->steps, w->steps / (double)epoch_steps(w));
+    if (r->epochs > 0) return format(w->mem, "%g epoch%s of %zu pictures", r->epochs, r->epochs > 1 ? "s" : "", p->repeated);
+    return format(w->mem, "%d steps for each picture%s, for no number was asked for", STEPS_A_PICTURE, p->prior ? ", and as many of the class" : "");
+}
+
+static const char *rates_said(Work *w)
+{
+    const Recipe *r = &w->t->recipe;
+    double rate = recipe_rate(r), unet = r->unet_rate > 0 ? r->unet_rate : rate, text = r->text_rate > 0 ? r->text_rate : rate / 2;
+    if (recipe_is_word(r)) return format(w->mem, "begins as \"%s\"", r->init_word);
+    return r->unet_only > 0 ? format(w->mem, "the UNet at %g, no text encoder", unet) : format(w->mem, "the UNet at %g, the text encoder at %g", unet, text);
+}
+
 static void tell_plan(Work *w)
 {
     const Recipe *r = &w->t->recipe;
@@ -313,6 +375,7 @@ static void tell_plan(Work *w)
     double mapped = (double)weights_bytes(w->run.weights) / 1e9, seconds = w->machine.ops * w->steps * lessons / machine_speed(&w->machine);
     const char *what = w->word ? format(w->mem, "textual inversion of %d vectors, called %s", (int)r->vectors, w->word) : format(w->mem, "LoRA of rank %d on %zu layers", (int)r->rank, w->learner->pairs);
     watch_say(w->watch, "%s, %d steps of %d, learning rate %g, seed %llu", what, w->steps, lessons, recipe_rate(r), (unsigned long long)w->seed);
+    watch_say(w->watch, "%s; %s, %s, gradients of at most %g", steps_said(w), rates_said(w), r->warmup > 0 ? format(w->mem, "%s after %g steps of warm-up", r->schedule, r->warmup) : r->schedule, r->clip);
     watch_say(w->watch, "plan: %.2f GB of memory (%.2f GB of it the mapped weights), about %.0f min on %d thread%s", (double)peak(w->mem) / 1e9 + mapped, mapped, ceil(seconds / 60), w->machine.threads,
         w->machine.threads == 1 ? "" : "s");
     release(w->mem, before);
@@ -325,15 +388,16 @@ void train(Arena *a, const Training *t, const Watch *watch)
     *w = (Work){ .mem = a, .t = t, .watch = watch, .seed = t->job.seed, .machine = { a, t->job.threads > 0 ? t->job.threads : machine_threads(), 0, 0, t->job.precision && !strcmp(t->job.precision, "bf16") } };
     open_state(w);
     load(w);
+    check_model(w);
+    find_photos(w);
     plan(w);
     describe(w);
     if (w->resumed) state_match(a, w->resumed, w->state.said, w->state.pairs);
-    check_model(w);
     begin(w);
     dataset_read(&w->data, &w->course->rng);
     resume(w);
-    w->run.learner = w->learner, w->machine.ops = 0;
-    rehearse_lesson(&w->run, w->data.lesson);
+    w->run.learner = w->learner;
+    dataset_rehearse(&w->data);
     tell_plan(w);
     learn_or_save(w);
     if (t->recipe.save_state > 0) state_save(a, &w->state, w->course, beside(w, "-state"));

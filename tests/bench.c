@@ -248,6 +248,7 @@ static void run_training(Arena *a, int threads, int bf16)
     }
     r.learner = learner;
     rehearse_lesson(&r, &l);
+    begin_lessons(&r);
     for (int i = 0; i < RUNS; i++) {
         double start = now();
         learn_from(&r, &l, 1);

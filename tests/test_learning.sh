@@ -59,6 +59,49 @@ says 'embedding sks: 2 vectors'
 holds 'it draws otherwise' is "$(cmp -s word.png without.png; echo $?)" 1
 rm -r embeddings
 
+# ---- what is looked at first ----
+mkdir -p mixed/1_a tree
+cp photos/a.png mixed/a.png; cp photos/a.png mixed/b.png; cp photos/2_sks/c.png mixed/1_a/c.png
+run --prompt 'portrait of a man' --frames 1 --steps 1 --size 64x128 --seed 4 -o mixed/d.png
+run train mixed -o mixed.safetensors --resolution 64 --network_dim 1 --network_train_unet_only --max_train_steps 2 --enable_bucket --flip_aug --shuffle_caption --keep_tokens 1 --caption_dropout_rate 0.5 --validation_split 0.25 --seed 3
+holds 'learns' is "$status$(cat out)" 0mixed.safetensors
+for words in 'mixed: 4 pictures, 0 with a caption, 3 in an epoch; 1 held out' 'the same picture twice: a.png and b.png' 'nothing is said of a.png, b.png, d.png;' 'buckets: 3 of 64x64, 1 of 40x88' \
+    'held out: loss 0.' '2 steps as asked for, 0.667 epochs; the UNet at 0.0001, no text encoder, cosine, gradients of at most 1'; do says "$words"; done
+run train mixed -o wide.safetensors --resolution 64 --network_dim 1 --network_train_unet_only --max_train_epochs 2 --train_batch_size 2 --validation_split 0.25 --seed 3 --threads 1
+says 'epoch 2: held out: loss 0.'
+says '2 epochs of 3 pictures'
+refuses 1 '--validation_split 0.05 of 4 pictures holds out none of them' train mixed -o x.safetensors --validation_split 0.05
+refuses 1 'do not hold --resolution 64' train mixed -o x.safetensors --resolution 64 --enable_bucket --min_bucket_reso 128
+cp photos/a.png broken/fine.png 2>/dev/null || { mkdir -p broken; cp photos/a.png broken/fine.png; }
+printf 'no picture' >broken/a.png; head -c 300 photos/a.png >broken/b.png
+refuses 1 '2 of 3 pictures cannot be used, repair them or take them away: broken/a.png: is no picture' train broken -o x.safetensors --resolution 64
+says 'broken/b.png: this PNG cannot be read'
+rm broken/*
+
+# ---- the count that people know: 15 pictures, 40 times each, 6 epochs ----
+mkdir '40_yumin woman'; for n in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15; do cp photos/a.png "40_yumin woman/$n.png"; done; mkdir yumin; mv '40_yumin woman' yumin
+"$persona" train yumin -o y.safetensors --resolution 64 --network_dim 1 --max_train_epochs 6 --train_batch_size 1 --threads 1 >out 2>err & child=$!
+while kill -0 $child 2>/dev/null && ! grep -q '^plan' err; do sleep 0.05; done; kill -INT $child; wait $child
+says 'yumin: 15 pictures, 0 with a caption, 600 in an epoch'
+says ', 3600 steps of 1,'
+rm -f y-state.safetensors
+
+# ---- DreamBooth: class pictures are drawn once, and stay ----
+run train photos -o db.safetensors --method dreambooth --class_prompt 'portrait of a man' --num_class_images 2 --resolution 64 --network_dim 1 --network_train_unet_only --max_train_epochs 1 --seed 3
+for words in 'db-class: draws 2 class pictures: portrait of a man' 'db-class: 2 pictures, 0 with a caption' '2 pictures of the class, counting 1: with them 8 pictures in an epoch' ', 8 steps of 1,'; do says "$words"; done
+holds 'class pictures' is "$(echo db-class/*)" 'db-class/0001.png db-class/0002.png'
+cp db-class/0001.png one.png; cp db.safetensors keep.safetensors; rm db-class/0001.png; cp photos/b.png db-class/0002.png
+run train photos -o db.safetensors --method dreambooth --class_prompt 'portrait of a man' --num_class_images 2 --resolution 64 --network_dim 1 --network_train_unet_only --max_train_epochs 1 --seed 3
+says 'db-class: 1 class pictures are there and stay'
+holds 'drawn again as it was' cmp -s one.png db-class/0001.png
+holds 'never replaced' cmp -s photos/b.png db-class/0002.png
+run train photos -o reg.safetensors --reg_data_dir db-class --prior_loss_weight 0 --resolution 64 --network_dim 1 --network_train_unet_only --max_train_epochs 1 --seed 3
+says '2 pictures of the class, counting 0: with them 8 pictures in an epoch'
+holds 'the weight counts' is "$(cmp -s db.safetensors reg.safetensors; echo $status$?)" 01
+refuses 1 '--method dreambooth needs pictures of the class' train photos -o x.safetensors --method dreambooth
+says 'smaller than they are learned at, so enlarged and soft: a.png (64x64), b.png (64x64), 2_sks/c.png (64x64)'
+refuses 1 'nothing: no pictures to learn from' train photos -o x.safetensors --reg_data_dir nothing
+
 # ---- options ----
 run train photos/ -o unet.safetensors --resolution 64 --network_dim 2 --network_alpha 1 --network_train_unet_only --max_train_epochs 2 --train_batch_size 2 --min_snr_gamma 5 \
     --noise_offset 0.05 --lr_scheduler linear --lr_warmup_steps 1 --seed 3
@@ -79,7 +122,7 @@ refuses 2 '--network_dim is "0", expected a whole number from 1 to 1024' train p
 refuses 2 '--network_dim is "1.5"' train photos -o x.safetensors --network_dim 1.5
 refuses 2 '--learning_rate is "1e"' train photos -o x.safetensors --learning_rate 1e
 refuses 2 '--resolution is "100", expected a multiple of 8' train photos -o x.safetensors --resolution 100
-refuses 2 'expected lora or textual_inversion' train photos -o x.safetensors --method dreams
+refuses 2 'expected lora, dreambooth or textual_inversion' train photos -o x.safetensors --method dreams
 refuses 2 'expected constant, linear or cosine' train photos -o x.safetensors --lr_scheduler cubic
 refuses 2 'did you mean --network_dim?' train photos -o x.safetensors --network_dimm 4
 refuses 2 '--steps is an option of drawing' train photos -o x.safetensors --steps 4

@@ -1,7 +1,7 @@
 /* test_train.c - learning against PyTorch: the gradient of every pair of the UNet and the text encoder, the losses of ten steps, and
- * the pairs after them.  tests/golden_train.py says what the golden holds.  Run from the repository's root. */
+ * the pairs after them; DreamBooth with prior preservation.  tests/golden_train.py and golden_prior.py say what the goldens hold.  Run from the repository's root. */
 #define _POSIX_C_SOURCE 200809L
-#include "../lesson.h"
+#include "../dataset.h"
 #include "../vae.h"
 #include "hash_weights.h"
 #include "test.h"
@@ -73,6 +73,7 @@ static void begin(Case *c, int threads, double up)
                           .latents = { 1, (int)latents->shape[1], (int)latents->shape[2], 4, NULL } };
     c->lesson.noise = c->noise = take(c->a, size(c->lesson.latents), sizeof *c->noise);
     rehearse_lesson(&c->run, &c->lesson);
+    begin_lessons(&c->run);
 }
 
 /* torch draws [4,h,w]; ours is [h,w,4] */
@@ -173,6 +174,53 @@ static void ten_steps(Case *c)
     }
 }
 
+/* of a picture or a class picture, one of a batch of both */
+static double half_step(Case *c, const Recipe *recipe, Lesson l, Role role, const double *told, const float *latents)
+{
+    const Dataset d = { .recipe = recipe };
+    const Photo photo = { .role = role };
+    l.latents.x = (float *)(uintptr_t)latents, l.timestep = (int)told[0], l.alpha_bar = (float)told[1];
+    c->lesson.latents = l.latents;
+    draw_noise(c, (uint64_t)told[2]);
+    double loss = learn_from(&c->run, &l, sample_weight(&d, &(Sample){ .photo = &photo, .lesson = l }) / 2), error = fabs(loss / told[3] - 1);
+    CHECK_MSG(error < TOLERANCE, "%s: loss %.9g, expected %.9g", role == PRIOR ? "class picture" : "picture", loss, told[3]);
+    return error;
+}
+
+static const Weight *tensor_of(Case *c, const WeightFile *f, const char *name)
+{
+    const Weight *w = file_weight(f, name);
+    return w ? w : (fail(c->a, "the golden has no %s", name), NULL);
+}
+
+static void prior(Case *c)
+{
+    const WeightFile *golden = weights_open(c->a, "tests/golden/prior.golden");
+    const Recipe recipe = { .prior_weight = strtod(file_metadata(golden, "prior"), NULL) };
+    const Weight *latents = tensor_of(c, golden, "class_latents"), *steps = tensor_of(c, golden, "steps");
+    begin(c, 2, 0);
+    Lesson picture = c->lesson, class = picture;
+    class.ids = tensor_of(c, golden, "class_ids")->data, class.texts = 1, class.latents.h = (int)latents->shape[1], class.latents.w = (int)latents->shape[2];
+    c->run.tape = NULL;
+    rehearse_lesson(&c->run, &class), rehearse_lesson(&c->run, &picture);
+    begin_lessons(&c->run);
+    double worst = 0;
+    for (size_t i = 0, n = size(class.latents); i < steps->shape[0]; i++) {
+        const double *told = (const double *)steps->data + 8 * i;
+        size_t k = i % latents->shape[0] * n;
+        memset(c->learner->d, 0, c->learner->count * sizeof *c->learner->d);
+        worst = fmax(worst, half_step(c, &recipe, picture, LEARNED, told, (const float *)data(c, "latents") + k));
+        worst = fmax(worst, half_step(c, &recipe, class, PRIOR, told + 4, (const float *)latents->data + k));
+        learner_step(c->learner, (Rates){ 0, number(c, "text_rate"), number(c, "unet_rate") }, (AdamW){ 0, number(c, "decay"), 0.9, 0.999, number(c, "eps") }, (int)i + 1);
+    }
+    printf("  prior preservation: losses %.2g of %g\n", worst, TOLERANCE);
+    for (size_t up = 0; up < 2; up++) {
+        Error e = compare_all(c, c->learner->x, tensor_of(c, golden, "after")->data, up);
+        printf("  after its steps: worst %.2g of %g (%s), all %.2g\n", e.worst, TOLERANCE, e.name, sqrt(e.square / e.whole));
+        CHECK_MSG(e.worst < TOLERANCE, "after the steps with class pictures %s is off by %.2g of its size", e.name, e.worst);
+    }
+}
+
 static void threads(Case *c)
 {
     float *one = NULL;
@@ -209,8 +257,8 @@ static void run(void *to)
     c->golden = weights_open(c->a, "tests/golden/train.golden");
     if (!file_is(c->model)) hash_weights(c->a, format(c->a, "tests/golden/%s.weights", file_metadata(c->golden, "model")), c->model);
     size_t before = mark(c->a);
-    void (*const parts[])(Case *) = { encoder, gradients, ten_steps, threads };
-    for (int i = 0; i < 4; i++) {
+    void (*const parts[])(Case *) = { encoder, gradients, ten_steps, prior, threads };
+    for (int i = 0; i < 5; i++) {
         parts[i](c);
         release(c->a, before);
     }

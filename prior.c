@@ -1,0 +1,54 @@
+/* prior.c - class pictures.
+ *
+ * Who learns one woman from fifteen photos forgets all others.  DreamBooth (Ruiz et al., 2022) shows the model, between the photos, what it
+ * used to make of "a woman": what it draws itself, before it learns anything.  Each picture depends on its own seed only, and is
+ * kept, so that another run finds it, and a set that was interrupted, or lost some, becomes the same set again. */
+#define _POSIX_C_SOURCE 200809L
+#include "prior.h"
+
+#include "png.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+typedef struct { Arena *a; const Job *job; const char *folder; size_t count, done; const Watch *watch; } Set;
+
+static const char *path_of(const Set *s, size_t i) { return format(s->a, "%s/%04zu.png", s->folder, i + 1); }
+
+static void draw(void *set)
+{
+    Set *s = set;
+    const Watch quiet = { .stop = s->watch ? s->watch->stop : NULL };
+    for (; s->done < s->count; s->done++) {
+        size_t before = mark(s->a), size;
+        const char *path = path_of(s, s->done);
+        if (file_is(path)) continue;
+        watch_progress(s->watch, "class picture", (int)s->done, (int)s->count);
+        Job job = *s->job;
+        job.frames = 1, job.motion = NULL, job.seed += s->done;
+        Pictures p = generate(s->a, &job, &quiet);
+        unsigned char *png = png_encode(p.rgb, p.width, p.height, NULL, &size);
+        if (!png) fail(s->a, "%s: out of memory", path);
+        undo(s->a, free, png);
+        files_save(s->a, &(File){ path, { png, size } }, 1);
+        release(s->a, before);
+    }
+    watch_progress(s->watch, "done", (int)s->count, (int)s->count);
+}
+
+void prior_draw(Arena *a, const Job *job, const char *folder, size_t count, const Watch *watch)
+{
+    Set s = { a, job, folder, count, 0, watch };
+    size_t there = 0;
+    char why[1024];
+    for (size_t i = 0; i < count; i++) there += (size_t)file_is(path_of(&s, i));
+    if (there) watch_say(watch, "%s: %zu class pictures are there and stay", folder, there);
+    if (there == count) return;
+    watch_say(watch, "%s: draws %zu class pictures: %s", folder, count - there, job->prompt);
+    if (mkdir(folder, 0777) && errno != EEXIST) fail(a, "%s: no such folder can be made: %s", folder, strerror(errno));
+    if (!attempt(a, draw, &s, why)) return;
+    if (strcmp(why, "interrupted")) fail(a, "%s", why);
+    fail(a, "interrupted after %zu of %zu class pictures, which stay in %s; the same command goes on from there", s.done, count, folder);
+}
