@@ -236,9 +236,10 @@ void denoise(Run *r, const Denoising *d, Tensor x, const Guide *guide, Progress 
         size_t before = mark(a);
         Tensor said = predict(r, d, x, sampler_time(s, first + i), guide[i].text, i, &told);
         if (guide[i].guided) apart(d, &guide[i], said.x, plain, n);
-        if (sampler_draws(s)) draw(r, noise, fresh);
-        sampler_step(s, first + i, x.x, said.x, sampler_draws(s) ? fresh.x : NULL, n);
-        check_finite(r, x, sampler_level(s, first + i));
+        int draws = sampler_draws(s, first + i);
+        if (draws) draw(r, noise, fresh);
+        sampler_step(s, first + i, x.x, said.x, draws ? fresh.x : NULL, n);
+        check_finite(r, x, i * (d->sampling.steps - d->first) / calls);
         release(a, before);
     }
     release(a, begun);

@@ -9,13 +9,14 @@
  *         predict(x, sampler_time(&s, call)) -> predicted;   sampler_step(&s, call, x, predicted, fresh, n);
  *
  * x has the scale that the model was trained with, for every sampler: x = signal * clean + noise * e, signal^2 + noise^2 = 1.
- * The reference for the arithmetic is the scheduler of the same name in diffusers, with final sigma zero. */
+ * The reference for the arithmetic is the scheduler of the same name in diffusers, with final sigma zero; k-diffusion, as the web UI
+ * calls it, for what diffusers lacks: DPM2, DPM2 a, DPM++ 2S a, DPM++ SDE and DPM++ 3M SDE. */
 #ifndef SAMPLER_H
 #define SAMPLER_H
 
 #include <stddef.h>
 
-enum { TRAIN_STEPS = 1000, KEPT = 3 };
+enum { TRAIN_STEPS = 1000, KEPT = 4 };
 
 /* Both run from 0.00085 to 0.012.  SCALED_LINEAR: square roots evenly spaced, what Stable Diffusion 1.x was trained
  * with.  LINEAR: the betas themselves, what AnimateDiff's modules were trained with.  (The names are
@@ -34,7 +35,12 @@ typedef enum {
     EXPONENTIAL,         /* use_exponential_sigmas */
     SGM_UNIFORM,         /* timestep_spacing "trailing" */
     DDIM_UNIFORM,        /* timestep_spacing "leading", steps_offset 1 */
-    LCM_UNIFORM          /* even steps of the 50 that latent consistency models are distilled on */
+    LCM_UNIFORM,         /* even steps of the 50 that latent consistency models are distilled on */
+    SIMPLE,              /* every so many-th of the trained timesteps, from the last down */
+    NORMAL,              /* timesteps evenly spaced, for every sampler */
+    BETA,                /* use_beta_sigmas: dense at both ends (Lee et al., 2024) */
+    KL_OPTIMAL,          /* arctangents of sigma evenly spaced (Sabour et al., 2024, appendix) */
+    ALIGN_YOUR_STEPS     /* the sigmas that Sabour et al. found for Stable Diffusion 1.5 */
 } ScheduleType;
 
 typedef struct { double t, signal, noise; } Level;
@@ -45,6 +51,7 @@ typedef struct {
     double eta;
     float *kept[KEPT];
     Level  level[TRAIN_STEPS + 1];           /* where each step begins; the last one is the end */
+    Level  middle[TRAIN_STEPS];              /* where the second of two calls in a step looks */
 } Sampler;
 
 /* Name -> number for sampler_init, -1 when there is none.  As the web UI, diffusers and ComfyUI write it, a schedule
@@ -71,11 +78,12 @@ typedef struct {
 
 void         sampler_init(Sampler *s, const SamplerSetup *setup);
 ScheduleType sampler_schedule(const SamplerSetup *setup);        /* what AUTOMATIC comes to */
-int    sampler_calls(int method, int steps);                     /* of the model: steps, or 2 steps - 1 for Heun */
-int    sampler_level(const Sampler *s, int call);                /* where this call looks: one of level[] */
-double sampler_time (const Sampler *s, int call);                /* 0..999; may lie between timesteps */
+int    sampler_twice(int method);                                /* two calls of the model in each step, one in the last */
+int    sampler_calls(int method, int steps);                     /* of the model: steps, 2 steps - 1, or steps + 1 for PLMS */
+Level  sampler_look (const Sampler *s, int call);                /* where this call looks at x; to be asked before sampler_step() */
+double sampler_time (const Sampler *s, int call);                /* its timestep, 0..999; may lie between timesteps */
 double sampler_start(const Sampler *s);
-int    sampler_draws(const Sampler *s);                          /* each call wants fresh noise */
+int    sampler_draws(const Sampler *s, int call);                /* this call wants fresh noise */
 
 /* predicted: n values, what the model said of x; overwritten with the clean picture that this comes to.
  * fresh: n normal values where sampler_draws(), else NULL. */

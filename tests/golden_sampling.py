@@ -17,6 +17,8 @@ CASES = {
     "clip_2m_sde":  dict(model="model_f16", motion="motion_v2", prompt="a woman waving", negative="still", steps=5, cfg=6.0, seed=22, frames=4,
                          sampler="DPM++ 2M SDE", rng="NV", **SIZE),
     "clip_unipc":   dict(model="model_bf16", motion="motion_v3", prompt="a boy talking", negative="", steps=5, cfg=5.0, seed=23, frames=4, sampler="UniPC", **SIZE),
+    "clip_plms":    dict(model="model_f32", motion="motion_v1", prompt="a man nodding", negative="grey", steps=6, cfg=2.0, seed=33, frames=4, sampler="PLMS", **SIZE),
+    "still_lms":    dict(model="model_bf16", prompt="a boy with a hat", negative="red", steps=6, cfg=5.0, seed=34, sampler="LMS", schedule="Karras", **SIZE),
     "clip_heun":    dict(model="model_f32", motion="motion_v1", prompt="a girl nodding", negative="grey", steps=4, cfg=5.0, seed=24, frames=4, sampler="Heun",
                          **SIZE),
     "clip_2m":      dict(model="model_f32", motion="motion_v1", prompt="a girl nodding", negative="grey", steps=6, cfg=7.0, seed=25, frames=4, sampler="DPM++ 2M", **SIZE),

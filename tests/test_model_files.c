@@ -261,7 +261,7 @@ int main(void)
     j = still; j.hires = 8; j.width = 2048;   expect(a, j, "expected at most 8192 a side");
     j = clip;  j.loop = "B";                  expect(a, j, "Closed loop is B, expected N, R-P, R+P or A");
     j = still; j.sampler = "Oiler";           expect(a, j, "Sampler is Oiler, expected DDIM, Euler");
-    j = still; j.schedule = "Beta";           expect(a, j, "Schedule type is Beta, expected Automatic");
+    j = still; j.schedule = "Gamma";          expect(a, j, "Schedule type is Gamma, expected Automatic");
     j = still; j.width = j.height = 8192;     expect(a, j, "out of memory");
     j = clip;  j.frames = 24;                 CHECK_MSG(status_of(a, j, message) == 0, "%s", message);
     j = still; j.width = j.height = 8;        CHECK_MSG(status_of(a, j, message) == 0, "%s", message);
