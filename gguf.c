@@ -26,7 +26,7 @@ static const DType numbers[VALUE_TYPES] = { U8, I8, U16, I16, U32, I32, F32, U8,
 
 static const struct { const char *name; DType type; } types[] = {      /* by ggml's number; DTYPES: not known here */
     { "F32", F32 }, { "F16", F16 }, { "Q4_0", Q4_0 }, { "Q4_1", Q4_1 }, { 0 }, { 0 }, { "Q5_0", Q5_0 }, { "Q5_1", Q5_1 }, { "Q8_0", Q8_0 }, { "Q8_1", DTYPES },
-    { "Q2_K", DTYPES }, { "Q3_K", DTYPES }, { "Q4_K", DTYPES }, { "Q5_K", DTYPES }, { "Q6_K", DTYPES }, { "Q8_K", DTYPES }, { "IQ2_XXS", DTYPES },
+    { "Q2_K", Q2_K }, { "Q3_K", Q3_K }, { "Q4_K", Q4_K }, { "Q5_K", Q5_K }, { "Q6_K", Q6_K }, { "Q8_K", DTYPES }, { "IQ2_XXS", DTYPES },
     { "IQ2_XS", DTYPES }, { "IQ3_XXS", DTYPES }, { "IQ1_S", DTYPES }, { "IQ4_NL", DTYPES }, { "IQ3_S", DTYPES }, { "IQ2_S", DTYPES }, { "IQ4_XS", DTYPES },
     { "I8", I8 }, { "I16", I16 }, { "I32", I32 }, { "I64", I64 }, { "F64", F64 }, { "IQ1_M", DTYPES }, { "BF16", BF16 },
 };
@@ -116,7 +116,7 @@ static DType type_of(Cursor *c, const char *name)
 {
     uint64_t t = number(c, 4);
     if (t >= TYPES || !types[t].name) fail(c->mem, "%s: %s is of ggml's type %llu, which is not known here", c->path, name, (unsigned long long)t);
-    if (types[t].type == DTYPES) fail(c->mem, "%s: %s is of ggml's type %s, which is not supported; take the file as F16, Q8_0, Q5_1, Q5_0, Q4_1 or Q4_0", c->path, name, types[t].name);
+    if (types[t].type == DTYPES) fail(c->mem, "%s: %s is of ggml's type %s, which is not supported; take the file as F16, Q8_0, or any other of Q2_K to Q6_K and Q4_0 to Q5_1", c->path, name, types[t].name);
     return types[t].type;
 }
 

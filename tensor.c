@@ -268,7 +268,7 @@ uint16_t float_to_bf16(float f)
 
 /* ---- elements --------------------------------------------------------------------------------- */
 
-enum { BLOCK = 32 };                             /* values in one of ggml's blocks */
+enum { BLOCK = 32, SUPER = 256, GROUP = 16 };    /* values in one of ggml's blocks, in one of its larger ones, and in a part of that with one scale */
 
 static const struct { const char *name; unsigned bits, values; enum { BITS, INTEGER, FLOAT } is; } dtypes[DTYPES] = {      /* bits of so many values together */
     [BOOL]        = { "BOOL",        8, 1, BITS },            [F4]          = { "F4",          4, 1, BITS },            [F6_E2M3]     = { "F6_E2M3",     6, 1, BITS },
@@ -280,6 +280,8 @@ static const struct { const char *name; unsigned bits, values; enum { BITS, INTE
     [C64]         = { "C64",         64, 1, BITS },           [F64]         = { "F64",         64, 1, FLOAT },          [I64]         = { "I64",         64, 1, INTEGER },
     [U64]         = { "U64",         64, 1, INTEGER },        [Q4_0]        = { "Q4_0",        18 * 8, BLOCK, FLOAT },  [Q4_1]        = { "Q4_1",        20 * 8, BLOCK, FLOAT },
     [Q5_0]        = { "Q5_0",        22 * 8, BLOCK, FLOAT },  [Q5_1]        = { "Q5_1",        24 * 8, BLOCK, FLOAT },  [Q8_0]        = { "Q8_0",        34 * 8, BLOCK, FLOAT },
+    [Q2_K]        = { "Q2_K",        84 * 8, SUPER, FLOAT },  [Q3_K]        = { "Q3_K",        110 * 8, SUPER, FLOAT }, [Q4_K]        = { "Q4_K",        144 * 8, SUPER, FLOAT },
+    [Q5_K]        = { "Q5_K",        176 * 8, SUPER, FLOAT }, [Q6_K]        = { "Q6_K",        210 * 8, SUPER, FLOAT },
 };
 
 const char *dtype_name(DType t)     { return dtypes[t].name; }
@@ -323,13 +325,63 @@ static void widen_block(float out[BLOCK], const unsigned char *p, DType t)
     }
 }
 
+/* ---- ggml's larger blocks: of group g, 0 to 15, the scale d, the least value m, and q
+ *      value = d * scale * q - m * least         with scales of 4 or 6 bits and halves d and m for the whole block
+ * q lies in layers: 32 bytes hold two or four bits each of the values 32 apart, so a group is 16 bytes in a row and a shift. */
+
+static float half_at(const unsigned char *p) { uint16_t h; memcpy(&h, p, 2); return half_to_float(h); }
+
+static void widen_q2(float *out, const unsigned char *p, int g)                         /* scales and leasts, q, d, m */
+{
+    float d = half_at(p + 80) * (float)(p[g] & 15), m = half_at(p + 82) * (float)(p[g] >> 4);
+    const unsigned char *q = p + 16 + g / 8 * 32 + g % 2 * GROUP;
+    for (int i = 0; i < GROUP; i++) out[i] = d * (float)(q[i] >> g / 2 % 4 * 2 & 3) - m;
+}
+
+static void widen_q3(float *out, const unsigned char *p, int g)                         /* q's highest bits, q, scales, d */
+{
+    const unsigned char *high = p + g % 2 * GROUP, *q = p + 32 + g / 8 * 32 + g % 2 * GROUP, *s = p + 96;
+    int scale = (s[g % 8] >> g / 8 * 4 & 15) | (s[8 + g % 4] >> g / 4 * 2 & 3) << 4;
+    float d = half_at(p + 108) * (float)(scale - 32);
+    for (int i = 0; i < GROUP; i++) out[i] = d * (float)((q[i] >> g / 2 % 4 * 2 & 3) - (high[i] >> g / 2 & 1 ? 0 : 4));
+}
+
+static void widen_q4(float *out, const unsigned char *p, int g, const unsigned char *fifth)      /* d, m, scales and leasts; in Q5_K q's fifth bits; q */
+{
+    int k = g / 2;
+    const unsigned char *s = p + 4, *q = p + (fifth ? 48 : 16) + g / 4 * 32 + g % 2 * GROUP;
+    int scale = k < 4 ? s[k] & 63 : (s[k + 4] & 15) | s[k - 4] >> 6 << 4, least = k < 4 ? s[k + 4] & 63 : s[k + 4] >> 4 | s[k] >> 6 << 4;
+    float d = half_at(p) * (float)scale, m = half_at(p + 2) * (float)least;
+    for (int i = 0; i < GROUP; i++) out[i] = d * (float)((q[i] >> k % 2 * 4 & 15) | (fifth ? fifth[g % 2 * GROUP + i] >> k & 1 : 0) << 4) - m;
+}
+
+static void widen_q6(float *out, const unsigned char *p, int g)                         /* q's low four bits, its high two, scales, d */
+{
+    const unsigned char *low = p + g / 8 * 64 + g % 4 * GROUP, *high = p + 128 + g / 8 * 32 + g % 2 * GROUP;
+    float d = half_at(p + 208) * (float)(signed char)p[192 + g];
+    for (int i = 0; i < GROUP; i++) out[i] = d * (float)(((low[i] >> g / 4 % 2 * 4 & 15) | (high[i] >> g / 2 % 4 * 2 & 3) << 4) - 32);
+}
+
+static void widen_group(float out[GROUP], const unsigned char *p, DType t, int g)
+{
+    switch (t) {
+    case Q2_K: widen_q2(out, p, g); return;
+    case Q3_K: widen_q3(out, p, g); return;
+    case Q6_K: widen_q6(out, p, g); return;
+    default:   widen_q4(out, p, g, t == Q5_K ? p + 16 : NULL);
+    }
+}
+
 static void widen_blocks(float *out, const unsigned char *p, DType t, size_t i, size_t n)
 {
-    float block[BLOCK];
+    float part[BLOCK];
+    size_t whole = dtypes[t].values, unit = whole == SUPER ? GROUP : BLOCK;
     for (size_t end = i + n; i < end; ) {
-        size_t skip = i % BLOCK, now = BLOCK - skip < end - i ? BLOCK - skip : end - i;
-        widen_block(block, p + i / BLOCK * (dtypes[t].bits / 8), t);
-        memcpy(out, block + skip, now * sizeof *out);
+        size_t skip = i % unit, now = unit - skip < end - i ? unit - skip : end - i;
+        const unsigned char *block = p + i / whole * (dtypes[t].bits / 8);
+        if (whole == SUPER) widen_group(part, block, t, (int)(i % whole / unit));
+        else                widen_block(part, block, t);
+        memcpy(out, part + skip, now * sizeof *out);
         out += now, i += now;
     }
 }
@@ -353,7 +405,8 @@ void dtype_widen(float *out, const void *data, DType t, size_t i, size_t n)
     case U32:     WIDEN(uint32_t, (float)v);
     case I64:     WIDEN(int64_t,  (float)v);
     case U64:     WIDEN(uint64_t, (float)v);
-    case Q4_0: case Q4_1: case Q5_0: case Q5_1: case Q8_0: widen_blocks(out, p, t, i, n); return;
+    case Q4_0: case Q4_1: case Q5_0: case Q5_1: case Q8_0:
+    case Q2_K: case Q3_K: case Q4_K: case Q5_K: case Q6_K: widen_blocks(out, p, t, i, n); return;
     default:      memset(out, 0, n * sizeof *out);
     }
 }

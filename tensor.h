@@ -59,7 +59,8 @@ uint16_t float_to_bf16(float f);       /* rounds to nearest even */
 typedef enum {
     BOOL, F4, F6_E2M3, F6_E3M2, U8, I8, F8_E5M2, F8_E4M3, F8_E8M0, F8_E4M3FNUZ, F8_E5M2FNUZ,
     I16, U16, F16, BF16, I32, U32, F32, C64, F64, I64, U64, SAFETENSORS_DTYPES,
-    Q4_0 = SAFETENSORS_DTYPES, Q4_1, Q5_0, Q5_1, Q8_0, DTYPES           /* ggml's: 32 values share a scale */
+    Q4_0 = SAFETENSORS_DTYPES, Q4_1, Q5_0, Q5_1, Q8_0,                  /* ggml's: 32 values share a scale */
+    Q2_K, Q3_K, Q4_K, Q5_K, Q6_K, DTYPES                                /* ggml's: 256 share one, of which 16 or 32 have a small one of their own */
 } DType;
 
 const char *dtype_name    (DType t);

@@ -33,3 +33,9 @@ with open(OUT, "w") as f:
         kind = gguf.GGMLQuantizationType[name]
         stored = gguf.quants.quantize(values, kind)
         f.write(line(name, stored.reshape(-1), gguf.quants.dequantize(stored, kind).reshape(-1)))
+    # gguf writes none of these, but reads them: bytes all over, and scales that are halves of a sane size
+    for i, (name, size, scales) in enumerate((("Q2_K", 84, (80, 82)), ("Q3_K", 110, (108,)), ("Q4_K", 144, (0, 2)), ("Q5_K", 176, (0, 2)), ("Q6_K", 210, (208,)))):
+        stored = ((np.arange(size, dtype=np.uint64) + np.uint64(1000 * i + 1)) * np.uint64(0x9E3779B97F4A7C15) >> np.uint64(56)).astype(np.uint8)
+        for k, at in enumerate(scales):
+            stored[at:at + 2] = np.array([0.0123 + 0.004 * k], np.float16).view(np.uint8)
+        f.write(line(name, stored, gguf.quants.dequantize(stored.reshape(1, size), gguf.GGMLQuantizationType[name]).reshape(-1)))

@@ -93,6 +93,9 @@ def gguf_files():
     for name in ("F32", "F16", "BF16", "Q4_0", "Q4_1", "Q5_0", "Q5_1", "Q8_0"):
         stored = gguf.quants.quantize(values, kinds[name])
         add("model." + name, stored, gguf.quants.dequantize(stored, kinds[name]), kinds[name])
+    for name, size in (("Q2_K", 84), ("Q3_K", 110), ("Q4_K", 144), ("Q5_K", 176), ("Q6_K", 210)):
+        stored = (np.arange(2 * size) * 37 % 61).astype(np.uint8).reshape(2, size)            # halves of such bytes are numbers
+        add("model." + name, stored, gguf.quants.dequantize(stored, kinds[name]), kinds[name])
     add("model.conv", values[:, :54].reshape(2, 3, 3, 6), values[:, :54].reshape(2, 3, 3, 6), kinds.F32)
     for name, t in (("I8", np.int8), ("I32", np.int32), ("I64", np.int64), ("F64", np.float64)):
         stored = (values[0, :5] * 50).astype(t)

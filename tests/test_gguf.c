@@ -92,7 +92,8 @@ static void test_rules(Arena *a)
     RULE("too large", r.dim = (uint64_t)1 << 61);
     RULE("begin", r.dim = (uint64_t)1 << 40);
     RULE("whole blocks", r.type = 8, r.dim = 16);
-    RULE("Q4_K", r.type = 12, r.dim = 256);
+    RULE("whole blocks", r.type = 12, r.dim = 128);
+    RULE("Q8_K", r.type = 15, r.dim = 256);
     RULE("not known", r.type = 4);
     RULE("not known", r.type = 1000);
     RULE("begin", r.offset = 64);
