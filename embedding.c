@@ -4,6 +4,7 @@
  *     kohya, .safetensors  emb_params [n,width]
  *     diffusers            one tensor [n,width] or [width], whose name is the token that it is used by
  *     web UI, .png         a picture of what it makes, see painted.h
+ *     within a LoRA        bundle_emb.NAME.string_to_param.* [n,width]
  *
  * Names are compared as tokens, so "EasyNegative" is easynegative, and a name within a longer word is none.  All files are opened,
  * for some say their token themselves, but those that no prompt names may be anything.  A file's vectors get their ids when it
@@ -60,12 +61,10 @@ const Weight *embedding_read(Arena *a, const char *path, const char **name)
 
 typedef struct { Arena *a; Learned *to; size_t width; const char *name; } Opening;
 
-static void open_file(void *to)
+static void check_vectors(const Opening *o, const Weight *w)
 {
-    Opening *o = to;
     Arena *a = o->a;
     const char *path = o->to->path;
-    const Weight *w = embedding_read(a, path, &o->name);
     size_t width = w->rank ? w->shape[w->rank - 1] : 0, count = w->rank == 2 ? w->shape[0] : 1;
     if ((w->rank != 1 && w->rank != 2) || !dtype_is_float(w->type))
         fail(a, "%s: %s is %s of type %s, expected an embedding of [vectors,%zu]", path, w->name, shape_text(a, w->rank, w->shape), dtype_name(w->type), o->width);
@@ -74,6 +73,16 @@ static void open_file(void *to)
     if (!count || count > MOST_VECTORS) fail(a, "%s: this embedding has %zu vectors, expected 1 to %d", path, count, MOST_VECTORS);
     o->to->vectors = w, o->to->count = count;
 }
+
+static void open_file(void *to)
+{
+    Opening *o = to;
+    check_vectors(o, embedding_read(o->a, o->to->path, &o->name));
+}
+
+typedef struct { Opening opening; const Weight *weight; } Bundled;
+
+static void open_bundled(void *to) { check_vectors(&((Bundled *)to)->opening, ((Bundled *)to)->weight); }
 
 /* the file's name without folders and ending */
 static char *stem(Arena *a, const char *path)
@@ -91,10 +100,41 @@ static void add_trigger(Arena *a, Embeddings *e, const Tokenizer *t, const char 
     e->trigger[i] = (Trigger){ tokens, name, learned };
 }
 
-Embeddings *embeddings_open(Arena *a, const Tokenizer *t, const char *const *path, size_t count, const Weights *model)
+/* the next tensor of an embedding that a LoRA carries, NULL when there is none; name: the embedding's, which ends at a dot */
+static const Weight *next_bundled(Arena *a, const WeightFile *f, size_t *i, const char **name)
+{
+    static const char bundle[] = "bundle_emb.", web_ui[] = ".string_to_param.";
+    while (*i < f->count) {
+        const Weight *w = &f->weight[(*i)++];
+        const char *s = begins(w->name, bundle) ? w->name + strlen(bundle) : "", *end = strchr(s, '.');
+        if (!end || !begins(end, web_ui)) continue;
+        *name = copy(a, s, (size_t)(end - s));
+        return w;
+    }
+    return NULL;
+}
+
+static void add_bundle(Arena *a, Embeddings *e, const Tokenizer *t, const WeightFile *f)
+{
+    const char *name;
+    const Weight *w;
+    for (size_t i = 0; (w = next_bundled(a, f, &i, &name)); ) {
+        char why[1024];
+        Learned *l = &e->learned[e->count++];
+        Bundled b = { { a, l, e->width, NULL }, w };
+        *l = (Learned){ .path = f->path, .row = -1 };
+        if (attempt(a, open_bundled, &b, why)) l->why = format(a, "%s", why);
+        add_trigger(a, e, t, name, l);
+    }
+}
+
+Embeddings *embeddings_open(Arena *a, const Tokenizer *t, const char *const *path, size_t count, const char *const *lora, size_t loras, const Weights *model)
 {
     Embeddings *e = take(a, 1, sizeof *e);
-    *e = (Embeddings){ take(a, 2 * count, sizeof *e->trigger), take(a, count, sizeof *e->learned), 0, count, (size_t)clip_width(model), clip_vocabulary(model), 0 };
+    const WeightFile **bundle = take(a, loras, sizeof *bundle);
+    size_t room = count;
+    for (size_t i = 0; i < loras; i++) bundle[i] = weights_open(a, lora[i]), room += bundle[i]->count;
+    *e = (Embeddings){ take(a, 2 * room, sizeof *e->trigger), take(a, room, sizeof *e->learned), 0, count, (size_t)clip_width(model), clip_vocabulary(model), 0 };
     for (size_t i = 0; i < count; i++) {
         char why[1024];
         Learned *l = &e->learned[i];
@@ -104,6 +144,7 @@ Embeddings *embeddings_open(Arena *a, const Tokenizer *t, const char *const *pat
         add_trigger(a, e, t, stem(a, path[i]), l);
         if (o.name) add_trigger(a, e, t, o.name, l);
     }
+    for (size_t i = 0; i < loras; i++) add_bundle(a, e, t, bundle[i]);
     return e;
 }
 

@@ -424,7 +424,9 @@ static void read_text(Work *w)
 {
     const Job *j = w->job;
     int calls = denoise_calls(&w->denoising), again = j->hires > 0 ? denoise_calls(&w->hires) : 0, second = sampler_twice(w->denoising.sampling.method) ? 2 : 1;
-    Wording wording = { .prompt = j->prompt, .negative = j->negative, .merges = j->merges, .embedding = j->embedding, .embeddings = j->embeddings, .cfg = j->cfg,
+    const char **lora = take(w->mem, j->loras, sizeof *lora);
+    for (size_t i = 0; i < j->loras; i++) lora[i] = j->lora[i].path;
+    Wording wording = { .prompt = j->prompt, .negative = j->negative, .merges = j->merges, .embedding = j->embedding, .embeddings = j->embeddings, .lora = lora, .loras = j->loras, .cfg = j->cfg,
                         .calls = calls, .again = again, .counted = second * j->steps, .counted_again = again ? second * (j->hires_steps ? j->hires_steps : j->steps) : 0,
                         .clip_skip = j->clip_skip, .frames = j->frames,
                         .closed = w->denoising.windows.loop == REDUCED_TOO || w->denoising.windows.loop == CLOSED };

@@ -213,6 +213,7 @@ static void sort_out(Arena *a, LoraFile *f)
         const char *name = s->weight[i].name;
         size_t stem;
         Part part = part_of(name, &stem);
+        if (begins(name, "bundle_emb.")) continue;                      /* see embedding.h */
         if (!part) f->stranger[f->strangers++] = name;
         else entry[n++] = (Entry){ flat_name(a, name, stem), part, &s->weight[i] };
     }

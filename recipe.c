@@ -16,15 +16,16 @@ typedef enum { WHOLE, REAL, SWITCH, SCHEDULE, METHOD, TEXT } Kind;      /* the l
 #define AT(field) offsetof(Recipe, field)
 static const struct { const char *flag, *value; Kind kind; size_t at; double least, most; const char *help; } options[] = {
     { "method",                      "NAME", METHOD,   AT(method), 0, 0, "lora, dreambooth (a LoRA that keeps its class: see --class_prompt) or textual_inversion (lora)" },
-    { "token",                       "NAME", TEXT,     AT(token), 0, 0, "textual inversion: the word in the captions that is learned; put first where it is missing (the output's name)" },
-    { "init_word",                   "TEXT", TEXT,     AT(init_word), 0, 0, "textual inversion: what it begins as (person)" },
-    { "num_vectors",                 "N",    WHOLE,    AT(vectors), 1, 64, "textual inversion: tokens that it takes in a prompt (4)" },
+    { "token",                       "NAME", TEXT,     AT(token), 0, 0, "a word in the captions that is learned, put first where it is missing; with a LoRA both are (the output's name; with a LoRA none)" },
+    { "init_word",                   "TEXT", TEXT,     AT(init_word), 0, 0, "what it begins as (person)" },
+    { "num_vectors",                 "N",    WHOLE,    AT(vectors), 1, 64, "tokens that it takes in a prompt (4)" },
     { "resolution",                  "N",    WHOLE,    AT(resolution), 64, 2048, "side of the pictures in pixels, a multiple of 8 (the model's own)" },
     { "network_dim",                 "N",    WHOLE,    AT(rank), 1, 1024, "rank of the pairs (16)" },
     { "network_alpha",               "X",    REAL,     AT(alpha), 0, 1e6, "they count alpha / rank times (the rank)" },
     { "learning_rate",               "X",    REAL,     AT(rate), 0, 10, "(0.0001; 0.005 for textual inversion)" },
     { "unet_lr",                     "X",    REAL,     AT(unet_rate), 0, 10, "the UNet's (the learning rate)" },
     { "text_encoder_lr",             "X",    REAL,     AT(text_rate), 0, 10, "the text encoder's (half the learning rate)" },
+    { "embedding_lr",                "X",    REAL,     AT(word_rate), 0, 10, "the word's beside a LoRA (0.005)" },
     { "network_train_unet_only",     NULL,   SWITCH,   AT(unet_only), 0, 1, "the text encoder stays as it is" },
     { "max_train_steps",             "N",    WHOLE,    AT(steps), 1, 1e7, "(100 for each picture)" },
     { "max_train_epochs",            "N",    WHOLE,    AT(epochs), 1, 1e6, "instead: how often all pictures are seen, with their repeats" },
@@ -145,6 +146,8 @@ Buckets recipe_buckets(Arena *a, const Recipe *r, int side)
 }
 
 double recipe_rate(const Recipe *r) { return r->rate > 0 ? r->rate : recipe_is_word(r) ? 5e-3 : 1e-4; }
+
+double recipe_word_rate(const Recipe *r) { return r->word_rate > 0 ? r->word_rate : recipe_is_word(r) ? recipe_rate(r) : 5e-3; }
 
 /* diffusers/optimization.py */
 double recipe_factor(const Recipe *r, int step, int steps)

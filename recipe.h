@@ -8,7 +8,7 @@
 typedef struct {
     double resolution;                   /* a side in pixels; 0: the model's own */
     double rank, alpha;                  /* alpha 0: as rank */
-    double rate, unet_rate, text_rate;   /* 0: recipe_rate, as rate, and half of it */
+    double rate, unet_rate, text_rate, word_rate;      /* 0: recipe_rate, as rate, half of it, and recipe_word_rate */
     double unet_only;
     double steps, epochs, batch, accumulate, repeats;      /* steps 0: the epochs; epochs 0: as many as make 100 steps a picture */
     double warmup, decay, clip, snr, noise_offset;
@@ -18,7 +18,7 @@ typedef struct {
     double flip, shuffle, keep, drop;    /* of pictures; of captions: parts that stay in front, how often they are dropped */
     double held_out;                     /* a part of the pictures */
     const char *schedule, *ending;       /* of the learning rate; of caption files, NULL: .txt, or .caption */
-    const char *method, *token, *init_word;      /* "lora", "dreambooth" or "textual_inversion"; of a word: NULL: the output's name, or none for a LoRA; what the vectors begin as */
+    const char *method, *token, *init_word;      /* "lora", "dreambooth" or "textual_inversion"; of a word that is learned: NULL: the output's name, or none beside a LoRA; what the vectors begin as */
     /* from here on nothing that is learned depends on it */
     double class_images;                                   /* to be drawn; what the pictures are counts */
     const char *class_photos, *class_prompt;               /* their folder; what they show; NULL: none */
@@ -42,6 +42,7 @@ Buckets recipe_buckets(Arena *a, const Recipe *r, int side);
 /* What option i is, as text; NULL where nothing that is learned depends on it. */
 const char *recipe_text(Arena *a, const Recipe *r, size_t i);
 double recipe_rate(const Recipe *r);         /* the learning rate that holds */
+double recipe_word_rate(const Recipe *r);    /* that of a word's vectors */
 /* The learning rate's factor for step 0 .. steps-1: diffusers' constant, linear and cosine schedules, each after a linear warm-up. */
 double recipe_factor(const Recipe *r, int step, int steps);
 

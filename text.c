@@ -196,7 +196,7 @@ const Text *text_read(Arena *a, const Weights *w, const Wording *wording, void (
     *t = (Text){ .wording = *wording };
     if (!vocabulary) return nothing(a, t);
     Tokenizer *tokenizer = tokenizer_new(a, file_map(a, wording->merges), (size_t)vocabulary);
-    Reader r = { a, t, tokenizer, embeddings_open(a, tokenizer, wording->embedding, wording->embeddings, w), take(a, MOST_CHUNKS, sizeof *r.chunk) };
+    Reader r = { a, t, tokenizer, embeddings_open(a, tokenizer, wording->embedding, wording->embeddings, wording->lora, wording->loras, w), take(a, MOST_CHUNKS, sizeof *r.chunk) };
     read_calls(&r);
     lay_out(&r);
     t->learned = embeddings_rows(a, r.embeddings);

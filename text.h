@@ -14,6 +14,8 @@ typedef struct {
     const char *merges;                  /* path of CLIP's merges */
     const char *const *embedding;        /* paths of the embeddings that may be used; of two with one name the first */
     size_t      embeddings;
+    const char *const *lora;             /* paths of LoRAs, which may carry embeddings of their own */
+    size_t      loras;
     double      cfg;                     /* guidance; up to 1 there is none, unless ANDs or weights need it, and then the negative prompt has no part in it */
     int         calls, again;            /* how often noise is predicted, and how often in a second pass */
     int         counted, counted_again;  /* what editing takes for all steps of each: the steps, twice that for a sampler of the second order */

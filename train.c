@@ -10,6 +10,7 @@
  *
  * All chance comes from one generator, in one order, so a seed says which LoRA comes out, to the byte.  A step that is
  * interrupted never was: the state is that before it, and a job that goes on from there draws the same again. */
+#define _POSIX_C_SOURCE 200809L
 #include "train.h"
 
 #include "chars.h"
@@ -23,9 +24,11 @@
 #include "unet.h"
 #include "vae.h"
 
+#include <errno.h>
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 
 enum { DEFAULT_SIDE = 512, STEPS_A_PICTURE = 100, LINES = 20, MOST_BROKEN = 10 };
 
@@ -37,7 +40,7 @@ typedef struct {
     Run             run;
     Dataset         data;
     Learner        *learner;
-    const char     *word;                /* that is learned; NULL: a LoRA is */
+    const char     *word;                /* that is learned, alone or with a LoRA; NULL: none */
     Course         *course, *safe;       /* where the job stands; where it stood after the last whole step */
     State           state;
     const WeightFile *resumed;           /* NULL: it begins anew */
@@ -64,7 +67,8 @@ static void load(Work *w)
     w->side = (int)t->recipe.resolution;
     if (!w->side) w->side = native && sscanf(native, "%5dx%5d", &across, &down) == 2 && across >= PIXELS && across % PIXELS == 0 ? across : DEFAULT_SIDE;
     w->run = (Run){ .machine = &w->machine, .weights = weights, .clip = 1, .stop = w->watch ? w->watch->stop : NULL };
-    if (recipe_is_word(&t->recipe)) w->word = t->recipe.token ? t->recipe.token : stem_of(w->mem, t->out);
+    w->word = t->recipe.token ? t->recipe.token : recipe_is_word(&t->recipe) ? stem_of(w->mem, t->out) : NULL;
+    if (w->word && (!*w->word || strchr(w->word, '/'))) fail(w->mem, "--token is %s, expected a word that can be a file's name", quoted(w->mem, w->word));
     watch_say(w->watch, "model %s, pictures of %dx%d", t->job.model, w->side, w->side);
 }
 
@@ -73,6 +77,16 @@ static const char *beside(Work *w, const char *what)
 {
     const char *out = w->t->out;
     return format(w->mem, "%.*s%s%s", (int)(strrchr(out, '.') - out), out, what, strrchr(out, '.'));
+}
+
+/* A word beside a LoRA is embeddings/WORD.safetensors next to it: programs know an embedding by its file's name, and look for it in such a folder. */
+static const char *word_path(Work *w, const char *what)
+{
+    const char *out = w->t->out, *slash = strrchr(out, '/');
+    if (recipe_is_word(&w->t->recipe)) return beside(w, what);
+    const char *folder = format(w->mem, "%.*sembeddings", (int)(slash ? slash + 1 - out : 0), out);
+    if (mkdir(folder, 0777) && errno != EEXIST) fail(w->mem, "%s: no such folder can be made: %s", folder, strerror(errno));
+    return format(w->mem, "%s/%s%s.safetensors", folder, w->word, what);
 }
 
 /* the folder of class pictures, in which all are by now */
@@ -173,12 +187,12 @@ static double take_step(Work *w)
         watch_say(w->watch, "step %u: the %s %s; the step is left out", w->course->step + 1, bad ? "loss is not finite at" : "gradient is not finite after", (bad ? bad : sample)->photo->path);
         return NAN;
     }
-    learner_step(l, (Rates){ factor * rate, factor * text_rate, factor * unet_rate }, (AdamW){ 0, r->decay, 0.9, 0.999, 1e-8 }, (int)++w->course->taken);
+    learner_step(l, (Rates){ factor * recipe_word_rate(r), factor * text_rate, factor * unet_rate }, (AdamW){ 0, r->decay, 0.9, 0.999, 1e-8 }, (int)++w->course->taken);
     return loss;
 }
 
 /* what people look for in such a file, as kohya's trainer writes it; first what is said of a LoRA only */
-static void save(Work *w, const char *path)
+static void save(Work *w, const char *what)
 {
     enum { OF_LORA = 6 };
     const Recipe *r = &w->t->recipe;
@@ -196,8 +210,8 @@ static void save(Work *w, const char *path)
         { "persona_loss", curve_text(a, w->loss, w->course->step) },
     };
     size_t count = sizeof metadata / sizeof *metadata;
-    if (w->word) learner_save_words(a, w->learner, path, metadata + OF_LORA, count - OF_LORA);
-    else learner_save(a, w->learner, path, metadata, count);
+    if (w->word) learner_save_words(a, w->learner, word_path(w, what), metadata + OF_LORA, count - OF_LORA);
+    if (!recipe_is_word(r)) learner_save(a, w->learner, beside(w, what), metadata, count);
 }
 
 /* What the recipe wants saved after this step; the state first, for on a full disk what is learned so far is the smaller loss. */
@@ -208,8 +222,8 @@ static void save_on_the_way(Work *w)
     int epochs = r->save_epochs > 0 && step % (epoch * (size_t)r->save_epochs) == 0, steps = r->save_steps > 0 && step % (size_t)r->save_steps == 0;
     if ((epochs || steps) && step < (size_t)w->steps) {
         state_save(w->mem, &w->state, w->course, beside(w, "-state"));
-        if (epochs) save(w, beside(w, format(w->mem, "-%06zu", step / epoch)));
-        if (steps) save(w, beside(w, format(w->mem, "-step%08zu", step)));
+        if (epochs) save(w, format(w->mem, "-%06zu", step / epoch));
+        if (steps) save(w, format(w->mem, "-step%08zu", step));
     }
     release(w->mem, before);
 }
@@ -282,10 +296,11 @@ static void learn_or_save(Work *w)
 static void begin(Work *w)
 {
     const Recipe *r = &w->t->recipe;
-    LearnPlan lora = { .unet = 1, .text = r->unet_only <= 0, .rank = (int)r->rank, .alpha = (float)(r->alpha > 0 ? r->alpha : r->rank) }, word = { .vectors = (int)r->vectors };
+    int lora = !recipe_is_word(r);
+    LearnPlan what = { .unet = lora, .text = lora && r->unet_only <= 0, .rank = (int)r->rank, .alpha = (float)(r->alpha > 0 ? r->alpha : r->rank), .vectors = w->word ? (int)r->vectors : 0 };
     int vocabulary = clip_vocabulary(w->run.weights);
     w->data.captions = (Captions){ tokenizer_new(w->mem, file_map(w->mem, w->t->job.merges), (size_t)vocabulary), w->word, vocabulary, (int)r->vectors };
-    w->learner = learner_new(w->mem, w->run.weights, w->word ? word : lora);
+    w->learner = learner_new(w->mem, w->run.weights, what);
     rng_seed(&w->course->rng, w->seed);
     if (w->word) begin_word(w);
     learner_seed(w->learner, &w->course->rng);
@@ -364,7 +379,8 @@ static const char *rates_said(Work *w)
     const Recipe *r = &w->t->recipe;
     double rate = recipe_rate(r), unet = r->unet_rate > 0 ? r->unet_rate : rate, text = r->text_rate > 0 ? r->text_rate : rate / 2;
     if (recipe_is_word(r)) return format(w->mem, "begins as \"%s\"", r->init_word);
-    return r->unet_only > 0 ? format(w->mem, "the UNet at %g, no text encoder", unet) : format(w->mem, "the UNet at %g, the text encoder at %g", unet, text);
+    const char *word = w->word ? format(w->mem, ", the word, which begins as \"%s\", at %g", r->init_word, recipe_word_rate(r)) : "";
+    return format(w->mem, "the UNet at %g, %s%s", unet, r->unet_only > 0 ? "no text encoder" : format(w->mem, "the text encoder at %g", text), word);
 }
 
 static void tell_plan(Work *w)
@@ -373,7 +389,8 @@ static void tell_plan(Work *w)
     int lessons = (int)(r->batch * r->accumulate);
     size_t before = mark(w->mem);                /* the lessons must begin where the arena stands now */
     double mapped = (double)weights_bytes(w->run.weights) / 1e9, seconds = w->machine.ops * w->steps * lessons / machine_speed(&w->machine);
-    const char *what = w->word ? format(w->mem, "textual inversion of %d vectors, called %s", (int)r->vectors, w->word) : format(w->mem, "LoRA of rank %d on %zu layers", (int)r->rank, w->learner->pairs);
+    const char *word = w->word ? format(w->mem, "%d vectors, called %s", (int)r->vectors, w->word) : NULL, *lora = format(w->mem, "LoRA of rank %d on %zu layers", (int)r->rank, w->learner->pairs);
+    const char *what = recipe_is_word(r) ? format(w->mem, "textual inversion of %s", word) : word ? format(w->mem, "%s and %s", lora, word) : lora;
     watch_say(w->watch, "%s, %d steps of %d, learning rate %g, seed %llu", what, w->steps, lessons, recipe_rate(r), (unsigned long long)w->seed);
     watch_say(w->watch, "%s; %s, %s, gradients of at most %g", steps_said(w), rates_said(w), r->warmup > 0 ? format(w->mem, "%s after %g steps of warm-up", r->schedule, r->warmup) : r->schedule, r->clip);
     watch_say(w->watch, "plan: %.2f GB of memory (%.2f GB of it the mapped weights), about %.0f min on %d thread%s", (double)peak(w->mem) / 1e9 + mapped, mapped, ceil(seconds / 60), w->machine.threads,
@@ -401,6 +418,7 @@ void train(Arena *a, const Training *t, const Watch *watch)
     tell_plan(w);
     learn_or_save(w);
     if (t->recipe.save_state > 0) state_save(a, &w->state, w->course, beside(w, "-state"));
-    save(w, t->out);
+    save(w, "");
+    if (w->word && !recipe_is_word(&t->recipe)) watch_say(watch, "the word %s: %s; the two belong together", w->word, word_path(w, ""));
     release(a, before);
 }

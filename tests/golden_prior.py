@@ -10,17 +10,17 @@ words, as kohya's trainer weighs them: loss = mean of (mse of the picture, PRIOR
     class_ids [1,77] I32, class_latents [pictures,h,w,4] F32
     steps [STEPS,8] F64      timestep, alpha_bar, seed of the noise, loss of the picture; the same of the class picture
     after [2 pairs,17]       the pairs after them, as in golden_train.py
-    metadata                 prior
+    metadata                 prior, eps
 """
 import os
 
 import numpy as np
 import torch
 from golden import OUT, encode, uniform
-from golden_train import CLIP_SKIP, DECAY, EPS, HEIGHT, PICTURES, TEXT_RATE, UNET_RATE, WIDTH, Run, rows
+from golden_train import CLIP_SKIP, DECAY, HEIGHT, PICTURES, TEXT_RATE, UNET_RATE, WIDTH, Run, rows
 from safetensors.numpy import save_file
 
-STEPS, PRIOR = 5, 0.4
+STEPS, PRIOR, EPS = 10, 0.4, 1e-4
 
 
 def loss_of(r, clean, ids, t, seed):
@@ -41,7 +41,7 @@ def main():
     groups = [dict(params=[r.pairs[k] for k in sorted(r.pairs) if k[0].startswith(part)], lr=rate) for part, rate in (("te.", TEXT_RATE), ("unet.", UNET_RATE))]
     optimizer, steps = torch.optim.AdamW(groups, weight_decay=DECAY, eps=EPS), []
     for i in range(STEPS):
-        t, u, seed = (301, 700, 44, 903, 555)[i], (120, 830, 480, 12, 660)[i], 500 + i
+        t, u, seed = (301, 700, 44, 903, 555, 818, 222, 95, 640, 410)[i], (120, 830, 480, 12, 660, 270, 955, 390, 75, 590)[i], 500 + i
         optimizer.zero_grad()
         alpha, loss = loss_of(r, r.latents[i % PICTURES], r.ids, t, seed)
         beta, prior = loss_of(r, latents[i % PICTURES], ids, u, seed + 100)
@@ -50,7 +50,7 @@ def main():
         steps.append((t, alpha, seed, loss.item(), u, beta, seed + 100, prior.item()))
     print(np.array(steps)[:, [3, 7]])
     save_file({"class_ids": np.array(ids, np.int32), "class_latents": latents, "steps": np.array(steps), "after": rows(r.sorted()).astype(np.float32)},
-              os.path.join(OUT, "prior.golden"), {"prior": str(PRIOR)})
+              os.path.join(OUT, "prior.golden"), {"prior": str(PRIOR), "eps": str(EPS)})
 
 
 if __name__ == "__main__":

@@ -62,6 +62,13 @@ def painted(path, vectors, name):
     Image.fromarray(np.pad(whole, ((2, 1), (3, 2), (0, 0)))).save(path, optimize=True)       # a border too, which is cut off
 
 
+def bundle():
+    """a LoRA that carries two embeddings, and one for another model, as the web UI reads them"""
+    save_file({"lora_te_text_model_encoder_layers_0_mlp_fc1.lora_down.weight": values(1, 11), "lora_te_text_model_encoder_layers_0_mlp_fc1.lora_up.weight": torch.zeros(256, 1),
+               "bundle_emb.carried thing.string_to_param.*": values(2, 12), "bundle_emb.other.string_to_param.*": values(1, 13).half(),
+               "bundle_emb.wide.string_to_param.*": torch.zeros(1, 768)}, OUT + "bundle.safetensors")
+
+
 def embeddings():
     """-> {trigger: vectors}"""
     os.makedirs(OUT, exist_ok=True)
@@ -86,6 +93,7 @@ def embeddings():
     torch.save(web_ui(made["sks_face profile"], "?"), OUT + "sks_face profile.pt", _use_new_zipfile_serialization=False)
     save_file({"emb_params": torch.zeros(1, 1024, dtype=torch.float16)}, OUT + "of-sd2.safetensors")
     save_file({"clip_l": values(1, 9), "clip_g": torch.zeros(1, 80)}, OUT + "of-sdxl.safetensors")
+    bundle()
     save_file({k: v.float().contiguous() for k, v in made.items()}, "tests/golden/embeddings/expected.safetensors")
     return made
 

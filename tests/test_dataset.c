@@ -23,7 +23,7 @@ static void buckets(void)
                   e.width, e.height, e.wide, e.high);
     }
     if (f) fclose(f);
-    CHECK(cases == 352);
+    CHECK(cases == 422);
 }
 
 static void sizes_chosen(Arena *a)

@@ -45,6 +45,12 @@ cp word.safetensors keep
 "$persona" train photos -o word.safetensors --method textual_inversion --resolution 64 --max_train_steps 3 --threads 1 --resume . >out 2>err
 holds 'a word' cmp -s word.safetensors keep
 
+learn both --token sks --max_train_steps 3 --seed 3 --save_every_n_steps 2; mv both.safetensors keep; mv embeddings/sks.safetensors keep2
+learn both --token sks --max_train_steps 3 --resume .
+holds 'a LoRA and a word' cmp -s both.safetensors keep
+holds 'a word and a LoRA' cmp -s embeddings/sks.safetensors keep2
+rm -rf embeddings both*
+
 # ---- with class pictures, buckets, and all that chance decides ----
 chancy() { out=$1; shift; learn "$out" --max_train_steps 8 --train_batch_size 2 --enable_bucket --flip_aug --shuffle_caption --caption_dropout_rate 0.3 --validation_split 0.34 --reg_data_dir photos "$@"; }
 "$persona" --prompt 'a man' --frames 1 --steps 1 --size 64x128 --seed 5 -o photos/5.png >out 2>err; echo 'a, man, b, c' >photos/1.txt

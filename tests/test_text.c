@@ -181,7 +181,7 @@ static void set_up(Bench *b, Arena *a)
     for (size_t i = 0; i < FILES; i++) b->path[b->paths++] = format(a, "%s%s", FOLDER, files[i]);
     b->model = weights_of(a, NULL, w, 1);
     b->tokenizer = tokenizer_new(a, file_map(a, "weights/merges.txt"), VOCABULARY);
-    b->embeddings = embeddings_open(a, b->tokenizer, b->path, b->paths, b->model);
+    b->embeddings = embeddings_open(a, b->tokenizer, b->path, b->paths, NULL, 0, b->model);
 }
 
 static void lay(void *to) { Bench *b = to; memset(b->chunk, 0xee, sizeof b->chunk), b->chunks = chunks_of(b->a, b->tokenizer, b->embeddings, b->text, "prompt", b->chunk); }
@@ -257,6 +257,22 @@ static void test_containers(Arena *a)
     CHECK(expected->count == 9);
 }
 
+/* embeddings within a LoRA; the LoRA's own name is none */
+static void test_bundle(Arena *a)
+{
+    const char *path = "tests/golden/embeddings/bundle.safetensors", *const lora[] = { path };
+    const Weight *w = file_weight(weights_open(a, path), "bundle_emb.carried thing.string_to_param.*");
+    Bench *b = take(a, 1, sizeof *b);
+    set_up(b, a);
+    b->embeddings = embeddings_open(a, b->tokenizer, b->path, b->paths, lora, 1, b->model);
+    CHECK_MSG(!*laying(b, "bundle carried thing, other"), "%s", b->message);
+    int at = 1;
+    while (at < CONTEXT && b->chunk[0].id[at] < VOCABULARY) at++;
+    CHECK(at > 1 && b->chunk[0].id[at] == VOCABULARY && b->chunk[0].id[at + 1] == VOCABULARY + 1 && b->chunk[0].id[at + 3] == VOCABULARY + 2);
+    CHECK(w && !memcmp(embeddings_rows(a, b->embeddings), w->data, w->bytes));
+    CHECK(strstr(laying(b, "wide"), "bundle.safetensors: this embedding's vectors are 768 wide, but the model's are 64"));
+}
+
 static void keep_line(void *to, const char *line) { strcat(strcat(to, line), "\n"); }
 
 static void test_messages(Arena *a)
@@ -276,7 +292,7 @@ static void test_messages(Arena *a)
     if (f) fputs("these are only notes", f), fclose(f);
     set_up(b, a);
     b->path[b->paths++] = broken;
-    b->embeddings = embeddings_open(a, b->tokenizer, b->path, b->paths, b->model);
+    b->embeddings = embeddings_open(a, b->tokenizer, b->path, b->paths, NULL, 0, b->model);
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) CHECK_MSG(strstr(laying(b, cases[i][0]), cases[i][1]), "%s: \"%s\"", cases[i][0], b->message);
     CHECK(!*laying(b, "sks_face half"));
     embeddings_report(a, b->embeddings, keep_line, said);
@@ -342,7 +358,7 @@ static void test_damaged(Arena *a)
             if (k >= whole.size) bytes[(k - whole.size) / 8] ^= (unsigned char)(1u << (k - whole.size) % 8);
             FILE *f = fopen(path, "w");
             if (f) fwrite(bytes, 1, k < whole.size ? k : whole.size, f), fclose(f);
-            b->embeddings = embeddings_open(a, b->tokenizer, &path, 1, b->model);
+            b->embeddings = embeddings_open(a, b->tokenizer, &path, 1, NULL, 0, b->model);
             if (!*laying(b, "x")) embeddings_rows(a, b->embeddings), used++;
             else CHECK_MSG(strstr(b->message, path), "%s, %zu: %s", files[i], k, b->message);
             release(a, here);
@@ -359,7 +375,7 @@ int main(void)
     Arena *a = arena_new();
     if (!a) return 1;
     test_emphasis(a), test_and(a), test_editing(a), test_second_pass(a), test_travel(a);
-    test_chunks(a), test_containers(a), test_messages(a), test_abuse(a), test_damaged(a);
+    test_chunks(a), test_containers(a), test_bundle(a), test_messages(a), test_abuse(a), test_damaged(a);
     arena_free(a);
     return done();
 }

@@ -211,7 +211,7 @@ static void prior(Case *c)
         memset(c->learner->d, 0, c->learner->count * sizeof *c->learner->d);
         worst = fmax(worst, half_step(c, &recipe, picture, LEARNED, told, (const float *)data(c, "latents") + k));
         worst = fmax(worst, half_step(c, &recipe, class, PRIOR, told + 4, (const float *)latents->data + k));
-        learner_step(c->learner, (Rates){ 0, number(c, "text_rate"), number(c, "unet_rate") }, (AdamW){ 0, number(c, "decay"), 0.9, 0.999, number(c, "eps") }, (int)i + 1);
+        learner_step(c->learner, (Rates){ 0, number(c, "text_rate"), number(c, "unet_rate") }, (AdamW){ 0, number(c, "decay"), 0.9, 0.999, strtod(file_metadata(golden, "eps"), NULL) }, (int)i + 1);
     }
     printf("  prior preservation: losses %.2g of %g\n", worst, TOLERANCE);
     for (size_t up = 0; up < 2; up++) {
