@@ -265,6 +265,17 @@ static Tensor larger(Work *w, Tensor x, int height, int width)
     return y;
 }
 
+/* What was asked for and changes nothing is said: it was meant to. */
+static void say_without_effect(Work *w)
+{
+    const Job *j = w->job;
+    const Windows *v = &w->denoising.windows;
+    if (j->strength > 0 && !j->init && !(j->hires > 0)) watch_say(w->watch, "Denoising strength has no effect: there is neither an Init image nor a Hires upscale");
+    if ((j->hires_steps || j->upscaler) && !(j->hires > 0)) watch_say(w->watch, "%s no effect without Hires upscale", j->upscaler ? "Hires upscaler has" : "Hires steps have");
+    if ((j->context || j->overlap || j->stride > 1) && v->length == v->frames && v->loop != CLOSED)
+        watch_say(w->watch, "Context, Overlap and Stride have no effect: %s", v->frames == 1 ? "this is a still" : format(w->mem, "all %d frames are seen together", v->frames));
+}
+
 static void load(Work *w)
 {
     Job *j = w->job;
@@ -285,6 +296,7 @@ static void load(Work *w)
     if (moves) check_motion(w, j->motion);
     choose_init(w);
     choose_hires(w);
+    say_without_effect(w);
     int layers = clip_layers(weights);
     if (layers && j->clip_skip > layers) fail(w->mem, "Clip skip is %d, but this text encoder has %d layers", j->clip_skip, layers);
     if (j->loras) w->run.lora = lora_open(w->mem, j->lora, j->loras);

@@ -8,7 +8,7 @@
  * whatever goes wrong ends in one message and one exit status, with nothing written.  What can be known before the
  * minutes of work is checked before: the kind of result, its folder, every name, every weight.
  *
- * stdout carries the path of the result and nothing else; all talk is on stderr.  Ctrl-C sets the one global there is.
+ * stdout carries the path of the result and nothing else; all talk is on stderr.  What signals need are the only globals.
  * A picture is never replaced by a different one unless -o names it. */
 #define _XOPEN_SOURCE 700
 #include "chars.h"
@@ -38,6 +38,19 @@ enum { LARGEST_PROMPT = 64 << 20, FOLDERS = 64 };
 static volatile sig_atomic_t stopped;
 
 static void stop(int signal) { (void)signal; stopped = 1; }
+
+static Arena *mapped;                           /* whose files are read as memory */
+
+/* A file that is cut while it is mapped, or whose disk goes away, ends the one that reads it. */
+static _Noreturn void lost(int signal, siginfo_t *where, void *context)
+{
+    static const char why[] = ": was cut short, or its disk went away, while it was in use; put it back and begin again\n";
+    const char *path = file_at(mapped, where->si_addr);
+    (void)signal, (void)context;
+    if (!path) path = "memory";
+    if (write(STDERR_FILENO, "\n", 1) + write(STDERR_FILENO, path, strlen(path)) + write(STDERR_FILENO, why, sizeof why - 1) < 0) _exit(FAILED);
+    _exit(FAILED);
+}
 
 /* ---- options ---------------------------------------------------------------------------------- */
 
@@ -642,6 +655,7 @@ static void listen(void)
     struct sigaction on = { .sa_handler = stop, .sa_flags = (int)SA_RESETHAND }, off = { .sa_handler = SIG_IGN };
     sigaction(SIGINT, &on, NULL);
     sigaction(SIGTERM, &on, NULL);
+    sigaction(SIGBUS, &(struct sigaction){ .sa_sigaction = lost, .sa_flags = SA_SIGINFO }, NULL);
     sigaction(SIGXFSZ, &off, NULL);             /* a file size limit is then an error of write, not the end */
 }
 
@@ -662,6 +676,7 @@ int main(int argc, char **argv)
     Start start = { .run = { .a = arena_new(), .program = argv[0], .recipe = recipe_default }, .argc = argc, .argv = argv };
     Run *r = &start.run;
     if (!r->a) { fprintf(stderr, "out of memory before anything began\n"); return FAILED; }
+    mapped = r->a;
     listen();
     int status = DONE;
     if (attempt(r->a, begin, &start, message)) {

@@ -145,7 +145,7 @@ _Noreturn void fail(Arena *a, const char *fmt, ...)
 
 /* ---- files ------------------------------------------------------------------------------------ */
 
-static void file_unmap(void *bytes) { Bytes *b = bytes; munmap((void *)(uintptr_t)b->data, b->size); }
+static void file_unmap(void *file) { File *f = file; munmap((void *)(uintptr_t)f->content.data, f->content.size); }
 
 int file_is(const char *path)
 {
@@ -162,22 +162,31 @@ Bytes file_map(Arena *a, const char *path)
         close(fd);
         fail(a, "%s: expected a file, found something else (a folder, a pipe or a device)", path);
     }
-    Bytes *b = take(a, 1, sizeof *b);
-    b->size = (size_t)s.st_size;
-    b->data = b->size ? mmap(NULL, b->size, PROT_READ, MAP_PRIVATE, fd, 0) : (const void *)b;
+    File *f = take(a, 1, sizeof *f);
+    *f = (File){ format(a, "%s", path), { (const void *)f, (size_t)s.st_size } };
+    if (f->content.size) f->content.data = mmap(NULL, f->content.size, PROT_READ, MAP_PRIVATE, fd, 0);
     int error = errno;
     close(fd);
-    if (b->data == MAP_FAILED) fail(a, "%s: cannot be mapped: %s", path, strerror(error));
-    if (b->size) undo(a, file_unmap, b);
-    return *b;
+    if (f->content.data == MAP_FAILED) fail(a, "%s: cannot be mapped: %s", path, strerror(error));
+    if (f->content.size) undo(a, file_unmap, f);
+    return f->content;
+}
+
+const char *file_at(const Arena *a, const void *address)
+{
+    for (const Undo *u = a->undo; u; u = u->before) {
+        const File *f = u->what;
+        if (u->how == file_unmap && (uintptr_t)address - (uintptr_t)f->content.data < f->content.size) return f->path;
+    }
+    return NULL;
 }
 
 void files_rest(Arena *a)
 {
 #ifdef MADV_DONTNEED                                             /* not posix_madvise, which glibc ignores */
     for (const Undo *u = a->undo; u; u = u->before) {
-        const Bytes *b = u->what;
-        if (u->how == file_unmap) madvise((void *)(uintptr_t)b->data, b->size, MADV_DONTNEED);
+        const File *f = u->what;
+        if (u->how == file_unmap) madvise((void *)(uintptr_t)f->content.data, f->content.size, MADV_DONTNEED);
     }
 #else
     (void)a;

@@ -42,6 +42,7 @@ typedef struct { const char *path; Bytes content; } File;
 
 Bytes file_map (Arena *a, const char *path);      /* read-only, unmapped on release; fails when it is no readable regular file */
 void  files_rest(Arena *a);                       /* mapped files leave memory; what is read of them again comes back */
+const char *file_at(const Arena *a, const void *address);      /* the mapped file that this lies in, NULL when there is none; for handlers of signals too */
 int   file_is  (const char *path);                /* is there a regular file? */
 /* Writes every file to a temporary one beside its target, flushes, then renames them all: a reader
  * sees the old file or the whole new one.  Fails with nothing left behind and old files untouched. */

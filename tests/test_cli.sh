@@ -139,6 +139,8 @@ run p.txt --prompt 'portrait of a woman <hypernet:nobody:1>' --sampler Restart -
 for words in 'ignored in the prompt' '"<hypernet:nobody:1>"' 'Sampler Restart is not here; Heun Karras instead'; do says "$words"; done
 run info near.gif
 holds 'what drew it is what it says' grep -q 'Sampler: Heun, Schedule type: Karras' out
+run p.txt --strength 0.5 --overlap 2 --hires-steps 3 -o near.gif
+for words in 'Denoising strength has no effect' 'Hires steps have no effect' 'no effect: all 3 frames are seen together'; do says "$words"; done
 ln -s "$persona" linked; ./linked p.txt -o l.gif >out 2>err
 holds 'through a link' same l.gif p.gif
 
@@ -190,6 +192,11 @@ printf 'a\0b\n' >z.txt;                              refuses 1 'z.txt: byte 2 is
 printf '\377\330\377\340' >j.txt;                    refuses 1 'JPEG' j.txt
 refuses 1 'j.txt: expected weights, a GIF or a PNG' info j.txt
 refuses 1 'crlf.txt: is text, expected weights' p.txt --lora crlf.txt:1
+refuses 1 'still.png: is a PNG, expected weights' p.txt --lora still.png:1
+refuses 1 'j.txt: is a JPEG, expected weights' p.txt --model j.txt
+printf '\037\213\010' >packed.ckpt;                 refuses 1 'packed.ckpt: is packed by gzip, expected weights: unpack it' p.txt --vae packed.ckpt
+printf '\n<!DOCTYPE html>' >login.ckpt;              refuses 1 'login.ckpt: is a web page, expected weights' p.txt --motion login.ckpt
+printf 'version https://git-lfs.github.com/spec/v1\n' >lfs.pt; refuses 1 'lfs.pt: is a Git LFS pointer, expected weights' p.txt --lora lfs.pt:1
 refuses 1 'p.txt: is a file, expected a folder of pictures' train p.txt -o x.safetensors
 head -c 100 p.gif >cut.gif;                          refuses 1 'cut.gif: ' cut.gif
 head -c 60 still.png >cut.png;                       refuses 1 'cut.png: ' cut.png
@@ -230,6 +237,17 @@ holds 'full disk: the old picture stays' same p.gif old.gif
 holds 'full disk: nothing half written' is "$(ls | grep -c part)" 0
 "$persona" p.txt --quiet >/dev/full 2>err; status=$?
 [ -e /dev/full ] && holds 'stdout that cannot be written' is $status 1
+
+# ---- a file that is cut while it is in use ----
+cp "${persona%/*}/weights/persona.safetensors" lost.safetensors; cp "${persona%/*}/weights/merges.txt" .
+: >err
+"$persona" p.txt --model lost --frames 1 --steps 1000 -o p.gif >out 2>err & pid=$!
+n=0; while ! grep -q '^plan' err && [ $n -lt 100 ]; do sleep 0.1; n=$((n + 1)); done
+: >lost.safetensors; wait $pid; status=$?
+holds "cut while in use: status $status" is $status 1
+says 'lost.safetensors: was cut short'
+holds 'cut while in use: the old picture stays, nothing half written' is "$(same p.gif old.gif; echo $?)$(ls | grep -c part)" 00
+rm -f lost.safetensors merges.txt
 
 # ---- interrupted ----
 for signal in INT TERM; do
