@@ -25,13 +25,14 @@ import gguf
 import numpy as np
 import torch
 from safetensors.numpy import save_file
+from safetensors.torch import save as torch_safetensors
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import golden  # noqa: E402
 
 OUT = os.path.join(golden.OUT, "formats")
 CASE = dict(prompt="a man with a red hat smiling", negative="blue", steps=3, cfg=7.5, seed=1, width=64, height=64)
-TYPES = {"F32": 0, "F16": 1, "BF16": 2, "Q8_0": 3, "I64": 4}
+TYPES = {"F32": 0, "F16": 1, "BF16": 2, "Q8_0": 3, "I64": 4, "F64": 5, "F8_E4M3": 6, "F8_E5M2": 7}
 
 
 # ---------------------------------------------------------------- shells
@@ -76,6 +77,28 @@ def torch_file(value, **how):
     f = io.BytesIO()
     torch.save(value, f, **how)
     return f.getvalue()
+
+
+def other_type(name, choose):
+    """A safetensors file by torch, its float32 tensors in the types that choose(i) names."""
+    s, stored, made = Shell("model_f32"), {}, {}
+    kinds = {"F64": torch.float64, "F8_E4M3": torch.float8_e4m3fn, "F8_E5M2": torch.float8_e5m2}
+    for i, (line, _, _) in enumerate(s.lines):
+        t, kind = torch.from_numpy(line.stored()), line.dtype
+        if kind == "F32":
+            kind = choose(i)
+            t = t.to(kinds[kind])
+        made[line.name], stored[i] = t, (kind, t.contiguous().flatten().view(torch.uint8).numpy().tobytes() if t.ndim else b"")
+    s.file(name + ".safetensors", torch_safetensors(made), stored)
+    s.save(name)
+
+
+def float64():
+    other_type("f64", lambda i: "F64")
+
+
+def float8():
+    other_type("fp8", lambda i: ("F8_E4M3", "F8_E5M2")[i % 2])
 
 
 def checkpoint():
@@ -204,6 +227,6 @@ def pictures():
 
 if __name__ == "__main__":
     os.makedirs(OUT, exist_ok=True)
-    for make in (checkpoint, external_vae, older_vae, folder, motion_adapter, gguf_file, pictures):
+    for make in (float64, float8, checkpoint, external_vae, older_vae, folder, motion_adapter, gguf_file, pictures):
         if not sys.argv[1:] or make.__name__ in sys.argv[1:]:
             make()

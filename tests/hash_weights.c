@@ -203,7 +203,7 @@ static void make_folders(Arena *a, const char *path)
 /* -> the size of the file */
 static size_t fill(Shell *s, unsigned char *file, const Weight *weights, size_t count)
 {
-    static const DType types[] = { F32, F16, BF16, Q8_0, I64 };
+    static const DType types[] = { F32, F16, BF16, Q8_0, I64, F64, F8_E4M3, F8_E5M2 };
     for (size_t n = 0;;) {
         size_t plain = number(s);
         memcpy(file + n, piece(s, plain), plain), n += plain;
