@@ -84,9 +84,14 @@ static Tensor embed(Run *r, const int *ids, int n, const float *learned)
     return d ? noted(r->machine, r->tape, h, (Note){ embed_back, .learns = 1, .rows = { ids, (int)token->shape[0], d } }) : h;
 }
 
-static Tensor encoder_layer(Run *r, const char *p, Tensor h)
+typedef struct { int i; Tensor h; } Layer;
+
+static Tensor encoder_layer(void *run, const void *told)
 {
+    Run *r = run;
+    Tensor h = ((const Layer *)told)->h;
     size_t before = mark(r->machine->mem);
+    const char *p = format(r->machine->mem, "te.text_model.encoder.layers.%d", ((const Layer *)told)->i);
     Tensor y = layer_norm(r, at(r, p, "layer_norm1"), h);
     Tensor q = linear(r, at(r, p, "self_attn.q_proj"), y), k = linear(r, at(r, p, "self_attn.k_proj"), y), v = linear(r, at(r, p, "self_attn.v_proj"), y);
     h = add(r, h, linear(r, at(r, p, "self_attn.out_proj"), attention(r, q, k, v, h.c < HEAD ? 1 : h.c / HEAD, CAUSAL)));
@@ -101,6 +106,6 @@ Tensor clip_encode(Run *r, const int *ids, int n, int skip, const float *learned
     size_t before = mark(r->machine->mem);
     Tensor h = embed(r, ids, n, learned);
     for (int i = 0, layers = clip_layers(r->weights); i + skip <= layers; i++)
-        h = encoder_layer(r, format(r->machine->mem, "te.text_model.encoder.layers.%d", i), h);
+        h = recomputed(r, encoder_layer, &(Layer){ i, h }, sizeof(Layer), (Tensor[INPUTS]){ h });
     return keep(r, before, layer_norm(r, "te.text_model.final_layer_norm", h));
 }

@@ -377,6 +377,11 @@ Tensor attention(Run *r, Tensor q, Tensor k, Tensor v, int heads, Axis over)
 
 /* ---- blocks ----------------------------------------------------------------------------------- */
 
+Tensor recomputed(Run *r, Part *part, const void *told, size_t bytes, const Tensor in[INPUTS])
+{
+    return r->tape && r->again ? noted_again(r->machine, r->tape, part, r, told, bytes, in) : part(r, told);
+}
+
 enum { SLICE = 8192 };
 
 Tensor feed_forward(Run *r, const char *block, const char *norm, Tensor h)

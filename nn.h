@@ -23,6 +23,7 @@ typedef struct {
     const Weights *weights;
     const Lora    *lora;                 /* NULL: none */
     const Learner *learner;              /* what learns; NULL: nothing */
+    int            again;                /* with a tape: blocks are computed again on the way back, and less is kept */
     Tape          *tape;                 /* NULL when nothing learns, or nobody will go back */
     int            clip;                 /* frames of one clip; the n of a UNet tensor is a multiple of it */
     int            across;               /* v1 motion modules: resnet norms take their statistics across the clip */
@@ -40,6 +41,9 @@ void          problem(Run *r, const char *fmt, ...) __attribute__((format(printf
 Tensor tensor(Run *r, int n, int h, int w, int c);                     /* taken, not cleared */
 /* Results outlive what was taken to compute them: moves t down to `to` and releases the rest. */
 Tensor keep  (Run *r, size_t to, Tensor t);
+
+/* part(r, told): a block of layers, computed again on the way back where r->again asks for that (see noted_again) */
+Tensor recomputed(Run *r, Part *part, const void *told, size_t bytes, const Tensor in[INPUTS]);
 
 /* y = x W' + b, and what LoRA adds.  W: [out,in], or [out,in,1,1] */
 Tensor linear (Run *r, const char *layer, Tensor x);

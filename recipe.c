@@ -53,6 +53,7 @@ static const struct { const char *flag, *value; Kind kind; size_t at; double lea
     { "min_snr_gamma",               "X",    REAL,     AT(snr), 0, 1000, "steps of little noise count less (Hang et al., 2023); 0: not (0)" },
     { "noise_offset",                "X",    REAL,     AT(noise_offset), 0, 1, "noise of each channel as a whole, for very dark and bright pictures (0)" },
     { "caption_extension",           "EXT",  TEXT,     AT(ending), 0, 0, "of caption files (.txt, or .caption)" },
+    { "gradient_checkpointing",      NULL,   SWITCH,   AT(checkpointing), 0, 1, "less memory: each block is computed again on the way back; the result is the same" },
     { "save_every_n_epochs",         "N",    WHOLE,    AT(save_epochs), 1, 1e6, "so often what is learned so far, to OUT-000001.safetensors, and the state, to OUT-state.safetensors (never)" },
     { "save_every_n_steps",          "N",    WHOLE,    AT(save_steps), 1, 1e7, "the same, to OUT-step00000001.safetensors (never)" },
     { "save_state",                  NULL,   SWITCH,   AT(save_state), 0, 1, "the state at the end, too; after Ctrl-C it is always saved" },

@@ -23,6 +23,7 @@ typedef struct {
     double class_images;                                   /* to be drawn; what the pictures are counts */
     const char *class_photos, *class_prompt;               /* their folder; what they show; NULL: none */
     double save_epochs, save_steps, save_state;            /* how often the work is saved, 0: never; its state at the end too */
+    double checkpointing;                                  /* less memory, more time: see noted_again in tape.h */
     const char *resume;                                    /* a state, or the folder of one; NULL: from the beginning */
 } Recipe;
 

@@ -26,6 +26,7 @@ struct Tape {
     size_t copied;                      /* floats, so far in this pass */
     size_t most_copied, reach;          /* the most of a pass; how far above base any result stood */
     int    rehearsal;
+    int    passing;                     /* what is computed now will be computed again: values are not copied, though their room is counted */
 };
 
 Tape *tape_new(Arena *a)
@@ -67,7 +68,7 @@ static float *copy(Machine *m, Tape *t, Tensor x)
     float *to = t->copies + t->copied;
     t->copied += (size(x) + ALIGNED - 1) / ALIGNED * ALIGNED;
     check_room(m->mem, t, &t->most_copied, t->copied);
-    gather_rows(m, to, (size_t)x.c, x.x, (size_t)x.c, NULL, rows(x), (size_t)x.c);
+    if (!t->passing) gather_rows(m, to, (size_t)x.c, x.x, (size_t)x.c, NULL, rows(x), (size_t)x.c);
     if (x.from) x.from->copied = x, x.from->copy = to;
     return to;
 }
@@ -95,12 +96,73 @@ Tensor noted(Machine *m, Tape *t, Tensor y, Note n)
 
 /* ---- on the way back -------------------------------------------------------------------------- */
 
+static void go_back(Machine *m, Tape *t, size_t to)
+{
+    while (t->count > to) {
+        Note n = t->note[--t->count];                /* a copy, for its place may be needed */
+        n.back(m, &n);
+        if (n.last && !m->dry) memset(n.y.d, 0, size(n.y.t) * sizeof *n.y.d);
+    }
+}
+
 void backward(Machine *m, Tape *t)
 {
-    while (t->count) {
-        const Note *n = &t->note[--t->count];
-        n->back(m, n);
-        if (n->last && !m->dry) memset(n->y.d, 0, size(n->y.t) * sizeof *n->y.d);
-    }
+    go_back(m, t, 0);
     t->copied = 0;
+}
+
+/* ---- computed again --------------------------------------------------------------------------- */
+/* A part's inputs are copied, and put back where they were before it is computed again with the arena standing where it stood: so every
+ * tensor in it has the address it had, and every gradient its place. */
+
+/* whoever asks for the value of an input finds the copy that stays */
+static void inputs_stay(Note *n)
+{
+    for (int i = 0; i < INPUTS; i++) {
+        Tensor x = n->in[i].t;
+        if (!x.from) continue;
+        x.from->copy = x.x;
+        x.x = n->again.place[i], x.from->copied = x;
+    }
+}
+
+static void again_back(Machine *m, const Note *done)
+{
+    Note n = *done;
+    Tape *t = n.again.tape;
+    size_t before = mark(m->mem), count = t->count;
+    take(m->mem, n.again.mark - before, 1);
+    for (int i = 0; i < INPUTS; i++) {
+        Tensor x = n.in[i].t;
+        gather_rows(m, n.again.place[i], (size_t)x.c, x.x, (size_t)x.c, NULL, rows(x), (size_t)x.c);
+    }
+    t->copied = n.again.copied;
+    inputs_stay(&n);
+    n.again.part(n.again.run, n.again.told);
+    release(m->mem, before);
+    go_back(m, t, count);
+}
+
+Tensor noted_again(Machine *m, Tape *t, Part *part, void *run, const void *told, size_t bytes, const Tensor in[INPUTS])
+{
+    size_t count = t->count;
+    Note n = { again_back, .again = { t, part, run, .mark = mark(m->mem) } };
+    if (bytes > TOLD) fail(m->mem, "the tape holds %d bytes of what a part is told, this has %zu", TOLD, bytes);
+    memcpy(n.again.told, told, bytes);
+    for (int i = 0; i < INPUTS; i++) {
+        n.in[i] = (Var){ in[i], gradient(t, in[i]) };
+        n.in[i].t.x = copy(m, t, in[i]), n.again.place[i] = in[i].x;
+    }
+    n.again.copied = t->copied;
+    t->passing++;
+    Tensor y = part(run, told);
+    t->passing--;
+    t->copied = n.again.copied;
+    inputs_stay(&n);
+    if (t->count == count) return y;                 /* nothing in it learns */
+    n.y = (Var){ y, gradient(t, y) };
+    t->count = count + 1;
+    y.from = &t->note[count];
+    *y.from = n;
+    return y;
 }

@@ -11,7 +11,12 @@
  * d: where its gradient is summed, laid out as the value was; NULL where none is wanted. */
 typedef struct { Tensor t; float *d; } Var;
 
-enum { INPUTS = 4 };
+enum { INPUTS = 4, TOLD = 256 };
+
+/* A part of a model, which makes its result from its inputs and the weights alone, the same each time.  run: of nn.h; told: what its caller said */
+typedef Tensor Part(void *run, const void *told);
+
+typedef struct Tape Tape;
 
 /* y = op(in).  back adds to the in[].d what y.d, the gradient of the loss by y, contributes to them. */
 typedef struct Note {
@@ -28,10 +33,9 @@ typedef struct Note {
         struct { const Weight *gamma, *beta; GroupNorm shape; } norm;
         struct { Rows q, k, v; Attention shape; } attention;
         struct { const int *ids; int first; float *d; } rows;
+        struct { Tape *tape; Part *part; void *run; char told[TOLD]; float *place[INPUTS]; size_t mark, copied; } again;
     };
 } Note;
-
-typedef struct Tape Tape;
 
 /* An empty tape, for a rehearsal: with machine->dry, a pass and backward() count what room copies and gradients will take. */
 Tape  *tape_new  (Arena *a);
@@ -41,6 +45,10 @@ void   tape_start(Arena *a, Tape *t);
 
 /* For ops: y is the result, just taken, or the tensor that the op has added to.  Returns y, on the tape if it belongs there. */
 Tensor noted     (Machine *m, Tape *t, Tensor y, Note n);
+
+/* y = part(run, told), of which no more than its inputs is kept: what else its way back needs is computed again when it is due
+ * (Chen et al., 2016).  in: every tensor that it reads, INPUTS at most, the rest empty; told: `bytes` up to TOLD, copied. */
+Tensor noted_again(Machine *m, Tape *t, Part *part, void *run, const void *told, size_t bytes, const Tensor in[INPUTS]);
 
 /* The gradient of a tensor that is still in place, to be set by whoever knows the loss; NULL when it depends on nothing that learns. */
 float *gradient  (const Tape *t, Tensor x);

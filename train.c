@@ -413,7 +413,8 @@ void train(Arena *a, const Training *t, const Watch *watch)
     begin(w);
     dataset_read(&w->data, &w->course->rng);
     resume(w);
-    w->run.learner = w->learner;
+    files_rest(a);                                   /* the autoencoder's weights are done with, and of some only the digest was wanted */
+    w->run.learner = w->learner, w->run.again = t->recipe.checkpointing > 0;
     dataset_rehearse(&w->data);
     tell_plan(w);
     learn_or_save(w);

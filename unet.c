@@ -15,6 +15,7 @@
 #include "motion.h"
 
 #include <math.h>
+#include <stdio.h>
 
 enum { LEVELS = 4, DEEPEST = LEVELS - 1, HEADS = 8 };
 
@@ -67,18 +68,26 @@ static Tensor transformer(Run *r, const char *p, Tensor x, const Given *g)
 /* v1 motion modules were trained with the resnets' norms across the frames of a clip */
 static int norm_frames(const Run *r) { return r->across ? r->clip : 1; }
 
-/* layer j of a block ("unet.down_blocks.0"): resnet, transformer where the level has one, motion.
- * On the way up the resnet sees x and the skip side by side; NULL: there is none.  The result goes to `to`: what lies above,
- * x and the skip among it on the way up, is let go as soon as it has been read. */
-static Tensor layer(Run *r, const char *block, int j, int attends, Tensor x, const Tensor *skip, const Given *g, size_t to)
+/* Layer j of a level, on the way down or up: resnet, transformer where the level has one, motion.  On the way up the resnet sees
+ * x and the skip side by side.  The result goes to `to`: what lies above, x and the skip among it on the way up, is let go as soon as
+ * it has been read. */
+typedef struct { int level, up, j; size_t to; Tensor x, skip; Given given; } Layer;
+
+static Tensor layer_of(void *run, const void *told)
 {
+    Run *r = run;
+    Layer l = *(const Layer *)told;
     Arena *a = r->machine->mem;
-    if (skip) x = keep(r, to, concat(r, x, repeat(r, *skip, x.n)));
-    x = keep(r, to, resnet(r, format(a, "%s.resnets.%d", block, j), x, &g->time, 1e-5f, norm_frames(r)));
-    if (attends) x = transformer(r, format(a, "%s.attentions.%d", block, j), x, g);
-    x = motion(r, format(a, "%s.motion_modules.%d", block + 5, j), x);
-    return keep(r, to, x);
+    char block[32];                                                /* not in the arena, where nothing from `to` on stays */
+    snprintf(block, sizeof block, "unet.%s_blocks.%d", l.up ? "up" : "down", l.up ? DEEPEST - l.level : l.level);
+    Tensor x = l.up ? keep(r, l.to, concat(r, l.x, repeat(r, l.skip, l.x.n))) : l.x;
+    x = keep(r, l.to, resnet(r, format(a, "%s.resnets.%d", block, l.j), x, &l.given.time, 1e-5f, norm_frames(r)));
+    if (l.level < DEEPEST) x = transformer(r, format(a, "%s.attentions.%d", block, l.j), x, &l.given);
+    x = motion(r, format(a, "%s.motion_modules.%d", block + 5, l.j), x);
+    return keep(r, l.to, x);
 }
+
+static Tensor layer(Run *r, Layer l) { return recomputed(r, layer_of, &l, sizeof l, (Tensor[INPUTS]){ l.x, l.given.time, l.given.text, l.skip }); }
 
 static Tensor middle(Run *r, Tensor x, const Given *g)
 {
@@ -94,22 +103,18 @@ static Tensor level(Run *r, int i, Tensor x, const Given *g)
 {
     Arena *a = r->machine->mem;
     size_t before = mark(a);
-    const char *down = format(a, "unet.down_blocks.%d", i), *up = format(a, "unet.up_blocks.%d", DEEPEST - i);
-    int attends = i < DEEPEST;
-    size_t at_first = mark(a);
-    Tensor first = layer(r, down, 0, attends, x, NULL, g, at_first);
+    Tensor first = layer(r, (Layer){ i, 0, 0, before, x, .given = *g });
     size_t at_second = mark(a);
-    Tensor second = layer(r, down, 1, attends, first, NULL, g, at_second), h;
+    Tensor second = layer(r, (Layer){ i, 0, 1, at_second, first, .given = *g }), h;
     size_t at_h = mark(a);
     if (i < DEEPEST) {
-        h = level(r, i + 1, conv2d(r, at(r, down, "downsamplers.0.conv"), second, 2), g);
+        h = level(r, i + 1, conv2d(r, format(a, "unet.down_blocks.%d.downsamplers.0.conv", i), second, 2), g);
         h = keep(r, at_h, conv2d(r, format(a, "unet.up_blocks.%d.upsamplers.0.conv", DEEPEST - i - 1), upsample(r, h, second.h, second.w), 1));
     }
     else h = middle(r, second, g);
-    h = layer(r, up, 0, attends, h, &second, g, at_second);
-    h = layer(r, up, 1, attends, h, &first, g, at_first);
-    h = layer(r, up, 2, attends, h, &x, g, at_first);
-    return keep(r, before, h);
+    h = layer(r, (Layer){ i, 1, 0, at_second, h, second, *g });
+    h = layer(r, (Layer){ i, 1, 1, before, h, first, *g });
+    return layer(r, (Layer){ i, 1, 2, before, h, x, *g });
 }
 
 Tensor unet(Run *r, Tensor x, float t, Tensor text)
