@@ -70,6 +70,17 @@ size_t mark(const Arena *a) { return a->used; }
 size_t peak(const Arena *a) { return a->peak; }
 void   peak_anew(Arena *a)  { a->peak = a->used; }
 
+void arena_rest(Arena *a)
+{
+#ifdef MADV_DONTNEED
+    enum { PAGES = 1 << 16 };                        /* whole pages, however large they are here */
+    size_t from = (a->used + PAGES - 1) / PAGES * PAGES;
+    if (from < a->limit) madvise((char *)a + from, a->limit - from, MADV_DONTNEED);
+#else
+    (void)a;
+#endif
+}
+
 void *take(Arena *a, size_t count, size_t each)
 {
     size_t room = a->limit - a->used;

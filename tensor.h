@@ -29,6 +29,7 @@ void   release(Arena *a, size_t to);  /* gives back all taken since that mark, r
 void   undo   (Arena *a, void (*how)(void *), void *what);    /* how(what) runs when this point is released */
 size_t peak   (const Arena *a);       /* most bytes taken at once, since the arena was made or peak_anew was called */
 void   peak_anew(Arena *a);
+void   arena_rest(Arena *a);          /* what has been given back leaves memory, until it is taken again */
 
 /* Runs work(job).  Returns 0; or -1 when it called fail(), with the reason in message, all that it
  * took released.  Attempts nest.  Never call fail() inside a parallel loop. */

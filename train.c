@@ -313,6 +313,7 @@ static const char *digest_of_weights(Work *w)
     uint64_t h = 0;
     const Weight *one;
     for (size_t i = 0; (one = weights_at(w->run.weights, i)); i++) h = digest(digest(h, one->name, strlen(one->name)), one->data, one->bytes);
+    files_rest(w->mem);
     return format(w->mem, "weights of digest %016llx", (unsigned long long)h);
 }
 
@@ -383,17 +384,35 @@ static const char *rates_said(Work *w)
     return format(w->mem, "the UNet at %g, %s%s", unet, r->unet_only > 0 ? "no text encoder" : format(w->mem, "the text encoder at %g", text), word);
 }
 
-static void tell_plan(Work *w)
+/* bytes of the autoencoder's weights, or of all others */
+static size_t mapped_bytes(const Work *w, int autoencoder)
+{
+    size_t bytes = 0;
+    const Weight *one;
+    for (size_t i = 0; (one = weights_at(w->run.weights, i)); i++) if (strncmp(one->name, "vae.", 4) ? !autoencoder : autoencoder) bytes += one->bytes;
+    return bytes;
+}
+
+/* The pictures have been encoded: what that took is needed no more.  -> what it was */
+static size_t rest(Work *w)
+{
+    size_t bytes = peak(w->mem) + mapped_bytes(w, 1);
+    files_rest(w->mem), arena_rest(w->mem), peak_anew(w->mem);
+    return bytes;
+}
+
+static void tell_plan(Work *w, size_t encoding)
 {
     const Recipe *r = &w->t->recipe;
     int lessons = (int)(r->batch * r->accumulate);
-    size_t before = mark(w->mem);                /* the lessons must begin where the arena stands now */
-    double mapped = (double)weights_bytes(w->run.weights) / 1e9, seconds = w->machine.ops * w->steps * lessons / machine_speed(&w->machine);
+    size_t before = mark(w->mem), mapped = mapped_bytes(w, 0), most = peak(w->mem) + mapped;                /* the lessons must begin where the arena stands now */
+    double seconds = w->machine.ops * w->steps * lessons / machine_speed(&w->machine);
+    if (most < encoding) most = encoding, mapped = mapped_bytes(w, 1);
     const char *word = w->word ? format(w->mem, "%d vectors, called %s", (int)r->vectors, w->word) : NULL, *lora = format(w->mem, "LoRA of rank %d on %zu layers", (int)r->rank, w->learner->pairs);
     const char *what = recipe_is_word(r) ? format(w->mem, "textual inversion of %s", word) : word ? format(w->mem, "%s and %s", lora, word) : lora;
     watch_say(w->watch, "%s, %d steps of %d, learning rate %g, seed %llu", what, w->steps, lessons, recipe_rate(r), (unsigned long long)w->seed);
     watch_say(w->watch, "%s; %s, %s, gradients of at most %g", steps_said(w), rates_said(w), r->warmup > 0 ? format(w->mem, "%s after %g steps of warm-up", r->schedule, r->warmup) : r->schedule, r->clip);
-    watch_say(w->watch, "plan: %.2f GB of memory (%.2f GB of it the mapped weights), about %.0f min on %d thread%s", (double)peak(w->mem) / 1e9 + mapped, mapped, ceil(seconds / 60), w->machine.threads,
+    watch_say(w->watch, "plan: %.2f GB of memory (%.2f GB of it the mapped weights), about %.0f min on %d thread%s", (double)most / 1e9, (double)mapped / 1e9, ceil(seconds / 60), w->machine.threads,
         w->machine.threads == 1 ? "" : "s");
     release(w->mem, before);
 }
@@ -413,10 +432,10 @@ void train(Arena *a, const Training *t, const Watch *watch)
     begin(w);
     dataset_read(&w->data, &w->course->rng);
     resume(w);
-    files_rest(a);                                   /* the autoencoder's weights are done with, and of some only the digest was wanted */
+    size_t encoding = rest(w);
     w->run.learner = w->learner, w->run.again = t->recipe.checkpointing > 0;
     dataset_rehearse(&w->data);
-    tell_plan(w);
+    tell_plan(w, encoding);
     learn_or_save(w);
     if (t->recipe.save_state > 0) state_save(a, &w->state, w->course, beside(w, "-state"));
     save(w, "");
