@@ -240,6 +240,7 @@ void denoise(Run *r, const Denoising *d, Tensor x, const Guide *guide, Progress 
         if (draws) draw(r, noise, fresh);
         sampler_step(s, first + i, x.x, said.x, draws ? fresh.x : NULL, n);
         check_finite(r, x, i * (d->sampling.steps - d->first) / calls);
+        if (d->look) d->look(d->looks, (Tensor){ x.n, x.h, x.w, x.c, said.x });
         release(a, before);
     }
     release(a, begun);

@@ -13,6 +13,7 @@ typedef struct {
     uint64_t     seed;
     int          first, over;            /* over: noise is laid over latents, and the steps before the first are skipped; else both 0 */
     Tensor       moments;                /* [1,h,w,8]: the picture that every frame's latents begin as, from vae_encode; x NULL: those in x */
+    void       (*look)(void *to, Tensor clean);  void *looks;      /* NULL, or shown what each call takes for the clean picture: [frames,h,w,4] */
     const char  *stage;                  /* what progress calls a step; NULL: "step" */
     int          nv;                     /* noise of the web UI's "NV": Philox, frame i drawn by seed + i; else torch's CPU generator, the clip as a whole */
 } Denoising;

@@ -16,7 +16,6 @@
 #include "gemm.h"
 
 #include <stdio.h>
-#include <time.h>
 #ifdef _OPENMP
 #include <omp.h>
 #else
@@ -347,13 +346,6 @@ void conv(Machine *m, Tensor y, Tensor x, const Weight *w, const Weight *bias, C
 /* ---- how fast is it here ---------------------------------------------------------------------- */
 /* The fastest of some runs of one thread, times the threads: what else goes on in the machine at this moment says little about the next hour. */
 
-static double now(void)
-{
-    struct timespec t;
-    timespec_get(&t, TIME_UTC);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
-
 double machine_speed(Machine *m)
 {
     size_t before = mark(m->mem), shape[] = { 256, 512 };
@@ -363,11 +355,11 @@ double machine_speed(Machine *m)
     double begun, fastest = 1e9, seconds;
     memset(x.x, 0, size(x) * 4);
     memset((void *)(uintptr_t)w.data, 0, w.bytes);
-    for (begun = now(); now() < begun + 0.03; fastest = seconds < fastest ? seconds : fastest) {
-        double start = now();
+    for (begun = clock_now(); clock_now() < begun + 0.03; fastest = seconds < fastest ? seconds : fastest) {
+        double start = clock_now();
         real.ops = 0;
         conv(&real, y, x, &w, NULL, (Conv){ 1, 0, 1, 0 });
-        seconds = now() - start;
+        seconds = clock_now() - start;
     }
     release(m->mem, before);
     return real.ops / fastest * m->threads;

@@ -13,6 +13,7 @@
 #include "denoise.h"
 #include "image.h"
 #include "motion.h"
+#include "preview.h"
 #include "vae.h"
 
 #include <math.h>
@@ -32,6 +33,7 @@ typedef struct {
     const Text  *text;
     Picture      init;                   /* at the size of the first pass */
     Denoising    denoising, hires;       /* the first pass, and the second */
+    double       look_again;             /* not before this time */
     size_t       planned, mapped;        /* bytes of the stage that needs most, and of its weights */
 } Work;
 
@@ -276,6 +278,24 @@ static void say_without_effect(Work *w)
         watch_say(w->watch, "Context, Overlap and Stride have no effect: %s", v->frames == 1 ? "this is a still" : format(w->mem, "all %d frames are seen together", v->frames));
 }
 
+/* Shows what the latents come to, and then not for a hundred times as long as that took.  The first call knows little yet. */
+static void look(void *work, Tensor clean)
+{
+    Work *w = work;
+    size_t before = mark(w->mem), frame = size(clean) / (size_t)clean.n;
+    double begun = clock_now();
+    if (begun < w->look_again) return;
+    if (!w->look_again) { w->look_again = begun; return; }
+    Run quiet = w->run;
+    quiet.probe = NULL;
+    LatentMap map = preview_fit(&quiet, (Tensor){ 1, clean.h, clean.w, clean.c, clean.x + (size_t)(clean.n / 2) * frame });
+    Pictures p = { clean.n, clean.w, clean.h, take(w->mem, rows(clean), 3) };
+    preview_draw(&map, clean, p.rgb);
+    w->watch->preview(w->watch->to, p);
+    release(w->mem, before);
+    w->look_again = clock_now() + 100 * (clock_now() - begun);
+}
+
 static void load(Work *w)
 {
     Job *j = w->job;
@@ -294,6 +314,7 @@ static void load(Work *w)
     w->motion = motion_kind(weights);
     w->denoising.sampling.betas = moves ? LINEAR : SCALED_LINEAR;
     if (moves) check_motion(w, j->motion);
+    if (w->watch && w->watch->preview) w->denoising.look = look, w->denoising.looks = w;
     choose_init(w);
     choose_hires(w);
     say_without_effect(w);

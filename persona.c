@@ -18,6 +18,7 @@
 #include "lookup.h"
 #include "png.h"
 #include "sweep.h"
+#include "terminal.h"
 #include "train.h"
 
 #include <errno.h>
@@ -66,12 +67,9 @@ typedef struct {
     size_t      folders;
     Given      *given;                          /* settings, applied after the file's */
     size_t      givens;
-    int         quiet, verbose, prompted, keep_cells;
+    int         verbose, prompted, keep_cells, preview;
     int         again;                          /* the result stands where the picture it comes from stands */
-    int         bar;                            /* the cursor stands behind a progress bar */
-    const char *stage;  int of;                 /* what is under way */
-    char        beside[64];                     /* what to show with it */
-    double      begun, told;
+    Terminal    terminal;
     Request     request;
     Bytes       picture;                        /* what the input was, when it was a picture */
 } Run;
@@ -79,8 +77,9 @@ typedef struct {
 typedef void Act(Run *r, const char *value);
 
 static void act_output (Run *r, const char *value) { r->out = value; }
-static void act_quiet  (Run *r, const char *value) { (void)value; r->quiet = 1; }
+static void act_quiet  (Run *r, const char *value) { (void)value; r->terminal.quiet = 1; }
 static void act_verbose(Run *r, const char *value) { (void)value; r->verbose = 1; }
+static void act_preview(Run *r, const char *value) { (void)value; r->preview = 1; }
 static void act_cells  (Run *r, const char *value) { (void)value; r->keep_cells = 1; }
 static int is_training(const Run *r) { return r->command && !strcmp(r->command, "train"); }
 
@@ -100,6 +99,7 @@ static const struct { const char *flag, *value; Act *act; const char *help; } op
     { "output",  "OUT", act_output,  "-o too: .gif, .png (a still, or OUT-001.png and on) or .apng" },
     { "weights", "DIR", act_weights, "another folder to look for names in; once for each" },
     { "keep-cells", NULL, act_cells, "the pictures of a grid, one by one, in OUT.cells/ too" },
+    { "preview", NULL,  act_preview, "the picture as it forms, in a terminal with 24-bit colour" },
     { "quiet",   NULL,  act_quiet,   "errors only" },
     { "verbose", NULL,  act_verbose, "also the settings as they will be stored" },
     { "help",    NULL,  act_command, "this" },
@@ -204,73 +204,7 @@ static void help(void)
 
 /* ---- talk ------------------------------------------------------------------------------------- */
 
-static double now(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
-}
-
-static void end_bar(Run *r)
-{
-    if (r->bar) fputc('\n', stderr);
-    r->bar = 0;
-}
-
-/* Names out of files may hold what a terminal would obey. */
-static void print_line(const char *line)
-{
-    for (; *line; line++) fputc(((unsigned char)*line < 0x20 && *line != '\n') || *line == 0x7f ? '?' : *line, stderr);
-    fputc('\n', stderr);
-}
-
-static void say(void *to, const char *line)
-{
-    Run *r = to;
-    if (r->quiet) return;
-    end_bar(r);
-    print_line(line);
-}
-
-static void time_left(char text[32], double s)
-{
-    if (s < 99.5)      snprintf(text, 32, ", %.0f s left", s);
-    else if (s < 5970) snprintf(text, 32, ", %.0f min left", s / 60);
-    else               snprintf(text, 32, ", %.1f h left", s / 3600);
-}
-
-/* "step 7/25 [=======>         ] loss 0.1034, rate 0.0001, 1.21 s/it, 22 s left"; on a terminal over the line before */
-static void draw_bar(Run *r, int done)
-{
-    enum { WIDTH = 30 };
-    static const char filled[] = "==============================", empty[] = "                              ";
-    char left[32] = "";
-    int terminal = isatty(STDERR_FILENO), full = done * WIDTH / (r->of > 0 ? r->of : 1);
-    double each = done ? (now() - r->begun) / done : 0;
-    if (done && done < r->of) time_left(left, each * (r->of - done));
-    fprintf(stderr, "%s%s %d/%d", terminal ? "\r" : "", r->stage, done, r->of);
-    if (terminal) fprintf(stderr, " [%.*s%s%.*s]", full, filled, done < r->of ? ">" : "=", WIDTH - full, empty);
-    if (done) fprintf(stderr, " %s%.2f s/it%s", r->beside, each, left);
-    fputs(terminal ? "\033[K" : "\n", stderr);
-    fflush(stderr);
-    r->bar = terminal;
-    r->told = now();
-}
-
-/* Work reports before each step how many are done.  A new stage means that the last one is. */
-static void progress(void *to, const char *stage, int done, int of)
-{
-    enum { EVERY = 10 };                        /* seconds from line to line, when no terminal shows a bar */
-    Run *r = to;
-    if (r->quiet) return;
-    int fresh = !r->stage || strcmp(r->stage, stage), terminal = isatty(STDERR_FILENO);
-    if (fresh && r->stage) { draw_bar(r, r->of); end_bar(r); }
-    if (fresh) r->begun = r->told = now(), r->beside[0] = 0;
-    r->stage = strcmp(stage, "done") ? stage : NULL, r->of = of;
-    if (r->stage && (terminal ? now() > r->told + 0.1 || fresh || done == of : now() >= r->told + EVERY)) draw_bar(r, done);
-}
-
-static void note(void *to, const char *words) { snprintf(((Run *)to)->beside, sizeof ((Run *)to)->beside, "%.60s, ", words); }
+static void say(void *to, const char *line) { terminal_say(&((Run *)to)->terminal, line); }
 
 static double peak_bytes(void)
 {
@@ -514,7 +448,7 @@ static void save(Run *r, Pictures p, double began)
     keep_old(r, files, count);
     files_save(r->a, files, count);
     for (size_t i = 0; i < count; i++) bytes += (double)files[i].content.size, printf("%s\n", files[i].path);
-    say(r, format(r->a, "done in %.1f s, peak memory %.0f MB: %d frame%s of %dx%d, %.0f KB", now() - began, peak_bytes() / 1e6,
+    say(r, format(r->a, "done in %.1f s, peak memory %.0f MB: %d frame%s of %dx%d, %.0f KB", clock_now() - began, peak_bytes() / 1e6,
                   p.frames, p.frames == 1 ? "" : "s", p.width, p.height, bytes / 1e3));
 }
 
@@ -547,10 +481,17 @@ static Pictures draw_grid(Run *r, const Places *p, const Watch *watch, int check
     return check ? (Pictures){ 0 } : sweep_draw(r->a, s, cells_folder(r), r->keep_cells, watch);
 }
 
+static int can_preview(Run *r)
+{
+    const char *lacks = r->preview && !r->terminal.quiet ? terminal_lacks() : NULL;
+    if (lacks) say(r, lacks);
+    return r->preview = r->preview && !r->terminal.quiet && !lacks;
+}
+
 static void draw(Run *r)
 {
-    double began = now();
-    Watch watch = { .to = r, .say = say, .progress = progress, .stop = &stopped };
+    double began = clock_now();
+    Watch watch = { .to = &r->terminal, .say = terminal_say, .progress = terminal_progress, .stop = &stopped };
     int check = r->command != NULL;
     if (check && !r->input && !r->prompted) { r->status = MISUSED; fail(r->a, "persona check needs a prompt file, or --prompt"); }
     read_request(r);
@@ -560,12 +501,14 @@ static void draw(Run *r)
     int grid = sweep_asked(&r->request);
     if (!grid) lookup_request(r->a, where, &r->request);
     if (!r->request.seeded) draw_seed(r, !check);
+    if (!check && can_preview(r)) watch.preview = terminal_preview;
     Pictures p = grid ? draw_grid(r, where, &watch, check) : draw_one(r, &watch, check);
-    end_bar(r);
+    terminal_end(&r->terminal);
     if (r->verbose) say(r, prompt_settings(r->a, &r->request));
     if (check) say(r, format(r->a, "%s: all is well; without check it draws %s", r->input ? r->input : "--prompt", r->out));
     else save(r, p, began);
     if (grid && !check) sweep_done(r->a, cells_folder(r));
+    if (r->preview && !check) fflush(stdout), terminal_play(&r->terminal, p, r->request.job.fps, &stopped);
 }
 
 static void print_weights(Run *r, const WeightFile *f) { fputs(info_weights(r->a, f, r->verbose ? 1 << 20 : 200), stdout); }
@@ -615,8 +558,8 @@ static void check_shared(Run *r)
 static void learn(Run *r)
 {
     struct stat s;
-    double began = now();
-    Watch watch = { .to = r, .say = say, .progress = progress, .note = note, .stop = &stopped };
+    double began = clock_now();
+    Watch watch = { .to = &r->terminal, .say = terminal_say, .progress = terminal_progress, .note = terminal_note, .stop = &stopped };
     const char *photos = r->input;
     if (r->helped) { help_training(); return; }
     if (!photos || !r->out) { r->status = MISUSED; fail(r->a, "persona train needs a folder of pictures, and -o OUT.safetensors"); }
@@ -630,9 +573,9 @@ static void learn(Run *r)
     int seeded = r->request.seeded;
     if (!seeded) draw_seed(r, 0);
     train(r->a, &(Training){ photos, r->out, r->request.job, r->recipe, seeded }, &watch);
-    end_bar(r);
+    terminal_end(&r->terminal);
     printf("%s\n", r->out);
-    say(r, format(r->a, "done in %.0f s, peak memory %.0f MB", now() - began, peak_bytes() / 1e6));
+    say(r, format(r->a, "done in %.0f s, peak memory %.0f MB", clock_now() - began, peak_bytes() / 1e6));
 }
 
 static void version(void) { puts("persona " VERSION); }
@@ -675,14 +618,15 @@ int main(int argc, char **argv)
     char message[1024];
     Start start = { .run = { .a = arena_new(), .program = argv[0], .recipe = recipe_default }, .argc = argc, .argv = argv };
     Run *r = &start.run;
+    r->terminal.a = r->a;
     if (!r->a) { fprintf(stderr, "out of memory before anything began\n"); return FAILED; }
     mapped = r->a;
     listen();
     int status = DONE;
     if (attempt(r->a, begin, &start, message)) {
-        end_bar(r);
+        terminal_end(&r->terminal);
         status = stopped ? INTERRUPTED : r->status;
-        print_line(strcmp(message, "interrupted") ? message : "interrupted; nothing was written");
+        terminal_print(strcmp(message, "interrupted") ? message : "interrupted; nothing was written");
     }
     arena_free(r->a);
     return status;

@@ -293,6 +293,12 @@ static void count_passes(void *to, const char *stage, int done, int of)
     watch_progress(w->watch, "step", w->base + done, w->of);
 }
 
+static void show_cell(void *to, Pictures small)
+{
+    Sweeping *w = to;
+    w->watch->preview(w->watch->to, small);
+}
+
 static void draw_cell(void *to)
 {
     Sweeping *w = to;
@@ -305,6 +311,7 @@ static void draw_cell(void *to)
     if (!rgb) {
         Watch watch = *w->watch;
         watch.to = w, watch.say = NULL, watch.progress = count_passes;
+        if (watch.preview) watch.preview = show_cell;
         rgb = generate(w->a, &c->request.job, &watch).rgb;
         w->drawn++;
     }

@@ -20,6 +20,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 /* ---- memory ----------------------------------------------------------------------------------- */
@@ -248,6 +249,13 @@ void files_save(Arena *a, const File *files, size_t count)
         temporary[i][0] = 0;                                     /* it is the result now; nothing to remove */
     }
     release(a, before);
+}
+
+double clock_now(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
 }
 
 /* ---- half floats ------------------------------------------------------------------------------ */

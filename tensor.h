@@ -49,6 +49,8 @@ int   file_is  (const char *path);                /* is there a regular file? */
  * sees the old file or the whole new one.  Fails with nothing left behind and old files untouched. */
 void  files_save(Arena *a, const File *files, size_t count);
 
+double clock_now(void);               /* seconds, of a clock that never goes back */
+
 /* ---- half floats ------------------------------------------------------------------------------ */
 
 float    half_to_float(uint16_t h);    /* IEEE binary16, exact, infinities and NaN kept */

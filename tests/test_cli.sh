@@ -43,6 +43,10 @@ holds 'one thread, same bytes' same p.gif deep/x.gif
 run p.txt --threads=3 --output=deep/y.gif
 holds 'three threads, same bytes' same p.gif deep/y.gif
 
+run p.txt --preview -o seen.gif
+says 'no preview: stderr is no terminal'
+holds 'and the same bytes' same p.gif seen.gif
+
 # ---- a size to keep to ----
 run p.txt --max-size 3K -o fits.gif
 holds 'a GIF of at most 3K' [ "$status" = 0 -a "$(wc -c <fits.gif)" -le 3072 ]
