@@ -32,7 +32,7 @@ static void test_values(Arena *a)
     static const char *const table[][2] = {
         { "Steps: 1-5", "1|2|3|4|5" }, { "Steps: 1-5 (+2)", "1|3|5" }, { "Steps: 10-5 (-3)", "10|7" }, { "Steps: 1-10 [5]", "1|3|5|7|10" }, { "Steps: 1-10 [1]", "1" },
         { "Steps: 10-50 (+10)", "10|20|30|40|50" }, { "Steps: 1, 3-5, 8", "1|3|4|5|8" }, { "Steps:1-5(+2), 7", "1|3|5|7" }, { "steps:  2 - 4 ", "2|3|4" },
-        { "Steps: 20-10 [3]", "20|15|10" }, { "Steps: 1-9 [4]", "1|3|6|9" }, { "Steps: 5", "5" }, { "Steps: 1,,2,", "1|2" }, { "Steps: 1-11 [8]", "1|2|3|5|6|8|9|11" },
+        { "Steps: 20-10 [3]", "20|15|10" }, { "Steps: 1-9 [4]", "1|3|6|9" }, { "Steps: 5", "5" }, { "Steps: 1,,2,", "1|2" }, { "Steps: 1-11 [8]", "1|2|3|5|6|8|9|11" }, { "Seed: 0-61 [8]", "0|8|17|26|34|43|52|61" },
         { "CFG scale: 1-3 (+0.5)", "1|1.5|2|2.5|3" }, { "Eta: 0.0-1.0 [6]", "0|0.2|0.4|0.6|0.8|1" }, { "cfg: 3, 7.5", "3|7.5" }, { "CFG Scale: 1-5", "1|2|3|4|5" },
         { "CFG scale: 7-7.3 (+0.1)", "7|7.1|7.2|7.3" }, { "CFG scale: 5-1 [3]", "5|3|1" }, { "CFG scale: 0.1-0.3 [3]", "0.1|0.2|0.3" },
         { "Steps: 10-4 (-3)", "10|7|4" }, { "CFG scale: 1-2 (+0.4)", "1|1.4|1.8" }, { "CFG scale: 10-5 (-3)", "10|7" }, { "CFG scale: 1.5-3", "1.5|2.5" },      /* an end is not left out, nor passed */
@@ -159,6 +159,8 @@ static void test_font(void)
     draw_alone(one, 0, 0, 1, "AT8");
     for (int y = 0; y < 7; y++) for (int g = 0; g < 3; g++) for (int x = 0; x < 5; x++) mirrored += dark(one, 6 * g + x, y) == dark(one, 6 * g + 4 - x, y);
     CHECK(mirrored == 7 * 3 * 5 && dark(one, 2, 0) && !dark(one, 0, 0) && dark(one, 6, 0) && dark(one, 10, 0));      /* A's tip, T's bar */
+    draw_alone(one, 0, 0, 1, "7jE"), draw_alone(other, 0, 0, 1, "L");         /* which way round */
+    CHECK(dark(one, 4, 1) && !dark(one, 0, 1) && dark(one, 12, 2) && !dark(one, 16, 2) && dark(other, 0, 2) && !dark(other, 4, 2));
     draw_alone(one, 0, 0, 1, "L"), draw_alone(other, 4, 2, 3, "L");
     int wrong = 0;
     for (int y = 2; y < SIDE; y++) for (int x = 4; x < SIDE; x++) wrong += dark(other, x, y) != dark(one, (x - 4) / 3, (y - 2) / 3);
@@ -192,6 +194,8 @@ static void test_grid(Arena *a)
             for (size_t f = 0; f < 2; f++) found += !memcmp(g.rgb + f * frame + at + row * (size_t)g.width * 3, cell + f * 7200 + row * 180, 180);
     }
     CHECK_MSG(found == 12 + 12 * 80, "%zu", found);
+    size_t bottom = (size_t)(g.height - g.gap - 40) * (size_t)g.width + (size_t)(g.width - g.gap - 60);      /* the last cell ends where the margin begins */
+    CHECK(!memcmp(g.rgb + 3 * bottom, cell, 180) && g.rgb[3 * bottom - 1] == 255);
     for (size_t i = 0; i < frame; i += 3) covered += blank[i] == 0 && memcmp(g.rgb + i, blank + i, 3);
     CHECK_MSG(ink > 1000 && !covered, "%zu black pixels of labels, %zu of them under cells", ink, covered);
     setup = (GridSetup){ { 3, 1, 1 }, { NULL, NULL, NULL }, 1, 384, 512 };
@@ -247,7 +251,8 @@ static void test_finished(void)
     size_t n;
     Rng random;
     rng_seed(&random, 1);
-    for (int i = 0; i < N; i++) rgb[i] = i < W * H * 3 || rng_bits(&random) % 4 ? (unsigned char)(i % (W * H * 3)) : (unsigned char)rng_bits(&random);
+    for (int i = 0; i < N; i++) rgb[i] = i < W * H * 3 ? (unsigned char)rng_bits(&random) : rgb[i - W * H * 3];
+    for (int f = 1; f < FRAMES; f++) for (int y = f; y < f + 4; y++) for (int x = 6; x < 9 * f; x++) rgb[((f * H + y) * W + x % W) * 3] ^= (unsigned char)rng_bits(&random);      /* a part of each frame is new */
     for (int frames = 1; frames <= FRAMES; frames++) {
         unsigned char *png = apng_encode(rgb, frames, W, H, 8, "settings", &n), *back = good_copy(png, n, frames, W, H);
         CHECK(back && !memcmp(back, rgb, (size_t)frames * W * H * 3));
