@@ -3,8 +3,8 @@
  * Pairs are made for the layers that the weights themselves name, so there is no list of layers here, only the rule
  * that kohya's trainer goes by.  The forward pass asks for a layer's pair by the layer's name, as it does for pairs from files.
  *
- * Everything that learns lies in one array, so that the optimizer, the norm of the gradient and a saved state are
- * loops over floats that know nothing of layers; the gradient of a weight stands where the weight does, in another array. */
+ * Everything that learns lies in one array, so that the optimizer, the norm of the gradient and a saved state
+ * know nothing of layers; the gradient of a weight stands where the weight does, in another array. */
 #include "learn.h"
 
 #include <math.h>
@@ -63,22 +63,14 @@ static void name_pairs(Arena *a, Learner *l, const Weights *w, const LearnPlan *
     weights_sort(l->down, l->pairs), weights_sort(l->up, l->pairs);
 }
 
-/* the next place in x */
-static void place(Learner *l, Weight *w)
-{
-    w->data = l->x + l->count;
-    l->count += elements(w);
-}
+/* tensors of all kinds by number, in the order in which they lie in x: the words, then down and up of each pair */
+static size_t tensors(const Learner *l) { return 1 + 2 * l->pairs; }
+static Weight *tensor_at(Learner *l, size_t i) { return !i ? &l->words : i % 2 ? &l->down[i / 2] : &l->up[i / 2 - 1]; }
 
-static void place_all(Learner *l)
+static void place(Learner *l)
 {
-    l->count = 0;
-    place(l, &l->words);
-    l->word_count = l->text_count = l->count;
-    for (size_t k = 0; k < l->pairs; k++) {
-        place(l, &l->down[k]), place(l, &l->up[k]);
-        if (begins(l->down[k].name, "te.")) l->text_count = l->count;      /* "te." comes before "unet." */
-    }
+    float *x = l->x;
+    for (size_t i = 0; i < tensors(l); x += elements(tensor_at(l, i++))) tensor_at(l, i)->data = x;
 }
 
 Learner *learner_new(Arena *a, const Weights *w, LearnPlan plan)
@@ -90,12 +82,19 @@ Learner *learner_new(Arena *a, const Weights *w, LearnPlan plan)
     if (plan.vectors && (!table || table->rank != 2)) fail(a, "no word can be learned: the model has no %s", TOKENS);
     if (!l->pairs && !table) fail(a, "no layer of this model can learn: it has neither UNet nor text encoder layers by names known here");
     l->words = matrix_of(a, "words", 2, (size_t)plan.vectors, table ? table->shape[1] : 0);
-    l->count = elements(&l->words);
-    for (size_t k = 0; k < l->pairs; k++) l->count += elements(&l->down[k]) + elements(&l->up[k]);
-    l->x = take(a, 4 * l->count, sizeof *l->x);
-    memset(l->x, 0, 4 * l->count * sizeof *l->x);
-    l->d = l->x + l->count, l->mean = l->d + l->count, l->square = l->mean + l->count;
-    place_all(l);
+    l->moments.eight_bits = plan.eight_bits;
+    for (size_t i = 0; i < tensors(l); i++) {
+        size_t n = elements(tensor_at(l, i));
+        l->count += n;
+        if (begins(tensor_at(l, i)->name, "te.")) l->text_count = l->count;      /* "te." comes before "unet." */
+        if (!i) l->word_count = l->text_count = n;
+        moments_add(&l->moments, n);
+    }
+    l->x = take(a, 2 * l->count, sizeof *l->x);
+    memset(l->x, 0, 2 * l->count * sizeof *l->x);
+    l->d = l->x + l->count;
+    moments_take(a, &l->moments);
+    place(l);
     return l;
 }
 
@@ -158,34 +157,14 @@ void learner_save_words(Arena *a, const Learner *l, const char *path, const Pair
     safetensors_save(a, path, &words, 1, metadata, pairs);
 }
 
-/* ---- the optimizer ---------------------------------------------------------------------------- */
+/* ---- a step ----------------------------------------------------------------------------------- */
 
-void adamw(float *x, const float *d, float *mean, float *square, size_t count, AdamW how, int step)
+void learner_step(Learner *l, Rates rates, AdamW how, int step, int threads)
 {
-    float keep = (float)(1 - how.rate * how.decay), b1 = (float)(1 - how.b1), b2 = (float)how.b2, new2 = (float)(1 - how.b2);
-    float rate = (float)(how.rate / (1 - pow(how.b1, step))), root = (float)sqrt(1 - pow(how.b2, step)), eps = (float)how.eps;
-    for (size_t i = 0; i < count; i++) {
-        mean[i] += b1 * (d[i] - mean[i]);
-        square[i] = b2 * square[i] + new2 * d[i] * d[i];
-        x[i] = x[i] * keep - rate * mean[i] / (sqrtf(square[i]) / root + eps);
+    Moments next = l->moments;
+    for (size_t i = 0, at = 0, n; i < tensors(l); i++, at += n) {
+        n = elements(tensor_at(l, i));
+        how.rate = at < l->word_count ? rates.words : at < l->text_count ? rates.text : rates.unet;
+        moments_step(&next, l->x + at, l->d + at, n, how, step, threads);
     }
-}
-
-void learner_step(Learner *l, Rates rates, AdamW how, int step)
-{
-    const double rate[] = { rates.words, rates.text, rates.unet };
-    const size_t end[] = { l->word_count, l->text_count, l->count };
-    for (size_t i = 0, from = 0; i < 3; from = end[i++]) {
-        how.rate = rate[i];
-        adamw(l->x + from, l->d + from, l->mean + from, l->square + from, end[i] - from, how, step);
-    }
-}
-
-double clip_gradients(float *d, size_t count, double most)
-{
-    double square = 0;
-    for (size_t i = 0; i < count; i++) square += (double)d[i] * (double)d[i];
-    double norm = sqrt(square), factor = most / (norm + 1e-6);
-    if (most > 0 && factor < 1) for (size_t i = 0; i < count; i++) d[i] *= (float)factor;
-    return norm;
 }

@@ -1,13 +1,15 @@
-/* learn.h - what learns: low-rank pairs beside the layers of a model, vectors of new words, and the AdamW that moves them. */
+/* learn.h - what learns: low-rank pairs beside the layers of a model, and vectors of new words. */
 #ifndef LEARN_H
 #define LEARN_H
 
 #include "backward.h"
 #include "checkpoint.h"
+#include "optimizer.h"
 
-/* All that learns is one array of floats, with its gradient and AdamW's two moments in three more of the same layout. */
+/* All that learns is one array of floats, with its gradient in another of the same layout. */
 typedef struct {
-    float  *x, *d, *mean, *square;
+    float  *x, *d;
+    Moments moments;
     size_t  count, word_count, text_count;      /* in this order: the words' vectors, the text encoder's pairs up to text_count, the UNet's */
     Weight  words;                       /* [vectors,width], in x: token numbers from the vocabulary's size on; no rows: none */
     Weight *down, *up;                   /* of each pair, in x; in the order of the layers' names, which their own names are */
@@ -16,8 +18,9 @@ typedef struct {
 } Learner;
 
 /* kohya's targets: in the UNet all linear layers and 1x1 convolutions of its transformers, in the text encoder those of
- * attention and MLP.  vectors: of new words, as textual inversion learns them (Gal et al., 2022). */
-typedef struct { int unet, text, rank; float alpha; int vectors; } LearnPlan;
+ * attention and MLP.  vectors: of new words, as textual inversion learns them (Gal et al., 2022).
+ * eight_bits: of AdamW's moments. */
+typedef struct { int unet, text, rank; float alpha; int vectors, eight_bits; } LearnPlan;
 
 /* A pair for every target that the weights hold: down [rank,in], up [out,rank]; and the vectors; all zero.  Fails when nothing learns. */
 Learner *learner_new(Arena *a, const Weights *w, LearnPlan plan);
@@ -37,16 +40,8 @@ int  learning_pair(const Learner *l, const char *layer, LowRank *pair);
 /* where the gradient of a weight that learns is summed; NULL when it does not.  l may be NULL. */
 float *learning_gradient(const Learner *l, const float *x);
 
-/* torch.optim.AdamW, step counted from 1:
- *     x *= 1 - rate * decay;  mean += (1 - b1)(d - mean);  square = b2 square + (1 - b2) d^2
- *     x -= rate / (1 - b1^step) * mean / (sqrt(square) / sqrt(1 - b2^step) + eps) */
-typedef struct { double rate, decay, b1, b2, eps; } AdamW;
-void adamw(float *x, const float *d, float *mean, float *square, size_t count, AdamW how, int step);
-/* The same for all that learns, each kind at its own rate. */
+/* Moves all that learns, each kind at its own rate. */
 typedef struct { double words, text, unet; } Rates;
-void learner_step(Learner *l, Rates rates, AdamW how, int step);
-
-/* torch.nn.utils.clip_grad_norm_: the norm of all gradients, which are made smaller when it is above `most` (0: never) */
-double clip_gradients(float *d, size_t count, double most);
+void learner_step(Learner *l, Rates rates, AdamW how, int step, int threads);
 
 #endif

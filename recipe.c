@@ -9,9 +9,9 @@
 #include <math.h>
 #include <string.h>
 
-const Recipe recipe_default = { .method = "lora", .init_word = "person", .vectors = 4, .rank = 16, .batch = 1, .accumulate = 1, .repeats = 1, .decay = 0.01, .clip = 1, .prior_weight = 1, .schedule = "cosine" };
+const Recipe recipe_default = { .method = "lora", .init_word = "person", .vectors = 4, .rank = 16, .batch = 1, .accumulate = 1, .repeats = 1, .decay = 0.01, .clip = 1, .prior_weight = 1, .optimizer = "AdamW", .schedule = { .name = "cosine", .cycles = 1, .power = 1 } };
 
-typedef enum { WHOLE, REAL, SWITCH, SCHEDULE, METHOD, TEXT } Kind;      /* the last three are words */
+typedef enum { WHOLE, REAL, SWITCH, SCHEDULE, OPTIMIZER, METHOD, TEXT } Kind;      /* from SCHEDULE on they are words */
 
 #define AT(field) offsetof(Recipe, field)
 static const struct { const char *flag, *value; Kind kind; size_t at; double least, most; const char *help; } options[] = {
@@ -46,8 +46,11 @@ static const struct { const char *flag, *value; Kind kind; size_t at; double lea
     { "keep_tokens",                 "N",    WHOLE,    AT(keep), 0, 1000, "but the first of it stays (0)" },
     { "caption_dropout_rate",        "X",    REAL,     AT(drop), 0, 1, "how often nothing is said of a picture (0)" },
     { "validation_split",            "X",    REAL,     AT(held_out), 0, 0.9, "so large a part of the pictures is not learned from; their loss is told after each epoch (0)" },
-    { "lr_scheduler",                "NAME", SCHEDULE, AT(schedule), 0, 0, "constant, linear or cosine (cosine)" },
-    { "lr_warmup_steps",             "N",    WHOLE,    AT(warmup), 0, 1e7, "steps until the learning rate is full (0)" },
+    { "optimizer_type",              "NAME", OPTIMIZER, AT(optimizer), 0, 0, "AdamW, or AdamW8bit, which keeps a quarter of the memory for what it knows of each weight (AdamW)" },
+    { "lr_scheduler",                "NAME", SCHEDULE, AT(schedule.name), 0, 0, "constant, constant_with_warmup, linear, cosine, cosine_with_restarts or polynomial (cosine)" },
+    { "lr_warmup_steps",             "X",    REAL,     AT(schedule.warmup), 0, 1e7, "steps until the learning rate is full, or below 1 the part of all steps (0)" },
+    { "lr_scheduler_num_cycles",     "N",    WHOLE,    AT(schedule.cycles), 1, 1e6, "of cosine_with_restarts (1)" },
+    { "lr_scheduler_power",          "X",    REAL,     AT(schedule.power), 0, 100, "of polynomial (1)" },
     { "weight_decay",                "X",    REAL,     AT(decay), 0, 1, "(0.01)" },
     { "max_grad_norm",               "X",    REAL,     AT(clip), 0, 1e6, "longer gradients are made this long; 0: never (1)" },
     { "min_snr_gamma",               "X",    REAL,     AT(snr), 0, 1000, "steps of little noise count less (Hang et al., 2023); 0: not (0)" },
@@ -61,7 +64,7 @@ static const struct { const char *flag, *value; Kind kind; size_t at; double lea
 };
 enum { OPTIONS = sizeof options / sizeof *options };
 
-static const char *const schedules[] = { "constant", "linear", "cosine", NULL }, *const methods[] = { "lora", "dreambooth", "textual_inversion", NULL };
+static const char *const optimizers[] = { "AdamW", "AdamW8bit", NULL }, *const methods[] = { "lora", "dreambooth", "textual_inversion", NULL };
 
 static size_t option_named(const char *name)
 {
@@ -118,7 +121,8 @@ void recipe_set(Arena *a, Recipe *r, const char *flag, const char *value)
     void *at = (char *)r + options[i].at;
     double x = 1;
     if (options[i].kind == TEXT) { *(const char **)at = value; return; }
-    if (options[i].kind == SCHEDULE) { *(const char **)at = one_of(a, options[i].flag, schedules, "constant, linear or cosine", value); return; }
+    if (options[i].kind == SCHEDULE) { *(const char **)at = one_of(a, options[i].flag, schedule_names, "constant, constant_with_warmup, linear, cosine, cosine_with_restarts or polynomial", value); return; }
+    if (options[i].kind == OPTIMIZER) { *(const char **)at = one_of(a, options[i].flag, optimizers, "AdamW or AdamW8bit", value); return; }
     if (options[i].kind == METHOD) { *(const char **)at = one_of(a, options[i].flag, methods, "lora, dreambooth or textual_inversion", value); return; }
     int right = options[i].kind == SWITCH || (read_real(a, value, &x) && x >= options[i].least && x <= options[i].most);
     if (!right || (options[i].kind == WHOLE && x != floor(x)))
@@ -126,6 +130,11 @@ void recipe_set(Arena *a, Recipe *r, const char *flag, const char *value)
              number_text(a, options[i].least), number_text(a, options[i].most));
     if ((at == &r->resolution || at == &r->bucket_step) && fmod(x, 8) != 0) fail(a, "--%s is %s, expected a multiple of 8", options[i].flag, quoted(a, value));
     *(double *)at = x;
+}
+
+void recipe_check(Arena *a, const Recipe *r)
+{
+    if (r->schedule.warmup > 0 && !strcmp(r->schedule.name, "constant")) fail(a, "--lr_scheduler constant has no warm-up: use constant_with_warmup, or no --lr_warmup_steps");
 }
 
 int recipe_is_word(const Recipe *r) { return r->method == methods[2]; }
@@ -150,12 +159,12 @@ double recipe_rate(const Recipe *r) { return r->rate > 0 ? r->rate : recipe_is_w
 
 double recipe_word_rate(const Recipe *r) { return r->word_rate > 0 ? r->word_rate : recipe_is_word(r) ? recipe_rate(r) : 5e-3; }
 
-/* diffusers/optimization.py */
+int recipe_eight_bits(const Recipe *r) { return r->optimizer == optimizers[1]; }
+
+/* diffusers' polynomial schedule ends at a rate of 1e-7 */
 double recipe_factor(const Recipe *r, int step, int steps)
 {
-    if (step < (int)r->warmup) return step / r->warmup;
-    double rest = steps > r->warmup ? steps - r->warmup : 1, done = (step - r->warmup) / rest;
-    if (!strcmp(r->schedule, "constant")) return 1;
-    if (!strcmp(r->schedule, "linear")) return 1 - done;
-    return 0.5 * (1 + cos(3.141592653589793 * done));
+    RateSchedule s = r->schedule;
+    s.end = 1e-7 / recipe_rate(r);
+    return schedule_factor(&s, step, steps);
 }

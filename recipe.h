@@ -3,7 +3,7 @@
 #define RECIPE_H
 
 #include "buckets.h"
-#include "tensor.h"
+#include "optimizer.h"
 
 typedef struct {
     double resolution;                   /* a side in pixels; 0: the model's own */
@@ -11,13 +11,15 @@ typedef struct {
     double rate, unet_rate, text_rate, word_rate;      /* 0: recipe_rate, as rate, half of it, and recipe_word_rate */
     double unet_only;
     double steps, epochs, batch, accumulate, repeats;      /* steps 0: the epochs; epochs 0: as many as make 100 steps a picture */
-    double warmup, decay, clip, snr, noise_offset;
+    double decay, clip, snr, noise_offset;
+    RateSchedule schedule;               /* of the learning rate */
     double vectors;
     double prior_weight;                 /* how much class pictures count */
     double buckets, bucket_least, bucket_most, bucket_step, no_upscale;      /* sizes 0: kohya's, see recipe_buckets */
     double flip, shuffle, keep, drop;    /* of pictures; of captions: parts that stay in front, how often they are dropped */
     double held_out;                     /* a part of the pictures */
-    const char *schedule, *ending;       /* of the learning rate; of caption files, NULL: .txt, or .caption */
+    const char *ending;                  /* of caption files, NULL: .txt, or .caption */
+    const char *optimizer;               /* "AdamW" or "AdamW8bit" */
     const char *method, *token, *init_word;      /* "lora", "dreambooth" or "textual_inversion"; of a word that is learned: NULL: the output's name, or none beside a LoRA; what the vectors begin as */
     /* from here on nothing that is learned depends on it */
     double class_images;                                   /* to be drawn; what the pictures are counts */
@@ -36,6 +38,9 @@ void recipe_set(Arena *a, Recipe *r, const char *flag, const char *value);
 const char *recipe_flag(size_t i, const char **value, const char **help);
 const char *recipe_flag_find(const char *name, int *bare);      /* NULL when there is none */
 
+/* Fails when options that are each right do not go together. */
+void   recipe_check(Arena *a, const Recipe *r);
+
 int    recipe_is_word(const Recipe *r);      /* textual inversion */
 int    recipe_has_class(const Recipe *r);    /* prior preservation */
 /* Sizes for pictures of about side x side.  Fails when they contradict each other. */
@@ -44,7 +49,8 @@ Buckets recipe_buckets(Arena *a, const Recipe *r, int side);
 const char *recipe_text(Arena *a, const Recipe *r, size_t i);
 double recipe_rate(const Recipe *r);         /* the learning rate that holds */
 double recipe_word_rate(const Recipe *r);    /* that of a word's vectors */
-/* The learning rate's factor for step 0 .. steps-1: diffusers' constant, linear and cosine schedules, each after a linear warm-up. */
+/* What rates are multiplied by in step 0 .. steps-1. */
 double recipe_factor(const Recipe *r, int step, int steps);
+int    recipe_eight_bits(const Recipe *r);   /* of the moments */
 
 #endif

@@ -1,9 +1,12 @@
 /* state.c - a job of learning in a file, to be gone on with.
  *
- *     parameters, mean, square   F32 [count]   what learns, and AdamW's moments, laid out as in memory
- *     course                     U32 [n]       the random generator, the steps done, the order of the pictures
- *     loss                       F32 [steps]   of each step of the job, as far as it is done
- *     metadata                                 all that the job depends on: model, options, each picture
+ *     parameters                         F32 [count]          what learns, laid out as in memory
+ *     mean, square                       F32 [floats]         AdamW's moments, in floats
+ *     mean.codes, square.codes           U8  [codes]          and in 8 bits, with
+ *     mean.largest, square.largest       F32 [blocks]         the largest of each block
+ *     course                             U32 [n]              the random generator, the steps done, the order of the pictures
+ *     loss                               F32 [steps]          of each step of the job, as far as it is done
+ *     metadata                                                all that the job depends on: model, options, each picture
  *
  * Whatever else a step needs follows from these and from what the metadata name, so a job that goes on makes the bytes of
  * one that was never interrupted.  It goes on only where all of the metadata hold; the first that does not is named.
@@ -15,7 +18,7 @@
 
 #include <string.h>
 
-static const char MARK[] = "persona training state", VERSION[] = "2";
+static const char MARK[] = "persona training state", VERSION[] = "3";
 
 size_t course_bytes(size_t repeated) { return sizeof(Course) + repeated * sizeof(uint32_t); }
 
@@ -34,17 +37,24 @@ uint64_t digest(uint64_t of, const void *data, size_t bytes)
     return h;
 }
 
-enum { TENSORS = 5 };
+enum { TENSORS = 9 };
 
 /* the file's tensors, count: of each one's elements; data point into the learner and the course */
 static void lay_out(const State *s, Course *course, size_t count[TENSORS], Weight w[TENSORS])
 {
     const Learner *l = s->learner;
-    void *data[TENSORS] = { l->x, l->mean, l->square, s->loss, course };
-    static const char *const name[TENSORS] = { "parameters", "mean", "square", "loss", "course" };
+    const Moments *m = &l->moments;
+    const struct { const char *name; void *data; DType type; size_t count; } all[TENSORS] = {
+        { "parameters", l->x, F32, l->count },
+        { "mean", m->mean.value, F32, m->floats },          { "square", m->square.value, F32, m->floats },
+        { "mean.codes", m->mean.code, U8, m->codes },       { "square.codes", m->square.code, U8, m->codes },
+        { "mean.largest", m->mean.most, F32, m->blocks },   { "square.largest", m->square.most, F32, m->blocks },
+        { "loss", s->loss, F32, s->steps },
+        { "course", course, U32, course_bytes(s->repeated) / sizeof(uint32_t) },
+    };
     for (size_t i = 0; i < TENSORS; i++) {
-        count[i] = data[i] == course ? course_bytes(s->repeated) / sizeof(uint32_t) : data[i] == s->loss ? s->steps : l->count;
-        w[i] = (Weight){ name[i], data[i], data[i] == course ? U32 : F32, 1, &count[i], count[i] * sizeof(float) };
+        count[i] = all[i].count;
+        w[i] = (Weight){ all[i].name, all[i].data, all[i].type, 1, &count[i], count[i] * (all[i].type == U8 ? 1 : sizeof(float)) };
     }
 }
 

@@ -187,7 +187,7 @@ static double take_step(Work *w)
         watch_say(w->watch, "step %u: the %s %s; the step is left out", w->course->step + 1, bad ? "loss is not finite at" : "gradient is not finite after", (bad ? bad : sample)->photo->path);
         return NAN;
     }
-    learner_step(l, (Rates){ factor * recipe_word_rate(r), factor * text_rate, factor * unet_rate }, (AdamW){ 0, r->decay, 0.9, 0.999, 1e-8 }, (int)++w->course->taken);
+    learner_step(l, (Rates){ factor * recipe_word_rate(r), factor * text_rate, factor * unet_rate }, (AdamW){ 0, r->decay, 0.9, 0.999, 1e-8 }, (int)++w->course->taken, w->machine.threads);
     return loss;
 }
 
@@ -205,7 +205,7 @@ static void save(Work *w, const char *what)
         { "ss_unet_lr", format(a, "%g", r->unet_rate > 0 ? r->unet_rate : rate) }, { "ss_text_encoder_lr", format(a, "%g", r->unet_only > 0 ? 0 : r->text_rate > 0 ? r->text_rate : rate / 2) },
         { "ss_base_model_version", "sd_v1" }, { "ss_sd_model_name", model ? model + 1 : w->t->job.model }, { "ss_resolution", format(a, "(%d, %d)", w->side, w->side) },
         { "ss_num_train_images", format(a, "%zu", w->data.photos.prior ? w->data.photos.repeated / 2 : w->data.photos.repeated) }, { "ss_steps", format(a, "%u", w->course->step) }, { "ss_max_train_steps", format(a, "%d", w->steps) },
-        { "ss_learning_rate", format(a, "%g", rate) }, { "ss_lr_scheduler", r->schedule }, { "ss_optimizer", "torch.optim.adamw.AdamW" },
+        { "ss_learning_rate", format(a, "%g", rate) }, { "ss_lr_scheduler", r->schedule.name }, { "ss_optimizer", recipe_eight_bits(r) ? "bitsandbytes.optim.adamw.AdamW8bit" : "torch.optim.adamw.AdamW" },
         { "ss_seed", format(a, "%llu", (unsigned long long)w->seed) }, { "ss_clip_skip", format(a, "%d", w->t->job.clip_skip ? w->t->job.clip_skip : 1) },
         { "persona_loss", curve_text(a, w->loss, w->course->step) },
     };
@@ -297,7 +297,7 @@ static void begin(Work *w)
 {
     const Recipe *r = &w->t->recipe;
     int lora = !recipe_is_word(r);
-    LearnPlan what = { .unet = lora, .text = lora && r->unet_only <= 0, .rank = (int)r->rank, .alpha = (float)(r->alpha > 0 ? r->alpha : r->rank), .vectors = w->word ? (int)r->vectors : 0 };
+    LearnPlan what = { .unet = lora, .text = lora && r->unet_only <= 0, .rank = (int)r->rank, .alpha = (float)(r->alpha > 0 ? r->alpha : r->rank), .vectors = w->word ? (int)r->vectors : 0, .eight_bits = recipe_eight_bits(r) };
     int vocabulary = clip_vocabulary(w->run.weights);
     w->data.captions = (Captions){ tokenizer_new(w->mem, file_map(w->mem, w->t->job.merges), (size_t)vocabulary), w->word, vocabulary, (int)r->vectors };
     w->learner = learner_new(w->mem, w->run.weights, what);
@@ -404,14 +404,14 @@ static size_t rest(Work *w)
 static void tell_plan(Work *w, size_t encoding)
 {
     const Recipe *r = &w->t->recipe;
-    int lessons = (int)(r->batch * r->accumulate);
+    int lessons = (int)(r->batch * r->accumulate), warmup = schedule_warmup(&r->schedule, w->steps);
     size_t before = mark(w->mem), mapped = mapped_bytes(w, 0), most = peak(w->mem) + mapped;                /* the lessons must begin where the arena stands now */
     double seconds = w->machine.ops * w->steps * lessons / machine_speed(&w->machine);
     if (most < encoding) most = encoding, mapped = mapped_bytes(w, 1);
     const char *word = w->word ? format(w->mem, "%d vectors, called %s", (int)r->vectors, w->word) : NULL, *lora = format(w->mem, "LoRA of rank %d on %zu layers", (int)r->rank, w->learner->pairs);
     const char *what = recipe_is_word(r) ? format(w->mem, "textual inversion of %s", word) : word ? format(w->mem, "%s and %s", lora, word) : lora;
     watch_say(w->watch, "%s, %d steps of %d, learning rate %g, seed %llu", what, w->steps, lessons, recipe_rate(r), (unsigned long long)w->seed);
-    watch_say(w->watch, "%s; %s, %s, gradients of at most %g", steps_said(w), rates_said(w), r->warmup > 0 ? format(w->mem, "%s after %g steps of warm-up", r->schedule, r->warmup) : r->schedule, r->clip);
+    watch_say(w->watch, "%s; %s, %s, %s, gradients of at most %g", steps_said(w), rates_said(w), r->optimizer, warmup > 0 ? format(w->mem, "%s after %d steps of warm-up", r->schedule.name, warmup) : r->schedule.name, r->clip);
     watch_say(w->watch, "plan: %.2f GB of memory (%.2f GB of it the mapped weights), about %.0f min on %d thread%s", (double)most / 1e9, (double)mapped / 1e9, ceil(seconds / 60), w->machine.threads,
         w->machine.threads == 1 ? "" : "s");
     release(w->mem, before);
@@ -422,6 +422,7 @@ void train(Arena *a, const Training *t, const Watch *watch)
     size_t before = mark(a);
     Work *w = take(a, 1, sizeof *w);
     *w = (Work){ .mem = a, .t = t, .watch = watch, .seed = t->job.seed, .machine = { a, t->job.threads > 0 ? t->job.threads : machine_threads(), 0, 0, t->job.precision && !strcmp(t->job.precision, "bf16") } };
+    recipe_check(a, &t->recipe);
     open_state(w);
     load(w);
     check_model(w);

@@ -270,7 +270,7 @@ static void run_training(Arena *a, int threads, int bf16, int again)
         release(a, before);
         start = now();
         learn_from(&learning, &l, 1);
-        adamw(learner->x, learner->d, learner->mean, learner->square, learner->count, (AdamW){ 1e-4, 0.01, 0.9, 0.999, 1e-8 }, i + 1);
+        learner_step(learner, (Rates){ 1e-4, 1e-4, 1e-4 }, (AdamW){ 0, 0.01, 0.9, 0.999, 1e-8 }, i + 1, threads);
         step[i] = now() - start;
     }
     qsort(step, RUNS, sizeof *step, by_size), qsort(forward, RUNS, sizeof *forward, by_size);

@@ -76,7 +76,7 @@ run --prompt 'portrait of a man' --frames 1 --steps 1 --size 64x128 --seed 4 -o 
 run train mixed -o mixed.safetensors --resolution 64 --network_dim 1 --network_train_unet_only --max_train_steps 2 --enable_bucket --flip_aug --shuffle_caption --keep_tokens 1 --caption_dropout_rate 0.5 --validation_split 0.25 --seed 3
 holds 'learns' is "$status$(cat out)" 0mixed.safetensors
 for words in 'mixed: 4 pictures, 0 with a caption, 3 in an epoch; 1 held out' 'the same picture twice: a.png and b.png' 'nothing is said of a.png, b.png, d.png;' 'buckets: 3 of 64x64, 1 of 40x88' \
-    'held out: loss 0.' '2 steps as asked for, 0.667 epochs; the UNet at 0.0001, no text encoder, cosine, gradients of at most 1'; do says "$words"; done
+    'held out: loss 0.' '2 steps as asked for, 0.667 epochs; the UNet at 0.0001, no text encoder, AdamW, cosine, gradients of at most 1'; do says "$words"; done
 run train mixed -o wide.safetensors --resolution 64 --network_dim 1 --network_train_unet_only --max_train_epochs 2 --train_batch_size 2 --validation_split 0.25 --seed 3 --threads 1
 says 'epoch 2: held out: loss 0.'
 says '2 epochs of 3 pictures'
@@ -119,7 +119,7 @@ says 'LoRA of rank 2 on 192 layers, 4 steps of 2'
 run info unet.safetensors
 holds 'UNet only' grep -q '192 layers (192 UNet)' out
 run train --help
-holds 'help' is "$status$(grep -c -- '--network_dim\|--max_grad_norm\|--lr_scheduler' out)" 03
+holds 'help' is "$status$(grep -c -- '--network_dim\|--max_grad_norm\|--lr_scheduler' out)" 05
 
 # ---- what is refused, with nothing written ----
 refuses 2 'needs a folder of pictures, and -o' train
@@ -133,7 +133,9 @@ refuses 2 '--network_dim is "1.5"' train photos -o x.safetensors --network_dim 1
 refuses 2 '--learning_rate is "1e"' train photos -o x.safetensors --learning_rate 1e
 refuses 2 '--resolution is "100", expected a multiple of 8' train photos -o x.safetensors --resolution 100
 refuses 2 'expected lora, dreambooth or textual_inversion' train photos -o x.safetensors --method dreams
-refuses 2 'expected constant, linear or cosine' train photos -o x.safetensors --lr_scheduler cubic
+refuses 2 'expected AdamW or AdamW8bit' train photos -o x.safetensors --optimizer_type lion
+refuses 1 'has no warm-up' train photos -o x.safetensors --lr_scheduler constant --lr_warmup_steps 0.1
+refuses 2 'expected constant, constant_with_warmup, linear, cosine, cosine_with_restarts or polynomial' train photos -o x.safetensors --lr_scheduler cubic
 refuses 2 'did you mean --network_dim?' train photos -o x.safetensors --network_dimm 4
 refuses 2 '--steps is an option of drawing' train photos -o x.safetensors --steps 4
 refuses 2 'is no option' --network_dim 4 --prompt x

@@ -33,7 +33,7 @@ short cut --resume cut-state.safetensors
 says 'cut-state.safetensors: goes on after step 5 of 8'
 holds 'by the file, without the seed' cmp -s whole.safetensors cut.safetensors
 "$persona" info state >out
-for words in ' a state of training, step 5 of 8, 3 pictures, 5 tensors' 'loss, on average, of 5 steps'; do holds "info: $words" grep -q "$words" out; done
+for words in ' a state of training, step 5 of 8, 3 pictures, 9 tensors' 'loss, on average, of 5 steps'; do holds "info: $words" grep -q "$words" out; done
 short cut --seed 3 --resume . --save_state
 holds 'by the folder' cmp -s whole.safetensors cut.safetensors
 short cut --resume .
@@ -44,6 +44,16 @@ cp state cut-state.safetensors
 cp word.safetensors keep
 "$persona" train photos -o word.safetensors --method textual_inversion --resolution 64 --max_train_steps 3 --threads 1 --resume . >out 2>err
 holds 'a word' cmp -s word.safetensors keep
+eight() { out=$1; shift; "$persona" train photos -o "$out.safetensors" --resolution 64 --network_dim 64 --max_train_steps 3 --seed 3 --threads 1 --save_every_n_steps 2 "$@" >out 2>err; status=$?; }
+eight wide --optimizer_type adamw; wide=$(wc -c <wide-state.safetensors)
+eight eight --optimizer_type AdamW8bit; narrow=$(wc -c <eight-state.safetensors)
+holds "8 bits a moment: $narrow bytes, $wide in 32" [ $((narrow * 10)) -lt $((wide * 6)) ]
+cp eight.safetensors keep
+eight eight --optimizer_type AdamW8bit --resume .
+says 'goes on after step 2 of 3'
+holds 'in 8 bits' cmp -s eight.safetensors keep
+eight eight --resume .; says 'for --optimizer_type differs: "AdamW" now, "AdamW8bit" when it was saved'
+"$persona" info keep >out; holds 'its metadata' grep -q 'ss_optimizer: bitsandbytes.optim.adamw.AdamW8bit' out
 
 learn both --token sks --max_train_steps 3 --seed 3 --save_every_n_steps 2; mv both.safetensors keep; mv embeddings/sks.safetensors keep2
 learn both --token sks --max_train_steps 3 --resume .

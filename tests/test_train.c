@@ -164,7 +164,7 @@ static void ten_steps(Case *c)
         double error = fmax(fabs(loss / expected - 1), fabs(norm / expected_norm - 1));
         CHECK_MSG(error < TOLERANCE, "step %zu: loss %.9g, expected %.9g; norm %.9g, expected %.9g", i, loss, expected, norm, expected_norm);
         worst = fmax(worst, error);
-        learner_step(l, (Rates){ number(c, "word_rate"), number(c, "text_rate"), number(c, "unet_rate") }, (AdamW){ 0, number(c, "decay"), 0.9, 0.999, number(c, "eps") }, (int)i + 1);
+        learner_step(l, (Rates){ number(c, "word_rate"), number(c, "text_rate"), number(c, "unet_rate") }, (AdamW){ 0, number(c, "decay"), 0.9, 0.999, number(c, "eps") }, (int)i + 1, 2);
     }
     compare_words(c, "after ten steps", l->x, "words_after");
     printf("  losses and norms of ten steps: %.2g of %g\n", worst, TOLERANCE);
@@ -212,7 +212,7 @@ static void prior(Case *c)
         memset(c->learner->d, 0, c->learner->count * sizeof *c->learner->d);
         worst = fmax(worst, half_step(c, &recipe, picture, LEARNED, told, (const float *)data(c, "latents") + k));
         worst = fmax(worst, half_step(c, &recipe, class, PRIOR, told + 4, (const float *)latents->data + k));
-        learner_step(c->learner, (Rates){ 0, number(c, "text_rate"), number(c, "unet_rate") }, (AdamW){ 0, number(c, "decay"), 0.9, 0.999, strtod(file_metadata(golden, "eps"), NULL) }, (int)i + 1);
+        learner_step(c->learner, (Rates){ 0, number(c, "text_rate"), number(c, "unet_rate") }, (AdamW){ 0, number(c, "decay"), 0.9, 0.999, strtod(file_metadata(golden, "eps"), NULL) }, (int)i + 1, 2);
     }
     printf("  prior preservation: losses %.2g of %g\n", worst, TOLERANCE);
     for (size_t up = 0; up < 2; up++) {
