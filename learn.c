@@ -16,14 +16,17 @@ static const char TOKENS[] = "te.text_model.embeddings.token_embedding.weight";
 
 static int begins(const char *name, const char *with) { return !strncmp(name, with, strlen(with)); }
 
-/* kohya sd-scripts: LoRANetwork.UNET_TARGET_REPLACE_MODULE, TEXT_ENCODER_TARGET_REPLACE_MODULE */
+static int has_side(const Weight *w, size_t side) { return w->rank == 4 ? w->shape[2] == side && w->shape[3] == side : w->rank == 2 && side == 1; }
+static int named(const Weight *w, const char *part) { return strstr(w->name, part) != NULL; }
+
+/* kohya sd-scripts, LoRANetwork: TEXT_ENCODER_TARGET_REPLACE_MODULE, UNET_TARGET_REPLACE_MODULE, UNET_TARGET_REPLACE_MODULE_CONV2D_3X3 */
 static int is_target(const Weight *w, const LearnPlan *plan)
 {
-    int matrix = w->rank == 2 || (w->rank == 4 && w->shape[2] == 1 && w->shape[3] == 1);
     size_t n = strlen(w->name);
-    if (!matrix || n < 8 || strcmp(w->name + n - 7, ".weight")) return 0;
-    if (begins(w->name, "unet.")) return plan->unet && strstr(w->name, ".attentions.") != NULL;
-    return plan->text && begins(w->name, "te.") && (strstr(w->name, ".self_attn.") || strstr(w->name, ".mlp."));
+    int convolutions = plan->conv_rank > 0;
+    if ((!has_side(w, 1) && !(convolutions && has_side(w, 3))) || n < 8 || strcmp(w->name + n - 7, ".weight")) return 0;
+    if (begins(w->name, "te.")) return plan->text && has_side(w, 1) && (named(w, ".self_attn.") || named(w, ".mlp."));
+    return plan->unet && begins(w->name, "unet.") && (named(w, ".attentions.") || (convolutions && (named(w, ".resnets.") || named(w, ".downsamplers.") || named(w, ".upsamplers."))));
 }
 
 static const Weight *next_target(const Weights *w, const LearnPlan *plan, size_t *i)
@@ -37,12 +40,12 @@ static const Weight *next_target(const Weights *w, const LearnPlan *plan, size_t
 
 /* ---- pairs ------------------------------------------------------------------------------------ */
 
-/* [rows,columns], or [rows,columns,1,1] for a convolution */
-static Weight matrix_of(Arena *a, const char *layer, size_t rank, size_t rows_of, size_t columns)
+/* [rows,columns], or [rows,columns,side,side] for a convolution */
+static Weight matrix_of(Arena *a, const char *layer, size_t rank, size_t rows_of, size_t columns, size_t side)
 {
     size_t *shape = take(a, 4, sizeof *shape);
-    shape[0] = rows_of, shape[1] = columns, shape[2] = shape[3] = 1;
-    return (Weight){ layer, NULL, F32, rank, shape, rows_of * columns * sizeof(float) };
+    shape[0] = rows_of, shape[1] = columns, shape[2] = shape[3] = side;
+    return (Weight){ layer, NULL, F32, rank, shape, rows_of * columns * side * side * sizeof(float) };
 }
 
 static size_t elements(const Weight *w) { return w->bytes / sizeof(float); }
@@ -57,8 +60,9 @@ static void name_pairs(Arena *a, Learner *l, const Weights *w, const LearnPlan *
     for (size_t k = 0; k < l->pairs; k++) {
         const Weight *target = next_target(w, plan, &i);
         const char *layer = format(a, "%.*s", (int)strlen(target->name) - 7, target->name);
-        l->down[k] = matrix_of(a, layer, target->rank, (size_t)plan->rank, target->shape[1]);
-        l->up[k] = matrix_of(a, layer, target->rank, target->shape[0], (size_t)plan->rank);
+        size_t side = has_side(target, 3) ? 3 : 1, rank = (size_t)(side > 1 ? plan->conv_rank : plan->rank);
+        l->down[k] = matrix_of(a, layer, target->rank, rank, target->shape[1], side);
+        l->up[k] = matrix_of(a, layer, target->rank, target->shape[0], rank, 1);
     }
     weights_sort(l->down, l->pairs), weights_sort(l->up, l->pairs);
 }
@@ -77,11 +81,11 @@ Learner *learner_new(Arena *a, const Weights *w, LearnPlan plan)
 {
     Learner *l = take(a, 1, sizeof *l);
     const Weight *table = plan.vectors ? weights_find(w, TOKENS) : NULL;
-    *l = (Learner){ .alpha = plan.alpha, .scale = plan.rank ? plan.alpha / (float)plan.rank : 0 };
+    *l = (Learner){ .alpha = plan.alpha, .conv_alpha = plan.conv_alpha };
     name_pairs(a, l, w, &plan);
     if (plan.vectors && (!table || table->rank != 2)) fail(a, "no word can be learned: the model has no %s", TOKENS);
     if (!l->pairs && !table) fail(a, "no layer of this model can learn: it has neither UNet nor text encoder layers by names known here");
-    l->words = matrix_of(a, "words", 2, (size_t)plan.vectors, table ? table->shape[1] : 0);
+    l->words = matrix_of(a, "words", 2, (size_t)plan.vectors, table ? table->shape[1] : 0, 1);
     l->moments.eight_bits = plan.eight_bits;
     for (size_t i = 0; i < tensors(l); i++) {
         size_t n = elements(tensor_at(l, i));
@@ -109,16 +113,19 @@ float *learning_gradient(const Learner *l, const float *x)
 void learner_seed(Learner *l, Rng *rng)
 {
     for (size_t k = 0; k < l->pairs; k++) {
-        float *x = in(l->x, l, &l->down[k]), bound = 1 / sqrtf((float)l->down[k].shape[1]);
-        for (size_t i = 0; i < elements(&l->down[k]); i++) x[i] = ((float)(rng_bits(rng) & 0xffffffu) * 0x1p-23f - 1) * bound;
+        const Weight *down = &l->down[k];
+        float *x = in(l->x, l, down), bound = 1 / sqrtf((float)(elements(down) / down->shape[0]));
+        for (size_t i = 0; i < elements(down); i++) x[i] = ((float)(rng_bits(rng) & 0xffffffu) * 0x1p-23f - 1) * bound;
     }
 }
+
+static float alpha_of(const Learner *l, const Weight *down) { return has_side(down, 3) ? l->conv_alpha : l->alpha; }
 
 int learning_pair(const Learner *l, const char *layer, LowRank *pair)
 {
     const Weight *down = l ? weight_named(l->down, l->pairs, layer) : NULL;
     if (!down) return 0;
-    pair->down = down, pair->up = l->up + (down - l->down), pair->scale = l->scale;
+    pair->down = down, pair->up = l->up + (down - l->down), pair->scale = alpha_of(l, down) / (float)down->shape[0];
     pair->d_down = in(l->d, l, pair->down), pair->d_up = in(l->d, l, pair->up);
     return 1;
 }
@@ -139,12 +146,12 @@ void learner_save(Arena *a, const Learner *l, const char *path, const Pair *meta
 {
     size_t before = mark(a);
     Weight *list = take(a, 3 * l->pairs, sizeof *list);
-    uint16_t *alpha = take(a, 1, sizeof *alpha);
-    *alpha = float_to_half(l->alpha);
+    uint16_t *alpha = take(a, l->pairs, sizeof *alpha);
     for (size_t k = 0; k < l->pairs; k++) {
+        alpha[k] = float_to_half(alpha_of(l, &l->down[k]));
         Weight down = list[3 * k] = exported(a, &l->down[k], ".lora_down.weight");
         list[3 * k + 1] = exported(a, &l->up[k], ".lora_up.weight");
-        list[3 * k + 2] = (Weight){ format(a, "%.*s.alpha", (int)(strlen(down.name) - strlen(".lora_down.weight")), down.name), alpha, F16, 0, NULL, sizeof *alpha };
+        list[3 * k + 2] = (Weight){ format(a, "%.*s.alpha", (int)(strlen(down.name) - strlen(".lora_down.weight")), down.name), &alpha[k], F16, 0, NULL, sizeof *alpha };
     }
     safetensors_save(a, path, list, 3 * l->pairs, metadata, pairs);
     release(a, before);

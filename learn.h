@@ -14,18 +14,19 @@ typedef struct {
     Weight  words;                       /* [vectors,width], in x: token numbers from the vocabulary's size on; no rows: none */
     Weight *down, *up;                   /* of each pair, in x; in the order of the layers' names, which their own names are */
     size_t  pairs;
-    float   alpha, scale;                /* scale = alpha / rank */
+    float   alpha, conv_alpha;           /* of the pairs, and of those of 3x3 convolutions; a pair counts alpha / rank times */
 } Learner;
 
 /* kohya's targets: in the UNet all linear layers and 1x1 convolutions of its transformers, in the text encoder those of
- * attention and MLP.  vectors: of new words, as textual inversion learns them (Gal et al., 2022).
+ * attention and MLP; with a conv_rank also those of the UNet's resnets, and the 3x3 convolutions of resnets, down- and upsamplers, at that rank.
+ * vectors: of new words, as textual inversion learns them (Gal et al., 2022).
  * eight_bits: of AdamW's moments. */
-typedef struct { int unet, text, rank; float alpha; int vectors, eight_bits; } LearnPlan;
+typedef struct { int unet, text, rank, conv_rank; float alpha, conv_alpha; int vectors, eight_bits; } LearnPlan;
 
-/* A pair for every target that the weights hold: down [rank,in], up [out,rank]; and the vectors; all zero.  Fails when nothing learns. */
+/* A pair for every target that the weights hold: down [rank,in] or as the layer [rank,in,k,k], up [out,rank] or [out,rank,1,1]; and the vectors; all zero.  Fails when nothing learns. */
 Learner *learner_new(Arena *a, const Weights *w, LearnPlan plan);
 
-/* kohya's beginning of the pairs: down uniform in +-1/sqrt(in), up zero as it is */
+/* kohya's beginning of the pairs: down uniform in +-1/sqrt(in k k), up zero as it is */
 void learner_seed(Learner *l, Rng *rng);
 
 /* Writes the pairs as kohya's trainer does, in half precision, each with its alpha. */

@@ -22,6 +22,8 @@ static const struct { const char *flag, *value; Kind kind; size_t at; double lea
     { "resolution",                  "N",    WHOLE,    AT(resolution), 64, 2048, "side of the pictures in pixels, a multiple of 8 (the model's own)" },
     { "network_dim",                 "N",    WHOLE,    AT(rank), 1, 1024, "rank of the pairs (16)" },
     { "network_alpha",               "X",    REAL,     AT(alpha), 0, 1e6, "they count alpha / rank times (the rank)" },
+    { "conv_dim",                    "N",    WHOLE,    AT(conv_rank), 1, 1024, "rank of pairs for the UNet's 3x3 convolutions, and its resnets learn too (LoCon) (none)" },
+    { "conv_alpha",                  "X",    REAL,     AT(conv_alpha), 0, 1e6, "as network_alpha, for those (conv_dim)" },
     { "learning_rate",               "X",    REAL,     AT(rate), 0, 10, "(0.0001; 0.005 for textual inversion)" },
     { "unet_lr",                     "X",    REAL,     AT(unet_rate), 0, 10, "the UNet's (the learning rate)" },
     { "text_encoder_lr",             "X",    REAL,     AT(text_rate), 0, 10, "the text encoder's (half the learning rate)" },

@@ -8,6 +8,7 @@
 typedef struct {
     double resolution;                   /* a side in pixels; 0: the model's own */
     double rank, alpha;                  /* alpha 0: as rank */
+    double conv_rank, conv_alpha;        /* the same of pairs for 3x3 convolutions; rank 0: none */
     double rate, unet_rate, text_rate, word_rate;      /* 0: recipe_rate, as rate, half of it, and recipe_word_rate */
     double unet_only;
     double steps, epochs, batch, accumulate, repeats;      /* steps 0: the epochs; epochs 0: as many as make 100 steps a picture */

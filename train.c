@@ -191,15 +191,16 @@ static double take_step(Work *w)
     return loss;
 }
 
-/* what people look for in such a file, as kohya's trainer writes it; first what is said of a LoRA only */
+/* what people look for in such a file, as kohya's trainer writes it; first what is said of its convolutions, and of a LoRA only */
 static void save(Work *w, const char *what)
 {
-    enum { OF_LORA = 6 };
+    enum { OF_CONVOLUTIONS = 1, OF_LORA = 7 };
     const Recipe *r = &w->t->recipe;
     Arena *a = w->mem;
     const char *model = strrchr(w->t->job.model, '/');
     double rate = recipe_rate(r);
     Pair metadata[] = {
+        { "ss_network_args", format(a, "{\"conv_dim\": \"%d\", \"conv_alpha\": \"%g\"}", (int)r->conv_rank, (double)w->learner->conv_alpha) },
         { "modelspec.architecture", "stable-diffusion-v1/lora" }, { "ss_network_module", "networks.lora" },
         { "ss_network_dim", format(a, "%d", (int)r->rank) }, { "ss_network_alpha", format(a, "%g", (double)w->learner->alpha) },
         { "ss_unet_lr", format(a, "%g", r->unet_rate > 0 ? r->unet_rate : rate) }, { "ss_text_encoder_lr", format(a, "%g", r->unet_only > 0 ? 0 : r->text_rate > 0 ? r->text_rate : rate / 2) },
@@ -211,7 +212,8 @@ static void save(Work *w, const char *what)
     };
     size_t count = sizeof metadata / sizeof *metadata;
     if (w->word) learner_save_words(a, w->learner, word_path(w, what), metadata + OF_LORA, count - OF_LORA);
-    if (!recipe_is_word(r)) learner_save(a, w->learner, beside(w, what), metadata, count);
+    size_t from = r->conv_rank > 0 ? 0 : OF_CONVOLUTIONS;
+    if (!recipe_is_word(r)) learner_save(a, w->learner, beside(w, what), metadata + from, count - from);
 }
 
 /* What the recipe wants saved after this step; the state first, for on a full disk what is learned so far is the smaller loss. */
@@ -297,7 +299,8 @@ static void begin(Work *w)
 {
     const Recipe *r = &w->t->recipe;
     int lora = !recipe_is_word(r);
-    LearnPlan what = { .unet = lora, .text = lora && r->unet_only <= 0, .rank = (int)r->rank, .alpha = (float)(r->alpha > 0 ? r->alpha : r->rank), .vectors = w->word ? (int)r->vectors : 0, .eight_bits = recipe_eight_bits(r) };
+    LearnPlan what = { .unet = lora, .text = lora && r->unet_only <= 0, .rank = (int)r->rank, .alpha = (float)(r->alpha > 0 ? r->alpha : r->rank),
+                       .conv_rank = (int)r->conv_rank, .conv_alpha = (float)(r->conv_alpha > 0 ? r->conv_alpha : r->conv_rank), .vectors = w->word ? (int)r->vectors : 0, .eight_bits = recipe_eight_bits(r) };
     int vocabulary = clip_vocabulary(w->run.weights);
     w->data.captions = (Captions){ tokenizer_new(w->mem, file_map(w->mem, w->t->job.merges), (size_t)vocabulary), w->word, vocabulary, (int)r->vectors };
     w->learner = learner_new(w->mem, w->run.weights, what);
@@ -408,7 +411,8 @@ static void tell_plan(Work *w, size_t encoding)
     size_t before = mark(w->mem), mapped = mapped_bytes(w, 0), most = peak(w->mem) + mapped;                /* the lessons must begin where the arena stands now */
     double seconds = w->machine.ops * w->steps * lessons / machine_speed(&w->machine);
     if (most < encoding) most = encoding, mapped = mapped_bytes(w, 1);
-    const char *word = w->word ? format(w->mem, "%d vectors, called %s", (int)r->vectors, w->word) : NULL, *lora = format(w->mem, "LoRA of rank %d on %zu layers", (int)r->rank, w->learner->pairs);
+    const char *word = w->word ? format(w->mem, "%d vectors, called %s", (int)r->vectors, w->word) : NULL, *convolutions = r->conv_rank > 0 ? format(w->mem, ", 3x3 convolutions %d,", (int)r->conv_rank) : "";
+    const char *lora = format(w->mem, "LoRA of rank %d%s on %zu layers", (int)r->rank, convolutions, w->learner->pairs);
     const char *what = recipe_is_word(r) ? format(w->mem, "textual inversion of %s", word) : word ? format(w->mem, "%s and %s", lora, word) : lora;
     watch_say(w->watch, "%s, %d steps of %d, learning rate %g, seed %llu", what, w->steps, lessons, recipe_rate(r), (unsigned long long)w->seed);
     watch_say(w->watch, "%s; %s, %s, %s, gradients of at most %g", steps_said(w), rates_said(w), r->optimizer, warmup > 0 ? format(w->mem, "%s after %d steps of warm-up", r->schedule.name, warmup) : r->schedule.name, r->clip);

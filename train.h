@@ -1,4 +1,4 @@
-/* train.h - a folder of pictures to a LoRA. */
+/* train.h - a folder of pictures to a LoRA, or to a new word. */
 #ifndef TRAIN_H
 #define TRAIN_H
 
@@ -12,7 +12,7 @@ typedef struct {
     int         seeded;              /* job.seed was asked for; otherwise a job that is resumed keeps its own */
 } Training;
 
-/* Learns a LoRA and writes it, for kohya's names.  Fails with a message, nothing written but what the recipe asks to be saved
+/* Learns what the recipe says, a LoRA or the vectors of a new word, and writes it as kohya's trainer would.  Fails with a message, nothing written but what the recipe asks to be saved
  * on the way; call it inside attempt().  When it is stopped after it has begun to learn, it saves its state and fails with how to go on. */
 void train(Arena *a, const Training *t, const Watch *watch);
 

@@ -1,12 +1,12 @@
 #!/usr/bin/env python3
-"""Makes tests/golden/train.golden: what PyTorch's autograd, peft and torch.optim.AdamW make of some steps of LoRA training,
+"""Makes tests/golden/train.golden and train_conv.golden: what PyTorch's autograd, peft and torch.optim.AdamW make of some steps of LoRA training,
 for tests/test_train.c to compare with.
 
     python tests/golden_train.py           packages as in golden.py
 
 The models are those of golden.py, in float64, with peft's LoRA on kohya's targets: all linear layers and 1x1 convolutions of the UNet's
 transformers, attention and MLP of the text encoder.  The pairs begin as a hash of their names:
-    down = u(name) / sqrt(in),   up = UP * u(name) for the gradients, 0 for the steps        name: kohya's, as lora_unet_..._to_q.lora_down.weight
+    down = u(name) / sqrt(in k k),   up = UP * u(name) for the gradients, 0 for the steps        name: kohya's, as lora_unet_..._to_q.lora_down.weight
 
     ids [texts,77] I32, latents [pictures,h,w,4] F32        what is learned from: step i takes picture i % pictures and all texts as one prompt
     steps [STEPS,5] F64      timestep, alpha_bar there, seed of the noise (torch.randn of [1,4,h,w]), loss, norm of the gradient before clipping
@@ -16,7 +16,12 @@ transformers, attention and MLP of the text encoder.  The pairs begin as a hash 
     picture [1,h,w,3] F32    -1..1;  moments [1,h/8,w/8,8]: what the autoencoder's encoder makes of it, means and logarithms of variances
     word_gradient, words_after [VECTORS,width] F32    the same of the vectors of new words, which begin as WORD u("words")
     metadata                 rank, alpha, up, word, unet_rate, text_rate, word_rate, decay, eps, clip, clip_skip, loss (of the gradients' step), float32: how far PyTorch's
-                             own float32 is from this
+                             own float32 is from this; bf16.gradients, bf16.all, bf16.losses, bf16.after: how far its float32 under autocast to bfloat16 is, of the
+                             gradients of the worst pair, of all, of the losses, of the pairs after the steps
+
+In train_conv.golden peft's LoRA is also on the UNet's resnets, downsamplers and upsamplers, with another rank and alpha for 3x3 convolutions, as kohya's
+trainer has them with conv_dim and conv_alpha (LoRANetwork.UNET_TARGET_REPLACE_MODULE_CONV2D_3X3).  There are no new words and no picture in it, but
+    batch [2 pairs,17]       gradients of the mean loss of steps 0 .. 3, as two batches of two pictures, accumulated;  metadata: batch_loss, conv_rank, conv_alpha
 """
 import os
 
@@ -29,16 +34,20 @@ from safetensors.numpy import save_file
 MODEL, RANK, ALPHA, UP, STEPS, PICTURES, HEIGHT, WIDTH, CLIP_SKIP = "model_f32", 4, 3.0, 0.3, 10, 3, 20, 12, 2
 UNET_RATE, TEXT_RATE, WORD_RATE, DECAY, CLIP, EPS = 1e-3, 5e-4, 1e-3, 1e-2, 0.05, 3e-5
 VECTORS, WORD, PLACES = 2, 0.03, ((0, 5, 0), (0, 6, 1), (0, 30, 0), (1, 3, 1))        # chunk, token, vector: where new words stand in the prompt
+CONV_RANK, CONV_ALPHA = 3, 2.0
 UNET_TARGETS = r".*\.attentions\..*(proj_in|proj_out|to_q|to_k|to_v|to_out\.0|ff\.net\.0\.proj|ff\.net\.2)"
+CONV_TARGETS = r".*\.(resnets|downsamplers|upsamplers)\..*(conv|conv1|conv2|conv_shortcut|time_emb_proj)"
 TEXT_TARGETS = r".*(q_proj|k_proj|v_proj|out_proj|fc1|fc2)"
 
 
 class Run:
-    def __init__(self, dtype, up):
+    def __init__(self, dtype, up, conv=False, half=False):
         lines = model_recipe(MODEL)
-        self.dtype = dtype
+        self.dtype, self.half = dtype, half
         self.text, self.unet = (load(make(model_size(MODEL)), part, lines, dtype) for make, part in ((text_model, "te"), (unet_model, "unet")))
-        inject_adapter_in_model(LoraConfig(r=RANK, lora_alpha=ALPHA, target_modules=UNET_TARGETS), self.unet)
+        three = ("conv", "conv1", "conv2")
+        inject_adapter_in_model(LoraConfig(r=RANK, lora_alpha=ALPHA, target_modules=f"{UNET_TARGETS}|{CONV_TARGETS}" if conv else UNET_TARGETS,
+                                           rank_pattern=dict.fromkeys(three, CONV_RANK), alpha_pattern=dict.fromkeys(three, CONV_ALPHA)), self.unet)
         inject_adapter_in_model(LoraConfig(r=RANK, lora_alpha=ALPHA, target_modules=TEXT_TARGETS), self.text)
         self.pairs = {}
         for prefix, model in (("te.", self.text), ("unet.", self.unet)):
@@ -49,7 +58,7 @@ class Run:
                 layer, side = key.removesuffix(".default.weight").rsplit(".", 1)
                 layer = prefix + (text_name(layer) if prefix == "te." else layer)
                 name = "lora_" + layer.replace(".", "_") + (".lora_down.weight" if side == "lora_A" else ".lora_up.weight")
-                scale = 1 / np.sqrt(p.shape[1]) if side == "lora_A" else up
+                scale = 1 / np.sqrt(p[0].numel()) if side == "lora_A" else up
                 with torch.no_grad():
                     p.copy_(torch.from_numpy((scale * uniform(name, p.numel())).astype(np.float32)).reshape(p.shape))
                 p.data = p.data.to(dtype)
@@ -58,7 +67,7 @@ class Run:
         self.ids = chunks(tokenizer, WORDS)
         table = getattr(self.text, "text_model", self.text).embeddings.token_embedding
         count, width = table.weight.shape
-        for chunk, token, vector in PLACES:
+        for chunk, token, vector in PLACES if not conv else ():
             self.ids[chunk][token] = count + vector
         self.words = torch.from_numpy((WORD * uniform("words", VECTORS * width)).astype(np.float32)).reshape(VECTORS, width).to(dtype).requires_grad_()
         table.forward = lambda ids: torch.nn.functional.embedding(ids, torch.cat([table.weight, self.words]))
@@ -69,17 +78,18 @@ class Run:
     def sorted(self):
         return [self.pairs[key] for key in sorted(self.pairs)]
 
-    def step(self, i):
+    def step(self, *lessons, share=1):
         """-> timestep, alpha_bar, seed, loss; gradients are in the parameters"""
-        t, seed = (37, 985, 401, 600, 1, 820, 250, 999, 512, 130)[i], 100 + i
-        noise = torch.randn((1, 4, HEIGHT, WIDTH), generator=torch.Generator().manual_seed(seed)).to(self.dtype)
-        clean = torch.from_numpy(self.latents[i % PICTURES]).permute(2, 0, 1)[None].to(self.dtype)
-        alpha = float(self.ddpm.alphas_cumprod[t])
-        noisy = alpha**0.5 * clean + (1 - alpha) ** 0.5 * noise
-        words = encode(self.text, self.ids, CLIP_SKIP).reshape(1, len(self.ids) * 77, -1)
-        loss = torch.nn.functional.mse_loss(self.unet(noisy, t, words).sample, noise)
-        loss.backward()
-        return t, alpha, seed, loss.item()
+        ts, seeds = [(37, 985, 401, 600, 1, 820, 250, 999, 512, 130)[i] for i in lessons], [100 + i for i in lessons]
+        noise = torch.cat([torch.randn((1, 4, HEIGHT, WIDTH), generator=torch.Generator().manual_seed(seed)) for seed in seeds]).to(self.dtype)
+        clean = torch.stack([torch.from_numpy(self.latents[i % PICTURES]).permute(2, 0, 1) for i in lessons]).to(self.dtype)
+        alpha = torch.tensor([float(self.ddpm.alphas_cumprod[t]) for t in ts], dtype=torch.float64)
+        noisy = (alpha**0.5).to(self.dtype)[:, None, None, None] * clean + ((1 - alpha) ** 0.5).to(self.dtype)[:, None, None, None] * noise
+        with torch.autocast("cpu", torch.bfloat16, enabled=self.half):
+            words = encode(self.text, self.ids, CLIP_SKIP).reshape(1, len(self.ids) * 77, -1)
+            loss = torch.nn.functional.mse_loss(self.unet(noisy, torch.tensor(ts), words.repeat(len(ts), 1, 1)).sample.to(self.dtype), noise)
+        (loss * share).backward()
+        return ts[0], alpha[0].item(), seeds[0], loss.item()
 
 
 def rows(tensors):
@@ -91,20 +101,53 @@ def rows(tensors):
     return np.array(out)
 
 
-def run(dtype):
-    first = Run(dtype, UP)
+def run(dtype, conv, half=False):
+    first = Run(dtype, UP, conv, half)
     loss = first.step(0)[3]
     gradients, word_gradient = rows([p.grad for p in first.sorted()]), first.words.grad
-    r, steps = Run(dtype, 0), []
+    r, steps = Run(dtype, 0, conv, half), []
     groups = [dict(params=[r.pairs[k] for k in sorted(r.pairs) if k[0].startswith(part)], lr=rate) for part, rate in (("te.", TEXT_RATE), ("unet.", UNET_RATE))]
-    optimizer = torch.optim.AdamW(groups + [dict(params=[r.words], lr=WORD_RATE)], weight_decay=DECAY, eps=EPS)
+    learned = r.sorted() if conv else r.sorted() + [r.words]
+    optimizer = torch.optim.AdamW(groups + [dict(params=learned[len(r.pairs):], lr=WORD_RATE)][:not conv], weight_decay=DECAY, eps=EPS)
     for i in range(STEPS):
         optimizer.zero_grad()
         told = r.step(i)
-        norm = torch.nn.utils.clip_grad_norm_(r.sorted() + [r.words], CLIP).item()
+        norm = torch.nn.utils.clip_grad_norm_(learned, CLIP).item()
         optimizer.step()
         steps.append(told + (norm,))
-    return r, loss, gradients, np.array(steps), rows(r.sorted()), word_gradient.numpy().astype(np.float32)
+    return r, loss, gradients, np.array(steps), rows(r.sorted()), word_gradient
+
+
+def batches():
+    """-> gradients of two batches of two, and the mean of their losses"""
+    r = Run(torch.float64, UP, True)
+    losses = [r.step(i, i + 1, share=0.5)[3] for i in (0, 2)]
+    return rows([p.grad for p in r.sorted()]), np.mean(losses)
+
+
+def off(a, b):
+    """root mean square of the samples' differences, in parts of the tensor's: of the worst tensor, and of all.  What is 0 but for
+    rounding, as the gradient of what a group norm of one channel takes away again, counts as it is."""
+    square, whole = np.mean((a - b)[:, :16] ** 2, 1), b[:, 16] ** 2
+    return np.max(np.sqrt(square / np.where(whole > 1e-20, whole, 1))), np.sqrt(square.sum() / whole.sum())
+
+
+def golden(conv):
+    """tensors and metadata that both files have"""
+    r, loss, gradients, steps, after, word_gradient = run(torch.float64, conv)
+    told = {}
+    for kind, half in (("float32", False), ("bf16", True)):
+        _, _, g, s, x, _ = run(torch.float32, conv, half)
+        told |= {f"{kind}.gradients": off(g, gradients)[0], f"{kind}.all": off(g, gradients)[1], f"{kind}.losses": np.abs(s[:, 3] / steps[:, 3] - 1).max(), f"{kind}.after": off(x, after)[1]}
+    print(f"{len(gradients) // 2} pairs, losses {steps[:, 3]}, norms {steps[:, 4]}; off by", {k: f"{v:.2g}" for k, v in told.items()})
+    tensors = {"ids": np.array(r.ids, np.int32), "latents": r.latents, "steps": steps, "gradients": gradients.astype(np.float32), "after": after.astype(np.float32)}
+    metadata = {"model": MODEL, "rank": RANK, "alpha": ALPHA, "up": UP, "unet_rate": UNET_RATE, "text_rate": TEXT_RATE, "word_rate": WORD_RATE, "word": WORD, "decay": DECAY, "clip": CLIP, "eps": EPS,
+                "clip_skip": CLIP_SKIP, "loss": loss} | {k: f"{v:.3g}" for k, v in told.items()}
+    return r, word_gradient, tensors, metadata
+
+
+def write(name, tensors, metadata):
+    save_file(tensors, os.path.join(OUT, name), {k: str(v) for k, v in metadata.items()})
 
 
 def encoded():
@@ -116,24 +159,14 @@ def encoded():
     return picture, np.ascontiguousarray(moments.permute(0, 2, 3, 1).numpy().astype(np.float32))
 
 
-def off(a, b):
-    """root mean square of the samples' differences, in parts of the tensor's: of the worst tensor, and of all"""
-    square, whole = np.mean((a - b)[:, :16] ** 2, 1), b[:, 16] ** 2
-    return f"{np.max(np.sqrt(square / np.maximum(whole, 1e-30))):.2g}/{np.sqrt(square.sum() / whole.sum()):.2g}"
-
-
 def main():
     torch.set_num_threads(2)
-    r, loss, gradients, steps, after, word_gradient = run(torch.float64)
-    _, _, gradients32, steps32, after32, _ = run(torch.float32)
-    told = f"gradients {off(gradients32, gradients)}, losses {np.abs(steps32[:, 3] / steps[:, 3] - 1).max():.2g}, after {off(after32, after)}"
-    print(f"{len(gradients) // 2} pairs, losses {steps[:, 3]}, norms {steps[:, 4]}; float32 is off by: {told}")
+    r, word_gradient, tensors, metadata = golden(False)
     picture, moments = encoded()
-    words = r.words.detach().numpy().astype(np.float32)
-    save_file({"word_gradient": word_gradient, "words_after": words, "picture": picture, "moments": moments, "ids": np.array(r.ids, np.int32), "latents": r.latents, "steps": steps, "gradients": gradients.astype(np.float32), "after": after.astype(np.float32)},
-              os.path.join(OUT, "train.golden"),
-              {"model": MODEL, "rank": str(RANK), "alpha": str(ALPHA), "up": str(UP), "unet_rate": str(UNET_RATE), "text_rate": str(TEXT_RATE), "word_rate": str(WORD_RATE), "word": str(WORD), "decay": str(DECAY), "clip": str(CLIP), "eps": str(EPS),
-               "clip_skip": str(CLIP_SKIP), "loss": repr(loss), "float32": told})
+    write("train.golden", tensors | {"word_gradient": word_gradient.numpy().astype(np.float32), "words_after": r.words.detach().numpy().astype(np.float32), "picture": picture, "moments": moments}, metadata)
+    _, _, tensors, metadata = golden(True)
+    batch, loss = batches()
+    write("train_conv.golden", tensors | {"batch": batch.astype(np.float32)}, metadata | {"conv_rank": CONV_RANK, "conv_alpha": CONV_ALPHA, "batch_loss": loss})
 
 
 if __name__ == "__main__":

@@ -44,6 +44,19 @@ run --prompt 'portrait of sks' --frames 1 --steps 1 --size 64x64 --seed 1 -o wit
 says 'applied 210/210'
 holds 'it draws otherwise' is "$(cmp -s with.png without.png; echo $?)" 1
 
+# ---- convolutions too ----
+run train photos -o conv.safetensors --resolution 64 --network_dim 2 --conv_dim 3 --conv_alpha 1.5 --max_train_steps 3 --seed 3 --threads 1 --optimizer_type adamw8bit
+says 'LoRA of rank 2, 3x3 convolutions 3, on 294 layers'
+run train photos -o again.safetensors --resolution 64 --network_dim 2 --conv_dim 3 --conv_alpha 1.5 --max_train_steps 3 --seed 3 --threads 3 --optimizer_type AdamW8bit
+holds 'three threads, same bytes' cmp -s conv.safetensors again.safetensors
+run info conv.safetensors
+for words in '294 layers (18 text encoder, 276 UNet)' 'ss_network_args: {"conv_dim": "3", "conv_alpha": "1.5"}' 'ss_optimizer: bitsandbytes.optim.adamw.AdamW8bit' '\[3,.*,3,3\] *lora_unet_down_blocks_0_downsamplers_0_conv.lora_down' \
+    '\[2,.*,1,1\] *lora_unet_up_blocks_0_resnets_0_conv_shortcut.lora_down' '\[2,[0-9]*\] *lora_unet_mid_block_resnets_0_time_emb_proj.lora_down'; do
+    holds "info: $words" grep -q "$words" out
+done
+run --prompt 'portrait of sks' --frames 1 --steps 1 --size 64x64 --seed 1 -o with.png --lora conv.safetensors:1
+says 'applied 294/294'
+
 # ---- a new word ----
 mkdir embeddings
 run train photos -o embeddings/sks.safetensors --method textual-inversion --num_vectors 2 --init_word man --resolution 64 --max_train_steps 3 --seed 3 --threads 1

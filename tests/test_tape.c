@@ -67,7 +67,7 @@ static Learner pairs(Arena *a)
 {
     Weight down[] = { made(a, "conv", F32, 4, RANK, C, 3, 0, 0), made(a, "narrow", F32, 2, RANK, C, 1, 0, 0), made(a, "wide", F32, 4, RANK, C, 1, 0, 0) };
     Weight up[] = { made(a, "conv", F32, 4, WIDE, RANK, 1, 0, 0), made(a, "narrow", F32, 2, C, RANK, 1, 0, 0), made(a, "wide", F32, 4, WIDE, RANK, 1, 0, 0) };
-    Learner l = { .down = take(a, 3, sizeof *down), .up = take(a, 3, sizeof *up), .pairs = 3, .scale = 0.7f };
+    Learner l = { .down = take(a, 3, sizeof *down), .up = take(a, 3, sizeof *up), .pairs = 3, .alpha = 0.7f * RANK, .conv_alpha = 0.6f * RANK };
     memcpy(l.down, down, sizeof down), memcpy(l.up, up, sizeof up);
     for (int i = 0; i < 3; i++) l.count += (down[i].bytes + up[i].bytes) / sizeof(float);
     l.x = noises(a, l.count), l.d = noises(a, l.count);

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Do a LoRA and an embedding that persona trained load in diffusers with nothing left over, and draw the same picture there?
+"""Do a LoRA, one with pairs for 3x3 convolutions, and an embedding that persona trained load in diffusers with nothing left over, and draw the same picture there?
 
     make && python tests/trained_peers.py          packages as in golden.py
 
@@ -50,16 +50,17 @@ def diffusers_draws(lora=None, embedding=None):
 
 def main():
     with tempfile.TemporaryDirectory() as folder:
-        photos, lora = os.path.join(folder, "photos"), os.path.join(folder, "sks.safetensors")
+        photos, lora, locon = (os.path.join(folder, name) for name in ("photos", "sks.safetensors", "locon.safetensors"))
         os.mkdir(photos)
         for seed in "1234":
             persona("--prompt", "portrait of a man with blue hat and blonde hair, beach", "--frames", "1", "--steps", "12", "--seed", seed, "-o", os.path.join(photos, seed + ".png"))
         word = os.path.join(folder, "embeddings", "sks.safetensors")
         os.mkdir(os.path.dirname(word))
-        for more in (["-o", lora, "--learning_rate", "5e-4"], ["-o", word, "--method", "textual_inversion", "--init_word", "man"]):
+        for more in (["-o", lora, "--learning_rate", "5e-4"], ["-o", locon, "--learning_rate", "5e-4", "--conv_dim", "8", "--conv_alpha", "4", "--optimizer_type", "AdamW8bit"], ["-o", word, "--method", "textual_inversion", "--init_word", "man"]):
             persona("train", photos, "--prompt", CASE["prompt"], "--max_train_steps", "100", "--seed", "1", *more)
         without, theirs = persona_draws(folder), diffusers_draws()
         for name, ours, there in (("LoRA", persona_draws(folder, "--lora", lora + ":1"), diffusers_draws(lora=lora)),
+                                  ("LoRA with convolutions", persona_draws(folder, "--lora", locon + ":1"), diffusers_draws(lora=locon)),
                                   ("embedding", persona_draws(folder, "--weights", folder), diffusers_draws(embedding=word))):
             print(f"{name}: persona and diffusers differ by {np.abs(without - theirs).max()}/255 without it, {np.abs(ours - there).max()}/255 with it; "
                   f"it changes {np.abs(ours - without).mean():.1f}/255 on average")
