@@ -53,21 +53,22 @@ void dynamic_map(float code[256], int with_sign)
     qsort(code, CODES, sizeof *code, rising);
 }
 
-/* the code nearest to x, -1 .. 1; halfway between two the even one, at which the search of the kernels ends */
-static size_t nearest(const float *code, float x)
+/* The code nearest to x / most; halfway between two the even one, at which the search of the kernels ends.  All elements of a block take
+ * each step of the search together: none waits for another's.  What is negative stays so, however small, as in the kernels.
+ * In a block of zeros x / most is above nothing: code 0. */
+static void nearest(uint8_t *to, const float *code, const float *x, float most, size_t n)
 {
-    size_t below = 0;
-    for (size_t half = CODES / 2; half; half /= 2) if (x > code[below + half]) below += half;
-    if (below == CODES - 1) return below;
-    float middle = (code[below] + code[below + 1]) * 0.5f;
-    return below + (x > middle || (x == middle && below % 2));
-}
-
-/* What is negative stays so, however small, as in the kernels.  In a block of zeros x / most is above nothing: code 0. */
-static uint8_t packed(const float *code, float x, float most)
-{
-    size_t c = nearest(code, x / most);
-    return (uint8_t)(c - (signbit(x) && !signbit(code[c])));
+    float share[BLOCK];
+    uint32_t below[BLOCK];
+    for (size_t i = 0; i < n; i++) share[i] = x[i] / most, below[i] = 0;
+    for (uint32_t half = CODES / 2; half; half /= 2)
+        for (size_t i = 0; i < n; i++) below[i] += half * (share[i] > code[below[i] + half]);
+    for (size_t i = 0; i < n; i++) {
+        size_t c = below[i], above = c + (c < CODES - 1);
+        float middle = (code[c] + code[above]) * 0.5f;
+        if ((share[i] > middle) | ((share[i] == middle) & (c % 2))) c = above;
+        to[i] = (uint8_t)(c - (signbit(x[i]) && !signbit(code[c])));
+    }
 }
 
 /* ---- the room --------------------------------------------------------------------------------- */
@@ -139,7 +140,7 @@ static float pack(uint8_t *to, const float *code, const float *x, size_t n)
 {
     float most = 0;
     for (size_t i = 0; i < n; i++) most = fmaxf(most, fabsf(x[i]));
-    for (size_t i = 0; i < n; i++) to[i] = packed(code, x[i], most);
+    nearest(to, code, x, most, n);
     return most;
 }
 
