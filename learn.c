@@ -157,10 +157,10 @@ void learner_save(Arena *a, const Learner *l, const char *path, const Pair *meta
     release(a, before);
 }
 
-void learner_save_words(Arena *a, const Learner *l, const char *path, const Pair *metadata, size_t pairs)
+void learner_save_words(Arena *a, const Learner *l, const char *name, const char *path, const Pair *metadata, size_t pairs)
 {
     Weight words = l->words;
-    words.name = "emb_params";
+    words.name = name;
     safetensors_save(a, path, &words, 1, metadata, pairs);
 }
 

@@ -32,8 +32,8 @@ void learner_seed(Learner *l, Rng *rng);
 /* Writes the pairs as kohya's trainer does, in half precision, each with its alpha. */
 void learner_save(Arena *a, const Learner *l, const char *path, const Pair *metadata, size_t pairs);
 
-/* Writes the vectors of new words as kohya's trainer does: emb_params [vectors,width]. */
-void learner_save_words(Arena *a, const Learner *l, const char *path, const Pair *metadata, size_t pairs);
+/* Writes the vectors of new words, [vectors,width], under a name: kohya's trainer calls them emb_params, diffusers by their word. */
+void learner_save_words(Arena *a, const Learner *l, const char *name, const char *path, const Pair *metadata, size_t pairs);
 
 /* Fills in weights, scale and gradients of the pair of this layer; 0 when it has none.  l may be NULL. */
 int  learning_pair(const Learner *l, const char *layer, LowRank *pair);

@@ -231,15 +231,6 @@ static int starts(Bytes b, const char *with, size_t n) { return b.size >= n && !
 static int is_gif(Bytes b)         { return starts(b, "GIF8", 4); }
 static int is_png(Bytes b)         { return starts(b, "\x89PNG\r\n\x1a\n", 8); }
 
-static void free_text(void *text) { free(text); }
-
-/* malloc'ed memory, to be freed with the arena */
-static void *adopt(Arena *a, void *memory)
-{
-    if (memory) undo(a, free_text, memory);
-    return memory;
-}
-
 static Bytes open_input(Run *r, const char *path)
 {
     struct stat s;
@@ -555,6 +546,22 @@ static void check_shared(Run *r)
     }
 }
 
+/* by the names of model and VAE that training was given */
+static Samples read_samples(Run *r)
+{
+    const char *path = r->recipe.samples;
+    if (!path) return (Samples){ NULL, 0 };
+    Bytes b = open_input(r, path);
+    refuse_binary(r, b, path);
+    Samples s = samples_read(r->a, (const char *)b.data, b.size, path, say, r);
+    const Places *where = places(r->a, path, r->folder, r->folders, r->program);
+    for (size_t i = 0; i < s.count; i++) {
+        s.request[i].model = r->request.model, s.request[i].vae = r->request.vae;
+        lookup_request(r->a, where, &s.request[i]);
+    }
+    return s;
+}
+
 static void learn(Run *r)
 {
     struct stat s;
@@ -569,10 +576,11 @@ static void learn(Run *r)
     check_shared(r);
     r->input = NULL;                            /* no prompt file, only options */
     read_request(r);
+    Samples samples = read_samples(r);
     lookup_request(r->a, places(r->a, NULL, r->folder, r->folders, r->program), &r->request);
     int seeded = r->request.seeded;
     if (!seeded) draw_seed(r, 0);
-    train(r->a, &(Training){ photos, r->out, r->request.job, r->recipe, seeded }, &watch);
+    train(r->a, &(Training){ photos, r->out, r->request.job, r->recipe, samples, seeded }, &watch);
     terminal_end(&r->terminal);
     printf("%s\n", r->out);
     say(r, format(r->a, "done in %.0f s, peak memory %.0f MB", clock_now() - began, peak_bytes() / 1e6));

@@ -667,6 +667,13 @@ static char *find_template(Arena *a, char *text)
     return NULL;
 }
 
+int prompt_is_infotext(Arena *a, const char *text, size_t n, const char *path)
+{
+    char *whole = plain(a, text, n, path);
+    whole = trimmed(a, whole, strlen(whole));
+    return find_negative(whole) || find_template(a, whole) || is_settings(a, last_line(whole));
+}
+
 void prompt_parse(Arena *a, Request *r, const char *text, size_t n, const char *path, Say *warn, void *to)
 {
     Reader rd = { .a = a, .r = r, .path = path };

@@ -36,6 +36,9 @@ typedef void Say(void *to, const char *line);
  * Unknown keys are told to warn in one line; a bad value fails with key, value and what is allowed. */
 void prompt_parse(Arena *a, Request *r, const char *text, size_t n, const char *path, Say *warn, void *to);
 
+/* Does such a text hold more than the words of a prompt: a settings line, or a negative prompt? */
+int prompt_is_infotext(Arena *a, const char *text, size_t n, const char *path);
+
 /* One setting, by its command-line name (without dashes) or its key; checks as above. */
 void prompt_set(Arena *a, Request *r, const char *flag, const char *value);
 

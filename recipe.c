@@ -60,8 +60,12 @@ static const struct { const char *flag, *value; Kind kind; size_t at; double lea
     { "caption_extension",           "EXT",  TEXT,     AT(ending), 0, 0, "of caption files (.txt, or .caption)" },
     { "gradient_checkpointing",      NULL,   SWITCH,   AT(checkpointing), 0, 1, "less memory: each block is computed again on the way back; the result is the same" },
     { "save_every_n_epochs",         "N",    WHOLE,    AT(save_epochs), 1, 1e6, "so often what is learned so far, to OUT-000001.safetensors, and the state, to OUT-state.safetensors (never)" },
+    { "save_last_n_epochs",          "N",    WHOLE,    AT(last_epochs), 1, 1e6, "older ones that this job saved after an epoch are deleted (all stay)" },
     { "save_every_n_steps",          "N",    WHOLE,    AT(save_steps), 1, 1e7, "the same, to OUT-step00000001.safetensors (never)" },
     { "save_state",                  NULL,   SWITCH,   AT(save_state), 0, 1, "the state at the end, too; after Ctrl-C it is always saved" },
+    { "sample_prompts",              "FILE", TEXT,     AT(samples), 0, 0, "what to draw on the way, to OUT-000001-sample1.png: a prompt file; or a prompt on each line, with --n negative --w 512 --h 512 --d seed --l cfg --s steps behind it" },
+    { "sample_every_n_epochs",       "N",    WHOLE,    AT(sample_epochs), 1, 1e6, "and how often (at the end)" },
+    { "sample_every_n_steps",        "N",    WHOLE,    AT(sample_steps), 1, 1e7, "the same, to OUT-step00000001-sample1.png (at the end)" },
     { "resume",                      "PATH", TEXT,     AT(resume), 0, 0, "goes on from a state, or from OUT-state.safetensors in that folder, with all else given as before" },
 };
 enum { OPTIONS = sizeof options / sizeof *options };
@@ -98,7 +102,7 @@ static const char *one_of(Arena *a, const char *flag, const char *const *choice,
 
 const char *recipe_text(Arena *a, const Recipe *r, size_t i)
 {
-    if (options[i].at >= AT(class_images)) return NULL;
+    if (options[i].at >= AT(class_images) || options[i].at == AT(token)) return NULL;      /* the word itself is said, wherever it comes from */
     const void *at = (const char *)r + options[i].at;
     if (options[i].kind < SCHEDULE) return number_text(a, *(const double *)at);
     const char *text = *(const char *const *)at;

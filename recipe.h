@@ -27,6 +27,9 @@ typedef struct {
     const char *class_photos, *class_prompt;               /* their folder; what they show; NULL: none */
     double save_epochs, save_steps, save_state;            /* how often the work is saved, 0: never; its state at the end too */
     double checkpointing;                                  /* less memory, more time: see noted_again in tape.h */
+    double last_epochs;                                    /* how many of those saved each few epochs stay, 0: all */
+    double sample_epochs, sample_steps;                    /* how often samples are drawn, 0: at the end only */
+    const char *samples;                                   /* a file of prompts, see samples.h; NULL: none */
     const char *resume;                                    /* a state, or the folder of one; NULL: from the beginning */
 } Recipe;
 

@@ -178,8 +178,6 @@ typedef struct { Finished *file; size_t count; } Store;
 
 static const char *unfinished(Arena *a, const char *cells) { return format(a, "%s.part", cells); }
 
-static void free_text(void *text) { free(text); }
-
 /* settings in a file that is a PNG, NULL when there are none */
 static const char *settings_in(Arena *a, const char *path)
 {
@@ -187,8 +185,7 @@ static const char *settings_in(Arena *a, const char *path)
     Bytes b = file_map(a, path);
     char *text = png_text(b.data, b.size, "parameters");
     release(a, before);
-    if (text) undo(a, free_text, text);
-    return text;
+    return adopt(a, text);
 }
 
 static void list_finished(Arena *a, Store *store, const char *folder)
@@ -230,9 +227,8 @@ static const unsigned char *find_finished(Arena *a, const Store *store, const Ce
         Bytes b = file_map(a, f->path);
         unsigned char *rgb = apng_decode(b.data, b.size, c->plan.frames, c->plan.width, c->plan.height);
         if (!rgb) continue;
-        undo(a, free_text, rgb);
         *from = f->path;
-        return rgb;
+        return adopt(a, rgb);
     }
     return NULL;
 }
@@ -254,7 +250,7 @@ static void save_cell(Arena *a, const Sweep *s, const Cell *c, const char *folde
     const Plan *p = &c->plan;
     unsigned char *png = apng_encode(rgb, p->frames, p->width, p->height, c->request.job.fps, c->settings, &size);
     if (!png) fail(a, "%s: out of memory", folder);
-    undo(a, free_text, png);
+    adopt(a, png);
     if (mkdir(folder, 0777) && errno != EEXIST) fail(a, "%s: this folder for finished pictures cannot be made: %s", folder, strerror(errno));
     files_save(a, &(File){ free_name(a, s, c, folder), { png, size } }, 1);
     release(a, before);

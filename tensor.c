@@ -17,6 +17,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
@@ -101,6 +102,12 @@ void undo(Arena *a, void (*how)(void *), void *what)
     Undo *u = take(a, 1, sizeof *u);
     *u = (Undo){ a->undo, at, how, what };
     a->undo = u;
+}
+
+void *adopt(Arena *a, void *memory)
+{
+    if (memory) undo(a, free, memory);
+    return memory;
 }
 
 void release(Arena *a, size_t to)

@@ -27,6 +27,7 @@ char  *format (Arena *a, const char *fmt, ...) __attribute__((format(printf, 2, 
 size_t mark   (const Arena *a);       /* how much is taken now */
 void   release(Arena *a, size_t to);  /* gives back all taken since that mark, running undo functions, last first */
 void   undo   (Arena *a, void (*how)(void *), void *what);    /* how(what) runs when this point is released */
+void  *adopt  (Arena *a, void *memory);      /* malloc'ed memory, or NULL, to be freed when this point is released; -> memory */
 size_t peak   (const Arena *a);       /* most bytes taken at once, since the arena was made or peak_anew was called */
 void   peak_anew(Arena *a);
 void   arena_rest(Arena *a);          /* what has been given back leaves memory, until it is taken again */

@@ -30,6 +30,8 @@
 #include <string.h>
 #include <sys/stat.h>
 
+static const char JOB[] = "persona_job";      /* in the metadata: which job wrote a file */
+
 enum { DEFAULT_SIDE = 512, STEPS_A_PICTURE = 100, LINES = 20, MOST_BROKEN = 10 };
 
 typedef struct {
@@ -191,8 +193,17 @@ static double take_step(Work *w)
     return loss;
 }
 
-/* what people look for in such a file, as kohya's trainer writes it; first what is said of its convolutions, and of a LoRA only */
-static void save(Work *w, const char *what)
+/* a number for all that the result depends on */
+static const char *job_of(Work *w)
+{
+    uint64_t h = 0;
+    for (size_t i = 0; i < w->state.pairs; i++) h = digest(digest(h, w->state.said[i].key, strlen(w->state.said[i].key)), w->state.said[i].value, strlen(w->state.said[i].value));
+    return format(w->mem, "%016llx", (unsigned long long)h);
+}
+
+/* What people look for in such a file, as kohya's trainer writes it; first what is said of its convolutions, and of a LoRA only.
+ * name: the word's tensor; word, lora: where to, NULL for what is not learned. */
+static void write(Work *w, const char *name, const char *word, const char *lora)
 {
     enum { OF_CONVOLUTIONS = 1, OF_LORA = 7 };
     const Recipe *r = &w->t->recipe;
@@ -208,27 +219,116 @@ static void save(Work *w, const char *what)
         { "ss_num_train_images", format(a, "%zu", w->data.photos.prior ? w->data.photos.repeated / 2 : w->data.photos.repeated) }, { "ss_steps", format(a, "%u", w->course->step) }, { "ss_max_train_steps", format(a, "%d", w->steps) },
         { "ss_learning_rate", format(a, "%g", rate) }, { "ss_lr_scheduler", r->schedule.name }, { "ss_optimizer", recipe_eight_bits(r) ? "bitsandbytes.optim.adamw.AdamW8bit" : "torch.optim.adamw.AdamW" },
         { "ss_seed", format(a, "%llu", (unsigned long long)w->seed) }, { "ss_clip_skip", format(a, "%d", w->t->job.clip_skip ? w->t->job.clip_skip : 1) },
-        { "persona_loss", curve_text(a, w->loss, w->course->step) },
+        { JOB, job_of(w) }, { "persona_loss", curve_text(a, w->loss, w->course->step) },
     };
     size_t count = sizeof metadata / sizeof *metadata;
-    if (w->word) learner_save_words(a, w->learner, word_path(w, what), metadata + OF_LORA, count - OF_LORA);
     size_t from = r->conv_rank > 0 ? 0 : OF_CONVOLUTIONS;
-    if (!recipe_is_word(r)) learner_save(a, w->learner, beside(w, what), metadata + from, count - from);
+    if (word) learner_save_words(a, w->learner, name, word, metadata + OF_LORA, count - OF_LORA);
+    if (lora) learner_save(a, w->learner, lora, metadata + from, count - from);
 }
+
+static const char *lora_path(Work *w, const char *what) { return recipe_is_word(&w->t->recipe) ? NULL : beside(w, what); }
+
+static void save(Work *w, const char *what) { write(w, "emb_params", w->word ? word_path(w, what) : NULL, lora_path(w, what)); }
+
+static const char *after_epoch(Work *w, size_t epoch) { return format(w->mem, "-%06zu", epoch); }
+static const char *after_step (Work *w, size_t step)  { return format(w->mem, "-step%08zu", step); }
+
+typedef struct { Arena *a; const char *path, *job; int same; } Owned;
+
+static void ask_owner(void *to)
+{
+    Owned *o = to;
+    const char *job = file_metadata(safetensors_open(o->a, o->path), JOB);
+    o->same = job && !strcmp(job, o->job);
+}
+
+/* Deletes a file of weights, if it says that this very job wrote it. */
+static void forget(Work *w, const char *path)
+{
+    char why[1024];
+    Owned o = { w->mem, path, job_of(w), 0 };
+    if (path && file_is(path) && !attempt(w->mem, ask_owner, &o, why) && o.same) remove(path);
+}
+
+static int due(size_t step, double every) { return every > 0 && step % (size_t)every == 0; }
 
 /* What the recipe wants saved after this step; the state first, for on a full disk what is learned so far is the smaller loss. */
 static void save_on_the_way(Work *w)
 {
     const Recipe *r = &w->t->recipe;
     size_t before = mark(w->mem), step = w->course->step, epoch = epoch_steps(w);
-    int epochs = r->save_epochs > 0 && step % (epoch * (size_t)r->save_epochs) == 0, steps = r->save_steps > 0 && step % (size_t)r->save_steps == 0;
+    size_t each = (size_t)r->save_epochs, kept = each * (size_t)r->last_epochs;
+    int epochs = due(step, (double)epoch * r->save_epochs), steps = due(step, r->save_steps);
     if ((epochs || steps) && step < (size_t)w->steps) {
         state_save(w->mem, &w->state, w->course, beside(w, "-state"));
-        if (epochs) save(w, format(w->mem, "-%06zu", step / epoch));
-        if (steps) save(w, format(w->mem, "-step%08zu", step));
+        if (epochs) save(w, after_epoch(w, step / epoch));
+        if (steps) save(w, after_step(w, step));
+        const char *old = epochs && kept && step / epoch > kept ? after_epoch(w, step / epoch - kept) : NULL;
+        if (old) forget(w, lora_path(w, old));
+        if (old && w->word) forget(w, word_path(w, old));
     }
     release(w->mem, before);
 }
+
+/* ---- samples ---------------------------------------------------------------------------------- */
+
+/* what the training decides for them, then everything up to the first step of work */
+static void check_samples(Work *w)
+{
+    const Recipe *r = &w->t->recipe;
+    const Job *job = &w->t->job;
+    if (!w->t->samples.count && (r->sample_epochs > 0 || r->sample_steps > 0)) fail(w->mem, "samples are to be drawn, but nothing says of what; add --sample_prompts FILE");
+    for (size_t i = 0; i < w->t->samples.count; i++) {
+        Request *s = &w->t->samples.request[i];
+        if (!s->seeded) s->job.seed = w->seed, s->seeded = 1;
+        if (!s->job.clip_skip) s->job.clip_skip = job->clip_skip;
+        s->job.threads = job->threads, s->job.model = job->model, s->job.vae = job->vae;
+        Job once = s->job;
+        generate_check(w->mem, &once, NULL);
+    }
+}
+
+static void remove_file(void *path) { remove(path); }
+
+typedef struct { Work *w; const Request *request; Newcomer learned; const char *path; } Drawing;
+
+static void draw_sample(void *to)
+{
+    Drawing *d = to;
+    watch_say(d->w->watch, "sample %s", sample_draw(d->w->mem, d->request, d->learned, d->path, d->w->watch));
+}
+
+/* Draws all samples with what is learned so far, as it will be found under that name.  Learning goes on whatever becomes of them:
+ * when they are interrupted the next step will be, too. */
+static void draw_samples(Work *w, const char *what)
+{
+    char why[1024];
+    size_t before = mark(w->mem);
+    const char *as = beside(w, what);
+    char *lora = recipe_is_word(&w->t->recipe) ? NULL : format(w->mem, "%s.lora.part", w->t->out), *word = w->word ? format(w->mem, "%s.word.part", w->t->out) : NULL;
+    if (lora) undo(w->mem, remove_file, lora);
+    if (word) undo(w->mem, remove_file, word);
+    write(w, w->word, word, lora);
+    for (size_t i = 0; i < w->t->samples.count; i++) {
+        const char *stem = format(w->mem, "%.*s-sample%zu", (int)(strrchr(as, '.') - as), as, i + 1);
+        Drawing d = { w, &w->t->samples.request[i], { lora, stem_of(w->mem, as), word }, stem };
+        if (!attempt(w->mem, draw_sample, &d, why)) continue;
+        if (!strcmp(why, "interrupted")) break;
+        watch_say(w->watch, "sample %s was not drawn: %s", stem, why);
+    }
+    release(w->mem, before);
+}
+
+static void sample_on_the_way(Work *w)
+{
+    size_t before = mark(w->mem), step = w->course->step, epoch = epoch_steps(w);
+    int epochs = due(step, (double)epoch * w->t->recipe.sample_epochs), steps = due(step, w->t->recipe.sample_steps);
+    if ((epochs || steps) && step < (size_t)w->steps) draw_samples(w, epochs ? after_epoch(w, step / epoch) : after_step(w, step));
+    release(w->mem, before);
+}
+
+/* ---- the loop --------------------------------------------------------------------------------- */
 
 /* beside the progress bar: the loss of the last steps on average, and the learning rate */
 static void show_loss(const Work *w)
@@ -275,6 +375,7 @@ static void learn(void *work)
         }
         broken = 0;
         save_on_the_way(w);
+        sample_on_the_way(w);
         if (w->data.photos.held_out && step % epoch_steps(w) == 0) tell_held_out(w, step / epoch_steps(w));
         if (floor((double)step / every) == floor((double)(step - 1) / every) && step < (size_t)w->steps) continue;
         watch_say(w->watch, "step %zu/%d: loss %.4f on average", step, w->steps, curve_mean(w->loss, told, step));
@@ -430,6 +531,7 @@ void train(Arena *a, const Training *t, const Watch *watch)
     open_state(w);
     load(w);
     check_model(w);
+    check_samples(w);
     find_photos(w);
     plan(w);
     describe(w);
@@ -445,5 +547,6 @@ void train(Arena *a, const Training *t, const Watch *watch)
     if (t->recipe.save_state > 0) state_save(a, &w->state, w->course, beside(w, "-state"));
     save(w, "");
     if (w->word && !recipe_is_word(&t->recipe)) watch_say(watch, "the word %s: %s; the two belong together", w->word, word_path(w, ""));
+    if (t->samples.count) draw_samples(w, "");
     release(a, before);
 }

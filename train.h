@@ -4,11 +4,13 @@
 
 #include "generate.h"
 #include "recipe.h"
+#include "samples.h"
 
 typedef struct {
     const char *photos, *out;        /* a folder, see photos.h; a path that ends in .safetensors */
     Job         job;                 /* model, vae, merges, prompt (for pictures without a caption), clip_skip, seed, threads, precision */
     Recipe      recipe;
+    Samples     samples;             /* to draw on the way; model and vae are those of the job */
     int         seeded;              /* job.seed was asked for; otherwise a job that is resumed keeps its own */
 } Training;
 
