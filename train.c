@@ -547,6 +547,7 @@ void train(Arena *a, const Training *t, const Watch *watch)
     if (t->recipe.save_state > 0) state_save(a, &w->state, w->course, beside(w, "-state"));
     save(w, "");
     if (w->word && !recipe_is_word(&t->recipe)) watch_say(watch, "the word %s: %s; the two belong together", w->word, word_path(w, ""));
+    curve_save(a, w->loss, (size_t)w->steps, format(a, "%.*s-loss.png", (int)(strrchr(t->out, '.') - t->out), t->out));
     if (t->samples.count) draw_samples(w, "");
     release(a, before);
 }

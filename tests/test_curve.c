@@ -1,10 +1,13 @@
 /* How the loss went: means of parts, as text, and as a chart; texts that are none. */
+#define _POSIX_C_SOURCE 200809L
 #include "../curve.h"
+#include "../png.h"
 #include "test.h"
 
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 static void test_means(void)
 {
@@ -68,6 +71,38 @@ static void test_no_curve(Arena *a)
     CHECK(curve_chart(a, long_one, 10) != NULL);
 }
 
+/* dark pixels between two rows of a column */
+static int dark(const unsigned char *rgb, int x, int from, int to)
+{
+    int n = 0;
+    for (int y = from; y < to; y++) n += rgb[3 * (y * 480 + x)] < 100;
+    return n;
+}
+
+static void test_picture(Arena *a)
+{
+    char path[] = "/tmp/persona-curve-XXXXXX", why[PNG_WHY];
+    int fd = mkstemp(path), width, height;
+    float loss[300];
+    for (int i = 0; i < 300; i++) loss[i] = i < 150 ? 0.2f : 0.1f;
+    loss[7] = NAN;
+    CHECK(fd >= 0 && !close(fd));
+    curve_save(a, loss, 300, path);
+    Bytes b = file_map(a, path);
+    unsigned char *rgb = png_decode(b.data, b.size, &width, &height, why);
+    CHECK(rgb && width == 480 && height == 270);
+    if (rgb) CHECK_MSG(dark(rgb, 100, 28, 34) && !dark(rgb, 100, 60, 230), "at first: %d %d", dark(rgb, 100, 28, 34), dark(rgb, 100, 60, 230));
+    if (rgb) CHECK_MSG(dark(rgb, 460, 130, 136) && !dark(rgb, 460, 34, 120), "at last: %d %d", dark(rgb, 460, 130, 136), dark(rgb, 460, 34, 120));
+    if (rgb) CHECK(dark(rgb, 260, 236, 237) == 1);
+    if (rgb) CHECK(dark(rgb, 300, 36, 130) > 0);                                       /* the average is on its way down for 100 steps */
+    free(rgb);
+    CHECK(!unlink(path));
+    for (int i = 0; i < 300; i++) loss[i] = NAN;
+    curve_save(a, loss, 300, path);
+    curve_save(a, loss, 0, path);
+    CHECK(!file_is(path));
+}
+
 int main(void)
 {
     Arena *a = arena_new();
@@ -76,6 +111,7 @@ int main(void)
     test_text(a);
     test_chart(a);
     test_no_curve(a);
+    test_picture(a);
     arena_free(a);
     return done();
 }

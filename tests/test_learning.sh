@@ -75,7 +75,7 @@ rm -r embeddings
 # ---- both: the word lies where this program and others look for it ----
 run train photos -o both.safetensors --token sks --num_vectors 2 --init_word man --resolution 64 --network_dim 2 --max_train_steps 2 --seed 3
 says 'LoRA of rank 2 on 210 layers and 2 vectors, called sks, 2 steps of 1'
-holds 'both are there' is "$(echo both* embeddings/*)" 'both.safetensors embeddings/sks.safetensors'
+holds 'both are there' is "$(echo both* embeddings/*)" 'both-loss.png both.safetensors embeddings/sks.safetensors'
 run --prompt 'portrait of sks' --frames 1 --steps 1 --size 64x64 --seed 1 -o both.png --lora both.safetensors:1
 says 'embedding sks: 2 vectors'
 says 'applied 210/210'

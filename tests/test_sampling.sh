@@ -34,7 +34,7 @@ holds 'they differ' is "$(cmp -s a-000001-sample1.png a-000002-sample1.png; echo
 for sample in a-000001-sample1.png a-000002-sample2.gif a-sample1.png; do drawn_again $sample; done
 says 'LoRA a.safetensors: strength 1'
 learn b --max_train_steps 7 --sample_prompts sks.txt
-holds 'infotext, at the end' is "$(echo b*)" 'b-sample1.png b.safetensors'
+holds 'infotext, at the end' is "$(echo b*)" 'b-loss.png b-sample1.png b.safetensors'
 drawn_again b-sample1.png
 
 # ---- a word ----
