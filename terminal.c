@@ -138,11 +138,11 @@ static void draw_bar(Terminal *t, int done)
     static const char filled[] = "==============================", empty[] = "                              ";
     char left[32] = "";
     int terminal = isatty(STDERR_FILENO), full = done * WIDTH / (t->of > 0 ? t->of : 1);
-    double each = done ? (clock_now() - t->begun) / done : 0;
-    if (done && done < t->of) time_left(left, each * (t->of - done));
+    double each = done > t->from ? (clock_now() - t->begun) / (done - t->from) : 0;
+    if (each > 0 && done < t->of) time_left(left, each * (t->of - done));
     fprintf(stderr, "%s%s %d/%d", terminal ? "\r" : "", t->stage, done, t->of);
     if (terminal) fprintf(stderr, " [%.*s%s%.*s]", full, filled, done < t->of ? ">" : "=", WIDTH - full, empty);
-    if (done) fprintf(stderr, " %s%.2f s/it%s", t->beside, each, left);
+    if (each > 0) fprintf(stderr, " %s%.2f s/it%s", t->beside, each, left);
     fputs(terminal ? "\033[K" : "\n", stderr);
     fflush(stderr);
     t->bar = terminal;
@@ -157,7 +157,7 @@ void terminal_progress(void *terminal, const char *stage, int done, int of)
     if (t->quiet) return;
     int fresh = !t->stage || strcmp(t->stage, stage), bar = isatty(STDERR_FILENO);
     if (fresh && t->stage) { lift(t); draw_bar(t, t->of); terminal_end(t); }
-    if (fresh) t->begun = t->told = clock_now(), t->beside[0] = 0;
+    if (fresh) t->begun = t->told = clock_now(), t->from = done, t->beside[0] = 0;
     t->stage = strcmp(stage, "done") ? stage : NULL, t->done = done, t->of = of;
     if (t->stage && (bar ? clock_now() > t->told + 0.1 || fresh || done == of : clock_now() >= t->told + EVERY)) draw_bar(t, done);
 }

@@ -10,7 +10,7 @@ typedef struct {
     int         quiet;
     int         bar;                            /* the cursor stands behind a progress bar */
     int         above, looks;                   /* lines of the picture above it, 0: none; how often one was shown */
-    const char *stage;  int done, of;           /* what is under way */
+    const char *stage;  int from, done, of;     /* what is under way; from: a job that is resumed is half done when it begins */
     char        beside[64];                     /* what the bar says of it */
     double      begun, told;
 } Terminal;
