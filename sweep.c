@@ -273,7 +273,8 @@ void sweep_done(Arena *a, const char *cells)
 typedef struct {
     Arena       *a;
     Sweep       *s;
-    const char  *cells, *folder;         /* the caller's name; where those that are drawn go */
+    const char  *folder;                 /* where those that are drawn go */
+    int          keep;                   /* those that were found elsewhere go there too */
     const Watch *watch;
     Store        store;
     int          done, of, base, drawn;  /* cells; passes of all, and of those that are done */
@@ -295,6 +296,12 @@ static void show_cell(void *to, Pictures small)
     w->watch->preview(w->watch->to, small);
 }
 
+static int within(const char *path, const char *folder)
+{
+    size_t n = strlen(folder);
+    return !strncmp(path, folder, n) && path[n] == '/';
+}
+
 static void draw_cell(void *to)
 {
     Sweeping *w = to;
@@ -303,7 +310,6 @@ static void draw_cell(void *to)
     size_t before = mark(w->a);
     const char *from = NULL;
     const unsigned char *rgb = find_finished(w->a, &w->store, c, &from);
-    int moves = from && strncmp(from, w->folder, strlen(w->folder));
     if (!rgb) {
         Watch watch = *w->watch;
         watch.to = w, watch.say = NULL, watch.progress = count_passes;
@@ -311,7 +317,7 @@ static void draw_cell(void *to)
         rgb = generate(w->a, &c->request.job, &watch).rgb;
         w->drawn++;
     }
-    if (!from || moves) save_cell(w->a, s, c, w->folder, rgb);
+    if (!from || (w->keep && !within(from, w->folder))) save_cell(w->a, s, c, w->folder, rgb);
     for (int i = c->first; i < s->cells; i++)
         if (s->cell[i].first == c->first) grid_paste(&s->grid, s->cell[i].at[0], s->cell[i].at[1], s->cell[i].at[2], rgb);
     release(w->a, before);
@@ -343,7 +349,7 @@ static _Noreturn void stopped(Sweeping *w, const char *why)
 Pictures sweep_draw(Arena *a, Sweep *s, const char *cells, int keep, const Watch *watch)
 {
     char why[1024];
-    Sweeping w = { .a = a, .s = s, .cells = cells, .folder = keep ? cells : unfinished(a, cells), .watch = watch };
+    Sweeping w = { .a = a, .s = s, .folder = keep ? cells : unfinished(a, cells), .keep = keep, .watch = watch };
     list_finished(a, &w.store, cells);
     list_finished(a, &w.store, unfinished(a, cells));
     grid_begin(a, &s->grid);

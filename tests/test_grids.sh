@@ -90,6 +90,10 @@ says 'step 8/8'
 holds 'the same again' same old.png whole.png
 holds 'other pictures keep their names' is "$(echo old.cells/*)" 'old.cells/broken.png old.cells/x1-y1.png old.cells/x1-y2.png old.cells/x2-y1.png old.cells/x2-y2-2.png old.cells/x2-y2.png'
 holds 'and their bytes' same old.cells/x2-y2.png first.png
+mv old.cells/x2-y1.png . && rm -r old.cells && mkdir old.cells.part && mv x2-y1.png old.cells.part; cp old.cells.part/x2-y1.png kept.png
+run $short -o old.png --keep-cells
+holds 'begun without, they are kept all the same' same old.cells/x2-y1.png kept.png
+holds 'all of them' is "$(ls old.cells | wc -l | tr -d ' ')$(ls -d old.cells.part 2>/dev/null)" 4
 mkdir new.cells weights; cp first.png new.cells/; sleep 0.01; cp "${persona%/*}"/weights/persona.safetensors weights/mine.safetensors
 run $short -o new.png --model mine; says 'step 10/10'
 cp "${persona%/*}"/weights/persona.safetensors weights/mine.safetensors
