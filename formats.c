@@ -18,7 +18,6 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
 /* ---- files ------------------------------------------------------------------------------------ */
 
@@ -80,12 +79,6 @@ static const char *const endings[] = {      /* whole before halves, safetensors 
     ".safetensors", ".safetensors.index.json", ".fp16.safetensors", ".safetensors.index.fp16.json", ".bin", ".bin.index.json", ".fp16.bin", ".bin.index.fp16.json",
 };
 enum { PARTS = sizeof parts / sizeof *parts, STEMS = sizeof stems / sizeof *stems, ENDINGS = sizeof endings / sizeof *endings };
-
-static int folder_is(const char *path)
-{
-    struct stat s;
-    return stat(path, &s) == 0 && S_ISDIR(s.st_mode);
-}
 
 /* the file that holds a part's weights, or lists those that do; NULL when there is none */
 static const char *weights_in(Arena *a, const char *folder)

@@ -14,7 +14,6 @@
 
 #include "chars.h"
 
-#include <dirent.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -67,33 +66,6 @@ static int add(Arena *a, Places *p, const char *path, int top)
     return 1;
 }
 
-static int by_name(const void *a, const void *b) { return strcmp(*(char *const *)a, *(char *const *)b); }
-
-static void close_folder(void *open) { DIR **d = open; if (*d) closedir(*d); }
-
-const char **names_in(Arena *a, const char *path, size_t *count)
-{
-    size_t room = 64;
-    const char **names = take(a, room, sizeof *names);
-    DIR **d = take(a, 1, sizeof *d);
-    *count = 0, *d = opendir(path);
-    if (!*d) return names;
-    undo(a, close_folder, d);
-    for (struct dirent *e; (e = readdir(*d)); ) {
-        if (*e->d_name == '.') continue;
-        if (*count == room) {
-            const char **more = take(a, room *= 2, sizeof *more);
-            memcpy(more, names, *count * sizeof *names);
-            names = more;
-        }
-        names[(*count)++] = format(a, "%s", e->d_name);
-    }
-    closedir(*d);
-    *d = NULL;
-    qsort(names, *count, sizeof *names, by_name);
-    return names;
-}
-
 static void add_below(Arena *a, Places *p, const char *path, int top, int depth)
 {
     if (!add(a, p, path, top) || !depth) return;
@@ -123,8 +95,7 @@ Places *places(Arena *a, const char *beside, const char *const *extra, size_t ex
     if (beside) add_below(a, p, join(a, folder_of(a, beside), EMBEDDINGS), 0, DEPTH);
     add_below(a, p, EMBEDDINGS, 0, DEPTH);
     for (size_t i = 0; i < extras; i++) {
-        struct stat s;
-        if (stat(extra[i], &s) || !S_ISDIR(s.st_mode)) fail(a, "--weights is %s, and there is no such folder", quoted(a, extra[i]));
+        if (!folder_is(extra[i])) fail(a, "--weights is %s, and there is no such folder", quoted(a, extra[i]));
         add_below(a, p, extra[i], 1, DEPTH);
     }
     add_below(a, p, "weights", 1, DEPTH);
@@ -206,9 +177,8 @@ static char *where(Arena *a, const Places *p)
 
 static _Noreturn void not_found(Arena *a, const Places *p, Name name)
 {
-    struct stat s;
     const char *what = ending(name.text) || strstr(name.text, ".txt") ? "" : " (as .safetensors, .ckpt, .pt, .bin, .pth or .gguf)";
-    if (!stat(name.text, &s) && S_ISDIR(s.st_mode))
+    if (folder_is(name.text))
         fail(a, "%s is %s, a folder without weights as diffusers writes them; name a file in it", name.label, quoted(a, name.text));
     fail(a, "%s is %s, and there is no such file%s%s; looked in %s; --weights DIR adds a folder", name.label, quoted(a, name.text), what,
          nearest(a, p, name.text), where(a, p));

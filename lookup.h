@@ -4,9 +4,6 @@
 
 #include "prompt.h"
 
-/* names in a folder, sorted, hidden ones left out; none when it cannot be read */
-const char **names_in(Arena *a, const char *folder, size_t *count);
-
 /* Folders in the order of search: beside the prompt file, the current one, embeddings/ in both and what is in them, the extra ones
  * and what is in them, weights/ and what is in it, here and where the program lies.  No folder twice. */
 typedef struct Places Places;

@@ -11,6 +11,7 @@
 #define _DEFAULT_SOURCE
 #include "tensor.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <math.h>
@@ -172,6 +173,12 @@ int file_is(const char *path)
     return stat(path, &s) == 0 && S_ISREG(s.st_mode);
 }
 
+int folder_is(const char *path)
+{
+    struct stat s;
+    return stat(path, &s) == 0 && S_ISDIR(s.st_mode);
+}
+
 Bytes file_map(Arena *a, const char *path)
 {
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);      /* a pipe must not make us wait */
@@ -210,6 +217,33 @@ void files_rest(Arena *a)
 #else
     (void)a;
 #endif
+}
+
+static int by_name(const void *a, const void *b) { return strcmp(*(char *const *)a, *(char *const *)b); }
+
+static void close_folder(void *open) { DIR **d = open; if (*d) closedir(*d); }
+
+const char **names_in(Arena *a, const char *folder, size_t *count)
+{
+    size_t room = 64;
+    const char **names = take(a, room, sizeof *names);
+    DIR **d = take(a, 1, sizeof *d);
+    *count = 0, *d = opendir(folder);
+    if (!*d) return names;
+    undo(a, close_folder, d);
+    for (struct dirent *e; (e = readdir(*d)); ) {
+        if (*e->d_name == '.') continue;
+        if (*count == room) {
+            const char **more = take(a, room *= 2, sizeof *more);
+            memcpy(more, names, *count * sizeof *names);
+            names = more;
+        }
+        names[(*count)++] = format(a, "%s", e->d_name);
+    }
+    closedir(*d);
+    *d = NULL;
+    qsort(names, *count, sizeof *names, by_name);
+    return names;
 }
 
 static void file_remove(void *path) { if (*(char *)path) unlink(path); }

@@ -46,6 +46,8 @@ Bytes file_map (Arena *a, const char *path);      /* read-only, unmapped on rele
 void  files_rest(Arena *a);                       /* mapped files leave memory; what is read of them again comes back */
 const char *file_at(const Arena *a, const void *address);      /* the mapped file that this lies in, NULL when there is none; for handlers of signals too */
 int   file_is  (const char *path);                /* is there a regular file? */
+int   folder_is(const char *path);
+const char **names_in(Arena *a, const char *folder, size_t *count);     /* sorted, hidden ones left out; none when it cannot be read */
 /* Writes every file to a temporary one beside its target, flushes, then renames them all: a reader
  * sees the old file or the whole new one.  Fails with nothing left behind and old files untouched. */
 void  files_save(Arena *a, const File *files, size_t count);
