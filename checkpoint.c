@@ -8,6 +8,7 @@
  * corrupt position_ids) are left out; what is missing or misshapen shows in the dry run. */
 #include "checkpoint.h"
 
+#include <stdio.h>
 #include <string.h>
 
 struct Weights { Weight *weight; size_t count; const WeightFile *file; Weights *below; };
@@ -301,4 +302,12 @@ const char *weights_metadata(const Weights *w, const char *key)
         if (value) return value;
     }
     return NULL;
+}
+
+void weights_resolution(const Weights *w, int *width, int *height)
+{
+    enum { USUAL = 512, STEP = 8, LARGEST = 8192 };
+    const char *text = weights_metadata(w, "modelspec.resolution");
+    if (text && sscanf(text, "%5dx%5d", width, height) == 2 && *width >= STEP && *height >= STEP && *width <= LARGEST && *height <= LARGEST && *width % STEP == 0 && *height % STEP == 0) return;
+    *width = *height = USUAL;
 }

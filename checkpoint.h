@@ -25,6 +25,9 @@ const Weight *weights_at      (const Weights *w, size_t i);             /* all o
 size_t        weights_bytes   (const Weights *w);                       /* of the mapped files */
 const char   *weights_metadata(const Weights *w, const char *key);      /* NULL when absent */
 
+/* The pictures that a model was made for, in pixels: what its metadata say (modelspec.resolution), if that can be, or 512 x 512. */
+void weights_resolution(const Weights *w, int *width, int *height);
+
 /* Our name of what a single-file checkpoint has after "model.diffusion_model.", which must end with '.' if it is a layer's and not
  * a tensor's; '_' may stand for '.' in it, as in LoRA files.  NULL when it is no such name. */
 char *unet_name(Arena *a, const char *text);

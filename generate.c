@@ -21,7 +21,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { LATENT = 4, FACTOR = 8, DEFAULT_SIDE = 512, DEFAULT_FRAMES = 16, DEFAULT_STEPS = 25, DEFAULT_CONTEXT = 16, LARGEST_SIDE = 8192, PROBLEM_TEXT = 4096 };
+enum { LATENT = 4, FACTOR = 8, DEFAULT_FRAMES = 16, DEFAULT_STEPS = 25, DEFAULT_CONTEXT = 16, LARGEST_SIDE = 8192, PROBLEM_TEXT = 4096 };
 
 typedef struct {
     Arena       *mem;
@@ -60,16 +60,6 @@ void watch_note(const Watch *w, const char *fmt, ...)
 void watch_progress(const Watch *w, const char *stage, int done, int of) { if (w && w->progress) w->progress(w->to, stage, done, of); }
 
 /* ---- what is loaded, what is chosen ----------------------------------------------------------- */
-
-/* "128x128" from the checkpoint's metadata (modelspec), or 512 x 512 */
-static void native_size(const Weights *weights, int *width, int *height)
-{
-    const char *text = weights_metadata(weights, "modelspec.resolution");
-    int w, h;
-    if (!text || sscanf(text, "%5dx%5d", &w, &h) != 2 || w < FACTOR || h < FACTOR || w % FACTOR || h % FACTOR) w = h = DEFAULT_SIDE;
-    if (!*width)  *width  = w;
-    if (!*height) *height = h;
-}
 
 static void check_range(Arena *a, const char *what, double value, double from, double to)
 {
@@ -301,7 +291,10 @@ static void load(Work *w)
     Job *j = w->job;
     Weights *weights = weights_add(w->mem, NULL, j->model, MODEL_FILE);
     watch_say(w->watch, "model %s: Stable Diffusion 1.x", j->model);
-    native_size(weights, &j->width, &j->height);
+    int across, down;
+    weights_resolution(weights, &across, &down);
+    if (!j->width)  j->width  = across;
+    if (!j->height) j->height = down;
     w->denoising = (Denoising){ .windows = { 1, 1, 0, 1, OPEN }, .cfg = j->cfg, .rescale = j->cfg_rescale, .seed = j->seed, .nv = j->rng && !strcmp(j->rng, "NV") };
     choose_sampler(w);
     choose_prediction(w, weights);

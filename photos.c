@@ -9,12 +9,11 @@
 #include "photos.h"
 
 #include "chars.h"
-#include "lookup.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-enum { MOST_CAPTION = 1 << 16, MOST_REPEATS = 1 << 16 };
+enum { MOST_CAPTION = 1 << 16, MOST_REPEATS = 1 << 16, MOST_REPEATED = 1000000000 };
 
 static const char *const pictures[] = { ".png", ".jpg", ".jpeg" };
 
@@ -63,6 +62,7 @@ static void add_folder(Arena *a, Photos *p, size_t *room, const char *root, cons
         make_room(a, p, room, 1);
         p->photo[p->count++] = (Photo){ .path = path, .name = name + strspn(name, "/"), .caption = caption ? caption : words ? words : "", .captioned = caption != NULL, .repeats = repeats };
         p->captioned += caption != NULL, p->learned++, p->repeated += (size_t)repeats;
+        if (p->repeated > MOST_REPEATED) fail(a, "%s: an epoch of more than %d pictures, with their repeats; fewer repeats, please", folder, MOST_REPEATED);
     }
 }
 
@@ -84,6 +84,7 @@ Photos photos_find(Arena *a, const char *folder, const char *ending, const char 
     add_folder(a, &p, &room, folder, folder, ending, words, repeats);
     for (size_t i = 0; i < count; i++) {
         int times = repeats_in(names[i], &class);
+        if (times > MOST_REPEATED / repeats) fail(a, "%s/%s: %d times %d repeats of each picture, expected at most %d together; fewer repeats, please", folder, names[i], times, repeats, MOST_REPEATED);
         if (times) add_folder(a, &p, &room, folder, format(a, "%s/%s", folder, names[i]), ending, class, times * repeats);
     }
     if (!p.count) fail(a, "%s: no pictures to learn from: looked for .png, .jpg and .jpeg files, and for folders of them called <repeats>_<words>", folder);

@@ -23,7 +23,8 @@ typedef struct { Photo *photo; size_t count, repeated, captioned, learned, prior
 
 /* PNG and JPEG files of the folder, by name; or of folders in it that are called <repeats>_<class tokens>, as kohya's trainer
  * wants them.  The caption is the first line of the file beside with `ending` (NULL: .txt, or else .caption); without one it
- * is the class tokens, or else `words`.  Fails when there is no picture, or a caption is no text, with what was looked for. */
+ * is the class tokens, or else `words`.  Fails when there is no picture, or a caption is no text, with what was looked for; or when an
+ * epoch is more than 10^9 pictures, so that it and class pictures beside it can be counted in 32 bits. */
 Photos photos_find(Arena *a, const char *folder, const char *ending, const char *words, int repeats);
 
 /* Holds back about so large a part of the pictures, spread evenly over their names.  Fails when that is none, or all. */

@@ -32,7 +32,7 @@
 
 static const char JOB[] = "persona_job";      /* in the metadata: which job wrote a file */
 
-enum { DEFAULT_SIDE = 512, STEPS_A_PICTURE = 100, LINES = 20, MOST_BROKEN = 10 };
+enum { STEPS_A_PICTURE = 100, LINES = 20, MOST_BROKEN = 10 };
 
 typedef struct {
     Arena          *mem;
@@ -65,9 +65,8 @@ static void load(Work *w)
     Weights *weights = weights_add(w->mem, NULL, t->job.model, MODEL_FILE);
     if (t->job.vae) weights = weights_add(w->mem, weights, t->job.vae, VAE_FILE);
     int across, down;
-    const char *native = weights_metadata(weights, "modelspec.resolution");
-    w->side = (int)t->recipe.resolution;
-    if (!w->side) w->side = native && sscanf(native, "%5dx%5d", &across, &down) == 2 && across >= PIXELS && across % PIXELS == 0 ? across : DEFAULT_SIDE;
+    weights_resolution(weights, &across, &down);
+    w->side = t->recipe.resolution > 0 ? (int)t->recipe.resolution : across;
     w->run = (Run){ .machine = &w->machine, .weights = weights, .clip = 1, .stop = w->watch ? w->watch->stop : NULL };
     w->word = t->recipe.token ? t->recipe.token : recipe_is_word(&t->recipe) ? stem_of(w->mem, t->out) : NULL;
     if (w->word && (!*w->word || strchr(w->word, '/'))) fail(w->mem, "--token is %s, expected a word that can be a file's name", quoted(w->mem, w->word));
@@ -162,7 +161,6 @@ static void plan(Work *w)
     size_t each = (size_t)(r->batch * r->accumulate);
     double epochs = r->epochs * (double)epoch_steps(w), seen = (double)(STEPS_A_PICTURE * w->data.photos.learned * (w->data.photos.prior ? 2 : 1));
     w->steps = (int)fmin(r->steps > 0 ? r->steps : epochs > 0 ? epochs : ceil(seen / (double)each), 1e9);
-    if (w->data.photos.repeated >= UINT32_MAX) fail(w->mem, "%s: an epoch of more pictures than can be counted; fewer repeats, please", w->t->photos);
     w->course = take(w->mem, course_bytes(w->data.photos.repeated), 1), w->safe = take(w->mem, course_bytes(w->data.photos.repeated), 1);
     dataset_order(&w->data, w->course);
     w->course->step = w->course->taken = 0;

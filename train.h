@@ -14,8 +14,8 @@ typedef struct {
     int         seeded;              /* job.seed was asked for; otherwise a job that is resumed keeps its own */
 } Training;
 
-/* Learns what the recipe says, a LoRA or the vectors of a new word, and writes it as kohya's trainer would.  Fails with a message, nothing written but what the recipe asks to be saved
- * on the way; call it inside attempt().  When it is stopped after it has begun to learn, it saves its state and fails with how to go on. */
+/* Learns what the recipe says, a LoRA, the vectors of a new word or both, and writes it as kohya's trainer would.  Fails with a message,
+ * nothing written but what the recipe asks to be saved on the way; call it inside attempt().  When it is stopped after it has begun to learn, it saves its state and fails with how to go on. */
 void train(Arena *a, const Training *t, const Watch *watch);
 
 #endif

@@ -61,23 +61,19 @@ static inline vf max_v(vf x, vf y) { return pick(x > y, x, y); }
 static const float ROUND = 12582912.0f;      /* 1.5 * 2^23: a sum with it is rounded to a whole number, which stands in its low bits */
 
 /* 2^x = 2^n 2^r, n = round(x), |r| <= 1/2; for x up to 127; below -126, where the normal floats end, it stays at 2^-126.
- * 2^r to 8e-8 (a minimax fit of this project), and n goes straight into the exponent. */
-static inline vf exp2_v(vf x)
+ * 2^r is a polynomial, and n goes straight into the exponent. */
+static inline vf exp2_by(vf x, const float *c, int degree)
 {
-    static const float c[] = { 1.00000007f, 0.693146967f, 0.240221197f, 0.0555071336f, 0.00967554113f, 0.00132764454f };
     x = max_v(x, all(-126.0f));
     vf n = x + ROUND, r = x - (n - ROUND);
-    return (vf)((vi)polynomial(r, c, 5) + ((vi)n << 23));
+    return (vf)((vi)polynomial(r, c, degree) + ((vi)n << 23));
 }
 
-/* the same to 8e-5, which is little beside bf16's 4e-3 */
-static inline vf rough_exp2_v(vf x)
-{
-    static const float c[] = { 0.999928073f, 0.693260989f, 0.242611138f, 0.0551716601f };
-    x = max_v(x, all(-126.0f));
-    vf n = x + ROUND, r = x - (n - ROUND);
-    return (vf)((vi)polynomial(r, c, 3) + ((vi)n << 23));
-}
+/* minimax fits of this project: to 8e-8, and to 8e-5, which is little beside bf16's 4e-3 */
+static const float EXP2[] = { 1.00000007f, 0.693146967f, 0.240221197f, 0.0555071336f, 0.00967554113f, 0.00132764454f };
+static const float ROUGH_EXP2[] = { 0.999928073f, 0.693260989f, 0.242611138f, 0.0551716601f };
+static inline vf exp2_v(vf x)       { return exp2_by(x, EXP2, 5); }
+static inline vf rough_exp2_v(vf x) { return exp2_by(x, ROUGH_EXP2, 3); }
 
 /* IEEE halves, widened; infinities and NaN too (see half_to_float in tensor.c) */
 static inline vf half_v(vh h)
