@@ -23,7 +23,7 @@ static float normal(Rng *rng)
     return x;
 }
 
-static size_t latent_values(const Photo *p) { return (size_t)(p->bucket.width / PIXELS) * (size_t)(p->bucket.height / PIXELS) * LATENT; }
+static size_t latent_values(const Photo *p) { return (size_t)(p->bucket.width / FACTOR) * (size_t)(p->bucket.height / FACTOR) * LATENT; }
 
 /* [1,height,width,3], -1..1; kohya: the mean of an area where it shrinks, and Lanczos where it grows */
 static Tensor read_photo(Dataset *d, const Photo *photo, int mirrored)
@@ -64,7 +64,7 @@ static void read_sample(Dataset *d, const Photo *photo, Sample *s, Rng *rng)
     int *ids = take(d->mem, CONTEXT, sizeof *ids);
     caption_ids(d->mem, &d->captions, photo->caption, photo->role != PRIOR, ids);
     *s = (Sample){ .photo = photo, .latents = { encode_photo(d, photo, 0, rng), d->recipe->flip > 0 ? encode_photo(d, photo, 1, rng) : NULL } };
-    *l = (Lesson){ .ids = ids, .texts = 1, .clip_skip = d->clip_skip, .latents = { 1, photo->bucket.height / PIXELS, photo->bucket.width / PIXELS, LATENT, s->latents[0] }, .noise = d->noise };
+    *l = (Lesson){ .ids = ids, .texts = 1, .clip_skip = d->clip_skip, .latents = { 1, photo->bucket.height / FACTOR, photo->bucket.width / FACTOR, LATENT, s->latents[0] }, .noise = d->noise };
     if (!text_stays(d)) return;
     Tensor text = clip_encode(d->run, ids, 1, l->clip_skip, NULL);
     l->ids = NULL, l->text = (Tensor){ 1, 1, text.h, text.c, text.x };

@@ -9,8 +9,6 @@
 #include "recipe.h"
 #include "state.h"
 
-enum { PIXELS = 8, LATENT = 4 };         /* a latent has 4 channels, and stands for 8 x 8 pixels */
-
 typedef struct {
     const Photo *photo;
     float       *latents[2];             /* as it is, and mirrored; the second NULL unless asked for */

@@ -21,7 +21,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { LATENT = 4, FACTOR = 8, DEFAULT_FRAMES = 16, DEFAULT_STEPS = 25, DEFAULT_CONTEXT = 16, LARGEST_SIDE = 8192, PROBLEM_TEXT = 4096 };
+enum { DEFAULT_FRAMES = 16, DEFAULT_STEPS = 25, DEFAULT_CONTEXT = 16, LARGEST_SIDE = 8192, PROBLEM_TEXT = 4096 };
 
 typedef struct {
     Arena       *mem;

@@ -42,7 +42,6 @@ int  learning_pair(const Learner *l, const char *layer, LowRank *pair);
 float *learning_gradient(const Learner *l, const float *x);
 
 /* Moves all that learns, each kind at its own rate. */
-typedef struct { double words, text, unet; } Rates;
 void learner_step(Learner *l, Rates rates, AdamW how, int step, int threads);
 
 #endif

@@ -32,6 +32,8 @@ void moments_step(Moments *next, float *x, const float *d, size_t n, AdamW how, 
 /* bitsandbytes' dynamic map: what the 256 codes of 8 bits stand for, rising to 1 */
 void dynamic_map(float code[256], int with_sign);
 
+typedef struct { double words, text, unet; } Rates;      /* learning rates of a word's vectors, the text encoder, the UNet */
+
 /* torch.nn.utils.clip_grad_norm_: the norm of all gradients, which are made smaller when it is above `most` (0: never) */
 double clip_gradients(float *d, size_t count, double most);
 

@@ -14,7 +14,7 @@
 #include <math.h>
 #include <string.h>
 
-enum { Z = 4, RGB = 3, FACTOR = 8, SIDE = 8 };
+enum { RGB = 3, SIDE = 8 };
 
 /* by blocks of f x f, the middle of what does not divide; at most 2 SIDE a side */
 static Tensor averaged(Run *r, Tensor z)
@@ -22,13 +22,13 @@ static Tensor averaged(Run *r, Tensor z)
     int f = (z.h < z.w ? z.h : z.w) / SIDE, h, w;
     if (f < 1) f = 1;
     h = z.h / f < 2 * SIDE ? z.h / f : 2 * SIDE, w = z.w / f < 2 * SIDE ? z.w / f : 2 * SIDE;
-    Tensor y = tensor(r, 1, h, w, Z);
+    Tensor y = tensor(r, 1, h, w, LATENT);
     int top = (z.h - h * f) / 2, left = (z.w - w * f) / 2;
     memset(y.x, 0, size(y) * sizeof *y.x);
     for (int i = 0; i < h * f; i++)
         for (int k = 0; k < w * f; k++)
-            for (int c = 0; c < Z; c++)
-                y.x[((i / f) * w + k / f) * Z + c] += z.x[((size_t)(top + i) * (size_t)z.w + (size_t)(left + k)) * Z + (size_t)c] / (float)(f * f);
+            for (int c = 0; c < LATENT; c++)
+                y.x[((i / f) * w + k / f) * LATENT + c] += z.x[((size_t)(top + i) * (size_t)z.w + (size_t)(left + k)) * LATENT + (size_t)c] / (float)(f * f);
     return y;
 }
 
@@ -43,36 +43,36 @@ static double colour(Tensor picture, int i, int w, int c)
 }
 
 /* a x = b for each of the columns of b, a symmetric and positive, by elimination; x in b's place */
-static void solve(double a[Z][Z], double b[Z][RGB])
+static void solve(double a[LATENT][LATENT], double b[LATENT][RGB])
 {
-    for (int p = 0; p < Z; p++)
-        for (int i = 0; i < Z; i++) {
+    for (int p = 0; p < LATENT; p++)
+        for (int i = 0; i < LATENT; i++) {
             double by = i == p ? 0 : a[i][p] / a[p][p];
-            for (int k = 0; k < Z; k++) a[i][k] -= by * a[p][k];
+            for (int k = 0; k < LATENT; k++) a[i][k] -= by * a[p][k];
             for (int c = 0; c < RGB; c++) b[i][c] -= by * b[p][c];
         }
-    for (int i = 0; i < Z; i++) for (int c = 0; c < RGB; c++) b[i][c] /= a[i][i];
+    for (int i = 0; i < LATENT; i++) for (int c = 0; c < RGB; c++) b[i][c] /= a[i][i];
 }
 
 /* (Z' Z + n / 50) by = Z' C, both about their means */
 static LatentMap fit(Tensor z, Tensor picture)
 {
     int n = z.h * z.w;
-    double mean[Z] = { 0 }, mean_colour[RGB] = { 0 }, a[Z][Z] = { { 0 } }, b[Z][RGB] = { { 0 } };
+    double mean[LATENT] = { 0 }, mean_colour[RGB] = { 0 }, a[LATENT][LATENT] = { { 0 } }, b[LATENT][RGB] = { { 0 } };
     LatentMap m;
-    for (int i = 0; i < n; i++) for (int k = 0; k < Z; k++) mean[k] += (double)z.x[i * Z + k] / n;
+    for (int i = 0; i < n; i++) for (int k = 0; k < LATENT; k++) mean[k] += (double)z.x[i * LATENT + k] / n;
     for (int i = 0; i < n; i++) for (int c = 0; c < RGB; c++) mean_colour[c] += colour(picture, i, z.w, c) / n;
-    for (int k = 0; k < Z; k++) a[k][k] = n / 50.0;
+    for (int k = 0; k < LATENT; k++) a[k][k] = n / 50.0;
     for (int i = 0; i < n; i++)
-        for (int k = 0; k < Z; k++) {
-            double d = (double)z.x[i * Z + k] - mean[k];
-            for (int l = 0; l < Z; l++) a[k][l] += d * ((double)z.x[i * Z + l] - mean[l]);
+        for (int k = 0; k < LATENT; k++) {
+            double d = (double)z.x[i * LATENT + k] - mean[k];
+            for (int l = 0; l < LATENT; l++) a[k][l] += d * ((double)z.x[i * LATENT + l] - mean[l]);
             for (int c = 0; c < RGB; c++) b[k][c] += d * (colour(picture, i, z.w, c) - mean_colour[c]);
         }
     solve(a, b);
     for (int c = 0; c < RGB; c++) {
         double plus = mean_colour[c];
-        for (int k = 0; k < Z; k++) plus -= b[k][c] * mean[k], m.by[k][c] = (float)b[k][c];
+        for (int k = 0; k < LATENT; k++) plus -= b[k][c] * mean[k], m.by[k][c] = (float)b[k][c];
         m.plus[c] = (float)plus;
     }
     return m;
@@ -92,7 +92,7 @@ void preview_draw(const LatentMap *m, Tensor z, unsigned char *rgb)
     for (size_t i = 0; i < rows(z); i++)
         for (int c = 0; c < RGB; c++) {
             float x = m->plus[c];
-            for (int k = 0; k < Z; k++) x += m->by[k][c] * z.x[i * Z + (size_t)k];
+            for (int k = 0; k < LATENT; k++) x += m->by[k][c] * z.x[i * LATENT + (size_t)k];
             *rgb++ = (unsigned char)lrintf(255 * fminf(fmaxf(x / 2 + 0.5f, 0), 1));
         }
 }

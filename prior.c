@@ -8,10 +8,8 @@
 
 #include "png.h"
 
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
 typedef struct { Arena *a; const Job *job; const char *folder; size_t count, done; const Watch *watch; } Set;
 
@@ -47,7 +45,7 @@ void prior_draw(Arena *a, const Job *job, const char *folder, size_t count, cons
     if (there) watch_say(watch, "%s: %zu class pictures are there and stay", folder, there);
     if (there == count) return;
     watch_say(watch, "%s: draws %zu class pictures: %s", folder, count - there, job->prompt);
-    if (mkdir(folder, 0777) && errno != EEXIST) fail(a, "%s: no such folder can be made: %s", folder, strerror(errno));
+    folder_make(a, folder);
     if (!attempt(a, draw, &s, why)) return;
     if (strcmp(why, "interrupted")) fail(a, "%s", why);
     fail(a, "interrupted after %zu of %zu class pictures, which stay in %s; the same command goes on from there", s.done, count, folder);

@@ -163,7 +163,11 @@ Buckets recipe_buckets(Arena *a, const Recipe *r, int side)
 
 double recipe_rate(const Recipe *r) { return r->rate > 0 ? r->rate : recipe_is_word(r) ? 5e-3 : 1e-4; }
 
-double recipe_word_rate(const Recipe *r) { return r->word_rate > 0 ? r->word_rate : recipe_is_word(r) ? recipe_rate(r) : 5e-3; }
+Rates recipe_rates(const Recipe *r)
+{
+    double rate = recipe_rate(r);
+    return (Rates){ .words = r->word_rate > 0 ? r->word_rate : recipe_is_word(r) ? rate : 5e-3, .text = r->text_rate > 0 ? r->text_rate : rate / 2, .unet = r->unet_rate > 0 ? r->unet_rate : rate };
+}
 
 int recipe_eight_bits(const Recipe *r) { return r->optimizer == optimizers[1]; }
 

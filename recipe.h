@@ -9,7 +9,7 @@ typedef struct {
     double resolution;                   /* a side in pixels; 0: the model's own */
     double rank, alpha;                  /* alpha 0: as rank */
     double conv_rank, conv_alpha;        /* the same of pairs for 3x3 convolutions; rank 0: none */
-    double rate, unet_rate, text_rate, word_rate;      /* 0: recipe_rate, as rate, half of it, and recipe_word_rate */
+    double rate, unet_rate, text_rate, word_rate;      /* 0: see recipe_rates */
     double unet_only;
     double steps, epochs, batch, accumulate, repeats;      /* steps 0: the epochs; epochs 0: as many as make 100 steps a picture */
     double decay, clip, snr, noise_offset;
@@ -52,7 +52,7 @@ Buckets recipe_buckets(Arena *a, const Recipe *r, int side);
 /* What option i is, as text; NULL where nothing that is learned depends on it. */
 const char *recipe_text(Arena *a, const Recipe *r, size_t i);
 double recipe_rate(const Recipe *r);         /* the learning rate that holds */
-double recipe_word_rate(const Recipe *r);    /* that of a word's vectors */
+Rates  recipe_rates(const Recipe *r);        /* those of each kind that learns: a word's vectors, the text encoder, the UNet */
 /* What rates are multiplied by in step 0 .. steps-1. */
 double recipe_factor(const Recipe *r, int step, int steps);
 int    recipe_eight_bits(const Recipe *r);   /* of the moments */

@@ -16,7 +16,6 @@
 #include "grid.h"
 #include "png.h"
 
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -251,7 +250,7 @@ static void save_cell(Arena *a, const Sweep *s, const Cell *c, const char *folde
     unsigned char *png = apng_encode(rgb, p->frames, p->width, p->height, c->request.job.fps, c->settings, &size);
     if (!png) fail(a, "%s: out of memory", folder);
     adopt(a, png);
-    if (mkdir(folder, 0777) && errno != EEXIST) fail(a, "%s: this folder for finished pictures cannot be made: %s", folder, strerror(errno));
+    folder_make(a, folder);
     files_save(a, &(File){ free_name(a, s, c, folder), { png, size } }, 1);
     release(a, before);
 }

@@ -179,6 +179,11 @@ int folder_is(const char *path)
     return stat(path, &s) == 0 && S_ISDIR(s.st_mode);
 }
 
+void folder_make(Arena *a, const char *path)
+{
+    if (mkdir(path, 0777) && errno != EEXIST) fail(a, "%s: this folder cannot be made: %s", path, strerror(errno));
+}
+
 Bytes file_map(Arena *a, const char *path)
 {
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);      /* a pipe must not make us wait */

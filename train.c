@@ -24,11 +24,9 @@
 #include "unet.h"
 #include "vae.h"
 
-#include <errno.h>
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
 
 static const char JOB[] = "persona_job";      /* in the metadata: which job wrote a file */
 
@@ -86,7 +84,7 @@ static const char *word_path(Work *w, const char *what)
     const char *out = w->t->out, *slash = strrchr(out, '/');
     if (recipe_is_word(&w->t->recipe)) return beside(w, what);
     const char *folder = format(w->mem, "%.*sembeddings", (int)(slash ? slash + 1 - out : 0), out);
-    if (mkdir(folder, 0777) && errno != EEXIST) fail(w->mem, "%s: no such folder can be made: %s", folder, strerror(errno));
+    folder_make(w->mem, folder);
     return format(w->mem, "%s/%s%s.safetensors", folder, w->word, what);
 }
 
@@ -142,7 +140,7 @@ static void check_model(Work *w)
     Tensor picture = tensor(&w->run, 1, w->side, w->side, 3);
     vae_encode(&w->run, picture);
     Tensor text = clip_encode(&w->run, NULL, 1, 1, NULL);
-    unet(&w->run, tensor(&w->run, 1, w->side / PIXELS, w->side / PIXELS, LATENT), 1, (Tensor){ 1, 1, text.h, text.c, text.x });
+    unet(&w->run, tensor(&w->run, 1, w->side / FACTOR, w->side / FACTOR, LATENT), 1, (Tensor){ 1, 1, text.h, text.c, text.x });
     if (problems.count) fail(w->mem, "%s: %d tensors are missing or do not fit%s", w->t->job.model, problems.count, problems.text);
     w->machine.dry = 0, w->run.problems = NULL;
     release(w->mem, before);
@@ -175,7 +173,8 @@ static double take_step(Work *w)
     const Recipe *r = &w->t->recipe;
     Learner *l = w->learner;
     int lessons = (int)(r->batch * r->accumulate);
-    double loss = 0, factor = recipe_factor(r, (int)w->course->step, w->steps), rate = recipe_rate(r), unet_rate = r->unet_rate > 0 ? r->unet_rate : rate, text_rate = r->text_rate > 0 ? r->text_rate : rate / 2;
+    double loss = 0, factor = recipe_factor(r, (int)w->course->step, w->steps);
+    Rates rates = recipe_rates(r);
     memset(l->d, 0, l->count * sizeof *l->d);
     for (int i = 0; i < lessons; i++) {
         sample = dataset_next(&w->data, w->course);
@@ -187,7 +186,7 @@ static double take_step(Work *w)
         watch_say(w->watch, "step %u: the %s %s; the step is left out", w->course->step + 1, bad ? "loss is not finite at" : "gradient is not finite after", (bad ? bad : sample)->photo->path);
         return NAN;
     }
-    learner_step(l, (Rates){ factor * recipe_word_rate(r), factor * text_rate, factor * unet_rate }, (AdamW){ 0, r->decay, 0.9, 0.999, 1e-8 }, (int)++w->course->taken, w->machine.threads);
+    learner_step(l, (Rates){ factor * rates.words, factor * rates.text, factor * rates.unet }, (AdamW){ 0, r->decay, 0.9, 0.999, 1e-8 }, (int)++w->course->taken, w->machine.threads);
     return loss;
 }
 
@@ -207,16 +206,16 @@ static void write(Work *w, const char *name, const char *word, const char *lora)
     const Recipe *r = &w->t->recipe;
     Arena *a = w->mem;
     const char *model = strrchr(w->t->job.model, '/');
-    double rate = recipe_rate(r);
+    Rates rates = recipe_rates(r);
     Pair metadata[] = {
         { "ss_network_args", format(a, "{\"conv_dim\": \"%d\", \"conv_alpha\": \"%g\"}", (int)r->conv_rank, (double)w->learner->conv_alpha) },
         { "modelspec.architecture", "stable-diffusion-v1/lora" }, { "ss_network_module", "networks.lora" },
         { "ss_network_dim", format(a, "%d", (int)r->rank) }, { "ss_network_alpha", format(a, "%g", (double)w->learner->alpha) },
-        { "ss_unet_lr", format(a, "%g", r->unet_rate > 0 ? r->unet_rate : rate) }, { "ss_text_encoder_lr", format(a, "%g", r->unet_only > 0 ? 0 : r->text_rate > 0 ? r->text_rate : rate / 2) },
+        { "ss_unet_lr", format(a, "%g", rates.unet) }, { "ss_text_encoder_lr", format(a, "%g", r->unet_only > 0 ? 0 : rates.text) },
         { "ss_base_model_version", "sd_v1" }, { "ss_sd_model_name", model ? model + 1 : w->t->job.model }, { "ss_resolution", format(a, "(%d, %d)", w->side, w->side) },
         { "ss_num_train_images", format(a, "%zu", w->data.photos.prior ? w->data.photos.repeated / 2 : w->data.photos.repeated) }, { "ss_steps", format(a, "%u", w->course->step) }, { "ss_max_train_steps", format(a, "%d", w->steps) },
-        { "ss_learning_rate", format(a, "%g", rate) }, { "ss_lr_scheduler", r->schedule.name }, { "ss_optimizer", recipe_eight_bits(r) ? "bitsandbytes.optim.adamw.AdamW8bit" : "torch.optim.adamw.AdamW" },
-        { "ss_seed", format(a, "%llu", (unsigned long long)w->seed) }, { "ss_clip_skip", format(a, "%d", w->t->job.clip_skip ? w->t->job.clip_skip : 1) },
+        { "ss_learning_rate", format(a, "%g", recipe_rate(r)) }, { "ss_lr_scheduler", r->schedule.name }, { "ss_optimizer", recipe_eight_bits(r) ? "bitsandbytes.optim.adamw.AdamW8bit" : "torch.optim.adamw.AdamW" },
+        { "ss_seed", format(a, "%llu", (unsigned long long)w->seed) }, { "ss_clip_skip", format(a, "%d", w->data.clip_skip) },
         { JOB, job_of(w) }, { "persona_loss", curve_text(a, w->loss, w->course->step) },
     };
     size_t count = sizeof metadata / sizeof *metadata;
@@ -431,7 +430,6 @@ static const char *describe_photo(Work *w, const Photo *photo)
 /* all that the result depends on */
 static void describe(Work *w)
 {
-    const Job *job = &w->t->job;
     const char *flag, *value, *help;
     Arena *a = w->mem;
     size_t n = 0, options = 0;
@@ -440,7 +438,7 @@ static void describe(Work *w)
     said[n++] = (Pair){ "seed", format(a, "%llu", (unsigned long long)w->seed) };
     said[n++] = (Pair){ "model", digest_of_weights(w) };
     said[n++] = (Pair){ "word", w->word ? quoted(a, w->word) : "" };
-    said[n++] = (Pair){ "clip_skip", format(a, "%d", job->clip_skip ? job->clip_skip : 1) };
+    said[n++] = (Pair){ "clip_skip", format(a, "%d", w->data.clip_skip) };
     said[n++] = (Pair){ "precision", w->machine.bf16 ? "bf16" : "f32" };
     for (size_t i = 0; (flag = recipe_flag(i, &value, &help)); i++)
         if ((value = recipe_text(a, &w->t->recipe, i))) said[n++] = (Pair){ format(a, "--%s", flag), value };
@@ -480,10 +478,10 @@ static const char *steps_said(Work *w)
 static const char *rates_said(Work *w)
 {
     const Recipe *r = &w->t->recipe;
-    double rate = recipe_rate(r), unet = r->unet_rate > 0 ? r->unet_rate : rate, text = r->text_rate > 0 ? r->text_rate : rate / 2;
+    Rates rates = recipe_rates(r);
     if (recipe_is_word(r)) return format(w->mem, "begins as \"%s\"", r->init_word);
-    const char *word = w->word ? format(w->mem, ", the word, which begins as \"%s\", at %g", r->init_word, recipe_word_rate(r)) : "";
-    return format(w->mem, "the UNet at %g, %s%s", unet, r->unet_only > 0 ? "no text encoder" : format(w->mem, "the text encoder at %g", text), word);
+    const char *word = w->word ? format(w->mem, ", the word, which begins as \"%s\", at %g", r->init_word, rates.words) : "";
+    return format(w->mem, "the UNet at %g, %s%s", rates.unet, r->unet_only > 0 ? "no text encoder" : format(w->mem, "the text encoder at %g", rates.text), word);
 }
 
 /* bytes of the autoencoder's weights, or of all others */

@@ -4,6 +4,8 @@
 
 #include "nn.h"
 
+enum { LATENT = 4, FACTOR = 8 };         /* a latent has 4 channels, and stands for 8 x 8 pixels */
+
 static const float LATENT_SCALE = 0.18215f;      /* latents in the UNet = this times the VAE's */
 
 /* z: the UNet's latents [n,h,w,4] -> [n,8h,8w,3], about -1..1 */
