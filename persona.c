@@ -131,7 +131,8 @@ static _Noreturn void unknown_option(Run *r, const char *arg, const char *name)
     const char *near = NULL, *flag, *value, *help;
     size_t least = strlen(name) / 2 + 1;
     for (size_t i = 0; i < OPTIONS; i++)
-        if (edit_distance(options[i].flag, name) < least) near = options[i].flag, least = edit_distance(near, name);
+        if (*name && least && begins(options[i].flag, name)) near = options[i].flag, least = 0;
+        else if (edit_distance(options[i].flag, name) < least) near = options[i].flag, least = edit_distance(near, name);
     for (size_t i = 0; (flag = prompt_flag(i, &value, &help)); i++)
         if (edit_distance(flag, name) < least) near = flag, least = edit_distance(near, name);
     for (size_t i = 0; is_training(r) && (flag = recipe_flag(i, &value, &help)); i++)
@@ -161,10 +162,20 @@ static int read_option(Run *r, int argc, char **argv, int i)
     return i;
 }
 
+static const char *nearest_command(const char *word)
+{
+    static const char *const commands[] = { "check", "info", "train", "help" };
+    size_t near = 0;
+    for (size_t i = 1; i < sizeof commands / sizeof *commands; i++) if (edit_distance(commands[i], word) < edit_distance(commands[near], word)) near = i;
+    return commands[near];
+}
+
 static void read_operand(Run *r, const char *arg)
 {
-    int command = !r->command && !r->input && (!strcmp(arg, "check") || !strcmp(arg, "info") || !strcmp(arg, "train") || !strcmp(arg, "help"));
+    int command = !r->command && !r->input && !strcmp(arg, nearest_command(arg));
     if (command) { r->command = arg; return; }
+    if (r->input && 2 * edit_distance(r->input, nearest_command(r->input)) < strlen(r->input))
+        fail(r->a, "%s is no command of persona; did you mean %s?", quoted(r->a, r->input), nearest_command(r->input));
     if (r->input) fail(r->a, "one file at a time, found %s and %s; words for --prompt belong in quotes", quoted(r->a, r->input), quoted(r->a, arg));
     r->input = arg;
 }
@@ -230,6 +241,7 @@ static double peak_bytes(void)
 static int starts(Bytes b, const char *with, size_t n) { return b.size >= n && !memcmp(b.data, with, n); }
 static int is_gif(Bytes b)         { return starts(b, "GIF8", 4); }
 static int is_png(Bytes b)         { return starts(b, "\x89PNG\r\n\x1a\n", 8); }
+static int is_jpeg(Bytes b)        { return starts(b, "\xff\xd8\xff", 3); }
 
 static Bytes open_input(Run *r, const char *path)
 {
@@ -252,7 +264,7 @@ static char *stored_settings(Run *r, Bytes b)
 static void refuse_binary(Run *r, Bytes b, const char *path)
 {
     if (weights_like(b)) fail(r->a, "%s: this is a weights file, expected a prompt file; name it in one as Model, VAE, Motion module or LoRA, or see persona info", path);
-    if (starts(b, "\xff\xd8\xff", 3)) fail(r->a, "%s: this is a JPEG, expected a prompt file, or a GIF or PNG that persona made; to begin from this picture: --init", path);
+    if (is_jpeg(b)) fail(r->a, "%s: this is a JPEG, expected a prompt file, or a GIF or PNG that persona made; to begin from this picture: --init", path);
     if (b.size > LARGEST_PROMPT) fail(r->a, "%s: %.0f MB is too much for a prompt file, expected at most %d", path, (double)b.size / 1e6, LARGEST_PROMPT >> 20);
 }
 
@@ -365,7 +377,7 @@ static void check_output(Run *r)
     const char *out = r->out;
     if (result_kind(out) == RESULTS) {
         r->status = MISUSED;
-        fail(r->a, "%s: expected an output that ends in .gif, .png or .apng%s", out, r->picture.data ? "; name one with -o" : "");
+        fail(r->a, "%s: expected an output that ends in .gif, .png or .apng%s", out, r->again ? "; name one with -o" : "");
     }
     if (r->request.max_size && results[result_kind(out)].encode != to_gif) fail(r->a, "%s: Max size makes GIFs smaller, other pictures keep every pixel; take it out, or --max-size 0", out);
     check_folder(r);
@@ -525,7 +537,7 @@ static void info(Run *r)
     Bytes b = open_input(r, r->input);
     if (is_gif(b) || is_png(b)) info_picture(r, b);
     else if (weights_like(b) || strstr(base(r->input), ".safetensors")) print_weights(r, weights_read(r->a, r->input, b));
-    else fail(r->a, "%s: expected weights, a GIF or a PNG, found none of them; for a prompt file there is persona check", r->input);
+    else fail(r->a, "%s: expected weights, a GIF or a PNG, found %s", r->input, is_jpeg(b) ? "a JPEG, which carries no settings" : "none of them; for a prompt file there is persona check");
 }
 
 static void check_trained(Run *r)

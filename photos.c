@@ -15,7 +15,8 @@
 
 enum { MOST_CAPTION = 1 << 16, MOST_REPEATS = 1 << 16, MOST_REPEATED = 1000000000 };
 
-static const char *const pictures[] = { ".png", ".jpg", ".jpeg" };
+/* the first three can be read; the others are found all the same, so that survey.c names them instead of nothing being learned from them */
+static const char *const pictures[] = { ".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".heic", ".avif", ".jxl" };
 
 static int is_picture(const char *name)
 {
@@ -24,7 +25,18 @@ static int is_picture(const char *name)
     return 0;
 }
 
-/* the first line of the file beside a picture, NULL when there is no such file */
+/* Text in another encoding would be learned as other words, and nobody would be told. */
+static void check_caption(Arena *a, const char *path, const char *text, size_t n)
+{
+    uint32_t c;
+    if (n > MOST_CAPTION) fail(a, "%s: expected a caption, a line of text of at most %d bytes", path, MOST_CAPTION);
+    for (size_t i = 0; i < n; ) {
+        i += utf8_decode((const unsigned char *)text + i, n - i, &c);
+        if (!c || c == 0xFFFD) fail(a, "%s: expected a caption in UTF-8, found text in another encoding, or none; save it again as UTF-8", path);
+    }
+}
+
+/* the first line of the file beside a picture, without a byte order mark, NULL when there is no such file */
 static const char *line_beside(Arena *a, const char *picture, const char *ending)
 {
     const char *path = format(a, "%.*s%s%s", (int)(strrchr(picture, '.') - picture), picture, *ending == '.' ? "" : ".", ending);
@@ -32,7 +44,8 @@ static const char *line_beside(Arena *a, const char *picture, const char *ending
     Bytes b = file_map(a, path);
     const char *text = (const char *)b.data, *end = b.size ? memchr(text, '\n', b.size) : NULL;
     size_t n = end ? (size_t)(end - text) : b.size;
-    if (n > MOST_CAPTION || memchr(text, 0, n)) fail(a, "%s: expected a caption, a line of text of at most %d bytes", path, MOST_CAPTION);
+    if (n >= 3 && !memcmp(text, "\xef\xbb\xbf", 3)) text += 3, n -= 3;
+    check_caption(a, path, text, n);
     return trimmed(a, text, n);
 }
 

@@ -166,6 +166,9 @@ refuses 2 'needs a prompt file'
 refuses 2 'did you mean --steps?' p.txt --stpes 3
 refuses 2 '"-x"' p.txt -x
 refuses 2 'did you mean --quiet?' p.txt -quiet
+refuses 2 'did you mean --quiet?' p.txt -q
+refuses 2 'did you mean --output?' p.txt --out=x.gif
+refuses 2 '"trian" is no command of persona; did you mean train?' trian photos -o x.safetensors
 refuses 2 '--steps is "abc", expected a whole number from 1 to 1000' p.txt --steps abc
 refuses 2 '--steps needs a value' p.txt --steps
 refuses 2 '--quiet takes no value' p.txt --quiet=1

@@ -86,9 +86,10 @@ rm -r embeddings
 mkdir -p mixed/1_a tree
 cp photos/a.png mixed/a.png; cp photos/a.png mixed/b.png; cp photos/2_sks/c.png mixed/1_a/c.png
 run --prompt 'portrait of a man' --frames 1 --steps 1 --size 64x128 --seed 4 -o mixed/d.png
+printf '\357\273\277\n' >mixed/a.txt           # a byte order mark is no word
 run train mixed -o mixed.safetensors --resolution 64 --network_dim 1 --network_train_unet_only --max_train_steps 2 --enable_bucket --flip_aug --shuffle_caption --keep_tokens 1 --caption_dropout_rate 0.5 --validation_split 0.25 --seed 3
 holds 'learns' is "$status$(cat out)" 0mixed.safetensors
-for words in 'mixed: 4 pictures, 0 with a caption, 3 in an epoch; 1 held out' 'the same picture twice: a.png and b.png' 'nothing is said of a.png, b.png, d.png;' 'buckets: 3 of 64x64, 1 of 40x88' \
+for words in 'mixed: 4 pictures, 1 with a caption, 3 in an epoch; 1 held out' 'the same picture twice: a.png and b.png' 'nothing is said of a.png, b.png, d.png;' 'buckets: 3 of 64x64, 1 of 40x88' \
     'held out: loss 0.' '2 steps as asked for, 0.667 epochs; the UNet at 0.0001, no text encoder, AdamW, cosine, gradients of at most 1'; do says "$words"; done
 run train mixed -o wide.safetensors --resolution 64 --network_dim 1 --network_train_unet_only --max_train_epochs 2 --train_batch_size 2 --validation_split 0.25 --seed 3 --threads 1
 says 'epoch 2: held out: loss 0.'
@@ -159,6 +160,10 @@ printf 'not a picture' >broken/a.png
 refuses 1 'broken/a.png' train broken -o x.safetensors --resolution 64
 cp photos/a.png long/a.png; printf 'a\000b' >long/a.txt
 refuses 1 'long/a.txt: expected a caption' train long -o x.safetensors --resolution 64
+printf 'caf\351' >long/a.txt
+refuses 1 'long/a.txt: expected a caption in UTF-8' train long -o x.safetensors --resolution 64
+echo portrait >long/a.txt; echo 'of another format' >long/b.webp
+refuses 1 '1 of 2 pictures cannot be used, repair them or take them away: long/b.webp: is no picture, expected a PNG or JPEG; convert it' train long -o x.safetensors --resolution 64
 refuses 1 'not finite' train photos -o x.safetensors --resolution 64 --network_dim 1 --max_train_steps 40 --learning_rate 1e1 --max_grad_norm 0 --lr_scheduler constant --network_alpha 1e6 --seed 3
 for words in ': the ' ' is not finite a' 'the step is left out' 'x.safetensors was not written'; do says "$words"; done
 cp one.safetensors keep.safetensors
