@@ -213,6 +213,13 @@ static char *show_overlap(Arena *a, const Request *r, const Key *k)
     return overlap ? format(a, "%d", overlap > 0 ? overlap : 0) : NULL;
 }
 
+/* A model that is named brings no motion module, so a still need not say that it is one; a grid may leave the model open. */
+static char *show_frames(Arena *a, const Request *r, const Key *k)
+{
+    int grid = r->axis[0].text || r->axis[1].text || r->axis[2].text;
+    return r->job.frames == 1 && (r->job.model || !grid) ? NULL : show_whole(a, r, k);
+}
+
 /* only where it changes the picture */
 static char *show_precision(Arena *a, const Request *r, const Key *k)
 {
@@ -403,7 +410,7 @@ static const Key keys[] = {
     { "Hires upscaler", "hires-upscaler", set_text, show_text, AT(job.upscaler), .value = "NAME", .help = "Latent, smoothly, or Latent (nearest) (Latent)" },
     { "LoRA", "lora", set_lora, show_loras, 0, .value = "F:X[:Y]", .help = "a LoRA and its strength, or those for text encoder and UNet; once for each" },
     { "Motion module", "motion", set_name, show_name, AT(motion), .choices = { "none" }, .shown = CLIP, .value = "F", .help = "an AnimateDiff module, or none for a still (none with a model of your own)" },
-    { "Frames", "frames", set_whole, show_whole, AT(job.frames), 1, 100000, 1, .shown = CLIP, .value = "N", .help = "frames of the clip, 1 is a still (16)" },
+    { "Frames", "frames", set_whole, show_frames, AT(job.frames), 1, 100000, .value = "N", .help = "frames of the clip, 1 is a still (16)" },
     { "FPS", "fps", set_number, show_number, AT(job.fps), 0.1, 100, .shown = CLIP, .value = "X", .help = "frames a second, 0.1 to 100 (8)" },
     { "Max size", "max-size", set_bytes, show_bytes, AT(max_size), 0, 1 << 30, .value = "N", .help = "256K, 1M: fewer colours, then loss, then frames until the GIF is no larger (any size)" },
     { "Context", "context", set_whole, show_whole, AT(job.context), 1, 65535, .shown = CLIP, .value = "N", .help = "frames seen together in a longer clip (16)" },

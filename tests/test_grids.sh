@@ -64,6 +64,8 @@ printf 'portrait of a woman with red hair\nNegative prompt: hat\nSteps: 1, Seed:
 run web.txt -o web.apng
 silent 'ignored'
 says 'cell 8/8: CFG scale: 7, green, Seed: 8'
+run p.txt --frames 1 --steps 1 --x 'Seed: 1, 2' -o still.png; cp still.png kept.png; run still.png
+holds 'a grid of stills is made again as one' is "$status$(cmp -s still.png kept.png; echo $?)$(ls still-* 2>/dev/null)" 00
 run p.txt --frames 1 --x 'Model: persona, persona.safetensors' --y 'Sampler: DDIM, Euler Karras' --z 'Steps: 1, 1' -o names.png
 says 'grid: 2 x 2 x 2 pictures of 32x32, 4 of them as another one'
 says 'step 4/4'
