@@ -10,8 +10,9 @@
     python train.py export   writes persona.safetensors and persona_motion.safetensors
     python train.py check    measures the exported files
 
-Each training stage keeps its whole state under --work, resumes from there, and can be made longer
-by giving more --minutes.  The rate follows the share of the minutes that is used up.
+Each stage keeps its whole state under --work, resumes from there after any kind of end, and can be
+made longer by giving more --minutes.  --from begins with weights exported before, so that a new style
+of pictures does not have to be learned from noise.  The rate follows the share of the minutes that is used up.
 """
 import argparse
 import atexit
@@ -279,10 +280,10 @@ class Run:
             rate = min(1.0, (self.step + 1) / 150) * (0.03 + 0.97 * 0.5 * (1 + math.cos(math.pi * t)))
             for g in self.opt.param_groups:
                 g["lr"] = g["peak"] * rate
-            start = time.time()
+            start = time.thread_time()          # our own time: a busy machine does not use it up
             yield t
             if not self.rank:
-                self.used += min(time.time() - start, 15)       # a paused process does not use up its time
+                self.used += time.thread_time() - start
             self.step += 1
             if self.rank:
                 if self.leaving:
@@ -369,9 +370,10 @@ def painted(args, name, count, seed):
         for i in range(count):
             a = paint.sample_attributes(rng)
             out[i] = paint.paint(a, rng.uniform(0, 1))
-        np.save(path + ".new.npy", out)
-        os.replace(path + ".new.npy", path)
-    return np.load(path)
+        new = f"{path}.{os.getpid()}.npy"           # each worker paints its own when there is none yet
+        np.save(new, out)
+        os.replace(new, path)
+    return np.load(path, mmap_mode="r")
 
 
 def crops(pictures, rng, count, size):
@@ -387,13 +389,13 @@ def crops(pictures, rng, count, size):
     return to_float(out)
 
 
-def picture_loss(out, x):
-    """L1, L2, and L1 of the differences between neighbours: edges are what one sees."""
+def picture_loss(out, x, t):
+    """L1, L2, and L1 of the differences between neighbours: edges are what one sees; late in training L2 alone, which is PSNR."""
     d = out - x
     edge = (d[..., 1:, :] - d[..., :-1, :]).abs().mean() + (d[..., :, 1:] - d[..., :, :-1]).abs().mean()
     l2 = d.square().mean()
     flat = F.avg_pool2d(d, 8).abs().mean()             # colours of areas come before everything else
-    return d.abs().mean() + l2 + 0.5 * edge + 2 * flat, l2
+    return 10 * l2 if t > 0.6 else d.abs().mean() + l2 + 0.5 * edge + 2 * flat, l2
 
 
 def colour_loss(z, x):
@@ -429,7 +431,7 @@ def vae_sample(vae, pictures, path):
 def train_vae(args):
     pictures = painted(args, "stills.npy", 6000, 1)
     unseen = painted(args, "unseen.npy", 16, 2)
-    vae = make_vae()
+    vae = beginning(args, "vae")
     run = Run(args, "vae", {"vae": vae}, [{"params": list(vae.parameters()), "lr": args.lr or 1.2e-3, "weight_decay": 1e-4}])
     show = lambda: vae_sample(run.ema["vae"], unseen, os.path.join(args.work, "vae.png"))
     for t in run.steps(sample=show, sample_every=420):
@@ -438,13 +440,20 @@ def train_vae(args):
         with bf16():
             post = vae.encode(x).latent_dist
             out = vae.decode(post.sample()).sample
-        loss, l2 = picture_loss(out.float(), x)
+        loss, l2 = picture_loss(out.float(), x, t)
         kl = 0.5 * (post.mean.float().square() + post.var.float() - 1 - post.logvar.float()).mean()
         colour = colour_loss(post.mean.float(), x)
         run.update(loss + 3e-4 * kl + 2 * colour, loss=loss, db=psnr(l2), kl=kl, colour=colour)
 
 
 # ---------------------------------------------------------------- latents
+
+def beginning(args, part):
+    """A part to train: as the files in the folder --from hold it, or from noise."""
+    if not args.begin:
+        return {"vae": make_vae, "text": make_text, "unet": make_unet, "motion": Motion}[part]()
+    return exported(args, args.begin, attach=False)[part].train().requires_grad_(True)
+
 
 def load_ema(args, name, key, model):
     s = torch.load(os.path.join(args.work, f"{name}.pt"), weights_only=False, map_location="cpu")
@@ -491,21 +500,22 @@ def make_latents(args):
         path = os.path.join(args.work, f"latents_{name}.pt")
         if not count or os.path.exists(path):
             continue
-        rng = np.random.default_rng(seed)
-        who, latents, frame, begun = [], [], [], time.time()
-        for i in range(count):
-            a = paint.sample_attributes(rng, moving=frames > 1)
-            who.append(a)
-            phases = [k / frames for k in range(frames)] if frames > 1 else [paint.still_phase(a, rng)]
-            frame += [paint.paint(a, p) for p in phases]
-            if len(frame) >= 256 or i == count - 1:
-                latents.append(encode(vae, np.stack(frame)))
-                frame = []
-                if len(latents) % 8 == 0:
-                    print(f"{name} {i + 1}/{count}  {time.time() - begun:.0f} s", flush=True)
-        z = torch.cat(latents)
+        part, saved = path + ".part", time.time()
+        who, z = torch.load(part, weights_only=False) if os.path.exists(part) else ([], torch.empty(0, 4, LATENT, LATENT).half())
+        while len(who) < count:
+            rng = np.random.default_rng([seed, len(who)])
+            new = [paint.sample_attributes(rng, moving=frames > 1) for _ in range(min(256 // frames, count - len(who)))]
+            phases = lambda a: [k / frames for k in range(frames)] if frames > 1 else [paint.still_phase(a, rng)]
+            z = torch.cat([z, encode(vae, np.stack([paint.paint(a, p) for a in new for p in phases(a)]))])
+            who += new
+            if time.time() - saved > 60 or len(who) == count:
+                torch.save((who, z), part + ".new")
+                os.replace(part + ".new", part)
+                saved = time.time()
+                print(f"{name} {len(who)}/{count}", flush=True)
         torch.save({"who": who, "latents": z.view(count, frames, *z.shape[1:])}, path + ".new")
         os.replace(path + ".new", path)
+        os.remove(part)
         print(f"{name}: latents {tuple(z.shape)} mean {z.float().mean():.3f} deviation {z.float().std():.3f}", flush=True)
 
 
@@ -554,7 +564,7 @@ def labels(a, words):
 def train_text(args):
     """Teaches the text encoder to hold what the words say, before the UNet asks: every token from the
     end mark on must tell, by one linear map, each attribute that the caption names."""
-    tokenizer, text = make_tokenizer(args.merges), make_text()
+    tokenizer, text = make_tokenizer(args.merges), beginning(args, "text")
     who_rng = np.random.default_rng(21)
     who = [paint.sample_attributes(who_rng) for _ in range(6000)]
     sizes = labels(who[0], "")[1]
@@ -609,7 +619,7 @@ def show(args, parts, name, guidance=5.0):
 def train_unet(args):
     data = torch.load(os.path.join(args.work, "latents_stills.pt"), weights_only=False)
     latents, tokenizer = data["latents"], make_tokenizer(args.merges)
-    text, unet = load_ema(args, "text", "text", make_text()).train().requires_grad_(True), make_unet()
+    text, unet = load_ema(args, "text", "text", make_text()).train().requires_grad_(True), beginning(args, "unet")
     unet.to(memory_format=torch.channels_last)
     run = Run(args, "unet", {"text": text, "unet": unet},
               [{"params": list(text.parameters()), "lr": (args.lr or 1.2e-3) * 0.3}, {"params": list(unet.parameters()), "lr": args.lr or 1.2e-3}])
@@ -633,7 +643,7 @@ def train_motion(args):
     start = torch.load(os.path.join(args.work, "unet.pt"), weights_only=False)["ema"]
     text.load_state_dict(start["text"])
     unet.load_state_dict(start["unet"])
-    motion = Motion()
+    motion = beginning(args, "motion")
     unet.to(memory_format=torch.channels_last)
     rate = args.lr or 1e-3
     run = Run(args, "motion", {"text": text, "unet": unet, "motion": motion},
@@ -694,7 +704,7 @@ def train_decoder(args):
             z, x = z[..., v:v + 8, u:u + 8], x[..., 8 * v:8 * v + 64, 8 * u:8 * u + 64]
         with bf16():
             out = vae.decode(z).sample
-        loss, l2 = picture_loss(out.float(), x)
+        loss, l2 = picture_loss(out.float(), x, t)
         run.update(loss, loss=loss, db=psnr(l2))
 
 
@@ -797,19 +807,20 @@ def export(args):
 
 # ---------------------------------------------------------------- check
 
-def exported(args):
-    """The parts as the exported files hold them."""
+def exported(args, folder, attach=True):
+    """The parts as the exported files in the folder hold them."""
     from safetensors.torch import load_file
-    file = load_file(os.path.join(args.out, "persona.safetensors"))
+    file = load_file(os.path.join(folder, "persona.safetensors"))
     vae, text, unet, motion = make_vae(), make_text(), make_unet(), Motion()
     names = {"vae": lambda k: "first_stage_model." + ldm_vae(k), "unet": lambda k: "model.diffusion_model." + ldm_unet(k),
              "text": lambda k: "cond_stage_model.transformer." + ("" if k.startswith("text_model.") else "text_model.") + k}
     for kind, m in (("vae", vae), ("unet", unet), ("text", text)):
         m.load_state_dict({k: file[names[kind](k)].float().view(v.shape) if "position_ids" not in k else v for k, v in m.state_dict().items()})
-    motion.load_state_dict({k: v.float() for k, v in load_file(os.path.join(args.out, "persona_motion.safetensors")).items()})
+    motion.load_state_dict({k: v.float() for k, v in load_file(os.path.join(folder, "persona_motion.safetensors")).items()})
     for m in (vae, text, unet, motion):
         m.eval().requires_grad_(False)
-    motion.attach(unet)
+    if attach:
+        motion.attach(unet)
     return {"vae": vae, "text": text, "unet": unet, "motion": motion, "tokenizer": make_tokenizer(args.merges)}
 
 
@@ -845,7 +856,7 @@ def held_out_prompts(count, seed=77):
 
 
 def check(args):
-    parts, who = exported(args), held_out_prompts(10)
+    parts, who = exported(args, args.out), held_out_prompts(10)
     goals = [(a["hair"], a["cloth"], a["background"]) for a in who]
     painted_right = np.mean([[r == g for r, g in zip(read_colours(paint.paint(a, 0)), goal)] for a, goal in zip(who, goals)])
     unseen = painted(args, "unseen.npy", 16, 2)
@@ -890,6 +901,7 @@ def main():
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument("stage", choices=list(STAGES))
     p.add_argument("--work", default="weights/work", help="folder for data, states and samples")
+    p.add_argument("--from", dest="begin", metavar="FOLDER", help="begin vae, text, unet and motion with the files exported there, not with noise")
     p.add_argument("--minutes", type=float, help="training time of the stage, in all")
     p.add_argument("--lr", type=float, help="peak rate instead of the stage's own")
     p.add_argument("--seed", type=int, default=0)
