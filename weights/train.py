@@ -17,6 +17,7 @@ of pictures does not have to be learned from noise.  The rate follows the share 
 import argparse
 import atexit
 import copy
+import fcntl
 import gzip
 import math
 import os
@@ -919,6 +920,8 @@ def main():
     function, minutes = STAGES[args.stage]
     args.minutes = args.minutes or minutes
     os.makedirs(args.work, exist_ok=True)
+    one = open(os.path.join(args.work, f"{args.stage}.lock"), "w")
+    fcntl.flock(one, fcntl.LOCK_EX)             # waits for one that is still at it, or still saving
     args.rank = 0
     if args.stage not in ("vae", "text", "unet", "motion", "decoder"):
         args.workers = 1
