@@ -23,7 +23,7 @@ SKIN = {"pale": (252, 226, 208), "light": (245, 205, 175), "tan": (222, 168, 124
 HAIR = {"black": (44, 40, 48), "brown": (116, 72, 42), "blonde": (240, 204, 104), "red": (190, 62, 36),
         "grey": (148, 150, 158), "white": (238, 238, 242), "blue": (58, 104, 214), "pink": (244, 124, 178),
         "green": (62, 160, 84), "purple": (136, 74, 184)}
-EYES = {"brown": (110, 62, 30), "blue": (52, 128, 220), "green": (48, 156, 84), "grey": (122, 134, 146)}
+EYES = {"brown": (110, 62, 30), "blue": (52, 128, 220), "green": (48, 156, 84), "grey": (104, 116, 132)}
 CLOTH = {"red": (214, 44, 48), "orange": (244, 132, 36), "yellow": (248, 208, 48), "green": (48, 150, 76),
          "blue": (44, 92, 204), "purple": (126, 62, 176), "pink": (244, 128, 176), "white": (242, 242, 244),
          "black": (46, 46, 54), "grey": (138, 142, 150), "brown": (128, 84, 54)}
@@ -79,7 +79,7 @@ def since(t, start):
 def blink(t, start):
     """How far the lids are down in a blink: fast down, slower up."""
     d = since(t, start)
-    return ease(d / .09) if d < .13 else 1 - ease((d - .13) / .19)
+    return ease(d / .07) if d < .10 else 1 - ease((d - .10) / .15)
 
 
 def stay(t, a, b, rise=.16):
@@ -95,7 +95,7 @@ def stay(t, a, b, rise=.16):
 def pose(moves, t):
     """The head at time t: yaw and pitch in -1..1 (pitch down is positive), roll in degrees (to the right is positive)."""
     w = 2 * math.pi * t
-    yaw, pitch, roll = .07 * math.sin(w), .05 * math.sin(w + 1), .9 * math.sin(w)
+    yaw, pitch, roll = .04 * math.sin(w), .03 * math.sin(w + 1), .5 * math.sin(w)
     if "turning" in moves:
         yaw, roll = hold(math.sin(w)), 2.5 * math.sin(w + .5)
         pitch += .3 * math.cos(2 * w)                # the head dips as it passes the middle
@@ -123,7 +123,7 @@ def motion(a, t):
     m = {"t": t, "yaw": yaw, "pitch": pitch, "roll": roll, "breath": math.sin(w), "smile": 0.0, "talk": None, "wave": None, "wind": "wind" in moves}
     m["lag"] = [x - y for x, y in zip(late, (yaw, pitch, roll))]          # hair and strings arrive later
     m["look"] = (pose(moves, t + .07)[0] if "turning" in moves else yaw, pitch)   # eyes arrive earlier
-    m["lid"], m["brow"] = blink(t, .58), 0.0
+    m["lid"], m["brow"] = blink(t, .64), 0.0
     if "blinking" in moves:
         m["lid"] = max(blink(t, .14), blink(t, .62))
         m["brow"] = .5 - 1.4 * m["lid"]
@@ -296,7 +296,7 @@ class Look:
         x, y, m = p[0], p[1], self.m
         down, up = max(0.0, (y + 6) / 56), max(0.0, (-self.ry - 3 - y) / 16)
         far = down ** 1.2 + .55 * up
-        dx = far * (11 * m["lag"][0] + 1.4 * math.sin(2 * math.pi * (m["t"] - .15)) + (-.28 if down else .2) * m["roll"] + .9 * m["lag"][2] * (-1 if down else 1))
+        dx = far * (11 * m["lag"][0] + .8 * math.sin(2 * math.pi * (m["t"] - .15)) + (-.28 if down else .2) * m["roll"] + .9 * m["lag"][2] * (-1 if down else 1))
         dy = far * 5 * m["lag"][1]
         if m["wind"]:
             w, far = 2 * math.pi * m["t"] - y * .05 - x * .012, max(far, .25 + .3 * up)
@@ -353,9 +353,10 @@ def fringe_line(k, low):
     if k.flat:                                             # only the temples show under a hat
         return right + [(rx * .78 + f, -15), (rx * .4 + f, -21), (-rx * .4 + f, -21), (-rx * .78 + f, -15)] + left
     if style == "spiky":
-        return right + [(rx - 6, -16), (17 + f, -11, 1), (14 + f, -18), (10 + f, -24, 1), (6 + f, -16), (0 + f, -10, 1), (-1 + f, -18), (-5 + f, -24, 1), (-10 + f, -16), (-17 + f, -11, 1), (-rx + 6, -18)] + left
+        return right + [(rx - 6, -16), (17 + f, -11, 1), (14 + f, -18), (10 + f, -24, 1), (6 + f, -16), (f, -10, 1),
+                        (-1 + f, -18), (-5 + f, -24, 1), (-10 + f, -16), (-17 + f, -11, 1), (-rx + 6, -18)] + left
     if k.man and style != "long":
-        return right + ([(rx * .6 + f, -18), (6 + f, -22), (-8 + f, -24), (-rx * .66 + f, -19)],                                                  # swept back
+        return right + ([(rx - 5, -16), (rx * .6 + f, -25, 1), (4 + f, -22.5), (-10 + f, -24), (-rx * .7 + f, -18)],                                                  # swept back
                         [(rx - 5, -18), (17 + f, -12, 1), (16 + f, -17), (12 + f, -22, 1), (8 + f, -15), (0 + f, -10.5, 1), (1 + f, -17), (-3 + f, -22, 1),
                          (-9 + f, -15), (-17 + f, -12, 1), (-rx + 5, -18)],                                                                         # tousled
                         [(rx * .7 + f, -15), (rx * .3 + f, -17), (-8 + f, -29, 1), (-15 + f, -20)])[kind] + left                                  # side parting
@@ -372,7 +373,7 @@ def side_locks(pen, k):
             "bun": [(rx - 5, -14), (rx + 2, -14), (rx + 3.5, 4), (rx + 1, 20, 1), (rx - 2.5, 6)]}
     lock["ponytail"] = lock["bun"]
     if style == "short" and not k.man:
-        lock["short"] = [(rx - 7, -14), (rx + 4, -16), (rx + 6, 2), (rx + 1, 19, 1), (rx - 1, 10), (rx - 6, 15, 1), (rx - 4, 2)]
+        lock["short"] = [(rx - 7, -14), (rx + 4, -16), (rx + 6, 2), (rx - 3, 21, 1), (rx - 4, 4)]
     for s in (-1, 1) if style in lock else ():
         pen.shape(k.strand([(p[0] + (.4 * f if p[1] < 0 else 0), *p[1:]) for p in flip(lock[style], s)]), h, shadow=(-4.5, -1))
 
@@ -385,12 +386,13 @@ def front_hair(pen, k):
         return
     full = 0 if k.flat else {"short": 3, "spiky": 2, "curly": 4}.get(style, 1)
     low = {"short": 4 if k.man else 8, "spiky": 2, "long": 10, "bob": 12, "curly": 2}.get(style, 5)
-    top = [(-rx - 3.5, -6), (-rx - 4 - full * .5, -20), (-rx * .74, -ry - 1 - full), (-rx * .28, -ry - 7.5 - full * 1.3), (rx * .28, -ry - 8 - full * 1.3), (rx * .74, -ry - 1.5 - full), (rx + 4 + full * .5, -20), (rx + 3.5, -6)]
+    top = [(-rx - 3.5, -6), (-rx - 4 - full * .5, -20), (-rx * .74, -ry - 1 - full), (-rx * .28, -ry - 7.5 - full * 1.3),
+           (rx * .28, -ry - 8 - full * 1.3), (rx * .74, -ry - 1.5 - full), (rx + 4 + full * .5, -20), (rx + 3.5, -6)]
     if style == "spiky" and not k.flat:
         top = [(-rx - 3, -4), (-rx - 10, -14, 1), (-rx - 3, -21), (-rx - 8, -ry + 3, 1), (-rx * .72, -ry - 2), (-rx * .62, -ry - 14, 1), (-rx * .14, -ry - 7), (3, -ry - 19, 1),
                (rx * .38, -ry - 6), (rx * .84, -ry - 13, 1), (rx * .82, -ry + 3), (rx + 10, -ry + 4, 1), (rx + 3, -20), (rx + 11, -14, 1), (rx + 3, -4)]
     elif style == "short" and k.man and k.fringe == 0 and not k.flat:          # a quiff
-        top[2:6] = [(-rx * .8, -ry - 3), (-rx * .36, -ry - 12), (rx * .2, -ry - 14), (rx * .62, -ry - 9), (rx * .95, -ry + 3)]
+        top[2:6] = [(-rx * .84, -ry - 1), (-rx * .42, -ry - 9), (rx * .2, -ry - 14), (rx * .74, -ry - 9), (rx * .98, -ry + 4)]
     edge = fringe_line(k, low)
     side_locks(pen, k)
     hair = blob([k.sway(p) for p in top] + [k.sway(p) if k.m["wind"] and 1 < i < len(edge) - 2 else p for i, p in enumerate(edge)])
@@ -406,8 +408,10 @@ def front_hair(pen, k):
             if style in ("long", "bob", "bun", "ponytail") or (style == "short" and k.fringe == 2):
                 pen.stroke(blob([part, (part[0] - 1, -ry - 3), (part[0] + 3, -ry - 12)], False), shade(h, .26), 1.8)
             g = f - 2.5 * k.m["yaw"]
-            pen.fill(blob([(-rx - 1 + g, -20, 1), (-rx * .8 + g, -ry * .74), (-rx * .46 + g, -ry - .5), (-2 + g, -ry - 3.5, 1), (-rx * .3 + g, -ry * .86), (-rx * .62 + g, -ry * .6)]), light(h, .36))
-            pen.fill(blob([(rx * .36 + g, -ry - 2, 1), (rx * .62 + g, -ry * .86), (rx * .78 + g, -ry * .62, 1), (rx * .55 + g, -ry * .74)]), light(h, .26))
+            for start, end, tone in ((172, 97, .36), (74, 46, .24)):                   # the band of light follows the skull
+                turn = [math.radians(v) for v in np.linspace(start, end, 5)]
+                pen.fill(blob([(g + rx * .93 * math.cos(u), -6 - (ry - 5) * math.sin(u), *((1,) if u in (turn[0], turn[-1]) else ())) for u in turn] +
+                              [(g + rx * .84 * math.cos(u), -6 - (ry - 12) * math.sin(u)) for u in turn[-2:0:-1]]), light(h, tone))
     pen.stroke(hair, line(h), 1.7)
     if style == "curly":
         ring = [(rx * 1.0 * math.cos(u), -9 - (ry - 4) * math.sin(u), 10.5) for u in np.linspace(0.0, math.pi, 8)] if not k.flat else [(s * (rx + 1), y, 9) for s in (-1, 1) for y in (-10, 0)]
@@ -418,7 +422,7 @@ def front_hair(pen, k):
 def draw_body(pen, k):
     """Neck, shoulders and clothes; they breathe."""
     a, skin, c, man, m = k.a, k.skin, CLOTH[k.a["cloth"]], k.man, k.m
-    kind, y = a["clothes"], -1.1 * m["breath"]
+    kind, y = a["clothes"], -.9 * m["breath"]
     w, dark, pale = (51 if man else 43) + .5 * m["breath"], shade(c), light(c, .3)
     lean = -6 * m["lag"][0] + (3 + 2 * math.sin(2 * math.pi * m["t"] - 1)) * m["wind"]        # how far strings and cloth swing
     if kind == "hoodie":
@@ -426,6 +430,7 @@ def draw_body(pen, k):
     n = 12 if man else 8.5
     pen.shape(blob([(-n, 76), (-n, 92), (-n - 7, 104 + y), (-n - 7, 124), (n + 7, 124), (n + 7, 104 + y), (n, 92), (n, 76)]), skin)
     pen.fill(blob([(-n, 80), (n, 80), (n + .5, 96), (2, 101 + y), (-n + 3, 92)]), shade(skin, .26))      # the chin's shadow
+    chin = blob([(-n + 2, 92), (n, 88), (n + 2, 97), (2, 102 + y)])                                     # and where an open collar shows it
     body = blob(mirror([(0, 102 + y), (15, 101 + y), (w - 13, 105 + y), (w - 1, 114 + y), (w + 3, 132), (w + 3, 160)]))
 
     def folds(tone=dark):
@@ -442,7 +447,7 @@ def draw_body(pen, k):
     if kind == "t-shirt":
         pen.shape(blob(mirror([(0, 116 + y), (11, 112 + y), (17, 101 + y, 1), (12, 96 + y)])), pale)
         pen.fill(blob(mirror([(0, 112 + y), (9, 108.5 + y), (13.5, 100 + y, 1), (12, 90 + y)])), skin)
-        pen.fill(blob([(-n + 2, 92), (n, 88), (n + 2, 97), (2, 102 + y)]), shade(skin, .26))
+        pen.fill(chin, shade(skin, .26))
     elif kind == "sweater":
         pen.shape(blob(mirror([(0, 110 + y), (13, 107 + y), (16, 99 + y), (n + 3, 91 + y), (0, 94 + y)])), c, shadow=(-5, -1),
                   inner=lambda: pen.stroke(blob([(-16, 101 + y), (0, 104 + y), (16, 101 + y)], False), dark, 2))
@@ -450,13 +455,13 @@ def draw_body(pen, k):
             pen.stroke(blob([(s * 15, 107 + y), (s * 23, 118 + y), (s * 26, 130)], False), dark, 2)
     elif kind == "hoodie":
         pen.fill(blob(mirror([(0, 113 + y), (12, 100 + y), (n, 92)])), shade(skin, .1))
-        pen.fill(blob([(-n + 2, 92), (n, 88), (n + 2, 97), (2, 102 + y)]), shade(skin, .26))
+        pen.fill(chin, shade(skin, .26))
         for s in (-1, 1):
             pen.shape(blob(flip([(12, 94 + y), (25, 92 + y), (29, 102 + y), (19, 115 + y), (0, 122 + y, 1), (0, 113 + y, 1), (9, 106 + y)], s)), c if s < 0 else mix(c, dark, .6))
             pen.stroke(blob([(s * 8, 117 + y), (s * 8.5 + lean * .5, 124 + y), (s * 8 + lean, 133 + y)], False), light(c, .75) if sum(c) < 640 else shade(c, .3), 2.6)
     elif kind == "shirt":
         pen.fill(blob([(-11, 96 + y, 1), (11, 96 + y, 1), (0, 114 + y, 1)]), skin)
-        pen.fill(blob([(-n + 2, 92), (n, 88), (n + 2, 97), (2, 102 + y)]), shade(skin, .26))
+        pen.fill(chin, shade(skin, .26))
         pen.stroke(blob([(0, 113 + y), (0, 132)], False), line(c), 1.7)
         pen.fill(oval(4, 121 + y, 1.7, 1.7), light(c, .6) if sum(c) < 600 else shade(c, .4))
         for s in (-1, 1):
@@ -464,9 +469,10 @@ def draw_body(pen, k):
     else:                                                  # a jacket over a light top
         pen.fill(blob([(-16, 98 + y, 1), (16, 98 + y, 1), (11, 140, 1), (-11, 140, 1)]), (240, 238, 240))
         pen.fill(blob(mirror([(0, 108 + y), (9, 104 + y), (12, 96 + y)])), skin)
-        pen.fill(blob([(-n + 2, 92), (n, 88), (n + 2, 97), (2, 102 + y)]), shade(skin, .26))
+        pen.fill(chin, shade(skin, .26))
         for s in (-1, 1):
-            pen.shape(blob(flip([(n, 91 + y, 1), (19, 97 + y), (25, 108 + y, 1), (19, 112 + y, 1), (22, 116 + y, 1), (9, 140, 1), (6, 134, 1), (10, 110 + y)], s)), mix(c, dark, .7) if sum(c) > 210 else light(c, .16))
+            pen.shape(blob(flip([(n, 91 + y, 1), (19, 97 + y), (25, 108 + y, 1), (19, 112 + y, 1), (22, 116 + y, 1), (9, 140, 1), (6, 134, 1), (10, 110 + y)], s)),
+                      mix(c, dark, .7) if sum(c) > 210 else light(c, .16))
 
 
 def draw_head(pen, k):
@@ -577,7 +583,8 @@ def draw_face(pen, k):
     m = k.m
     jaw = 9 * (m["talk"][0] if m["talk"] else 0) * .28
     if a["beard"] == "beard":
-        full = blob([(-rx - 1, 0, 1), (-rx + 5 + .4 * fx, 8), (fx - 15, 16 + fy), (fx - 8, 15 + fy), (fx, 16.5 + fy), (fx + 8, 15 + fy), (fx + 15, 16 + fy), (rx - 5 + .4 * fx, 8), (rx + 1, 0, 1),
+        full = blob([(-rx - 1, 0, 1), (-rx + 5 + .4 * fx, 8), (fx - 15, 16 + fy), (fx - 8, 15 + fy), (fx, 16.5 + fy), (fx + 8, 15 + fy), (fx + 15, 16 + fy),
+                     (rx - 5 + .4 * fx, 8), (rx + 1, 0, 1),
                      (rx + .5, 14), (rx * .74, ry * .76), (rx * .3 + .4 * fx, ry + 4 + jaw), (-rx * .3 + .4 * fx, ry + 4 + jaw), (-rx * .74, ry * .76), (-rx - .5, 14)])
         pen.shape(full, h, shadow=(-6, -3))
     nx, ny = fx * 1.3, 12.5 + 1.15 * fy
@@ -600,13 +607,14 @@ def draw_glasses(pen, k):
     for s in (-1, 1):
         squash = 1 - .16 * max(0.0, s * k.m["yaw"])
         x, w = s * k.gap * 1.02 + k.fx * 1.05, 12 * squash
-        lens = blob([(x - w, y - 4), (x - w * .66, y - 10), (x + w * .66, y - 10), (x + w, y - 4), (x + w * .82, y + 7), (x + w * .35, y + 10.5), (x - w * .35, y + 10.5), (x - w * .82, y + 7)])
+        lens = blob([(x - w, y - 4), (x - w * .66, y - 10), (x + w * .66, y - 10), (x + w, y - 4),
+                     (x + w * .82, y + 7), (x + w * .35, y + 10.5), (x - w * .35, y + 10.5), (x - w * .82, y + 7)])
         if sun:
             pen.blend(lens, [(x, y - 10), (x, y + 10)], ((42, 38, 66), (110, 124, 178)))
             with pen.clip(lens):
                 pen.fill(blob([(x - 9, y + 8, 1), (x - 1, y - 12, 1), (x + 4, y - 12, 1), (x - 4, y + 8, 1)]), (190, 214, 250), .5)
         else:
-            pen.fill(lens, (214, 238, 255), .2)
+            pen.fill(lens, (214, 238, 255), .1)
             with pen.clip(lens):
                 pen.fill(blob([(x - 7, y + 12, 1), (x + 4, y - 12, 1), (x + 8, y - 12, 1), (x - 3, y + 12, 1)]), (255, 255, 255), .16)
         pen.stroke(lens, frame, 2.4)
@@ -631,7 +639,8 @@ def draw_hat(pen, k):
         pen.shape(blob(dome + [(0, -18)]), c, shadow=(-9, 0), inner=panels)
         pen.shape(oval(f * .5, -ry - 13, 4, 2.4), dark)
         g = 1.5 * f
-        pen.shape(blob([(-rx - 1 + f, -18, 1), (-rx * .5 + f, -24), (f, -26), (rx * .5 + f, -24), (rx + 1 + f, -18, 1), (rx * .86 + g, -11), (g, -14.5), (-rx * .86 + g, -11)]), mix(c, dark, .6),
+        pen.shape(blob([(-rx - 1 + f, -18, 1), (-rx * .5 + f, -24), (f, -26), (rx * .5 + f, -24), (rx + 1 + f, -18, 1), (rx * .86 + g, -11), (g, -14.5), (-rx * .86 + g, -11)]),
+                  mix(c, dark, .6),
                   inner=lambda: pen.fill(blob([(-rx * .7 + f, -19), (-8 + f, -23.5), (-4 + f, -21), (-rx * .6 + g, -15)]), c))
     elif kind == "beanie":
         x, y = k.sway((f * .6, -ry - 17))[:2]
@@ -648,7 +657,8 @@ def draw_hat(pen, k):
                   inner=lambda: pen.fill(blob([(-rx - 17 + f, -17), (f, -17), (rx + 17 + f, -18), (rx + f, -8), (-rx + f, -8)]), dark))
     else:
         w, b, t = rx * .84, -ry * .68, -ry - 16
-        pen.shape(blob([(-w + f, b, 1), (-w - 4 + f, t + 5, 1), (-w * .48 + f, b - 13, 1), (f, t - 2, 1), (w * .48 + f, b - 13, 1), (w + 4 + f, t + 5, 1), (w + f, b, 1), (f, b + 4)]), (252, 206, 74),
+        pen.shape(blob([(-w + f, b, 1), (-w - 4 + f, t + 5, 1), (-w * .48 + f, b - 13, 1), (f, t - 2, 1), (w * .48 + f, b - 13, 1), (w + 4 + f, t + 5, 1),
+                        (w + f, b, 1), (f, b + 4)]), (252, 206, 74),
                   shadow=(-7, 0), inner=lambda: pen.fill(blob([(-w + f, b - 2), (f, b + 2), (w + f, b - 2), (w + f, b + 9), (-w + f, b + 9)]), (226, 160, 48)))
         for x, r, tone in ((-w * .6, 2.4, (66, 130, 226)), (0, 3.2, (222, 52, 84)), (w * .6, 2.4, (66, 130, 226))):
             pen.fill(oval(x + f * 1.2, b - 4 + (2.5 if not x else 0), r, r), tone)
@@ -661,7 +671,7 @@ def draw_hand(pen, k):
     (up, swing, late), a, skin = k.m["wave"], k.a, k.skin
     c = CLOTH[a["cloth"]]
     bare = a["clothes"] in ("dress", "t-shirt")
-    with pen.moved(107, 147 + 62 * (1 - up), 13 * swing * min(1, up) + 3):
+    with pen.moved(105, 147 + 62 * (1 - up), 11 * swing * min(1, up) + 4):
         pen.shape(blob([(-8, -40), (8, -40), (10, 0), (10, 30), (-10, 30), (-10, 0)]), skin if bare else c, shadow=(-4, 0))
         if not bare:
             pen.shape(box(-9.5, -42, 19, 7, 3), mix(c, shade(c), .5))
@@ -701,7 +711,7 @@ def paint(a, phase):
     canvas.translate(64 + j["x"], 60 + j["y"])
     canvas.scale(j["scale"], j["scale"])
     canvas.translate(0, -60)
-    place = (2.2 * m["yaw"] + .35 * m["roll"], 60 + 2.4 * m["pitch"] - .8 * m["breath"], m["roll"])
+    place = (2.2 * m["yaw"] + .35 * m["roll"], 60 + 2.4 * m["pitch"] - .5 * m["breath"], m["roll"])
     with pen.moved(*place):
         back_hair(pen, k)
     draw_body(pen, k)
@@ -758,9 +768,11 @@ def sample_attributes(rng, moving=False):
 
 def still_phase(a, rng):
     """A phase at which the named moves can be seen, for single pictures."""
-    if {"waving", "smiling"} & set(a["moves"]):
-        return float(rng.uniform(.25, .75))
-    return float(rng.uniform(0, 1))
+    low, high = (.36, .68) if {"waving", "smiling"} & set(a["moves"]) else (0, 1)
+    while True:
+        phase = float(rng.uniform(low, high))
+        if "blinking" in a["moves"] or motion(a, phase)["lid"] < .4:
+            return phase
 
 
 def caption(a, rng=None):
