@@ -316,9 +316,11 @@ def back_hair(pen, k):
         pen.shape(k.strand([(0, -ry), (rx + b, -ry + 6), (rx + 8 + b, 0), (rx + 9, 30), (rx + 13, 58, 1), (rx - 2, 54), (0, 50), (-rx + 2, 54), (-rx - 13, 58, 1),
                             (-rx - 9, 30), (-rx - 8 + b, 0), (-rx + b, -ry + 6)]), dark)
     elif style == "bob":
-        pen.shape(k.strand([(0, -ry), (rx + b, -ry + 6), (rx + 9 + b, 2), (rx + 6, 30), (rx - 10, 34), (0, 30), (-rx + 10, 34), (-rx - 6, 30), (-rx - 9 + b, 2), (-rx + b, -ry + 6)]), dark)
+        pen.shape(k.strand([(0, -ry), (rx + b, -ry + 6), (rx + 9 + b, 2), (rx + 6, 30), (rx - 10, 34), (0, 30), (-rx + 10, 34),
+                            (-rx - 6, 30), (-rx - 9 + b, 2), (-rx + b, -ry + 6)]), dark)
     elif style == "ponytail":
-        pen.shape(k.strand([(10 + b, -ry), (rx + 2 + b, -ry - 3), (rx + 17 + b, -16), (rx + 17, 12), (rx + 20, 44, 1), (rx + 7, 34), (rx + 1, 12), (rx - 4 + b, -14)]), h, shadow=(-5, -2))
+        pen.shape(k.strand([(10 + b, -ry), (rx + 2 + b, -ry - 3), (rx + 17 + b, -16), (rx + 17, 12), (rx + 20, 44, 1), (rx + 7, 34), (rx + 1, 12),
+                            (rx - 4 + b, -14)]), h, shadow=(-5, -2))
     elif style == "curly":
         curls(pen, k, [(s * (rx + 2) + b, y, 11.5) for s in (-1, 1) for y in range(-18, 33 if not k.man else 8, 13)], dark, False)
     elif style == "short" and not k.man:
@@ -394,12 +396,12 @@ def front_hair(pen, k):
     elif style == "short" and k.man and k.fringe == 0 and not k.flat:          # a quiff
         top[2:6] = [(-rx * .84, -ry - 1), (-rx * .42, -ry - 9), (rx * .2, -ry - 14), (rx * .74, -ry - 9), (rx * .98, -ry + 4)]
     edge = fringe_line(k, low)
-    side_locks(pen, k)
     hair = blob([k.sway(p) for p in top] + [k.sway(p) if k.m["wind"] and 1 < i < len(edge) - 2 else p for i, p in enumerate(edge)])
     with pen.clip(k.head):                                 # the shadow it throws on the forehead
         cast = skia.Path(hair)
         cast.offset(1.8, 3.2)
         pen.fill(cast, shade(k.skin, .22))
+    side_locks(pen, k)
     pen.fill(hair, h)
     with pen.clip(hair):
         pen.fill(blob([(rx * .5, -ry - 20), (rx * .86, -ry * .6), (rx * .74, -14), (rx * .9, 14), (rx + 30, 14), (rx + 30, -ry - 20)]), shade(h, .16))   # the side away from the light
@@ -414,8 +416,11 @@ def front_hair(pen, k):
                               [(g + rx * .84 * math.cos(u), -6 - (ry - 12) * math.sin(u)) for u in turn[-2:0:-1]]), light(h, tone))
     pen.stroke(hair, line(h), 1.7)
     if style == "curly":
-        ring = [(rx * 1.0 * math.cos(u), -9 - (ry - 4) * math.sin(u), 10.5) for u in np.linspace(0.0, math.pi, 8)] if not k.flat else [(s * (rx + 1), y, 9) for s in (-1, 1) for y in (-10, 0)]
-        ring += [(f + x, -ry * .72 + .015 * x * x, 8.5) for x in (15, 0, -15)] if not k.flat else []
+        if k.flat:
+            ring = [(s * (rx + 1), y, 9) for s in (-1, 1) for y in (-10, 0)]
+        else:
+            ring = [(rx * math.cos(u), -9 - (ry - 4) * math.sin(u), 10.5) for u in np.linspace(0.0, math.pi, 8)]
+            ring += [(f + x, -ry * .72 + .015 * x * x, 8.5) for x in (15, 0, -15)]
         curls(pen, k, ring, h)
 
 
@@ -524,8 +529,8 @@ def draw_eyes(pen, k):
                 pen.fill(oval(ix + 2.1, iy + 2.9, 1.1, 1.1), (255, 255, 255), .85)
         pen.stroke(blob(upper, False), INK, 2.2 if k.man else 2.7)
         if not k.man:
-            tip = upper[4]
-            pen.fill(blob([(tip[0] - s * 3.4, tip[1] - 3.2), (tip[0] + s * .6, tip[1] - 1.6), (tip[0] + s * 3.2, tip[1] - 3.4 + 2.5 * lid, 1), (tip[0] + s * .6, tip[1] + 1.2), (tip[0] - s * 2, tip[1] + .4)]), INK)
+            with pen.moved(*upper[4]):
+                pen.fill(blob(flip([(-3.4, -3.2), (.6, -1.6), (3.2, -3.4 + 2.5 * lid, 1), (.6, 1.2), (-2, .4)], s)), INK)
         if lid < .5:                                       # the crease
             pen.stroke(blob([(p[0] + s * .4, p[1] - 3.6) for p in upper[1:4]], False), shade(k.skin, .3), 1.6, .45)
         elif lid > .85:
@@ -574,7 +579,8 @@ def draw_mouth(pen, k):
             if not rounded > .5:
                 pen.fill(blob([(x - w, yc - 6), (x + w, yc - 6), (x + w, yc + 2.2), (x, top + 3.6), (x - w, yc + 2.2)]), (252, 250, 248))
         pen.stroke(p, lip, 2.1)
-    pen.stroke(blob([(x - 3, y + 6.4 + 9 * opened * .8), (x + 3, y + 6.4 + 9 * opened * .8)], False), shade(k.skin, .2), 1.8, .7)
+    if k.a["beard"] != "beard":                            # the hollow below the lip
+        pen.stroke(blob([(x - 3, y + 6.4 + 7.2 * opened), (x + 3, y + 6.4 + 7.2 * opened)], False), shade(k.skin, .2), 1.8, .7)
 
 
 def draw_face(pen, k):
@@ -585,7 +591,7 @@ def draw_face(pen, k):
     if a["beard"] == "beard":
         full = blob([(-rx - 1, 0, 1), (-rx + 5 + .4 * fx, 8), (fx - 15, 16 + fy), (fx - 8, 15 + fy), (fx, 16.5 + fy), (fx + 8, 15 + fy), (fx + 15, 16 + fy),
                      (rx - 5 + .4 * fx, 8), (rx + 1, 0, 1),
-                     (rx + .5, 14), (rx * .74, ry * .76), (rx * .3 + .4 * fx, ry + 4 + jaw), (-rx * .3 + .4 * fx, ry + 4 + jaw), (-rx * .74, ry * .76), (-rx - .5, 14)])
+                     (rx + .5, 14), (rx * .84, ry * .76), (rx * .4 + .4 * fx, ry + 4 + jaw), (-rx * .4 + .4 * fx, ry + 4 + jaw), (-rx * .84, ry * .76), (-rx - .5, 14)])
         pen.shape(full, h, shadow=(-6, -3))
     nx, ny = fx * 1.3, 12.5 + 1.15 * fy
     pen.stroke(blob([(nx - 2.4, ny), (nx + .4, ny + 1.5), (nx + 2.8, ny - .4)] + ([(nx + 2.2, ny - 4)] if k.man else []), False), shade(k.skin, .36), 2.0)
@@ -643,7 +649,7 @@ def draw_hat(pen, k):
                   mix(c, dark, .6),
                   inner=lambda: pen.fill(blob([(-rx * .7 + f, -19), (-8 + f, -23.5), (-4 + f, -21), (-rx * .6 + g, -15)]), c))
     elif kind == "beanie":
-        x, y = k.sway((f * .6, -ry - 17))[:2]
+        x, y = k.sway((f * .6, -ry - 15))[:2]
         pen.shape(oval(x, y, 8, 7.5), light(c, .5) if sum(c) < 640 else shade(c, .14), shadow=(-3, -2))
         pen.shape(blob(dome + [(0, -14)]), c, shadow=(-9, 0), inner=lambda: pen.fill(blob([(-rx * .86, -26), (-rx * .56, -ry), (-4, -ry - 8), (-rx * .46, -ry + 5)]), pale))
         band = blob([(-rx - 6, -27), (0, -31 + .4 * k.fy), (rx + 6, -27), (rx + 7, -15), (0, -18 + .6 * k.fy), (-rx - 7, -15)])
@@ -671,11 +677,11 @@ def draw_hand(pen, k):
     (up, swing, late), a, skin = k.m["wave"], k.a, k.skin
     c = CLOTH[a["cloth"]]
     bare = a["clothes"] in ("dress", "t-shirt")
-    with pen.moved(105, 147 + 62 * (1 - up), 11 * swing * min(1, up) + 4):
+    with pen.moved(105.5, 147 + 62 * (1 - up), 9.5 * swing * min(1, up) + 3):
         pen.shape(blob([(-8, -40), (8, -40), (10, 0), (10, 30), (-10, 30), (-10, 0)]), skin if bare else c, shadow=(-4, 0))
         if not bare:
             pen.shape(box(-9.5, -42, 19, 7, 3), mix(c, shade(c), .5))
-        with pen.moved(0, -42, 9 * late):
+        with pen.moved(0, -42, 8 * late):
             parts = [blob([(-8.5, 2), (-10.5, -8), (-9.5, -19), (0, -21), (9.5, -18), (10, -8), (8, 2)])]
             for x, y, long, turn, wide in ((-7.4, -18, 13, -13, 3.0), (-2.5, -20, 16, -4, 3.1), (2.7, -19.5, 15, 5, 3.1), (7.6, -17, 11.5, 15, 2.8), (-8, -5, 14, -56, 3.2)):
                 finger = box(-wide, -long, 2 * wide, long + 4, wide)
