@@ -1,21 +1,8 @@
 #!/bin/sh
 # test_cli.sh - the program as its user meets it: what is printed where, exit status, what is written and what is left alone.
 # Run from the root of the source; draws small pictures with the model in weights/.
-persona=$PWD/persona
-dir=$(mktemp -d) || exit 1
-trap 'rm -rf "$dir"' EXIT
-cd "$dir" || exit 1
-export OMP_WAIT_POLICY=passive          # threads that wait while spinning make a busy machine slow
-passed=0 failed=0
+test=test_cli; . tests/asking.sh
 
-ok()     { passed=$((passed + 1)); }
-wrong()  { failed=$((failed + 1)); echo "test_cli: $*" >&2; sed 's/^/    /' err >&2; }
-run()    { "$persona" "$@" >out 2>err; status=$?; }                             # stdout to out, stderr to err
-holds()  { what=$1; shift; if "$@"; then ok; else wrong "$what"; fi; }          # holds "what" command...
-says()   { if grep -qF -- "$1" err; then ok; else wrong "no \"$1\" in the message"; fi; }
-same()   { cmp -s "$1" "$2"; }
-absent() { for f; do [ ! -e "$f" ] || return 1; done; }
-is()     { [ "$1" = "$2" ]; }
 
 # refuses STATUS WORDS ARGUMENTS...: exit status, message, silence on stdout, nothing new in the folder
 refuses() {
@@ -268,5 +255,5 @@ for signal in INT TERM; do
     holds "$signal: the old picture stays" same p.gif old.gif
 done
 
-echo "test_cli: $passed passed, $failed failed"
+echo "$test: $passed passed, $failed failed"
 [ $failed = 0 ]

@@ -1,22 +1,9 @@
 #!/bin/sh
 # test_grids.sh - grids as their user meets them: cells are what they would be alone, work that is interrupted goes on to the same bytes,
 # the settings inside make the same again, and nothing that was there is lost.  Run from the root of the source.
-persona=$PWD/persona
-dir=$(mktemp -d) || exit 1
-trap 'rm -rf "$dir"' EXIT
-cd "$dir" || exit 1
-export OMP_WAIT_POLICY=passive
-passed=0 failed=0
+test=test_grids; . tests/asking.sh
 
-ok()     { passed=$((passed + 1)); }
-wrong()  { failed=$((failed + 1)); echo "test_grids: $*" >&2; sed 's/^/    /' err >&2; }
-run()    { "$persona" "$@" >out 2>err; status=$?; }
-holds()  { what=$1; shift; if "$@"; then ok; else wrong "$what"; fi; }
-says()   { if grep -qF -- "$1" err; then ok; else wrong "no \"$1\" in the message"; fi; }
 silent() { if grep -qF -- "$1" err; then wrong "\"$1\" in the message"; else ok; fi; }
-same()   { cmp -s "$1" "$2"; }
-is()     { [ "$1" = "$2" ]; }
-absent() { for f; do [ ! -e "$f" ] || return 1; done; }
 refuses() {
     want=$1 words=$2; shift 2
     ls -aR >before; run "$@"; ls -aR >after
@@ -119,5 +106,5 @@ printf 'a\nSteps: 1, X: nothing\n' >bad.txt; refuses 1 'bad.txt: X is "nothing",
 (ulimit -f 1; "$persona" $short --size 64x64 -o cut.png >out 2>err); holds 'a full disk' is $? 1
 holds 'the grid stays' same cut.png whole.png
 
-echo "test_grids: $passed passed, $failed failed"
+echo "$test: $passed passed, $failed failed"
 [ $failed = 0 ]

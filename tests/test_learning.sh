@@ -1,18 +1,7 @@
 #!/bin/sh
 # test_learning.sh - persona train as its user meets it, on small pictures that persona itself draws.  Run from the root of the source.
-persona=$PWD/persona
-dir=$(mktemp -d) || exit 1
-trap 'rm -rf "$dir"' EXIT
-cd "$dir" || exit 1
-export OMP_WAIT_POLICY=passive
-passed=0 failed=0
+test=test_learning; . tests/asking.sh
 
-ok()     { passed=$((passed + 1)); }
-wrong()  { failed=$((failed + 1)); echo "test_learning: $*" >&2; sed 's/^/    /' err >&2; }
-run()    { "$persona" "$@" >out 2>err; status=$?; }
-holds()  { what=$1; shift; if "$@"; then ok; else wrong "$what"; fi; }
-says()   { if grep -qF -- "$1" err; then ok; else wrong "no \"$1\" in the message"; fi; }
-is()     { [ "$1" = "$2" ]; }
 refuses() {     # STATUS WORDS ARGUMENTS...: exit status, message, silence on stdout, nothing new in the folder
     want=$1 words=$2; shift 2
     ls -a >before; run "$@"; ls -a >after
@@ -170,5 +159,5 @@ cp one.safetensors keep.safetensors
 run train broken -o one.safetensors --resolution 64
 holds 'an old result stays' cmp -s one.safetensors keep.safetensors
 
-echo "test_learning: $passed passed, $failed failed"
+echo "$test: $passed passed, $failed failed"
 [ $failed = 0 ]

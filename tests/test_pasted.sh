@@ -2,13 +2,8 @@
 # test_pasted.sh - settings as people paste them, from the web UI of several years, its extensions and forks, and galleries: tests/pasted.txt.
 # Each begins with a line "# words", which must stand in what is said.  They run unchanged, but for the names of weights nobody has
 # here: those of model and module are given as options, and the LoRAs are one that changes nothing.  Run from the root of the source.
-persona=$PWD/persona weights=$PWD/weights texts=$PWD/tests/pasted.txt
-dir=$(mktemp -d) || exit 1
-trap 'rm -rf "$dir"' EXIT
-cd "$dir" || exit 1
-export OMP_WAIT_POLICY=passive
-passed=0 failed=0
-wrong() { failed=$((failed + 1)); echo "test_pasted: $*" >&2; sed 's/^/    /' err >&2; }
+weights=$PWD/weights texts=$PWD/tests/pasted.txt
+test=test_pasted; . tests/asking.sh
 
 # a pair of rank 1, of zeros, for one layer of the model
 awk '/^# / { n++; words = "words" n; text = "text" n ".txt"; print substr($0, 3) >words; next } { print >text }' "$texts"
@@ -34,5 +29,5 @@ for words in words*; do
 done
 [ $n -ge 30 ] || wrong "only $n texts"
 
-echo "test_pasted: $passed passed, $failed failed"
+echo "$test: $passed passed, $failed failed"
 [ $failed = 0 ]

@@ -2,18 +2,9 @@
 # test_resume.sh [COUNT] - work that is interrupted goes on to the same bytes: by Ctrl-C, by kill -9 at COUNT random moments, on a full disk.
 # Run from the root of the source.
 count=${1:-4}
-persona=$PWD/persona
-dir=$(mktemp -d) || exit 1
-trap 'rm -rf "$dir"' EXIT
-cd "$dir" || exit 1
-export OMP_WAIT_POLICY=passive OMP_NUM_THREADS=1
-passed=0 failed=0
+test=test_resume; . tests/asking.sh
+export OMP_NUM_THREADS=1
 
-ok()    { passed=$((passed + 1)); }
-wrong() { failed=$((failed + 1)); echo "test_resume: $*" >&2; tail -3 err | sed 's/^/    /' >&2; }
-holds() { what=$1; shift; if "$@"; then ok; else wrong "$what"; fi; }
-says()  { if grep -qF -- "$1" err; then ok; else wrong "no \"$1\" in the message"; fi; }
-is()    { [ "$1" = "$2" ]; }
 learn() { out=$1; shift; "$persona" train photos -o "$out.safetensors" --resolution 64 --network_dim 1 --network_train_unet_only --threads 1 "$@" >out 2>err; status=$?; }
 short() { out=$1; shift; learn "$out" --max_train_steps 8 --train_batch_size 2 --noise_offset 0.1 --lr_warmup_steps 2 "$@"; }
 resumed_differs() { what=$1; shift; short cut --seed 3 "$@" --resume .; says "cannot be resumed, for $what differs"; holds 'status' is $status 1; }
@@ -134,5 +125,5 @@ short cut --seed 3 $resume
 holds "the same bytes after $count kills" cmp -s whole.safetensors cut.safetensors
 
 echo "killed $kills times, $finished runs finished between"
-echo "test_resume: $passed passed, $failed failed"
+echo "$test: $passed passed, $failed failed"
 [ $failed = 0 ]

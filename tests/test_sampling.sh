@@ -1,19 +1,9 @@
 #!/bin/sh
 # test_sampling.sh - samples that persona train draws on the way: they change nothing, are what the saved file draws, and stop for Ctrl-C; and
 # which of its saves it deletes.  Run from the root of the source.
-persona=$PWD/persona
-dir=$(mktemp -d) || exit 1
-trap 'rm -rf "$dir"' EXIT
-cd "$dir" || exit 1
-export OMP_WAIT_POLICY=passive OMP_NUM_THREADS=1
-passed=0 failed=0
+test=test_sampling; . tests/asking.sh
+export OMP_NUM_THREADS=1
 
-ok()    { passed=$((passed + 1)); }
-wrong() { failed=$((failed + 1)); echo "test_sampling: $*" >&2; tail -3 err | sed 's/^/    /' >&2; }
-holds() { what=$1; shift; if "$@"; then ok; else wrong "$what"; fi; }
-says()  { if grep -qF -- "$1" err; then ok; else wrong "no \"$1\" in the message"; fi; }
-is()    { [ "$1" = "$2" ]; }
-run()   { "$persona" "$@" >out 2>err; status=$?; }
 learn() { out=$1; shift; run train photos -o "$out.safetensors" --resolution 64 --network_dim 1 --seed 3 --threads 1 --prompt 'a man called sks' "$@"; }
 drawn_again() { cp "$1" was; run "$1" --threads 1; says 'the same bytes as before'; holds "$1 is what the file draws" cmp -s "$1" was; }
 refuses() { want=$1 words=$2; shift 2; learn x "$@"; holds "status for $words" is $status "$want"; says "$words"; holds 'nothing written' is "$(ls x* 2>&1 | grep -c '^x')" 0; }
@@ -85,5 +75,5 @@ echo 'a <lora:missing:1>' >bad; refuses 1 'there is no such file' --sample_promp
 echo 'a man --clip-skip 9' >bad; refuses 1 'Clip skip is 9' --sample_prompts bad
 refuses 1 'weights file, expected a prompt file' --sample_prompts whole.safetensors
 
-echo "test_sampling: $passed passed, $failed failed"
+echo "$test: $passed passed, $failed failed"
 [ $failed = 0 ]
