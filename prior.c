@@ -8,7 +8,6 @@
 
 #include "png.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 typedef struct { Arena *a; const Job *job; const char *folder; size_t count, done; const Watch *watch; } Set;
@@ -27,9 +26,8 @@ static void draw(void *set)
         Job job = *s->job;
         job.frames = 1, job.motion = NULL, job.seed += s->done;
         Pictures p = generate(s->a, &job, &quiet);
-        unsigned char *png = png_encode(p.rgb, p.width, p.height, NULL, &size);
+        unsigned char *png = adopt(s->a, png_encode(p.rgb, p.width, p.height, NULL, &size));
         if (!png) fail(s->a, "%s: out of memory", path);
-        undo(s->a, free, png);
         files_save(s->a, &(File){ path, { png, size } }, 1);
         release(s->a, before);
     }

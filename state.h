@@ -38,7 +38,4 @@ void state_match(Arena *a, const WeightFile *f, const Pair *said, size_t pairs);
 /* Fills in the learner, the course and the losses.  Fails when the file's do not fit or point outside. */
 void state_load(Arena *a, const WeightFile *f, State *s);
 
-/* a number that other bytes will not have by accident; of: what came before, 0 at first */
-uint64_t digest(uint64_t of, const void *data, size_t bytes);
-
 #endif

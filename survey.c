@@ -8,7 +8,6 @@
 #include "survey.h"
 
 #include "image.h"
-#include "state.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -247,9 +247,8 @@ static void save_cell(Arena *a, const Sweep *s, const Cell *c, const char *folde
 {
     size_t before = mark(a), size;
     const Plan *p = &c->plan;
-    unsigned char *png = apng_encode(rgb, p->frames, p->width, p->height, c->request.job.fps, c->settings, &size);
+    unsigned char *png = adopt(a, apng_encode(rgb, p->frames, p->width, p->height, c->request.job.fps, c->settings, &size));
     if (!png) fail(a, "%s: out of memory", folder);
-    adopt(a, png);
     folder_make(a, folder);
     files_save(a, &(File){ free_name(a, s, c, folder), { png, size } }, 1);
     release(a, before);

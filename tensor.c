@@ -297,6 +297,21 @@ void files_save(Arena *a, const File *files, size_t count)
     release(a, before);
 }
 
+/* FNV-1a over words of eight bytes: each step is a bijection, so that no single change goes unseen */
+uint64_t digest(uint64_t of, const void *data, size_t bytes)
+{
+    const unsigned char *p = data;
+    uint64_t h = (of ^ 0xcbf29ce484222325u) + bytes, word;
+    for (size_t at = 0; at < bytes; at += sizeof word) {
+        size_t n = bytes - at < sizeof word ? bytes - at : sizeof word;
+        word = 0;
+        memcpy(&word, p + at, n);
+        h = (h ^ word) * 0x100000001b3u;
+        h ^= h >> 29;
+    }
+    return h;
+}
+
 double clock_now(void)
 {
     struct timespec t;

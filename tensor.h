@@ -53,6 +53,8 @@ const char **names_in(Arena *a, const char *folder, size_t *count);     /* sorte
  * sees the old file or the whole new one.  Fails with nothing left behind and old files untouched. */
 void  files_save(Arena *a, const File *files, size_t count);
 
+uint64_t digest(uint64_t of, const void *data, size_t bytes);      /* a number that other bytes will not have by accident; of: what came before, 0 at first */
+
 double clock_now(void);               /* seconds, of a clock that never goes back */
 
 /* ---- half floats ------------------------------------------------------------------------------ */
