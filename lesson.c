@@ -10,20 +10,10 @@
 
 #include <math.h>
 
-static void rest_back(Machine *m, const Note *n) { (void)n; if (!m->dry) files_rest(m->mem); }
-
-/* Where memory is short the weights of text encoder and UNet are in it by turns, on the way back too. */
-static Tensor take_turns(Run *r, Tensor t)
-{
-    if (!r->again) return t;
-    if (!r->machine->dry) files_rest(r->machine->mem);
-    return noted(r->machine, r->tape, t, (Note){ rest_back });
-}
-
 static Tensor words(Run *r, const Lesson *l)
 {
     if (!l->ids) return l->text;
-    Tensor t = take_turns(r, clip_encode(r, l->ids, l->texts, l->clip_skip, r->learner ? r->learner->words.data : NULL));
+    Tensor t = clip_encode(r, l->ids, l->texts, l->clip_skip, r->learner ? r->learner->words.data : NULL);
     return (Tensor){ 1, 1, t.n * t.h, t.c, t.x, t.from };
 }
 

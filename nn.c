@@ -185,6 +185,8 @@ static void group_norm_back(Machine *m, const Note *n)
     group_normalize_back(m, n->in[0].d, n->y.d, n->in[0].t.x, n->norm.gamma, n->norm.beta, n->norm.shape);
 }
 
+static void group_norm_forth(Machine *m, const Note *n) { group_normalize(m, n->y.t.x, n->in[0].t.x, n->norm.gamma, n->norm.beta, n->norm.shape); }
+
 Tensor group_norm(Run *r, const char *layer, Tensor x, float eps, int frames, int silu_too)
 {
     const Weight *gamma = vector(r, layer, "weight", x.c), *beta = vector(r, layer, "bias", x.c);
@@ -195,7 +197,7 @@ Tensor group_norm(Run *r, const char *layer, Tensor x, float eps, int frames, in
     GroupNorm shape = { (size_t)(x.n / frames), (size_t)frames * (size_t)x.h * (size_t)x.w, x.c, GROUPS, eps, silu_too };
     merge(r, layer, &gamma, &beta);
     group_normalize(r->machine, y.x, x.x, gamma, beta, shape);
-    y = noted(r->machine, r->tape, y, (Note){ group_norm_back, .in = { { x } }, .values = 1, .norm = { gamma, beta, shape } });
+    y = noted(r->machine, r->tape, y, (Note){ group_norm_back, group_norm_forth, .in = { { x } }, .values = 1, .norm = { gamma, beta, shape } });
     release(r->machine->mem, before);
     return probed(r, layer, y);
 }
@@ -208,6 +210,11 @@ static void layer_norm_back(Machine *m, const Note *n)
     layer_normalize_back(m, n->in[0].d, n->y.d, n->in[0].t.x, n->norm.gamma, rows(n->y.t), n->y.t.c, LAYER_EPS);
 }
 
+static void layer_norm_forth(Machine *m, const Note *n)
+{
+    layer_normalize(m, n->y.t.x, n->in[0].t.x, n->norm.gamma, n->norm.beta, rows(n->y.t), n->y.t.c, LAYER_EPS);
+}
+
 Tensor layer_norm(Run *r, const char *layer, Tensor x)
 {
     const Weight *gamma = vector(r, layer, "weight", x.c), *beta = vector(r, layer, "bias", x.c);
@@ -216,7 +223,7 @@ Tensor layer_norm(Run *r, const char *layer, Tensor x)
     size_t before = mark(r->machine->mem);
     merge(r, layer, &gamma, &beta);
     layer_normalize(r->machine, y.x, x.x, gamma, beta, rows(x), x.c, LAYER_EPS);
-    y = noted(r->machine, r->tape, y, (Note){ layer_norm_back, .in = { { x } }, .values = 1, .norm = { .gamma = gamma } });
+    y = noted(r->machine, r->tape, y, (Note){ layer_norm_back, layer_norm_forth, .in = { { x } }, .values = 1, .norm = { gamma, beta } });
     release(r->machine->mem, before);
     return probed(r, layer, y);
 }
@@ -227,29 +234,33 @@ Tensor layer_norm(Run *r, const char *layer, Tensor x)
 static void silu_back(Machine *m, const Note *n)       { swish_back(m, n->in[0].d, n->y.d, n->in[0].t.x, size(n->y.t), 1); }
 static void quick_gelu_back(Machine *m, const Note *n) { swish_back(m, n->in[0].d, n->y.d, n->in[0].t.x, size(n->y.t), 1.702f); }
 
+static void silu_forth(Machine *m, const Note *n)       { silu_of(m, n->y.t.x, n->in[0].t.x, size(n->y.t)); }
+static void quick_gelu_forth(Machine *m, const Note *n) { quick_gelu_of(m, n->y.t.x, n->in[0].t.x, size(n->y.t)); }
+
 Tensor silu(Run *r, Tensor x)
 {
     Tensor y = tensor(r, x.n, x.h, x.w, x.c);
     silu_of(r->machine, y.x, x.x, size(x));
-    return noted(r->machine, r->tape, y, (Note){ silu_back, .in = { { x } }, .values = 1 });
+    return noted(r->machine, r->tape, y, (Note){ silu_back, silu_forth, .in = { { x } }, .values = 1 });
 }
 
 Tensor quick_gelu(Run *r, Tensor x)
 {
     Tensor y = tensor(r, x.n, x.h, x.w, x.c);
     quick_gelu_of(r->machine, y.x, x.x, size(x));
-    return noted(r->machine, r->tape, y, (Note){ quick_gelu_back, .in = { { x } }, .values = 1 });
+    return noted(r->machine, r->tape, y, (Note){ quick_gelu_back, quick_gelu_forth, .in = { { x } }, .values = 1 });
 }
 
 /* y = value gelu(gate):  d value += dy gelu(gate);  d gate += dy value gelu'(gate) */
 static void geglu_note(Machine *m, const Note *n) { geglu_back(m, n->in[0].d, n->y.d, n->in[0].t.x, rows(n->y.t), n->y.t.c); }
+static void geglu_forth(Machine *m, const Note *n) { geglu_of(m, n->y.t.x, n->in[0].t.x, rows(n->y.t), n->y.t.c); }
 
 Tensor geglu(Run *r, Tensor x)
 {
     if (x.c % 2) problem(r, "a feed-forward layer has %d outputs, expected an even number", x.c);
     Tensor y = tensor(r, x.n, x.h, x.w, x.c / 2);
     geglu_of(r->machine, y.x, x.x, rows(x), y.c);
-    return noted(r->machine, r->tape, y, (Note){ geglu_note, .in = { { x } }, .values = 1 });
+    return noted(r->machine, r->tape, y, (Note){ geglu_note, geglu_forth, .in = { { x } }, .values = 1 });
 }
 
 /* a += b:  db += da, summed over the rows where b has but one */
@@ -380,6 +391,15 @@ Tensor attention(Run *r, Tensor q, Tensor k, Tensor v, int heads, Axis over)
 Tensor recomputed(Run *r, Part *part, const void *told, size_t bytes, const Tensor in[INPUTS])
 {
     return r->tape && r->again ? noted_again(r->machine, r->tape, part, r, told, bytes, in) : part(r, told);
+}
+
+static void rest_back(Machine *m, const Note *n) { (void)n; if (!m->dry) files_rest(m->mem); }
+
+Tensor by_turns(Run *r, Tensor x)
+{
+    if (!r->learner) return x;
+    if (!r->machine->dry) files_rest(r->machine->mem);
+    return noted(r->machine, r->tape, x, (Note){ rest_back });
 }
 
 enum { SLICE = 8192 };

@@ -45,6 +45,9 @@ Tensor keep  (Run *r, size_t to, Tensor t);
 /* part(r, told): a block of layers, computed again on the way back where r->again asks for that (see noted_again) */
 Tensor recomputed(Run *r, Part *part, const void *told, size_t bytes, const Tensor in[INPUTS]);
 
+/* x.  While something learns, weights read before this and weights read after it are in memory by turns, on the way back too. */
+Tensor by_turns(Run *r, Tensor x);
+
 /* y = x W' + b, and what LoRA adds.  W: [out,in], or [out,in,1,1] */
 Tensor linear (Run *r, const char *layer, Tensor x);
 Tensor linear_unbiased(Run *r, const char *layer, Tensor x);

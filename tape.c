@@ -3,8 +3,8 @@
  * The forward pass works as it does when drawing: tensors are taken, added to in place, moved down, released, and
  * their room is used again.  Two ideas let the way back live with that:
  *
- *   - A value that a derivative needs is copied when its op is noted, once however many ask.  So only what is needed is
- *     kept, and what the forward pass does with its memory afterwards is its own business.
+ *   - A value that a derivative needs is copied when its op is noted, once however many ask; or it is computed again from such
+ *     a copy, where that takes no product.  So only what is needed is kept, and what the forward pass does with its memory afterwards is its own business.
  *   - The gradient of the float at an address stands at that address plus a fixed distance, in a shadow of the working
  *     memory.  So what is one value in the forward pass is one gradient on the way back: x added to h in place
  *     needs nothing for h, a part of a tensor is that part of its gradient, and a tensor moved is a gradient moved back.
@@ -73,6 +73,14 @@ static float *copy(Machine *m, Tape *t, Tensor x)
     return to;
 }
 
+/* the same, or NULL where its maker will make it again from a copy of its own input */
+static float *kept(Machine *m, Tape *t, Tensor x)
+{
+    const Note *maker = x.from;
+    int again = maker && maker->forth && maker->in[0].t.x && !maker->copy && same(x, maker->y.t);
+    return again ? NULL : copy(m, t, x);
+}
+
 float *gradient(const Tape *t, Tensor x) { return x.from ? t->shadow + (x.x - t->base) : NULL; }
 
 Tensor noted(Machine *m, Tape *t, Tensor y, Note n)
@@ -83,7 +91,7 @@ Tensor noted(Machine *m, Tape *t, Tensor y, Note n)
     if (t->count == MOST_NOTES) fail(m->mem, "the tape is full: more than %d operations", MOST_NOTES);
     for (int i = 0; i < INPUTS; i++) {
         n.in[i].d = gradient(t, n.in[i].t);
-        n.in[i].t.x = i < n.values ? copy(m, t, n.in[i].t) : NULL;
+        n.in[i].t.x = i < n.values ? kept(m, t, n.in[i].t) : NULL;
     }
     n.last = !y.from;
     y.from = &t->note[t->count++];
@@ -96,11 +104,23 @@ Tensor noted(Machine *m, Tape *t, Tensor y, Note n)
 
 /* ---- on the way back -------------------------------------------------------------------------- */
 
+/* x again, as it was not kept */
+static float *made_again(Machine *m, Tensor x)
+{
+    Note maker = *x.from;
+    maker.y.t.x = take(m->mem, size(x), sizeof *x.x);
+    maker.forth(m, &maker);
+    return maker.y.t.x;
+}
+
 static void go_back(Machine *m, Tape *t, size_t to)
 {
     while (t->count > to) {
         Note n = t->note[--t->count];                /* a copy, for its place may be needed */
+        size_t before = mark(m->mem);
+        for (int i = 0; i < n.values; i++) if (!n.in[i].t.x) n.in[i].t.x = made_again(m, n.in[i].t);
         n.back(m, &n);
+        release(m->mem, before);
         if (n.last && !m->dry) memset(n.y.d, 0, size(n.y.t) * sizeof *n.y.d);
     }
 }

@@ -7,7 +7,7 @@
 
 #include "backward.h"
 
-/* A tensor as backward sees it.  t.x: a copy of the value, NULL where the derivative does not need it.
+/* A tensor as backward sees it.  t.x: its value, NULL where the derivative does not need it.
  * d: where its gradient is summed, laid out as the value was; NULL where none is wanted. */
 typedef struct { Tensor t; float *d; } Var;
 
@@ -18,9 +18,10 @@ typedef Tensor Part(void *run, const void *told);
 
 typedef struct Tape Tape;
 
-/* y = op(in).  back adds to the in[].d what y.d, the gradient of the loss by y, contributes to them. */
+/* y = op(in).  back adds to the in[].d what y.d, the gradient of the loss by y, contributes to them.
+ * forth: for ops that cost next to nothing, y.t.x = op(in[0]) again, so that who needs the value need not have it copied; else NULL. */
 typedef struct Note {
-    void (*back)(Machine *m, const struct Note *n);
+    void (*back)(Machine *m, const struct Note *n), (*forth)(Machine *m, const struct Note *n);
     Var    y, in[INPUTS];
     int    values;                       /* in[0 .. values-1] need their values; all elements of in that are not used are empty */
     int    result;                       /* the value of y is needed too, in copy */

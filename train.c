@@ -413,8 +413,10 @@ static const char *digest_of_weights(Work *w)
 {
     uint64_t h = 0;
     const Weight *one;
-    for (size_t i = 0; (one = weights_at(w->run.weights, i)); i++) h = digest(digest(h, one->name, strlen(one->name)), one->data, one->bytes);
-    files_rest(w->mem);
+    for (size_t i = 0; (one = weights_at(w->run.weights, i)); i++) {
+        h = digest(digest(h, one->name, strlen(one->name)), one->data, one->bytes);
+        files_rest(w->mem);                              /* all of them at once would be the most memory of the whole job */
+    }
     return format(w->mem, "weights of digest %016llx", (unsigned long long)h);
 }
 
@@ -484,19 +486,23 @@ static const char *rates_said(Work *w)
     return format(w->mem, "the UNet at %g, %s%s", rates.unet, r->unet_only > 0 ? "no text encoder" : format(w->mem, "the text encoder at %g", rates.text), word);
 }
 
-/* bytes of the autoencoder's weights, or of all others */
-static size_t mapped_bytes(const Work *w, int autoencoder)
+/* Weights that are in memory by turns: the autoencoder's; those from the text to the UNet's middle; those of its way up */
+typedef enum { AUTOENCODER, DOWN_TO_MIDDLE, UP } Turn;
+
+static Turn turn_of(const char *name) { return !strncmp(name, "vae.", 4) ? AUTOENCODER : !strncmp(name, "unet.up_", 8) ? UP : DOWN_TO_MIDDLE; }
+
+static size_t mapped_bytes(const Work *w, Turn turn)
 {
     size_t bytes = 0;
     const Weight *one;
-    for (size_t i = 0; (one = weights_at(w->run.weights, i)); i++) if (strncmp(one->name, "vae.", 4) ? !autoencoder : autoencoder) bytes += one->bytes;
+    for (size_t i = 0; (one = weights_at(w->run.weights, i)); i++) if (turn_of(one->name) == turn) bytes += one->bytes;
     return bytes;
 }
 
 /* The pictures have been encoded: what that took is needed no more.  -> what it was */
 static size_t rest(Work *w)
 {
-    size_t bytes = peak(w->mem) + mapped_bytes(w, 1);
+    size_t bytes = peak(w->mem) + mapped_bytes(w, AUTOENCODER);
     files_rest(w->mem), arena_rest(w->mem), peak_anew(w->mem);
     return bytes;
 }
@@ -505,9 +511,9 @@ static void tell_plan(Work *w, size_t encoding)
 {
     const Recipe *r = &w->t->recipe;
     int lessons = (int)(r->batch * r->accumulate), warmup = schedule_warmup(&r->schedule, w->steps);
-    size_t before = mark(w->mem), mapped = mapped_bytes(w, 0), most = peak(w->mem) + mapped;                /* the lessons must begin where the arena stands now */
+    size_t before = mark(w->mem), down = mapped_bytes(w, DOWN_TO_MIDDLE), up = mapped_bytes(w, UP), mapped = down > up ? down : up, most = peak(w->mem) + mapped;      /* the lessons must begin where the arena stands now */
     double seconds = w->machine.ops * w->steps * lessons / machine_speed(&w->machine);
-    if (most < encoding) most = encoding, mapped = mapped_bytes(w, 1);
+    if (most < encoding) most = encoding, mapped = mapped_bytes(w, AUTOENCODER);
     const char *word = w->word ? format(w->mem, "%d vectors, called %s", (int)r->vectors, w->word) : NULL, *convolutions = r->conv_rank > 0 ? format(w->mem, ", 3x3 convolutions %d,", (int)r->conv_rank) : "";
     const char *lora = format(w->mem, "LoRA of rank %d%s on %zu layers", (int)r->rank, convolutions, w->learner->pairs);
     const char *what = recipe_is_word(r) ? format(w->mem, "textual inversion of %s", word) : word ? format(w->mem, "%s and %s", lora, word) : lora;

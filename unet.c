@@ -111,7 +111,7 @@ static Tensor level(Run *r, int i, Tensor x, const Given *g)
         h = level(r, i + 1, conv2d(r, format(a, "unet.down_blocks.%d.downsamplers.0.conv", i), second, 2), g);
         h = keep(r, at_h, conv2d(r, format(a, "unet.up_blocks.%d.upsamplers.0.conv", DEEPEST - i - 1), upsample(r, h, second.h, second.w), 1));
     }
-    else h = middle(r, second, g);
+    else h = by_turns(r, middle(r, second, g));
     h = layer(r, (Layer){ i, 1, 0, at_second, h, second, *g });
     h = layer(r, (Layer){ i, 1, 1, before, h, first, *g });
     return layer(r, (Layer){ i, 1, 2, before, h, x, *g });
