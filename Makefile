@@ -5,7 +5,7 @@ CC      ?= cc
 CFLAGS  ?= -O2
 WARN     = -Wall -Wextra -Wshadow -Wconversion -Wno-missing-field-initializers      # a field left out is zero, and meant to be
 OPENMP  := $(shell echo 'int main(void){return 0;}' | $(CC) -fopenmp -x c - -o /dev/null 2>/dev/null && echo -fopenmp)
-# the kernels alone are tuned to this machine; -std=c11 turns the contraction to fused multiply-add off, which halves their speed
+# the kernels alone are tuned to this machine, whatever CFLAGS are (NATIVE= makes a program for others too); -std=c11 turns the contraction to fused multiply-add off, which halves their speed
 KERNELS  = gemm winograd attention norm merge backward
 NATIVE  := $(shell echo 'int main(void){return 0;}' | $(CC) -march=native -x c - -o /dev/null 2>/dev/null && echo -march=native)
 TUNED    = -O3 $(NATIVE) -ffp-contract=fast
@@ -19,8 +19,8 @@ persona: $(ROOMS:%=$(B)/%.o) $(B)/persona.o
 
 $(B)/%.o: %.c
 	@mkdir -p $(B)
-	$(CC) -std=c11 $(WARN) $(CFLAGS) $(OPENMP) -MMD -MP -c $< -o $@
-$(KERNELS:%=$(B)/%.o): CFLAGS += $(TUNED)
+	$(CC) -std=c11 $(WARN) $(CFLAGS) $(MORE) $(OPENMP) -MMD -MP -c $< -o $@
+$(KERNELS:%=$(B)/%.o): MORE = $(TUNED)
 $(B)/hash_weights.o: tests/hash_weights.c
 	$(CC) -std=c11 -I. $(WARN) $(CFLAGS) -MMD -MP -c $< -o $@
 $(B)/test_%: tests/test_%.c $(ROOMS:%=$(B)/%.o) $(B)/hash_weights.o
@@ -32,7 +32,7 @@ test: persona $(TESTS:%=$(B)/%)
 # what reads files and words, under the sanitizers; the models' arithmetic is slow there and has its own tests
 ASAN = $(filter-out test_golden test_kernel,$(TESTS))
 asan:
-	@$(MAKE) -s B=$(B)/asan OPENMP= CFLAGS="-O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all" $(ASAN:%=$(B)/asan/%)
+	@$(MAKE) -s B=$(B)/asan OPENMP= TUNED= CFLAGS="-O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all" $(ASAN:%=$(B)/asan/%)
 	@for t in $(ASAN); do $(B)/asan/$$t || exit 1; done
 
 $(B)/bench: tests/bench.c $(ROOMS:%=$(B)/%.o)

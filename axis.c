@@ -97,28 +97,22 @@ static void add_values(Arena *a, Axis *x, const char *list, Takes takes)
 
 static _Noreturn void unknown_setting(Arena *a, const char *label, const char *name)
 {
-    const char *near = NULL, *flag, *value, *help;
-    size_t least = strlen(name) / 2 + 1;
-    Takes takes;
-    for (size_t i = 0; (flag = prompt_flag(i, &value, &help)); i++) {
-        const char *key = prompt_key(flag, &takes);
-        if (key && edit_distance(key, name) < least) near = key, least = edit_distance(key, name);
-    }
-    fail(a, "%s: %s is no setting%s%s%s; expected a key of prompt files like Steps or CFG scale, %s, or LoRA NAME", label, quoted(a, name),
-         near ? " (did you mean " : "", near ? near : "", near ? "?)" : "", replacing);
+    Nearest near = nearest_to(name);
+    for (const Setting *s = all_settings; s->flag; s++) if (!setting_is_axis(s)) nearest_of(&near, s->key ? s->key : s->flag);
+    fail(a, "%s: %s is no setting%s; expected a key of prompt files like Steps or CFG scale, %s, or LoRA NAME", label, quoted(a, name), did_you_mean(a, near), replacing);
 }
 
 static Takes find_setting(Arena *a, Axis *x, const char *name)
 {
     static const char *const common[] = { "Frames", "FPS", "Max size", "threads" };
-    Takes takes = WORDS;
     if (same(name, replacing)) return WORDS;
     x->lora = begins(name, "LoRA ") ? trimmed(a, name + 5, strlen(name + 5)) : NULL;
-    x->key = prompt_key(x->lora ? "LoRA" : name, &takes);
-    if (!x->key) unknown_setting(a, x->label, name);
+    const Setting *s = setting_named(x->lora ? "LoRA" : name);
+    if (!s || setting_is_axis(s)) unknown_setting(a, x->label, name);
+    x->key = s->key ? s->key : s->flag;
     for (size_t i = 0; i < sizeof common / sizeof *common; i++)
         if (same(x->key, common[i])) fail(a, "%s: %s is one for all pictures of a grid, which play in step", x->label, x->key);
-    return x->lora ? NUMBER : takes;
+    return x->lora ? NUMBER : setting_takes(s);
 }
 
 /* the web UI says which setting it is, except for words of the prompt */

@@ -18,7 +18,7 @@ static const char *shuffled(Arena *a, const char *caption, int keep, Rng *rng)
     const char **part = take(a, parts, sizeof *part), *text = "";
     for (const char *s = caption; n < parts; s += strcspn(s, ",") + 1) part[n++] = trimmed(a, s, strcspn(s, ","));
     for (size_t i = parts; i > (size_t)keep + 1; i--) {
-        size_t j = (size_t)keep + rng_bits(rng) % (i - (size_t)keep);
+        size_t j = (size_t)keep + rng_below(rng, (uint32_t)(i - (size_t)keep));
         const char *kept = part[i - 1];
         part[i - 1] = part[j], part[j] = kept;
     }

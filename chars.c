@@ -13,8 +13,6 @@
 
 enum { REPLACEMENT = 0xFFFD };
 
-/* The bytes that one code point takes, 1 to 4 (Unicode 15, table 3-7); what is none becomes U+FFFD up to the first byte
- * that cannot follow. */
 size_t utf8_decode(const unsigned char *s, size_t n, uint32_t *c)
 {
     unsigned lead = s[0], low = 0x80, high = 0xBF;
@@ -70,12 +68,27 @@ char *copy(Arena *a, const char *text, size_t n)
     return s;
 }
 
-/* text without the white space around it */
 char *trimmed(Arena *a, const char *text, size_t n)
 {
     while (n && blank(text[n - 1])) n--;
     while (n && blank(*text)) text++, n--;
     return copy(a, text, n);
+}
+
+char *amount(Arena *a, size_t n, const char *what) { return format(a, "%zu %s%s", n, what, n == 1 ? "" : "s"); }
+
+Draft draft(Arena *a) { return (Draft){ .mem = a, .text = format(a, "%s", "") }; }
+
+void draft_add(Draft *d, const char *words)
+{
+    size_t n = strlen(words);
+    if (d->n + n + 1 > d->room) {
+        char *more = take(d->mem, d->room = 2 * (d->n + n) + 1024, 1);
+        memcpy(more, d->text, d->n);
+        d->text = more;
+    }
+    memcpy(d->text + d->n, words, n + 1);
+    d->n += n;
 }
 
 /* length of the UTF-8 character at s, 0 when it is none or a control character */
@@ -123,9 +136,43 @@ size_t edit_distance(const char *a, const char *b)
     return row[n];
 }
 
+/* one letter is too little to be nearly anything */
+Nearest nearest_to(const char *word) { return (Nearest){ word, NULL, strlen(word) > 1 ? (strlen(word) + 2) / 3 + 1 : 1 }; }
+
+/* a beginning may be meant as the whole */
+void nearest_of(Nearest *n, const char *name)
+{
+    size_t apart = *n->word && begins(name, n->word) ? 0 : edit_distance(name, n->word);
+    if (apart < n->apart) n->name = name, n->apart = apart;
+}
+
+char *did_you_mean(Arena *a, Nearest n) { return n.name ? format(a, " (did you mean %s?)", n.name) : format(a, "%s", ""); }
+
+/* ---- paths ------------------------------------------------------------------------------------ */
+
+const char *file_name(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    return slash ? slash + 1 : path;
+}
+
+const char *ending_of(const char *path)
+{
+    const char *name = file_name(path), *dot = strrchr(name, '.');
+    return dot && dot > name ? dot : name + strlen(name);
+}
+
+char *without_ending(Arena *a, const char *path) { return copy(a, path, (size_t)(ending_of(path) - path)); }
+
+char *folder_of(Arena *a, const char *path)
+{
+    size_t n = (size_t)(file_name(path) - path);
+    while (n > 1 && path[n - 1] == '/') n--;
+    return n ? copy(a, path, n) : format(a, ".");
+}
+
 /* ---- numbers ---------------------------------------------------------------------------------- */
 
-/* the whole text is digits, and fits */
 int read_whole(const char *s, uint64_t *value)
 {
     *value = 0;
@@ -185,7 +232,6 @@ size_t number_at(const char *s, double *value)
     return e;
 }
 
-/* the fewest decimals that read as the same number */
 char *number_text(Arena *a, double x)
 {
     const char *sign = x < 0 ? "-" : "";

@@ -20,8 +20,28 @@ int    same  (const char *a, const char *b);            /* case, "-", "_" and " 
 int    begins(const char *text, const char *with);      /* case aside */
 char  *copy   (Arena *a, const char *text, size_t n);
 char  *trimmed(Arena *a, const char *text, size_t n);   /* without the white space around it */
+char  *amount (Arena *a, size_t n, const char *what);   /* "1 step", "25 steps" */
 char  *quoted (Arena *a, const char *text);             /* "text" for a message: control and broken bytes as ?, cut after 60 bytes */
+
+/* Text that grows: text is all that was added, [n]. */
+typedef struct { Arena *mem; char *text; size_t n, room; } Draft;
+Draft  draft    (Arena *a);
+void   draft_add(Draft *d, const char *words);
+
 size_t edit_distance(const char *a, const char *b);     /* insertions, deletions and replacements, case aside; first 128 bytes */
+
+/* Of the path "dir/name.txt": "name.txt"; ".txt", "" when there is none; "dir/name"; "dir", "." when there is none.  A name that begins
+ * with its only dot has no ending. */
+const char *file_name (const char *path);
+const char *ending_of (const char *path);
+char   *without_ending(Arena *a, const char *path);
+char   *folder_of     (Arena *a, const char *path);
+
+/* For "did you mean": a word that is no name, and of the names that it was held against the nearest; NULL: none is near enough. */
+typedef struct { const char *word, *name; size_t apart; } Nearest;
+Nearest nearest_to  (const char *word);
+void    nearest_of  (Nearest *n, const char *name);     /* holds it against one more */
+char   *did_you_mean(Arena *a, Nearest n);              /* " (did you mean NAME?)", or "" */
 
 /* Numbers by hand: strtod and printf change with the locale.  Reading fails (0) unless all of the text is a number. */
 int    read_whole (const char *s, uint64_t *value);     /* digits; fits */

@@ -3,9 +3,10 @@
  * A single-file checkpoint (LDM, what civitai hosts) counts the blocks of the UNet through: stage i of the
  * way down holds input_blocks 1+3i, 2+3i (a resnet, maybe a transformer) and 3+3i (the downsampler);
  * stage i of the way up holds output_blocks 3i .. 3i+2, its upsampler last in the third.  The VAE's
- * decoder counts its stages backwards.  A diffusers folder has our names already, but for the oldest of the VAE's.  Each name is rewritten once, when the file is opened, and
- * looked up by our name from then on.  Tensors that are no weights (EMA copies, schedules, the often
- * corrupt position_ids) are left out; what is missing or misshapen shows in the dry run. */
+ * decoder counts its stages backwards.  A diffusers folder has our names already, but for the oldest of the VAE's.
+ *
+ * Each name is rewritten once, when the file is opened, and looked up by our name from then on.  Tensors that are no weights (EMA copies,
+ * schedules, the often corrupt position_ids) are left out; what is missing or misshapen shows in the dry run. */
 #include "checkpoint.h"
 
 #include <stdio.h>
@@ -74,7 +75,8 @@ char *unet_name(Arena *a, const char *text)
         int stage = (block - 1) / 3, layer = (block - 1) % 3;
         if (layer == 2)  return renamed(a, format(a, "unet.down_blocks.%d.downsamplers.0.", stage), p, (Rename[]){ { "op.", "conv." }, { 0 } });
         if (part == 0)   return renamed(a, format(a, "unet.down_blocks.%d.resnets.%d.", stage, layer), p, resnet_names);
-        return after(p, TEMPORAL) ? format(a, "motion.down_blocks.%d.motion_modules.%d.%s", stage, layer, p) : format(a, "unet.down_blocks.%d.attentions.%d.%s", stage, layer, p);
+        if (after(p, TEMPORAL)) return format(a, "motion.down_blocks.%d.motion_modules.%d.%s", stage, layer, p);
+        return format(a, "unet.down_blocks.%d.attentions.%d.%s", stage, layer, p);
     }
     if ((p = after(text, "middle_block.")) && (part = block_number(&p)) >= 0) {
         if (after(p, TEMPORAL)) return format(a, "motion.mid_block.motion_modules.0.%s", p);
@@ -85,7 +87,8 @@ char *unet_name(Arena *a, const char *text)
         int stage = block / 3, layer = block % 3;
         if (part == 0)   return renamed(a, format(a, "unet.up_blocks.%d.resnets.%d.", stage, layer), p, resnet_names);
         if (after(p, "conv.")) return format(a, "unet.up_blocks.%d.upsamplers.0.%s", stage, p);
-        return after(p, TEMPORAL) ? format(a, "motion.up_blocks.%d.motion_modules.%d.%s", stage, layer, p) : format(a, "unet.up_blocks.%d.attentions.%d.%s", stage, layer, p);
+        if (after(p, TEMPORAL)) return format(a, "motion.up_blocks.%d.motion_modules.%d.%s", stage, layer, p);
+        return format(a, "unet.up_blocks.%d.attentions.%d.%s", stage, layer, p);
     }
     return renamed(a, "unet.", text, unet_ends);
 }
@@ -282,17 +285,18 @@ const Weight *weights_find(const Weights *w, const char *name)
     return found;
 }
 
-size_t weights_bytes(const Weights *w)
-{
-    size_t bytes = 0;
-    for (; w; w = w->below) bytes += w->file ? w->file->bytes : 0;
-    return bytes;
-}
-
 const Weight *weights_at(const Weights *w, size_t i)
 {
     for (; w && i >= w->count; w = w->below) i -= w->count;
     return w ? &w->weight[i] : NULL;
+}
+
+size_t weights_bytes(const Weights *w, const char *prefix)
+{
+    size_t bytes = 0, n = strlen(prefix);
+    const Weight *one;
+    for (size_t i = 0; (one = weights_at(w, i)); i++) if (!strncmp(one->name, prefix, n)) bytes += one->bytes;
+    return bytes;
 }
 
 const char *weights_metadata(const Weights *w, const char *key)
@@ -308,6 +312,6 @@ void weights_resolution(const Weights *w, int *width, int *height)
 {
     enum { USUAL = 512, STEP = 8, LARGEST = 8192 };
     const char *text = weights_metadata(w, "modelspec.resolution");
-    if (text && sscanf(text, "%5dx%5d", width, height) == 2 && *width >= STEP && *height >= STEP && *width <= LARGEST && *height <= LARGEST && *width % STEP == 0 && *height % STEP == 0) return;
-    *width = *height = USUAL;
+    int two = text && sscanf(text, "%5dx%5d", width, height) == 2;
+    if (!two || *width < STEP || *height < STEP || *width > LARGEST || *height > LARGEST || *width % STEP || *height % STEP) *width = *height = USUAL;
 }

@@ -22,7 +22,7 @@ Weights *weights_of(Arena *a, Weights *below, Weight *weights, size_t count);
 
 const Weight *weights_find    (const Weights *w, const char *name);     /* NULL when absent */
 const Weight *weights_at      (const Weights *w, size_t i);             /* all of them, in no order of use; NULL after the last */
-size_t        weights_bytes   (const Weights *w);                       /* of the mapped files */
+size_t        weights_bytes   (const Weights *w, const char *prefix);   /* of those whose names begin so */
 const char   *weights_metadata(const Weights *w, const char *key);      /* NULL when absent */
 
 /* The pictures that a model was made for, in pixels: what its metadata say (modelspec.resolution), if that can be, or 512 x 512. */

@@ -46,7 +46,8 @@ static const Weight *table(Run *r, const char *name, size_t count)
 {
     const Weight *t = weights_find(r->weights, name);
     if (!t) problem(r, "%s is missing", name);
-    else if (t->rank != 2 || t->shape[0] < count || t->shape[1] > 1 << 16) problem(r, "%s is %s, expected [%zu or more,width]", name, shape_text(r->machine->mem, t->rank, t->shape), count);
+    else if (t->rank != 2 || t->shape[0] < count || t->shape[1] > 1 << 16)
+        problem(r, "%s is %s, expected [%zu or more,width]", name, shape_text(r->machine->mem, t->rank, t->shape), count);
     else return t;
     return NULL;
 }

@@ -42,14 +42,14 @@ const char *curve_text(Arena *a, const float *loss, size_t steps)
 }
 
 /* -> how many, 0 when it is no such text; "-" becomes NaN */
-static size_t read_parts(const char *text, double part[CURVE_PARTS])
+static size_t read_parts(const char *text, float part[CURVE_PARTS])
 {
     size_t n = 0;
     while (*text && n < CURVE_PARTS) {
-        size_t length = *text == '-' ? 1 : number_at(text, &part[n]);
-        if (*text == '-') part[n] = NAN;
-        else if (!length || !(part[n] >= 0 && part[n] < MOST)) return 0;
-        n++, text += length;
+        double mean = NAN;
+        size_t length = *text == '-' ? 1 : number_at(text, &mean);
+        if (*text != '-' && !(length && mean >= 0 && mean < MOST)) return 0;
+        part[n++] = (float)mean, text += length;
         if (*text && (*text++ != ' ' || !*text)) return 0;
     }
     return *text ? 0 : n;
@@ -67,14 +67,6 @@ static double round_up(double x)
     return nice[i] * unit;
 }
 
-static double mean_of(const double *part, size_t from, size_t to)
-{
-    double sum = 0;
-    size_t n = 0;
-    for (size_t i = from; i < to; i++) if (!isnan(part[i])) sum += part[i], n++;
-    return n ? sum / (double)n : NAN;
-}
-
 /* the column's bar within a row, counted from the bottom, as one character of UTF-8: a space, or U+2581 "one eighth" to U+2588 "full" */
 static char *block(char *to, double height, int row)
 {
@@ -87,16 +79,17 @@ static char *block(char *to, double height, int row)
 
 const char *curve_chart(Arena *a, const char *text, uint64_t steps)
 {
-    double part[CURVE_PARTS], column[COLUMNS], most = 0;
+    float part[CURVE_PARTS];
+    double column[COLUMNS], most = 0;
     size_t n = read_parts(text, part);
     for (size_t c = 0; n && c < COLUMNS; c++) {
         size_t from = c * n / COLUMNS, to = (c + 1) * n / COLUMNS;
-        column[c] = mean_of(part, from, to > from ? to : from + 1);
+        column[c] = curve_mean(part, from, to > from ? to : from + 1);
         if (column[c] > most) most = column[c];
     }
     if (!(most > 1e-4)) return NULL;
     double top = round_up(most);
-    const char *chart = format(a, "loss, on average, of %llu steps\n", (unsigned long long)steps);
+    const char *chart = format(a, "loss, on average, of %s\n", amount(a, (size_t)steps, "step"));
     for (int row = ROWS - 1; row >= 0; row--) {
         char bars[3 * COLUMNS + 1], *end = bars;
         for (size_t c = 0; c < COLUMNS; c++) end = block(end, column[c] / top, row);
@@ -104,7 +97,8 @@ const char *curve_chart(Arena *a, const char *text, uint64_t steps)
         double label = row == ROWS - 1 ? top : row == ROWS / 2 - 1 ? top / 2 : -1;
         chart = format(a, "%s%8s |%s\n", chart, label < 0 ? "" : number(a, label), bars);
     }
-    return format(a, "%s       0 +%.*s\n          1%*llu\n", chart, COLUMNS, "------------------------------------------------------------", COLUMNS - 1, (unsigned long long)steps);
+    static const char axis[] = "------------------------------------------------------------";
+    return format(a, "%s       0 +%.*s\n          1%*llu\n", chart, COLUMNS, axis, COLUMNS - 1, (unsigned long long)steps);
 }
 
 /* ---- as a picture ----------------------------------------------------------------------------- */

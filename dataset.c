@@ -64,7 +64,8 @@ static void read_sample(Dataset *d, const Photo *photo, Sample *s, Rng *rng)
     int *ids = take(d->mem, CONTEXT, sizeof *ids);
     caption_ids(d->mem, &d->captions, photo->caption, photo->role != PRIOR, ids);
     *s = (Sample){ .photo = photo, .latents = { encode_photo(d, photo, 0, rng), d->recipe->flip > 0 ? encode_photo(d, photo, 1, rng) : NULL } };
-    *l = (Lesson){ .ids = ids, .texts = 1, .clip_skip = d->clip_skip, .latents = { 1, photo->bucket.height / FACTOR, photo->bucket.width / FACTOR, LATENT, s->latents[0] }, .noise = d->noise };
+    *l = (Lesson){ .ids = ids, .texts = 1, .clip_skip = d->clip_skip, .noise = d->noise,
+                   .latents = { 1, photo->bucket.height / FACTOR, photo->bucket.width / FACTOR, LATENT, s->latents[0] } };
     if (!text_stays(d)) return;
     Tensor text = clip_encode(d->run, ids, 1, l->clip_skip, NULL);
     l->ids = NULL, l->text = (Tensor){ 1, 1, text.h, text.c, text.x };
@@ -118,7 +119,7 @@ void dataset_order(const Dataset *d, Course *c)
 static void shuffle(Course *c, size_t n)
 {
     for (size_t i = n; i > 1; i--) {
-        size_t j = rng_bits(&c->rng) % i;
+        size_t j = rng_below(&c->rng, (uint32_t)i);
         uint32_t kept = c->order[i - 1];
         c->order[i - 1] = c->order[j], c->order[j] = kept;
     }
@@ -153,7 +154,7 @@ const Sample *dataset_next(Dataset *d, Course *c)
     Sample *s = &d->sample[c->order[c->next++]];
     if (s->latents[1]) s->lesson.latents.x = s->latents[rng_bits(&c->rng) & 1];
     draw_words(d, s, &c->rng);
-    set_time(d, &s->lesson, (int)(rng_bits(&c->rng) % TRAIN_STEPS));
+    set_time(d, &s->lesson, (int)rng_below(&c->rng, TRAIN_STEPS));
     draw_noise(d, size(s->lesson.latents), &c->rng);
     return s;
 }

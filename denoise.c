@@ -15,7 +15,6 @@
 #include <math.h>
 #include <string.h>
 
-
 /* ---- noise ------------------------------------------------------------------------------------ */
 
 typedef struct { Rng torch; uint64_t seed; uint32_t drawn; int nv; } Noise;

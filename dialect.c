@@ -71,8 +71,8 @@ static const Spelling domains[] = {
     { "encoder_layers_", "te_encoder_layers_" }, { "diffusion_model_", "unet_" }, { "", "unet_" }, { 0 }
 };
 static const Spelling within[] = {
-    { "te_encoder_", "te_text_model_encoder_" }, { "_processor_", "_" },
-    { "self_attn_to_q", "self_attn_q_proj" }, { "self_attn_to_k", "self_attn_k_proj" }, { "self_attn_to_v", "self_attn_v_proj" }, { "self_attn_to_out", "self_attn_out_proj" }, { 0 }
+    { "te_encoder_", "te_text_model_encoder_" }, { "_processor_", "_" }, { "self_attn_to_q", "self_attn_q_proj" }, { "self_attn_to_k", "self_attn_k_proj" },
+    { "self_attn_to_v", "self_attn_v_proj" }, { "self_attn_to_out", "self_attn_out_proj" }, { 0 }
 };
 static const Spelling within_motion[] = { { "_attn1_", "_attention_blocks_0_" }, { "_attn2_", "_attention_blocks_1_" }, { 0 } };
 

@@ -55,7 +55,7 @@ const Weight *embedding_read(Arena *a, const char *path, const char **name)
 {
     Bytes bytes = file_map(a, path);
     *name = NULL;
-    if (bytes.size > 8 && !memcmp(bytes.data, "\x89PNG\r\n\x1a\n", 8)) return painted_embedding(a, path, bytes, name);
+    if (stands_at(bytes, 0, "\x89PNG\r\n\x1a\n", 8)) return painted_embedding(a, path, bytes, name);
     return from_weights(a, weights_open(a, path), name);
 }
 
@@ -69,7 +69,8 @@ static void check_vectors(const Opening *o, const Weight *w)
     if ((w->rank != 1 && w->rank != 2) || !dtype_is_float(w->type))
         fail(a, "%s: %s is %s of type %s, expected an embedding of [vectors,%zu]", path, w->name, shape_text(a, w->rank, w->shape), dtype_name(w->type), o->width);
     if (width != o->width)
-        fail(a, "%s: this embedding's vectors are %zu wide, but the model's are %zu%s", path, width, o->width, width == 1024 ? ": it is for Stable Diffusion 2" : width == 1280 ? ": it is for SDXL" : "");
+        fail(a, "%s: this embedding's vectors are %zu wide, but the model's are %zu%s", path, width, o->width,
+             width == 1024 ? ": it is for Stable Diffusion 2" : width == 1280 ? ": it is for SDXL" : "");
     if (!count || count > MOST_VECTORS) fail(a, "%s: this embedding has %zu vectors, expected 1 to %d", path, count, MOST_VECTORS);
     o->to->vectors = w, o->to->count = count;
 }
@@ -83,13 +84,6 @@ static void open_file(void *to)
 typedef struct { Opening opening; const Weight *weight; } Bundled;
 
 static void open_bundled(void *to) { check_vectors(&((Bundled *)to)->opening, ((Bundled *)to)->weight); }
-
-/* the file's name without folders and ending */
-static char *stem(Arena *a, const char *path)
-{
-    const char *slash = strrchr(path, '/'), *name = slash ? slash + 1 : path, *dot = strrchr(name, '.');
-    return copy(a, name, dot && dot > name ? (size_t)(dot - name) : strlen(name));
-}
 
 static void add_trigger(Arena *a, Embeddings *e, const Tokenizer *t, const char *name, Learned *learned)
 {
@@ -141,7 +135,7 @@ Embeddings *embeddings_open(Arena *a, const Tokenizer *t, const char *const *pat
         Opening o = { a, l, e->width, NULL };
         *l = (Learned){ .path = path[i], .row = -1 };
         if (attempt(a, open_file, &o, why)) l->why = format(a, "%s", why), o.name = NULL;
-        add_trigger(a, e, t, stem(a, path[i]), l);
+        add_trigger(a, e, t, without_ending(a, file_name(path[i])), l);
         if (o.name) add_trigger(a, e, t, o.name, l);
     }
     for (size_t i = 0; i < loras; i++) add_bundle(a, e, t, bundle[i]);
@@ -178,6 +172,6 @@ void embeddings_report(Arena *a, const Embeddings *e, void (*say)(void *to, cons
 {
     for (size_t i = 0; i < e->count && say; i++) {
         const Learned *l = &e->learned[i];
-        if (l->row >= 0) say(to, format(a, "embedding %s: %zu vector%s, %s", l->name, l->count, l->count == 1 ? "" : "s", l->path));
+        if (l->row >= 0) say(to, format(a, "embedding %s: %s, %s", l->name, amount(a, (size_t)l->count, "vector"), l->path));
     }
 }

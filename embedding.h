@@ -11,8 +11,9 @@ const Weight *embedding_read(Arena *a, const char *path, const char **name);
 
 typedef struct Embeddings Embeddings;
 
-/* lora: paths of LoRAs, which may carry embeddings of their own.  The files' names as tokens.  A name is the file's stem, or the token that the file itself says (diffusers); of two with one name
- * the first counts.  What is wrong with a file is only said, by embeddings_match, when a prompt names it. */
+/* lora: paths of LoRAs, which may carry embeddings of their own.  The files' names as tokens.  A name is the file's stem, or the token that
+ * the file itself says (diffusers); of two with one name the first counts.  What is wrong with a file is only said, by embeddings_match, when a
+ * prompt names it. */
 Embeddings *embeddings_open(Arena *a, const Tokenizer *t, const char *const *path, size_t count, const char *const *lora, size_t loras, const Weights *model);
 
 /* The embedding with the longest name that these tokens begin with; tokens 0 when there is none.  Its vectors are ids from the vocabulary's size

@@ -22,22 +22,21 @@
 /* ---- files ------------------------------------------------------------------------------------ */
 
 /* a length of less than 4 GB, and JSON */
-static int safetensors_is(Bytes f) { return f.size > 8 && f.data[8] == '{' && !memcmp(f.data + 4, "\0\0\0\0", 4); }
+static int safetensors_is(Bytes f) { return stands_at(f, 4, "\0\0\0\0{", 5); }
 
 int weights_like(Bytes file) { return safetensors_is(file) || torch_is(file) || gguf_is(file); }
-
-static int begins(Bytes f, const char *with, size_t n) { return f.size >= n && !memcmp(f.data, with, n); }
 
 /* Not by the ending: a download of the wrong link has the right one. */
 static const char *other_kind(Bytes f)
 {
     static const struct { const char *begin; size_t n; const char *name; } others[] = {
-        { "\x89PNG", 4, "a PNG" }, { "GIF8", 4, "a GIF" }, { "\xff\xd8\xff", 3, "a JPEG" }, { "RIFF", 4, "a WebP picture, a sound or a film" }, { "\x1f\x8b", 2, "packed by gzip" },
-        { "7z\xbc\xaf", 4, "a 7z archive" }, { "Rar!", 4, "a RAR archive" }, { "BZh", 3, "packed by bzip2" }, { "\xfd" "7zXZ", 5, "packed by xz" }, { "\x28\xb5\x2f\xfd", 4, "packed by Zstandard" },
-        { "%PDF", 4, "a PDF" }, { "\x7f" "ELF", 4, "a program" }, { "\x89HDF", 4, "an HDF5 file, as Keras writes them" }, { "\x93NUMPY", 6, "an array of numpy's" },
+        { "\x89PNG", 4, "a PNG" }, { "GIF8", 4, "a GIF" }, { "\xff\xd8\xff", 3, "a JPEG" }, { "RIFF", 4, "a WebP picture, a sound or a film" },
+        { "\x1f\x8b", 2, "packed by gzip" }, { "7z\xbc\xaf", 4, "a 7z archive" }, { "Rar!", 4, "a RAR archive" }, { "BZh", 3, "packed by bzip2" },
+        { "\xfd" "7zXZ", 5, "packed by xz" }, { "\x28\xb5\x2f\xfd", 4, "packed by Zstandard" }, { "%PDF", 4, "a PDF" }, { "\x7f" "ELF", 4, "a program" },
+        { "\x89HDF", 4, "an HDF5 file, as Keras writes them" }, { "\x93NUMPY", 6, "an array of numpy's" },
     };
-    for (size_t i = 0; i < sizeof others / sizeof *others; i++) if (begins(f, others[i].begin, others[i].n)) return others[i].name;
-    return f.size >= 12 && !memcmp(f.data + 4, "ftyp", 4) ? "a film, or a HEIC or AVIF picture" : NULL;
+    for (size_t i = 0; i < sizeof others / sizeof *others; i++) if (stands_at(f, 0, others[i].begin, others[i].n)) return others[i].name;
+    return stands_at(f, 4, "ftyp", 4) ? "a film, or a HEIC or AVIF picture" : NULL;
 }
 
 /* what people have where a download went wrong */
@@ -45,8 +44,9 @@ static void refuse_other(Arena *a, const char *path, Bytes file)
 {
     Bytes f = file;
     while (f.size && (*f.data == ' ' || (*f.data >= '\t' && *f.data <= '\r'))) f.data++, f.size--;
-    if (begins(f, "<!", 2) || begins(f, "<h", 2) || begins(f, "<H", 2) || begins(f, "<?xml", 5)) fail(a, "%s: is a web page, expected weights: the download asked for a login, or failed; download it again", path);
-    if (begins(file, "version https://git-lfs", 23)) fail(a, "%s: is a Git LFS pointer, expected weights: run git lfs pull, or download the file itself", path);
+    if (stands_at(f, 0, "<!", 2) || stands_at(f, 0, "<h", 2) || stands_at(f, 0, "<H", 2) || stands_at(f, 0, "<?xml", 5))
+        fail(a, "%s: is a web page, expected weights: the download asked for a login, or failed; download it again", path);
+    if (stands_at(file, 0, "version https://git-lfs", 23)) fail(a, "%s: is a Git LFS pointer, expected weights: run git lfs pull, or download the file itself", path);
     if (!file.size) fail(a, "%s: is empty, expected weights; download it again", path);
     const char *kind = other_kind(file);
     if (kind) fail(a, "%s: is %s, expected weights%s; is it the file you mean?", path, kind, strstr(kind, "pack") || strstr(kind, "archive") ? ": unpack it" : "");

@@ -9,6 +9,7 @@
  * So nothing is found wrong after work has begun, and the plan is not an estimate of the code but the code. */
 #include "generate.h"
 
+#include "chars.h"
 #include "clip.h"
 #include "denoise.h"
 #include "image.h"
@@ -100,7 +101,8 @@ static void check_job(Work *w)
     check_choice(w->mem, "Noise Schedule", j->noise_schedule, "Default", "Zero Terminal SNR");
     check_choice(w->mem, "Prediction type", j->prediction, "epsilon", j->prediction && *j->prediction == 'v' ? j->prediction : "v");
     for (const int *side = &j->width; side; side = side == &j->width ? &j->height : NULL)
-        if (*side && (*side < FACTOR || *side > LARGEST_SIDE || *side % FACTOR)) fail(w->mem, "Size is %dx%d, expected multiples of %d from %d to %d", j->width, j->height, FACTOR, FACTOR, LARGEST_SIDE);
+        if (*side && (*side < FACTOR || *side > LARGEST_SIDE || *side % FACTOR))
+            fail(w->mem, "Size is %dx%d, expected multiples of %d from %d to %d", j->width, j->height, FACTOR, FACTOR, LARGEST_SIDE);
 }
 
 char *names_of(Arena *a, const char *(*name)(int))
@@ -130,9 +132,10 @@ static void choose_sampler(Work *w)
     int given = choose_schedule(w);
     s->method = j->sampler ? sampler_named(j->sampler, &s->type) : 0;
     if (s->method < 0 && (s->method = sampler_nearest(j->sampler, &s->type)) >= 0) {
-        watch_say(w->watch, "Sampler %s is not here; %s%s%s instead", j->sampler, sampler_name(s->method), s->type && !given ? " " : "", s->type && !given ? schedule_name((int)s->type) : "");
+        const char *type = s->type && !given ? schedule_name((int)s->type) : NULL;
+        watch_say(w->watch, "Sampler %s is not here; %s%s%s instead", j->sampler, sampler_name(s->method), type ? " " : "", type ? type : "");
         j->sampler = sampler_name(s->method);
-        if (s->type && !given) j->schedule = schedule_name((int)s->type);
+        if (type) j->schedule = type;
     }
     if (s->method < 0) fail(w->mem, "Sampler is %s, expected %s", j->sampler, names_of(w->mem, sampler_name));
     if (given) s->type = (ScheduleType)given;
@@ -149,16 +152,19 @@ static void choose_prediction(Work *w, const Weights *weights)
     const char *prediction = j->prediction ? j->prediction : weights_find(weights, "unet.v_pred") || (told && *told == 'v') ? "v" : "epsilon";
     s->velocity = *prediction == 'v';
     s->zero_snr = j->noise_schedule ? *j->noise_schedule == 'Z' : weights_find(weights, "unet.ztsnr") || weights_metadata(weights, "rescale_betas_zero_snr");
-    if (s->zero_snr && !s->velocity) watch_say(w->watch, "Noise schedule is Zero Terminal SNR, but the model predicts epsilon, which says nothing where there is noise alone; expect a poor picture");
+    if (s->zero_snr && !s->velocity)
+        watch_say(w->watch, "Noise schedule is Zero Terminal SNR, but the model predicts epsilon, which says nothing where there is noise alone; expect a poor picture");
 }
 
 /* The whole clip at once where the module holds it and no other is asked for. */
 static void choose_windows(Work *w, int most)
 {
     const Job *j = w->job;
-    int fits = j->frames <= most ? j->frames : most < DEFAULT_CONTEXT ? most : DEFAULT_CONTEXT, length = j->context ? j->context : fits, loop = j->loop ? loop_named(j->loop) : OPEN;
+    int fits = j->frames <= most ? j->frames : most < DEFAULT_CONTEXT ? most : DEFAULT_CONTEXT;
+    int length = j->context ? j->context : fits, loop = j->loop ? loop_named(j->loop) : OPEN;
     if (loop < 0) fail(w->mem, "Closed loop is %s, expected %s", j->loop, names_of(w->mem, loop_name));
-    if (length > most) fail(w->mem, "Context is %d, but %s (%s) holds at most %d frames; set Context: %d or less", length, j->motion, motion_kind_name(w->motion), most, most);
+    if (length > most)
+        fail(w->mem, "Context is %d, but %s (%s) holds at most %d frames; set Context: %d or less", length, j->motion, motion_kind_name(w->motion), most, most);
     if (j->overlap >= length && length < j->frames) fail(w->mem, "Overlap is %d, expected less than the %d frames of a window", j->overlap, length);
     if (length > j->frames) length = j->frames;
     int overlap = j->overlap < 0 ? 0 : j->overlap && j->overlap < length ? j->overlap : length / 4;
@@ -171,7 +177,7 @@ static void check_motion(Work *w, const char *path)
     if (w->motion == NO_MOTION) fail(w->mem, "%s: this motion module lacks down_blocks.0.motion_modules.0.temporal_transformer.proj_in.weight: is the file whole?", path);
     if (!most) fail(w->mem, "%s: this motion module lacks the frame positions of its first block (pos_encoder.pe): is the file whole?", path);
     choose_windows(w, most);
-    watch_say(w->watch, "motion module %s: %s, up to %d frames at once", path, motion_kind_name(w->motion), most);
+    watch_say(w->watch, "motion module %s: %s, up to %s at once", path, motion_kind_name(w->motion), amount(w->mem, (size_t)most, "frame"));
 }
 
 /* ---- from a picture, and larger ----------------------------------------------------------------- */
@@ -199,7 +205,7 @@ static void choose_init(Work *w)
     if (!left) fail(w->mem, "Denoising strength is %g, and of %d steps that leaves none; set it to %.2g or more", j->strength, j->steps, 1.0 / j->steps);
     d->over = 1, d->first = j->steps - left;
     w->init = image_cover(w->mem, p, j->width, j->height, LANCZOS);
-    watch_say(w->watch, "begins as %s (%dx%d), strength %g: %d of %d steps", j->init, p.width, p.height, j->strength, left, j->steps);
+    watch_say(w->watch, "begins as %s (%dx%d), strength %g: %d of %s", j->init, p.width, p.height, j->strength, left, amount(w->mem, (size_t)j->steps, "step"));
 }
 
 /* As the web UI's second pass: all of its steps, on a schedule of int(steps / strength). */
@@ -210,14 +216,18 @@ static void choose_hires(Work *w)
     if (!(j->hires > 0)) return;
     int left = j->hires_steps ? j->hires_steps : j->steps, width = hires_side(j, j->width), height = hires_side(j, j->height);
     double steps = left / (j->strength < 0.999 ? j->strength : 0.999);
-    if (steps > TRAIN_STEPS) fail(w->mem, "Denoising strength is %g, and %d Hires steps at that come to more than %d in all; set one higher or the other lower", j->strength, left, TRAIN_STEPS);
-    if (width > LARGEST_SIDE || height > LARGEST_SIDE) fail(w->mem, "Hires upscale is %g, which makes %dx%d; expected at most %d a side", j->hires, width, height, LARGEST_SIDE);
+    if (steps > TRAIN_STEPS)
+        fail(w->mem, "Denoising strength is %g, and %d Hires steps at that come to more than %d in all; set one higher or the other lower",
+             j->strength, left, TRAIN_STEPS);
+    if (width > LARGEST_SIDE || height > LARGEST_SIDE)
+        fail(w->mem, "Hires upscale is %g, which makes %dx%d; expected at most %d a side", j->hires, width, height, LARGEST_SIDE);
     if (!j->upscaler) j->upscaler = upscalers[0].name;
-    if (upscaler_named(j->upscaler) == UPSCALERS) watch_say(w->watch, "Hires upscaler %s is not here; %s instead", j->upscaler, upscalers[0].name), j->upscaler = upscalers[0].name;
+    if (upscaler_named(j->upscaler) == UPSCALERS)
+        watch_say(w->watch, "Hires upscaler %s is not here; %s instead", j->upscaler, upscalers[0].name), j->upscaler = upscalers[0].name;
     *d = w->denoising;
     d->over = 1, d->stage = "hires step";
     d->sampling.steps = (int)steps, d->first = (int)steps - left;
-    watch_say(w->watch, "then at %dx%d, %s, strength %g: %d step%s", width, height, j->upscaler, j->strength, left, left == 1 ? "" : "s");
+    watch_say(w->watch, "then at %dx%d, %s, strength %g: %s", width, height, j->upscaler, j->strength, amount(w->mem, (size_t)left, "step"));
 }
 
 /* -> moments of the picture's latents: [1,h,w,8] */
@@ -263,9 +273,11 @@ static void say_without_effect(Work *w)
     const Job *j = w->job;
     const Windows *v = &w->denoising.windows;
     if (j->strength > 0 && !j->init && !(j->hires > 0)) watch_say(w->watch, "Denoising strength has no effect: there is neither an Init image nor a Hires upscale");
-    if ((j->hires_steps || j->upscaler) && !(j->hires > 0)) watch_say(w->watch, "%s no effect without Hires upscale", j->upscaler ? "Hires upscaler has" : "Hires steps have");
+    if ((j->hires_steps || j->upscaler) && !(j->hires > 0))
+        watch_say(w->watch, "%s no effect without Hires upscale", j->upscaler ? "Hires upscaler has" : "Hires steps have");
     if ((j->context || j->overlap || j->stride > 1) && v->length == v->frames && v->loop != CLOSED)
-        watch_say(w->watch, "Context, Overlap and Stride have no effect: %s", v->frames == 1 ? "this is a still" : format(w->mem, "all %d frames are seen together", v->frames));
+        watch_say(w->watch, "Context, Overlap and Stride have no effect: %s",
+            v->frames == 1 ? "this is a still" : format(w->mem, "all %d frames are seen together", v->frames));
 }
 
 /* Shows what the latents come to, and then not for a hundred times as long as that took.  The first call knows little yet. */
@@ -351,14 +363,11 @@ static Tensor again(Work *w, Tensor x, const Guide *guide, Progress *progress, v
     return y;
 }
 
-/* A stage is over, which used the weights of these names: they leave memory.  Dry: what it takes goes into the plan. */
+/* A stage is over, which used the weights whose names begin so: they leave memory.  Dry: what it takes goes into the plan. */
 static void rest(Work *w, const char *name, const char *other)
 {
     if (!w->machine.dry) { files_rest(w->mem); return; }
-    size_t mapped = 0;
-    const Weight *weight;
-    for (size_t i = 0; (weight = weights_at(w->run.weights, i)); i++)
-        if (!strncmp(weight->name, name, strlen(name)) || !strncmp(weight->name, other, strlen(other))) mapped += weight->bytes;
+    size_t mapped = weights_bytes(w->run.weights, name) + (other ? weights_bytes(w->run.weights, other) : 0);
     if (peak(w->mem) + mapped > w->planned) w->planned = peak(w->mem) + mapped, w->mapped = mapped;
     peak_anew(w->mem);
 }
@@ -374,7 +383,7 @@ static unsigned char *draw(Work *w)
     if (j->init) w->denoising.moments = encode(w);
     rest(w, "vae.encoder.", "vae.quant_conv.");
     const Guide *guide = text_encode(&w->run, w->text);
-    rest(w, "te.", "te.");
+    rest(w, "te.", NULL);
     denoise(&w->run, &w->denoising, x, guide, progress, to);
     if (j->hires > 0) x = again(w, x, guide + denoise_calls(&w->denoising), progress, to);
     rest(w, "unet.", "motion.");
@@ -424,8 +433,8 @@ void plan_say(Arena *a, const Plan *p, const Watch *watch)
     size_t before = mark(a);
     Machine machine = { a, p->threads, 0, 0, p->bf16 };
     if (watch && watch->say)
-        watch_say(watch, "plan: %.2f GB of memory (%.2f GB of it the mapped weights), about %s on %d thread%s", (double)p->memory / 1e9, (double)p->mapped / 1e9,
-            duration(a, p->ops / machine_speed(&machine)), p->threads, p->threads == 1 ? "" : "s");
+        watch_say(watch, "plan: %.2f GB of memory (%.2f GB of it the mapped weights), about %s on %s", (double)p->memory / 1e9, (double)p->mapped / 1e9,
+            duration(a, p->ops / machine_speed(&machine)), amount(a, (size_t)p->threads, "thread"));
     release(a, before);
 }
 
@@ -434,16 +443,16 @@ static const char *sampling_said(Work *w)
 {
     const SamplerSetup *s = &w->denoising.sampling;
     const char *type = sampler_schedule(s) == DDIM_UNIFORM || sampler_schedule(s) == LCM_UNIFORM ? "" : format(w->mem, " %s", schedule_name((int)sampler_schedule(s)));
-    return format(w->mem, "%s%s, %d steps%s%s%s", sampler_name(s->method), type, s->steps, s->velocity ? ", v-prediction" : "", s->zero_snr ? ", zero terminal SNR" : "",
-                  w->denoising.nv ? ", NV noise" : "");
+    return format(w->mem, "%s%s, %s%s%s%s", sampler_name(s->method), type, amount(w->mem, (size_t)s->steps, "step"), s->velocity ? ", v-prediction" : "",
+                  s->zero_snr ? ", zero terminal SNR" : "", w->denoising.nv ? ", NV noise" : "");
 }
 
 static void say_windows(Work *w)
 {
     const Windows *v = &w->denoising.windows;
     if (v->length < v->frames || v->loop == CLOSED)
-        watch_say(w->watch, "windows of %d frames, overlap %d, stride %d, closed loop %s: %d passes in %d steps", v->length, v->overlap, v->stride, loop_name((int)v->loop),
-            denoise_passes(&w->denoising), w->denoising.sampling.steps);
+        watch_say(w->watch, "windows of %d frames, overlap %d, stride %d, closed loop %s: %d passes in %s", v->length, v->overlap, v->stride, loop_name((int)v->loop),
+            denoise_passes(&w->denoising), amount(w->mem, (size_t)w->denoising.sampling.steps, "step"));
 }
 
 static void read_text(Work *w)
@@ -452,9 +461,9 @@ static void read_text(Work *w)
     int calls = denoise_calls(&w->denoising), again = j->hires > 0 ? denoise_calls(&w->hires) : 0, second = sampler_twice(w->denoising.sampling.method) ? 2 : 1;
     const char **lora = take(w->mem, j->loras, sizeof *lora);
     for (size_t i = 0; i < j->loras; i++) lora[i] = j->lora[i].path;
-    Wording wording = { .prompt = j->prompt, .negative = j->negative, .merges = j->merges, .embedding = j->embedding, .embeddings = j->embeddings, .lora = lora, .loras = j->loras, .cfg = j->cfg,
-                        .calls = calls, .again = again, .counted = second * j->steps, .counted_again = again ? second * (j->hires_steps ? j->hires_steps : j->steps) : 0,
-                        .clip_skip = j->clip_skip, .frames = j->frames,
+    Wording wording = { .prompt = j->prompt, .negative = j->negative, .merges = j->merges, .embedding = j->embedding, .embeddings = j->embeddings,
+                        .lora = lora, .loras = j->loras, .cfg = j->cfg, .calls = calls, .again = again, .counted = second * j->steps,
+                        .counted_again = again ? second * (j->hires_steps ? j->hires_steps : j->steps) : 0, .clip_skip = j->clip_skip, .frames = j->frames,
                         .closed = w->denoising.windows.loop == REDUCED_TOO || w->denoising.windows.loop == CLOSED };
     w->text = text_read(w->mem, w->run.weights, &wording, w->watch ? w->watch->say : NULL, w->watch ? w->watch->to : NULL);
 }
@@ -467,8 +476,9 @@ static Plan prepare(Work *w)
     read_text(w);
     double ops = rehearse(w);
     if (w->run.lora) lora_report(w->mem, w->run.lora, w->run.weights, w->watch ? w->watch->say : NULL, w->watch ? w->watch->to : NULL);
-    watch_say(w->watch, "betas %s, %s, CFG scale %g, clip skip %d, %dx%d, %s, seed %llu%s", w->motion ? "linear" : "scaled linear", sampling_said(w), j->cfg, j->clip_skip,
-        j->width, j->height, j->frames == 1 ? "a still" : format(w->mem, "%d frames at %g fps", j->frames, j->fps), (unsigned long long)j->seed, w->machine.bf16 ? ", bf16" : "");
+    const char *length = j->frames == 1 ? "a still" : format(w->mem, "%d frames at %g fps", j->frames, j->fps);
+    watch_say(w->watch, "betas %s, %s, CFG scale %g, clip skip %d, %dx%d, %s, seed %llu%s", w->motion ? "linear" : "scaled linear", sampling_said(w), j->cfg,
+        j->clip_skip, j->width, j->height, length, (unsigned long long)j->seed, w->machine.bf16 ? ", bf16" : "");
     say_windows(w);
     return (Plan){ ops, w->planned, w->mapped, denoise_passes(&w->denoising) + (j->hires > 0 ? denoise_passes(&w->hires) : 0),
                    j->frames, hires_side(j, j->width), hires_side(j, j->height), w->machine.threads, w->machine.bf16 };

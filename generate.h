@@ -40,7 +40,7 @@ typedef struct {                         /* what the caller wants to hear; every
     void (*say)     (void *to, const char *line);                             /* what was loaded and chosen, then the plan */
     void (*progress)(void *to, const char *stage, int done, int of);          /* "step" ("pass", where steps take several) and "frame", done from 0 */
     void (*note)    (void *to, const char *words);                            /* what to show beside the progress from now on: "loss 0.1034, rate 0.0001" */
-    void (*preview) (void *to, Pictures small);                               /* what it comes to so far, a pixel for each latent; not more often than a hundredth of the time allows */
+    void (*preview) (void *to, Pictures small);                               /* what it comes to so far, a pixel for each latent; at most a hundredth of the time */
     void (*probe)   (void *to, const char *layer, Tensor output);             /* every named layer's output, for tests */
     const volatile sig_atomic_t *stop;                                        /* set it, and the job fails with "interrupted" before its next layer */
 } Watch;

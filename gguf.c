@@ -116,7 +116,9 @@ static DType type_of(Cursor *c, const char *name)
 {
     uint64_t t = number(c, 4);
     if (t >= TYPES || !types[t].name) fail(c->mem, "%s: %s is of ggml's type %llu, which is not known here", c->path, name, (unsigned long long)t);
-    if (types[t].type == DTYPES) fail(c->mem, "%s: %s is of ggml's type %s, which is not supported; take the file as F16, Q8_0, or any other of Q2_K to Q6_K and Q4_0 to Q5_1", c->path, name, types[t].name);
+    if (types[t].type == DTYPES)
+        fail(c->mem, "%s: %s is of ggml's type %s, which is not supported; take the file as F16, Q8_0, or any other of Q2_K to Q6_K and Q4_0 to Q5_1",
+             c->path, name, types[t].name);
     return types[t].type;
 }
 
@@ -163,7 +165,7 @@ static void place(Cursor *c, WeightFile *f, const unsigned char *start, size_t a
 
 /* ---- the file --------------------------------------------------------------------------------- */
 
-int gguf_is(Bytes file) { return file.size >= 4 && !memcmp(file.data, "GGUF", 4); }
+int gguf_is(Bytes file) { return stands_at(file, 0, "GGUF", 4); }
 
 WeightFile *gguf_read(Arena *a, const char *path, Bytes file)
 {

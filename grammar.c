@@ -369,7 +369,8 @@ static Key key_of(Arena *a, const char *line, size_t size, const Travel *t, int 
     uint64_t frame;
     size_t n = digits_at(line);
     const char *number = copy(a, line, n);
-    if (!read_whole(number, &frame) || frame >= (uint64_t)frames) fail(a, "the prompt has a key at frame %s, but the clip's %d frames are 0 to %d", quoted(a, number), frames, frames - 1);
+    if (!read_whole(number, &frame) || frame >= (uint64_t)frames)
+        fail(a, "the prompt has a key at frame %s, but the clip's %d frames are 0 to %d", quoted(a, number), frames, frames - 1);
     if (t->count && (int)frame <= t->key[t->count - 1].frame)
         fail(a, "the prompt's key at frame %d stands behind the one at %d, expected rising order", (int)frame, t->key[t->count - 1].frame);
     return (Key){ (int)frame, copy(a, line + n + 2, size - n - 2) };

@@ -15,7 +15,8 @@
 
 #include <string.h>
 
-enum { LINES = 4, LEAST_ROW = 12, MOST_ROW = 24, LEGIBLE = 192 };       /* lines of a label; characters across a row's; pixels of a cell that the font is doubled for, tripled, ... */
+/* lines of a label; characters across a row's; pixels of a cell that the font is doubled for, tripled, ... */
+enum { LINES = 4, LEAST_ROW = 12, MOST_ROW = 24, LEGIBLE = 192 };
 
 enum { COLUMNS, ROWS, PAGES };
 
@@ -143,7 +144,8 @@ static void draw_page(Arena *a, Grid *g, int page)
 {
     const GridSetup *s = &g->of;
     int line = FONT_HEIGHT * g->scale, x = cell_x(g, 0, page), y = cell_y(g, 0, page);
-    if (s->label[PAGES]) draw_label(g, wrapped(a, s->label[PAGES][page], columns_for(g, PAGES)), x + (s->count[COLUMNS] * step_x(g) - g->gap) / 2, y - g->top - g->title + g->gap);
+    if (s->label[PAGES])
+        draw_label(g, wrapped(a, s->label[PAGES][page], columns_for(g, PAGES)), x + (s->count[COLUMNS] * step_x(g) - g->gap) / 2, y - g->top - g->title + g->gap);
     for (int c = 0; s->label[COLUMNS] && c < s->count[COLUMNS]; c++) {
         Label l = wrapped(a, s->label[COLUMNS][c], columns_for(g, COLUMNS));
         draw_label(g, l, cell_x(g, c, page) + s->width / 2, y - g->gap - l.lines * line);

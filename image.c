@@ -13,7 +13,6 @@
 #include "png.h"
 
 #include <math.h>
-#include <stdlib.h>
 #include <string.h>
 
 typedef unsigned char Byte;
@@ -66,7 +65,7 @@ static Picture turned(Arena *a, Picture p, int way)
 
 /* ---- reading ---------------------------------------------------------------------------------- */
 
-static int has(Bytes b, size_t at, const char *text) { return b.size >= at + strlen(text) && !memcmp(b.data + at, text, strlen(text)); }
+static int has(Bytes b, size_t at, const char *text) { return stands_at(b, at, text, strlen(text)); }
 
 static const char *other_kind(Bytes b)
 {
@@ -86,9 +85,8 @@ Picture image_read(Arena *a, Bytes file, const char *name)
     int jpeg = has(file, 0, "\xFF\xD8"), png = has(file, 0, "\x89PNG"), width, height;
     size_t n = 0;
     if (!jpeg && !png) fail(a, "%s: is %s, expected a PNG or JPEG; convert it", name, other_kind(file));
-    Byte *rgb = (jpeg ? jpeg_decode : png_decode)(file.data, file.size, &width, &height, why);
+    Byte *rgb = adopt(a, (jpeg ? jpeg_decode : png_decode)(file.data, file.size, &width, &height, why));
     if (!rgb) fail(a, "%s: this %s cannot be read: %s", name, jpeg ? "JPEG" : "PNG", why);
-    undo(a, free, rgb);
     const Byte *exif = (jpeg ? jpeg_exif : png_exif)(file.data, file.size, &n);
     Picture p = { width, height, rgb };
     int way = orientation(exif, n);

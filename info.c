@@ -21,27 +21,17 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* ---- text that grows -------------------------------------------------------------------------- */
+/* ---- words of the file ------------------------------------------------------------------------ */
 
-typedef struct { Arena *mem; char *at; size_t n, room; size_t most; } Text;
+typedef struct { Draft draft; size_t most; } Text;      /* most: bytes of a value of the file, the rest is cut */
 
-static void append(Text *t, const char *words)
-{
-    size_t n = strlen(words);
-    if (t->n + n + 1 > t->room) {
-        char *more = take(t->mem, t->room = 2 * (t->n + n) + 1024, 1);
-        if (t->n) memcpy(more, t->at, t->n);
-        t->at = more;
-    }
-    memcpy(t->at + t->n, words, n + 1);
-    t->n += n;
-}
+static void append(Text *t, const char *words) { draft_add(&t->draft, words); }
 
-/* words of the file: one line, printable, cut */
+/* one line, printable, cut */
 static const char *printable(const Text *t, const char *words)
 {
     size_t n = strlen(words), cut = n > t->most ? t->most : n;
-    char *line = format(t->mem, "%.*s%s", (int)cut, words, n > cut ? "..." : "");
+    char *line = format(t->draft.mem, "%.*s%s", (int)cut, words, n > cut ? "..." : "");
     for (char *c = line; *c; c++) if ((unsigned char)*c < 0x20 || *c == 0x7f) *c = ' ';
     return line;
 }
@@ -72,7 +62,7 @@ static const char *about_model(Arena *a, const WeightFile *f)
         for (size_t i = 0; (one = weights_at(w, i)); i++) if (!strncmp(one->name, parts[p][0], strlen(parts[p][0]))) values += (double)weight_values(one);
         text = format(a, values > 0 ? "%s%s %.1f million values, " : "%sno %s, ", text, parts[p][1], values / 1e6);
     }
-    return format(a, "%s%d text layers, %d words", text, clip_layers(w), clip_vocabulary(w));
+    return format(a, "%s%s, %d words", text, amount(a, (size_t)clip_layers(w), "text layer"), clip_vocabulary(w));
 }
 
 static const char *about_motion(Arena *a, const WeightFile *f)
@@ -106,15 +96,22 @@ static void ask(void *to)
 
 typedef struct { Arena *a; const char *path, *text; } Learned;
 
+/* diffusers calls the only tensor of a file by its token, so any could be one: but then it is few vectors, as wide as a text encoder, and no layer's */
+static int like_vectors(const char *name, size_t count, size_t width)
+{
+    return count <= CHUNK_TOKENS && width && width % 64 == 0 && !strstr(name, ".weight") && !strstr(name, ".bias");
+}
+
 static void describe(void *to)
 {
     Learned *l = to;
-    const Text t = { .mem = l->a, .most = 200 };
+    const Text t = { { .mem = l->a }, 200 };
     const char *name;
     const Weight *w = embedding_read(l->a, l->path, &name);
     size_t width = w->rank ? w->shape[w->rank - 1] : 0, count = width ? weight_values(w) / width : 0;
-    if (w->rank < 1 || w->rank > 2 || !dtype_is_float(w->type)) return;
-    l->text = format(l->a, "a textual inversion embedding, %zu vector%s of %zu%s%s", count, count == 1 ? "" : "s", width, name ? ", called " : "", name ? printable(&t, name) : "");
+    if (w->rank < 1 || w->rank > 2 || !dtype_is_float(w->type) || (name && !like_vectors(name, count, width))) return;
+    l->text = format(l->a, "a textual inversion embedding, %s of %zu%s%s", amount(l->a, count, "vector"), width, name ? ", called " : "",
+                     name ? printable(&t, name) : "");
 }
 
 const char *info_embedding(Arena *a, const char *path)
@@ -150,10 +147,10 @@ static void how_trained(Text *t, const WeightFile *f)
 static void loss_curve(Text *t, const WeightFile *f)
 {
     StateSaid s;
-    int state = state_said(t->mem, f, &s);
-    const char *curve = state ? curve_text(t->mem, s.loss, s.step) : file_metadata(f, "persona_loss"), *said = state ? NULL : file_metadata(f, "ss_steps");
+    int state = state_said(t->draft.mem, f, &s);
+    const char *curve = state ? curve_text(t->draft.mem, s.loss, s.step) : file_metadata(f, "persona_loss"), *said = state ? NULL : file_metadata(f, "ss_steps");
     uint64_t steps = state ? s.step : 0;
-    const char *chart = curve && (state || (said && read_whole(said, &steps))) ? curve_chart(t->mem, curve, steps) : NULL;
+    const char *chart = curve && (state || (said && read_whole(said, &steps))) ? curve_chart(t->draft.mem, curve, steps) : NULL;
     if (chart) append(t, chart);
 }
 
@@ -210,10 +207,10 @@ static void most_used_tags(Text *t, const WeightFile *f)
 {
     enum { SHOWN = 12 };
     char why[1024];
-    Tagging g = { t->mem, f, file_metadata(f, "ss_tag_frequency"), NULL, 0 };
-    if (!g.json || attempt(t->mem, count_tags, &g, why) || !g.count) return;
-    for (size_t i = 0; i < g.count && i < SHOWN; i++) append(t, format(t->mem, "%s%s %.0f", i ? ", " : "tags: ", printable(t, g.tag[i].name), g.tag[i].count));
-    append(t, g.count > SHOWN ? format(t->mem, " and %zu more\n", g.count - SHOWN) : "\n");
+    Tagging g = { t->draft.mem, f, file_metadata(f, "ss_tag_frequency"), NULL, 0 };
+    if (!g.json || attempt(t->draft.mem, count_tags, &g, why) || !g.count) return;
+    for (size_t i = 0; i < g.count && i < SHOWN; i++) append(t, format(t->draft.mem, "%s%s %.0f", i ? ", " : "tags: ", printable(t, g.tag[i].name), g.tag[i].count));
+    append(t, g.count > SHOWN ? format(t->draft.mem, " and %zu more\n", g.count - SHOWN) : "\n");
 }
 
 /* ---- all of it -------------------------------------------------------------------------------- */
@@ -222,7 +219,7 @@ static void most_used_tags(Text *t, const WeightFile *f)
 static const char *kind_of(Arena *a, const WeightFile *f)
 {
     StateSaid s;
-    if (state_said(a, f, &s)) return format(a, "a state of training, step %u of %zu, %zu picture%s", s.step, s.steps, s.pictures, s.pictures == 1 ? "" : "s");
+    if (state_said(a, f, &s)) return format(a, "a state of training, step %u of %zu, %s", s.step, s.steps, amount(a, s.pictures, "picture"));
     FileKind kind = file_kind(f);
     const char *embedding = kind == EMBEDDING_FILE || kind == UNKNOWN_FILE ? info_embedding(a, f->path) : NULL;
     return embedding ? embedding : file_kind_name(f);
@@ -237,11 +234,11 @@ static const char *details(Arena *a, const WeightFile *f)
 
 const char *info_weights(Arena *a, const WeightFile *f, size_t most)
 {
-    Text t = { a, NULL, 0, 0, most };
+    Text t = { draft(a), most };
     const char *what = kind_of(a, f), *more = details(a, f);
     double bytes = 0;
     for (size_t i = 0; i < f->count; i++) bytes += (double)f->weight[i].bytes;
-    append(&t, format(a, "%s: %s, %zu tensor%s (%s), %.1f MB\n", f->path, what, f->count, f->count == 1 ? "" : "s", types(a, f), bytes / 1e6));
+    append(&t, format(a, "%s: %s, %s (%s), %.1f MB\n", f->path, what, amount(a, f->count, "tensor"), types(a, f), bytes / 1e6));
     if (more) append(&t, format(a, "%s\n", printable(&t, more)));
     how_trained(&t, f);
     loss_curve(&t, f);
@@ -251,5 +248,5 @@ const char *info_weights(Arena *a, const WeightFile *f, size_t most)
         const Weight *w = &f->weight[i];
         append(&t, format(a, "%-7s %-20s %s\n", dtype_name(w->type), shape_text(a, w->rank, w->shape), printable(&t, w->name)));
     }
-    return t.at;
+    return t.draft.text;
 }

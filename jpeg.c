@@ -371,7 +371,8 @@ static int read_frame(Jpeg *j, const Byte *data, int size)
     if (size < 6 || size != 6 + 3 * data[5]) return refuse(j, "a broken frame");
     if (data[0] != 8) return refuse(j, "%d bits a sample; only 8 are read", data[0]);
     j->height = get16(data + 1), j->width = get16(data + 3);
-    if (!j->width || !j->height || j->width > JPEG_PIXELS / j->height) return refuse(j, "a picture of %dx%d, expected at least 1x1, at most %d pixels", j->width, j->height, JPEG_PIXELS);
+    if (!j->width || !j->height || j->width > JPEG_PIXELS / j->height)
+        return refuse(j, "a picture of %dx%d, expected at least 1x1, at most %d pixels", j->width, j->height, JPEG_PIXELS);
     if (data[5] == 4) return refuse(j, "four colours (CMYK or YCCK); only grey and RGB are read: convert it to RGB");
     if (data[5] != 1 && data[5] != 3) return refuse(j, "%d components, expected 1 or 3", data[5]);
     j->components = data[5];

@@ -4,6 +4,7 @@
  * file's name. */
 #include "json.h"
 
+#include <stdio.h>
 #include <string.h>
 
 enum { DEEPEST = 128 };
@@ -222,4 +223,18 @@ char *json_number(Json *c)
     const unsigned char *start = c->at;
     number(c, &ignored);
     return format(c->mem, "%.*s", (int)(c->at - start), (const char *)start);
+}
+
+char *json_quoted(Arena *a, const char *text)
+{
+    char *out = take(a, 6 * strlen(text) + 3, 1), *end = out;
+    *end++ = '"';
+    for (; *text; text++)
+        if ((unsigned char)*text < 0x20) end += sprintf(end, "\\u%04x", (unsigned)*text);
+        else {
+            if (*text == '"' || *text == '\\') *end++ = '\\';
+            *end++ = *text;
+        }
+    *end++ = '"', *end = 0;
+    return out;
 }

@@ -18,6 +18,7 @@ int    json_word  (Json *c, const char *w);      /* true, false, null: is it thi
 void   json_skip  (Json *c, int depth);          /* any one value; depth: how many brackets are open around it */
 /* At an object: moves to the value of that key, the first of them; returns 0, and stays, when it has none. */
 int    json_member(Json *c, const char *key);
+char  *json_quoted(Arena *a, const char *text);  /* text as a string of JSON, with its quotes */
 _Noreturn void json_bad(const Json *c, const char *what);
 
 #endif

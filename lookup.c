@@ -39,13 +39,6 @@ static const char *join(Arena *a, const char *folder, const char *name)
     return format(a, "%s%s%s", folder, folder[strlen(folder) - 1] == '/' ? "" : "/", name);
 }
 
-static const char *folder_of(Arena *a, const char *path)
-{
-    const char *slash = strrchr(path, '/');
-    if (!slash) return ".";
-    return slash == path ? "/" : format(a, "%.*s", (int)(slash - path), path);
-}
-
 /* 1: new;  0: no folder, or one that is there already */
 static int add(Arena *a, Places *p, const char *path, int top)
 {
@@ -79,9 +72,9 @@ static const char *program_folder(Arena *a, const char *program)
 {
     char path[4096];
     ssize_t n = readlink("/proc/self/exe", path, sizeof path - 1);
-    if (n > 0) { path[n] = 0; return folder_of(a, format(a, "%s", path)); }
+    if (n > 0) { path[n] = 0; return folder_of(a, path); }
     char *real = program && strchr(program, '/') ? realpath(program, NULL) : NULL;
-    const char *folder = real ? folder_of(a, format(a, "%s", real)) : NULL;
+    const char *folder = real ? folder_of(a, real) : NULL;
     free(real);
     return folder;
 }
@@ -122,9 +115,8 @@ static size_t ending(const char *name)
 
 static const char *stem(Arena *a, const char *name)
 {
-    const char *slash = strrchr(name, '/');
-    if (slash) name = slash + 1;
-    return format(a, "%.*s", (int)(strlen(name) - strlen(endings[ending(name)])), name);
+    name = file_name(name);
+    return copy(a, name, strlen(name) - strlen(endings[ending(name)]));
 }
 
 static void consider(Near near[NEAREST], const char *name, size_t apart)

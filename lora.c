@@ -90,7 +90,8 @@ static Extent extent(Arena *a, const char *path, const Module *m, Factor f, int 
     size_t inner = core ? core->shape[0] : right->shape[0], taps = core ? weight_values(core) / core->shape[0] / right->shape[0] : 1;
     turned = turned && core;
     if (core && (core->rank != 4 || core->shape[1] != right->shape[0] || (right->rank > 2 && rest(right) != right->shape[1]))) misfit(a, path, core, right);
-    if (left->rank < 2 || right->rank < 2 || left->shape[!turned] != inner || weight_values(left) != left->shape[0] * left->shape[1]) misfit(a, path, core ? core : right, left);
+    if (left->rank < 2 || right->rank < 2 || left->shape[!turned] != inner || weight_values(left) != left->shape[0] * left->shape[1])
+        misfit(a, path, core ? core : right, left);
     return (Extent){ left->shape[turned], rest(right) * taps, right->shape[0] };
 }
 
@@ -172,7 +173,8 @@ static void complete(Arena *a, const LoraFile *file, Module *m)
     const char *path = file->file->path;
     for (Part p = DOWN; p < PARTS; p++) {
         const Weight *w = m->part[p];
-        if (w && !(p == ALPHA ? dtype_is_number(w->type) : dtype_is_float(w->type))) fail(a, "%s: %s is of type %s, expected floating point", path, w->name, dtype_name(w->type));
+        if (w && !(p == ALPHA ? dtype_is_number(w->type) : dtype_is_float(w->type)))
+            fail(a, "%s: %s is of type %s, expected floating point", path, w->name, dtype_name(w->type));
         if (w && (p == ALPHA ? weight_values(w) != 1 : !sound(w))) fail(a, "%s: %s is %s, which cannot be", path, w->name, shape_of(a, w));
     }
     for (size_t i = 0; i < FAMILIES; i++) {
@@ -231,9 +233,9 @@ static void sort_out(Arena *a, LoraFile *f)
 static Json config_of(Arena *a, const WeightFile *s)
 {
     static const char KIND[] = "configuration of a LoRA";
-    const char *text = file_metadata(s, "lora_adapter_metadata"), *slash = strrchr(s->path, '/');
+    const char *text = file_metadata(s, "lora_adapter_metadata");
     if (text) return json_begin(a, s->path, KIND, (Bytes){ (const unsigned char *)text, strlen(text) });
-    const char *beside = format(a, "%.*sadapter_config.json", (int)(slash ? slash + 1 - s->path : 0), s->path);
+    const char *beside = format(a, "%.*sadapter_config.json", (int)(file_name(s->path) - s->path), s->path);
     int by_peft = s->count && strstr(s->weight[0].name, "base_model.model.") && file_is(beside);
     return by_peft ? json_begin(a, beside, KIND, file_map(a, beside)) : (Json){ .at = NULL };
 }
@@ -392,7 +394,8 @@ static const char *does_not_fit(Arena *a, const Module *mod, const char *layer, 
 {
     const Weight *size = mod->part[MAGNITUDE] ? mod->part[MAGNITUDE] : mod->part[SCALE], *diff = mod->part[DIFF_B];
     if (mod->family && (mod->all.rows != w->shape[0] || mod->all.columns != rest(w)))
-        return format(a, "%s and its partners (%s) make [%zu,%zu], but %s.weight is %s", some_part(mod)->name, mod->family->name, mod->all.rows, mod->all.columns, layer, shape_of(a, w));
+        return format(a, "%s and its partners (%s) make [%zu,%zu], but %s.weight is %s", some_part(mod)->name, mod->family->name,
+                      mod->all.rows, mod->all.columns, layer, shape_of(a, w));
     if (size && weight_values(size) != (by_row(mod, w->shape[0]) ? w->shape[0] : w->rank > 1 ? w->shape[1] : 0))
         return format(a, "%s is %s, but %s.weight is %s", size->name, shape_of(a, size), layer, shape_of(a, w));
     if (diff && !bias) return format(a, "%s: %s has no bias", diff->name, layer);
@@ -424,7 +427,10 @@ const char *lora_merge(Machine *m, const Lora *l, const char *layer, const Weigh
 enum { LISTED = 3, DOMAINS = 3 };
 static const struct { const char *prefix, *name; } places[DOMAINS] = { { "te_", "text encoder" }, { "unet_", "UNet" }, { "motion_", "motion module" } };
 
-static const char *counted(Arena *a, const char *before, size_t n, const char *what) { return n ? format(a, "%s%s%zu %s", before, *before ? ", " : "", n, what) : before; }
+static const char *counted(Arena *a, const char *before, size_t n, const char *what)
+{
+    return n ? format(a, "%s%s%zu %s", before, *before ? ", " : "", n, what) : before;
+}
 
 const char *lora_about(Arena *a, const Lora *l, size_t i)
 {
@@ -442,10 +448,10 @@ const char *lora_about(Arena *a, const Lora *l, size_t i)
     }
     for (size_t k = 0; k < FAMILIES; k++) families_said = counted(a, families_said, by_family[k], families[k].name);
     for (size_t d = 0; d < DOMAINS; d++) places_said = counted(a, places_said, by_place[d], places[d].name);
-    const char *text = format(a, "%zu layers (%s): %s", f->modules, places_said, counted(a, families_said, weighed, "of them DoRA"));
+    const char *text = format(a, "%s (%s): %s", amount(a, f->modules, "layer"), places_said, counted(a, families_said, weighed, "of them DoRA"));
     if (high) text = format(a, low < high ? "%s, rank %zu to %zu" : "%s, rank %zu", text, low, high);
     if (high) text = format(a, least < most ? "%s, alpha/rank %g to %g" : "%s, alpha/rank %g", text, (double)least, (double)most);
-    return f->strangers ? format(a, "%s; %zu tensors not understood", text, f->strangers) : text;
+    return f->strangers ? format(a, "%s; %s not understood", text, amount(a, f->strangers, "tensor")) : text;
 }
 
 /* our name of the layer that is called most nearly so, "" when there is none */
@@ -469,7 +475,8 @@ static const char *left_over(Arena *a, const LoraFile *f, const Weights *model)
     size_t listed = 0;
     for (size_t i = 0; i < f->modules && listed < LISTED; i++)
         if (!f->module[i].applied)
-            text = format(a, "%s%s %s (nearest: %s)", text, listed++ ? "," : "; no layer here for", some_part(&f->module[i])->name, nearest(a, model, f->module[i].layer));
+            text = format(a, "%s%s %s (nearest: %s)", text, listed++ ? "," : "; no layer here for", some_part(&f->module[i])->name,
+                          nearest(a, model, f->module[i].layer));
     for (size_t i = 0; i < f->strangers && i < LISTED; i++)
         text = format(a, "%s%s %s", text, i ? "," : "; not understood:", f->stranger[i]);
     return text;
@@ -502,7 +509,8 @@ static void warn_of_strengths(Arena *a, const Lora *l, void (*say)(void *, const
             while (k < f->modules && !(f->module[k].applied && !strncmp(f->module[k].layer, places[d].prefix, strlen(places[d].prefix)))) k++;
             if (k < f->modules) sum += fabs((double)strength(f, &f->module[k]));
         }
-        if (sum > MOST + 1e-6) say(to, format(a, "warning: LoRA strengths add up to %.3g in the %s, more than %g: if the picture looks burnt, lower them", sum, places[d].name, MOST));
+        if (sum > MOST + 1e-6)
+            say(to, format(a, "warning: LoRA strengths add up to %.3g in the %s, more than %g: if the picture looks burnt, lower them", sum, places[d].name, MOST));
     }
 }
 

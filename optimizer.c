@@ -113,7 +113,8 @@ static Rule torch_rule(AdamW how, int step)
 static Rule kernel_rule(AdamW how, int step)
 {
     float b1 = (float)how.b1, b2 = (float)how.b2, rate = (float)how.rate, root = sqrtf(1 - (float)pow((double)b2, step));
-    return (Rule){ .keep = 1 - rate * (float)how.decay, .b1 = b1, .new1 = 1 - b1, .b2 = b2, .new2 = 1 - b2, .rate = -rate * root / (1 - (float)pow((double)b1, step)), .eps = root * (float)how.eps };
+    return (Rule){ .keep = 1 - rate * (float)how.decay, .b1 = b1, .new1 = 1 - b1, .b2 = b2, .new2 = 1 - b2,
+                   .rate = -rate * root / (1 - (float)pow((double)b1, step)), .eps = root * (float)how.eps };
 }
 
 static void torch_step(float *x, const float *d, float *mean, float *square, size_t n, const Rule *r)
@@ -144,7 +145,8 @@ static float pack(uint8_t *to, const float *code, const float *x, size_t n)
     return most;
 }
 
-static void packed_step(float *x, const float *d, uint8_t *mean_code, float *mean_most, uint8_t *square_code, float *square_most, size_t n, const Rule *r, const struct Codes *c)
+static void packed_step(float *x, const float *d, uint8_t *mean_code, float *mean_most, uint8_t *square_code, float *square_most, size_t n, const Rule *r,
+                        const struct Codes *c)
 {
     float mean[BLOCK], square[BLOCK];
     unpack(mean, c->of_mean, mean_code, *mean_most, n), unpack(square, c->of_square, square_code, *square_most, n);

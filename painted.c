@@ -13,7 +13,6 @@
 #include "json.h"
 #include "png.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 enum { CHANNELS = 3, LARGEST = 16 << 20 };
@@ -85,9 +84,8 @@ static Bytes from_pixels(Arena *a, const char *path, Bytes png)
 {
     char why[PNG_WHY];
     int width, height;
-    unsigned char *rgb = png_decode(png.data, png.size, &width, &height, why);
+    unsigned char *rgb = adopt(a, png_decode(png.data, png.size, &width, &height, why));
     if (!rgb) fail(a, "%s: %s", path, why);
-    undo(a, free, rgb);
     Block b = without_border((Block){ rgb, width, height, width * CHANNELS });
     int first = 0, last = b.width - 1;
     while (first < b.width && !empty_column(b, first)) first++;
@@ -131,8 +129,7 @@ static const Weight *json_table(Json *c)
 
 const Weight *painted_embedding(Arena *a, const char *path, Bytes png, const char **name)
 {
-    char *text = png_text(png.data, png.size, "sd-ti-embedding"), *kept = text ? copy(a, text, strlen(text)) : NULL;
-    free(text);
+    const char *kept = adopt(a, png_text(png.data, png.size, "sd-ti-embedding"));
     Json c = json_begin(a, path, "embedding in a picture", kept ? from_base64(a, kept) : from_pixels(a, path, png)), said = c;
     if (json_member(&said, "name") && json_peek(&said) == '"') *name = json_string(&said);
     if (!json_member(&c, "string_to_param")) json_bad(&c, "it has no string_to_param");

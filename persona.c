@@ -17,6 +17,7 @@
 #include "info.h"
 #include "lookup.h"
 #include "png.h"
+#include "result.h"
 #include "sweep.h"
 #include "terminal.h"
 #include "train.h"
@@ -55,7 +56,7 @@ static _Noreturn void lost(int signal, siginfo_t *where, void *context)
 
 /* ---- options ---------------------------------------------------------------------------------- */
 
-typedef struct { const char *flag, *value; } Given;
+typedef struct { const Setting *setting; const char *value; } Given;
 
 typedef struct {
     Arena      *a;
@@ -68,7 +69,6 @@ typedef struct {
     Given      *given;                          /* settings, applied after the file's */
     size_t      givens;
     int         verbose, prompted, keep_cells, preview;
-    int         again;                          /* the result stands where the picture it comes from stands */
     Terminal    terminal;
     Request     request;
     Bytes       picture;                        /* what the input was, when it was a picture */
@@ -115,29 +115,57 @@ static const char usage[] =
     "persona info FILE              what a weights file, GIF or PNG holds\n"
     "persona train PHOTOS -o OUT    a LoRA or an embedding from a folder of pictures; persona train --help lists its options\n";
 
-static int same_option(const char *a, const char *b) { return edit_distance(a, b) == 0; }
-
 static size_t option_named(const char *name)
 {
     if (!strcmp(name, "o")) name = "output";
     if (!strcmp(name, "h")) name = "help";
     size_t i = 0;
-    while (i < OPTIONS && !same_option(options[i].flag, name)) i++;
+    while (i < OPTIONS && !same(options[i].flag, name)) i++;
     return i;
+}
+
+/* what other programs call it: the web UI, kohya's trainer, diffusers, stable-diffusion.cpp */
+static const struct { const char *theirs, *ours; } elsewhere[] = {
+    { "p", "--prompt TEXT" }, { "n", "--negative TEXT" }, { "w", "--size WIDTHxHEIGHT" }, { "h", "--size WIDTHxHEIGHT" }, { "width", "--size WIDTHxHEIGHT" },
+    { "height", "--size WIDTHxHEIGHT" }, { "guidance-scale", "--cfg X" }, { "scale", "--cfg X" }, { "num-inference-steps", "--steps N" }, { "sample-steps", "--steps N" },
+    { "sampling-method", "--sampler NAME" }, { "scheduler", "--schedule-type NAME" }, { "ckpt", "--model F" }, { "checkpoint", "--model F" },
+    { "diffusion-model", "--model F" }, { "pretrained-model-name-or-path", "--model F" }, { "vae-path", "--vae F" }, { "init-img", "--init F" }, { "image", "--init F" },
+    { "lora-dir", "--weights DIR" }, { "lora-model-dir", "--weights DIR" }, { "embeddings-dir", "--weights DIR" }, { "embd-dir", "--weights DIR" },
+    { "ckpt-dir", "--weights DIR" }, { "vae-dir", "--weights DIR" }, { "models-dir", "--weights DIR" }, { "video-frames", "--frames N" },
+    { "video-length", "--frames N" },
+    { "num-frames", "--frames N" }, { "outdir", "-o OUT" }, { "output-dir", "-o OUT" }, { "output-name", "-o OUT" }, { "batch-count", "--y \"Seed: 1-4\", a grid" },
+    { "batch-size", "--y \"Seed: 1-4\", a grid" }, { "n-iter", "--y \"Seed: 1-4\", a grid" }, { "mixed-precision", "--precision bf16" }, { "half", "--precision bf16" },
+    { "xformers", "not needed" }, { "sdpa", "not needed" }, { "medvram", "not needed" }, { "lowvram", "not needed" }, { "vae-tiling", "not needed" },
+}, elsewhere_in_training[] = {
+    { "train-data-dir", "the folder behind \"train\"" }, { "instance-data-dir", "the folder behind \"train\"" }, { "instance-prompt", "--prompt TEXT" },
+    { "class-data-dir", "--reg_data_dir DIR" }, { "with-prior-preservation", "--method dreambooth" }, { "lr", "--learning_rate X" }, { "rank", "--network_dim N" },
+    { "dim", "--network_dim N" }, { "alpha", "--network_alpha X" }, { "num-train-epochs", "--max_train_epochs N" }, { "epochs", "--max_train_epochs N" },
+    { "batch-size", "--train_batch_size N" }, { "width", "--resolution N" }, { "height", "--resolution N" }, { "size", "--resolution N" },
+    { "placeholder-token", "--token NAME" }, { "token-string", "--token NAME" }, { "initializer-token", "--init_word TEXT" },
+    { "num-vectors-per-token", "--num_vectors N" },
+    { "checkpointing-steps", "--save_every_n_steps N" }, { "resume-from-checkpoint", "--resume PATH" }, { "validation-prompt", "--sample_prompts FILE" },
+    { "use-8bit-adam", "--optimizer_type AdamW8bit" }, { "cache-latents", "not needed" }, { "network-module", "not needed" }, { "save-model-as", "not needed" },
+};
+
+static const char *ours_of(const char *theirs, int training)
+{
+    for (size_t i = 0; training && i < sizeof elsewhere_in_training / sizeof *elsewhere_in_training; i++)
+        if (same(elsewhere_in_training[i].theirs, theirs)) return elsewhere_in_training[i].ours;
+    for (size_t i = 0; i < sizeof elsewhere / sizeof *elsewhere; i++) if (same(elsewhere[i].theirs, theirs)) return elsewhere[i].ours;
+    return NULL;
 }
 
 static _Noreturn void unknown_option(Run *r, const char *arg, const char *name)
 {
-    const char *near = NULL, *flag, *value, *help;
-    size_t least = strlen(name) / 2 + 1;
-    for (size_t i = 0; i < OPTIONS; i++)
-        if (*name && least && begins(options[i].flag, name)) near = options[i].flag, least = 0;
-        else if (edit_distance(options[i].flag, name) < least) near = options[i].flag, least = edit_distance(near, name);
-    for (size_t i = 0; (flag = prompt_flag(i, &value, &help)); i++)
-        if (edit_distance(flag, name) < least) near = flag, least = edit_distance(near, name);
-    for (size_t i = 0; is_training(r) && (flag = recipe_flag(i, &value, &help)); i++)
-        if (edit_distance(flag, name) < least) near = flag, least = edit_distance(near, name);
-    if (near) fail(r->a, "%s is no option of persona; did you mean --%s?", quoted(r->a, arg), near);
+    const char *flag, *value, *help;
+    const char *ours = ours_of(name, is_training(r));
+    if (ours) fail(r->a, "%s is no option of persona; here it is %s", quoted(r->a, arg), ours);
+    if (!is_training(r) && recipe_flag_find(name, &(int){ 0 })) fail(r->a, "%s is no option of drawing, but of persona train", quoted(r->a, arg));
+    Nearest near = nearest_to(name);
+    for (size_t i = 0; i < OPTIONS; i++) nearest_of(&near, options[i].flag);
+    for (size_t i = 0; is_training(r) && (flag = recipe_flag(i, &value, &help)); i++) nearest_of(&near, flag);
+    for (const Setting *s = all_settings; s->flag; s++) nearest_of(&near, s->flag);
+    if (near.name) fail(r->a, "%s is no option of persona; did you mean --%s?", quoted(r->a, arg), near.name);
     fail(r->a, "%s is no option of persona; persona --help lists them", quoted(r->a, arg));
 }
 
@@ -150,31 +178,30 @@ static int read_option(Run *r, int argc, char **argv, int i)
     size_t own = option_named(name);
     int bare = own < OPTIONS && !options[own].value;
     const char *recipe = is_training(r) ? recipe_flag_find(name, &bare) : NULL;
-    const char *flag = own < OPTIONS ? options[own].flag : recipe ? recipe : arg[1] == '-' ? prompt_flag_find(name) : NULL;
-    if (!flag || (arg[1] != '-' && name[1])) unknown_option(r, arg, name);
-    if (bare && equals) fail(r->a, "--%s takes no value, found %s", flag, quoted(r->a, equals + 1));
+    const Setting *setting = own < OPTIONS || recipe ? NULL : setting_named(name);
+    if ((own == OPTIONS && !recipe && !setting) || (arg[1] != '-' && (setting || name[1]))) unknown_option(r, arg, name);
+    if (bare && equals) fail(r->a, "%.*s takes no value, found %s", (int)(equals - arg), arg, quoted(r->a, equals + 1));
     if (!bare && !equals && i + 1 == argc) fail(r->a, "%s needs a value behind it", arg);
-    const char *value = bare ? flag : equals ? equals + 1 : argv[++i];
-    if (own < OPTIONS) options[own].act(r, value);
-    else if (recipe) recipe_set(r->a, &r->recipe, flag, value);
-    else r->given[r->givens++] = (Given){ flag, value };
-    r->prompted |= !strcmp(flag, "prompt");
+    const char *value = bare ? NULL : equals ? equals + 1 : argv[++i];
+    if (own < OPTIONS) options[own].act(r, value ? value : options[own].flag);
+    else if (recipe) recipe_set(r->a, &r->recipe, recipe, value);
+    else r->given[r->givens++] = (Given){ setting, value }, r->prompted |= same(setting->flag, "prompt");
     return i;
 }
 
 static const char *nearest_command(const char *word)
 {
     static const char *const commands[] = { "check", "info", "train", "help" };
-    size_t near = 0;
-    for (size_t i = 1; i < sizeof commands / sizeof *commands; i++) if (edit_distance(commands[i], word) < edit_distance(commands[near], word)) near = i;
-    return commands[near];
+    Nearest near = nearest_to(word);
+    for (size_t i = 0; i < sizeof commands / sizeof *commands; i++) nearest_of(&near, commands[i]);
+    return near.name ? near.name : "";
 }
 
 static void read_operand(Run *r, const char *arg)
 {
     int command = !r->command && !r->input && !strcmp(arg, nearest_command(arg));
     if (command) { r->command = arg; return; }
-    if (r->input && 2 * edit_distance(r->input, nearest_command(r->input)) < strlen(r->input))
+    if (r->input && *nearest_command(r->input))
         fail(r->a, "%s is no command of persona; did you mean %s?", quoted(r->a, r->input), nearest_command(r->input));
     if (r->input) fail(r->a, "one file at a time, found %s and %s; words for --prompt belong in quotes", quoted(r->a, r->input), quoted(r->a, arg));
     r->input = arg;
@@ -205,9 +232,8 @@ static void help_training(void)
 
 static void help(void)
 {
-    const char *flag, *value, *text;
     printf("%s\nOptions win over the prompt file; in brackets what holds when neither says:\n\n", usage);
-    for (size_t i = 0; (flag = prompt_flag(i, &value, &text)); i++) printf("  --%-16s %-8s %s\n", flag, value, text);
+    for (const Setting *s = all_settings; s->flag; s++) printf("  --%-16s %-8s %s\n", s->flag, s->value, s->help);
     for (size_t i = 0; i < OPTIONS; i++) printf("  --%-16s %-8s %s\n", options[i].flag, options[i].value ? options[i].value : "", options[i].help);
     printf("\nA name is a path, or a file beside the prompt file, in the current folder, or anywhere in weights/.\n"
            "Exit status: 0 done, 1 failed, 2 wrong command line, 130 interrupted.\n");
@@ -238,19 +264,25 @@ static double peak_bytes(void)
 
 /* ---- the request ------------------------------------------------------------------------------ */
 
-static int starts(Bytes b, const char *with, size_t n) { return b.size >= n && !memcmp(b.data, with, n); }
-static int is_gif(Bytes b)         { return starts(b, "GIF8", 4); }
-static int is_png(Bytes b)         { return starts(b, "\x89PNG\r\n\x1a\n", 8); }
-static int is_jpeg(Bytes b)        { return starts(b, "\xff\xd8\xff", 3); }
+static int is_gif (Bytes b) { return stands_at(b, 0, "GIF8", 4); }
+static int is_png (Bytes b) { return stands_at(b, 0, "\x89PNG\r\n\x1a\n", 8); }
+static int is_json(Bytes b)
+{
+    size_t i = 0;
+    while (i < b.size && blank(b.data[i])) i++;
+    if (i == b.size || b.data[i++] != '{') return 0;
+    while (i < b.size && blank(b.data[i])) i++;
+    return i < b.size && b.data[i] == '"';
+}
+static int is_jpeg(Bytes b) { return stands_at(b, 0, "\xff\xd8\xff", 3); }
 
 static Bytes open_input(Run *r, const char *path)
 {
     struct stat s;
-    if (stat(path, &s)) {
-        const char *hint = strchr(path, ' ') ? "; to draw these words: persona --prompt \"...\"" : "";
-        fail(r->a, "%s: cannot be opened: %s%s", path, strerror(errno), hint);
-    }
-    if (S_ISDIR(s.st_mode)) fail(r->a, "%s: is a folder, expected %s", path, r->command ? "a file" : "a prompt file or a picture");
+    const char *expected = r->command && !strcmp(r->command, "info") ? "weights, a GIF or a PNG" : "a prompt file, or a GIF or PNG to make again";
+    const char *hint = strchr(path, ' ') ? "; to draw these words: persona --prompt \"...\"" : !strcmp(path, "-") ? "; standard input is not read" : "";
+    if (stat(path, &s)) fail(r->a, "%s: cannot be opened: %s; expected %s%s", path, strerror(errno), expected, hint);
+    if (S_ISDIR(s.st_mode)) fail(r->a, "%s: is a folder, expected %s", path, expected);
     return file_map(r->a, path);
 }
 
@@ -265,6 +297,7 @@ static void refuse_binary(Run *r, Bytes b, const char *path)
 {
     if (weights_like(b)) fail(r->a, "%s: this is a weights file, expected a prompt file; name it in one as Model, VAE, Motion module or LoRA, or see persona info", path);
     if (is_jpeg(b)) fail(r->a, "%s: this is a JPEG, expected a prompt file, or a GIF or PNG that persona made; to begin from this picture: --init", path);
+    if (is_json(b)) fail(r->a, "%s: this is JSON, as ComfyUI keeps its workflows, expected a prompt file: words, then a line like Steps: 25, Seed: 1", path);
     if (b.size > LARGEST_PROMPT) fail(r->a, "%s: %.0f MB is too much for a prompt file, expected at most %d", path, (double)b.size / 1e6, LARGEST_PROMPT >> 20);
 }
 
@@ -282,9 +315,9 @@ static void read_request(Run *r)
         prompt_parse(r->a, &r->request, text, n, r->input, say, r);
     }
     r->status = MISUSED;
-    for (size_t i = 0; i < r->givens; i++) prompt_set(r->a, &r->request, r->given[i].flag, r->given[i].value);
+    for (size_t i = 0; i < r->givens; i++) prompt_set(r->a, &r->request, r->given[i].setting->flag, r->given[i].value);
     r->status = FAILED;
-    if (r->request.left) say(r, format(r->a, "ignored in the prompt, as persona knows LoRA tags and their strengths only: %s", r->request.left));
+    prompt_warn(r->a, &r->request, r->prompted || !r->input ? "--prompt" : r->input, say, r);
 }
 
 /* 32 bits, as torch's generator takes no more */
@@ -300,159 +333,27 @@ static void draw_seed(Run *r, int told)
 
 /* ---- the result ------------------------------------------------------------------------------- */
 
-typedef unsigned char *Encode(Run *r, Pictures p, const char *settings, size_t *size);
-
-static void say_effort(Run *r, GifEffort e, size_t most, size_t size)
+/* beside the prompt, unless another is asked for; an output that was typed wrong is the command line's fault */
+static Result place_result(Run *r, const Watch *watch)
 {
-    const char *loss = e.loss ? format(r->a, ", matched within %d/255", e.loss) : "", *frames = e.every > 1 ? format(r->a, ", one frame of %d", e.every) : "";
-    if (e.colours < 256) say(r, format(r->a, "to keep to %s: %d colours%s%s", bytes_text(r->a, most), e.colours, loss, frames));
-    if (size > most) say(r, format(r->a, "Max size is %s, but %.0f KB is as small as this GIF gets; a smaller Size or fewer Frames would do more", bytes_text(r->a, most), (double)size / 1024));
+    int again = !r->out && r->picture.data;
+    if (again) r->out = r->input;
+    else if (!r->out) r->out = r->input ? format(r->a, "%s.gif", without_ending(r->a, r->input)) : "persona.gif";
+    Result result = { r->out, again, &r->request, watch };
+    r->status = result_known(r->out) ? FAILED : MISUSED;
+    result_check(r->a, &result, r->picture.data ? NULL : r->input);
+    r->status = FAILED;
+    return result;
 }
 
-static unsigned char *to_gif(Run *r, Pictures p, const char *settings, size_t *size)
+static void save(Run *r, const Result *result, Pictures p, double began)
 {
-    size_t most = r->request.max_size ? (size_t)r->request.max_size : SIZE_MAX;
-    GifEffort e;
-    unsigned char *gif = gif_encode_within(p.rgb, p.frames, p.width, p.height, r->request.job.fps, settings, most, &e, size);
-    if (gif) say_effort(r, e, most, *size);
-    return gif;
-}
-
-static unsigned char *to_apng(Run *r, Pictures p, const char *s, size_t *n) { return apng_encode(p.rgb, p.frames, p.width, p.height, r->request.job.fps, s, n); }
-static unsigned char *to_png (Run *r, Pictures p, const char *s, size_t *n) { (void)r; return png_encode(p.rgb, p.width, p.height, s, n); }
-
-static const struct { const char *ending; Encode *encode; int numbered; } results[] = {
-    { ".gif", to_gif, 0 }, { ".png", to_png, 1 }, { ".apng", to_apng, 0 },
-};
-enum { RESULTS = sizeof results / sizeof *results };
-
-static const char *base(const char *path) { const char *slash = strrchr(path, '/'); return slash ? slash + 1 : path; }
-
-/* "dir/name" of "dir/name.txt" */
-static char *without_ending(Arena *a, const char *path)
-{
-    const char *dot = strrchr(base(path), '.');
-    return format(a, "%.*s", (int)(dot && dot > base(path) ? dot - path : (long)strlen(path)), path);
-}
-
-static size_t result_kind(const char *path)
-{
-    const char *dot = strrchr(base(path), '.');
-    size_t i = 0;
-    while (i < RESULTS && !(dot && dot > base(path) && same_option(dot, results[i].ending))) i++;
-    return i;
-}
-
-static void default_output(Run *r)
-{
-    if (r->out) return;
-    if (!r->input) r->out = "persona.gif";
-    else r->out = r->picture.data ? r->input : format(r->a, "%s.gif", without_ending(r->a, r->input));
-    r->again = r->picture.data != NULL;
-}
-
-/* a file under a name as long as any to come, there and gone */
-static void try_writing(Run *r, const char *out)
-{
-    const char *path = format(r->a, "%s-001.%ld.part", out, (long)getpid());
-    int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
-    if (fd < 0) fail(r->a, "%s: cannot be written: %s; choose another place with -o", out, strerror(errno));
-    close(fd);
-    unlink(path);
-}
-
-static void check_folder(Run *r)
-{
-    struct stat folder;
-    const char *name = base(r->out);
-    char *dir = name == r->out ? format(r->a, ".") : format(r->a, "%.*s", (int)(name - r->out), r->out);
-    if (stat(dir, &folder) || !S_ISDIR(folder.st_mode)) fail(r->a, "%s: there is no folder %s; make it first, or choose another with -o", r->out, quoted(r->a, dir));
-    try_writing(r, r->out);
-}
-
-/* all that can go wrong with the result and can be known now; an output that was typed wrong is the command line's fault */
-static void check_output(Run *r)
-{
-    struct stat file, input;
-    const char *out = r->out;
-    if (result_kind(out) == RESULTS) {
-        r->status = MISUSED;
-        fail(r->a, "%s: expected an output that ends in .gif, .png or .apng%s", out, r->again ? "; name one with -o" : "");
-    }
-    if (r->request.max_size && results[result_kind(out)].encode != to_gif) fail(r->a, "%s: Max size makes GIFs smaller, other pictures keep every pixel; take it out, or --max-size 0", out);
-    check_folder(r);
-    if (stat(out, &file)) return;
-    if (!S_ISREG(file.st_mode)) fail(r->a, "%s: is there and no file; choose another name with -o", out);
-    if (r->input && !r->picture.data && !stat(r->input, &input) && file.st_dev == input.st_dev && file.st_ino == input.st_ino)
-        fail(r->a, "%s: the picture would replace the prompt file; choose another name with -o", out);
-}
-
-/* "name" of "name-001" that was one of several: a series is made again as a series */
-static char *series(Run *r, char *stem)
-{
-    size_t n = strlen(stem), digits = 0;
-    while (digits < n && stem[n - 1 - digits] >= '0' && stem[n - 1 - digits] <= '9') digits++;
-    if (r->again && digits >= 3 && n > digits + 1 && stem[n - 1 - digits] == '-') stem[n - 1 - digits] = 0;
-    return stem;
-}
-
-static Bytes encode(Run *r, size_t kind, Pictures p, const char *settings)
-{
-    size_t n = 0;
-    unsigned char *bytes = adopt(r->a, results[kind].encode(r, p, settings, &n));
-    if (!bytes) fail(r->a, "%s: %d frames of %dx%d cannot be made into a %s: out of memory, or larger than it can be", r->out, p.frames, p.width, p.height, results[kind].ending + 1);
-    return (Bytes){ bytes, n };
-}
-
-/* stem.ending, or one file a frame: stem-001.ending */
-static File *encode_all(Run *r, Pictures p, const char *stem, const char *settings, size_t *count)
-{
-    size_t kind = result_kind(r->out), frame = (size_t)p.width * (size_t)p.height * 3;
-    const char *ending = strrchr(r->out, '.');
-    *count = results[kind].numbered ? (size_t)p.frames : 1;
-    File *files = take(r->a, *count, sizeof *files);
-    for (size_t i = 0; i < *count; i++) {
-        Pictures part = *count > 1 ? (Pictures){ 1, p.width, p.height, p.rgb + i * frame } : p;
-        const char *path = *count > 1 ? format(r->a, "%s-%03zu%s", stem, i + 1, ending) : r->out;
-        files[i] = (File){ path, encode(r, kind, part, settings) };
-    }
-    return files;
-}
-
-/* Is a picture there already that these bytes differ from? */
-static int differs(Run *r, const File *files, size_t count)
-{
-    for (size_t i = 0; i < count; i++) {
-        if (!file_is(files[i].path)) continue;
-        Bytes old = file_map(r->a, files[i].path);
-        if (old.size != files[i].content.size || memcmp(old.data, files[i].content.data, old.size)) return 1;
-    }
-    return 0;
-}
-
-/* A picture that was made again and came out different, by other weights, machine or options, is no reason to lose the first. */
-static void keep_old(Run *r, File *files, size_t count)
-{
-    if (!r->again) return;
-    if (!differs(r, files, count)) { say(r, "the same bytes as before"); return; }
-    for (size_t i = 0; i < count; i++) {
-        const char *stem = without_ending(r->a, files[i].path);
-        files[i].path = format(r->a, "%s-again%s", stem, strrchr(files[i].path, '.'));
-    }
-    say(r, format(r->a, "%s: came out different than it was, so the first is kept; to replace it: -o %s", r->out, r->out));
-}
-
-static void save(Run *r, Pictures p, double began)
-{
-    const char *settings = prompt_settings(r->a, &r->request);
     size_t count;
-    File *files = encode_all(r, p, series(r, without_ending(r->a, r->out)), settings, &count);
     double bytes = 0;
-    keep_old(r, files, count);
-    files_save(r->a, files, count);
+    File *files = result_save(r->a, result, p, &count);
     for (size_t i = 0; i < count; i++) bytes += (double)files[i].content.size, printf("%s\n", files[i].path);
-    say(r, format(r->a, "done in %.1f s, peak memory %.0f MB: %d frame%s of %dx%d, %.0f KB", clock_now() - began, peak_bytes() / 1e6,
-                  p.frames, p.frames == 1 ? "" : "s", p.width, p.height, bytes / 1e3));
+    say(r, format(r->a, "done in %.1f s, peak memory %.0f MB: %s of %dx%d, %.0f KB", clock_now() - began, peak_bytes() / 1e6,
+                  amount(r->a, (size_t)p.frames, "frame"), p.width, p.height, bytes / 1e3));
 }
 
 /* ---- the commands ----------------------------------------------------------------------------- */
@@ -469,7 +370,7 @@ static Pictures draw_one(Run *r, const Watch *watch, int check)
 /* axes of the command line are its fault when they are wrong */
 static Sweep *read_axes(Run *r)
 {
-    for (size_t i = 0; i < r->givens; i++) if (strlen(r->given[i].flag) == 1) r->status = MISUSED;
+    for (size_t i = 0; i < r->givens; i++) if (setting_is_axis(r->given[i].setting)) r->status = MISUSED;
     Sweep *s = sweep_read(r->a, &r->request);
     r->status = FAILED;
     return s;
@@ -498,8 +399,7 @@ static void draw(Run *r)
     int check = r->command != NULL;
     if (check && !r->input && !r->prompted) { r->status = MISUSED; fail(r->a, "persona check needs a prompt file, or --prompt"); }
     read_request(r);
-    default_output(r);
-    check_output(r);
+    Result result = place_result(r, &watch);
     const Places *where = places(r->a, r->input, r->folder, r->folders, r->program);
     int grid = sweep_asked(&r->request);
     if (!grid) lookup_request(r->a, where, &r->request);
@@ -509,7 +409,7 @@ static void draw(Run *r)
     terminal_end(&r->terminal);
     if (r->verbose) say(r, prompt_settings(r->a, &r->request));
     if (check) say(r, format(r->a, "%s: all is well; without check it draws %s", r->input ? r->input : "--prompt", r->out));
-    else save(r, p, began);
+    else save(r, &result, p, began);
     if (grid && !check) sweep_done(r->a, cells_folder(r));
     if (r->preview && !check) fflush(stdout), terminal_play(&r->terminal, p, r->request.job.fps, &stopped);
 }
@@ -536,15 +436,16 @@ static void info(Run *r)
     if (!file_is(r->input) && weights_exist(r->a, r->input)) { print_weights(r, weights_open(r->a, r->input)); return; }
     Bytes b = open_input(r, r->input);
     if (is_gif(b) || is_png(b)) info_picture(r, b);
-    else if (weights_like(b) || strstr(base(r->input), ".safetensors")) print_weights(r, weights_read(r->a, r->input, b));
-    else fail(r->a, "%s: expected weights, a GIF or a PNG, found %s", r->input, is_jpeg(b) ? "a JPEG, which carries no settings" : "none of them; for a prompt file there is persona check");
+    else if (weights_like(b) || strstr(file_name(r->input), ".safetensors")) print_weights(r, weights_read(r->a, r->input, b));
+    else fail(r->a, "%s: expected weights, a GIF or a PNG, found %s", r->input,
+              is_jpeg(b) ? "a JPEG, which carries no settings" : "none of them; for a prompt file there is persona check");
 }
 
 static void check_trained(Run *r)
 {
-    const char *name = base(r->out), *dot = strrchr(name, '.');
-    if (!dot || strcmp(dot, ".safetensors")) { r->status = MISUSED; fail(r->a, "%s: expected an output that ends in .safetensors", r->out); }
-    check_folder(r);
+    r->status = strcmp(ending_of(r->out), ".safetensors") ? MISUSED : FAILED;
+    if (r->status == MISUSED) fail(r->a, "%s: expected an output that ends in .safetensors, as -o %s.safetensors", r->out, without_ending(r->a, r->out));
+    place_check(r->a, r->out, 0);
 }
 
 /* what options of drawing say something about training too */
@@ -552,9 +453,13 @@ static void check_shared(Run *r)
 {
     static const char *const shared[] = { "model", "vae", "prompt", "clip-skip", "seed", "precision", "threads" };
     for (size_t i = 0; i < r->givens; i++) {
+        const char *flag = r->given[i].setting->flag;
         int found = 0;
-        for (size_t k = 0; k < sizeof shared / sizeof *shared; k++) found |= same(shared[k], r->given[i].flag);
-        if (!found) { r->status = MISUSED; fail(r->a, "--%s is an option of drawing; persona train --help lists those of training", r->given[i].flag); }
+        for (size_t k = 0; k < sizeof shared / sizeof *shared; k++) found |= same(shared[k], flag);
+        if (found) continue;
+        r->status = MISUSED;
+        const char *ours = ours_of(flag, 1);
+        fail(r->a, "--%s is an option of drawing; %s%s", flag, ours ? "in training it is " : "persona train --help lists those of training", ours ? ours : "");
     }
 }
 
@@ -581,7 +486,9 @@ static void learn(Run *r)
     Watch watch = { .to = &r->terminal, .say = terminal_say, .progress = terminal_progress, .note = terminal_note, .stop = &stopped };
     const char *photos = r->input;
     if (r->helped) { help_training(); return; }
-    if (!photos || !r->out) { r->status = MISUSED; fail(r->a, "persona train needs a folder of pictures, and -o OUT.safetensors"); }
+    if (!photos || !r->out) r->status = MISUSED;
+    if (!photos) fail(r->a, "persona train needs a folder of pictures, and -o OUT.safetensors");
+    if (!r->out) fail(r->a, "persona train %s needs -o OUT.safetensors too, where what is learned goes", photos);
     if (stat(photos, &s)) fail(r->a, "%s: cannot be opened: %s; expected a folder of pictures", photos, strerror(errno));
     if (!S_ISDIR(s.st_mode)) fail(r->a, "%s: is a file, expected a folder of pictures", photos);
     check_trained(r);

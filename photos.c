@@ -39,7 +39,7 @@ static void check_caption(Arena *a, const char *path, const char *text, size_t n
 /* the first line of the file beside a picture, without a byte order mark, NULL when there is no such file */
 static const char *line_beside(Arena *a, const char *picture, const char *ending)
 {
-    const char *path = format(a, "%.*s%s%s", (int)(strrchr(picture, '.') - picture), picture, *ending == '.' ? "" : ".", ending);
+    const char *path = format(a, "%s%s%s", without_ending(a, picture), *ending == '.' ? "" : ".", ending);
     if (!file_is(path)) return NULL;
     Bytes b = file_map(a, path);
     const char *text = (const char *)b.data, *end = b.size ? memchr(text, '\n', b.size) : NULL;
@@ -73,7 +73,8 @@ static void add_folder(Arena *a, Photos *p, size_t *room, const char *root, cons
         if (!is_picture(names[i]) || !file_is(path)) continue;
         const char *caption = caption_of(a, path, ending);
         make_room(a, p, room, 1);
-        p->photo[p->count++] = (Photo){ .path = path, .name = name + strspn(name, "/"), .caption = caption ? caption : words ? words : "", .captioned = caption != NULL, .repeats = repeats };
+        p->photo[p->count++] = (Photo){ .path = path, .name = name + strspn(name, "/"), .caption = caption ? caption : words ? words : "",
+                                        .captioned = caption != NULL, .repeats = repeats };
         p->captioned += caption != NULL, p->learned++, p->repeated += (size_t)repeats;
         if (p->repeated > MOST_REPEATED) fail(a, "%s: an epoch of more than %d pictures, with their repeats; fewer repeats, please", folder, MOST_REPEATED);
     }
@@ -97,10 +98,13 @@ Photos photos_find(Arena *a, const char *folder, const char *ending, const char 
     add_folder(a, &p, &room, folder, folder, ending, words, repeats);
     for (size_t i = 0; i < count; i++) {
         int times = repeats_in(names[i], &class);
-        if (times > MOST_REPEATED / repeats) fail(a, "%s/%s: %d times %d repeats of each picture, expected at most %d together; fewer repeats, please", folder, names[i], times, repeats, MOST_REPEATED);
+        if (times > MOST_REPEATED / repeats)
+            fail(a, "%s/%s: %d times %d repeats of each picture, expected at most %d together; fewer repeats, please", folder, names[i], times, repeats, MOST_REPEATED);
         if (times) add_folder(a, &p, &room, folder, format(a, "%s/%s", folder, names[i]), ending, class, times * repeats);
     }
-    if (!p.count) fail(a, "%s: no pictures to learn from: looked for .png, .jpg and .jpeg files, and for folders of them called <repeats>_<words>", folder);
+    if (!p.count)
+        fail(a, "%s: no pictures to learn from: looked for .png, .jpg and .jpeg files, and for folders of them called <repeats>_<words>, found %s%s%s", folder,
+             count ? quoted(a, names[0]) : "nothing", count > 1 ? " and " : "", count > 1 ? amount(a, count - 1, "other") : "");
     return p;
 }
 
@@ -128,4 +132,30 @@ void photos_add_prior(Arena *a, Photos *p, Photos class)
     while (n < wanted)
         for (Photo *one = first; one < end && n < wanted; one++) one->repeats++, n++;
     p->prior = (size_t)(end - first), p->count += p->prior, p->repeated += n;
+}
+
+static int by_size(const void *x, const void *y)
+{
+    const BucketCount *a = x, *b = y;
+    return a->width != b->width ? a->width - b->width : a->height - b->height;
+}
+
+static int by_pictures(const void *x, const void *y)
+{
+    const BucketCount *a = x, *b = y;
+    return a->pictures != b->pictures ? (a->pictures < b->pictures ? 1 : -1) : by_size(x, y);
+}
+
+const BucketCount *photos_buckets(Arena *a, const Photos *p, size_t *count)
+{
+    size_t n = 0;
+    BucketCount *b = take(a, p->count, sizeof *b);
+    for (size_t i = 0; i < p->count; i++) b[i] = (BucketCount){ p->photo[i].bucket.width, p->photo[i].bucket.height, 1, (size_t)p->photo[i].repeats };
+    qsort(b, p->count, sizeof *b, by_size);
+    for (size_t i = 0; i < p->count; i++)
+        if (n && !by_size(&b[n - 1], &b[i])) b[n - 1].pictures++, b[n - 1].repeated += b[i].repeated;
+        else b[n++] = b[i];
+    qsort(b, n, sizeof *b, by_pictures);
+    *count = n;
+    return b;
 }

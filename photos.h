@@ -21,14 +21,18 @@ typedef struct {
 
 typedef struct { Photo *photo; size_t count, repeated, captioned, learned, prior, held_out; } Photos;      /* repeated: all repeats together, what an epoch is */
 
-/* PNG and JPEG files of the folder, by name (and those of other formats, which survey.h refuses); or of folders in it that are called <repeats>_<class tokens>, as kohya's trainer
- * wants them.  The caption is the first line of the file beside with `ending` (NULL: .txt, or else .caption); without one it
- * is the class tokens, or else `words`.  Fails when there is no picture, or a caption is no UTF-8, with what was looked for; or when an
+/* PNG and JPEG files of the folder, by name (and those of other formats, which survey.h refuses); or of folders in it that are called
+ * <repeats>_<class tokens>, as kohya's trainer wants them.  The caption is the first line of the file beside with `ending` (NULL: .txt, or
+ * else .caption); without one it is the class tokens, or else `words`.  Fails when there is no picture, or a caption is no UTF-8, with what was looked for; or when an
  * epoch is more than 10^9 pictures, so that it and class pictures beside it can be counted in 32 bits. */
 Photos photos_find(Arena *a, const char *folder, const char *ending, const char *words, int repeats);
 
 /* Holds back about so large a part of the pictures, spread evenly over their names.  Fails when that is none, or all. */
 void photos_hold_out(Arena *a, Photos *p, double part);
+
+/* The sizes that they are learned at, that of most pictures first, and of each how many there are, and how many with their repeats. */
+typedef struct { int width, height; size_t pictures, repeated; } BucketCount;
+const BucketCount *photos_buckets(Arena *a, const Photos *p, size_t *count);
 
 /* Adds class pictures, as often as the others come in an epoch, all together: repeated when they are fewer, and the last left out when they are more
  * (kohya sd-scripts, DreamBoothDataset). */

@@ -238,7 +238,8 @@ static void call(Unpickler *m, Pickled *name, Pickled *arguments)
 {
     if (name->kind != P_NAME) bad(m, "it calls something that is no name");
     if (!may_be_called(name->text))
-        fail(m->mem, "%s: its pickle calls %s, which no file of weights needs: it may be made to harm; refused.  Look for a safetensors copy, and load this file nowhere else", m->path, name->text);
+        fail(m->mem, "%s: its pickle calls %s, which no file of weights needs: it may be made to harm; refused.  Look for a safetensors copy, and load this file nowhere else",
+             m->path, name->text);
     int ordered = !strcmp(name->text, "collections.OrderedDict") && pickle_is(arguments, P_TUPLE, 0);
     Pickled *v = value(m, ordered ? P_DICT : P_CALL);
     if (!ordered) hold(m, v, name), hold(m, v, arguments);

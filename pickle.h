@@ -10,7 +10,8 @@ typedef enum {
     P_TUPLE, P_LIST,                    /* count items */
     P_DICT,                             /* count items: a key, its value, a key, ...; an OrderedDict too */
     P_NAME,                             /* text: "torch._utils._rebuild_tensor_v2" */
-    P_CALL,                             /* two items: the name, and the tuple or whatever it is called with.  Nothing was called.  A ParameterDict's third is its state. */
+    P_CALL,                             /* two items: the name, and the tuple or whatever it is called with.  Nothing was called.
+                                         * A ParameterDict's third is its state. */
     P_PERSISTENT                        /* one item: what stands for something outside the pickle */
 } PickleKind;
 

@@ -357,7 +357,8 @@ static int read_header(Reader *r, const Chunk *c)
     if (c->size != 13) return refuse(r, "IHDR has %zu bytes, expected 13", c->size);
     const Byte *d = c->data;
     r->width = get32(d), r->height = get32(d + 4), r->depth = d[8], r->type = d[9], r->interlaced = d[12];
-    if (!r->width || !r->height || r->width > PNG_PIXELS / r->height) return refuse(r, "a picture of %zux%zu, expected at most %d pixels", r->width, r->height, PNG_PIXELS);
+    if (!r->width || !r->height || r->width > PNG_PIXELS / r->height)
+        return refuse(r, "a picture of %zux%zu, expected at most %d pixels", r->width, r->height, PNG_PIXELS);
     if (r->type > 6 || r->depth > 16 || !(depths[r->type] >> r->depth & 1)) return refuse(r, "colour type %d with %d bits is no kind of PNG", r->type, r->depth);
     if (d[10] || d[11] || r->interlaced > 1) return refuse(r, "compression %d, filter %d, interlace %d: no kind of PNG", d[10], d[11], r->interlaced);
     r->channels = channels[r->type];

@@ -6,6 +6,7 @@
 #define _POSIX_C_SOURCE 200809L
 #include "prior.h"
 
+#include "chars.h"
 #include "png.h"
 
 #include <string.h>
@@ -40,9 +41,9 @@ void prior_draw(Arena *a, const Job *job, const char *folder, size_t count, cons
     size_t there = 0;
     char why[1024];
     for (size_t i = 0; i < count; i++) there += (size_t)file_is(path_of(&s, i));
-    if (there) watch_say(watch, "%s: %zu class pictures are there and stay", folder, there);
+    if (there) watch_say(watch, "%s: %s there already, kept", folder, amount(a, there, "class picture"));
     if (there == count) return;
-    watch_say(watch, "%s: draws %zu class pictures: %s", folder, count - there, job->prompt);
+    watch_say(watch, "%s: draws %s: %s", folder, amount(a, count - there, "class picture"), job->prompt);
     folder_make(a, folder);
     if (!attempt(a, draw, &s, why)) return;
     if (strcmp(why, "interrupted")) fail(a, "%s", why);

@@ -9,20 +9,24 @@
 #include <math.h>
 #include <string.h>
 
-const Recipe recipe_default = { .method = "lora", .init_word = "person", .vectors = 4, .rank = 16, .batch = 1, .accumulate = 1, .repeats = 1, .decay = 0.01, .clip = 1, .prior_weight = 1, .optimizer = "AdamW", .schedule = { .name = "cosine", .cycles = 1, .power = 1 } };
+const Recipe recipe_default = { .method = "lora", .init_word = "person", .vectors = 4, .rank = 16, .batch = 1, .accumulate = 1, .repeats = 1, .prior_weight = 1,
+                                .optimizer = "AdamW", .decay = 0.01, .clip = 1, .schedule = { .name = "cosine", .cycles = 1, .power = 1 } };
 
 typedef enum { WHOLE, REAL, SWITCH, SCHEDULE, OPTIMIZER, METHOD, TEXT } Kind;      /* from SCHEDULE on they are words */
 
 #define AT(field) offsetof(Recipe, field)
 static const struct { const char *flag, *value; Kind kind; size_t at; double least, most; const char *help; } options[] = {
-    { "method",                      "NAME", METHOD,   AT(method), 0, 0, "lora, dreambooth (a LoRA that keeps its class: see --class_prompt) or textual_inversion (lora)" },
-    { "token",                       "NAME", TEXT,     AT(token), 0, 0, "a word in the captions that is learned, put first where it is missing; with a LoRA both are (the output's name; with a LoRA none)" },
+    { "method",                      "NAME", METHOD,   AT(method), 0, 0,
+      "lora, dreambooth (a LoRA that keeps its class: see --class_prompt) or textual_inversion (lora)" },
+    { "token",                       "NAME", TEXT,     AT(token), 0, 0,
+      "a word in the captions that is learned, put first where it is missing; with a LoRA both are (the output's name; with a LoRA none)" },
     { "init_word",                   "TEXT", TEXT,     AT(init_word), 0, 0, "what it begins as (person)" },
     { "num_vectors",                 "N",    WHOLE,    AT(vectors), 1, 64, "tokens that it takes in a prompt (4)" },
     { "resolution",                  "N",    WHOLE,    AT(resolution), 64, 2048, "side of the pictures in pixels, a multiple of 8 (the model's own)" },
     { "network_dim",                 "N",    WHOLE,    AT(rank), 1, 1024, "rank of the pairs (16)" },
     { "network_alpha",               "X",    REAL,     AT(alpha), 0, 1e6, "they count alpha / rank times (the rank)" },
-    { "conv_dim",                    "N",    WHOLE,    AT(conv_rank), 1, 1024, "rank of pairs for the UNet's 3x3 convolutions, and its resnets learn too (LoCon) (none)" },
+    { "conv_dim",                    "N",    WHOLE,    AT(conv_rank), 1, 1024,
+      "rank of pairs for the UNet's 3x3 convolutions, and its resnets learn too (LoCon) (none)" },
     { "conv_alpha",                  "X",    REAL,     AT(conv_alpha), 0, 1e6, "as network_alpha, for those (conv_dim)" },
     { "learning_rate",               "X",    REAL,     AT(rate), 0, 10, "(0.0001; 0.005 for textual inversion)" },
     { "unet_lr",                     "X",    REAL,     AT(unet_rate), 0, 10, "the UNet's (the learning rate)" },
@@ -47,9 +51,12 @@ static const struct { const char *flag, *value; Kind kind; size_t at; double lea
     { "shuffle_caption",             NULL,   SWITCH,   AT(shuffle), 0, 1, "what stands between the commas of a caption, in a new order each time" },
     { "keep_tokens",                 "N",    WHOLE,    AT(keep), 0, 1000, "but the first of it stays (0)" },
     { "caption_dropout_rate",        "X",    REAL,     AT(drop), 0, 1, "how often nothing is said of a picture (0)" },
-    { "validation_split",            "X",    REAL,     AT(held_out), 0, 0.9, "so large a part of the pictures is not learned from; their loss is told after each epoch (0)" },
-    { "optimizer_type",              "NAME", OPTIMIZER, AT(optimizer), 0, 0, "AdamW, or AdamW8bit, which keeps a quarter of the memory for what it knows of each weight (AdamW)" },
-    { "lr_scheduler",                "NAME", SCHEDULE, AT(schedule.name), 0, 0, "constant, constant_with_warmup, linear, cosine, cosine_with_restarts or polynomial (cosine)" },
+    { "validation_split",            "X",    REAL,     AT(held_out), 0, 0.9,
+      "so large a part of the pictures is not learned from; their loss is told after each epoch (0)" },
+    { "optimizer_type",              "NAME", OPTIMIZER, AT(optimizer), 0, 0,
+      "AdamW, or AdamW8bit, which keeps a quarter of the memory for what it knows of each weight (AdamW)" },
+    { "lr_scheduler",                "NAME", SCHEDULE, AT(schedule.name), 0, 0,
+      "constant, constant_with_warmup, linear, cosine, cosine_with_restarts or polynomial (cosine)" },
     { "lr_warmup_steps",             "X",    REAL,     AT(schedule.warmup), 0, 1e7, "steps until the learning rate is full, or below 1 the part of all steps (0)" },
     { "lr_scheduler_num_cycles",     "N",    WHOLE,    AT(schedule.cycles), 1, 1e6, "of cosine_with_restarts (1)" },
     { "lr_scheduler_power",          "X",    REAL,     AT(schedule.power), 0, 100, "of polynomial (1)" },
@@ -59,14 +66,17 @@ static const struct { const char *flag, *value; Kind kind; size_t at; double lea
     { "noise_offset",                "X",    REAL,     AT(noise_offset), 0, 1, "noise of each channel as a whole, for very dark and bright pictures (0)" },
     { "caption_extension",           "EXT",  TEXT,     AT(ending), 0, 0, "of caption files (.txt, or .caption)" },
     { "gradient_checkpointing",      NULL,   SWITCH,   AT(checkpointing), 0, 1, "less memory: each block is computed again on the way back; the result is the same" },
-    { "save_every_n_epochs",         "N",    WHOLE,    AT(save_epochs), 1, 1e6, "so often what is learned so far, to OUT-000001.safetensors, and the state, to OUT-state.safetensors (never)" },
+    { "save_every_n_epochs",         "N",    WHOLE,    AT(save_epochs), 1, 1e6,
+      "so often what is learned so far, to OUT-000001.safetensors, and the state, to OUT-state.safetensors (never)" },
     { "save_last_n_epochs",          "N",    WHOLE,    AT(last_epochs), 1, 1e6, "older ones that this job saved after an epoch are deleted (all stay)" },
     { "save_every_n_steps",          "N",    WHOLE,    AT(save_steps), 1, 1e7, "the same, to OUT-step00000001.safetensors (never)" },
     { "save_state",                  NULL,   SWITCH,   AT(save_state), 0, 1, "the state at the end, too; after Ctrl-C it is always saved" },
-    { "sample_prompts",              "FILE", TEXT,     AT(samples), 0, 0, "what to draw on the way, to OUT-000001-sample1.png: a prompt file; or a prompt on each line, with --n negative --w 512 --h 512 --d seed --l cfg --s steps behind it" },
+    { "sample_prompts",              "FILE", TEXT,     AT(samples), 0, 0,
+      "what to draw on the way, to OUT-000001-sample1.png: a prompt file; or a prompt on each line, with --n negative --w 512 --h 512 --d seed --l cfg --s steps behind it" },
     { "sample_every_n_epochs",       "N",    WHOLE,    AT(sample_epochs), 1, 1e6, "and how often (at the end)" },
     { "sample_every_n_steps",        "N",    WHOLE,    AT(sample_steps), 1, 1e7, "the same, to OUT-step00000001-sample1.png (at the end)" },
-    { "resume",                      "PATH", TEXT,     AT(resume), 0, 0, "goes on from a state, or from OUT-state.safetensors in that folder, with all else given as before" },
+    { "resume",                      "PATH", TEXT,     AT(resume), 0, 0,
+      "goes on from a state, or from OUT-state.safetensors in that folder, with all else given as before" },
 };
 enum { OPTIONS = sizeof options / sizeof *options };
 
@@ -94,10 +104,12 @@ const char *recipe_flag_find(const char *name, int *bare)
     return options[i].flag;
 }
 
-static const char *one_of(Arena *a, const char *flag, const char *const *choice, const char *expected, const char *value)
+static const char *one_of(Arena *a, const char *flag, const char *const *choice, const char *value)
 {
-    for (; *choice; choice++) if (same(*choice, value)) return *choice;
-    fail(a, "--%s is %s, expected %s", flag, quoted(a, value), expected);
+    const char *all = choice[0];
+    for (size_t i = 0; choice[i]; i++) if (same(choice[i], value)) return choice[i];
+    for (size_t i = 1; choice[i]; i++) all = format(a, "%s%s%s", all, choice[i + 1] ? ", " : " or ", choice[i]);
+    fail(a, "--%s is %s, expected %s", flag, quoted(a, value), all);
 }
 
 const char *recipe_text(Arena *a, const Recipe *r, size_t i)
@@ -122,25 +134,26 @@ static int read_real(Arena *a, const char *s, double *x)
 
 void recipe_set(Arena *a, Recipe *r, const char *flag, const char *value)
 {
+    static const char *const *const choices[] = { [SCHEDULE] = schedule_names, [OPTIMIZER] = optimizers, [METHOD] = methods };
     size_t i = option_named(flag);
     if (i == OPTIONS) fail(a, "%s is no option of training", quoted(a, flag));
+    const char *name = options[i].flag;
+    Kind kind = options[i].kind;
     void *at = (char *)r + options[i].at;
     double x = 1;
-    if (options[i].kind == TEXT) { *(const char **)at = value; return; }
-    if (options[i].kind == SCHEDULE) { *(const char **)at = one_of(a, options[i].flag, schedule_names, "constant, constant_with_warmup, linear, cosine, cosine_with_restarts or polynomial", value); return; }
-    if (options[i].kind == OPTIMIZER) { *(const char **)at = one_of(a, options[i].flag, optimizers, "AdamW or AdamW8bit", value); return; }
-    if (options[i].kind == METHOD) { *(const char **)at = one_of(a, options[i].flag, methods, "lora, dreambooth or textual_inversion", value); return; }
-    int right = options[i].kind == SWITCH || (read_real(a, value, &x) && x >= options[i].least && x <= options[i].most);
-    if (!right || (options[i].kind == WHOLE && x != floor(x)))
-        fail(a, "--%s is %s, expected %s from %s to %s", options[i].flag, quoted(a, value), options[i].kind == WHOLE ? "a whole number" : "a number",
-             number_text(a, options[i].least), number_text(a, options[i].most));
-    if ((at == &r->resolution || at == &r->bucket_step) && fmod(x, 8) != 0) fail(a, "--%s is %s, expected a multiple of 8", options[i].flag, quoted(a, value));
+    if (kind >= SCHEDULE) { *(const char **)at = kind == TEXT ? value : one_of(a, name, choices[kind], value); return; }
+    int right = kind == SWITCH || (read_real(a, value, &x) && x >= options[i].least && x <= options[i].most && (kind == REAL || x == floor(x)));
+    if (!right)
+        fail(a, "--%s is %s, expected %s from %s to %s", name, quoted(a, value), kind == WHOLE ? "a whole number" : "a number", number_text(a, options[i].least),
+             number_text(a, options[i].most));
+    if ((at == &r->resolution || at == &r->bucket_step) && fmod(x, 8) != 0) fail(a, "--%s is %s, expected a multiple of 8", name, quoted(a, value));
     *(double *)at = x;
 }
 
 void recipe_check(Arena *a, const Recipe *r)
 {
-    if (r->schedule.warmup > 0 && !strcmp(r->schedule.name, "constant")) fail(a, "--lr_scheduler constant has no warm-up: use constant_with_warmup, or no --lr_warmup_steps");
+    if (r->schedule.warmup > 0 && !strcmp(r->schedule.name, "constant"))
+        fail(a, "--lr_scheduler constant has no warm-up: use constant_with_warmup, or no --lr_warmup_steps");
 }
 
 int recipe_is_word(const Recipe *r) { return r->method == methods[2]; }
@@ -157,7 +170,8 @@ Buckets recipe_buckets(Arena *a, const Recipe *r, int side)
     b.most = r->bucket_most > 0 ? (int)r->bucket_most : 2 * unit > side ? 2 * unit : side;
     b.least -= b.least % b.step, b.most += (b.step - b.most % b.step) % b.step;
     if (b.least < b.step) b.least = b.step;
-    if (b.least > side || b.most < side) fail(a, "buckets of %d to %d pixels a side do not hold --resolution %d; --min_bucket_reso and --max_bucket_reso say which do", b.least, b.most, side);
+    if (b.least > side || b.most < side)
+        fail(a, "buckets of %d to %d pixels a side do not hold --resolution %d; --min_bucket_reso and --max_bucket_reso say which do", b.least, b.most, side);
     return b;
 }
 
@@ -166,7 +180,8 @@ double recipe_rate(const Recipe *r) { return r->rate > 0 ? r->rate : recipe_is_w
 Rates recipe_rates(const Recipe *r)
 {
     double rate = recipe_rate(r);
-    return (Rates){ .words = r->word_rate > 0 ? r->word_rate : recipe_is_word(r) ? rate : 5e-3, .text = r->text_rate > 0 ? r->text_rate : rate / 2, .unet = r->unet_rate > 0 ? r->unet_rate : rate };
+    return (Rates){ .words = r->word_rate > 0 ? r->word_rate : recipe_is_word(r) ? rate : 5e-3, .text = r->text_rate > 0 ? r->text_rate : rate / 2,
+                    .unet = r->unet_rate > 0 ? r->unet_rate : rate };
 }
 
 int recipe_eight_bits(const Recipe *r) { return r->optimizer == optimizers[1]; }

@@ -21,7 +21,8 @@ typedef struct {
     double held_out;                     /* a part of the pictures */
     const char *ending;                  /* of caption files, NULL: .txt, or .caption */
     const char *optimizer;               /* "AdamW" or "AdamW8bit" */
-    const char *method, *token, *init_word;      /* "lora", "dreambooth" or "textual_inversion"; of a word that is learned: NULL: the output's name, or none beside a LoRA; what the vectors begin as */
+    const char *method;                  /* "lora", "dreambooth" or "textual_inversion" */
+    const char *token, *init_word;       /* of a word that is learned: NULL: the output's name, or none beside a LoRA; what the vectors begin as */
     /* from here on nothing that is learned depends on it */
     double class_images;                                   /* to be drawn; what the pictures are counts */
     const char *class_photos, *class_prompt;               /* their folder; what they show; NULL: none */

@@ -218,23 +218,11 @@ const char *shape_text(Arena *a, size_t rank, const size_t *shape)
 
 typedef struct { char *at; size_t n; } Text;      /* at: NULL while only counting */
 
-static void put(Text *t, const char *bytes, size_t n)
+static void put_text(Text *t, const char *s)
 {
-    if (t->at) memcpy(t->at + t->n, bytes, n);
+    size_t n = strlen(s);
+    if (t->at) memcpy(t->at + t->n, s, n);
     t->n += n;
-}
-static void put_text(Text *t, const char *s) { put(t, s, strlen(s)); }
-
-static void put_string(Text *t, const char *s)
-{
-    put_text(t, "\"");
-    for (; *s; s++) {
-        char escape[8];
-        if (*s == '"' || *s == '\\') sprintf(escape, "\\%c", *s), put_text(t, escape);
-        else if ((unsigned char)*s < 0x20) sprintf(escape, "\\u%04x", (unsigned)(unsigned char)*s), put_text(t, escape);
-        else put(t, s, 1);
-    }
-    put_text(t, "\"");
 }
 
 static void put_header(Arena *a, Text *t, const Weight *w, size_t count, const Pair *m, size_t pairs)
@@ -242,17 +230,15 @@ static void put_header(Arena *a, Text *t, const Weight *w, size_t count, const P
     put_text(t, "{");
     if (pairs) put_text(t, "\"__metadata__\":{");
     for (size_t i = 0; i < pairs; i++) {
-        if (i) put_text(t, ",");
-        put_string(t, m[i].key);
-        put_text(t, ":");
-        put_string(t, m[i].value);
+        size_t here = mark(a);
+        put_text(t, format(a, "%s%s:%s", i ? "," : "", json_quoted(a, m[i].key), json_quoted(a, m[i].value)));
+        release(a, here);
     }
     if (pairs) put_text(t, count ? "}," : "}");
     for (size_t i = 0, at = 0; i < count; at += w[i++].bytes) {
         size_t here = mark(a);
-        if (i) put_text(t, ",");
-        put_string(t, w[i].name);
-        put_text(t, format(a, ":{\"dtype\":\"%s\",\"shape\":%s,\"data_offsets\":[%zu,%zu]}", dtype_name(w[i].type), shape_text(a, w[i].rank, w[i].shape), at, at + w[i].bytes));
+        put_text(t, format(a, "%s%s:{\"dtype\":\"%s\",\"shape\":%s,\"data_offsets\":[%zu,%zu]}", i ? "," : "", json_quoted(a, w[i].name), dtype_name(w[i].type),
+                           shape_text(a, w[i].rank, w[i].shape), at, at + w[i].bytes));
         release(a, here);
     }
     put_text(t, "}");

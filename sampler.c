@@ -217,7 +217,8 @@ static void multistep(Sampler *s, int i, float *x, const float *clean, const flo
 static void curved(Sampler *s, int i, float *x, const float *clean, const float *fresh, int before, size_t n)
 {
     Level from = s->level[i], to = s->level[i + 1];
-    double q = sigma_of(to) / sigma_of(from), fade = to.noise / from.noise * pow(q, s->eta), gain = to.signal * (1 - pow(q, 1 + s->eta)), up = to.noise * sqrt(1 - pow(q, 2 * s->eta));
+    double q = sigma_of(to) / sigma_of(from), fade = to.noise / from.noise * pow(q, s->eta);
+    double gain = to.signal * (1 - pow(q, 1 + s->eta)), up = to.noise * sqrt(1 - pow(q, 2 * s->eta));
     double h = -log(q) * (1 + s->eta), phi2 = (exp(-h) - 1) / h + 1, phi3 = phi2 / h - 0.5, one = 0, two = 0;
     float *last = s->kept[0], *older = s->kept[1];
     if (!s->known) copy(last, clean, n);
@@ -310,7 +311,8 @@ static void linear_multistep(Sampler *s, int i, float *x, const float *clean, co
  * The first step is taken twice: the second time from where it began, by the mean of the slopes at its ends. */
 static void adams_bashforth(Sampler *s, int call, float *x, const float *clean, const float *fresh, size_t n)
 {
-    static const double mean[][KEPT] = { { 1 }, { 1 / 2.0, 1 / 2.0 }, { 3 / 2.0, -1 / 2.0 }, { 23 / 12.0, -16 / 12.0, 5 / 12.0 }, { 55 / 24.0, -59 / 24.0, 37 / 24.0, -9 / 24.0 } };
+    static const double mean[][KEPT] = { { 1 }, { 1 / 2.0, 1 / 2.0 }, { 3 / 2.0, -1 / 2.0 },
+                                         { 23 / 12.0, -16 / 12.0, 5 / 12.0 }, { 55 / 24.0, -59 / 24.0, 37 / 24.0, -9 / 24.0 } };
     int again = s->known == 1, slope = s->known - (s->known > 1), row = s->known < KEPT ? s->known : KEPT;
     Level at = sampler_look(s, call), from = s->level[call - (s->known > 0)], to = s->level[call + !s->known];
     float *begun = s->kept[KEPT - 1];
@@ -343,7 +345,9 @@ static const struct Method methods[] = {     /* the first is the default */
 enum { METHODS = sizeof methods / sizeof *methods };
 
 /* in the order of ScheduleType */
-static const char *const schedules[] = { "Automatic", "Uniform", "Karras", "Exponential", "SGM Uniform", "DDIM", "LCM", "Simple", "Normal", "Beta", "KL Optimal", "Align Your Steps" };
+static const char *const schedules[] = {
+    "Automatic", "Uniform", "Karras", "Exponential", "SGM Uniform", "DDIM", "LCM", "Simple", "Normal", "Beta", "KL Optimal", "Align Your Steps",
+};
 enum { SCHEDULES = sizeof schedules / sizeof *schedules };
 
 /* ---- names ------------------------------------------------------------------------------------ */
@@ -392,15 +396,21 @@ int sampler_named(const char *name, ScheduleType *type)
 /* names of the web UI's, Forge's and ComfyUI's samplers and schedule types that are not here, and what is nearest to them */
 static const char *const elsewhere[][2] = {
     { "DPM fast", "DPM++ 2S a" }, { "DPM adaptive", "DPM++ 2M Karras" }, { "Restart", "Heun Karras" }, { "DDIM CFG++", "DDIM" }, { "Euler CFG++", "Euler" },
-    { "Euler a CFG++", "Euler a" }, { "euler_cfg_pp", "Euler" }, { "euler_ancestral_cfg_pp", "Euler a" }, { "DPM++ 2S a CFG++", "DPM++ 2S a" }, { "dpmpp_2s_ancestral_cfg_pp", "DPM++ 2S a" },
-    { "DPM++ 2M CFG++", "DPM++ 2M" }, { "dpmpp_2m_cfg_pp", "DPM++ 2M" }, { "HeunPP2", "Heun" }, { "Euler Dy", "Euler" }, { "Euler SMEA", "Euler" }, { "Euler SMEA Dy", "Euler" },
-    { "Euler Max", "Euler" }, { "Euler Negative", "Euler" }, { "IPNDM", "LMS" }, { "IPNDM V", "LMS" }, { "DEIS", "DPM++ 2M Uniform" }, { "TCD", "LCM" }, { "DDPM", "Euler a" },
+    { "Euler a CFG++", "Euler a" }, { "euler_cfg_pp", "Euler" }, { "euler_ancestral_cfg_pp", "Euler a" }, { "DPM++ 2S a CFG++", "DPM++ 2S a" },
+    { "dpmpp_2s_ancestral_cfg_pp", "DPM++ 2S a" },
+    { "DPM++ 2M CFG++", "DPM++ 2M" }, { "dpmpp_2m_cfg_pp", "DPM++ 2M" }, { "HeunPP2", "Heun" }, { "Euler Dy", "Euler" }, { "Euler SMEA", "Euler" },
+    { "Euler SMEA Dy", "Euler" },
+    { "Euler Max", "Euler" }, { "Euler Negative", "Euler" }, { "IPNDM", "LMS" }, { "IPNDM V", "LMS" }, { "DEIS", "DPM++ 2M Uniform" }, { "TCD", "LCM" },
+    { "DDPM", "Euler a" },
     { "UniPC BH2", "UniPC" }, { "dpmpp_sde_gpu", "DPM++ SDE" }, { "dpmpp_2m_sde_gpu", "DPM++ 2M SDE" }, { "dpmpp_2m_sde_heun_gpu", "DPM++ 2M SDE Heun" },
-    { "dpmpp_3m_sde_gpu", "DPM++ 3M SDE" }, { "Res Multistep", "DPM++ 2M" }, { "Gradient Estimation", "Euler" }, { "ER SDE", "DPM++ 3M SDE" }, { "SA Solver", "DPM++ 3M SDE" },
+    { "dpmpp_3m_sde_gpu", "DPM++ 3M SDE" }, { "Res Multistep", "DPM++ 2M" }, { "Gradient Estimation", "Euler" }, { "ER SDE", "DPM++ 3M SDE" },
+    { "SA Solver", "DPM++ 3M SDE" },
 }, *const types_elsewhere[][2] = {
-    { "Polyexponential", "Exponential" }, { "Turbo", "SGM Uniform" }, { "DDIM Uniform", "DDIM" }, { "Align Your Steps GITS", "Align Your Steps" }, { "Align Your Steps 11", "Align Your Steps" },
+    { "Polyexponential", "Exponential" }, { "Turbo", "SGM Uniform" }, { "DDIM Uniform", "DDIM" }, { "Align Your Steps GITS", "Align Your Steps" },
+    { "Align Your Steps 11", "Align Your Steps" },
     { "Align Your Steps 32", "Align Your Steps" }, { "Align Your Steps Custom", "Align Your Steps" }, { "GITS", "Align Your Steps" }, { "AYS", "Align Your Steps" },
-    { "Beta57", "Beta" }, { "Linear Quadratic", "Simple" }, { "Bong Tangent", "KL Optimal" }, { "Smoothstep", "Beta" }, { "Sine", "Simple" }, { "Cosine", "Beta" }, { "Phi", "Karras" }, { "Laplace", "Karras" },
+    { "Beta57", "Beta" }, { "Linear Quadratic", "Simple" }, { "Bong Tangent", "KL Optimal" }, { "Smoothstep", "Beta" }, { "Sine", "Simple" }, { "Cosine", "Beta" },
+    { "Phi", "Karras" }, { "Laplace", "Karras" },
 };
 
 int sampler_nearest(const char *name, ScheduleType *type)

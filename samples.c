@@ -21,7 +21,7 @@ static const char *const options[][2] = { { "n", "negative" }, { "d", "seed" }, 
 static const char *option_named(const char *name)
 {
     for (size_t i = 0; i < sizeof options / sizeof *options; i++) if (!strcmp(options[i][0], name)) return options[i][1];
-    return strlen(name) > 2 ? prompt_flag_find(name) : NULL;
+    return strlen(name) > 2 && setting_named(name) ? name : NULL;
 }
 
 /* "w 512" -> 1 when it was a side: of a picture without the other, both */
@@ -79,7 +79,10 @@ Samples samples_read(Arena *a, const char *text, size_t n, const char *path, Say
         if (*line && *line != '#') read_line(a, &s.request[s.count++], line, format(a, "%s, line %zu", path, number));
     }
     if (!s.count) fail(a, "%s: no prompt to draw samples of; expected one on each line", path);
-    for (size_t i = 0; i < s.count; i++) if (s.request[i].axis[0].text || s.request[i].axis[1].text || s.request[i].axis[2].text) fail(a, "%s: a grid is no sample; take its axes out", path);
+    for (const Request *r = s.request; r < s.request + s.count; r++) {
+        if (r->axis[0].text || r->axis[1].text || r->axis[2].text) fail(a, "%s: a grid is no sample; take its axes out", path);
+        if (warn) prompt_warn(a, r, path, warn, to);
+    }
     return s;
 }
 
@@ -116,7 +119,8 @@ const char *sample_draw(Arena *a, const Request *request, Newcomer l, const char
     if (l.lora) add_lora(a, &r, l);
     Pictures p = generate(a, &r.job, &silent);
     const char *settings = prompt_settings(a, &r);
-    unsigned char *bytes = adopt(a, p.frames == 1 ? png_encode(p.rgb, p.width, p.height, settings, &size) : gif_encode(p.rgb, p.frames, p.width, p.height, r.job.fps, settings, &size));
+    unsigned char *bytes = adopt(a, p.frames == 1 ? png_encode(p.rgb, p.width, p.height, settings, &size)
+                                                  : gif_encode(p.rgb, p.frames, p.width, p.height, r.job.fps, settings, &size));
     if (!bytes) fail(a, "%s: %d frames of %dx%d cannot be made into a picture: out of memory, or larger than it can be", path, p.frames, p.width, p.height);
     files_save(a, &(File){ path, { bytes, size } }, 1);
     release(a, before);

@@ -43,6 +43,17 @@ static void lay_out(const State *s, Course *course, size_t count[TENSORS], Weigh
     }
 }
 
+double state_bytes(const State *s)
+{
+    size_t count[TENSORS];
+    Weight w[TENSORS];
+    double bytes = 0;
+    lay_out(s, s->course, count, w);
+    for (size_t i = 0; i < TENSORS; i++) bytes += (double)w[i].bytes;
+    for (size_t i = 0; i < s->pairs; i++) bytes += (double)(strlen(s->said[i].key) + strlen(s->said[i].value));
+    return bytes;
+}
+
 void state_save(Arena *a, const State *s, const Course *course, const char *path)
 {
     size_t before = mark(a), count[TENSORS];
@@ -110,7 +121,8 @@ void state_load(Arena *a, const WeightFile *f, State *s)
     lay_out(s, course, count, w);
     for (size_t i = 0; i < TENSORS; i++) {
         const Weight *in = file_weight(f, w[i].name);
-        if (!in || in->type != w[i].type || in->bytes != w[i].bytes) fail(a, "%s: damaged: expected %s of %zu elements of %s", f->path, w[i].name, count[i], dtype_name(w[i].type));
+        if (!in || in->type != w[i].type || in->bytes != w[i].bytes)
+            fail(a, "%s: damaged: expected %s of %zu elements of %s", f->path, w[i].name, count[i], dtype_name(w[i].type));
         if (w[i].bytes) memcpy((void *)(uintptr_t)w[i].data, in->data, w[i].bytes);
     }
     check_course(a, f, s, course);

@@ -21,6 +21,8 @@ typedef struct {
 
 size_t course_bytes(size_t repeated);
 
+double state_bytes(const State *s);      /* about so large is its file */
+
 /* By temporary file and rename: the old state stays until the new one is whole.  course: instead of the state's own. */
 void state_save(Arena *a, const State *s, const Course *course, const char *path);
 

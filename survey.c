@@ -7,6 +7,7 @@
  * by what is left of it at 8 x 8 pixels. */
 #include "survey.h"
 
+#include "chars.h"
 #include "image.h"
 
 #include <stdlib.h>
@@ -36,9 +37,11 @@ static void look(void *to)
     Bytes b = file_map(l->a, one->path);
     Picture p = image_read(l->a, b, one->path);
     one->digest = digest(0, b.data, b.size), one->width = p.width, one->height = p.height;
-    if (p.width / p.height >= LONGEST_SHAPE || p.height / p.width >= LONGEST_SHAPE) fail(l->a, "%s: is %dx%d, no shape that can be learned", one->path, p.width, p.height);
+    if (p.width / p.height >= LONGEST_SHAPE || p.height / p.width >= LONGEST_SHAPE)
+        fail(l->a, "%s: is %dx%d, no shape that can be learned", one->path, p.width, p.height);
     one->bucket = bucket_of(l->buckets, p.width, p.height);
-    if (!one->bucket.width || !one->bucket.height) fail(l->a, "%s: is %dx%d, and without enlarging it is too small for --bucket_reso_steps %d", one->path, p.width, p.height, l->buckets->step);
+    if (!one->bucket.width || !one->bucket.height)
+        fail(l->a, "%s: is %dx%d, and without enlarging it is too small for --bucket_reso_steps %d", one->path, p.width, p.height, l->buckets->step);
     memcpy(one->look, image_resize(l->a, p, 8, 8, BOX).rgb, LOOK);
 }
 
@@ -67,16 +70,38 @@ static int alike(const Photo *x, const Photo *y)
     return sum <= ALIKE;
 }
 
+/* In the order of their brightness, which differs by no more than the pictures do, those that are alike stand near each other.
+ * -> of each picture the first that it is alike to, itself when it is none before it */
+typedef struct { const Photo *photo; int brightness; } Bright;
+
+static int by_brightness(const void *x, const void *y) { return ((const Bright *)x)->brightness - ((const Bright *)y)->brightness; }
+
+static const Photo **find_doubles(Arena *a, const Photos *p)
+{
+    const Photo **first = take(a, p->count, sizeof *first);
+    Bright *order = take(a, p->count, sizeof *order);
+    for (size_t i = 0; i < p->count; i++) {
+        first[i] = &p->photo[i], order[i] = (Bright){ first[i], 0 };
+        for (int k = 0; k < LOOK; k++) order[i].brightness += first[i]->look[k];
+    }
+    qsort(order, p->count, sizeof *order, by_brightness);
+    for (size_t i = 0; i < p->count; i++)
+        for (size_t k = i + 1; k < p->count && order[k].brightness - order[i].brightness <= ALIKE; k++) {
+            const Photo *x = order[i].photo, *y = order[k].photo, *one = x < y ? x : y, *other = x < y ? y : x;
+            if ((x->role == PRIOR && y->role == PRIOR) || !alike(x, y)) continue;
+            if (one < first[other - p->photo]) first[other - p->photo] = one;
+        }
+    return first;
+}
+
 static void tell_doubles(Arena *a, const Photos *p, const Watch *watch)
 {
     List same = { 0 }, near = { 0 };
-    for (size_t i = 0; i < p->count; i++)
-        for (size_t k = 0; k < i; k++) {
-            const Photo *x = &p->photo[k], *y = &p->photo[i];
-            if (x->role == PRIOR && y->role == PRIOR) continue;
-            int equal = x->digest == y->digest;
-            if (equal || alike(x, y)) { list(a, equal ? &same : &near, NAMED, format(a, "%s and %s", x->name, y->name)); break; }
-        }
+    const Photo **first = find_doubles(a, p);
+    for (size_t i = 0; i < p->count; i++) {
+        const Photo *x = first[i], *y = &p->photo[i];
+        if (x != y) list(a, x->digest == y->digest ? &same : &near, NAMED, format(a, "%s and %s", x->name, y->name));
+    }
     if (same.count) watch_say(watch, "warning: the same picture twice: %s", listed(a, &same, NAMED));
     if (near.count) watch_say(watch, "warning: nearly the same picture: %s", listed(a, &near, NAMED));
 }
@@ -95,13 +120,9 @@ static void tell_troubles(Arena *a, const Photos *p, const Watch *watch)
 static void tell_buckets(Arena *a, const Photos *p, const Watch *watch)
 {
     List sizes = { 0 };
-    for (size_t i = 0; i < p->count; i++) {
-        const Bucket *b = &p->photo[i].bucket;
-        size_t first = 0, n = 0;
-        while (p->photo[first].bucket.width != b->width || p->photo[first].bucket.height != b->height) first++;
-        for (size_t k = i; k < p->count && first == i; k++) n += p->photo[k].bucket.width == b->width && p->photo[k].bucket.height == b->height;
-        if (first == i) list(a, &sizes, SIZES, format(a, "%zu of %dx%d", n, b->width, b->height));
-    }
+    size_t count;
+    const BucketCount *b = photos_buckets(a, p, &count);
+    for (size_t i = 0; i < count; i++) list(a, &sizes, SIZES, format(a, "%zu of %dx%d", b[i].pictures, b[i].width, b[i].height));
     watch_say(watch, "buckets: %s", listed(a, &sizes, SIZES));
 }
 
@@ -109,8 +130,8 @@ void survey(Arena *a, Photos *p, const Buckets *b, const char *folder, const Wat
 {
     look_at_all(a, p, b, watch);
     size_t before = mark(a);
-    watch_say(watch, "%s: %zu pictures, %zu with a caption, %zu in an epoch%s%s", folder, p->count, p->captioned, p->repeated, p->prior ? format(a, "; %zu of them of the class", p->prior) : "",
-        p->held_out ? format(a, "; %zu held out", p->held_out) : "");
+    watch_say(watch, "%s: %s, %zu with a caption, %zu in an epoch%s%s", folder, amount(a, p->count, "picture"), p->captioned, p->repeated,
+        p->prior ? format(a, "; %zu of them of the class", p->prior) : "", p->held_out ? format(a, "; %zu held out", p->held_out) : "");
     tell_doubles(a, p, watch);
     tell_troubles(a, p, watch);
     if (b->step) tell_buckets(a, p, watch);

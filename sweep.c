@@ -52,7 +52,8 @@ static void check_axes(Arena *a, const Sweep *s)
             if (s->axis[i].key && s->axis[k].key && !strcmp(s->axis[i].key, s->axis[k].key) && same_text(s->axis[i].lora, s->axis[k].lora))
                 fail(a, "%s and %s both go through %s; leave one out", s->axis[k].label, s->axis[i].label, s->axis[i].key);
     double cells = (double)s->axis[0].count * s->axis[1].count * s->axis[2].count;
-    if (cells > SWEEP_CELLS) fail(a, "%d x %d x %d values are %.0f pictures, expected at most %d", s->axis[0].count, s->axis[1].count, s->axis[2].count, cells, SWEEP_CELLS);
+    if (cells > SWEEP_CELLS)
+        fail(a, "%d x %d x %d values are %.0f pictures, expected at most %d", s->axis[0].count, s->axis[1].count, s->axis[2].count, cells, SWEEP_CELLS);
 }
 
 static void fill_cell(Arena *a, const Sweep *s, Cell *c, int i, const Request *r)
@@ -107,8 +108,8 @@ static void check_alike(Arena *a, const Sweep *s, const Cell *c)
 {
     const Cell *first = s->cell;
     if (c->plan.width != first->plan.width || c->plan.height != first->plan.height || c->plan.frames != first->plan.frames)
-        fail(a, "all pictures of a grid are of one size and length, but \"%s\" comes to %d frames of %dx%d, and \"%s\" to %d of %dx%d", cell_name(a, s, first),
-             first->plan.frames, first->plan.width, first->plan.height, cell_name(a, s, c), c->plan.frames, c->plan.width, c->plan.height);
+        fail(a, "all pictures of a grid are of one size and length, but \"%s\" comes to %s of %dx%d, and \"%s\" to %d of %dx%d", cell_name(a, s, first),
+             amount(a, (size_t)first->plan.frames, "frame"), first->plan.width, first->plan.height, cell_name(a, s, c), c->plan.frames, c->plan.width, c->plan.height);
 }
 
 typedef struct { Arena *a; Job *job; Watch watch; Plan plan; } Rehearsal;

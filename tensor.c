@@ -165,6 +165,8 @@ _Noreturn void fail(Arena *a, const char *fmt, ...)
 
 /* ---- files ------------------------------------------------------------------------------------ */
 
+int stands_at(Bytes b, size_t at, const void *what, size_t n) { return b.size >= n && b.size - n >= at && !memcmp(b.data + at, what, n); }
+
 static void file_unmap(void *file) { File *f = file; munmap((void *)(uintptr_t)f->content.data, f->content.size); }
 
 int file_is(const char *path)
@@ -539,6 +541,8 @@ uint32_t rng_bits(Rng *r)
     y ^= y << 15 & 0xefc60000u;
     return y ^ y >> 18;
 }
+
+uint32_t rng_below(Rng *r, uint32_t n) { return rng_bits(r) % n; }
 
 static float uniform(Rng *r) { return (float)(rng_bits(r) & 0xffffffu) * 0x1p-24f; }
 

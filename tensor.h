@@ -42,6 +42,8 @@ _Noreturn void fail(Arena *a, const char *fmt, ...) __attribute__((format(printf
 typedef struct { const unsigned char *data; size_t size; } Bytes;
 typedef struct { const char *path; Bytes content; } File;
 
+int   stands_at(Bytes b, size_t at, const void *what, size_t n);      /* are those n bytes there? */
+
 Bytes file_map (Arena *a, const char *path);      /* read-only, unmapped on release; fails when it is no readable regular file */
 void  files_rest(Arena *a);                       /* mapped files leave memory; what is read of them again comes back */
 const char *file_at(const Arena *a, const void *address);      /* the mapped file that this lies in, NULL when there is none; for handlers of signals too */
@@ -89,6 +91,7 @@ typedef struct { uint32_t state[624]; int next; } Rng;
 
 void     rng_seed  (Rng *r, uint64_t seed);            /* as torch.manual_seed: the low 32 bits count */
 uint32_t rng_bits  (Rng *r);
+uint32_t rng_below (Rng *r, uint32_t n);               /* 0 .. n-1; as torch takes them, so smaller ones are more likely by n / 2^32 */
 void     rng_normal(Rng *r, float *out, size_t n);     /* one torch.randn call of n float32 values */
 
 /* torch's CUDA generator as the web UI's "NV" and stable-diffusion.cpp have it, Philox: the n < 2^32 values of randn call 0, 1, 2 ... after seeding */

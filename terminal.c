@@ -27,7 +27,8 @@ enum { MOST_SIDE = 80, KEPT_FREE = 4, CELL = 48 };      /* pixels; rows for what
 static Picture fitted(Arena *a, Picture p)
 {
     struct winsize s = { 0 };
-    int known = !ioctl(STDERR_FILENO, TIOCGWINSZ, &s) && s.ws_col > 1 && s.ws_row > 0, across = known ? s.ws_col - 1 : MOST_SIDE, down = known ? 2 * (s.ws_row - KEPT_FREE) : MOST_SIDE;
+    int known = !ioctl(STDERR_FILENO, TIOCGWINSZ, &s) && s.ws_col > 1 && s.ws_row > 0;
+    int across = known ? s.ws_col - 1 : MOST_SIDE, down = known ? 2 * (s.ws_row - KEPT_FREE) : MOST_SIDE;
     if (across > MOST_SIDE) across = MOST_SIDE;
     if (down > MOST_SIDE) down = MOST_SIDE;
     if (down < 2) down = 2;
@@ -84,7 +85,8 @@ const char *terminal_lacks(void)
 {
     const char *colours = getenv("COLORTERM");
     if (!isatty(STDERR_FILENO)) return "no preview: stderr is no terminal";
-    if (!colours || !(same(colours, "truecolor") || same(colours, "24bit"))) return "no preview: this terminal does not say that it shows 24-bit colour; if it does, set COLORTERM=truecolor";
+    if (!colours || !(same(colours, "truecolor") || same(colours, "24bit")))
+        return "no preview: this terminal does not say that it shows 24-bit colour; if it does, set COLORTERM=truecolor";
     return NULL;
 }
 

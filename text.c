@@ -89,7 +89,10 @@ static int line_of(Reader *r, const char *text, const char *what)
     return t->lines++;
 }
 
-static Voice voice_of(Reader *r, const char *text, const char *what) { return (Voice){ what, grammar_edits(r->a, text, r->t->wording.counted, r->t->wording.counted_again) }; }
+static Voice voice_of(Reader *r, const char *text, const char *what)
+{
+    return (Voice){ what, grammar_edits(r->a, text, r->t->wording.counted, r->t->wording.counted_again) };
+}
 
 static int same_weights(Phrases a, Phrases b)
 {
@@ -108,7 +111,8 @@ static Phrases *read_keys(Reader *r, const char *prompt)
         p[k] = grammar_and(r->a, t->travel.count ? grammar_key(r->a, &t->travel, k) : prompt);
         if (p[k].count > MOST_PROMPTS) fail(r->a, "the prompt has %zu prompts between its ANDs, expected at most %d", p[k].count, MOST_PROMPTS);
         if (!same_weights(p[k], p[0]))
-            fail(r->a, "the prompt's keys at frames %d and %d differ in the number or the weights of what stands between AND, expected the same", t->travel.key[0].frame, t->travel.key[k].frame);
+            fail(r->a, "the prompt's keys at frames %d and %d differ in the number or the weights of what stands between AND, expected the same",
+                 t->travel.key[0].frame, t->travel.key[k].frame);
     }
     return p;
 }
@@ -196,7 +200,8 @@ const Text *text_read(Arena *a, const Weights *w, const Wording *wording, void (
     *t = (Text){ .wording = *wording };
     if (!vocabulary) return nothing(a, t);
     Tokenizer *tokenizer = tokenizer_new(a, file_map(a, wording->merges), (size_t)vocabulary);
-    Reader r = { a, t, tokenizer, embeddings_open(a, tokenizer, wording->embedding, wording->embeddings, wording->lora, wording->loras, w), take(a, MOST_CHUNKS, sizeof *r.chunk) };
+    Embeddings *embeddings = embeddings_open(a, tokenizer, wording->embedding, wording->embeddings, wording->lora, wording->loras, w);
+    Reader r = { a, t, tokenizer, embeddings, take(a, MOST_CHUNKS, sizeof *r.chunk) };
     read_calls(&r);
     lay_out(&r);
     t->learned = embeddings_rows(a, r.embeddings);

@@ -167,7 +167,7 @@ static void read_merges(Arena *a, Tokenizer *t, Bytes text, size_t count)
     Merge *merge = take(a, count, sizeof *merge);
     Names names = { merge, take(a, t->slots, sizeof(Name)), t->slots };
     for (size_t i = 0; i < t->slots; i++) names.name[i].id = NONE;
-    if (text.size >= 8 && !memcmp(text.data, "#version", 8)) next_line(text, &at);
+    if (stands_at(text, 0, "#version", 8)) next_line(text, &at);
     for (size_t i = 0; i < count; i++) {
         if (at == text.size) fail(a, "token embedding: it has %zu rows, expected at most %zu: is this CLIP's text encoder?",
                                   count + FIRST_MERGE + SPECIALS, i + FIRST_MERGE + SPECIALS);

@@ -54,7 +54,10 @@ static DType dtype_named(const Torch *t, const char *name)
     fail(t->mem, "%s: it holds tensors of %s, which is not known here", t->path, name);
 }
 
-static _Noreturn void bad(const Torch *t, const char *what) { fail(t->mem, "%s: not as torch.save writes it: %s; download it again, or convert it to safetensors", t->path, what); }
+static _Noreturn void bad(const Torch *t, const char *what)
+{
+    fail(t->mem, "%s: not as torch.save writes it: %s; download it again, or convert it to safetensors", t->path, what);
+}
 
 static int named(const Pickled *p, const char *name) { return p->kind == P_NAME && !strcmp(p->text, name); }
 static int is_text(const Pickled *p, const char *text) { return p->kind == P_TEXT && !strcmp(p->text, text); }
@@ -308,7 +311,8 @@ static const ZipEntry *only_pickle(const Torch *t, const Zip *zip)
         if (!*rest) fail(t->mem, "%s: %s lies beside the folder that torch makes: is it another kind of zip archive?", t->path, e->name);
         if (i && (n != folder || strncmp(e->name, zip->entry[0].name, n))) bad(t, "its entries lie in several folders");
         folder = n;
-        if (!strcmp(rest, "constants.pkl") || !strncmp(rest, "code/", 5)) fail(t->mem, "%s: is a TorchScript program, expected weights; look for a safetensors copy", t->path);
+        if (!strcmp(rest, "constants.pkl") || !strncmp(rest, "code/", 5))
+            fail(t->mem, "%s: is a TorchScript program, expected weights; look for a safetensors copy", t->path);
         if (!strcmp(rest, "data.pkl")) found = e;
     }
     if (!found) fail(t->mem, "%s: is a zip archive without a data.pkl, so not a file of torch.save", t->path);
@@ -321,7 +325,8 @@ static Pickled *read_archive(Torch *t)
     const ZipEntry *e = only_pickle(t, &zip);
     const char *folder = format(t->mem, "%.*s", (int)(after_folder(e->name) - e->name), e->name);
     const ZipEntry *order = zip_find(&zip, format(t->mem, "%sbyteorder", folder));
-    if (order && (order->data.size != 6 || memcmp(order->data.data, "little", 6))) fail(t->mem, "%s: its numbers are big-endian, expected little-endian; save it again on another machine", t->path);
+    if (order && (order->data.size != 6 || memcmp(order->data.data, "little", 6)))
+        fail(t->mem, "%s: its numbers are big-endian, expected little-endian; save it again on another machine", t->path);
     if (!zip_whole(e)) bad(t, "the checksum of data.pkl does not hold");
     Bytes rest = e->data;
     Pickle p = pickle_read(t->mem, t->path, &rest);
@@ -331,7 +336,8 @@ static Pickled *read_archive(Torch *t)
         Storage *s = &t->storage[i];
         const ZipEntry *data = zip_find(&zip, format(t->mem, "%sdata/%s", folder, s->key));
         if (!data) fail(t->mem, "%s: %sdata/%s, the data of a tensor, is missing from the archive; download it again", t->path, folder, s->key);
-        if (data->data.size != storage_bytes(t, s)) fail(t->mem, "%s: %s has %zu bytes, expected %zu; download it again", t->path, data->name, data->data.size, storage_bytes(t, s));
+        if (data->data.size != storage_bytes(t, s))
+            fail(t->mem, "%s: %s has %zu bytes, expected %zu; download it again", t->path, data->name, data->data.size, storage_bytes(t, s));
         s->data = data->data;
     }
     return p.root;
@@ -365,10 +371,8 @@ static Pickled *read_five_pickles(Torch *t)
 
 /* ---- both ------------------------------------------------------------------------------------- */
 
-static int begins(Bytes file, size_t at, const void *with, size_t n) { return file.size >= at + n && !memcmp(file.data + at, with, n); }
-
-static int is_zip   (Bytes f) { return begins(f, 0, "PK\3\4", 4) || begins(f, 0, "PK\5\6", 4); }
-static int is_tar   (Bytes f) { return begins(f, 257, "ustar", 5); }
+static int is_zip   (Bytes f) { return stands_at(f, 0, "PK\3\4", 4) || stands_at(f, 0, "PK\5\6", 4); }
+static int is_tar   (Bytes f) { return stands_at(f, 257, "ustar", 5); }
 static int is_pickle(Bytes f) { return f.size > 2 && f.data[0] == 0x80 && f.data[1] >= 2 && f.data[1] <= 5; }
 
 int torch_is(Bytes file) { return is_zip(file) || is_tar(file) || is_pickle(file); }

@@ -18,7 +18,9 @@
 #include "curve.h"
 #include "dataset.h"
 #include "lesson.h"
+#include "metadata.h"
 #include "prior.h"
+#include "result.h"
 #include "state.h"
 #include "survey.h"
 #include "unet.h"
@@ -51,11 +53,7 @@ typedef struct {
 } Work;
 
 /* the output's name without its folder and its ending */
-static const char *stem_of(Arena *a, const char *path)
-{
-    const char *slash = strrchr(path, '/'), *name = slash ? slash + 1 : path, *dot = strrchr(name, '.');
-    return format(a, "%.*s", dot ? (int)(dot - name) : (int)strlen(name), name);
-}
+static const char *stem_of(Arena *a, const char *path) { return without_ending(a, file_name(path)); }
 
 static void load(Work *w)
 {
@@ -72,20 +70,14 @@ static void load(Work *w)
 }
 
 /* OUT-state.safetensors */
-static const char *beside(Work *w, const char *what)
-{
-    const char *out = w->t->out;
-    return format(w->mem, "%.*s%s%s", (int)(strrchr(out, '.') - out), out, what, strrchr(out, '.'));
-}
+static const char *beside(Work *w, const char *what) { return format(w->mem, "%s%s%s", without_ending(w->mem, w->t->out), what, ending_of(w->t->out)); }
 
 /* A word beside a LoRA is embeddings/WORD.safetensors next to it: programs know an embedding by its file's name, and look for it in such a folder. */
 static const char *word_path(Work *w, const char *what)
 {
-    const char *out = w->t->out, *slash = strrchr(out, '/');
+    const char *out = w->t->out;
     if (recipe_is_word(&w->t->recipe)) return beside(w, what);
-    const char *folder = format(w->mem, "%.*sembeddings", (int)(slash ? slash + 1 - out : 0), out);
-    folder_make(w->mem, folder);
-    return format(w->mem, "%s/%s%s.safetensors", folder, w->word, what);
+    return format(w->mem, "%.*sembeddings/%s%s.safetensors", (int)(file_name(out) - out), out, w->word, what);
 }
 
 /* the folder of class pictures, in which all are by now */
@@ -93,11 +85,13 @@ static const char *class_folder(Work *w, size_t photos)
 {
     const Recipe *r = &w->t->recipe;
     if (r->class_photos) return r->class_photos;
-    if (!r->class_prompt) fail(w->mem, "--method dreambooth needs pictures of the class: --reg_data_dir with a folder of them, or --class_prompt, as \"portrait of a woman\", to have them drawn");
+    if (!r->class_prompt)
+        fail(w->mem, "--method dreambooth needs pictures of the class: --reg_data_dir with a folder of them, or --class_prompt, as \"portrait of a woman\", "
+             "to have them drawn");
     size_t count = r->class_images > 0 ? (size_t)r->class_images : photos < 25 ? 4 * photos : 100;
     Job job = w->t->job;
     job.prompt = r->class_prompt, job.width = job.height = w->side, job.seed = w->seed;
-    const char *out = w->t->out, *folder = format(w->mem, "%.*s-class", (int)(strrchr(out, '.') - out), out);
+    const char *folder = format(w->mem, "%s-class", without_ending(w->mem, w->t->out));
     prior_draw(w->mem, &job, folder, count, w->watch);
     return folder;
 }
@@ -183,10 +177,12 @@ static double take_step(Work *w)
     }
     double norm = clip_gradients(l->d, l->count, r->clip);
     if (!isfinite(loss) || !isfinite(norm)) {
-        watch_say(w->watch, "step %u: the %s %s; the step is left out", w->course->step + 1, bad ? "loss is not finite at" : "gradient is not finite after", (bad ? bad : sample)->photo->path);
+        watch_say(w->watch, "step %u: the %s %s; the step is left out", w->course->step + 1, bad ? "loss is not finite at" : "gradient is not finite after",
+            (bad ? bad : sample)->photo->path);
         return NAN;
     }
-    learner_step(l, (Rates){ factor * rates.words, factor * rates.text, factor * rates.unet }, (AdamW){ 0, r->decay, 0.9, 0.999, 1e-8 }, (int)++w->course->taken, w->machine.threads);
+    rates = (Rates){ factor * rates.words, factor * rates.text, factor * rates.unet };
+    learner_step(l, rates, (AdamW){ 0, r->decay, 0.9, 0.999, 1e-8 }, (int)++w->course->taken, w->machine.threads);
     return loss;
 }
 
@@ -194,39 +190,35 @@ static double take_step(Work *w)
 static const char *job_of(Work *w)
 {
     uint64_t h = 0;
-    for (size_t i = 0; i < w->state.pairs; i++) h = digest(digest(h, w->state.said[i].key, strlen(w->state.said[i].key)), w->state.said[i].value, strlen(w->state.said[i].value));
+    for (const Pair *p = w->state.said; p < w->state.said + w->state.pairs; p++) h = digest(digest(h, p->key, strlen(p->key)), p->value, strlen(p->value));
     return format(w->mem, "%016llx", (unsigned long long)h);
 }
 
-/* What people look for in such a file, as kohya's trainer writes it; first what is said of its convolutions, and of a LoRA only.
- * name: the word's tensor; word, lora: where to, NULL for what is not learned. */
+/* name: the word's tensor; word, lora: where to, NULL for what is not learned */
 static void write(Work *w, const char *name, const char *word, const char *lora)
 {
-    enum { OF_CONVOLUTIONS = 1, OF_LORA = 7 };
-    const Recipe *r = &w->t->recipe;
     Arena *a = w->mem;
-    const char *model = strrchr(w->t->job.model, '/');
-    Rates rates = recipe_rates(r);
-    Pair metadata[] = {
-        { "ss_network_args", format(a, "{\"conv_dim\": \"%d\", \"conv_alpha\": \"%g\"}", (int)r->conv_rank, (double)w->learner->conv_alpha) },
-        { "modelspec.architecture", "stable-diffusion-v1/lora" }, { "ss_network_module", "networks.lora" },
-        { "ss_network_dim", format(a, "%d", (int)r->rank) }, { "ss_network_alpha", format(a, "%g", (double)w->learner->alpha) },
-        { "ss_unet_lr", format(a, "%g", rates.unet) }, { "ss_text_encoder_lr", format(a, "%g", r->unet_only > 0 ? 0 : rates.text) },
-        { "ss_base_model_version", "sd_v1" }, { "ss_sd_model_name", model ? model + 1 : w->t->job.model }, { "ss_resolution", format(a, "(%d, %d)", w->side, w->side) },
-        { "ss_num_train_images", format(a, "%zu", w->data.photos.prior ? w->data.photos.repeated / 2 : w->data.photos.repeated) }, { "ss_steps", format(a, "%u", w->course->step) }, { "ss_max_train_steps", format(a, "%d", w->steps) },
-        { "ss_learning_rate", format(a, "%g", recipe_rate(r)) }, { "ss_lr_scheduler", r->schedule.name }, { "ss_optimizer", recipe_eight_bits(r) ? "bitsandbytes.optim.adamw.AdamW8bit" : "torch.optim.adamw.AdamW" },
-        { "ss_seed", format(a, "%llu", (unsigned long long)w->seed) }, { "ss_clip_skip", format(a, "%d", w->data.clip_skip) },
-        { JOB, job_of(w) }, { "persona_loss", curve_text(a, w->loss, w->course->step) },
-    };
-    size_t count = sizeof metadata / sizeof *metadata;
-    size_t from = r->conv_rank > 0 ? 0 : OF_CONVOLUTIONS;
-    if (word) learner_save_words(a, w->learner, name, word, metadata + OF_LORA, count - OF_LORA);
-    if (lora) learner_save(a, w->learner, lora, metadata + from, count - from);
+    const Made made = { &w->t->recipe, &w->data.photos, w->t->job.model, w->side, w->data.clip_skip, w->seed, w->course->step, (size_t)w->steps, epoch_steps(w) };
+    for (int is_lora = 0; is_lora < 2; is_lora++) {
+        size_t count, before = mark(a);
+        if (!(is_lora ? lora : word)) continue;
+        Pair *said = metadata_of(a, &made, is_lora, 2, &count);
+        said[count++] = (Pair){ JOB, job_of(w) };
+        said[count++] = (Pair){ "persona_loss", curve_text(a, w->loss, w->course->step) };
+        if (is_lora) learner_save(a, w->learner, lora, said, count);
+        else learner_save_words(a, w->learner, name, word, said, count);
+        release(a, before);
+    }
 }
 
 static const char *lora_path(Work *w, const char *what) { return recipe_is_word(&w->t->recipe) ? NULL : beside(w, what); }
 
-static void save(Work *w, const char *what) { write(w, "emb_params", w->word ? word_path(w, what) : NULL, lora_path(w, what)); }
+static void save(Work *w, const char *what)
+{
+    const char *word = w->word ? word_path(w, what) : NULL, *lora = lora_path(w, what);
+    if (word && lora) folder_make(w->mem, folder_of(w->mem, word));
+    write(w, "emb_params", word, lora);
+}
 
 static const char *after_epoch(Work *w, size_t epoch) { return format(w->mem, "-%06zu", epoch); }
 static const char *after_step (Work *w, size_t step)  { return format(w->mem, "-step%08zu", step); }
@@ -275,7 +267,8 @@ static void check_samples(Work *w)
 {
     const Recipe *r = &w->t->recipe;
     const Job *job = &w->t->job;
-    if (!w->t->samples.count && (r->sample_epochs > 0 || r->sample_steps > 0)) fail(w->mem, "samples are to be drawn, but nothing says of what; add --sample_prompts FILE");
+    if (!w->t->samples.count && (r->sample_epochs > 0 || r->sample_steps > 0))
+        fail(w->mem, "samples are to be drawn, but nothing says of what; add --sample_prompts FILE");
     for (size_t i = 0; i < w->t->samples.count; i++) {
         Request *s = &w->t->samples.request[i];
         if (!s->seeded) s->job.seed = w->seed, s->seeded = 1;
@@ -303,12 +296,13 @@ static void draw_samples(Work *w, const char *what)
     char why[1024];
     size_t before = mark(w->mem);
     const char *as = beside(w, what);
-    char *lora = recipe_is_word(&w->t->recipe) ? NULL : format(w->mem, "%s.lora.part", w->t->out), *word = w->word ? format(w->mem, "%s.word.part", w->t->out) : NULL;
+    char *lora = recipe_is_word(&w->t->recipe) ? NULL : format(w->mem, "%s.lora.part", w->t->out);
+    char *word = w->word ? format(w->mem, "%s.word.part", w->t->out) : NULL;
     if (lora) undo(w->mem, remove_file, lora);
     if (word) undo(w->mem, remove_file, word);
     write(w, w->word, word, lora);
     for (size_t i = 0; i < w->t->samples.count; i++) {
-        const char *stem = format(w->mem, "%.*s-sample%zu", (int)(strrchr(as, '.') - as), as, i + 1);
+        const char *stem = format(w->mem, "%s-sample%zu", without_ending(w->mem, as), i + 1);
         Drawing d = { w, &w->t->samples.request[i], { lora, stem_of(w->mem, as), word }, stem };
         if (!attempt(w->mem, draw_sample, &d, why)) continue;
         if (!strcmp(why, "interrupted")) break;
@@ -332,7 +326,8 @@ static void show_loss(const Work *w)
 {
     size_t step = w->course->step;
     const Recipe *r = &w->t->recipe;
-    if (step) watch_note(w->watch, "loss %.4f, rate %.3g", curve_mean(w->loss, step > CURVE_WINDOW ? step - CURVE_WINDOW : 0, step), recipe_rate(r) * recipe_factor(r, (int)step - 1, w->steps));
+    double loss = curve_mean(w->loss, step > CURVE_WINDOW ? step - CURVE_WINDOW : 0, step);
+    if (step) watch_note(w->watch, "loss %.4f, rate %.3g", loss, recipe_rate(r) * recipe_factor(r, (int)step - 1, w->steps));
 }
 
 /* after so many epochs; once it has been rising, learning goes on by heart */
@@ -344,9 +339,12 @@ static void tell_held_out(Work *w, size_t epoch)
         watch_say(w->watch, "held out: loss %.4f", loss);
         return;
     }
-    watch_say(w->watch, "epoch %zu: held out: loss %.4f, %.4f at first, least %.4f after epoch %zu", epoch, loss, w->held.first, fmin(loss, w->held.least), loss < w->held.least ? epoch : w->held.epoch);
-    if (loss < w->held.least) w->held.least = loss, w->held.epoch = epoch, w->held.rising = 0;
-    else if (++w->held.rising == 2) watch_say(w->watch, "the held-out loss has been rising since epoch %zu: from there on the pictures are learned by heart; fewer steps may be better", w->held.epoch);
+    int least = loss < w->held.least;
+    if (least) w->held.least = loss, w->held.epoch = epoch, w->held.rising = 0;
+    watch_say(w->watch, "epoch %zu: held out: loss %.4f, %.4f at first, least %.4f after epoch %zu", epoch, loss, w->held.first, w->held.least, w->held.epoch);
+    if (!least && ++w->held.rising == 2)
+        watch_say(w->watch, "the held-out loss has been rising since epoch %zu: from there on the pictures are learned by heart; fewer steps may be better",
+            w->held.epoch);
 }
 
 static void settle(Work *w) { memcpy(w->safe, w->course, course_bytes(w->data.photos.repeated)); }
@@ -367,7 +365,8 @@ static void learn(void *work)
         settle(w);
         show_loss(w);
         if (!isfinite(loss)) {
-            if (++broken == MOST_BROKEN) fail(w->mem, "%d steps in a row came to nothing finite: a broken checkpoint, or a learning rate far too high; %s was not written", broken, w->t->out);
+            if (++broken == MOST_BROKEN)
+                fail(w->mem, "%d steps in a row came to nothing finite: a broken checkpoint, or a learning rate far too high; %s was not written", broken, w->t->out);
             continue;
         }
         broken = 0;
@@ -398,13 +397,26 @@ static void begin(Work *w)
     const Recipe *r = &w->t->recipe;
     int lora = !recipe_is_word(r);
     LearnPlan what = { .unet = lora, .text = lora && r->unet_only <= 0, .rank = (int)r->rank, .alpha = (float)(r->alpha > 0 ? r->alpha : r->rank),
-                       .conv_rank = (int)r->conv_rank, .conv_alpha = (float)(r->conv_alpha > 0 ? r->conv_alpha : r->conv_rank), .vectors = w->word ? (int)r->vectors : 0, .eight_bits = recipe_eight_bits(r) };
+                       .conv_rank = (int)r->conv_rank, .conv_alpha = (float)(r->conv_alpha > 0 ? r->conv_alpha : r->conv_rank),
+                       .vectors = w->word ? (int)r->vectors : 0, .eight_bits = recipe_eight_bits(r) };
     int vocabulary = clip_vocabulary(w->run.weights);
     w->data.captions = (Captions){ tokenizer_new(w->mem, file_map(w->mem, w->t->job.merges), (size_t)vocabulary), w->word, vocabulary, (int)r->vectors };
     w->learner = learner_new(w->mem, w->run.weights, what);
     rng_seed(&w->course->rng, w->seed);
     if (w->word) begin_word(w);
     learner_seed(w->learner, &w->course->rng);
+    w->state.learner = w->learner;
+}
+
+/* All that is going to be written, before hours of work: what is learned, each time that it is saved, and the state, which is there twice while it is saved anew. */
+static void check_room(Work *w)
+{
+    const Recipe *r = &w->t->recipe;
+    size_t each = (size_t)r->save_epochs * epoch_steps(w), epochs = each ? (size_t)w->steps / each : 0;
+    size_t steps = r->save_steps > 0 ? (size_t)w->steps / (size_t)r->save_steps : 0;
+    double learned = (double)w->learner->count * sizeof(uint16_t) + (double)w->learner->word_count * sizeof(float);
+    if (r->last_epochs > 0 && epochs > (size_t)r->last_epochs) epochs = (size_t)r->last_epochs;
+    place_check(w->mem, w->t->out, (double)(1 + epochs + steps) * learned + (epochs || steps ? 2 : 1) * state_bytes(&w->state));
 }
 
 /* ---- going on --------------------------------------------------------------------------------- */
@@ -461,7 +473,6 @@ static void open_state(Work *w)
 /* after all that chance had a part in before the first step */
 static void resume(Work *w)
 {
-    w->state.learner = w->learner;
     if (!w->resumed) return;
     state_load(w->mem, w->resumed, &w->state);
     watch_say(w->watch, "%s: goes on after step %u of %d", w->resumed->path, w->course->step, w->steps);
@@ -472,8 +483,8 @@ static const char *steps_said(Work *w)
 {
     const Recipe *r = &w->t->recipe;
     const Photos *p = &w->data.photos;
-    if (r->steps > 0) return format(w->mem, "%d steps as asked for, %.3g epochs", w->steps, w->steps / (double)epoch_steps(w));
-    if (r->epochs > 0) return format(w->mem, "%g epoch%s of %zu pictures", r->epochs, r->epochs > 1 ? "s" : "", p->repeated);
+    if (r->steps > 0) return format(w->mem, "%s as asked for, %.3g epochs", amount(w->mem, (size_t)w->steps, "step"), w->steps / (double)epoch_steps(w));
+    if (r->epochs > 0) return format(w->mem, "%s of %s", amount(w->mem, (size_t)r->epochs, "epoch"), amount(w->mem, p->repeated, "picture"));
     return format(w->mem, "%d steps for each picture%s, for no number was asked for", STEPS_A_PICTURE, p->prior ? ", and as many of the class" : "");
 }
 
@@ -489,14 +500,10 @@ static const char *rates_said(Work *w)
 /* Weights that are in memory by turns: the autoencoder's; those from the text to the UNet's middle; those of its way up */
 typedef enum { AUTOENCODER, DOWN_TO_MIDDLE, UP } Turn;
 
-static Turn turn_of(const char *name) { return !strncmp(name, "vae.", 4) ? AUTOENCODER : !strncmp(name, "unet.up_", 8) ? UP : DOWN_TO_MIDDLE; }
-
 static size_t mapped_bytes(const Work *w, Turn turn)
 {
-    size_t bytes = 0;
-    const Weight *one;
-    for (size_t i = 0; (one = weights_at(w->run.weights, i)); i++) if (turn_of(one->name) == turn) bytes += one->bytes;
-    return bytes;
+    size_t vae = weights_bytes(w->run.weights, "vae."), up = weights_bytes(w->run.weights, "unet.up_");
+    return turn == AUTOENCODER ? vae : turn == UP ? up : weights_bytes(w->run.weights, "") - vae - up;
 }
 
 /* The pictures have been encoded: what that took is needed no more.  -> what it was */
@@ -511,16 +518,19 @@ static void tell_plan(Work *w, size_t encoding)
 {
     const Recipe *r = &w->t->recipe;
     int lessons = (int)(r->batch * r->accumulate), warmup = schedule_warmup(&r->schedule, w->steps);
-    size_t before = mark(w->mem), down = mapped_bytes(w, DOWN_TO_MIDDLE), up = mapped_bytes(w, UP), mapped = down > up ? down : up, most = peak(w->mem) + mapped;      /* the lessons must begin where the arena stands now */
+    size_t before = mark(w->mem);                  /* the lessons must begin where the arena stands now */
+    size_t down = mapped_bytes(w, DOWN_TO_MIDDLE), up = mapped_bytes(w, UP), mapped = down > up ? down : up, most = peak(w->mem) + mapped;
     double seconds = w->machine.ops * w->steps * lessons / machine_speed(&w->machine);
     if (most < encoding) most = encoding, mapped = mapped_bytes(w, AUTOENCODER);
-    const char *word = w->word ? format(w->mem, "%d vectors, called %s", (int)r->vectors, w->word) : NULL, *convolutions = r->conv_rank > 0 ? format(w->mem, ", 3x3 convolutions %d,", (int)r->conv_rank) : "";
-    const char *lora = format(w->mem, "LoRA of rank %d%s on %zu layers", (int)r->rank, convolutions, w->learner->pairs);
+    const char *word = w->word ? format(w->mem, "%s, called %s", amount(w->mem, (size_t)r->vectors, "vector"), w->word) : NULL;
+    const char *convolutions = r->conv_rank > 0 ? format(w->mem, ", 3x3 convolutions %d,", (int)r->conv_rank) : "";
+    const char *lora = format(w->mem, "LoRA of rank %d%s on %s", (int)r->rank, convolutions, amount(w->mem, w->learner->pairs, "layer"));
     const char *what = recipe_is_word(r) ? format(w->mem, "textual inversion of %s", word) : word ? format(w->mem, "%s and %s", lora, word) : lora;
-    watch_say(w->watch, "%s, %d steps of %d, learning rate %g, seed %llu", what, w->steps, lessons, recipe_rate(r), (unsigned long long)w->seed);
-    watch_say(w->watch, "%s; %s, %s, %s, gradients of at most %g", steps_said(w), rates_said(w), r->optimizer, warmup > 0 ? format(w->mem, "%s after %d steps of warm-up", r->schedule.name, warmup) : r->schedule.name, r->clip);
-    watch_say(w->watch, "plan: %.2f GB of memory (%.2f GB of it the mapped weights), about %.0f min on %d thread%s", (double)most / 1e9, (double)mapped / 1e9, ceil(seconds / 60), w->machine.threads,
-        w->machine.threads == 1 ? "" : "s");
+    const char *rate = warmup > 0 ? format(w->mem, "%s after %s of warm-up", r->schedule.name, amount(w->mem, (size_t)warmup, "step")) : r->schedule.name;
+    watch_say(w->watch, "%s, %s of %d, learning rate %g, seed %llu", what, amount(w->mem, (size_t)w->steps, "step"), lessons, recipe_rate(r), (unsigned long long)w->seed);
+    watch_say(w->watch, "%s; %s, %s, %s, gradients of at most %g", steps_said(w), rates_said(w), r->optimizer, rate, r->clip);
+    watch_say(w->watch, "plan: %.2f GB of memory (%.2f GB of it the mapped weights), about %.0f min on %s", (double)most / 1e9, (double)mapped / 1e9, ceil(seconds / 60),
+        amount(w->mem, (size_t)w->machine.threads, "thread"));
     release(w->mem, before);
 }
 
@@ -528,7 +538,8 @@ void train(Arena *a, const Training *t, const Watch *watch)
 {
     size_t before = mark(a);
     Work *w = take(a, 1, sizeof *w);
-    *w = (Work){ .mem = a, .t = t, .watch = watch, .seed = t->job.seed, .machine = { a, t->job.threads > 0 ? t->job.threads : machine_threads(), 0, 0, t->job.precision && !strcmp(t->job.precision, "bf16") } };
+    *w = (Work){ .mem = a, .t = t, .watch = watch, .seed = t->job.seed };
+    w->machine = (Machine){ a, t->job.threads > 0 ? t->job.threads : machine_threads(), 0, 0, t->job.precision && !strcmp(t->job.precision, "bf16") };
     recipe_check(a, &t->recipe);
     open_state(w);
     load(w);
@@ -539,6 +550,7 @@ void train(Arena *a, const Training *t, const Watch *watch)
     describe(w);
     if (w->resumed) state_match(a, w->resumed, w->state.said, w->state.pairs);
     begin(w);
+    check_room(w);
     dataset_read(&w->data, &w->course->rng);
     resume(w);
     size_t encoding = rest(w);
@@ -548,8 +560,9 @@ void train(Arena *a, const Training *t, const Watch *watch)
     learn_or_save(w);
     if (t->recipe.save_state > 0) state_save(a, &w->state, w->course, beside(w, "-state"));
     save(w, "");
+    if (file_is(beside(w, "-state"))) watch_say(watch, "%s: the state stays, for --resume with the same options; it may be deleted", beside(w, "-state"));
     if (w->word && !recipe_is_word(&t->recipe)) watch_say(watch, "the word %s: %s; the two belong together", w->word, word_path(w, ""));
-    curve_save(a, w->loss, (size_t)w->steps, format(a, "%.*s-loss.png", (int)(strrchr(t->out, '.') - t->out), t->out));
+    curve_save(a, w->loss, (size_t)w->steps, format(a, "%s-loss.png", without_ending(a, t->out)));
     if (t->samples.count) draw_samples(w, "");
     release(a, before);
 }

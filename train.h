@@ -15,7 +15,8 @@ typedef struct {
 } Training;
 
 /* Learns what the recipe says, a LoRA, the vectors of a new word or both, and writes it as kohya's trainer would.  Fails with a message,
- * nothing written but what the recipe asks to be saved on the way; call it inside attempt().  When it is stopped after it has begun to learn, it saves its state and fails with how to go on. */
+ * nothing written but what the recipe asks to be saved on the way; call it inside attempt().  When it is stopped after it has begun to
+ * learn, it saves its state and fails with how to go on. */
 void train(Arena *a, const Training *t, const Watch *watch);
 
 #endif

@@ -32,7 +32,8 @@ static uint64_t get64(const unsigned char *p) { return get32(p) | (uint64_t)get3
 
 static _Noreturn void bad(const Reader *r, const char *name, const char *what)
 {
-    fail(r->mem, "%s: %s%s%s: not a zip archive as torch writes them; unpack it if it is an ordinary one, else download it again", r->path, name ? name : "", name ? ": " : "", what);
+    fail(r->mem, "%s: %s%s%s: not a zip archive as torch writes them; unpack it if it is an ordinary one, else download it again",
+         r->path, name ? name : "", name ? ": " : "", what);
 }
 
 int zip_whole(const ZipEntry *e) { return crc32_of(0, e->data.data, e->data.size) == e->crc; }

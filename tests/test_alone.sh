@@ -144,6 +144,10 @@ ln -s "$here/weights" "$folder/library/weights"
 [ "$(grep -c '^drew 1 frames of 128x128' "$folder/out")" = 2 ]; check $? "the README's example does not draw, fail and draw again: $(cat "$folder/out")"
 grep -q 'cannot be opened' "$folder/out"; check $? "the README's example does not show the message of a bad file"
 
+# what CFLAGS say goes for all files, and the kernels stay quick
+make -nB build/gemm.o build/text.o CFLAGS=-g NATIVE= 2>/dev/null > "$folder/made"
+[ "$(grep -c -- ' -g ' "$folder/made")$(grep -c -- '-O3 .*gemm' "$folder/made")$(grep -c -- '-O3 .*text' "$folder/made")" = 210 ]; check $? "make CFLAGS=-g does not keep -g for all and -O3 for the kernels"
+
 # the README counts lines; it may be ten lines behind
 sed -n 's/^| `\([a-z]*\.c\)` | \([0-9]*\) |.*/\1 \2/p' README.md > "$folder/counts"
 [ "$(wc -l < "$folder/counts")" = "$(ls ./*.c | wc -l)" ]; check $? "the README's table of files does not list each file once"

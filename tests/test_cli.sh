@@ -156,6 +156,12 @@ refuses 2 'did you mean --quiet?' p.txt -quiet
 refuses 2 'did you mean --quiet?' p.txt -q
 refuses 2 'did you mean --output?' p.txt --out=x.gif
 refuses 2 '"trian" is no command of persona; did you mean train?' trian photos -o x.safetensors
+refuses 2 '"--lora_dir" is no option of persona; here it is --weights DIR' p.txt --lora_dir x
+refuses 2 '"-W" is no option of persona; here it is --size' p.txt -W 512
+refuses 2 '"--rank" is no option of persona; here it is --network_dim N' train x --rank 4
+refuses 2 '"--network_dim" is no option of drawing, but of persona train' p.txt --network_dim 4
+refuses 2 '--x is empty, expected SETTING: VALUE' p.txt --x ''
+refuses 2 '"Stps" is no setting (did you mean Steps?)' p.txt --x 'Stps: 1, 2'
 refuses 2 '--steps is "abc", expected a whole number from 1 to 1000' p.txt --steps abc
 refuses 2 '--steps needs a value' p.txt --steps
 refuses 2 '--quiet takes no value' p.txt --quiet=1
@@ -169,7 +175,8 @@ refuses 2 '--sampler is "Oiler", expected DDIM, Euler' p.txt --sampler Oiler
 
 # ---- the job failed ----
 cp p.gif old.gif
-refuses 1 'nowhere.txt: ' nowhere.txt
+refuses 1 'nowhere.txt: cannot be opened: No such file or directory; expected a prompt file' nowhere.txt
+printf '\n{"3": {"inputs": {}}}\n' >flow.json;          refuses 1 'flow.json: this is JSON' flow.json
 refuses 1 '--prompt' 'a woman with red hair'
 refuses 1 'deep: is a folder' deep
 refuses 1 'there is no folder "none' p.txt -o none/x.gif
@@ -205,6 +212,13 @@ refuses 1 'cannot be written' p.txt -o "$long.gif"
 holds 'an old picture is as it was' same p.gif old.gif
 
 # ---- prompts ----
+run check --prompt 'a <lora:yumin:0.8' --size 32x32
+says '"<lora:yumin:0.8" in the prompt is no tag, expected <lora:NAME:STRENGTH>'
+printf 'a man\nSteps 3, Size: 32x32\n' >typed.txt
+run check typed.txt
+says 'typed.txt: the last line holds "Size:", but does not begin with a setting'
+run check p.txt
+holds 'a prompt that is right warns of nothing' is "$(grep -c 'is no tag\|the last line holds' err)" 0
 printf 'a man with red hair :0.9 AND a [hat|coat:1.2]\n0: smiling\n2: (sad:1.3)\n%s, Frames: 3\n' "$small" >travel.txt
 refuses 1 "the prompt's key at frame 1 stands behind the one at 2" --prompt "$(printf '2: a\n1: b')" --frames 3
 run check travel.txt

@@ -58,13 +58,29 @@ static const char *with(Arena *a, const char *folder, const char *name, const Pa
     return of(a, path);
 }
 
+/* diffusers' embeddings are a tensor that is called by its token; not every tensor that is alone in a file is one */
+static void test_alone(Arena *a, const char *folder)
+{
+    static const struct { const char *name; size_t rows, width; int is; } files[] = {
+        { "<cat-toy>", 2, 64, 1 }, { "sks", 75, 768, 1 }, { "sks", 76, 64, 0 }, { "sks", 2, 65, 0 }, { "proj.weight", 2, 64, 0 }, { "conv.bias", 1, 64, 0 },
+    };
+    float *zeros = take(a, 75 * 768, sizeof *zeros);
+    memset(zeros, 0, 75 * 768 * sizeof *zeros);
+    for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
+        const char *path = format(a, "%s/alone", folder);
+        size_t shape[] = { files[i].rows, files[i].width };
+        safetensors_save(a, path, &(Weight){ files[i].name, zeros, F32, 2, shape, shape[0] * shape[1] * sizeof *zeros }, 1, NULL, 0);
+        CHECK_MSG(!strstr(of(a, path), "a textual inversion embedding") == !files[i].is, "%s of %zux%zu", files[i].name, shape[0], shape[1]);
+    }
+}
+
 static void test_kohya(Arena *a, const char *folder)
 {
     const Pair m[] = { { "ss_sd_model_name", "v1-5.safetensors" }, { "ss_network_dim", "16" }, { "ss_network_alpha", "8.0" }, { "ss_num_train_images", "20" },
                        { "ss_num_reg_images", "0" }, { "ss_steps", "1500" }, { "persona_loss", "0.2 0.1" }, { "ss_clip_skip", "None" }, { "ss_seed", "42" },
                        { "ss_tag_frequency", "{\"10_ohwx\": {\"red hair\": 7, \"smiling\": 9}, \"5_b\": {\"red hair\": 5, \"a\\u001bb\": 1}, \"empty\": {}}" } };
     const char *text = with(a, folder, "lora_unet_down_blocks_0_attentions_0_proj_in", m, sizeof m / sizeof *m);
-    says(text, "1 layers (1 UNet): 1 LoRA, rank 2, alpha/rank 0.5\n");
+    says(text, "1 layer (1 UNet): 1 LoRA, rank 2, alpha/rank 0.5\n");
     says(text, "trained: on v1-5.safetensors, rank 16, alpha 8.0, 20 pictures, 1500 steps, seed 42\n");
     says(text, "\nloss, on average, of 1500 steps\n     0.2 |");
     says(text, "tags: red hair 12, smiling 9, a b 1\n");
@@ -83,6 +99,7 @@ int main(void)
     CHECK(a && mkdtemp(folder));
     test_kinds(a, folder);
     test_embeddings(a);
+    test_alone(a, folder);
     test_kohya(a, folder);
     snprintf(command, sizeof command, "rm -r %s", folder);
     CHECK(system(command) == 0);

@@ -105,11 +105,13 @@ for words in 'db-class: draws 2 class pictures: portrait of a man' 'db-class: 2 
 holds 'class pictures' is "$(echo db-class/*)" 'db-class/0001.png db-class/0002.png'
 cp db-class/0001.png one.png; cp db.safetensors keep.safetensors; rm db-class/0001.png; cp photos/b.png db-class/0002.png
 run train photos -o db.safetensors --method dreambooth --class_prompt 'portrait of a man' --num_class_images 2 --resolution 64 --network_dim 1 --network_train_unet_only --max_train_epochs 1 --seed 3
-says 'db-class: 1 class pictures are there and stay'
+says 'db-class: 1 class picture there already, kept'
 holds 'drawn again as it was' cmp -s one.png db-class/0001.png
 holds 'never replaced' cmp -s photos/b.png db-class/0002.png
 run train photos -o reg.safetensors --reg_data_dir db-class --prior_loss_weight 0 --resolution 64 --network_dim 1 --network_train_unet_only --max_train_epochs 1 --seed 3
 says '2 pictures of the class, counting 0: with them 8 pictures in an epoch'
+"$persona" info reg.safetensors >out
+for words in 'ss_num_train_images: 4' 'ss_num_reg_images: 2' 'ss_reg_dataset_dirs: {"db-class": {"n_repeats": 2, "img_count": 2}}'; do holds "info: $words" grep -q "$words" out; done
 holds 'the weight counts' is "$(cmp -s db.safetensors reg.safetensors; echo $status$?)" 01
 refuses 1 '--method dreambooth needs pictures of the class' train photos -o x.safetensors --method dreambooth
 says 'smaller than they are learned at, so enlarged and soft: a.png (64x64), b.png (64x64), 2_sks/c.png (64x64)'
@@ -120,13 +122,15 @@ run train photos/ -o unet.safetensors --resolution 64 --network_dim 2 --network_
     --noise_offset 0.05 --lr_scheduler linear --lr_warmup_steps 1 --seed 3
 says 'LoRA of rank 2 on 192 layers, 4 steps of 2'
 run info unet.safetensors
+for words in 'ss_num_reg_images: 0' 'ss_bucket_info: {"buckets": {"0": {"resolution": \[64, 64\], "count": 4}}}' 'ss_dataset_dirs: {"photos": {"n_repeats": 1, "img_count": 2}, "2_sks": {"n_repeats": 2, "img_count": 1}}' \
+    'ss_tag_frequency: {"photos": {' 'ss_epoch: 2' 'ss_num_epochs: 2' 'ss_total_batch_size: 2' 'ss_lr_warmup_steps: 1'; do holds "info: $words" grep -q "$words" out; done
 holds 'UNet only' grep -q '192 layers (192 UNet)' out
 run train --help
 holds 'help' is "$status$(grep -c -- '--network_dim\|--max_grad_norm\|--lr_scheduler' out)" 05
 
 # ---- what is refused, with nothing written ----
 refuses 2 'needs a folder of pictures, and -o' train
-refuses 2 'needs a folder of pictures, and -o' train photos
+refuses 2 'persona train photos needs -o OUT.safetensors too' train photos
 refuses 2 'ends in .safetensors' train photos -o x.gif
 refuses 1 'expected a folder of pictures' train nothing -o x.safetensors
 refuses 1 'there is no folder' train photos -o no/x.safetensors

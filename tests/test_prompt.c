@@ -257,8 +257,7 @@ static void test_options(Arena *a)
     }
     Reading t = { .a = a, .text = "old <lora:b:1>\nSteps: 3, Size: 8x8", .flag = "prompt", .value = "new" };
     CHECK(!*reading(&t) && !strcmp(t.r->job.prompt, "new") && t.r->tags == 0 && t.r->job.steps == 3);
-    const char *flag, *value, *help;
-    for (size_t i = 0; (flag = prompt_flag(i, &value, &help)); i++) CHECK_MSG(value && help && prompt_flag_find(flag) == flag, "%s", flag);
+    for (const Setting *s = all_settings; s->flag; s++) CHECK_MSG(s->value && s->help && setting_named(s->flag) == s && (!s->key || (s->show && setting_key(s->key) == s)), "%s", s->flag);
 }
 
 /* ---- there and back ---- */
@@ -425,13 +424,39 @@ static void test_distance(void)
     CHECK(edit_distance("Clip skip", "clip_SKIP") == 0 && edit_distance("steps", "stpes") == 2 && edit_distance("cat", "cart") == 1);
 }
 
+static void test_nearest(Arena *a)
+{
+    static const char *const there[] = { "Steps", "Seed", "Model", "Denoising strength", "X" };
+    static const struct { const char *word, *meant; } words[] = {
+        { "Stpes", " (did you mean Steps?)" }, { "sede", " (did you mean Seed?)" }, { "denoising", " (did you mean Denoising strength?)" }, { "Mdl", "" }, { "Model hash", "" },
+        { "Version", "" }, { "q", "" }, { "s", " (did you mean Steps?)" }, { "", "" },
+    };
+    for (size_t i = 0; i < sizeof words / sizeof *words; i++) {
+        Nearest near = nearest_to(words[i].word);
+        for (size_t k = 0; k < sizeof there / sizeof *there; k++) nearest_of(&near, there[k]);
+        CHECK_MSG(!strcmp(did_you_mean(a, near), words[i].meant), "%s:%s", words[i].word, did_you_mean(a, near));
+    }
+}
+
+static void test_paths(Arena *a)
+{
+    static const struct { const char *path, *folder, *name, *ending, *without; } paths[] = {
+        { "a/b.txt", "a", "b.txt", ".txt", "a/b" }, { "b", ".", "b", "", "b" }, { "/x.y.z", "/", "x.y.z", ".z", "/x.y" }, { "a.b/.c", "a.b", ".c", "", "a.b/.c" }, { "a//b.", "a", "b.", ".", "a//b" },
+    };
+    for (size_t i = 0; i < sizeof paths / sizeof *paths; i++) {
+        const char *path = paths[i].path;
+        CHECK_MSG(!strcmp(folder_of(a, path), paths[i].folder) && !strcmp(file_name(path), paths[i].name), "%s: %s, %s", path, folder_of(a, path), file_name(path));
+        CHECK_MSG(!strcmp(ending_of(path), paths[i].ending) && !strcmp(without_ending(a, path), paths[i].without), "%s: %s, %s", path, ending_of(path), without_ending(a, path));
+    }
+}
+
 int main(void)
 {
     Arena *a = arena_new();
     if (!a) return 1;
     test_parts(a), test_settings(a), test_sampling(a), test_animatediff(a), test_pasted(a), test_around(a), test_tags(a);
     test_refused(a), test_options(a), test_round_trip(a), test_numbers(a);
-    test_hostile(a), test_mangled(a), test_lookup(a), test_distance();
+    test_hostile(a), test_mangled(a), test_lookup(a), test_distance(), test_nearest(a), test_paths(a);
     arena_free(a);
     return done();
 }

@@ -19,6 +19,7 @@ short whole --seed 3
 short cut --seed 3 --save_every_n_epochs 2 --save_every_n_steps 5
 holds 'saving changes nothing' cmp -s whole.safetensors cut.safetensors
 holds 'what is saved' is "$(echo cut*)" 'cut-000002.safetensors cut-loss.png cut-state.safetensors cut-step00000005.safetensors cut.safetensors'
+says 'cut-state.safetensors: the state stays, for --resume with the same options; it may be deleted'
 mv cut-state.safetensors state; cp state cut-state.safetensors; rm cut.safetensors
 short cut --resume cut-state.safetensors
 says 'cut-state.safetensors: goes on after step 5 of 8'

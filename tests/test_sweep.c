@@ -116,7 +116,7 @@ static void test_text(Arena *a)
     char *text = prompt_settings(a, &r);
     prompt_parse(a, &again, text, strlen(text), "p.txt", NULL, NULL);
     for (int i = 0; i < 3; i++) CHECK(again.axis[i].text && !strcmp(again.axis[i].text, r.axis[i].text));
-    prompt_set(a, &again, "x", "none"), prompt_set(a, &again, "Y", ""), prompt_set(a, &again, "z", "none");
+    prompt_set(a, &again, "x", "none"), prompt_set(a, &again, "Y", "None"), prompt_set(a, &again, "z", "none");
     CHECK(!sweep_asked(&again) && !strstr(prompt_settings(a, &again), "X:"));
 }
 

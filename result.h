@@ -1,0 +1,27 @@
+/* result.h - where a picture goes: which format, is there a place for it, and into files. */
+#ifndef RESULT_H
+#define RESULT_H
+
+#include "prompt.h"
+
+typedef struct {
+    const char    *path;                 /* .gif, .png (with several frames name-001.png and on) or .apng */
+    int            again;                /* of the picture that it is made again from, which is replaced by the same bytes only */
+    const Request *request;
+    const Watch   *watch;
+} Result;
+
+/* Does a path end like a picture that can be written? */
+int result_known(const char *path);
+
+/* Fails with all that can be known before the work: a format for GIFs only, no folder, a path that is no file, or one that is `keep`
+ * (may be NULL), the file that the request was read from. */
+void result_check(Arena *a, const Result *r, const char *keep);
+
+/* The files that the pictures became, whole or not at all; their paths are where they are.  Fails as files_save does. */
+File *result_save(Arena *a, const Result *r, Pictures p, size_t *count);
+
+/* Fails unless a file of that name can be written, and so many bytes.  Leaves nothing. */
+void place_check(Arena *a, const char *path, double bytes);
+
+#endif
