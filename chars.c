@@ -77,6 +77,13 @@ char *trimmed(Arena *a, const char *text, size_t n)
 
 char *amount(Arena *a, size_t n, const char *what) { return format(a, "%zu %s%s", n, what, n == 1 ? "" : "s"); }
 
+char *one_of(Arena *a, const char *const *choice)
+{
+    char *list = format(a, "%s", choice[0]);
+    for (size_t i = 1; choice[i]; i++) list = format(a, "%s%s%s", list, choice[i + 1] ? ", " : " or ", choice[i]);
+    return list;
+}
+
 Draft draft(Arena *a) { return (Draft){ .mem = a, .text = format(a, "%s", "") }; }
 
 void draft_add(Draft *d, const char *words)

@@ -112,9 +112,7 @@ static WeightFile *joined(Arena *a, const char *path, WeightFile *const *file, c
             if (*prefix[i]) w->name = format(a, "%s%s", prefix[i], w->name);
         }
     }
-    weights_sort(all->weight, all->count);
-    for (size_t i = 1; i < all->count; i++)
-        if (!strcmp(all->weight[i - 1].name, all->weight[i].name)) fail(a, "%s: %s is there twice", path, all->weight[i].name);
+    file_sort(a, all);
     return all;
 }
 

@@ -182,9 +182,7 @@ WeightFile *gguf_read(Arena *a, const char *path, Bytes file)
     f->weight = take(a, tensors, sizeof *f->weight);
     while (f->count < tensors) f->weight[f->count++] = tensor(&c, alignment, &next);
     place(&c, f, file.data, alignment);
-    weights_sort(f->weight, f->count);
-    for (size_t i = 1; i < f->count; i++)
-        if (!strcmp(f->weight[i - 1].name, f->weight[i].name)) fail(a, "%s: %s is there twice", c.path, f->weight[i].name);
+    file_sort(a, f);
     if (f->pairs) qsort(f->metadata, f->pairs, sizeof *f->metadata, by_key);
     for (size_t i = 1; i < f->pairs; i++)
         if (!strcmp(f->metadata[i - 1].key, f->metadata[i].key)) fail(a, "%s: %s is there twice", c.path, f->metadata[i].key);

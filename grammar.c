@@ -404,11 +404,7 @@ Travel grammar_travel(Arena *a, const char *text, int frames)
         if (part == HEAD && kind) t.head = join(a, text, s), part = KEYS;
         if (part == KEYS && kind != 2) tail = s, part = TAIL;
         if (part != KEYS) continue;
-        if (t.count == room) {
-            Key *more = take(a, room = 2 * room + 16, sizeof *more);
-            if (t.count) memcpy(more, t.key, t.count * sizeof *more);
-            t.key = more;
-        }
+        t.key = roomier(a, t.key, t.count, &room, sizeof *t.key);
         t.key[t.count] = key_of(a, s, (size_t)((stop ? stop : end) - s), &t, frames);
         t.count++;
     }

@@ -1,5 +1,5 @@
 /* image.h - a picture from any file that is one, the right way up, and to another size.
- * Useful copied alone with png.[ch], jpeg.[ch], deflate.[ch] and tensor.[ch]. */
+ * Useful copied alone with png.[ch], jpeg.[ch], deflate.[ch], tensor.[ch] and element.[ch]. */
 #ifndef IMAGE_H
 #define IMAGE_H
 

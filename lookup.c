@@ -50,11 +50,7 @@ static int add(Arena *a, Places *p, const char *path, int top)
         return 0;
     }
     if (p->count == FOLDERS) fail(a, "%s: more than %d folders to look for weights in; use --weights with a smaller one", path, FOLDERS);
-    if (p->count == p->room) {
-        Folder *more = take(a, p->room = 2 * p->room + 16, sizeof *more);
-        if (p->count) memcpy(more, p->folder, p->count * sizeof *more);
-        p->folder = more;
-    }
+    p->folder = roomier(a, p->folder, p->count, &p->room, sizeof *p->folder);
     p->folder[p->count++] = (Folder){ path, s.st_dev, s.st_ino, top };
     return 1;
 }
@@ -271,11 +267,7 @@ static void find_embeddings(Arena *a, const Places *p, Request *r)
         for (size_t k = 0; k < files; k++) {
             const char *path = join(a, p->folder[i].path, names[k]);
             if (!ends_like_embedding(names[k]) || !file_is(path)) continue;
-            if (count == room) {
-                const char **more = take(a, room = 2 * room + 16, sizeof *more);
-                if (count) memcpy(more, list, count * sizeof *more);
-                list = more;
-            }
+            list = roomier(a, list, count, &room, sizeof *list);
             list[count++] = path;
         }
     }

@@ -141,6 +141,7 @@ static const struct { const char *theirs, *ours; } elsewhere[] = {
     { "class-data-dir", "--reg_data_dir DIR" }, { "with-prior-preservation", "--method dreambooth" }, { "lr", "--learning_rate X" }, { "rank", "--network_dim N" },
     { "dim", "--network_dim N" }, { "alpha", "--network_alpha X" }, { "num-train-epochs", "--max_train_epochs N" }, { "epochs", "--max_train_epochs N" },
     { "batch-size", "--train_batch_size N" }, { "width", "--resolution N" }, { "height", "--resolution N" }, { "size", "--resolution N" },
+    { "steps", "--max_train_steps N" },
     { "placeholder-token", "--token NAME" }, { "token-string", "--token NAME" }, { "initializer-token", "--init_word TEXT" },
     { "num-vectors-per-token", "--num_vectors N" },
     { "checkpointing-steps", "--save_every_n_steps N" }, { "resume-from-checkpoint", "--resume PATH" }, { "validation-prompt", "--sample_prompts FILE" },
@@ -276,10 +277,9 @@ static int is_json(Bytes b)
 }
 static int is_jpeg(Bytes b) { return stands_at(b, 0, "\xff\xd8\xff", 3); }
 
-static Bytes open_input(Run *r, const char *path)
+static Bytes open_input(Run *r, const char *path, const char *expected)
 {
     struct stat s;
-    const char *expected = r->command && !strcmp(r->command, "info") ? "weights, a GIF or a PNG" : "a prompt file, or a GIF or PNG to make again";
     const char *hint = strchr(path, ' ') ? "; to draw these words: persona --prompt \"...\"" : !strcmp(path, "-") ? "; standard input is not read" : "";
     if (stat(path, &s)) fail(r->a, "%s: cannot be opened: %s; expected %s%s", path, strerror(errno), expected, hint);
     if (S_ISDIR(s.st_mode)) fail(r->a, "%s: is a folder, expected %s", path, expected);
@@ -305,7 +305,7 @@ static void read_request(Run *r)
 {
     r->request.job.prompt = "";
     if (r->input) {
-        Bytes b = open_input(r, r->input);
+        Bytes b = open_input(r, r->input, "a prompt file, or a GIF or PNG to make again");
         const char *text = (const char *)b.data;
         size_t n = b.size;
         if (is_gif(b) || is_png(b)) r->picture = b, text = stored_settings(r, b);
@@ -434,7 +434,7 @@ static void info(Run *r)
 {
     if (!r->input) { r->status = MISUSED; fail(r->a, "persona info needs a file"); }
     if (!file_is(r->input) && weights_exist(r->a, r->input)) { print_weights(r, weights_open(r->a, r->input)); return; }
-    Bytes b = open_input(r, r->input);
+    Bytes b = open_input(r, r->input, "weights, a GIF or a PNG");
     if (is_gif(b) || is_png(b)) info_picture(r, b);
     else if (weights_like(b) || strstr(file_name(r->input), ".safetensors")) print_weights(r, weights_read(r->a, r->input, b));
     else fail(r->a, "%s: expected weights, a GIF or a PNG, found %s", r->input,
@@ -468,7 +468,7 @@ static Samples read_samples(Run *r)
 {
     const char *path = r->recipe.samples;
     if (!path) return (Samples){ NULL, 0 };
-    Bytes b = open_input(r, path);
+    Bytes b = open_input(r, path, "a file of prompts");
     refuse_binary(r, b, path);
     Samples s = samples_read(r->a, (const char *)b.data, b.size, path, say, r);
     const Places *where = places(r->a, path, r->folder, r->folders, r->program);

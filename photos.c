@@ -56,14 +56,6 @@ static const char *caption_of(Arena *a, const char *picture, const char *ending)
     return text ? text : line_beside(a, picture, ".caption");
 }
 
-static void make_room(Arena *a, Photos *p, size_t *room, size_t more)
-{
-    if (p->count + more <= *room) return;
-    Photo *list = take(a, *room = 2 * *room + more + 16, sizeof *list);
-    if (p->count) memcpy(list, p->photo, p->count * sizeof *list);
-    p->photo = list;
-}
-
 static void add_folder(Arena *a, Photos *p, size_t *room, const char *root, const char *folder, const char *ending, const char *words, int repeats)
 {
     size_t count;
@@ -72,7 +64,7 @@ static void add_folder(Arena *a, Photos *p, size_t *room, const char *root, cons
         const char *path = format(a, "%s/%s", folder, names[i]), *name = path + strlen(root);
         if (!is_picture(names[i]) || !file_is(path)) continue;
         const char *caption = caption_of(a, path, ending);
-        make_room(a, p, room, 1);
+        p->photo = roomier(a, p->photo, p->count, room, sizeof *p->photo);
         p->photo[p->count++] = (Photo){ .path = path, .name = name + strspn(name, "/"), .caption = caption ? caption : words ? words : "",
                                         .captioned = caption != NULL, .repeats = repeats };
         p->captioned += caption != NULL, p->learned++, p->repeated += (size_t)repeats;
@@ -94,6 +86,7 @@ Photos photos_find(Arena *a, const char *folder, const char *ending, const char 
 {
     Photos p = { 0 };
     size_t room = 0, count;
+    if (!folder_is(folder)) fail(a, "%s: there is no such folder of pictures", folder);
     const char **names = names_in(a, folder, &count), *class;
     add_folder(a, &p, &room, folder, folder, ending, words, repeats);
     for (size_t i = 0; i < count; i++) {
@@ -121,8 +114,9 @@ void photos_hold_out(Arena *a, Photos *p, double part)
 
 void photos_add_prior(Arena *a, Photos *p, Photos class)
 {
-    size_t wanted = p->repeated, n = 0, room = p->count;
-    make_room(a, p, &room, class.count);
+    size_t wanted = p->repeated, n = 0;
+    Photo *all = take(a, p->count + class.count, sizeof *all);
+    p->photo = memcpy(all, p->photo, p->count * sizeof *all);
     Photo *first = p->photo + p->count, *end = first;
     for (size_t i = 0; i < class.count && n < wanted; i++, end++) {
         *end = class.photo[i];

@@ -73,11 +73,7 @@ static Pickled *value(Unpickler *m, PickleKind kind)
 
 static void append(Unpickler *m, Pickled ***item, size_t *count, size_t *room, Pickled *v)
 {
-    if (*count == *room) {
-        Pickled **more = take(m->mem, *room = 2 * *room + 8, sizeof *more);
-        if (*count) memcpy(more, *item, *count * sizeof *more);
-        *item = more;
-    }
+    *item = roomier(m->mem, *item, *count, room, sizeof **item);
     (*item)[(*count)++] = v;
 }
 
@@ -106,11 +102,7 @@ static Pickled *pop(Unpickler *m)
 
 static void set_mark(Unpickler *m)
 {
-    if (m->marks == m->marks_room) {
-        size_t *more = take(m->mem, m->marks_room = 2 * m->marks_room + 64, sizeof *more);
-        if (m->marks) memcpy(more, m->mark, m->marks * sizeof *more);
-        m->mark = more;
-    }
+    m->mark = roomier(m->mem, m->mark, m->marks, &m->marks_room, sizeof *m->mark);
     m->mark[m->marks++] = m->stack.count;
 }
 

@@ -76,7 +76,7 @@ static const struct { const char *flag, *value; Kind kind; size_t at; double lea
     { "sample_every_n_epochs",       "N",    WHOLE,    AT(sample_epochs), 1, 1e6, "and how often (at the end)" },
     { "sample_every_n_steps",        "N",    WHOLE,    AT(sample_steps), 1, 1e7, "the same, to OUT-step00000001-sample1.png (at the end)" },
     { "resume",                      "PATH", TEXT,     AT(resume), 0, 0,
-      "goes on from a state, or from OUT-state.safetensors in that folder, with all else given as before" },
+      "goes on from a state, or from OUT-state.safetensors in that folder, with all else but the number of steps as before" },
 };
 enum { OPTIONS = sizeof options / sizeof *options };
 
@@ -104,32 +104,29 @@ const char *recipe_flag_find(const char *name, int *bare)
     return options[i].flag;
 }
 
-static const char *one_of(Arena *a, const char *flag, const char *const *choice, const char *value)
+static const char *chosen(Arena *a, const char *flag, const char *const *choice, const char *value)
 {
-    const char *all = choice[0];
     for (size_t i = 0; choice[i]; i++) if (same(choice[i], value)) return choice[i];
-    for (size_t i = 1; choice[i]; i++) all = format(a, "%s%s%s", all, choice[i + 1] ? ", " : " or ", choice[i]);
-    fail(a, "--%s is %s, expected %s", flag, quoted(a, value), all);
+    fail(a, "--%s is %s, expected %s", flag, quoted(a, value), one_of(a, choice));
 }
 
 const char *recipe_text(Arena *a, const Recipe *r, size_t i)
 {
-    if (options[i].at >= AT(class_images) || options[i].at == AT(token)) return NULL;      /* the word itself is said, wherever it comes from */
+    if (options[i].at >= AT(steps) || options[i].at == AT(token)) return NULL;      /* the word itself is said, wherever it comes from */
     const void *at = (const char *)r + options[i].at;
     if (options[i].kind < SCHEDULE) return number_text(a, *(const double *)at);
     const char *text = *(const char *const *)at;
     return text ? quoted(a, text) : "";
 }
 
-/* "0.0001" or "1e-4" */
-static int read_real(Arena *a, const char *s, double *x)
+/* kohya's trainer takes "512" or "512,512" */
+static const char *one_side(Arena *a, const char *flag, const char *value)
 {
-    const char *e = strpbrk(s, "eE");
-    double power = 0;
-    if (e && (!read_number(e + 1, &power) || fabs(power) > 30 || power != floor(power))) return 0;
-    if (!read_number(e ? copy(a, s, (size_t)(e - s)) : s, x)) return 0;
-    *x = power < 0 ? *x / pow(10, -power) : *x * pow(10, power);
-    return 1;
+    const char *comma = strchr(value, ',');
+    if (!comma) return value;
+    char *side = trimmed(a, value, (size_t)(comma - value));
+    if (!strcmp(side, trimmed(a, comma + 1, strlen(comma + 1)))) return side;
+    fail(a, "--%s is %s, expected one side as 512; pictures keep their shapes with --enable_bucket", flag, quoted(a, value));
 }
 
 void recipe_set(Arena *a, Recipe *r, const char *flag, const char *value)
@@ -141,8 +138,10 @@ void recipe_set(Arena *a, Recipe *r, const char *flag, const char *value)
     Kind kind = options[i].kind;
     void *at = (char *)r + options[i].at;
     double x = 1;
-    if (kind >= SCHEDULE) { *(const char **)at = kind == TEXT ? value : one_of(a, name, choices[kind], value); return; }
-    int right = kind == SWITCH || (read_real(a, value, &x) && x >= options[i].least && x <= options[i].most && (kind == REAL || x == floor(x)));
+    if (at == &r->resolution) value = one_side(a, name, value);
+    if (kind >= SCHEDULE) { *(const char **)at = kind == TEXT ? value : chosen(a, name, choices[kind], value); return; }
+    size_t n = kind == SWITCH ? 0 : number_at(value, &x);                          /* "0.0001" or "1e-4" */
+    int right = kind == SWITCH || (n && !value[n] && x >= options[i].least && x <= options[i].most && (kind == REAL || x == floor(x)));
     if (!right)
         fail(a, "--%s is %s, expected %s from %s to %s", name, quoted(a, value), kind == WHOLE ? "a whole number" : "a number", number_text(a, options[i].least),
              number_text(a, options[i].most));

@@ -11,7 +11,7 @@ typedef struct {
     double conv_rank, conv_alpha;        /* the same of pairs for 3x3 convolutions; rank 0: none */
     double rate, unet_rate, text_rate, word_rate;      /* 0: see recipe_rates */
     double unet_only;
-    double steps, epochs, batch, accumulate, repeats;      /* steps 0: the epochs; epochs 0: as many as make 100 steps a picture */
+    double batch, accumulate, repeats;
     double decay, clip, snr, noise_offset;
     RateSchedule schedule;               /* of the learning rate */
     double vectors;
@@ -23,7 +23,9 @@ typedef struct {
     const char *optimizer;               /* "AdamW" or "AdamW8bit" */
     const char *method;                  /* "lora", "dreambooth" or "textual_inversion" */
     const char *token, *init_word;       /* of a word that is learned: NULL: the output's name, or none beside a LoRA; what the vectors begin as */
-    /* from here on nothing that is learned depends on it */
+    /* from here on a state may be gone on with under another value */
+    double steps, epochs;                                  /* steps 0: the epochs; epochs 0: as many as make 100 steps a picture */
+    /* and nothing that is learned depends on it */
     double class_images;                                   /* to be drawn; what the pictures are counts */
     const char *class_photos, *class_prompt;               /* their folder; what they show; NULL: none */
     double save_epochs, save_steps, save_state;            /* how often the work is saved, 0: never; its state at the end too */
@@ -50,7 +52,7 @@ int    recipe_is_word(const Recipe *r);      /* textual inversion */
 int    recipe_has_class(const Recipe *r);    /* prior preservation */
 /* Sizes for pictures of about side x side.  Fails when they contradict each other. */
 Buckets recipe_buckets(Arena *a, const Recipe *r, int side);
-/* What option i is, as text; NULL where nothing that is learned depends on it. */
+/* What option i is, as text; NULL where a state may be gone on with under another value. */
 const char *recipe_text(Arena *a, const Recipe *r, size_t i);
 double recipe_rate(const Recipe *r);         /* the learning rate that holds */
 Rates  recipe_rates(const Recipe *r);        /* those of each kind that learns: a word's vectors, the text encoder, the UNet */

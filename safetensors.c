@@ -152,10 +152,11 @@ static void entries(Json *c, WeightFile *s, const unsigned char *data, size_t by
     }
 }
 
-static void refuse_doubles(const Json *c, const WeightFile *s)
+void file_sort(Arena *a, WeightFile *f)
 {
-    for (size_t i = 1; i < s->count; i++)
-        if (!strcmp(s->weight[i - 1].name, s->weight[i].name)) fail(c->mem, "%s: %s is there twice", c->path, s->weight[i].name);
+    weights_sort(f->weight, f->count);
+    for (size_t i = 1; i < f->count; i++)
+        if (!strcmp(f->weight[i - 1].name, f->weight[i].name)) fail(a, "%s: %s is there twice", f->path, f->weight[i].name);
 }
 
 WeightFile *safetensors_read(Arena *a, const char *path, Bytes file)
@@ -170,8 +171,7 @@ WeightFile *safetensors_read(Arena *a, const char *path, Bytes file)
     WeightFile *s = take(a, 1, sizeof *s);
     *s = (WeightFile){ .path = c.path, .bytes = file.size };
     entries(&c, s, c.end, file.size - 8 - (size_t)n);
-    weights_sort(s->weight, s->count);
-    refuse_doubles(&c, s);
+    file_sort(a, s);
     return s;
 }
 

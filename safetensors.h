@@ -1,6 +1,6 @@
 /* safetensors.h - weights by name: reading and writing the safetensors format.
  *
- * Useful copied alone, together with json.[ch] and tensor.[ch]. */
+ * Useful copied alone, together with json.[ch], tensor.[ch] and element.[ch]. */
 #ifndef SAFETENSORS_H
 #define SAFETENSORS_H
 
@@ -34,6 +34,7 @@ WeightFile *safetensors_read(Arena *a, const char *path, Bytes file);
 
 /* Tables of weights in the order of their names: made so, and searched (NULL when absent). */
 void          weights_sort(Weight *w, size_t count);
+void          file_sort   (Arena *a, WeightFile *f);      /* fails when two tensors have one name */
 const Weight *weight_named(const Weight *w, size_t count, const char *name);
 
 const Weight *file_weight  (const WeightFile *f, const char *name);     /* NULL when absent */

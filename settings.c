@@ -123,13 +123,6 @@ static char *show_size(Arena *a, const Request *r, const Setting *s)
     return r->job.width ? format(a, "%dx%d", r->job.width, r->job.height) : NULL;
 }
 
-static char *choice_list(Arena *a, const Setting *s)
-{
-    char *list = format(a, "%s", s->choices[0]);
-    for (size_t i = 1; s->choices[i]; i++) list = format(a, "%s%s%s", list, s->choices[i + 1] ? ", " : " or ", s->choices[i]);
-    return list;
-}
-
 static void set_choice(Arena *a, Request *r, const Setting *s, const char *label, const char *value)
 {
     for (size_t i = 0; s->choices[i]; i++) {
@@ -137,7 +130,7 @@ static void set_choice(Arena *a, Request *r, const Setting *s, const char *label
         *(const char **)field(r, s) = s->choices[i];
         return;
     }
-    fail(a, "%s is %s, expected %s%s", label, quoted(a, value), choice_list(a, s), s->choices[1] ? "" : ", the only one so far");
+    fail(a, "%s is %s, expected %s", label, quoted(a, value), one_of(a, s->choices));
 }
 
 static char *show_choice(Arena *a, const Request *r, const Setting *s)

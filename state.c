@@ -9,7 +9,8 @@
  *     metadata                                                all that the job depends on: model, options, each picture
  *
  * Whatever else a step needs follows from these and from what the metadata name, so a job that goes on makes the bytes of
- * one that was never interrupted.  It goes on only where all of the metadata hold; the first that does not is named.
+ * one that was never interrupted.  It goes on only where all of the metadata hold; the first that does not is named.  How many steps there
+ * are to be is not among them: who finds too little learned asks for more.
  *
  * The file is hostile until checked: sizes before anything is copied, and every index of the course before it is used. */
 #include "state.h"
@@ -18,7 +19,7 @@
 
 #include <string.h>
 
-static const char MARK[] = "persona training state", VERSION[] = "3";
+static const char MARK[] = "persona training state", VERSION[] = "4";
 
 size_t course_bytes(size_t repeated) { return sizeof(Course) + repeated * sizeof(uint32_t); }
 
@@ -106,26 +107,31 @@ void state_match(Arena *a, const WeightFile *f, const Pair *said, size_t pairs)
     if (f->pairs != pairs + 1) fail(a, "%s: cannot be resumed: it depends on %zu things, of which %zu are known here", f->path, f->pairs - 1, pairs);
 }
 
-static void check_course(Arena *a, const WeightFile *f, const State *s, const Course *c)
+static void check_course(Arena *a, const WeightFile *f, const State *s, const Course *c, size_t steps)
 {
-    int wrong = c->rng.next < 0 || c->rng.next > 624 || c->step > s->steps || c->taken > c->step || c->next > s->repeated;
+    int wrong = c->rng.next < 0 || c->rng.next > 624 || c->step > steps || c->taken > c->step || c->next > s->repeated;
     for (size_t i = 0; i < s->repeated; i++) wrong |= c->order[i] >= s->pictures;
     if (wrong) fail(a, "%s: damaged: its course points outside the job", f->path);
+    if (c->step > s->steps) fail(a, "%s: %u steps are done, and %zu are asked for now; ask for more", f->path, c->step, s->steps);
 }
 
-void state_load(Arena *a, const WeightFile *f, State *s)
+size_t state_load(Arena *a, const WeightFile *f, State *s)
 {
-    size_t before = mark(a), count[TENSORS];
+    size_t before = mark(a), steps = 0, count[TENSORS];
     Weight w[TENSORS];
     Course *course = take(a, course_bytes(s->repeated), 1);
     lay_out(s, course, count, w);
     for (size_t i = 0; i < TENSORS; i++) {
         const Weight *in = file_weight(f, w[i].name);
-        if (!in || in->type != w[i].type || in->bytes != w[i].bytes)
+        int loss = w[i].data == s->loss;
+        if (!in || in->type != w[i].type || (in->bytes != w[i].bytes && !loss))
             fail(a, "%s: damaged: expected %s of %zu elements of %s", f->path, w[i].name, count[i], dtype_name(w[i].type));
-        if (w[i].bytes) memcpy((void *)(uintptr_t)w[i].data, in->data, w[i].bytes);
+        size_t bytes = in->bytes < w[i].bytes ? in->bytes : w[i].bytes;
+        if (bytes) memcpy((void *)(uintptr_t)w[i].data, in->data, bytes);
+        if (loss) steps = in->bytes / sizeof *s->loss;
     }
-    check_course(a, f, s, course);
+    check_course(a, f, s, course, steps);
     memcpy(s->course, course, course_bytes(s->repeated));
     release(a, before);
+    return steps;
 }

@@ -37,7 +37,8 @@ int state_said(Arena *a, const WeightFile *f, StateSaid *s);
 /* Fails, with what differs, unless the file's job depends on the same. */
 void state_match(Arena *a, const WeightFile *f, const Pair *said, size_t pairs);
 
-/* Fills in the learner, the course and the losses.  Fails when the file's do not fit or point outside. */
-void state_load(Arena *a, const WeightFile *f, State *s);
+/* Fills in the learner, the course and the losses of the steps done.  Fails when the file's do not fit or point outside, or when more steps are
+ * done than the job has now.  -> how many it had when it was saved */
+size_t state_load(Arena *a, const WeightFile *f, State *s);
 
 #endif

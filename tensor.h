@@ -1,9 +1,11 @@
-/* tensor.h - what every other room stands on: memory, failing, files, types of number, random numbers.
+/* tensor.h - what every other room stands on: memory, failing, files, random numbers.
  *
- * With json.[ch] and safetensors.[ch] this pair is useful copied alone.  No globals; everything hangs on an Arena,
+ * With element.[ch] this pair is useful copied alone, and with json.[ch] and safetensors.[ch] too.  No globals; everything hangs on an Arena,
  * and one arena serves one thread (parallel loops never allocate). */
 #ifndef TENSOR_H
 #define TENSOR_H
+
+#include "element.h"
 
 #include <stddef.h>
 #include <stdint.h>
@@ -23,6 +25,7 @@ typedef struct Arena Arena;
 Arena *arena_new (void);              /* reserves address space, not memory; NULL when there is none */
 void   arena_free(Arena *a);          /* releases everything taken, and the arena itself */
 void  *take   (Arena *a, size_t count, size_t each);   /* count*each bytes, 64-byte aligned, not cleared; fails when out of memory */
+void  *roomier(Arena *a, void *list, size_t count, size_t *room, size_t each);      /* a list of count elements, or, where room is full, its copy with more */
 char  *format (Arena *a, const char *fmt, ...) __attribute__((format(printf, 2, 3)));    /* sprintf into the arena */
 size_t mark   (const Arena *a);       /* how much is taken now */
 void   release(Arena *a, size_t to);  /* gives back all taken since that mark, running undo functions, last first */
@@ -58,31 +61,6 @@ void  files_save(Arena *a, const File *files, size_t count);
 uint64_t digest(uint64_t of, const void *data, size_t bytes);      /* a number that other bytes will not have by accident; of: what came before, 0 at first */
 
 double clock_now(void);               /* seconds, of a clock that never goes back */
-
-/* ---- half floats ------------------------------------------------------------------------------ */
-
-float    half_to_float(uint16_t h);    /* IEEE binary16, exact, infinities and NaN kept */
-uint16_t float_to_half(float f);       /* rounds to nearest even; past 65504 to infinity */
-float    bf16_to_float(uint16_t b);
-uint16_t float_to_bf16(float f);       /* rounds to nearest even */
-
-/* ---- elements: the types of number that files of weights hold --------------------------------- */
-
-typedef enum {
-    BOOL, F4, F6_E2M3, F6_E3M2, U8, I8, F8_E5M2, F8_E4M3, F8_E8M0, F8_E4M3FNUZ, F8_E5M2FNUZ,
-    I16, U16, F16, BF16, I32, U32, F32, C64, F64, I64, U64, SAFETENSORS_DTYPES,
-    Q4_0 = SAFETENSORS_DTYPES, Q4_1, Q5_0, Q5_1, Q8_0,                  /* ggml's: 32 values share a scale */
-    Q2_K, Q3_K, Q4_K, Q5_K, Q6_K, DTYPES                                /* ggml's: 256 share one, of which 16 or 32 have a small one of their own */
-} DType;
-
-const char *dtype_name    (DType t);
-int         dtype_is_float(DType t);     /* can a layer's weights be such? */
-int         dtype_is_number(DType t);    /* or at least a single value, as an integer can? */
-/* Bytes of n elements; fails to (returns 0) when they are too many to count or end inside a byte or block. */
-int         dtype_bytes   (DType t, size_t n, size_t *bytes);
-/* Elements i .. i+n-1 of such data, as floats.  Integers count as numbers; types that are no numbers give 0. */
-void        dtype_widen   (float *out, const void *data, DType t, size_t i, size_t n);
-float       dtype_value   (const void *data, DType t, size_t i);
 
 /* ---- random numbers --------------------------------------------------------------------------- */
 

@@ -31,7 +31,8 @@ struct Text {
     const int   *id;            /* [lines, chunks, 77]; NULL when there is no vocabulary, which the dry run will complain about */
     const float *weight;        /* the same */
     const float *learned;       /* rows behind the vocabulary, or NULL */
-    int          lines, room, chunks;
+    int          lines, chunks;
+    size_t       room;          /* for lines */
 
     int          guided;
     Phrases      prompt;        /* the ANDs: their weights are those of every key */
@@ -76,11 +77,7 @@ static int line_of(Reader *r, const char *text, const char *what)
 {
     Text *t = r->t;
     for (int i = 0; i < t->lines; i++) if (!strcmp(t->line[i].text, text)) return i;
-    if (t->lines == t->room) {
-        Line *more = take(r->a, (size_t)(t->room = 2 * t->room + 16), sizeof *more);
-        if (t->lines) memcpy(more, t->line, (size_t)t->lines * sizeof *more);
-        t->line = more;
-    }
+    t->line = roomier(r->a, t->line, (size_t)t->lines, &t->room, sizeof *t->line);
     int count = chunks_of(r->a, r->tokenizer, r->embeddings, text, what, r->chunk);
     Chunk *chunk = take(r->a, (size_t)count, sizeof *chunk);
     memcpy(chunk, r->chunk, (size_t)count * sizeof *chunk);

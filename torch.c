@@ -212,11 +212,7 @@ static void add_weight(Torch *t, Weight w)
 {
     WeightFile *f = t->out;
     if (f->count == MOST_TENSORS) bad(t, "it has more tensors than any model");
-    if (f->count == t->weights_room) {
-        Weight *more = take(t->mem, t->weights_room = 2 * f->count + 64, sizeof *more);
-        if (f->count) memcpy(more, f->weight, f->count * sizeof *more);
-        f->weight = more;
-    }
+    f->weight = roomier(t->mem, f->weight, f->count, &t->weights_room, sizeof *f->weight);
     f->weight[f->count++] = w;
 }
 
@@ -287,9 +283,7 @@ static void finish(Torch *t, Pickled *root)
     *t->out = (WeightFile){ .path = t->path, .bytes = t->file.size };
     if (alone) add_weight(t, tensor(t, "tensor", alone, third));
     else walk(t, root);
-    weights_sort(t->out->weight, t->out->count);
-    for (size_t i = 1; i < t->out->count; i++)
-        if (!strcmp(t->out->weight[i - 1].name, t->out->weight[i].name)) fail(t->mem, "%s: %s is there twice", t->path, t->out->weight[i].name);
+    file_sort(t->mem, t->out);
 }
 
 /* ---- the zip archive -------------------------------------------------------------------------- */

@@ -474,8 +474,9 @@ static void open_state(Work *w)
 static void resume(Work *w)
 {
     if (!w->resumed) return;
-    state_load(w->mem, w->resumed, &w->state);
-    watch_say(w->watch, "%s: goes on after step %u of %d", w->resumed->path, w->course->step, w->steps);
+    size_t steps = state_load(w->mem, w->resumed, &w->state);
+    watch_say(w->watch, "%s: goes on after step %u of %d%s", w->resumed->path, w->course->step, w->steps,
+        steps == (size_t)w->steps ? "" : format(w->mem, "; they were %zu when it was saved, and the learning rate follows the new number from here on", steps));
 }
 
 /* what was chosen, and why */
@@ -560,7 +561,7 @@ void train(Arena *a, const Training *t, const Watch *watch)
     learn_or_save(w);
     if (t->recipe.save_state > 0) state_save(a, &w->state, w->course, beside(w, "-state"));
     save(w, "");
-    if (file_is(beside(w, "-state"))) watch_say(watch, "%s: the state stays, for --resume with the same options; it may be deleted", beside(w, "-state"));
+    if (file_is(beside(w, "-state"))) watch_say(watch, "%s: the state stays; --resume with a larger --max_train_steps learns on from it; it may be deleted", beside(w, "-state"));
     if (w->word && !recipe_is_word(&t->recipe)) watch_say(watch, "the word %s: %s; the two belong together", w->word, word_path(w, ""));
     curve_save(a, w->loss, (size_t)w->steps, format(a, "%s-loss.png", without_ending(a, t->out)));
     if (t->samples.count) draw_samples(w, "");

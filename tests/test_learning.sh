@@ -115,7 +115,7 @@ for words in 'ss_num_train_images: 4' 'ss_num_reg_images: 2' 'ss_reg_dataset_dir
 holds 'the weight counts' is "$(cmp -s db.safetensors reg.safetensors; echo $status$?)" 01
 refuses 1 '--method dreambooth needs pictures of the class' train photos -o x.safetensors --method dreambooth
 says 'smaller than they are learned at, so enlarged and soft: a.png (64x64), b.png (64x64), 2_sks/c.png (64x64)'
-refuses 1 'nothing: no pictures to learn from' train photos -o x.safetensors --reg_data_dir nothing
+refuses 1 'nothing: there is no such folder of pictures' train photos -o x.safetensors --reg_data_dir nothing
 
 # ---- options ----
 run train photos/ -o unet.safetensors --resolution 64 --network_dim 2 --network_alpha 1 --network_train_unet_only --max_train_epochs 2 --train_batch_size 2 --min_snr_gamma 5 \
@@ -141,13 +141,15 @@ refuses 1 'empty: no pictures to learn from: looked for .png, .jpg and .jpeg fil
 refuses 2 '--network_dim is "0", expected a whole number from 1 to 1024' train photos -o x.safetensors --network_dim 0
 refuses 2 '--network_dim is "1.5"' train photos -o x.safetensors --network_dim 1.5
 refuses 2 '--learning_rate is "1e"' train photos -o x.safetensors --learning_rate 1e
+refuses 2 '--resolution is "64,96", expected one side' train photos -o x.safetensors --resolution 64,96
+refuses 1 'nothing.txt: cannot be opened: No such file or directory; expected a file of prompts' train photos -o x.safetensors --resolution '64, 64' --sample_prompts nothing.txt
 refuses 2 '--resolution is "100", expected a multiple of 8' train photos -o x.safetensors --resolution 100
 refuses 2 'expected lora, dreambooth or textual_inversion' train photos -o x.safetensors --method dreams
 refuses 2 'expected AdamW or AdamW8bit' train photos -o x.safetensors --optimizer_type lion
 refuses 1 'has no warm-up' train photos -o x.safetensors --lr_scheduler constant --lr_warmup_steps 0.1
 refuses 2 'expected constant, constant_with_warmup, linear, cosine, cosine_with_restarts or polynomial' train photos -o x.safetensors --lr_scheduler cubic
 refuses 2 'did you mean --network_dim?' train photos -o x.safetensors --network_dimm 4
-refuses 2 '--steps is an option of drawing' train photos -o x.safetensors --steps 4
+refuses 2 '--steps is an option of drawing; in training it is --max_train_steps N' train photos -o x.safetensors --steps 4
 refuses 2 'is no option' --network_dim 4 --prompt x
 printf 'not a picture' >broken/a.png
 refuses 1 'broken/a.png' train broken -o x.safetensors --resolution 64

@@ -19,7 +19,7 @@ short whole --seed 3
 short cut --seed 3 --save_every_n_epochs 2 --save_every_n_steps 5
 holds 'saving changes nothing' cmp -s whole.safetensors cut.safetensors
 holds 'what is saved' is "$(echo cut*)" 'cut-000002.safetensors cut-loss.png cut-state.safetensors cut-step00000005.safetensors cut.safetensors'
-says 'cut-state.safetensors: the state stays, for --resume with the same options; it may be deleted'
+says 'cut-state.safetensors: the state stays; --resume with a larger --max_train_steps learns on from it; it may be deleted'
 mv cut-state.safetensors state; cp state cut-state.safetensors; rm cut.safetensors
 short cut --resume cut-state.safetensors
 says 'cut-state.safetensors: goes on after step 5 of 8'
@@ -53,6 +53,17 @@ holds 'a LoRA and a word' cmp -s both.safetensors keep
 holds 'a word and a LoRA' cmp -s embeddings/sks.safetensors keep2
 rm -rf embeddings both*
 
+# ---- more steps than were asked for at first: where the learning rate does not know their number, as if they had been ----
+steady() { out=$1; shift; learn "$out" --lr_scheduler constant --train_batch_size 2 --seed 3 "$@"; }
+steady long --max_train_steps 6
+steady more --max_train_steps 4 --save_state; holds 'four are not six' is "$(cmp -s long.safetensors more.safetensors; echo $?)" 1
+steady more --max_train_steps 6 --resume .
+says 'goes on after step 4 of 6; they were 4 when it was saved, and the learning rate follows the new number from here on'
+holds 'two more' cmp -s long.safetensors more.safetensors
+steady more --max_train_steps 3 --resume .
+says 'more-state.safetensors: 4 steps are done, and 3 are asked for now; ask for more'
+rm -f long* more*
+
 # ---- with class pictures, buckets, and all that chance decides ----
 chancy() { out=$1; shift; learn "$out" --max_train_steps 8 --train_batch_size 2 --enable_bucket --flip_aug --shuffle_caption --caption_dropout_rate 0.3 --validation_split 0.34 --reg_data_dir photos "$@"; }
 "$persona" --prompt 'a man' --frames 1 --steps 1 --size 64x128 --seed 5 -o photos/5.png >out 2>err; echo 'a, man, b, c' >photos/1.txt
@@ -68,7 +79,6 @@ rm -f photos/1.txt photos/5.png cut.safetensors; cp state cut-state.safetensors
 
 # ---- what must be the same ----
 short cut --seed 4 --resume .;                     says 'for seed differs: 4 now, 3 when it was saved'
-resumed_differs --max_train_steps --max_train_steps 9
 resumed_differs --network_dim --network_dim 2
 resumed_differs --learning_rate --learning_rate 1e-3
 cp "$(dirname "$persona")/weights/persona.safetensors" other.safetensors; printf 1 | dd of=other.safetensors bs=1 seek=9000000 conv=notrunc 2>err

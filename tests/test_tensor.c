@@ -26,6 +26,18 @@ static void test_arena(Arena *a)
     CHECK(!strcmp(format(a, "%s-%03d", "x", 7), "x-007"));
 }
 
+static void test_roomier(Arena *a)
+{
+    int *list = NULL, moved = 0, right = 1;
+    size_t room = 0;
+    for (int i = 0; i < 1000; i++) {
+        int *more = roomier(a, list, (size_t)i, &room, sizeof *list);
+        moved += more != list, list = more, list[i] = i;
+    }
+    for (int i = 0; i < 1000; i++) right &= list[i] == i;
+    CHECK_MSG(right && moved < 10 && room >= 1000, "moved %d times to room for %zu", moved, room);
+}
+
 typedef struct { Arena *a; int depth; } Fails;
 static void work_that_fails(void *job)
 {
@@ -194,7 +206,7 @@ int main(void)
 {
     Arena *a = arena_new();
     CHECK(a);
-    test_arena(a);
+    test_arena(a), test_roomier(a);
     test_attempt(a);
     test_files(a);
     test_halves();
