@@ -8,7 +8,6 @@
     python train.py motion   motion module (and UNet, slowly), on clips of 16 latents
     python train.py decoder  the decoder alone, a while longer
     python train.py export   writes persona.safetensors and persona_motion.safetensors
-    python train.py check    measures the exported files
 
 Each stage keeps its whole state under --work, resumes from there after any kind of end, and can be
 made longer by giving more --minutes.  --from begins with weights exported before, so that a new style
@@ -494,8 +493,8 @@ def train_vae(args):
 def beginning(args, part):
     """A part to train: as the files in the folder --from hold it, or from noise."""
     if not args.begin:
-        return {"vae": make_vae, "text": make_text, "unet": make_unet, "motion": Motion}[part]()
-    return exported(args, args.begin, attach=False)[part].train().requires_grad_(True)
+        return PARTS[part][0]()
+    return exported(part, os.path.join(args.begin, PARTS[part][1])).train().requires_grad_(True)
 
 
 def load_ema(args, name, key, model):
@@ -798,24 +797,32 @@ def ldm_vae(name):
     return ".".join(swap.get(q, q) for q in p)
 
 
-def single_file(vae, text, unet):
+# the parts: how each is made, the exported file that holds it, and its tensors' names there
+PARTS = {"vae": (make_vae, "persona.safetensors", lambda k: "first_stage_model." + ldm_vae(k)),
+         "text": (make_text, "persona.safetensors", lambda k: "cond_stage_model.transformer." + ("" if k.startswith("text_model.") else "text_model.") + k),
+         "unet": (make_unet, "persona.safetensors", lambda k: "model.diffusion_model." + ldm_unet(k)),
+         "motion": (Motion, "persona_motion.safetensors", lambda k: k)}
+
+
+def single_file(**models):
     """Everything but the motion module, named as in a Stable Diffusion 1.5 checkpoint."""
-    out = {}
-    for k, v in unet.state_dict().items():
-        out["model.diffusion_model." + ldm_unet(k)] = v
-    for k, v in vae.state_dict().items():
-        new = ldm_vae(k)
-        out["first_stage_model." + new] = v[:, :, None, None] if "attn_1" in new and v.dim() == 2 else v
-    for k, v in text.state_dict().items():
-        if not k.endswith("position_ids"):
-            out["cond_stage_model.transformer." + ("" if k.startswith("text_model.") else "text_model.") + k] = v
-    assert len(out) == sum(len(m.state_dict()) for m in (vae, unet)) + len([k for k in text.state_dict() if "position_ids" not in k])
-    return out
+    named = [(PARTS[part][2](k), v) for part, m in models.items() for k, v in m.state_dict().items() if not k.endswith("position_ids")]
+    assert len(dict(named)) == len(named)
+    return {k: v[:, :, None, None] if "attn_1" in k and v.dim() == 2 else v for k, v in named}
+
+
+def exported(part, path):
+    """A part as an exported file holds it."""
+    from safetensors.torch import load_file
+    make, _, name = PARTS[part]
+    file, m = load_file(path), make()
+    m.load_state_dict({k: file[name(k)].float().view(v.shape) if "position_ids" not in k else v for k, v in m.state_dict().items()})
+    return m.eval().requires_grad_(False)
 
 
 def trained(args):
     """The newest averaged weights of every part; an untrained motion module is made nearly, not quite, silent."""
-    tokenizer, text, unet, motion = make_tokenizer(args.merges), make_text(), make_unet(), Motion()
+    text, unet, motion = make_text(), make_unet(), Motion()
     path = os.path.join(args.work, "motion.pt")
     if os.path.exists(path):
         s = torch.load(path, weights_only=False)["ema"]
@@ -829,8 +836,7 @@ def trained(args):
     unet.load_state_dict(s["unet"])
     for m in (text, unet, motion):
         m.eval().requires_grad_(False)
-    motion.attach(unet)
-    return {"text": text, "unet": unet, "motion": motion, "tokenizer": tokenizer, "vae": final_vae(args)}
+    return {"text": text, "unet": unet, "motion": motion, "vae": final_vae(args)}
 
 
 def export(args):
@@ -838,7 +844,7 @@ def export(args):
     parts = trained(args)
     note = "Trained from scratch on portraits painted by paint.py; no outside pictures or weights. Same licence as this repository."
     meta = {"modelspec.resolution": f"{paint.SIZE}x{paint.SIZE}", "modelspec.license": note, "format": "pt"}
-    for name, title, tensors in (("persona.safetensors", "persona default portraits", single_file(parts["vae"], parts["text"], parts["unet"])),
+    for name, title, tensors in (("persona.safetensors", "persona default portraits", single_file(vae=parts["vae"], text=parts["text"], unet=parts["unet"])),
                                  ("persona_motion.safetensors", "persona default motion module", parts["motion"].state_dict())):
         path = os.path.join(args.out, name)
         save_file({k: v.half().contiguous() for k, v in tensors.items()}, path + ".new", {**meta, "modelspec.title": title})
@@ -847,96 +853,10 @@ def export(args):
         print(f"{path}: {len(tensors)} tensors, {sum(v.numel() for v in tensors.values())} values, {os.path.getsize(path)} bytes")
 
 
-
-# ---------------------------------------------------------------- check
-
-def exported(args, folder, attach=True):
-    """The parts as the exported files in the folder hold them."""
-    from safetensors.torch import load_file
-    file = load_file(os.path.join(folder, "persona.safetensors"))
-    vae, text, unet, motion = make_vae(), make_text(), make_unet(), Motion()
-    names = {"vae": lambda k: "first_stage_model." + ldm_vae(k), "unet": lambda k: "model.diffusion_model." + ldm_unet(k),
-             "text": lambda k: "cond_stage_model.transformer." + ("" if k.startswith("text_model.") else "text_model.") + k}
-    for kind, m in (("vae", vae), ("unet", unet), ("text", text)):
-        m.load_state_dict({k: file[names[kind](k)].float().view(v.shape) if "position_ids" not in k else v for k, v in m.state_dict().items()})
-    motion.load_state_dict({k: v.float() for k, v in load_file(os.path.join(folder, "persona_motion.safetensors")).items()})
-    for m in (vae, text, unet, motion):
-        m.eval().requires_grad_(False)
-    if attach:
-        motion.attach(unet)
-    return {"vae": vae, "text": text, "unet": unet, "motion": motion, "tokenizer": make_tokenizer(args.merges)}
-
-
-def lab(rgb):
-    """sRGB bytes to CIE Lab, where distances are about what one sees."""
-    c = np.asarray(rgb, float) / 255
-    c = np.where(c > 0.04045, ((c + 0.055) / 1.055) ** 2.4, c / 12.92)
-    xyz = c @ np.array([[0.4124, 0.2126, 0.0193], [0.3576, 0.7152, 0.1192], [0.1805, 0.0722, 0.9505]]) / [0.9505, 1.0, 1.089]
-    f = np.where(xyz > 0.008856, np.cbrt(xyz), 7.787 * xyz + 16 / 116)
-    return np.stack([116 * f[..., 1] - 16, 500 * (f[..., 0] - f[..., 1]), 200 * (f[..., 1] - f[..., 2])], -1)
-
-
-def read_colours(picture):
-    """The named colours nearest to the top of the hair, the clothes and the corners of a picture."""
-    def nearest(boxes, names):
-        pixels = np.concatenate([picture[y0:y1, x0:x1].reshape(-1, 3) for x0, x1, y0, y1 in boxes])
-        d = np.linalg.norm(lab(np.median(pixels, 0)) - lab(list(names.values())), axis=-1)
-        return list(names)[int(d.argmin())]
-    return (nearest([(54, 74, 22, 32)], paint.HAIR), nearest([(38, 45, 119, 128), (83, 90, 119, 128)], paint.CLOTH),
-            nearest([(2, 14, 4, 30), (114, 126, 4, 30)], paint.BACK))
-
-
-def held_out_prompts(count, seed=77):
-    """Plain portraits whose three colours never came together in training."""
-    rng, out = np.random.default_rng(seed), []
-    while len(out) < count:
-        a = paint.sample_attributes(rng)
-        a.update(cloth=str(rng.choice(list(paint.CLOTH))), hair=str(rng.choice(list(paint.HAIR))), background=str(rng.choice(list(paint.BACK))))
-        if paint.held_out(a) and not a["hat"] and a["style"] not in ("bald", "bun", "spiky") and a["clothes"] not in ("jacket", "sweater"):
-            a.update(moves=[], glasses="")
-            out.append(a)
-    return out
-
-
-def check(args):
-    parts, who = exported(args, args.out), held_out_prompts(10)
-    goals = [(a["hair"], a["cloth"], a["background"]) for a in who]
-    painted_right = np.mean([[r == g for r, g in zip(read_colours(paint.paint(a, 0)), goal)] for a, goal in zip(who, goals)])
-    unseen = painted(args, "unseen.npy", 16, 2)
-    x = to_float(unseen)
-    with torch.no_grad():
-        y = parts["vae"].decode(parts["vae"].encode(x).latent_dist.mean).sample
-    print(f"reconstruction of {len(x)} unseen portraits: PSNR {psnr((x - y).square().mean()):.2f} dB")
-    print(f"colour reader on the painter's own pictures: {100 * painted_right:.0f} % right")
-    prompts = [paint.caption(a) for a in who]
-    for guidance in args.guidance:
-        begun = time.time()
-        pictures = np.concatenate([decode(parts["vae"], draw(parts, prompts, [seed] * len(prompts), args.steps, guidance)) for seed in args.seeds])
-        right = np.array([[r == g for r, g in zip(read_colours(p), goals[i % len(goals)])] for i, p in enumerate(pictures)]).reshape(len(args.seeds), -1, 3)
-        whole = right.all(2)
-        print(f"guidance {guidance}: hair {100 * right[..., 0].mean():.0f} %, clothes {100 * right[..., 1].mean():.0f} %, background {100 * right[..., 2].mean():.0f} %; "
-              f"all three right in {whole.sum()} of {whole.size} pictures, colours right {100 * right.mean():.0f} %; "
-              f"prompts right in most seeds {int((whole.mean(0) > 0.5).sum())} of {len(prompts)}  ({time.time() - begun:.0f} s)", flush=True)
-        save_picture(os.path.join(args.work, f"check_{guidance:g}.png"), list(pictures), len(prompts))
-    if args.clips:
-        rng = np.random.default_rng(78)
-        tiles = []
-        for move in paint.MOVES:
-            a = paint.sample_attributes(rng)
-            a.update(moves=[move], glasses="", hat="", expression="neutral", style="long" if a["sex"] == "woman" else "short")
-            mine = decode(parts["vae"], draw(parts, [paint.caption(a)], args.seeds[:1], args.steps, args.guidance[0], frames=FRAMES)).astype(float)
-            theirs = np.stack([paint.paint(a, k / FRAMES) for k in range(FRAMES)]).astype(float)
-            energy = [np.abs(c - c.mean(0)).mean() for c in (mine, theirs)]
-            seam = [np.abs(c[0] - c[-1]).mean() / max(1e-9, np.abs(np.diff(c, axis=0)).mean()) for c in (mine, theirs)]
-            print(f"{move}: motion energy {energy[0]:.2f} (painter {energy[1]:.2f}), last-to-first step over mean step {seam[0]:.2f} (painter {seam[1]:.2f})", flush=True)
-            tiles += list(mine[::2].astype(np.uint8))
-        save_picture(os.path.join(args.work, "check_clips.png"), tiles, 8)
-
-
 # ---------------------------------------------------------------- command line
 
 STAGES = {"vae": (train_vae, 35), "text": (train_text, 8), "latents": (make_latents, 0), "unet": (train_unet, 50), "motion": (train_motion, 30),
-          "decoder": (train_decoder, 10), "export": (export, 0), "check": (check, 0)}
+          "decoder": (train_decoder, 10), "export": (export, 0)}
 
 
 def main():
@@ -953,9 +873,6 @@ def main():
     p.add_argument("--stills", type=int, default=8000, help="portraits to keep latents of")
     p.add_argument("--clips", type=int, default=700, help="clips to keep latents of")
     p.add_argument("--merges", default=os.path.join(here, "merges.txt"), help="CLIP's list of merges")
-    p.add_argument("--guidance", type=float, nargs="+", default=[5.0], help="for check")
-    p.add_argument("--steps", type=int, default=25, help="for check")
-    p.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3, 4], help="for check")
     p.add_argument("--out", default=here, help="folder for the exported files")
     p.add_argument("--restart", action="store_true", help="forget the stage's state")
     args = p.parse_args()
