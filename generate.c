@@ -287,7 +287,7 @@ static void look(void *work, Tensor clean)
     size_t before = mark(w->mem), frame = size(clean) / (size_t)clean.n;
     double begun = clock_now();
     if (begun < w->look_again) return;
-    if (!w->look_again) { w->look_again = begun; return; }
+    if (w->look_again <= 0) { w->look_again = begun; return; }
     Run quiet = w->run;
     quiet.probe = NULL;
     LatentMap map = preview_fit(&quiet, (Tensor){ 1, clean.h, clean.w, clean.c, clean.x + (size_t)(clean.n / 2) * frame });

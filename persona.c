@@ -13,6 +13,7 @@
 #define _XOPEN_SOURCE 700
 #include "chars.h"
 #include "checkpoint.h"
+#include "elsewhere.h"
 #include "gif.h"
 #include "info.h"
 #include "lookup.h"
@@ -76,7 +77,6 @@ typedef struct {
 
 typedef void Act(Run *r, const char *value);
 
-static void act_output (Run *r, const char *value) { r->out = value; }
 static void act_quiet  (Run *r, const char *value) { (void)value; r->terminal.quiet = 1; }
 static void act_verbose(Run *r, const char *value) { (void)value; r->verbose = 1; }
 static void act_preview(Run *r, const char *value) { (void)value; r->preview = 1; }
@@ -87,6 +87,12 @@ static void act_command(Run *r, const char *value)
 {
     if (is_training(r)) r->helped = 1;
     else r->command = value;
+}
+
+static void act_output(Run *r, const char *value)
+{
+    if (!*value) fail(r->a, "-o is empty, expected the name of a file");
+    r->out = value;
 }
 
 static void act_weights(Run *r, const char *value)
@@ -124,42 +130,10 @@ static size_t option_named(const char *name)
     return i;
 }
 
-/* what other programs call it: the web UI, kohya's trainer, diffusers, stable-diffusion.cpp */
-static const struct { const char *theirs, *ours; } elsewhere[] = {
-    { "p", "--prompt TEXT" }, { "n", "--negative TEXT" }, { "w", "--size WIDTHxHEIGHT" }, { "h", "--size WIDTHxHEIGHT" }, { "width", "--size WIDTHxHEIGHT" },
-    { "height", "--size WIDTHxHEIGHT" }, { "guidance-scale", "--cfg X" }, { "scale", "--cfg X" }, { "num-inference-steps", "--steps N" }, { "sample-steps", "--steps N" },
-    { "sampling-method", "--sampler NAME" }, { "scheduler", "--schedule-type NAME" }, { "ckpt", "--model F" }, { "checkpoint", "--model F" },
-    { "diffusion-model", "--model F" }, { "pretrained-model-name-or-path", "--model F" }, { "vae-path", "--vae F" }, { "init-img", "--init F" }, { "image", "--init F" },
-    { "lora-dir", "--weights DIR" }, { "lora-model-dir", "--weights DIR" }, { "embeddings-dir", "--weights DIR" }, { "embd-dir", "--weights DIR" },
-    { "ckpt-dir", "--weights DIR" }, { "vae-dir", "--weights DIR" }, { "models-dir", "--weights DIR" }, { "video-frames", "--frames N" },
-    { "video-length", "--frames N" },
-    { "num-frames", "--frames N" }, { "outdir", "-o OUT" }, { "output-dir", "-o OUT" }, { "output-name", "-o OUT" }, { "batch-count", "--y \"Seed: 1-4\", a grid" },
-    { "batch-size", "--y \"Seed: 1-4\", a grid" }, { "n-iter", "--y \"Seed: 1-4\", a grid" }, { "mixed-precision", "--precision bf16" }, { "half", "--precision bf16" },
-    { "xformers", "not needed" }, { "sdpa", "not needed" }, { "medvram", "not needed" }, { "lowvram", "not needed" }, { "vae-tiling", "not needed" },
-}, elsewhere_in_training[] = {
-    { "train-data-dir", "the folder behind \"train\"" }, { "instance-data-dir", "the folder behind \"train\"" }, { "instance-prompt", "--prompt TEXT" },
-    { "class-data-dir", "--reg_data_dir DIR" }, { "with-prior-preservation", "--method dreambooth" }, { "lr", "--learning_rate X" }, { "rank", "--network_dim N" },
-    { "dim", "--network_dim N" }, { "alpha", "--network_alpha X" }, { "num-train-epochs", "--max_train_epochs N" }, { "epochs", "--max_train_epochs N" },
-    { "batch-size", "--train_batch_size N" }, { "width", "--resolution N" }, { "height", "--resolution N" }, { "size", "--resolution N" },
-    { "steps", "--max_train_steps N" },
-    { "placeholder-token", "--token NAME" }, { "token-string", "--token NAME" }, { "initializer-token", "--init_word TEXT" },
-    { "num-vectors-per-token", "--num_vectors N" },
-    { "checkpointing-steps", "--save_every_n_steps N" }, { "resume-from-checkpoint", "--resume PATH" }, { "validation-prompt", "--sample_prompts FILE" },
-    { "use-8bit-adam", "--optimizer_type AdamW8bit" }, { "cache-latents", "not needed" }, { "network-module", "not needed" }, { "save-model-as", "not needed" },
-};
-
-static const char *ours_of(const char *theirs, int training)
-{
-    for (size_t i = 0; training && i < sizeof elsewhere_in_training / sizeof *elsewhere_in_training; i++)
-        if (same(elsewhere_in_training[i].theirs, theirs)) return elsewhere_in_training[i].ours;
-    for (size_t i = 0; i < sizeof elsewhere / sizeof *elsewhere; i++) if (same(elsewhere[i].theirs, theirs)) return elsewhere[i].ours;
-    return NULL;
-}
-
 static _Noreturn void unknown_option(Run *r, const char *arg, const char *name)
 {
     const char *flag, *value, *help;
-    const char *ours = ours_of(name, is_training(r));
+    const char *ours = option_elsewhere(name, is_training(r));
     if (ours) fail(r->a, "%s is no option of persona; here it is %s", quoted(r->a, arg), ours);
     if (!is_training(r) && recipe_flag_find(name, &(int){ 0 })) fail(r->a, "%s is no option of drawing, but of persona train", quoted(r->a, arg));
     Nearest near = nearest_to(name);
@@ -190,20 +164,21 @@ static int read_option(Run *r, int argc, char **argv, int i)
     return i;
 }
 
+/* NULL: none is near */
 static const char *nearest_command(const char *word)
 {
     static const char *const commands[] = { "check", "info", "train", "help" };
     Nearest near = nearest_to(word);
     for (size_t i = 0; i < sizeof commands / sizeof *commands; i++) nearest_of(&near, commands[i]);
-    return near.name ? near.name : "";
+    return near.name;
 }
 
 static void read_operand(Run *r, const char *arg)
 {
-    int command = !r->command && !r->input && !strcmp(arg, nearest_command(arg));
-    if (command) { r->command = arg; return; }
-    if (r->input && *nearest_command(r->input))
-        fail(r->a, "%s is no command of persona; did you mean %s?", quoted(r->a, r->input), nearest_command(r->input));
+    const char *meant = nearest_command(r->input ? r->input : arg);
+    if (!*arg) fail(r->a, "an argument is empty, expected the name of a file; is a variable of the shell not set?");
+    if (meant && !r->command && !r->input && !strcmp(arg, meant)) { r->command = arg; return; }
+    if (meant && r->input) fail(r->a, "%s is no command of persona; did you mean %s?", quoted(r->a, r->input), meant);
     if (r->input) fail(r->a, "one file at a time, found %s and %s; words for --prompt belong in quotes", quoted(r->a, r->input), quoted(r->a, arg));
     r->input = arg;
 }
@@ -227,7 +202,7 @@ static void help_training(void)
            "PHOTOS: a folder of PNG and JPEG files, with captions beside them (a.jpg, a.txt), or of folders called <repeats>_<words>.\n"
            "In brackets what holds when an option is not given.  --model, --vae, --prompt (for pictures without a caption), --clip-skip,\n"
            "--seed, --precision and --threads are as for drawing.\n\n"
-           "Ctrl-C saves the state to OUT-state.safetensors; the same command with --resume goes on to the same bytes.\n\n");
+           "Ctrl-C saves the state to OUT-state.safetensors; the same command with --resume goes on to the same bytes, with more steps it learns on.\n\n");
     for (size_t i = 0; (flag = recipe_flag(i, &value, &text)); i++) printf("  --%-28s %-5s %s\n", flag, value ? value : "", text);
 }
 
@@ -267,6 +242,9 @@ static double peak_bytes(void)
 
 static int is_gif (Bytes b) { return stands_at(b, 0, "GIF8", 4); }
 static int is_png (Bytes b) { return stands_at(b, 0, "\x89PNG\r\n\x1a\n", 8); }
+static int is_jpeg(Bytes b) { return stands_at(b, 0, "\xff\xd8\xff", 3); }
+
+/* an object with a name in it: {a|b} may begin a prompt */
 static int is_json(Bytes b)
 {
     size_t i = 0;
@@ -275,13 +253,23 @@ static int is_json(Bytes b)
     while (i < b.size && blank(b.data[i])) i++;
     return i < b.size && b.data[i] == '"';
 }
-static int is_jpeg(Bytes b) { return stands_at(b, 0, "\xff\xd8\xff", 3); }
+
+/* of a file that is not there: what else may have been meant */
+static const char *hint(Run *r, const char *path)
+{
+    if (strchr(path, ' ')) return "; to draw these words: persona --prompt \"...\"";
+    if (!strcmp(path, "-")) return "; standard input is not read";
+    const char *command = r->command ? NULL : nearest_command(path);
+    return command ? format(r->a, "; did you mean persona %s?", command) : "";
+}
 
 static Bytes open_input(Run *r, const char *path, const char *expected)
 {
     struct stat s;
-    const char *hint = strchr(path, ' ') ? "; to draw these words: persona --prompt \"...\"" : !strcmp(path, "-") ? "; standard input is not read" : "";
-    if (stat(path, &s)) fail(r->a, "%s: cannot be opened: %s; expected %s%s", path, strerror(errno), expected, hint);
+    if (stat(path, &s)) {
+        int error = errno;
+        fail(r->a, "%s: cannot be opened: %s; expected %s%s", path, strerror(error), expected, hint(r, path));
+    }
     if (S_ISDIR(s.st_mode)) fail(r->a, "%s: is a folder, expected %s", path, expected);
     return file_map(r->a, path);
 }
@@ -458,7 +446,7 @@ static void check_shared(Run *r)
         for (size_t k = 0; k < sizeof shared / sizeof *shared; k++) found |= same(shared[k], flag);
         if (found) continue;
         r->status = MISUSED;
-        const char *ours = ours_of(flag, 1);
+        const char *ours = option_elsewhere(flag, 1);
         fail(r->a, "--%s is an option of drawing; %s%s", flag, ours ? "in training it is " : "persona train --help lists those of training", ours ? ours : "");
     }
 }

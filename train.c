@@ -528,7 +528,8 @@ static void tell_plan(Work *w, size_t encoding)
     const char *lora = format(w->mem, "LoRA of rank %d%s on %s", (int)r->rank, convolutions, amount(w->mem, w->learner->pairs, "layer"));
     const char *what = recipe_is_word(r) ? format(w->mem, "textual inversion of %s", word) : word ? format(w->mem, "%s and %s", lora, word) : lora;
     const char *rate = warmup > 0 ? format(w->mem, "%s after %s of warm-up", r->schedule.name, amount(w->mem, (size_t)warmup, "step")) : r->schedule.name;
-    watch_say(w->watch, "%s, %s of %d, learning rate %g, seed %llu", what, amount(w->mem, (size_t)w->steps, "step"), lessons, recipe_rate(r), (unsigned long long)w->seed);
+    watch_say(w->watch, "%s, %s of %d, learning rate %g, seed %llu", what, amount(w->mem, (size_t)w->steps, "step"), lessons, recipe_rate(r),
+        (unsigned long long)w->seed);
     watch_say(w->watch, "%s; %s, %s, %s, gradients of at most %g", steps_said(w), rates_said(w), r->optimizer, rate, r->clip);
     watch_say(w->watch, "plan: %.2f GB of memory (%.2f GB of it the mapped weights), about %.0f min on %s", (double)most / 1e9, (double)mapped / 1e9, ceil(seconds / 60),
         amount(w->mem, (size_t)w->machine.threads, "thread"));
@@ -561,7 +562,8 @@ void train(Arena *a, const Training *t, const Watch *watch)
     learn_or_save(w);
     if (t->recipe.save_state > 0) state_save(a, &w->state, w->course, beside(w, "-state"));
     save(w, "");
-    if (file_is(beside(w, "-state"))) watch_say(watch, "%s: the state stays; --resume with a larger --max_train_steps learns on from it; it may be deleted", beside(w, "-state"));
+    if (file_is(beside(w, "-state")))
+        watch_say(watch, "%s: the state stays; --resume with a larger --max_train_steps learns on from it; it may be deleted", beside(w, "-state"));
     if (w->word && !recipe_is_word(&t->recipe)) watch_say(watch, "the word %s: %s; the two belong together", w->word, word_path(w, ""));
     curve_save(a, w->loss, (size_t)w->steps, format(a, "%s-loss.png", without_ending(a, t->out)));
     if (t->samples.count) draw_samples(w, "");

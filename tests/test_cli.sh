@@ -155,6 +155,7 @@ refuses 2 '"-x"' p.txt -x
 refuses 2 'did you mean --quiet?' p.txt -quiet
 refuses 2 'did you mean --quiet?' p.txt -q
 refuses 2 'did you mean --output?' p.txt --out=x.gif
+refuses 1 'did you mean persona train?' trian
 refuses 2 '"trian" is no command of persona; did you mean train?' trian photos -o x.safetensors
 refuses 2 '"--lora_dir" is no option of persona; here it is --weights DIR' p.txt --lora_dir x
 refuses 2 '"-W" is no option of persona; here it is --size' p.txt -W 512
@@ -169,6 +170,9 @@ refuses 2 '.gif, .png or .apng' p.txt -o x.jpg
 refuses 2 '.gif, .png or .apng' p.txt -o x
 refuses 2 'found "p.txt" and "crlf.txt"' p.txt crlf.txt
 refuses 2 'persona info needs a file' info
+refuses 2 'an argument is empty, expected the name of a file' ''
+refuses 2 'an argument is empty, expected the name of a file' info ''
+refuses 2 '-o is empty, expected the name of a file' p.txt -o ''
 refuses 2 'persona check needs' check
 refuses 2 '--size is "33x32"' p.txt --size 33x32
 refuses 2 '--sampler is "Oiler", expected DDIM, Euler' p.txt --sampler Oiler
