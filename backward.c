@@ -27,50 +27,61 @@ static inline vf part(const float *p, size_t n)
 static inline void add_part(float *p, vf v, size_t n)
 {
     v += part(p, n);
-    memcpy(p, &v, n * sizeof *p);
+    if (n == LANES) store(p, v);            /* a whole one is no call of memcpy */
+    else memcpy(p, &v, n * sizeof *p);
 }
 
 /* ---- sums of products ------------------------------------------------------------------------- */
 
-/* c[rows][vectors] (+)= A' B, summed over count rows: a column of a is a row of c; rows and vectors are constants where this is inlined */
-static inline __attribute__((always_inline)) void block(const int rows, const int vectors, float *restrict c, size_t ldc, const float *restrict a, size_t lda, const float *restrict b, size_t ldb, size_t count, int add)
+enum { STRIP = 8 * MR, NEAR = 64 };       /* columns of a, and rows of both, that are read together: packed, they stay in the first cache */
+
+/* c[MR][vectors] (+)= A' B, summed over count rows: a column of a is a row of c; vectors is a constant where this is inlined.
+ * next, row: what will be packed next is fetched meanwhile */
+static inline __attribute__((always_inline)) void block(const int vectors, float *restrict c, size_t ldc, const float *restrict a, const float *restrict b, size_t ldb, size_t count, int add, const float *next, size_t row)
 {
     vf sum[MR][2] = { { { 0 } } };
     if (add) {
 #pragma GCC unroll 16
-        for (int i = 0; i < rows; i++)
+        for (int i = 0; i < MR; i++)
             for (int v = 0; v < vectors; v++) sum[i][v] = load(c + (size_t)i * ldc + v * LANES);
     }
-    for (size_t p = 0; p < count; p++, a += lda, b += ldb) {
+    for (size_t p = 0; p < count; p++, a += STRIP, b += ldb, next += row) {
+        __builtin_prefetch(next);
         vf b0 = load(b), b1 = vectors > 1 ? load(b + LANES) : b0;
 #pragma GCC unroll 16
-        for (int i = 0; i < rows; i++) {
+        for (int i = 0; i < MR; i++) {
             vf x = all(a[i]);
             sum[i][0] += x * b0;
             if (vectors > 1) sum[i][1] += x * b1;
         }
     }
 #pragma GCC unroll 16
-    for (int i = 0; i < rows; i++)
+    for (int i = 0; i < MR; i++)
         for (int v = 0; v < vectors; v++) store(c + (size_t)i * ldc + v * LANES, sum[i][v]);
 }
 
-enum { STRIP = 4 * MR, NEAR = 128 };       /* columns of a, and rows of both, that are read together: they stay in the first cache, or near it */
-
-/* the same for any number of rows of c, one sum after the other in the order of the rows of a and b */
-static inline __attribute__((always_inline)) void strip(const int vectors, float *c, size_t ldc, size_t rows, const float *a, size_t lda, const float *b, size_t ldb, size_t count)
+/* n columns of a, filled up with zeros to whole blocks */
+static void pack_strip(float *restrict to, const float *restrict a, size_t lda, size_t n, size_t count)
 {
-    for (size_t p = 0; p < count; p += NEAR, a += NEAR * lda, b += NEAR * ldb) {
-        size_t i = 0, n = least(NEAR, count - p);
-        for (size_t k = 0; k < n && p + NEAR + k < count; k++)
-            for (size_t f = 0; f < rows; f += 16) __builtin_prefetch(a + (NEAR + k) * lda + f);
-        for (; i + MR <= rows; i += MR) block(MR, vectors, c + i * ldc, ldc, a + i, lda, b, ldb, n, p > 0);
-        for (; i + 4 <= rows; i += 4) block(4, vectors, c + i * ldc, ldc, a + i, lda, b, ldb, n, p > 0);
-        for (; i < rows; i++) block(1, vectors, c + i * ldc, ldc, a + i, lda, b, ldb, n, p > 0);
+    for (size_t p = 0; p < count; p++, to += STRIP, a += lda) {
+        if (n == STRIP) for (size_t f = 0; f < STRIP; f += LANES) store(to + f, load(a + f));
+        else {
+            memcpy(to, a, n * sizeof *a);
+            for (size_t f = n; f < above(n, MR); f++) to[f] = 0;
+        }
     }
 }
-static void strip_1(float *c, size_t ldc, size_t rows, const float *a, size_t lda, const float *b, size_t ldb, size_t count) { strip(1, c, ldc, rows, a, lda, b, ldb, count); }
-static void strip_2(float *c, size_t ldc, size_t rows, const float *a, size_t lda, const float *b, size_t ldb, size_t count) { strip(2, c, ldc, rows, a, lda, b, ldb, count); }
+
+/* c[n][wide] (+)= A' B for a strip of a; c has room for whole blocks */
+static void strip(float *c, size_t wide, const float *packed, size_t n, const float *b, size_t count, int add, const float *next, size_t row)
+{
+    for (size_t j = 0; j < wide; j += NR)
+        for (size_t i = 0; i < n; i += MR) {
+            float *to = c + i * wide + j;
+            if (wide - j > LANES) block(2, to, wide, packed + i, b + j, wide, count, add, next + i, row);
+            else block(1, to, wide, packed + i, b + j, wide, count, add, next + i, row);
+        }
+}
 
 /* ---- products by their left side -------------------------------------------------------------- */
 
@@ -110,20 +121,28 @@ static const float *widened_rows(Machine *m, const float *x, size_t count, size_
     return y;
 }
 
-/* d[ac][bc] += scale A' B, summed over count rows.  A: [count][ac]   B: [count][bc] */
+/* d[ac][bc] += scale A' B, summed over count rows in their order.  A: [count][ac]   B: [count][bc].  The wider of the two comes in strips, a share of them for each thread. */
 static void outer(Machine *m, float *d, const float *a, size_t ac, const float *b, size_t bc, size_t count, float scale)
 {
-    size_t before = mark(m->mem), wide = above(bc, LANES), across_tiles = parts_of(wide, NR), tiles_of_d = parts_of(ac, STRIP) * across_tiles;
-    float *sums = take(m->mem, ac * wide, sizeof *sums);
-    b = widened_rows(m, b, count, bc, wide);
+    int turned = ac < bc;
+    size_t before = mark(m->mem), n = turned ? bc : ac, r = turned ? ac : bc, wide = above(r, LANES), blocks = parts_of(n, MR), shares = least(blocks, (size_t)m->threads);
+    const float *x = turned ? b : a, *thin = widened_rows(m, turned ? a : b, count, r, wide);
+    float *sums = take(m->mem, above(n, MR) * wide, sizeof *sums), *packed = take(m->mem, shares * NEAR * STRIP, sizeof *packed);
     m->ops += 2.0 * (double)count * (double)ac * (double)bc;
     if (!m->dry) {
-#pragma omp parallel for schedule(dynamic) num_threads(m->threads)
-        for (size_t t = 0; t < tiles_of_d; t++) {
-            size_t i = t / across_tiles * STRIP, j = t % across_tiles * NR, n = least(STRIP, ac - i), columns = least(NR, wide - j), real = least(NR, bc - j);
-            (columns > LANES ? strip_2 : strip_1)(sums + i * wide + j, wide, n, a + i, ac, b + j, wide, count);
-            for (size_t r = i; r < i + n; r++)
-                for (size_t k = j; k < j + real; k++) d[r * bc + k] += scale * sums[r * wide + k];
+#pragma omp parallel for schedule(static) num_threads(m->threads)
+        for (size_t share = 0; share < shares; share++) {
+            size_t from = blocks * share / shares * MR, end = least(n, blocks * (share + 1) / shares * MR);
+            float *mine = packed + share * NEAR * STRIP;
+            for (size_t p = 0; p < count; p += NEAR)
+                for (size_t i = from; i < end; i += STRIP) {
+                    size_t columns = least(STRIP, end - i), near = least(NEAR, count - p);
+                    pack_strip(mine, x + p * n + i, n, columns, near);
+                    const float *next = i + STRIP < end ? x + p * n + i + STRIP : p + NEAR < count ? x + (p + NEAR) * n + from : x;
+                    strip(sums + i * wide, wide, mine, columns, thin + p * wide, near, p > 0, next, n);
+                }
+            for (size_t i = from; i < end && !turned; i++) for (size_t k = 0; k < r; k++) d[i * r + k] += scale * sums[i * wide + k];
+            for (size_t k = 0; k < r && turned; k++) for (size_t i = from; i < end; i++) d[k * n + i] += scale * sums[i * wide + k];
         }
     }
     release(m->mem, before);
@@ -166,7 +185,9 @@ void low_rank_back(Machine *m, Tensor dx, Tensor dy, Tensor x, Tensor middle, co
     conv(m, d_middle, dy, p->up, NULL, (Conv){ 1, 0, p->scale, 0, 1 });
     if (p->d_up)   outer(m, p->d_up, dy.x, (size_t)dy.c, middle.x, r, rows(dy), p->scale);
     if (p->d_down) conv_weight_back(m, p->d_down, d_middle, x, p->down, p->how);
-    if (dx.x)      conv_back(m, dx, d_middle, p->down, p->how);
+    const Weight *both = dx.x ? both_in_one(m, p, rows(dy)) : NULL, *w = both ? both : p->w;
+    if (dx.x && w)     conv_back(m, dx, dy, w, p->how);
+    if (dx.x && !both) conv_back(m, dx, d_middle, p->down, p->how);
     release(m->mem, before);
 }
 

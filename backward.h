@@ -10,11 +10,8 @@
 /* y = scale * (x * w).  dy and dx are tensors of y's and x's shapes. */
 void conv_back(Machine *m, Tensor dx, Tensor dy, const Weight *w, Conv how);
 
-/* y += scale * up(down(x)): down as a convolution that goes as `how` says (but with scale 1), up [out,r] or [out,r,1,1].
- * d_down, d_up: float32 gradients laid out as the weights; NULL where the pair does not learn. */
-typedef struct { const Weight *down, *up; float scale; Conv how; float *d_down, *d_up; } LowRank;
-/* x, middle = down(x): needed, as values, only where the pair learns.  dx.x: NULL where it is not wanted. */
-void low_rank_back(Machine *m, Tensor dx, Tensor dy, Tensor x, Tensor middle, const LowRank *pair);
+/* As low_rank_product().  dy, dx: as above; x, middle: needed, as values, only where the pair learns.  dx.x: NULL where it is not wanted. */
+void low_rank_back(Machine *m, Tensor dx, Tensor dy, Tensor x, Tensor middle, const LowRank *p);
 
 /* As attend(), which must have left y and shape.sums; dq, dk, dv are laid out as q, k, v; NULL where not wanted.  The scores are computed again.
  * Heads are shared out among the threads, not the tokens of one. */

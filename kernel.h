@@ -26,6 +26,15 @@ double machine_speed  (Machine *m);      /* operations a second of a small produ
 typedef struct { int stride, pad; float scale; int add, turned; } Conv;
 void conv(Machine *m, Tensor y, Tensor x, const Weight *w, const Weight *bias, Conv how);
 
+/* What a low-rank pair adds to a layer: scale * up(down(x)), down as a convolution that goes as `how` says (its own scale 1), up [out,r] or [out,r,1,1].
+ * w: the layer's weight; NULL: the pair alone, added to what there is.
+ * d_down, d_up: float32 gradients laid out as the weights; NULL where the pair does not learn. */
+typedef struct { const Weight *w, *down, *up; float scale; Conv how; float *d_down, *d_up; } LowRank;
+/* y = x w' + bias + scale up(middle);  middle = down(x) */
+void low_rank_product(Machine *m, Tensor y, Tensor middle, Tensor x, const Weight *bias, const LowRank *p);
+/* w + scale up down, in the arena, where a product of so many rows with it takes less time than one with w and one with the pair; else NULL */
+const Weight *both_in_one(Machine *m, const LowRank *p, size_t rows);
+
 /* softmax(q k' / sqrt(c/heads)) v, over any axis: element (outer, inner, token) of a tensor is the row
  * outer*step[0] + inner*step[1] + token*step[2], each row `row` floats apart. */
 typedef struct { const float *x; size_t step[3], row; } Rows;
@@ -45,6 +54,8 @@ void layer_normalize(Machine *m, float *y, const float *x, const Weight *gamma, 
 void gather_rows(Machine *m, float *y, size_t y_row, const float *x, size_t x_row, const size_t *from, size_t count, size_t c);
 void move_down (Machine *m, float *y, const float *x, size_t n);                                  /* y = x, where y lies below x and may overlap it */
 void add_row   (Machine *m, float *y, const float *row, size_t count, size_t c);                  /* each of y's rows += row */
+void add_columns(Machine *m, float *y, const float *x, size_t x_row, size_t count, size_t c);     /* each of y's rows += the first c floats of one of x */
+void clear     (Machine *m, float *y, size_t n);                                                  /* y = 0 */
 void add_into  (Machine *m, float *y, const float *x, size_t n);                                  /* y += x */
 void silu_of   (Machine *m, float *y, const float *x, size_t n);                                  /* x sigmoid(x) */
 void quick_gelu_of(Machine *m, float *y, const float *x, size_t n);                               /* x sigmoid(1.702 x) */

@@ -69,3 +69,29 @@ void decompose(Machine *m, Matrix y, const float *old, const float *size, Decomp
 #pragma omp parallel for schedule(static) num_threads(m->threads)
     for (size_t v = 0; v < count; v++) set_length(y.x + v * d.n, old + v * d.n, &d, y.columns, size[v]);
 }
+
+/* ---- a layer and its pair --------------------------------------------------------------------- */
+
+/* not in bf16, where what a pair adds would be lost in rounding */
+const Weight *both_in_one(Machine *m, const LowRank *p, size_t rows)
+{
+    size_t out = p->up->shape[0], r = p->up->shape[1], in = p->down->shape[1], side = p->down->rank == 4 ? p->down->shape[2] : 1;
+    if (!p->w || m->bf16 || side > 1 || rows * (in + out) < 2 * in * out) return NULL;
+    Weight *y = take(m->mem, 1, sizeof *y);
+    float *x = take(m->mem, out * in, sizeof *x);
+    weight_into(m, x, p->w, out * in, 1, 0);
+    conv(m, (Tensor){ 1, (int)out, 1, (int)in, x }, (Tensor){ 1, (int)out, 1, (int)r, widened(m, p->up, out * r) }, p->down, NULL, (Conv){ 1, 0, p->scale, 1, 1 });
+    *y = *p->w;
+    y->data = x, y->type = F32, y->bytes = out * in * sizeof *x;
+    return y;
+}
+
+void low_rank_product(Machine *m, Tensor y, Tensor middle, Tensor x, const Weight *bias, const LowRank *p)
+{
+    size_t before = mark(m->mem);
+    const Weight *both = both_in_one(m, p, rows(y)), *w = both ? both : p->w;
+    conv(m, middle, x, p->down, NULL, p->how);
+    if (w) conv(m, y, x, w, bias, p->how);
+    if (!both) conv(m, y, middle, p->up, NULL, (Conv){ 1, 0, p->scale, 1 });
+    release(m->mem, before);
+}

@@ -117,15 +117,14 @@ static Tensor like(Var v) { v.t.x = v.d; return v.t; }       /* the gradient as 
 /* y = x W' + b:  dx += dy W */
 static void product_back(Machine *m, const Note *n) { if (n->in[0].d) conv_back(m, like(n->in[0]), like(n->y), n->product.w, n->product.how); }
 
-/* y += scale up(middle), middle = down(x):  d up += scale dy' middle;  d middle = scale dy up;  d down += d middle' x;  dx += d middle down */
+/* y = x W' + b + scale up(middle), middle = down(x):  d up += scale dy' middle;  d middle = scale dy up;  d down += d middle' x;  dx += dy W + d middle down */
 static void low_rank_note(Machine *m, const Note *n) { low_rank_back(m, like(n->in[0]), like(n->y), n->in[0].t, n->in[1].t, &n->low_rank); }
 
-static Tensor low_rank(Run *r, Tensor y, Tensor x, LowRank p)
+static Tensor low_rank(Run *r, Tensor y, Tensor x, const Weight *bias, LowRank p)
 {
     size_t before = mark(r->machine->mem);
     Tensor middle = tensor(r, y.n, y.h, y.w, (int)p.down->shape[0]);
-    conv(r->machine, middle, x, p.down, NULL, p.how);
-    conv(r->machine, y, middle, p.up, NULL, (Conv){ 1, 0, p.scale, 1 });
+    low_rank_product(r->machine, y, middle, x, bias, &p);
     y = noted(r->machine, r->tape, y, (Note){ low_rank_note, .in = { { x }, { middle } }, .values = p.d_down ? 2 : 0, .learns = p.d_down != NULL, .low_rank = p });
     release(r->machine->mem, before);
     return y;
@@ -141,17 +140,16 @@ static int pair_fits(Run *r, Tensor y, Tensor x, const Weight *w, const LowRank 
     return 0;
 }
 
-/* y += scale * up(down(x)) for every file that has a pair for this layer, and for the pair that learns */
-static Tensor low_rank_pairs(Run *r, const char *layer, Tensor y, Tensor x, const Weight *w, Conv how)
+/* y += scale * up(down(x)) for every file that has a pair for this layer */
+static Tensor pairs_of_files(Run *r, const char *layer, Tensor y, Tensor x, const Weight *w, Conv how)
 {
     for (size_t i = 0; r->lora && i < r->lora->count; i++) {
         LoraPair pair;
         if (!lora_pair(r->machine->mem, r->lora, i, layer, &pair)) continue;
-        LowRank p = { pair.down, pair.up, pair.scale, how };
-        if (pair_fits(r, y, x, w, &p)) y = low_rank(r, y, x, p);
+        LowRank p = { NULL, pair.down, pair.up, pair.scale, how };
+        if (pair_fits(r, y, x, w, &p)) y = low_rank(r, y, x, NULL, p);
     }
-    LowRank p = { .how = how };
-    return learning_pair(r->learner, layer, &p) && pair_fits(r, y, x, w, &p) ? low_rank(r, y, x, p) : y;
+    return y;
 }
 
 /* room: for the result, where it has been taken already; NULL: it is taken here */
@@ -164,9 +162,13 @@ static Tensor product(Run *r, const char *layer, Tensor x, int stride, size_t si
     if (r->stop && *r->stop) fail(r->machine->mem, "interrupted");
     size_t before = mark(r->machine->mem);
     merge(r, layer, &w, &bias);
-    conv(r->machine, y, x, w, bias, how);
-    y = noted(r->machine, r->tape, y, (Note){ product_back, .in = { { x } }, .product = { w, how } });
-    y = low_rank_pairs(r, layer, y, x, w, how);
+    LowRank p = { .w = w, .how = how };
+    if (learning_pair(r->learner, layer, &p) && pair_fits(r, y, x, w, &p)) y = low_rank(r, y, x, bias, p);
+    else {
+        conv(r->machine, y, x, w, bias, how);
+        y = noted(r->machine, r->tape, y, (Note){ product_back, .in = { { x } }, .product = { w, how } });
+    }
+    y = pairs_of_files(r, layer, y, x, w, how);
     release(r->machine->mem, before);
     return probed(r, layer, y);
 }
@@ -285,9 +287,8 @@ Tensor add(Run *r, Tensor a, Tensor b)
 static void concat_back(Machine *m, const Note *n)
 {
     size_t wide = (size_t)n->y.t.c, from = 0;
-    for (int k = 0; k < 2 && !m->dry; from += (size_t)n->in[k++].t.c)
-        for (size_t i = 0, c = (size_t)n->in[k].t.c; i < rows(n->y.t) && n->in[k].d; i++)
-            for (size_t j = 0; j < c; j++) n->in[k].d[i * c + j] += n->y.d[i * wide + from + j];
+    for (int k = 0; k < 2; from += (size_t)n->in[k++].t.c)
+        if (n->in[k].d) add_columns(m, n->in[k].d, n->y.d + from, wide, rows(n->y.t), (size_t)n->in[k].t.c);
 }
 
 Tensor concat(Run *r, Tensor a, Tensor b)

@@ -172,6 +172,22 @@ void add_row(Machine *m, float *y, const float *row, size_t count, size_t c)
     for (size_t r = 0; r < count; r++) for (size_t i = 0; i < c; i++) y[r * c + i] += row[i];
 }
 
+void add_columns(Machine *m, float *y, const float *x, size_t x_row, size_t count, size_t c)
+{
+    m->ops += (double)count * (double)c;
+    if (m->dry) return;
+#pragma omp parallel for schedule(static) num_threads(m->threads)
+    for (size_t r = 0; r < count; r++) for (size_t i = 0; i < c; i++) y[r * c + i] += x[r * x_row + i];
+}
+
+void clear(Machine *m, float *y, size_t n)
+{
+    enum { PAGE = 4096 };
+    if (m->dry) return;
+#pragma omp parallel for schedule(static) num_threads(m->threads)
+    for (size_t i = 0; i < n; i += PAGE) memset(y + i, 0, least(PAGE, n - i) * sizeof *y);
+}
+
 void add_into(Machine *m, float *y, const float *x, size_t n)
 {
     m->ops += (double)n;

@@ -121,7 +121,7 @@ static void go_back(Machine *m, Tape *t, size_t to)
         for (int i = 0; i < n.values; i++) if (!n.in[i].t.x) n.in[i].t.x = made_again(m, n.in[i].t);
         n.back(m, &n);
         release(m->mem, before);
-        if (n.last && !m->dry) memset(n.y.d, 0, size(n.y.t) * sizeof *n.y.d);
+        if (n.last) clear(m, n.y.d, size(n.y.t));
     }
 }
 
