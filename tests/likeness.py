@@ -14,7 +14,8 @@ and seeds, and that of the persona's other paintings seen through the autoencode
 much of the way from the first end to the second.  Words: how much of it the painter goes with hair, skin and eyes right, and no mark.
 
 Features: the same for each thing that makes the persona, measured by the colour of the part of the picture that changes with it; the first end
-is here the persona painted with something else in its place, or for a mark without it.  Below 0 is further off than that.  An eye is few pixels, and its reading rough.
+is here the persona painted with something else in its place, or for a mark without it.  Below 0 is further off than that.  An eye is few
+pixels, and its reading rough.
 
 Other prompts: how far pictures of people who were not learned are from the untrained model's, in 1/255 a pixel.
 
@@ -36,9 +37,9 @@ import paint       # noqa: E402
 import personas    # noqa: E402
 
 LEARNED, KEPT, SEEDS = 15, 5, (1, 2)
-RECIPE = {"lora": ["--max_train_steps", "1200", "--learning_rate", "1e-3", "--min_snr_gamma", "5"],
-          "dreambooth": ["--max_train_steps", "1200", "--learning_rate", "1e-3", "--min_snr_gamma", "5", "--num_class_images", "30"],
-          "textual_inversion": ["--max_train_steps", "1500"]}
+RECIPE = {"lora": ["--max_train_steps", "600", "--learning_rate", "1e-3", "--min_snr_gamma", "5"],
+          "dreambooth": ["--max_train_steps", "600", "--learning_rate", "1e-3", "--min_snr_gamma", "5", "--num_class_images", "30"],
+          "textual_inversion": ["--max_train_steps", "2000", "--num_vectors", "8", "--min_snr_gamma", "5"]}
 
 # ---- the space in which faces are compared -------------------------------------------------------------------
 
@@ -188,11 +189,11 @@ class Studio:
         """-> what draws with it, and the minutes that it took"""
         sex, began = personas.PERSONAS[name].who["sex"], time.time()
         word = method == "textual_inversion"
-        out = f"{self.o.work}/embeddings-{name}/{name}.safetensors" if word else f"{self.o.work}/{method}-{name}.safetensors"
+        out = f"{self.o.work}/{name}-word/embeddings/{name}.safetensors" if word else f"{self.o.work}/{name}-{method}.safetensors"
         os.makedirs(os.path.dirname(out), exist_ok=True)
         extra = ["--token", name, "--init_word", sex] if word else ["--class_prompt", f"portrait of a {sex}"] if method == "dreambooth" else []
         persona("train", f"{self.o.work}/{name}", "-o", out, "--method", method, "--seed", 1, "--threads", self.o.threads, *RECIPE[method], *self.model, *extra, *more)
-        return ["--weights", os.path.dirname(out)] if word else ["--lora", f"{out}:1"], (time.time() - began) / 60
+        return ["--weights", f"{self.o.work}/{name}-word"] if word else ["--lora", f"{out}:1"], (time.time() - began) / 60
 
 
 OTHERS = ["portrait of a man with short red hair, light skin, blue hoodie, happy, yellow background", "portrait of a woman with long black hair, brown skin, glasses, white t-shirt, green background",
