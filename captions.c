@@ -13,13 +13,12 @@
 
 static const char *shuffled(Arena *a, const char *caption, int keep, Rng *rng)
 {
-    size_t parts = 1, n = 0;
-    for (const char *s = caption; *s; s++) parts += *s == ',';
-    const char **part = take(a, parts, sizeof *part), *text = "";
-    for (const char *s = caption; n < parts; s += strcspn(s, ",") + 1) part[n++] = trimmed(a, s, strcspn(s, ","));
+    size_t parts;
+    char **part = comma_parts(a, caption, &parts);
+    const char *text = "";
     for (size_t i = parts; i > (size_t)keep + 1; i--) {
         size_t j = (size_t)keep + rng_below(rng, (uint32_t)(i - (size_t)keep));
-        const char *kept = part[i - 1];
+        char *kept = part[i - 1];
         part[i - 1] = part[j], part[j] = kept;
     }
     for (size_t i = 0; i < parts; i++) text = format(a, "%s%s%s", text, i ? ", " : "", part[i]);

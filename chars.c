@@ -75,6 +75,16 @@ char *trimmed(Arena *a, const char *text, size_t n)
     return copy(a, text, n);
 }
 
+char **comma_parts(Arena *a, const char *text, size_t *count)
+{
+    size_t parts = 1, n = 0;
+    for (const char *s = text; *s; s++) parts += *s == ',';
+    char **part = take(a, parts, sizeof *part);
+    for (const char *s = text; n < parts; s += strcspn(s, ",") + 1) part[n++] = trimmed(a, s, strcspn(s, ","));
+    *count = parts;
+    return part;
+}
+
 char *amount(Arena *a, size_t n, const char *what) { return format(a, "%zu %s%s", n, what, n == 1 ? "" : "s"); }
 
 char *one_of(Arena *a, const char *const *choice)

@@ -20,6 +20,7 @@ int    same  (const char *a, const char *b);            /* case, "-", "_" and " 
 int    begins(const char *text, const char *with);      /* case aside */
 char  *copy   (Arena *a, const char *text, size_t n);
 char  *trimmed(Arena *a, const char *text, size_t n);   /* without the white space around it */
+char **comma_parts(Arena *a, const char *text, size_t *count);      /* what stands between its commas, each trimmed; one at least */
 char  *amount (Arena *a, size_t n, const char *what);   /* "1 step", "25 steps" */
 char  *one_of (Arena *a, const char *const *choice);    /* "a, b or c" of those before NULL, at least one */
 char  *quoted (Arena *a, const char *text);             /* "text" for a message: control and broken bytes as ?, cut after 60 bytes */

@@ -63,16 +63,17 @@ static int by_text(const void *x, const void *y) { return strcmp(*(char *const *
 /* what stands between the commas of these photos' captions, in small letters, sorted */
 static char **tags_of(Arena *a, const Photo *from, const Photo *end, size_t *count)
 {
-    size_t most = 0;
-    for (const Photo *p = from; p < end; p++) for (const char *s = p->caption; s; s = strchr(s, ',') ? strchr(s, ',') + 1 : NULL) most++;
+    size_t most = 0, parts, n = 0;
+    for (const Photo *p = from; p < end; p++) most += strlen(p->caption) + 1;
     char **tag = take(a, most, sizeof *tag);
-    *count = 0;
-    for (const Photo *p = from; p < end; p++)
-        for (const char *s = p->caption; s; s = strchr(s, ',') ? strchr(s, ',') + 1 : NULL) {
-            char *one = trimmed(a, s, strcspn(s, ","));
-            for (char *c = one; *c; c++) *c = (char)lower(*c);
-            if (*one) tag[(*count)++] = one;
+    for (const Photo *p = from; p < end; p++) {
+        char **part = comma_parts(a, p->caption, &parts);
+        for (size_t i = 0; i < parts; i++) {
+            for (char *c = part[i]; *c; c++) *c = (char)lower(*c);
+            if (*part[i]) tag[n++] = part[i];
         }
+    }
+    *count = n;
     if (*count) qsort(tag, *count, sizeof *tag, by_text);
     return tag;
 }

@@ -18,7 +18,7 @@ printf 'portrait of sks\nsecond line\n' >photos/a.txt; echo 'sks smiling' >photo
 # ---- what comes back ----
 run train photos -o one.safetensors --resolution 64 --network-dim 4 --max_train_steps 4 --seed 3 --threads 1
 holds 'learns' is "$status$(cat out)" 0one.safetensors
-for words in 'photos: 3 pictures, 2 with a caption, 4 in an epoch' 'LoRA of rank 4 on 210 layers, 4 steps of 1, learning rate 0.0001, seed 3' 'plan: ' 'picture 3/3' 'step 4/4: loss ' 'step 4/4 loss ' ', rate 1.46e-05, ' 'done in ' 'peak memory'; do says "$words"; done
+for words in 'photos: 3 pictures, 2 with a caption, 4 in an epoch' 'LoRA of rank 4 on 210 layers, 4 steps of 1, learning rate 0.0001, seed 3' 'plan: ' 'picture 3/3' 'step 4/4: loss 1.' 'step 4/4 loss 0.' ', rate 1.46e-05, ' 'done in ' 'peak memory'; do says "$words"; done
 run train photos -o three.safetensors --resolution 64 --network_dim=4 --MAX_TRAIN_STEPS 4 --seed 3 --threads 3 --quiet
 holds 'three threads, same bytes' cmp -s one.safetensors three.safetensors
 holds 'quiet' is "$(cat err)" ''
