@@ -38,24 +38,27 @@ typedef struct {
     size_t       planned, mapped;        /* bytes of the stage that needs most, and of its weights */
 } Work;
 
+static void tell(void (*whom)(void *to, const char *words), void *to, const char *fmt, va_list args)
+{
+    char words[1024];
+    vsnprintf(words, sizeof words, fmt, args);
+    if (whom) whom(to, words);
+}
+
 void watch_say(const Watch *w, const char *fmt, ...)
 {
-    char line[1024];
     va_list args;
     va_start(args, fmt);
-    vsnprintf(line, sizeof line, fmt, args);
+    if (w) tell(w->say, w->to, fmt, args);
     va_end(args);
-    if (w && w->say) w->say(w->to, line);
 }
 
 void watch_note(const Watch *w, const char *fmt, ...)
 {
-    char words[64];
     va_list args;
     va_start(args, fmt);
-    vsnprintf(words, sizeof words, fmt, args);
+    if (w) tell(w->note, w->to, fmt, args);
     va_end(args);
-    if (w && w->note) w->note(w->to, words);
 }
 
 void watch_progress(const Watch *w, const char *stage, int done, int of) { if (w && w->progress) w->progress(w->to, stage, done, of); }

@@ -528,8 +528,21 @@ static void begin(void *start)
     work(&s->run);
 }
 
+/* Between parallel loops the threads of GNU's OpenMP run in circles for some milliseconds before they sleep.  Jobs that share a machine
+ * then take each other's cores for nothing, and each lasts many times as long.  How long is read before main, so the program begins again. */
+static void wait_briefly(char **argv)
+{
+#if defined _OPENMP && defined __linux__
+    if (getenv("GOMP_SPINCOUNT") || getenv("OMP_WAIT_POLICY") || setenv("GOMP_SPINCOUNT", "500", 1)) return;
+    execv("/proc/self/exe", argv);
+#else
+    (void)argv;
+#endif
+}
+
 int main(int argc, char **argv)
 {
+    wait_briefly(argv);
     char message[1024];
     Start start = { .run = { .a = arena_new(), .program = argv[0], .recipe = recipe_default }, .argc = argc, .argv = argv };
     Run *r = &start.run;
