@@ -533,8 +533,11 @@ static void begin(void *start)
 static void wait_briefly(char **argv)
 {
 #if defined _OPENMP && defined __linux__
-    if (getenv("GOMP_SPINCOUNT") || getenv("OMP_WAIT_POLICY") || setenv("GOMP_SPINCOUNT", "500", 1)) return;
-    execv("/proc/self/exe", argv);
+    char path[4096];                                        /* its own, so that it keeps its name */
+    ssize_t length = readlink("/proc/self/exe", path, sizeof path - 1);
+    if (length <= 0 || getenv("GOMP_SPINCOUNT") || getenv("OMP_WAIT_POLICY") || setenv("GOMP_SPINCOUNT", "500", 1)) return;
+    path[length] = 0;
+    execv(path, argv);
 #else
     (void)argv;
 #endif

@@ -17,7 +17,7 @@
 #include <stdlib.h>
 #include <time.h>
 
-enum { MOST = 4096, MOST_RUNS = 9 };
+enum { MOST = 4096, MOST_RUNS = 9, SUMS = 2 * MR };
 
 static double now(void)
 {
@@ -30,12 +30,12 @@ static double now(void)
 
 static double multiply_adds(size_t rounds)
 {
-    vf sum[24], x = all(0.999f), y = all(1e-3f);
-    for (int i = 0; i < 24; i++) sum[i] = all((float)i);
+    vf sum[SUMS], x = all(0.999f), y = all(1e-3f);
+    for (int i = 0; i < SUMS; i++) sum[i] = all((float)i);
     for (size_t r = 0; r < rounds; r++)
-#pragma GCC unroll 24
-        for (int i = 0; i < 24; i++) sum[i] = sum[i] * x + y;
-    for (int i = 1; i < 24; i++) sum[0] += sum[i];
+#pragma GCC unroll 28
+        for (int i = 0; i < SUMS; i++) sum[i] = sum[i] * x + y;
+    for (int i = 1; i < SUMS; i++) sum[0] += sum[i];
     return (double)sum[0][0];
 }
 
@@ -47,7 +47,7 @@ static double peak_speed(int threads)
         double start = now();
 #pragma omp parallel num_threads(threads) reduction(+:sink)
         sink += multiply_adds(ROUNDS);
-        double speed = 2.0 * ROUNDS * 24 * LANES * threads / (now() - start);
+        double speed = 2.0 * ROUNDS * SUMS * LANES * threads / (now() - start);
         best = speed > best ? speed : best;
     }
     return sink == 12345 ? 0 : best;
