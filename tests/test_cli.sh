@@ -144,6 +144,8 @@ refuses 0 'plan: ' check p.txt
 run --help;    holds 'help'    grep -q -- '--clip-skip' out
 cp out help; run help; holds 'help without dashes' same out help
 run --version; holds 'version' grep -q '^persona [0-9]' out
+env OMP_DISPLAY_ENV=verbose "$persona" --version >out 2>err
+holds 'threads that wait soon sleep' is "$(sed -n "s/.*GOMP_SPINCOUNT = '\(.*\)'/\1/p" err | sed -n '$p' | sed 's/^500$//')" ''        # nothing said: another OpenMP, or none
 run info "${persona%/*}/weights/persona_motion.safetensors"
 holds 'info of weights' grep -q 'motion' out
 holds 'its tensors' grep -q 'temporal_transformer.norm.weight' out
