@@ -73,22 +73,22 @@ static inline __attribute__((always_inline)) void tile(const int rows, const int
             if (vectors > 1) sum[i][1] = multiply_add(sum[i][1], x, b1, pairs);
         }
     }
-    /* each sum with its addend in one block of code, so that it is one fused step in every variant */
+    vf scale = all(f.scale);
     if (f.add) {
 #pragma GCC unroll 16
         for (int i = 0; i < rows; i++)
-            for (int v = 0; v < vectors; v++) store(c + (size_t)i * ldc + v * LANES, load(c + (size_t)i * ldc + v * LANES) + f.scale * sum[i][v]);
+            for (int v = 0; v < vectors; v++) store(c + (size_t)i * ldc + v * LANES, fused(load(c + (size_t)i * ldc + v * LANES), scale, sum[i][v]));
     }
     else if (!f.bias) {
 #pragma GCC unroll 16
         for (int i = 0; i < rows; i++)
-            for (int v = 0; v < vectors; v++) store(c + (size_t)i * ldc + v * LANES, f.scale * sum[i][v]);
+            for (int v = 0; v < vectors; v++) store(c + (size_t)i * ldc + v * LANES, scale * sum[i][v]);
     }
     else {
         vf bias[2] = { load(f.bias), vectors > 1 ? load(f.bias + LANES) : all(0) };
 #pragma GCC unroll 16
         for (int i = 0; i < rows; i++)
-            for (int v = 0; v < vectors; v++) store(c + (size_t)i * ldc + v * LANES, bias[v] + f.scale * sum[i][v]);
+            for (int v = 0; v < vectors; v++) store(c + (size_t)i * ldc + v * LANES, fused(bias[v], scale, sum[i][v]));
     }
 }
 

@@ -8,8 +8,10 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
-#ifdef __AVX__
+#if defined __AVX__
 #include <immintrin.h>
+#elif defined __ARM_NEON
+#include <arm_neon.h>
 #endif
 
 /* MR x 2 vectors of sums fill the registers: 28 of 32, 12 of 16, 16 of 32 */
@@ -56,6 +58,17 @@ static inline vf max_v(vf x, vf y) { return (vf)_mm512_max_ps((__m512)x, (__m512
 static inline vf max_v(vf x, vf y) { return (vf)_mm256_max_ps((__m256)x, (__m256)y); }
 #else
 static inline vf max_v(vf x, vf y) { return pick(x > y, x, y); }
+#endif
+
+/* sum + a * b, rounded once where the machine can.  Left to the compiler, some tiles would have it fused and some not, and other numbers. */
+#if defined __AVX512F__
+static inline vf fused(vf sum, vf a, vf b) { return (vf)_mm512_fmadd_ps((__m512)a, (__m512)b, (__m512)sum); }
+#elif defined __AVX__ && defined __FMA__
+static inline vf fused(vf sum, vf a, vf b) { return (vf)_mm256_fmadd_ps((__m256)a, (__m256)b, (__m256)sum); }
+#elif defined __ARM_NEON && defined __ARM_FEATURE_FMA
+static inline vf fused(vf sum, vf a, vf b) { return (vf)vfmaq_f32((float32x4_t)sum, (float32x4_t)a, (float32x4_t)b); }
+#else
+static inline vf fused(vf sum, vf a, vf b) { return sum + a * b; }
 #endif
 
 static const float ROUND = 12582912.0f;      /* 1.5 * 2^23: a sum with it is rounded to a whole number, which stands in its low bits */
@@ -106,13 +119,13 @@ static inline vf pair_v(vf x, vf y) { return (vf)(rounded_v(x) >> 16 | (rounded_
 /* sum + a * b; with pairs, a and b hold two bf16 numbers in each lane, and both products are added */
 static inline vf multiply_add(vf sum, vf a, vf b, const int pairs)
 {
-    if (!pairs) return sum + a * b;
+    if (!pairs) return fused(sum, a, b);
 #if defined __AVX512BF16__
     return (vf)_mm512_dpbf16_ps((__m512)sum, (__m512bh)a, (__m512bh)b);
 #else
     vu upper = (vu){ 0 } + 0xffff0000u;
-    sum += (vf)((vu)a & upper) * (vf)((vu)b & upper);
-    return sum + (vf)((vu)a << 16) * (vf)((vu)b << 16);
+    sum = fused(sum, (vf)((vu)a & upper), (vf)((vu)b & upper));
+    return fused(sum, (vf)((vu)a << 16), (vf)((vu)b << 16));
 #endif
 }
 

@@ -103,6 +103,8 @@ static void test_conv(Arena *a)
             conv_case(a, (Tensor){ 1, 5, 7, channels[i], NULL }, outs[o], 1, 1, 0, type, (int)o % 2);
             if (channels[i] * outs[o] < 100000) conv_case(a, (Tensor){ 2, 5, 6, channels[i], NULL }, outs[o], 3, 1 + (int)i % 2, 1, type, (int)i % 2);
         }
+    for (int rows = 2; rows < 15; rows++)                       /* tiles of all heights, each in company of others and alone */
+        for (int add = 0; add < 2; add++) conv_case(a, (Tensor){ 1, rows, 1, 40, NULL }, 3 + 9 * add, 1, 1, 0, F32, add), conv_case(a, (Tensor){ 1, rows, 1, 40, NULL }, 16, 1, 1, 0, F32, add);
     conv_case(a, (Tensor){ 1, 1, 1, 64, NULL }, 8, 3, 1, 1, F16, 0);
     conv_case(a, (Tensor){ 1, 37, 41, 8, NULL }, 40, 3, 1, 1, F16, 0);
     conv_case(a, (Tensor){ 3, 16, 17, 40, NULL }, 40, 5, 2, 2, F32, 0);
