@@ -310,7 +310,7 @@ static void products(Back *t, const float *dy, const float *y, size_t step, size
     turn(t->q_t, t->turned_row, y, step, n, t->d, 1);
     for (size_t i = 0; i < n; i += LANES) {
         vf sum = all(0);
-        for (size_t e = 0; e < t->d; e++) sum += load(t->dy_t + e * t->turned_row + i) * load(t->q_t + e * t->turned_row + i);
+        for (size_t e = 0; e < t->d; e++) sum = fused(sum, load(t->dy_t + e * t->turned_row + i), load(t->q_t + e * t->turned_row + i));
         store(t->product + i, sum);
     }
 }
