@@ -183,6 +183,15 @@ def guidance_section(program, args, asked):
            *table(["guidance", "colours", "the rest", "nothing wrong in"], [[f"{g:g}", *t.totals(), t.whole] for g, t in tallies])]
 
 
+def other_words_section(program, args, asked):
+    rng = np.random.default_rng(80)
+    drawn = [program.draw(paint.reword(words, rng, .5), seed) for seed, words in enumerate(asked.prompts[:FEW], 1)]
+    pictures, _ = yield
+    colours, rest = Tally(pictures.read(came(drawn)), asked.goals).totals()
+    yield said(f"The first {len(drawn)} again, in other people's words (`reword` in `paint.py`: \"blond hair\", \"suit\", \"furious\", \"masterpiece, best quality\"), "
+               f"half of what can be said otherwise: colours {colours}, the rest {rest}.")
+
+
 def negative_section(program, args, asked):
     drawn = [[[program.draw(words, seed, negative=n) for seed in range(1, 17)] for n in ("", negative)] for words, negative, _ in NEGATIVES]
     pictures, _ = yield
@@ -249,7 +258,7 @@ def clips_section(program, args, _):
 def measure(args):
     program = Program(args)
     asked = Asked(program, portraits(args.prompts, 77))
-    sections = [section(program, args, asked) for section in (words_section, guidance_section, negative_section, weight_section, clips_section)]
+    sections = [section(program, args, asked) for section in (words_section, guidance_section, other_words_section, negative_section, weight_section, clips_section)]
     for s in sections:
         next(s)
     readers = reader.pictures(args.work), reader.moves(args.work)

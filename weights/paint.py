@@ -4,12 +4,14 @@
     paint(attributes, phase) -> uint8 array [128, 128, 3]      phase in [0, 1)
     sample_attributes(rng)   -> a random portrait, as a dict of plain words
     caption(attributes, rng) -> the words for it
+    reword(caption, rng)     -> the same, as other people say it
 
 Every movement has period 1 in `phase`, so 16 evenly spaced phases make a GIF that loops.
 Needs skia-python and numpy.  `python paint.py sheet.png` draws a sheet of examples.
 """
 import contextlib
 import math
+import re
 import zlib
 
 import numpy as np
@@ -23,7 +25,7 @@ SKIN = {"pale": (252, 226, 208), "light": (245, 205, 175), "tan": (222, 168, 124
 HAIR = {"black": (44, 40, 48), "brown": (116, 72, 42), "blonde": (240, 204, 104), "red": (190, 62, 36),
         "grey": (148, 150, 158), "white": (238, 238, 242), "blue": (58, 104, 214), "pink": (244, 124, 178),
         "green": (62, 160, 84), "purple": (136, 74, 184)}
-EYES = {"brown": (110, 62, 30), "blue": (52, 128, 220), "green": (48, 156, 84), "grey": (104, 116, 132)}
+EYES = {"brown": (110, 62, 30), "blue": (52, 128, 220), "green": (48, 156, 84), "grey": (150, 162, 174)}
 CLOTH = {"red": (214, 44, 48), "orange": (244, 132, 36), "yellow": (248, 208, 48), "green": (48, 150, 76),
          "blue": (44, 92, 204), "purple": (126, 62, 176), "pink": (244, 128, 176), "white": (242, 242, 244),
          "black": (46, 46, 54), "grey": (138, 142, 150), "brown": (128, 84, 54)}
@@ -76,10 +78,10 @@ def since(t, start):
     return (t - start) % 1.0
 
 
-def blink(t, start):
+def blink(t, start, until=.10):
     """How far the lids are down in a blink: fast down, slower up."""
     d = since(t, start)
-    return ease(d / .07) if d < .10 else 1 - ease((d - .10) / .15)
+    return ease(d / .07) if d < until else 1 - ease((d - until) / .15)
 
 
 def stay(t, a, b, rise=.16):
@@ -111,7 +113,7 @@ def pose(moves, t):
     if "wind" in moves:
         roll, yaw = roll + 2.2 + 1.2 * math.sin(w - .8), yaw + .12
     if "blinking" in moves:
-        pitch += .38 * (blink(t, .14) + blink(t, .62)) - .1
+        pitch += .38 * (blink(t, .1, .2) + blink(t, .6, .2)) - .1
     return yaw, pitch, roll
 
 
@@ -125,7 +127,7 @@ def motion(a, t):
     m["look"] = (pose(moves, t + .07)[0] if "turning" in moves else yaw, pitch)   # eyes arrive earlier
     m["lid"], m["brow"] = blink(t, .64), 0.0
     if "blinking" in moves:
-        m["lid"] = max(blink(t, .14), blink(t, .62))
+        m["lid"] = max(blink(t, .1, .2), blink(t, .6, .2))
         m["brow"] = .5 - 1.4 * m["lid"]
     elif "turning" in moves:
         m["lid"] = max(blink(t, .42), blink(t, .92))
@@ -505,9 +507,9 @@ def draw_head(pen, k):
 def draw_eyes(pen, k):
     a, m, e, fx = k.a, k.m, k.a["expression"], k.fx
     smile, iris = m["smile"], EYES[a["eyes"]]
-    up = 8.6 * k.eye * {"surprised": 1.16, "happy": .95, "angry": .82, "sad": .86}.get(e, 1.0) * (.88 if k.man else 1.03)
+    up = 8.6 * k.eye * {"surprised": 1.16, "happy": .95, "angry": .78, "sad": .80}.get(e, 1.0) * (.88 if k.man else 1.03)
     down = 6.6 * k.eye * {"surprised": 1.12, "happy": .72, "angry": .84}.get(e, 1.0) * (1 - .5 * smile)
-    tilt = {"sad": 2.0, "angry": -2.6}.get(e, -.4)          # positive: the outer end of the lid hangs
+    tilt = {"sad": 2.8, "angry": -3.2}.get(e, -.4)          # positive: the outer end of the lid hangs
     for s in (-1, 1):
         squash = 1 - .2 * max(0.0, s * m["yaw"])           # the far eye narrows when the head turns
         x, y, w = s * k.gap * (1 - .04 * abs(m["yaw"])) + fx, 4.5 + k.fy, 7.9 * k.eye * squash
@@ -541,8 +543,8 @@ def draw_eyes(pen, k):
 def draw_brows(pen, k):
     e = k.a["expression"]
     colour = INK if k.a["style"] == "bald" else mix(k.hair, INK, .5 if sum(k.hair) < 560 else .38)
-    lift = {"surprised": 4.0, "sad": .6, "angry": -2.6, "happy": 1.0}.get(e, 0) + 2.0 * k.m["brow"]
-    tilt = {"sad": 3.0, "angry": -3.4, "surprised": .6}.get(e, .5)          # positive: the inner end rises
+    lift = {"surprised": 4.0, "sad": 1.4, "angry": -3.2, "happy": 1.0}.get(e, 0) + 2.0 * k.m["brow"]
+    tilt = {"sad": 4.2, "angry": -5.0, "surprised": .6}.get(e, .5)          # positive: the inner end rises
     t = (3.5 if k.man else 2.6) * (.7 + .3 * k.eye)
     for s in (-1, 1):
         x, y = s * (k.gap + .6) * (1 - .04 * abs(k.m["yaw"])) + k.fx * 1.04, -8.6 - 2 * (k.eye - 1) + k.fy * 1.1 - lift
@@ -553,7 +555,7 @@ def draw_brows(pen, k):
 def draw_mouth(pen, k):
     m, e, fx, woman = k.m, k.a["expression"], k.fx, not k.man
     lip = mix((192, 60, 78), line(k.skin), .12) if woman else mix(line(k.skin), (112, 26, 44), .45)
-    curve, wide, opened, rounded = {"happy": (.85, 10.5, .55, 0), "sad": (-.85, 7.5, 0, 0), "angry": (-.55, 8.5, 0, 0), "surprised": (0, 6, .8, 1)}.get(e, (.3, 7.5, 0, 0))
+    curve, wide, opened, rounded = {"happy": (.85, 10.5, .55, 0), "sad": (-1.3, 9, 0, 0), "angry": (-.7, 10, .5, 0), "surprised": (0, 6, .8, 1)}.get(e, (.3, 7.5, 0, 0))
     s = m["smile"]
     curve, wide, opened, rounded = max(curve, curve + (1 - curve) * s), wide + (11.5 - wide) * max(0, s), max(opened, .82 * ease((s - .25) * 1.5)), rounded * (1 - s)
     if m["talk"]:                                          # the mouth speaks whatever the expression
@@ -756,11 +758,11 @@ def sample_attributes(rng, moving=False):
         a["hat"] = pick(("",) + HATS, (.72, .09, .08, .07, .04))
         a["hat_colour"] = pick(CLOTH)
         a["beard"] = "" if woman else pick(("", "beard", "moustache"), (.58, .26, .16))
-        a["expression"] = pick(EXPRESSIONS, (.4, .22, .12, .14, .12))
+        a["expression"] = pick(EXPRESSIONS, (.28, .18, .2, .14, .2))
         a["background"] = pick(list(BACK) + list(SCENES))
         a["moves"] = []
         if rng.random() < (.86 if moving else .6):
-            a["moves"] = sorted({pick(MOVES) for _ in range(1 if rng.random() < .72 else 2)})
+            a["moves"] = sorted({pick(MOVES, (.2, .1, .19, .11, .12, .18, .1)) for _ in range(1 if rng.random() < .8 else 2)})
         if a["glasses"] == "sunglasses" and "blinking" in a["moves"]:
             continue
         if "smiling" in a["moves"]:
@@ -784,17 +786,19 @@ def still_phase(a, rng):
 def caption(a, rng=None):
     """Plain words for the portrait; without rng everything is named, in the usual order."""
     chance = (lambda p: False) if rng is None else (lambda p: rng.random() < p)
-    loose = chance(.5)           # half of the captions leave things out or change the order
+    alone = chance(.2)           # a fifth of the captions names one thing or two, and no more
+    loose = not alone and chance(.5)            # and half of the rest leaves things out or changes the order
     drop = lambda p: loose and chance(p)
     who = a["sex"]
     if chance(.15):
         who = {"woman": ("girl", "lady"), "man": ("boy", "guy")}[who][int(rng.integers(2))]
     head = f"portrait of a {who}"
     if chance(.25):
-        head = (f"a {who}", f"cartoon portrait of a {who}", f"avatar of a {who}", f"picture of a {who}")[int(rng.integers(4))]
+        head = (who, f"a {who}", f"cartoon portrait of a {who}", f"avatar of a {who}", f"picture of a {who}")[int(rng.integers(5))]
+    person = head
     if a["style"] == "bald":
         hair = "bald head" if chance(.3) else "bald"
-        head = head if drop(.1) else f"{head}, {hair}" if chance(.5) else head.replace(f"a {who}", f"a bald {who}")
+        head = head if drop(.1) else f"{head}, {hair}" if chance(.5) else head.replace(who, f"bald {who}")
     elif not drop(.12):
         style = a["style"] if a["style"] not in ("bun", "ponytail") else ""
         hair = f"{style} {a['hair']} hair".strip() if not drop(.15) else f"{a['hair']} hair"
@@ -823,9 +827,39 @@ def caption(a, rng=None):
                      {"beach": "at the beach", "forest": "in a forest", "night sky": "night sky"}[a["background"]])
     for move in a["moves"]:
         parts.append("wind in the hair" if move == "wind" else move)
+    if alone:
+        rng.shuffle(parts)
+        head, parts = (head, parts[:int(chance(.4))]) if chance(.25) else (person, parts[:1 + int(chance(.4))])
     if loose and chance(.5):
         rng.shuffle(parts)
     return ", ".join([head] + parts)
+
+
+SAID_TOO = {
+    "woman": ("female", "person", "young woman"), "man": ("male", "person", "young man"), "girl": ("anime girl",), "portrait": ("photo", "face", "close-up"),
+    "blonde hair": ("blond hair", "golden hair"), "red hair": ("ginger hair", "auburn hair"), "grey hair": ("gray hair", "silver hair"), "brown hair": ("chestnut hair",),
+    "curly": ("wavy", "frizzy"), "spiky": ("messy",), "bob": ("bobbed",), "bald": ("hairless",), "dark skin": ("black skin",), "light skin": ("fair skin",),
+    "grey": ("gray",), "purple": ("violet",), "glasses": ("eyeglasses", "spectacles"), "sunglasses": ("shades", "dark glasses"), "beard": ("full beard",), "moustache": ("mustache",),
+    "cap": ("baseball cap",), "hat": ("fedora",), "beanie": ("knit hat", "woolly hat"), "crown": ("golden crown", "king's crown"),
+    "t-shirt": ("tshirt", "tee", "top"), "hoodie": ("hooded sweatshirt",), "shirt": ("blouse", "button-up"), "dress": ("gown", "summer dress"),
+    "sweater": ("pullover", "jumper"), "jacket": ("suit", "coat", "blazer"), "happy": ("laughing", "cheerful", "big smile", "grinning"),
+    "sad": ("unhappy", "sad face", "crying"), "surprised": ("shocked", "amazed", "astonished"), "angry": ("mad", "furious", "angry face"), "neutral": ("serious", "calm"),
+    "beach": ("sea", "ocean", "seaside"), "forest": ("woods", "trees"), "night sky": ("starry night", "at night", "stars and moon"), "background": ("wall", "backdrop"),
+    "waving": ("waving hand", "waves hello"), "turning": ("turning head", "looking around"), "nodding": ("nods", "nodding head"), "talking": ("speaking", "talks"),
+    "wind in the hair": ("windy", "hair blowing in the wind"), "blinking": ("blinks", "blink"), "smiling": ("smiles", "smile")}
+PRAISE = ("masterpiece, best quality", "highly detailed", "best quality", "cute", "beautiful", "cartoon", "anime style", "profile picture", "avatar", "cool", "solo", "looking at viewer",
+          "upper body", "illustration", "digital art", "4k", "high quality", "detailed face")
+
+
+def reword(words, rng, chance=.15):
+    """A caption as other people may say it: other words for the same, and words that mean nothing here."""
+    for plain, others in SAID_TOO.items():
+        if rng.random() < chance:
+            words = re.sub(rf"(?<![\w-]){plain}\b", str(rng.choice(others)), words)
+    if rng.random() < chance:
+        praise = ", ".join(str(p) for p in rng.choice(PRAISE, int(rng.integers(1, 4)), replace=False))
+        words = f"{praise}, {words}" if rng.random() < .5 else f"{words}, {praise}"
+    return words
 
 
 def sheet(count, columns, seed=1, phases=(None,)):

@@ -150,7 +150,7 @@ class Reader(nn.Module):
                 order = rng.permutation(len(pictures)).tolist()
             i, order = order[:batch], order[batch:]
             x = damage(unit(pictures[i]), rng).to(memory_format=torch.channels_last)
-            with torch.autocast("cpu", torch.bfloat16):
+            with torch.autocast("cpu", torch.bfloat16, enabled=torch.ops.mkldnn._is_mkldnn_bf16_supported()):      # elsewhere slower
                 guesses = self(x)
             loss = sum(F.cross_entropy(g, goal[i, k], ignore_index=-1) for k, g in enumerate(guesses))
             optimizer.zero_grad()

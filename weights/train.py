@@ -380,7 +380,8 @@ class Run:
 
 
 def bf16():
-    return torch.autocast("cpu", torch.bfloat16)
+    """bfloat16 where the processor has it; elsewhere it would take many times as long."""
+    return torch.autocast("cpu", torch.bfloat16, enabled=torch.ops.mkldnn._is_mkldnn_bf16_supported())
 
 
 def save_picture(path, tiles, columns):
@@ -586,8 +587,8 @@ class Words:
         self.tokenizer, self.who, self.rng = tokenizer, who, rng
 
     def __call__(self, indices):
-        return tokens(self.tokenizer, ["" if self.rng.random() < 0.1 else
-                                       paint.caption(self.who[i], None if self.rng.random() < 0.3 else self.rng) for i in indices])
+        return tokens(self.tokenizer, ["" if self.rng.random() < 0.1 else paint.caption(self.who[i]) if self.rng.random() < 0.3 else
+                                       paint.reword(paint.caption(self.who[i], self.rng), self.rng) for i in indices])
 
 
 def labels(a, words):
@@ -616,7 +617,7 @@ def train_text(args):
         chosen = [who[i] for i in run.rng.integers(0, len(who), 32 // run.workers)]
         words = [paint.caption(a, None if run.rng.random() < 0.3 else run.rng) for a in chosen]
         goal = torch.tensor([labels(a, w)[0] for a, w in zip(chosen, words)])
-        ids = tokens(tokenizer, words)
+        ids = tokens(tokenizer, [paint.reword(w, run.rng) for w in words])
         with bf16():
             states = encode_text(text, ids).float()
         first = (ids == 512 + MERGES + 1).int().argmax(1)
