@@ -5,8 +5,9 @@
  *      Y = A' [ (G g G') * (B' d B) ] A            * element by element, 36 products where 144 were
  *
  * and for all tiles, channels and filters together the middle is 36 matrix products [tiles x channels][channels x filters],
- * one for each place in the 6x6.  The interpolation points are 0, +-3/4, +-3/2 and infinity, not the usual 0, +-1, +-2:
- * the same work at half the error (about 1e-6 of the output).
+ * one for each place in the 6x6.  The interpolation points are 0, +-5/8, +-3/2 and infinity, not the usual 0, +-1, +-2:
+ * the same work at half the error (about 1e-6 of the output); of short binary fractions these have the least.  Most of it
+ * comes from the sums over channels, which are larger than their results: they cancel in A' M A.
  *
  *      for some blocks of TILES tiles:
  *          all threads: V[block of the sum][place][tiles][CHANNELS] = B' d B              in the last-level cache, read in order
@@ -28,7 +29,7 @@
 enum { PLACES = 36, OUT = 4, IN = 6, TILES = 84, PASS = 1280, CHANNELS = 128, PIECE = 32, SPREAD = 16 };
 
 /* the points: 0, +-P, +-Q, infinity */
-static const float P = 0.75f, Q = 1.5f, PP = 0.5625f, QQ = 2.25f, PPP = 0.421875f, QQQ = 3.375f;
+static const float P = 0.625f, Q = 1.5f, PP = 0.390625f, QQ = 2.25f, PPP = 0.244140625f, QQQ = 3.375f;
 
 /* ---- the three transforms of one row or column -------------------------------------------------- */
 
