@@ -84,6 +84,11 @@ def blink(t, start, until=.10):
     return ease(d / .07) if d < until else 1 - ease((d - until) / .15)
 
 
+def blinks(t):
+    """The same where blinking is asked for: twice, and longer."""
+    return max(blink(t, .1, .2), blink(t, .6, .2))
+
+
 def stay(t, a, b, rise=.16):
     """0, then 1 from a to b, with eased ends and a small overshoot on arrival."""
     d, e = since(t, a - rise), since(t, b)
@@ -113,7 +118,7 @@ def pose(moves, t):
     if "wind" in moves:
         roll, yaw = roll + 2.2 + 1.2 * math.sin(w - .8), yaw + .12
     if "blinking" in moves:
-        pitch += .38 * (blink(t, .1, .2) + blink(t, .6, .2)) - .1
+        pitch += .38 * blinks(t) - .1
     return yaw, pitch, roll
 
 
@@ -127,7 +132,7 @@ def motion(a, t):
     m["look"] = (pose(moves, t + .07)[0] if "turning" in moves else yaw, pitch)   # eyes arrive earlier
     m["lid"], m["brow"] = blink(t, .64), 0.0
     if "blinking" in moves:
-        m["lid"] = max(blink(t, .1, .2), blink(t, .6, .2))
+        m["lid"] = blinks(t)
         m["brow"] = .5 - 1.4 * m["lid"]
     elif "turning" in moves:
         m["lid"] = max(blink(t, .42), blink(t, .92))

@@ -19,6 +19,7 @@ import torch.nn.functional as F
 from torch import nn
 
 import paint
+import train
 
 ATTRIBUTES = {"sex": ("woman", "man"), "style": paint.STYLES, "hair": tuple(paint.HAIR), "skin": tuple(paint.SKIN), "eyes": tuple(paint.EYES),
               "glasses": ("", "glasses", "sunglasses"), "beard": ("", "beard", "moustache"), "hat": ("",) + paint.HATS, "hat_colour": tuple(paint.CLOTH),
@@ -150,7 +151,7 @@ class Reader(nn.Module):
                 order = rng.permutation(len(pictures)).tolist()
             i, order = order[:batch], order[batch:]
             x = damage(unit(pictures[i]), rng).to(memory_format=torch.channels_last)
-            with torch.autocast("cpu", torch.bfloat16, enabled=torch.ops.mkldnn._is_mkldnn_bf16_supported()):      # elsewhere slower
+            with train.bf16():
                 guesses = self(x)
             loss = sum(F.cross_entropy(g, goal[i, k], ignore_index=-1) for k, g in enumerate(guesses))
             optimizer.zero_grad()
