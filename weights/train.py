@@ -630,7 +630,14 @@ def train_text(args):
         run.update(loss, loss=loss, right=right)
 
 
-def noise_loss(unet, x, words, table, offset):
+def where_it_moves(x):
+    """Weights for a clip's errors, 1 on average: half of it everywhere, half where the clip leaves its own mean.  A blink is eight
+    of 256 places in a quarter of the frames; by their plain mean an error there counts for nothing."""
+    away = (x - x.mean(1, keepdim=True)).abs().mean(2, keepdim=True)
+    return 0.5 + 0.5 * away / away.mean((1, 2, 3, 4), keepdim=True)
+
+
+def noise_loss(unet, x, words, table, offset, weight=None):
     """Error of the predicted noise, weighted min-SNR-5 (but never under 0.3); x is [clips, frames, 4, h, w], table [clips, 1000]."""
     b, f = x.shape[:2]
     t = torch.where(torch.rand(b) < 0.4, torch.randint(400, 1000, (b,)), torch.randint(0, 1000, (b,)))
@@ -642,10 +649,9 @@ def noise_loss(unet, x, words, table, offset):
     noise *= 1 + 0.06 * torch.randn(b, f, 1, 1, 1)
     w = a.view(b, 1, 1, 1, 1)
     noisy = (w.sqrt() * x + (1 - w).sqrt() * noise).flatten(0, 1)
-    # float32 with channels last is faster here than bf16: the layers are small
-    noisy = noisy.to(memory_format=torch.channels_last)
     guess = unet(noisy, t.repeat_interleave(f), words.repeat_interleave(f, 0)).sample
-    error = (guess - noise.flatten(0, 1)).square().mean((1, 2, 3)).view(b, f).mean(1)
+    error = (guess.view_as(x) - noise).square()
+    error = (error if weight is None else weight * error).mean((1, 2, 3, 4))
     snr = a / (1 - a)
     return (error * (snr.clamp(max=5) / snr).clamp(min=0.3)).mean(), error.mean()
 
@@ -663,7 +669,7 @@ def train_unet(args):
     data = torch.load(os.path.join(args.work, "latents_stills.pt"), weights_only=False)
     latents, tokenizer = data["latents"], make_tokenizer(args.merges)
     text, unet = load_ema(args, "text", "text", make_text()).train().requires_grad_(True), beginning(args, "unet")
-    unet.to(memory_format=torch.channels_last)
+    unet.to(memory_format=torch.channels_last)          # float32 in this order is faster here than bf16: the layers are small
     run = Run(args, "unet", {"text": text, "unet": unet},
               [{"params": list(text.parameters()), "lr": (args.lr or 1.2e-3) * 0.3}, {"params": list(unet.parameters()), "lr": args.lr or 1.2e-3, "muon": True}])
     words = Words(tokenizer, data["who"], run.rng)
@@ -680,27 +686,31 @@ def train_unet(args):
 
 
 def train_motion(args):
-    data = torch.load(os.path.join(args.work, "latents_stills.pt"), weights_only=False)
     moving = torch.load(os.path.join(args.work, "latents_clips.pt"), weights_only=False)
+    data = moving if args.alone else torch.load(os.path.join(args.work, "latents_stills.pt"), weights_only=False)
     tokenizer, text, unet = make_tokenizer(args.merges), make_text(), make_unet()
     start = torch.load(os.path.join(args.work, "unet.pt"), weights_only=False)["ema"]
     text.load_state_dict(start["text"])
     unet.load_state_dict(start["unet"])
     motion = beginning(args, "motion")
-    unet.to(memory_format=torch.channels_last)
     rate = args.lr or 1e-3
-    run = Run(args, "motion", {"text": text, "unet": unet, "motion": motion},
-              [{"params": list(text.parameters()), "lr": rate * 0.2}, {"params": list(unet.parameters()), "lr": rate * 0.5, "muon": True},
-               {"params": list(motion.parameters()), "lr": rate, "muon": True}])
+    groups = [{"params": list(motion.parameters()), "lr": rate, "muon": True}]
+    if args.alone:
+        text.eval().requires_grad_(False)
+        unet.eval().requires_grad_(False)
+    else:
+        unet.to(memory_format=torch.channels_last)      # not where it is frozen: torch 2.13's way back through frozen 1x1 convolutions fails then
+        groups += [{"params": list(text.parameters()), "lr": rate * 0.2}, {"params": list(unet.parameters()), "lr": rate * 0.5, "muon": True}]
+    run = Run(args, "motion", {"text": text, "unet": unet, "motion": motion}, groups)
     motion.attach(unet)
     run.ema["motion"].attach(run.ema["unet"])
     still_words, clip_words = Words(tokenizer, data["who"], run.rng), Words(tokenizer, moving["who"], run.rng)
     stills, clips = alphas("stills"), alphas("clips")
     parts = {"text": run.ema["text"], "unet": run.ema["unet"], "motion": run.ema["motion"], "tokenizer": tokenizer}
     for t in run.steps(sample=lambda: show(args, parts, "motion"), sample_every=800, every=20):
-        still = run.step % 4 == 3
+        still = run.step % 4 == 3 and not args.alone
         # mostly 8 of the 16 frames, from twice as many clips; whole clips at the end
-        shown = [] if still else sorted(run.rng.permutation(FRAMES)[:FRAMES // 2].tolist()) if t < 0.4 else list(range(FRAMES))
+        shown = [] if still else sorted(run.rng.permutation(FRAMES)[:FRAMES // 2].tolist()) if t < 0.4 and not args.alone else list(range(FRAMES))
         count = max(1, args.batch // run.workers // (len(shown) or 1))
         source = data["latents"] if still else moving["latents"]
         i = torch.from_numpy(run.rng.integers(0, len(source), count))
@@ -709,7 +719,7 @@ def train_motion(args):
         with bf16():
             embedded = encode_text(text, (still_words if still else clip_words)(i.tolist())).float()
         x = source[i].float() if still else source[i][:, shown].float()
-        loss, error = noise_loss(unet, x, embedded, table, 0.07)
+        loss, error = noise_loss(unet, x, embedded, table, 0.07, None if still else where_it_moves(x))
         run.update(loss, **({"still": loss} if still else {"moving": loss, "error": error}))
 
 
@@ -873,6 +883,7 @@ def main():
     p.add_argument("--batch", type=int, default=48, help="stills, or frames of clips, in one step of all workers")
     p.add_argument("--stills", type=int, default=8000, help="portraits to keep latents of")
     p.add_argument("--clips", type=int, default=700, help="clips to keep latents of")
+    p.add_argument("--alone", action="store_true", help="motion: the module learns by itself, on clips; UNet and text encoder stay as they are")
     p.add_argument("--merges", default=os.path.join(here, "merges.txt"), help="CLIP's list of merges")
     p.add_argument("--out", default=here, help="folder for the exported files")
     p.add_argument("--restart", action="store_true", help="forget the stage's state")
