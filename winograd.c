@@ -6,14 +6,14 @@
  *
  * and for all tiles, channels and filters together the middle is 36 matrix products [tiles x channels][channels x filters],
  * one for each place in the 6x6.  The interpolation points are 0, +-5/8, +-3/2 and infinity, not the usual 0, +-1, +-2:
- * the same work at half the error (about 1e-6 of the output); of short binary fractions these have the least.  Most of it
- * comes from the sums over channels, which are larger than their results: they cancel in A' M A.
+ * the same work at half the error (about 1e-6 of the output); of short binary fractions these have the least, and all
+ * factors are exact floats.  What is left comes from sums and transforms that are larger than their results: they cancel in A' M A.
  *
  *      for some blocks of TILES tiles:
  *          all threads: V[block of the sum][place][tiles][CHANNELS] = B' d B              in the last-level cache, read in order
  *          each thread, for one block of tiles and NR filters:
  *              for each CHANNELS channels: U[place][CHANNELS][NR] = G g G';  M[place][tiles][NR] += V U     U and M stay in its own cache
- *              y = A' M A + bias
+ *              y = A' M A / SCALE^2 + bias
  *
  * The filters are transformed anew for each block of tiles, which costs less than keeping them would: they are 36/9 floats for each
  * half in the file, and would come back from memory each time.
@@ -28,8 +28,10 @@
 /* PASS: most channels at a time, so that V stays in the last-level cache.  PIECE: channels of filters turned at a time.  SPREAD: from one place to the next, a little more than needed, so that the 36 do not share one set of the cache */
 enum { PLACES = 36, OUT = 4, IN = 6, TILES = 84, PASS = 1280, CHANNELS = 128, PIECE = 32, SPREAD = 16 };
 
-/* the points: 0, +-P, +-Q, infinity */
+/* The points: 0, +-P, +-Q, infinity.  Each has a denominator, the product of its differences from the others; over their least common
+ * multiple SCALE the fractions are whole numbers, which stand in A.  So all factors are exact, and SCALE is divided by at the very end. */
 static const float P = 0.625f, Q = 1.5f, PP = 0.390625f, QQ = 2.25f, PPP = 0.244140625f, QQQ = 3.375f;
+static const float ZERO = 30464, NEAR = -18432, FAR = 3200, SCALE = 26775;
 
 /* ---- the three transforms of one row or column -------------------------------------------------- */
 
@@ -45,27 +47,26 @@ static inline __attribute__((always_inline)) void input_row(vf t[6], vf d0, vf d
     t[5] = PP * QQ * d1 - (PP + QQ) * d3 + d5;
 }
 
-/* G g:  row of point p = (1, p, p^2) / product of p - other points */
+/* G g:  row of point p = 1, p, p^2 */
 static inline __attribute__((always_inline)) void filter_row(vf t[6], vf g0, vf g1, vf g2)
 {
-    const float at_p = 1 / (2 * PP * (PP - QQ)), at_q = 1 / (2 * QQ * (QQ - PP));
-    vf even_p = (g0 + PP * g2) * at_p, odd_p = g1 * (P * at_p), even_q = (g0 + QQ * g2) * at_q, odd_q = g1 * (Q * at_q);
-    t[0] = g0 * (1 / (PP * QQ));
-    t[1] = even_p + odd_p;
-    t[2] = even_p - odd_p;
-    t[3] = even_q + odd_q;
-    t[4] = even_q - odd_q;
+    vf even_p = g0 + PP * g2, even_q = g0 + QQ * g2;
+    t[0] = g0;
+    t[1] = even_p + P * g1;
+    t[2] = even_p - P * g1;
+    t[3] = even_q + Q * g1;
+    t[4] = even_q - Q * g1;
     t[5] = g2;
 }
 
-/* A' m:  row i = i-th powers of the points; infinity counts in the last */
+/* A' m:  row i = i-th powers of the points, times SCALE / (product of p - other points); infinity counts in the last */
 static inline __attribute__((always_inline)) void output_row(vf y[4], vf m0, vf m1, vf m2, vf m3, vf m4, vf m5)
 {
     vf sum_p = m1 + m2, sum_q = m3 + m4, diff_p = m1 - m2, diff_q = m3 - m4;
-    y[0] = m0 + sum_p + sum_q;
-    y[1] = P * diff_p + Q * diff_q;
-    y[2] = PP * sum_p + QQ * sum_q;
-    y[3] = PPP * diff_p + QQQ * diff_q + m5;
+    y[0] = ZERO * m0 + NEAR * sum_p + FAR * sum_q;
+    y[1] = P * NEAR * diff_p + Q * FAR * diff_q;
+    y[2] = PP * NEAR * sum_p + QQ * FAR * sum_q;
+    y[3] = PPP * NEAR * diff_p + QQQ * FAR * diff_q + SCALE * m5;
 }
 
 /* ---- over tiles ------------------------------------------------------------------------------- */
@@ -227,6 +228,7 @@ void winograd(Machine *mc, Tensor y, Tensor x, const Weight *w, const float *bia
     for (size_t c = 0; c < channels && !mc->dry; c += in) {
         Job job = { y, x, w, bias, how, across, each, block, c, least(in, channels - c), step, mc->threads };
         job.how.add |= c > 0;
+        job.how.scale /= SCALE * SCALE;
         if (many) alone(&job, v, v_size, bench, all_tiles, parts_of(job.in, step), panels);
         else together(&job, v, v_size, bench, all_tiles, parts_of(job.in, step), panels, at_once);
     }
