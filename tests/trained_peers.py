@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""Do a LoRA, one with pairs for 3x3 convolutions, and an embedding that persona trained load in diffusers with nothing left over, and draw the same picture there?
+"""Do a LoRA, one with pairs for 3x3 convolutions, DreamBooth's, an embedding, and a LoRA with a word, trained by persona, load in diffusers with nothing left over, and
+draw the same picture there?
 
     make && python tests/trained_peers.py          packages as in golden.py
 
@@ -50,18 +51,22 @@ def diffusers_draws(lora=None, embedding=None):
 
 def main():
     with tempfile.TemporaryDirectory() as folder:
-        photos, lora, locon = (os.path.join(folder, name) for name in ("photos", "sks.safetensors", "locon.safetensors"))
-        os.mkdir(photos)
+        inside = lambda *names: os.path.join(folder, *names)
+        photos, lora, locon, booth, word, both = inside("photos"), inside("sks.safetensors"), inside("locon.safetensors"), inside("booth.safetensors"), inside("alone", "embeddings", "sks.safetensors"), inside("both", "both.safetensors")
+        for name in ("photos", "alone/embeddings", "both"):
+            os.makedirs(inside(name))
         for seed in "1234":
             persona("--prompt", "portrait of a man with blue hat and blonde hair, beach", "--frames", "1", "--steps", "12", "--seed", seed, "-o", os.path.join(photos, seed + ".png"))
-        word = os.path.join(folder, "embeddings", "sks.safetensors")
-        os.mkdir(os.path.dirname(word))
-        for more in (["-o", lora, "--learning_rate", "5e-4"], ["-o", locon, "--learning_rate", "5e-4", "--conv_dim", "8", "--conv_alpha", "4", "--optimizer_type", "AdamW8bit"], ["-o", word, "--method", "textual_inversion", "--init_word", "man"]):
+        for more in (["-o", lora, "--learning_rate", "5e-4"], ["-o", locon, "--learning_rate", "5e-4", "--conv_dim", "8", "--conv_alpha", "4", "--optimizer_type", "AdamW8bit"],
+                     ["-o", booth, "--learning_rate", "5e-4", "--method", "dreambooth", "--class_prompt", "portrait of a man", "--num_class_images", "4"],
+                     ["-o", word, "--method", "textual_inversion", "--init_word", "man"], ["-o", both, "--learning_rate", "5e-4", "--token", "sks", "--init_word", "man"]):
             persona("train", photos, "--prompt", CASE["prompt"], "--max_train_steps", "100", "--seed", "1", *more)
         without, theirs = persona_draws(folder), diffusers_draws()
-        for name, ours, there in (("LoRA", persona_draws(folder, "--lora", lora + ":1"), diffusers_draws(lora=lora)),
-                                  ("LoRA with convolutions", persona_draws(folder, "--lora", locon + ":1"), diffusers_draws(lora=locon)),
-                                  ("embedding", persona_draws(folder, "--weights", folder), diffusers_draws(embedding=word))):
+        for name, ours, there in (("LoRA", persona_draws(folder, "--lora", lora + ":1"), diffusers_draws(lora)),
+                                  ("LoRA with convolutions", persona_draws(folder, "--lora", locon + ":1"), diffusers_draws(locon)),
+                                  ("DreamBooth's LoRA", persona_draws(folder, "--lora", booth + ":1"), diffusers_draws(booth)),
+                                  ("embedding", persona_draws(folder, "--weights", inside("alone")), diffusers_draws(embedding=word)),
+                                  ("LoRA with a word", persona_draws(folder, "--lora", both + ":1", "--weights", inside("both")), diffusers_draws(both, inside("both", "embeddings", "sks.safetensors")))):
             print(f"{name}: persona and diffusers differ by {np.abs(without - theirs).max()}/255 without it, {np.abs(ours - there).max()}/255 with it; "
                   f"it changes {np.abs(ours - without).mean():.1f}/255 on average")
             assert np.abs(ours - there).max() <= 2 < np.abs(ours - without).mean()
