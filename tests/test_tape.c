@@ -219,6 +219,7 @@ static double slope(Lab *l, Compute *compute, const float *g, float *x, const fl
 static double worst;
 static const double TOLERANCE = 4e-4;      /* what float32 and the limit leave: errors are of the sum's typical size, the root of the sum of squares */
 
+/* the slope along random directions, by central differences over one, two and three steps, right to the sixth order */
 static void compare(Lab *l, const char *name, const char *of, Compute *compute, const float *g, float *x, const float *d, size_t n)
 {
     size_t before = mark(l->a);

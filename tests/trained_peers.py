@@ -19,6 +19,13 @@ from PIL import Image
 
 CASE = dict(model=DEFAULT, prompt="portrait of sks", negative="", steps=12, cfg=4.0, seed=11, width=128, height=128)
 
+LORA = ["--learning_rate", "5e-4"]
+LEARNED = (("LoRA", "sks.safetensors", LORA),
+           ("LoRA with convolutions", "sks.safetensors", LORA + ["--conv_dim", "8", "--conv_alpha", "4", "--optimizer_type", "AdamW8bit"]),
+           ("LoRA of DreamBooth", "sks.safetensors", LORA + ["--method", "dreambooth", "--class_prompt", "portrait of a man", "--num_class_images", "4"]),
+           ("embedding", "embeddings/sks.safetensors", ["--method", "textual_inversion", "--init_word", "man"]),
+           ("LoRA with a word", "sks.safetensors", LORA + ["--token", "sks", "--init_word", "man"]))
+
 
 def persona(*words):
     subprocess.run([os.path.join(ROOT, "persona"), *words, "--quiet"], cwd=ROOT, check=True, stdout=subprocess.DEVNULL)
@@ -51,22 +58,19 @@ def diffusers_draws(lora=None, embedding=None):
 
 def main():
     with tempfile.TemporaryDirectory() as folder:
-        inside = lambda *names: os.path.join(folder, *names)
-        photos, lora, locon, booth, word, both = inside("photos"), inside("sks.safetensors"), inside("locon.safetensors"), inside("booth.safetensors"), inside("alone", "embeddings", "sks.safetensors"), inside("both", "both.safetensors")
-        for name in ("photos", "alone/embeddings", "both"):
-            os.makedirs(inside(name))
+        photos = os.path.join(folder, "photos")
+        os.mkdir(photos)
         for seed in "1234":
             persona("--prompt", "portrait of a man with blue hat and blonde hair, beach", "--frames", "1", "--steps", "12", "--seed", seed, "-o", os.path.join(photos, seed + ".png"))
-        for more in (["-o", lora, "--learning_rate", "5e-4"], ["-o", locon, "--learning_rate", "5e-4", "--conv_dim", "8", "--conv_alpha", "4", "--optimizer_type", "AdamW8bit"],
-                     ["-o", booth, "--learning_rate", "5e-4", "--method", "dreambooth", "--class_prompt", "portrait of a man", "--num_class_images", "4"],
-                     ["-o", word, "--method", "textual_inversion", "--init_word", "man"], ["-o", both, "--learning_rate", "5e-4", "--token", "sks", "--init_word", "man"]):
-            persona("train", photos, "--prompt", CASE["prompt"], "--max_train_steps", "100", "--seed", "1", *more)
         without, theirs = persona_draws(folder), diffusers_draws()
-        for name, ours, there in (("LoRA", persona_draws(folder, "--lora", lora + ":1"), diffusers_draws(lora)),
-                                  ("LoRA with convolutions", persona_draws(folder, "--lora", locon + ":1"), diffusers_draws(locon)),
-                                  ("DreamBooth's LoRA", persona_draws(folder, "--lora", booth + ":1"), diffusers_draws(booth)),
-                                  ("embedding", persona_draws(folder, "--weights", inside("alone")), diffusers_draws(embedding=word)),
-                                  ("LoRA with a word", persona_draws(folder, "--lora", both + ":1", "--weights", inside("both")), diffusers_draws(both, inside("both", "embeddings", "sks.safetensors")))):
+        for name, out, more in LEARNED:
+            home = os.path.join(folder, name.replace(" ", "-"))
+            lora, word = os.path.join(home, "sks.safetensors"), os.path.join(home, "embeddings", "sks.safetensors")
+            os.makedirs(os.path.dirname(os.path.join(home, out)))
+            persona("train", photos, "--prompt", CASE["prompt"], "--max_train_steps", "100", "--seed", "1", "-o", os.path.join(home, out), *more)
+            lora, word = (path if os.path.exists(path) else None for path in (lora, word))
+            assert bool(lora) == (out == "sks.safetensors") and bool(word) == ("--init_word" in more)
+            ours, there = persona_draws(folder, "--weights", home, *(["--lora", lora + ":1"] if lora else [])), diffusers_draws(lora, word)
             print(f"{name}: persona and diffusers differ by {np.abs(without - theirs).max()}/255 without it, {np.abs(ours - there).max()}/255 with it; "
                   f"it changes {np.abs(ours - without).mean():.1f}/255 on average")
             assert np.abs(ours - there).max() <= 2 < np.abs(ours - without).mean()

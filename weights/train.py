@@ -686,8 +686,7 @@ def train_unet(args):
 
 
 def train_motion(args):
-    moving = torch.load(os.path.join(args.work, "latents_clips.pt"), weights_only=False)
-    data = moving if args.alone else torch.load(os.path.join(args.work, "latents_stills.pt"), weights_only=False)
+    data = {kind: torch.load(os.path.join(args.work, f"latents_{kind}.pt"), weights_only=False) for kind in (["clips"] if args.alone else ["stills", "clips"])}
     tokenizer, text, unet = make_tokenizer(args.merges), make_text(), make_unet()
     start = torch.load(os.path.join(args.work, "unet.pt"), weights_only=False)["ema"]
     text.load_state_dict(start["text"])
@@ -704,23 +703,21 @@ def train_motion(args):
     run = Run(args, "motion", {"text": text, "unet": unet, "motion": motion}, groups)
     motion.attach(unet)
     run.ema["motion"].attach(run.ema["unet"])
-    still_words, clip_words = Words(tokenizer, data["who"], run.rng), Words(tokenizer, moving["who"], run.rng)
-    stills, clips = alphas("stills"), alphas("clips")
+    words, tables = {kind: Words(tokenizer, d["who"], run.rng) for kind, d in data.items()}, {kind: alphas(kind) for kind in data}
     parts = {"text": run.ema["text"], "unet": run.ema["unet"], "motion": run.ema["motion"], "tokenizer": tokenizer}
     for t in run.steps(sample=lambda: show(args, parts, "motion"), sample_every=800, every=20):
-        still = run.step % 4 == 3 and not args.alone
-        # mostly 8 of the 16 frames, from twice as many clips; whole clips at the end
-        shown = [] if still else sorted(run.rng.permutation(FRAMES)[:FRAMES // 2].tolist()) if t < 0.4 and not args.alone else list(range(FRAMES))
+        kind = "stills" if run.step % 4 == 3 and not args.alone else "clips"
+        # mostly 8 of the 16 frames, from twice as many clips; whole clips at the end, or where they are all there is
+        shown = [] if kind == "stills" else sorted(run.rng.permutation(FRAMES)[:FRAMES // 2].tolist()) if t < 0.4 and not args.alone else list(range(FRAMES))
         count = max(1, args.batch // run.workers // (len(shown) or 1))
-        source = data["latents"] if still else moving["latents"]
+        source = data[kind]["latents"]
         i = torch.from_numpy(run.rng.integers(0, len(source), count))
-        table = (stills if still else clips).expand(count, 1000)
         motion.places = shown
         with bf16():
-            embedded = encode_text(text, (still_words if still else clip_words)(i.tolist())).float()
-        x = source[i].float() if still else source[i][:, shown].float()
-        loss, error = noise_loss(unet, x, embedded, table, 0.07, None if still else where_it_moves(x))
-        run.update(loss, **({"still": loss} if still else {"moving": loss, "error": error}))
+            embedded = encode_text(text, words[kind](i.tolist())).float()
+        x = source[i][:, shown or [0]].float()
+        loss, error = noise_loss(unet, x, embedded, tables[kind].expand(count, 1000), 0.07, where_it_moves(x) if shown else None)
+        run.update(loss, **({"moving": loss, "error": error} if shown else {"still": loss}))
 
 
 # ---------------------------------------------------------------- decoder
