@@ -197,27 +197,28 @@ void attend(Machine *m, float *y, Rows q, Rows k, Rows v, Attention s)
  *
  * A thread packs the keys and values of a head once, for all its queries. */
 
-enum { QUERIES = 128 };
+enum { QUERIES = 128, GROUP = 64 };      /* GROUP: keys, some panels of them, that a sum for dq goes over at a time */
 
-/* one thread's scratch.  Of all keys, in panels:  k_t, v_t, dk, dv: [panel][d][NR]   k: [panel][wide / NR, rounded up][NR keys][NR]
- * Of a block of queries:  q, dy: [QUERIES][row]   q_t, dy_t: [d][turned_row]   s, ds: [QUERIES][NR]   rounded: ds as rows of bf16   dq: [QUERIES][wide]
+/* one thread's scratch.  Of all keys, in panels:  k_t, v_t, dk, dv: [panel][d][NR]   k: [group][wide / NR, rounded up][GROUP][NR]
+ * Of a block of queries:  q, dy: [QUERIES][row]   q_t, dy_t: [d][turned_row]   s, ds: [QUERIES][NR]   dq: [QUERIES][wide]
+ * ds_rows: ds of a group's panels beside each other, [QUERIES][row_of(GROUP)], as bf16 for pairs
  * max, over, product (D): of each query */
-typedef struct { float *k_t, *v_t, *dk, *dv, *k, *q, *dy, *q_t, *dy_t, *s, *ds, *rounded, *dq, max[QUERIES], over[QUERIES], product[QUERIES]; size_t d, row, turned_row, wide; int pairs; } Back;
+typedef struct { float *k_t, *v_t, *dk, *dv, *k, *q, *dy, *q_t, *dy_t, *s, *ds, *ds_rows, *dq, max[QUERIES], over[QUERIES], product[QUERIES]; size_t d, row, turned_row, wide; int pairs; } Back;
 
 static Back bench_back(Machine *m, const Attention *s)
 {
     size_t d = (size_t)s->width, wide = above(d, LANES), keys = above((size_t)s->keys, NR), scores = QUERIES * NR, rows = LANES * wide;
     Back t = { .d = d, .row = row_of(d), .turned_row = row_of(QUERIES), .wide = wide, .pairs = m->bf16 };
-    t.k_t = cleared(m, keys * d), t.v_t = cleared(m, keys * d), t.dk = cleared(m, keys * d), t.dv = cleared(m, keys * d), t.k = cleared(m, keys * above(d, NR));
+    t.k_t = cleared(m, keys * d), t.v_t = cleared(m, keys * d), t.dk = cleared(m, keys * d), t.dv = cleared(m, keys * d), t.k = cleared(m, above(keys, GROUP) * above(d, NR));
     t.q = cleared(m, QUERIES * t.row), t.dy = cleared(m, QUERIES * t.row), t.q_t = cleared(m, d * t.turned_row), t.dy_t = cleared(m, d * t.turned_row);
-    t.s = cleared(m, scores > rows ? scores : rows), t.ds = cleared(m, scores), t.rounded = cleared(m, scores / 2), t.dq = cleared(m, QUERIES * wide);
+    t.s = cleared(m, scores > rows ? scores : rows), t.ds = cleared(m, scores), t.ds_rows = cleared(m, QUERIES * row_of(GROUP)), t.dq = cleared(m, QUERIES * wide);
     return t;
 }
 
-/* n rows as panels [NR channels][NR][NR], for the right side of a product over them */
+/* n rows as panels [NR channels][GROUP][NR], for the right side of a product over them */
 static void pack_rows(float *to, Tokens from, size_t n, size_t d, int pairs)
 {
-    for (size_t e = 0; e < d; e += NR, to += NR * NR) {
+    for (size_t e = 0; e < d; e += NR, to += GROUP * NR) {
         for (size_t i = 0; i < n; i++) memcpy(to + i * NR, from.x + i * from.step + e, least(NR, d - e) * sizeof *to);
         if (pairs) round_panel(to, n);
     }
@@ -225,12 +226,12 @@ static void pack_rows(float *to, Tokens from, size_t n, size_t d, int pairs)
 
 static void pack_keys_back(const Back *t, Tokens k, Tokens v, size_t keys)
 {
+    for (size_t j = 0; j < keys; j += GROUP) pack_rows(t->k + j * above(t->d, NR), (Tokens){ k.x + j * k.step, k.step }, least(GROUP, keys - j), t->d, t->pairs);
     for (size_t j = 0; j < keys; j += NR, k.x += NR * k.step, v.x += NR * v.step) {
         size_t n = least(NR, keys - j);
         turn(t->k_t + j * t->d, NR, k.x, k.step, n, t->d, 1);
         turn(t->v_t + j * t->d, NR, v.x, v.step, n, t->d, 1);
         if (t->pairs) round_panel(t->k_t + j * t->d, t->d), round_panel(t->v_t + j * t->d, t->d);
-        pack_rows(t->k + j * above(t->d, NR), k, n, t->d, t->pairs);
     }
     memset(t->dk, 0, above(keys, NR) * t->d * sizeof *t->dk);
     memset(t->dv, 0, above(keys, NR) * t->d * sizeof *t->dv);
@@ -266,7 +267,7 @@ static void hide(float *s, size_t n, size_t j, size_t keys, size_t seen)
         for (size_t c = seen + i > j ? least(keys, seen + i - j) : 0; c < NR; c++) s[i * NR + c] = NEVER;
 }
 
-/* what n queries, of which the first sees `seen` keys, have to do with those of a panel, the j-th and on: adds to their dk and dv, and to the queries' dq */
+/* what n queries, of which the first sees `seen` keys, have to do with those of a panel, the j-th and on: adds to their dk and dv */
 static void panel_back(const Back *t, size_t j, size_t keys, size_t n, size_t seen)
 {
     size_t d = t->d, columns = above(keys, LANES), at = j * d, steps = steps_of(n, t->pairs);
@@ -276,14 +277,22 @@ static void panel_back(const Back *t, size_t j, size_t keys, size_t n, size_t se
     if (least(keys, seen - least(seen, j)) < NR) hide(t->s, n, j, keys, seen);
     if (columns > LANES) softmax_back(2, t, n);
     else softmax_back(1, t, n);
-    for (size_t i = 0; i < n && t->pairs; i++) round_row(t->rounded + i * LANES, t->ds + i * NR, NR);
-    if (t->pairs) round_panel(t->s, n);
+    for (size_t i = 0; i < n; i++) {
+        float *row = t->ds_rows + i * row_of(GROUP);
+        if (t->pairs) round_row((uint16_t *)row + j % GROUP, t->ds + i * NR, NR);
+        else memcpy(row + j % GROUP, t->ds + i * NR, NR * sizeof *row);
+    }
+    if (t->pairs) round_panel(t->s, n), round_panel(t->ds, n);
     tiles(t->dv + at, NR, columns, t->dy_t, t->turned_row, d, t->s, steps, more);
-    const float *left = t->pairs ? t->rounded : t->ds, *right = t->k + j * above(d, NR);
-    for (size_t e = 0; e < t->wide; e += NR)
-        tiles(t->dq + e, t->wide, least(NR, t->wide - e), left, t->pairs ? LANES : NR, n, right + e * NR, steps_of(keys, t->pairs), j ? more : new);
-    if (t->pairs) round_panel(t->ds, n);
     tiles(t->dk + at, NR, columns, t->q_t, t->turned_row, d, t->ds, steps, more);
+}
+
+/* the same for a group of keys, and the queries' dq */
+static void group_back(const Back *t, size_t j, size_t keys, size_t n, size_t seen)
+{
+    for (size_t p = 0; p < keys; p += NR) panel_back(t, j + p, least(NR, keys - p), n, seen);
+    for (size_t e = 0; e < t->wide; e += NR)
+        tiles(t->dq + e, t->wide, least(NR, t->wide - e), t->ds_rows, row_of(GROUP), n, t->k + j * above(t->d, NR) + e * GROUP, steps_of(keys, t->pairs), (Finish){ NULL, 1, j > 0, t->pairs });
 }
 
 static void add_rows(float *to, size_t step, const float *from, size_t wide, size_t count, size_t d, float scale)
@@ -326,7 +335,8 @@ static void queries_back(Back *t, float *dq, Tokens q, const float *dy, const fl
     products(t, dy, y, q.step, n);
     pack_queries(t, t->q, t->q_t, q, n, LOG2_E * over_root);      /* scores in powers of two, as on the way forward */
     pack_queries(t, t->dy, t->dy_t, (Tokens){ dy, q.step }, n, 1);
-    for (size_t j = 0; j < least(keys, seen + n - 1); j += NR) panel_back(t, j, least(NR, keys - j), n, seen);
+    size_t met = least(keys, seen + n - 1);
+    for (size_t j = 0; j < met; j += GROUP) group_back(t, j, least(GROUP, met - j), n, seen);
     add_rows(dq, q.step, t->dq, t->wide, n, t->d, over_root);
 }
 
