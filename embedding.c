@@ -21,6 +21,7 @@ enum { MOST_VECTORS = 75 };             /* in a chunk, which is never split */
 
 typedef struct {
     const char   *path, *name;          /* name: as it was matched last */
+    const char   *namesake;             /* another file of that name, which is not used; NULL: none */
     const Weight *vectors;              /* NULL: unusable, and why */
     const char   *why;
     size_t        count;
@@ -144,6 +145,16 @@ Embeddings *embeddings_open(Arena *a, const Tokenizer *t, const char *const *pat
 
 /* ---- use -------------------------------------------------------------------------------------- */
 
+static int alike(Tokens a, Tokens b) { return a.count == b.count && !memcmp(a.id, b.id, a.count * sizeof *a.id); }
+
+/* another file that the prompt's words could mean as well as the one that they are taken for */
+static const char *namesake(const Embeddings *e, const Trigger *taken)
+{
+    for (const Trigger *t = taken + 1; t < e->trigger + e->triggers; t++)
+        if (t->learned != taken->learned && alike(t->tokens, taken->tokens)) return t->learned->path;
+    return NULL;
+}
+
 EmbeddingMatch embeddings_match(Arena *a, Embeddings *e, const int *id, size_t count)
 {
     for (size_t i = 0; i < e->triggers; i++) {
@@ -152,7 +163,7 @@ EmbeddingMatch embeddings_match(Arena *a, Embeddings *e, const int *id, size_t c
         Learned *l = t->learned;
         if (!l->vectors) fail(a, "%s", l->why);
         if (l->row < 0) l->row = e->rows, e->rows += (int)l->count;
-        l->name = t->name;
+        l->name = t->name, l->namesake = namesake(e, t);
         return (EmbeddingMatch){ t->tokens.count, e->vocabulary + l->row, (int)l->count };
     }
     return (EmbeddingMatch){ 0 };
@@ -172,6 +183,8 @@ void embeddings_report(Arena *a, const Embeddings *e, void (*say)(void *to, cons
 {
     for (size_t i = 0; i < e->count && say; i++) {
         const Learned *l = &e->learned[i];
-        if (l->row >= 0) say(to, format(a, "embedding %s: %s, %s", l->name, amount(a, (size_t)l->count, "vector"), l->path));
+        if (l->row < 0) continue;
+        say(to, format(a, "embedding %s: %s, %s", l->name, amount(a, (size_t)l->count, "vector"), l->path));
+        if (l->namesake) say(to, format(a, "warning: %s has the name %s too and is not used; rename one of them", l->namesake, quoted(a, l->name)));
     }
 }

@@ -24,7 +24,7 @@ EmbeddingMatch embeddings_match(Arena *a, Embeddings *e, const int *id, size_t c
 /* Vectors of all that were matched, [rows, width]; row 0 is id V. */
 const float *embeddings_rows(Arena *a, const Embeddings *e);
 
-/* "embedding easynegative: 8 vectors", for all that were matched. */
+/* "embedding easynegative: 8 vectors, PATH", for all that were matched, and which file of the same name was passed over. */
 void embeddings_report(Arena *a, const Embeddings *e, void (*say)(void *to, const char *line), void *to);
 
 #endif

@@ -161,7 +161,7 @@ enum { FILES = sizeof files / sizeof *files };
 
 typedef struct {
     Arena      *a;
-    const char *path[FILES + 1];
+    const char *path[FILES + 2];
     size_t      paths;
     Tokenizer  *tokenizer;
     Weights    *model;
@@ -291,12 +291,13 @@ static void test_messages(Arena *a)
     FILE *f = fopen(broken, "w");
     if (f) fputs("these are only notes", f), fclose(f);
     set_up(b, a);
-    b->path[b->paths++] = broken;
+    b->path[b->paths++] = broken, b->path[b->paths++] = "elsewhere/half.pt";
     b->embeddings = embeddings_open(a, b->tokenizer, b->path, b->paths, NULL, 0, b->model);
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) CHECK_MSG(strstr(laying(b, cases[i][0]), cases[i][1]), "%s: \"%s\"", cases[i][0], b->message);
     CHECK(!*laying(b, "sks_face half"));
     embeddings_report(a, b->embeddings, keep_line, said);
-    CHECK_MSG(!strcmp(said, "embedding sks_face: 2 vectors, tests/golden/embeddings/sks_face.safetensors\nembedding half: 4 vectors, tests/golden/embeddings/half.safetensors\n"), "%s", said);
+    CHECK_MSG(!strcmp(said, "embedding sks_face: 2 vectors, tests/golden/embeddings/sks_face.safetensors\nembedding half: 4 vectors, tests/golden/embeddings/half.safetensors\n"
+                      "warning: elsewhere/half.pt has the name \"half\" too and is not used; rename one of them\n"), "%s", said);
     unlink(broken), rmdir(path);
 }
 
