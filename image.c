@@ -177,5 +177,6 @@ Picture image_cover(Arena *a, Picture p, int width, int height, Filter filter)
 {
     double across = (double)width / p.width, down = (double)height / p.height, scale = across > down ? across : down;
     int w = across == scale ? width : (int)(p.width * scale + 0.5), h = down == scale ? height : (int)(p.height * scale + 0.5);
-    return image_middle(a, image_resize(a, p, w, h, filter), width, height);
+    p = image_middle(a, image_resize(a, p, w, p.height, filter), width, p.height);      /* cut between the passes: a strip must not become a field first */
+    return image_middle(a, image_resize(a, p, width, h, filter), width, height);
 }

@@ -225,12 +225,23 @@ char *json_number(Json *c)
     return format(c->mem, "%.*s", (int)(c->at - start), (const char *)start);
 }
 
+/* of the character at p, 0 when it is none; no byte behind the NUL is read */
+static size_t utf8_size(const unsigned char *p)
+{
+    size_t n = 1;
+    while (n < 4 && p[n] && !utf8_valid(p, p + n)) n++;
+    return utf8_valid(p, p + n) ? n : 0;
+}
+
 char *json_quoted(Arena *a, const char *text)
 {
     char *out = take(a, 6 * strlen(text) + 3, 1), *end = out;
+    size_t n;
     *end++ = '"';
     for (; *text; text++)
-        if ((unsigned char)*text < 0x20) end += sprintf(end, "\\u%04x", (unsigned)*text);
+        if (!(n = utf8_size((const unsigned char *)text))) end += sprintf(end, "\\ufffd");      /* a file's name may be any bytes, JSON may not */
+        else if (n > 1) memcpy(end, text, n), end += n, text += n - 1;
+        else if ((unsigned char)*text < 0x20) end += sprintf(end, "\\u%04x", (unsigned)*text);
         else {
             if (*text == '"' || *text == '\\') *end++ = '\\';
             *end++ = *text;

@@ -133,7 +133,8 @@ static Tensor low_rank(Run *r, Tensor y, Tensor x, const Weight *bias, LowRank p
 static int pair_fits(Run *r, Tensor y, Tensor x, const Weight *w, const LowRank *p)
 {
     size_t side = w->rank == 4 ? w->shape[2] : 1, down_side = p->down->rank == 4 ? p->down->shape[2] : 1;
-    if (p->down->shape[1] == (size_t)x.c && p->up->shape[0] == (size_t)y.c && down_side == side) return 1;
+    int square = weight_values(p->down) == p->down->shape[0] * p->down->shape[1] * side * side;
+    if (p->down->shape[1] == (size_t)x.c && p->up->shape[0] == (size_t)y.c && down_side == side && square) return 1;
     Arena *a = r->machine->mem;
     problem(r, "%s is %s and its lora_up %s, but the layer it is for is %s", p->down->name, shape_text(a, p->down->rank, p->down->shape),
             shape_text(a, p->up->rank, p->up->shape), shape_text(a, w->rank, w->shape));

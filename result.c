@@ -84,28 +84,23 @@ static void try_writing(Arena *a, const char *path)
 void place_check(Arena *a, const char *path, double bytes)
 {
     struct statvfs disk;
+    struct stat there;
     const char *folder = folder_of(a, path);
+    if (!stat(path, &there) && !S_ISREG(there.st_mode)) fail(a, "%s: is there and no file; choose another name with -o", path);
     if (!folder_is(folder)) fail(a, "%s: there is no folder %s; make it first, or choose another with -o", path, quoted(a, folder));
     try_writing(a, path);
     double free = statvfs(folder, &disk) ? bytes : (double)disk.f_bavail * (double)disk.f_frsize;
     if (free < bytes) fail(a, "%s: %.1f MB are to be written, and there is room for %.1f; make some, or choose another place with -o", path, bytes / 1e6, free / 1e6);
 }
 
-static int same_file(const char *x, const char *y)
-{
-    struct stat one, other;
-    return !stat(x, &one) && !stat(y, &other) && one.st_dev == other.st_dev && one.st_ino == other.st_ino;
-}
 
 void result_check(Arena *a, const Result *r, const char *keep)
 {
-    struct stat there;
     size_t kind = format_of(r->path);
     if (kind == FORMATS) fail(a, "%s: expected an output that ends in .gif, .png or .apng%s", r->path, r->again ? "; name one with -o" : "");
     if (r->request->max_size && formats[kind].encode != to_gif)
         fail(a, "%s: Max size makes GIFs smaller, other pictures keep every pixel; take it out, or --max-size 0", r->path);
     place_check(a, r->path, 0);
-    if (!stat(r->path, &there) && !S_ISREG(there.st_mode)) fail(a, "%s: is there and no file; choose another name with -o", r->path);
     if (keep && same_file(keep, r->path)) fail(a, "%s: the picture would replace the prompt file; choose another name with -o", r->path);
 }
 
@@ -159,8 +154,15 @@ static int differs(Arena *a, const File *files, size_t count)
 
 static void keep_old(Arena *a, const Result *r, File *files, size_t count)
 {
-    if (!differs(a, files, count)) { watch_say(r->watch, "the same bytes as before"); return; }
-    for (size_t i = 0; i < count; i++) files[i].path = format(a, "%s-again%s", without_ending(a, files[i].path), ending_of(files[i].path));
+    size_t there = 0;
+    for (size_t i = 0; i < count; i++) there += (size_t)file_is(files[i].path);
+    if (there == count && !differs(a, files, count)) watch_say(r->watch, "the same bytes as before");
+    if (!differs(a, files, count)) return;
+    File *first = take(a, count, sizeof *first);
+    memcpy(first, files, count * sizeof *first);
+    for (int n = 1; differs(a, files, count); n++)
+        for (size_t i = 0; i < count; i++)
+            files[i].path = format(a, "%s-again%s%s", without_ending(a, first[i].path), n > 1 ? format(a, "-%d", n) : "", ending_of(first[i].path));
     watch_say(r->watch, "%s: came out different than it was, so the first is kept; to replace it: -o %s", r->path, r->path);
 }
 

@@ -21,7 +21,7 @@ void result_check(Arena *a, const Result *r, const char *keep);
 /* The files that the pictures became, whole or not at all; their paths are where they are.  Fails as files_save does. */
 File *result_save(Arena *a, const Result *r, Pictures p, size_t *count);
 
-/* Fails unless a file of that name can be written, and so many bytes.  Leaves nothing. */
+/* Fails unless a file of that name can be written, and so many bytes: where something is that is no file, too.  Leaves nothing. */
 void place_check(Arena *a, const char *path, double bytes);
 
 #endif

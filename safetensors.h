@@ -44,10 +44,6 @@ const char   *file_metadata(const WeightFile *f, const char *key);      /* NULL 
  * gives equal bytes.  Fails with a message, an existing file untouched. */
 void safetensors_save(Arena *a, const char *path, const Weight *weights, size_t count, const Pair *metadata, size_t pairs);
 
-/* The members of a JSON object, or of the object under this key in it, as they come.  A string is its text, any other value
- * as it is written.  Fails when the JSON is malformed or there is no such object. */
-Pair *json_members(Arena *a, const char *path, Bytes text, const char *key, size_t *count);
-
 /* Bytes of such a tensor.  NULL, or what is wrong: its dims are multiplied in order, each product checked. */
 const char *shape_bytes(DType t, size_t rank, const size_t *shape, size_t *bytes);
 size_t      weight_values(const Weight *w);                              /* how many: the product of its shape, which its file's reader has checked */

@@ -107,6 +107,7 @@ void *roomier(Arena *a, void *list, size_t count, size_t *room, size_t each)
 void undo(Arena *a, void (*how)(void *), void *what)
 {
     size_t at = a->used;
+    if (a->limit - at < (sizeof(Undo) + ALIGN - 1) / ALIGN * ALIGN) how(what);      /* take() will fail: nobody else would undo it */
     Undo *u = take(a, 1, sizeof *u);
     *u = (Undo){ a->undo, at, how, what };
     a->undo = u;
@@ -188,6 +189,12 @@ int folder_is(const char *path)
     return stat(path, &s) == 0 && S_ISDIR(s.st_mode);
 }
 
+int same_file(const char *x, const char *y)
+{
+    struct stat one, other;
+    return !stat(x, &one) && !stat(y, &other) && one.st_dev == other.st_dev && one.st_ino == other.st_ino;
+}
+
 void folder_make(Arena *a, const char *path)
 {
     if (mkdir(path, 0777) && errno != EEXIST) fail(a, "%s: this folder cannot be made: %s", path, strerror(errno));
@@ -195,6 +202,8 @@ void folder_make(Arena *a, const char *path)
 
 Bytes file_map(Arena *a, const char *path)
 {
+    File *f = take(a, 1, sizeof *f);
+    *f = (File){ format(a, "%s", path), { (const void *)f, 0 } };
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);      /* a pipe must not make us wait */
     if (fd < 0) fail(a, "%s: cannot be opened: %s", path, strerror(errno));
     struct stat s;
@@ -202,8 +211,7 @@ Bytes file_map(Arena *a, const char *path)
         close(fd);
         fail(a, "%s: expected a file, found something else (a folder, a pipe or a device)", path);
     }
-    File *f = take(a, 1, sizeof *f);
-    *f = (File){ format(a, "%s", path), { (const void *)f, (size_t)s.st_size } };
+    f->content.size = (size_t)s.st_size;
     if (f->content.size) f->content.data = mmap(NULL, f->content.size, PROT_READ, MAP_PRIVATE, fd, 0);
     int error = errno;
     close(fd);
@@ -283,9 +291,9 @@ static char *write_beside(Arena *a, const File *f)
 {
     char *name = format(a, "%s.%ld.part", f->path, (long)getpid());
     unlink(name);                                                /* of a process that had our number, and was killed */
+    undo(a, file_remove, name);
     int fd = open(name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
     if (fd < 0) fail(a, "%s: cannot be written: %s; does the folder exist, and may you write there?", f->path, strerror(errno));
-    undo(a, file_remove, name);
     write_all(a, fd, f->content, f->path);
     return name;
 }
@@ -294,6 +302,8 @@ void files_save(Arena *a, const File *files, size_t count)
 {
     size_t before = mark(a);
     char **temporary = take(a, count, sizeof *temporary);
+    for (size_t i = 0; i < count; i++)                            /* all, or none */
+        if (folder_is(files[i].path)) fail(a, "%s: cannot be replaced: it is a folder; nothing was written", files[i].path);
     for (size_t i = 0; i < count; i++) temporary[i] = write_beside(a, &files[i]);
     for (size_t i = 0; i < count; i++) {
         if (rename(temporary[i], files[i].path)) fail(a, "%s: cannot be replaced: %s", files[i].path, strerror(errno));

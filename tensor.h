@@ -52,6 +52,7 @@ void  files_rest(Arena *a);                       /* mapped files leave memory; 
 const char *file_at(const Arena *a, const void *address);      /* the mapped file that this lies in, NULL when there is none; for handlers of signals too */
 int   file_is  (const char *path);                /* is there a regular file? */
 int   folder_is(const char *path);
+int   same_file(const char *x, const char *y);      /* are both there, and one? */
 void  folder_make(Arena *a, const char *path);    /* in one that is there; stays as it is when it is there */
 const char **names_in(Arena *a, const char *folder, size_t *count);     /* sorted, hidden ones left out; none when it cannot be read */
 /* Writes every file to a temporary one beside its target, flushes, then renames them all: a reader

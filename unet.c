@@ -25,6 +25,7 @@ static Tensor time_embedding(Run *r, float t)
     const Weight *w = find(r, "unet.time_embedding.linear_1", "weight");
     int c = w && w->rank == 2 && w->shape[1] < 1 << 16 ? (int)w->shape[1] : 0, half = c / 2;
     Tensor e = tensor(r, 1, 1, 1, c);
+    if (c % 2) problem(r, "unet.time_embedding.linear_1 has %d inputs, expected an even number", c);
     if (!r->machine->dry)
         for (int i = 0; i < half; i++) {
             float angle = t * expf(-logf(10000) * (float)i / (float)half);

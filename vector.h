@@ -88,7 +88,7 @@ static const float ROUGH_EXP2[] = { 0.999928073f, 0.693260989f, 0.242611138f, 0.
 static inline vf exp2_v(vf x)       { return exp2_by(x, EXP2, 5); }
 static inline vf rough_exp2_v(vf x) { return exp2_by(x, ROUGH_EXP2, 3); }
 
-/* IEEE halves, widened; infinities and NaN too (see half_to_float in tensor.c) */
+/* IEEE halves, widened; infinities and NaN too (see half_to_float in element.c) */
 static inline vf half_v(vh h)
 {
 #if defined __AVX512F__

@@ -6,7 +6,7 @@
 #define WINDOWS_H
 
 /* How the end meets the beginning, as sd-webui-animatediff names it.
- *   OPEN     "N"    no window holds both
+ *   OPEN     "N"    no window holds both, but one of every second frame or fewer may
  *   REDUCED  "R-P"  windows wrap around only where that saves one;  REDUCED_TOO "R+P": the same, and prompts travel round
  *   CLOSED   "A"    windows cover the joint like any other place, in a clip no longer than a window too: then each is the whole clip, turned */
 typedef enum { OPEN, REDUCED, REDUCED_TOO, CLOSED } Loop;
