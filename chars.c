@@ -108,9 +108,9 @@ void draft_add(Draft *d, const char *words)
     d->n += n;
 }
 
-/* length of the UTF-8 character at s, 0 when it is none or a control character */
-static size_t printable(const unsigned char *s)
+size_t printable(const char *text)
 {
+    const unsigned char *s = (const unsigned char *)text;
     size_t n = *s < 0x80 ? 1 : *s >= 0xf0 ? 4 : *s >= 0xe0 ? 3 : 2;
     if (*s < 0x20 || *s == 0x7f || (*s >= 0x80 && *s < 0xc2) || *s > 0xf4) return 0;
     if (*s == 0xc2 && s[1] < 0xa0) return 0;
@@ -125,7 +125,7 @@ char *quoted(Arena *a, const char *text)
     size_t n = 0;
     out[n++] = '"';
     while (*text && n < CUT) {
-        size_t step = printable((const unsigned char *)text);
+        size_t step = printable(text);
         if (!step) { out[n++] = '?'; text++; continue; }
         memcpy(out + n, text, step);
         n += step, text += step;

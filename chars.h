@@ -23,6 +23,7 @@ char  *trimmed(Arena *a, const char *text, size_t n);   /* without the white spa
 char **comma_parts(Arena *a, const char *text, size_t *count);      /* what stands between its commas, each trimmed; one at least */
 char  *amount (Arena *a, size_t n, const char *what);   /* "1 step", "25 steps" */
 char  *one_of (Arena *a, const char *const *choice);    /* "a, b or c" of those before NULL, at least one */
+size_t printable(const char *text);                     /* bytes of the UTF-8 character there; 0: none, or one of control, which a terminal would obey */
 char  *quoted (Arena *a, const char *text);             /* "text" for a message: control and broken bytes as ?, cut after 60 bytes */
 
 /* Text that grows: text is all that was added, [n]. */

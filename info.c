@@ -28,11 +28,11 @@ typedef struct { Draft draft; size_t most; } Text;      /* most: bytes of a valu
 static void append(Text *t, const char *words) { draft_add(&t->draft, words); }
 
 /* one line, printable, cut */
-static const char *printable(const Text *t, const char *words)
+static const char *shown(const Text *t, const char *words)
 {
     size_t n = strlen(words), cut = n > t->most ? t->most : n;
     char *line = format(t->draft.mem, "%.*s%s", (int)cut, words, n > cut ? "..." : "");
-    for (char *c = line; *c; c++) if ((unsigned char)*c < 0x20 || *c == 0x7f) *c = ' ';
+    for (size_t step, at = 0; line[at]; at += step ? step : 1) if (!(step = printable(line + at))) line[at] = ' ';
     return line;
 }
 
@@ -111,7 +111,7 @@ static void describe(void *to)
     size_t width = w->rank ? w->shape[w->rank - 1] : 0, count = width ? weight_values(w) / width : 0;
     if (w->rank < 1 || w->rank > 2 || !dtype_is_float(w->type) || (name && !like_vectors(name, count, width))) return;
     l->text = format(l->a, "a textual inversion embedding, %s of %zu%s%s", amount(l->a, count, "vector"), width, name ? ", called " : "",
-                     name ? printable(&t, name) : "");
+                     name ? shown(&t, name) : "");
 }
 
 const char *info_embedding(Arena *a, const char *path)
@@ -138,7 +138,7 @@ static void how_trained(Text *t, const WeightFile *f)
         const char *value = file_metadata(f, trained[i].key);
         if (!value || !*value || !strcmp(value, "None") || !strcmp(value, "0")) continue;
         append(t, said++ ? ", " : "trained: ");
-        append(t, trained[i].before), append(t, printable(t, value)), append(t, trained[i].after);
+        append(t, trained[i].before), append(t, shown(t, value)), append(t, trained[i].after);
     }
     if (said) append(t, "\n");
 }
@@ -209,7 +209,7 @@ static void most_used_tags(Text *t, const WeightFile *f)
     char why[1024];
     Tagging g = { t->draft.mem, f, file_metadata(f, "ss_tag_frequency"), NULL, 0 };
     if (!g.json || attempt(t->draft.mem, count_tags, &g, why) || !g.count) return;
-    for (size_t i = 0; i < g.count && i < SHOWN; i++) append(t, format(t->draft.mem, "%s%s %.0f", i ? ", " : "tags: ", printable(t, g.tag[i].name), g.tag[i].count));
+    for (size_t i = 0; i < g.count && i < SHOWN; i++) append(t, format(t->draft.mem, "%s%s %.0f", i ? ", " : "tags: ", shown(t, g.tag[i].name), g.tag[i].count));
     append(t, g.count > SHOWN ? format(t->draft.mem, " and %zu more\n", g.count - SHOWN) : "\n");
 }
 
@@ -239,14 +239,14 @@ const char *info_weights(Arena *a, const WeightFile *f, size_t most)
     double bytes = 0;
     for (size_t i = 0; i < f->count; i++) bytes += (double)f->weight[i].bytes;
     append(&t, format(a, "%s: %s, %s (%s), %.1f MB\n", f->path, what, amount(a, f->count, "tensor"), types(a, f), bytes / 1e6));
-    if (more) append(&t, format(a, "%s\n", printable(&t, more)));
+    if (more) append(&t, format(a, "%s\n", shown(&t, more)));
     how_trained(&t, f);
     loss_curve(&t, f);
     most_used_tags(&t, f);
-    for (size_t i = 0; i < f->pairs; i++) append(&t, format(a, "%s: %s\n", printable(&t, f->metadata[i].key), printable(&t, f->metadata[i].value)));
+    for (size_t i = 0; i < f->pairs; i++) append(&t, format(a, "%s: %s\n", shown(&t, f->metadata[i].key), shown(&t, f->metadata[i].value)));
     for (size_t i = 0; i < f->count; i++) {
         const Weight *w = &f->weight[i];
-        append(&t, format(a, "%-7s %-20s %s\n", dtype_name(w->type), shape_text(a, w->rank, w->shape), printable(&t, w->name)));
+        append(&t, format(a, "%-7s %-20s %s\n", dtype_name(w->type), shape_text(a, w->rank, w->shape), shown(&t, w->name)));
     }
     return t.draft.text;
 }

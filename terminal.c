@@ -113,7 +113,11 @@ void terminal_end(Terminal *t)
 /* Names out of files may hold what a terminal would obey. */
 void terminal_print(const char *line)
 {
-    for (; *line; line++) fputc(((unsigned char)*line < 0x20 && *line != '\n') || *line == 0x7f ? '?' : *line, stderr);
+    for (size_t n; *line; line += n ? n : 1) {
+        n = printable(line);
+        if (n) fwrite(line, 1, n, stderr);
+        else fputc(*line == '\n' ? '\n' : '?', stderr);
+    }
     fputc('\n', stderr);
 }
 
