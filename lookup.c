@@ -22,6 +22,7 @@
 
 enum { DEPTH = 8, FOLDERS = 10000 };
 
+static const char OUR_MODEL[] = "persona", OUR_MOTION[] = "persona_motion";
 static const char EMBEDDINGS[] = "embeddings";         /* folders of that name are searched for what a prompt may name */
 
 typedef struct { const char *path; dev_t device; ino_t inode; int top; } Folder;      /* top: a weights/ folder itself */
@@ -203,16 +204,18 @@ static const char *ours(Arena *a, const Places *p, const char *name)
 
 static int named(Name n) { return n.text && strcmp(n.text, "none"); }
 
+/* a name as it may stand in a picture: of what comes with the source, or of anything else */
+static const char *lookup_ours(Arena *a, const Places *p, Name name, const char *own)
+{
+    return !strcmp(name.text, own) ? ours(a, p, format(a, "%s.safetensors", own)) : lookup(a, p, name);
+}
+
 static void find_motion(Arena *a, const Places *p, Request *r, int by_default)
 {
     int none = r->motion.text && !named(r->motion);
     if (none) r->job.frames = 1;
-    if (!r->motion.text && by_default && r->job.frames != 1) {
-        r->motion.text = "persona_motion";
-        r->job.motion = ours(a, p, "persona_motion.safetensors");
-    } else if (r->job.frames != 1 && named(r->motion)) {
-        r->job.motion = lookup(a, p, r->motion);
-    }
+    if (!r->motion.text && by_default && r->job.frames != 1) r->motion.text = OUR_MOTION;
+    if (r->job.frames != 1 && named(r->motion)) r->job.motion = lookup_ours(a, p, r->motion, OUR_MOTION);
 }
 
 /* a picture, beside the prompt file, in the current folder or in those for weights, by its whole name */
@@ -234,7 +237,9 @@ static void find_loras(Arena *a, const Places *p, Request *r)
         const LoraName *l = i < r->tags ? &r->tag[i] : &r->key[i - r->tags];
         int again = 0;
         for (size_t k = 0; i < r->tags && k < r->keys; k++) again |= !strcmp(l->name.text, r->key[k].name.text);
-        if (!again) use[r->job.loras++] = (LoraUse){ lookup(a, p, l->name), (float)l->text, (float)l->unet };
+        const char *path = again ? NULL : lookup(a, p, l->name);
+        for (size_t k = 0; !again && i < r->tags && k < r->keys; k++) again = same_file(path, lookup(a, p, r->key[k].name));
+        if (!again) use[r->job.loras++] = (LoraUse){ path, (float)l->text, (float)l->unet };
     }
 }
 
@@ -277,8 +282,8 @@ static void find_embeddings(Arena *a, const Places *p, Request *r)
 void lookup_request(Arena *a, const Places *p, Request *r)
 {
     int by_default = !r->model.text;
-    if (by_default) r->model.text = "persona";
-    r->job.model = by_default ? ours(a, p, "persona.safetensors") : lookup(a, p, r->model);
+    if (by_default) r->model.text = OUR_MODEL;
+    r->job.model = lookup_ours(a, p, r->model, OUR_MODEL);
     find_motion(a, p, r, by_default);
     if (named(r->vae)) r->job.vae = lookup(a, p, r->vae);
     if (named(r->init)) r->job.init = find_picture(a, p, r->init);

@@ -454,27 +454,49 @@ const char *lora_about(Arena *a, const Lora *l, size_t i)
     return f->strangers ? format(a, "%s; %s not understood", text, amount(a, f->strangers, "tensor")) : text;
 }
 
+/* the layer that a weight is of, flat; NULL when it is something else of one */
+static const char *layer_of(Arena *a, const Weight *w)
+{
+    size_t n = strlen(w->name), end = strlen(".weight");
+    return n > end && !strcmp(w->name + n - end, ".weight") ? flat_layer(a, format(a, "%.*s", (int)(n - end), w->name)) : NULL;
+}
+
 /* our name of the layer that is called most nearly so, "" when there is none */
 static const char *nearest(Arena *a, const Weights *model, const char *flat)
 {
-    const char *best = "";
+    const char *best = "", *layer;
     size_t least = (size_t)-1, apart;
     const Weight *w;
     for (size_t i = 0; (w = weights_at(model, i)); i++) {
-        size_t before = mark(a), n = strlen(w->name), end = strlen(".weight");
-        if (n > end && !strcmp(w->name + n - end, ".weight") && (apart = edit_distance(flat_layer(a, format(a, "%.*s", (int)(n - end), w->name)), flat)) < least)
-            least = apart, best = w->name;
+        size_t before = mark(a);
+        if ((layer = layer_of(a, w)) && (apart = edit_distance(layer, flat)) < least) least = apart, best = w->name;
         release(a, before);
     }
     return format(a, "%.*s", (int)(strlen(best) - (*best ? strlen(".weight") : 0)), best);
 }
 
+/* a layer of the text encoder that is there, and not come by */
+static int left_out(Arena *a, const Weights *model, const char *flat)
+{
+    int found = 0;
+    const Weight *w;
+    for (size_t i = 0; !found && !strncmp(flat, "te_", 3) && (w = weights_at(model, i)); i++) {
+        size_t before = mark(a);
+        const char *layer = layer_of(a, w);
+        found = layer && !strcmp(layer, flat);
+        release(a, before);
+    }
+    return found;
+}
+
 static const char *left_over(Arena *a, const LoraFile *f, const Weights *model)
 {
     const char *text = "";
-    size_t listed = 0;
+    size_t listed = 0, skipped = 0;
+    for (size_t i = 0; i < f->modules; i++) skipped += !f->module[i].applied && left_out(a, model, f->module[i].layer);
+    if (skipped) text = format(a, "; %zu for what Clip skip leaves out", skipped);
     for (size_t i = 0; i < f->modules && listed < LISTED; i++)
-        if (!f->module[i].applied)
+        if (!f->module[i].applied && !left_out(a, model, f->module[i].layer))
             text = format(a, "%s%s %s (nearest: %s)", text, listed++ ? "," : "; no layer here for", some_part(&f->module[i])->name,
                           nearest(a, model, f->module[i].layer));
     for (size_t i = 0; i < f->strangers && i < LISTED; i++)
