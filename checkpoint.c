@@ -308,6 +308,12 @@ const char *weights_metadata(const Weights *w, const char *key)
     return NULL;
 }
 
+int weights_predict_v(const Weights *w)
+{
+    const char *told = weights_metadata(w, "modelspec.prediction_type");
+    return weights_find(w, "unet.v_pred") || (told && *told == 'v');
+}
+
 void weights_resolution(const Weights *w, int *width, int *height)
 {
     enum { USUAL = 512, STEP = 8, LARGEST = 8192 };

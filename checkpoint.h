@@ -24,6 +24,7 @@ const Weight *weights_find    (const Weights *w, const char *name);     /* NULL 
 const Weight *weights_at      (const Weights *w, size_t i);             /* all of them, in no order of use; NULL after the last */
 size_t        weights_bytes   (const Weights *w, const char *prefix);   /* of those whose names begin so */
 const char   *weights_metadata(const Weights *w, const char *key);      /* NULL when absent */
+int           weights_predict_v(const Weights *w);                      /* v, not epsilon: by modelspec's metadata, the empty tensor by which ComfyUI tells, or a folder's scheduler */
 
 /* The pictures that a model was made for, in pixels: what its metadata say (modelspec.resolution), if that can be, or 512 x 512. */
 void weights_resolution(const Weights *w, int *width, int *height);

@@ -41,6 +41,12 @@ int clip_layers(const Weights *w)
     return n;
 }
 
+void clip_check_skip(Arena *a, const Weights *w, int skip)
+{
+    int layers = clip_layers(w);
+    if (layers && skip > layers) fail(a, "Clip skip is %d, but this text encoder has %d layers", skip, layers);
+}
+
 /* a table [at least count, c]; NULL after a complaint */
 static const Weight *table(Run *r, const char *name, size_t count)
 {

@@ -9,6 +9,7 @@ enum { CHUNK_TOKENS = 75, CONTEXT = CHUNK_TOKENS + 2 };      /* begin, 75 tokens
 int clip_vocabulary(const Weights *w);      /* rows of the embedding table; 0 when there is none */
 int clip_width     (const Weights *w);      /* of its rows */
 int clip_layers    (const Weights *w);
+void clip_check_skip(Arena *a, const Weights *w, int skip);             /* fails where there are fewer layers */
 void clip_token    (const Weights *w, int id, float *to);      /* row id of the table, of clip_width floats */
 
 /* ids: n chunks of CONTEXT token numbers -> [n,77,1,width].  A number from the vocabulary's size on is a row of learned, [rows,width].

@@ -89,7 +89,7 @@ static void check_job(Work *w)
     check_range(w->mem, "Steps", j->steps, 1, TRAIN_STEPS);
     check_range(w->mem, "Clip skip", j->clip_skip, 1, 100);
     check_range(w->mem, "CFG scale", j->cfg, 0, 1000);
-    check_range(w->mem, "Eta", j->eta, 0, 1);
+    check_range(w->mem, "Eta", j->eta, -1, 1);
     check_range(w->mem, "Denoising strength", j->strength, 0, 1);
     check_range(w->mem, "Hires upscale", j->hires, 0, 8);
     check_range(w->mem, "Hires steps", j->hires_steps, 0, TRAIN_STEPS);
@@ -146,14 +146,11 @@ static void choose_sampler(Work *w)
     if (j->eta > 0 && !sampler_takes_eta(s->method)) watch_say(w->watch, "Eta is ignored: %s adds no noise", sampler_name(s->method));
 }
 
-/* What the model predicts stands in its file if anywhere: modelspec's metadata, the empty tensors by which ComfyUI tells, a folder's scheduler. */
 static void choose_prediction(Work *w, const Weights *weights)
 {
     const Job *j = w->job;
     SamplerSetup *s = &w->denoising.sampling;
-    const char *told = weights_metadata(weights, "modelspec.prediction_type");
-    const char *prediction = j->prediction ? j->prediction : weights_find(weights, "unet.v_pred") || (told && *told == 'v') ? "v" : "epsilon";
-    s->velocity = *prediction == 'v';
+    s->velocity = j->prediction ? *j->prediction == 'v' : weights_predict_v(weights);
     s->zero_snr = j->noise_schedule ? *j->noise_schedule == 'Z' : weights_find(weights, "unet.ztsnr") || weights_metadata(weights, "rescale_betas_zero_snr");
     if (s->zero_snr && !s->velocity)
         watch_say(w->watch, "Noise schedule is Zero Terminal SNR, but the model predicts epsilon, which says nothing where there is noise alone; expect a poor picture");
@@ -326,8 +323,7 @@ static void load(Work *w)
     choose_init(w);
     choose_hires(w);
     say_without_effect(w);
-    int layers = clip_layers(weights);
-    if (layers && j->clip_skip > layers) fail(w->mem, "Clip skip is %d, but this text encoder has %d layers", j->clip_skip, layers);
+    clip_check_skip(w->mem, weights, j->clip_skip);
     if (j->loras) w->run.lora = lora_open(w->mem, j->lora, j->loras);
     w->run.machine = &w->machine;
     w->run.clip = w->denoising.windows.length;

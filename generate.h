@@ -16,7 +16,7 @@ typedef struct {
     const char *const *embedding;  size_t embeddings;      /* paths of those that the prompts may name; what is wrong with the others is no matter */
     int      width, height, frames;      /* pixels, multiples of 8; 0: what suits the model and module */
     int      steps, clip_skip, threads;  /* 0: 25, 1, all cores */
-    double   cfg, eta, fps;              /* guidance, fresh noise; 0: 7.5, what the sampler usually takes, 8 */
+    double   cfg, eta, fps;              /* guidance, fresh noise; 0: 7.5, what the sampler usually takes, 8; eta -1: none */
     uint64_t seed;
     const char *sampler, *schedule;      /* names, see sampler.h; NULL: DDIM, Automatic */
     const char *rng;                     /* "CPU": torch's, or "NV": the web UI's, a seed for each frame; NULL: CPU */

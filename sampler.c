@@ -530,7 +530,7 @@ void sampler_init(Sampler *s, const SamplerSetup *setup)
     float alpha_bar[TRAIN_STEPS];
     const struct Method *m = &methods[setup->method];
     int steps = setup->steps, noisy_end = m->automatic == DDIM_UNIFORM && setup->betas == SCALED_LINEAR;
-    *s = (Sampler){ .method = m, .steps = steps, .velocity = setup->velocity, .eta = m->takes_eta && setup->eta > 0 ? setup->eta : m->eta };
+    *s = (Sampler){ .method = m, .steps = steps, .velocity = setup->velocity, .eta = !m->takes_eta || !(setup->eta > 0 || setup->eta < 0) ? m->eta : fmax(setup->eta, 0) };
     alpha_bars(alpha_bar, setup->betas, setup->zero_snr);
     for (int i = 0; i < steps; i++) s->level[i] = level_of_step(alpha_bar, sampler_schedule(setup), m->times, i, steps + m->jumps);
     s->level[steps] = noisy_end ? level_at(alpha_bar, 0) : level(0, 0);

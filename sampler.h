@@ -71,7 +71,7 @@ typedef struct {
     int          zero_snr;
     int          velocity;                   /* the model predicts v = signal e - noise clean, not e (Salimans and Ho, 2022) */
     int          steps;                      /* 1..1000 */
-    double       eta;                        /* 0..1, fresh noise; 0: what the sampler usually takes; ignored where it takes none */
+    double       eta;                        /* 0..1, fresh noise; 0: what the sampler usually takes, -1: none; ignored where it takes none */
     float       *memory;                     /* KEPT * n values, in use until the last step */
     size_t       n;
 } SamplerSetup;

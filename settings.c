@@ -184,6 +184,19 @@ static char *show_overlap(Arena *a, const Request *r, const Setting *s)
     return overlap ? format(a, "%d", overlap > 0 ? overlap : 0) : NULL;
 }
 
+/* kept as 0 for what the sampler usually adds, and none as -1 */
+static void set_eta(Arena *a, Request *r, const Setting *s, const char *label, const char *value)
+{
+    set_number(a, r, s, label, value);
+    if (!(r->job.eta > 0)) r->job.eta = -1;
+}
+
+static char *show_eta(Arena *a, const Request *r, const Setting *s)
+{
+    double eta = *(const double *)shown_field(r, s);
+    return eta < 0 || eta > 0 ? number_text(a, fmax(eta, 0)) : NULL;
+}
+
 /* A model that is named brings no motion module, so a still need not say that it is one; a grid may leave the model open. */
 static char *show_frames(Arena *a, const Request *r, const Setting *s)
 {
@@ -386,7 +399,7 @@ const Setting all_settings[] = {
       .help = "1: the text encoder's last layer, 2: the one before, ... (1)" },
     { "RNG", "rng", set_choice, show_choice, AT(job.rng), .choices = { "CPU", "NV" }, .value = "NAME",
       .help = "CPU: noise as torch makes it on a CPU, NV: as the web UI's NV, a seed for each frame (CPU)" },
-    { "Eta", "eta", set_number, show_number, AT(job.eta), 0, 1, .value = "X",
+    { "Eta", "eta", set_eta, show_eta, AT(job.eta), 0, 1, .value = "X",
       .help = "noise added in each step, 0 to 1 (DDIM: 0; samplers with an \"a\" or SDE: 1)" },
     { "CFG rescale", "cfg-rescale", set_number, show_number, AT(job.cfg_rescale), 0, 1, .value = "X",
       .help = "against overexposed pictures of v-prediction models, 0 to 1 (0)" },
@@ -452,7 +465,7 @@ int setting_is_axis(const Setting *s) { return s->set == set_axis; }
 
 Takes setting_takes(const Setting *s)
 {
-    return s->set == set_whole || s->set == set_seed || s->set == set_overlap ? WHOLE : s->set == set_number ? NUMBER : WORDS;
+    return s->set == set_whole || s->set == set_seed || s->set == set_overlap ? WHOLE : s->set == set_number || s->set == set_eta ? NUMBER : WORDS;
 }
 
 char *settings_line(Arena *a, const Request *r)

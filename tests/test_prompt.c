@@ -113,7 +113,7 @@ static void test_sampling(Arena *a)
         { "Sampler: DPM2", "Sampler: DPM2, RNG: CPU" }, { "Sampler: Euler, Schedule type: Align Your Steps", "Sampler: Euler, Schedule type: Align Your Steps, RNG: CPU" },
         { "Sampler: Restart, Schedule type: Turbo", "Sampler: Restart, Schedule type: Turbo, RNG: CPU" },
         { "Sampler: LCM, CFG scale: 1", "Sampler: LCM, CFG scale: 1, RNG: CPU" },
-        { "Sampler: DDIM, Eta DDIM: 0.5", "Sampler: DDIM, RNG: CPU, Eta: 0.5" },
+        { "Sampler: DDIM, Eta DDIM: 0.5", "Sampler: DDIM, RNG: CPU, Eta: 0.5" }, { "Sampler: Euler a, Eta: 0", "Sampler: Euler a, RNG: CPU, Eta: 0" },
         { "Sampler: Euler, CFG Rescale \xcf\x86: 0.7, Noise Schedule: Zero Terminal SNR, Prediction type: v", "Sampler: Euler, RNG: CPU, CFG rescale: 0.7, Prediction type: v, Noise Schedule: Zero Terminal SNR" },
         { "Sampler: Euler, Frames: 40, Context: 16, Overlap: 0, Stride: 2, Closed loop: A", "Sampler: Euler, RNG: CPU, Frames: 40, Context: 16, Overlap: 0, Stride: 2, Closed loop: A" },
         { "Sampler: Euler, Frames: 40, Overlap: -1, Stride: 1", "Sampler: Euler, RNG: CPU, Frames: 40" },
@@ -283,7 +283,7 @@ static void test_round_trip(Arena *a)
     char *text = settings(&t);
     CHECK_MSG(!strcmp(text, "a, <lora:b:0.8>\nNegative prompt: c\nSteps: 20, Sampler: DDIM, CFG scale: 7.5, Seed: 3, Size: 64x64, Model: x, Clip skip: 2, RNG: CPU, "
                             "Motion module: m, Frames: 16, FPS: 8"), "%s", text);
-    t.text = "a\nClip skip: 1, Eta: 0, Frames: 1, FPS: 9, Motion module: m, Seed: 0";
+    t.text = "a\nClip skip: 1, Frames: 1, FPS: 9, Motion module: m, Seed: 0";
     CHECK_MSG(!strcmp(text = settings(&t), "a\nSampler: DDIM, Seed: 0, RNG: CPU"), "%s", text);
 }
 
