@@ -56,7 +56,7 @@ static float *encode_photo(Dataset *d, const Photo *photo, int mirrored, Rng *rn
 }
 
 /* are a picture's words the same in every step, and what they are encoded to as well? */
-static int text_stays(const Dataset *d) { return !d->captions.word && d->recipe->unet_only > 0 && !(d->recipe->shuffle > 0) && !(d->recipe->drop > 0); }
+static int text_stays(const Dataset *d) { return !d->captions.word && !(recipe_rates(d->recipe).text > 0) && !(d->recipe->shuffle > 0) && !(d->recipe->drop > 0); }
 
 static void read_sample(Dataset *d, const Photo *photo, Sample *s, Rng *rng)
 {

@@ -11,7 +11,7 @@ typedef struct { const char *theirs, *ours; } Other;
 
 static const Other drawing[] = {
     { "p", "--prompt TEXT" },                  { "n", "--negative TEXT" },
-    { "w", "--size WIDTHxHEIGHT" },            { "width", "--size WIDTHxHEIGHT" },          { "h", "--size WIDTHxHEIGHT" },       { "height", "--size WIDTHxHEIGHT" },
+    { "w", "--size WIDTHxHEIGHT" },            { "width", "--size WIDTHxHEIGHT" },          { "height", "--size WIDTHxHEIGHT" },
     { "num-inference-steps", "--steps N" },    { "sample-steps", "--steps N" },             { "guidance-scale", "--cfg X" },      { "scale", "--cfg X" },
     { "sampling-method", "--sampler NAME" },   { "scheduler", "--schedule-type NAME" },
     { "ckpt", "--model F" },                   { "checkpoint", "--model F" },               { "diffusion-model", "--model F" },

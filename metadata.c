@@ -116,7 +116,7 @@ static void say_lora(Said *s, const Recipe *r)
     say_number(s, "ss_network_dim", r->rank), say_number(s, "ss_network_alpha", alpha);
     if (r->conv_rank > 0)
         say(s, "ss_network_args", format(s->a, "{\"conv_dim\": \"%s\", \"conv_alpha\": \"%s\"}", number_text(s->a, r->conv_rank), number_text(s->a, conv_alpha)));
-    say_number(s, "ss_unet_lr", rates.unet), say_number(s, "ss_text_encoder_lr", r->unet_only > 0 ? 0 : rates.text);
+    say_number(s, "ss_unet_lr", rates.unet), say_number(s, "ss_text_encoder_lr", rates.text);
 }
 
 static void say_recipe(Said *s, const Recipe *r, size_t steps)
@@ -135,8 +135,9 @@ static void say_recipe(Said *s, const Recipe *r, size_t steps)
 
 static void say_pictures(Said *s, const Photos *p)
 {
-    size_t class = p->prior ? p->repeated / 2 : 0;
-    say_number(s, "ss_num_train_images", (double)(p->repeated - class)), say_number(s, "ss_num_reg_images", (double)p->prior);
+    size_t learned = 0;
+    for (size_t i = 0; i < p->count; i++) if (p->photo[i].role == LEARNED) learned += (size_t)p->photo[i].repeats;
+    say_number(s, "ss_num_train_images", (double)learned), say_number(s, "ss_num_reg_images", (double)p->prior);
     say_number(s, "ss_num_validation_images", (double)p->held_out);
     say(s, "ss_dataset_dirs", dataset_dirs(s->a, p, 0)), say(s, "ss_reg_dataset_dirs", dataset_dirs(s->a, p, 1));
     say(s, "ss_bucket_info", bucket_info(s->a, p)), say(s, "ss_tag_frequency", tag_frequency(s->a, p));

@@ -9,7 +9,7 @@
  * minutes of work is checked before: the kind of result, its folder, every name, every weight.
  *
  * stdout carries the path of the result and nothing else; all talk is on stderr.  What signals need are the only globals.
- * A picture is never replaced by a different one unless -o names it. */
+ * A picture that is made again is never replaced by a different one unless -o names it, and no file is by what comes of it. */
 #define _XOPEN_SOURCE 700
 #include "chars.h"
 #include "checkpoint.h"
@@ -73,6 +73,8 @@ typedef struct {
     Terminal    terminal;
     Request     request;
     Bytes       picture;                        /* what the input was, when it was a picture */
+    int         chance;                         /* the seed was drawn */
+    const Sweep *sweep;                         /* what a grid was made of */
 } Run;
 
 typedef void Act(Run *r, const char *value);
@@ -315,7 +317,7 @@ static void draw_seed(Run *r, int told)
     int fd = open("/dev/urandom", O_RDONLY | O_CLOEXEC);
     if (fd >= 0 && read(fd, &seed, sizeof seed) < 0) seed ^= (uint32_t)clock();
     if (fd >= 0) close(fd);
-    r->request.job.seed = seed, r->request.seeded = 1;
+    r->request.job.seed = seed, r->request.seeded = r->chance = 1;
     if (told) say(r, format(r->a, "seed %lu, drawn at random; --seed %lu draws this picture again", (unsigned long)seed, (unsigned long)seed));
 }
 
@@ -334,6 +336,12 @@ static Result place_result(Run *r, const Watch *watch)
     return result;
 }
 
+/* what is made from a file must not take its place */
+static void spare(Run *r, const char *input)
+{
+    if (input && same_file(input, r->out)) fail(r->a, "%s: would be replaced by what is made from it; choose another name with -o", r->out);
+}
+
 static void save(Run *r, const Result *result, Pictures p, double began)
 {
     size_t count;
@@ -349,6 +357,7 @@ static void save(Run *r, const Result *result, Pictures p, double began)
 /* one picture, or only what it takes */
 static Pictures draw_one(Run *r, const Watch *watch, int check)
 {
+    spare(r, r->request.job.init);
     if (!check) return generate(r->a, &r->request.job, watch);
     Plan plan = generate_check(r->a, &r->request.job, watch);
     plan_say(r->a, &plan, watch);
@@ -369,8 +378,11 @@ static const char *cells_folder(Run *r) { return format(r->a, "%s.cells", withou
 static Pictures draw_grid(Run *r, const Places *p, const Watch *watch, int check)
 {
     Sweep *s = read_axes(r);
+    const char *command = r->chance ? format(r->a, "the same command with --seed %llu", (unsigned long long)r->request.job.seed) : "the same command";
     sweep_check(r->a, s, &r->request, p, watch);
-    return check ? (Pictures){ 0 } : sweep_draw(r->a, s, cells_folder(r), r->keep_cells, watch);
+    r->sweep = s;
+    spare(r, r->request.job.init);
+    return check ? (Pictures){ 0 } : sweep_draw(r->a, s, cells_folder(r), r->keep_cells, command, watch);
 }
 
 static int can_preview(Run *r)
@@ -398,7 +410,7 @@ static void draw(Run *r)
     if (r->verbose) say(r, prompt_settings(r->a, &r->request));
     if (check) say(r, format(r->a, "%s: all is well; without check it draws %s", r->input ? r->input : "--prompt", r->out));
     else save(r, &result, p, began);
-    if (grid && !check) sweep_done(r->a, cells_folder(r));
+    if (grid && !check) sweep_done(r->a, r->sweep, cells_folder(r));
     if (r->preview && !check) fflush(stdout), terminal_play(&r->terminal, p, r->request.job.fps, &stopped);
 }
 
@@ -411,7 +423,7 @@ static void info_picture(Run *r, Bytes b)
     if (is_gif(b) && b.size >= 10)  width = d[6] | (unsigned)d[7] << 8, height = d[8] | (unsigned)d[9] << 8;
     if (is_png(b) && b.size >= 24)  for (int i = 0; i < 4; i++) width = width << 8 | d[16 + i], height = height << 8 | d[20 + i];
     char *settings = stored_settings(r, b);
-    for (char *c = settings; c && *c; c++) if (((unsigned char)*c < 0x20 && *c != '\n') || *c == 0x7f) *c = ' ';
+    for (size_t n, at = 0; settings && settings[at]; at += n ? n : 1) if (!(n = printable(settings + at)) && settings[at] != '\n') settings[at] = ' ';
     printf("%s: a %s of %ux%u, %s\n%s%s", r->input, is_gif(b) ? "GIF" : "PNG", width, height, settings ? "made with" : "without settings",
            settings ? settings : "", settings ? "\n" : "");
     const char *embedding = is_png(b) ? info_embedding(r->a, r->input) : NULL;
@@ -481,10 +493,14 @@ static void learn(Run *r)
     if (!S_ISDIR(s.st_mode)) fail(r->a, "%s: is a file, expected a folder of pictures", photos);
     check_trained(r);
     check_shared(r);
+    r->status = MISUSED;
+    recipe_check(r->a, &r->recipe);
+    r->status = FAILED;
     r->input = NULL;                            /* no prompt file, only options */
     read_request(r);
     Samples samples = read_samples(r);
     lookup_request(r->a, places(r->a, NULL, r->folder, r->folders, r->program), &r->request);
+    spare(r, r->request.job.model), spare(r, r->request.job.vae);
     int seeded = r->request.seeded;
     if (!seeded) draw_seed(r, 0);
     train(r->a, &(Training){ photos, r->out, r->request.job, r->recipe, samples, seeded }, &watch);
@@ -510,9 +526,10 @@ static void work(Run *r)
 /* A second Ctrl-C does not wait for the layer that is being computed. */
 static void listen(void)
 {
-    struct sigaction on = { .sa_handler = stop, .sa_flags = (int)SA_RESETHAND }, off = { .sa_handler = SIG_IGN };
+    struct sigaction on = { .sa_handler = stop, .sa_flags = (int)SA_RESETHAND }, off = { .sa_handler = SIG_IGN }, was;
     sigaction(SIGINT, &on, NULL);
     sigaction(SIGTERM, &on, NULL);
+    if (!sigaction(SIGHUP, NULL, &was) && was.sa_handler != SIG_IGN) sigaction(SIGHUP, &on, NULL);      /* unless nohup wants it to go on */
     sigaction(SIGBUS, &(struct sigaction){ .sa_sigaction = lost, .sa_flags = SA_SIGINFO }, NULL);
     sigaction(SIGXFSZ, &off, NULL);             /* a file size limit is then an error of write, not the end */
 }

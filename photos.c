@@ -56,13 +56,22 @@ static const char *caption_of(Arena *a, const char *picture, const char *ending)
     return text ? text : line_beside(a, picture, ".caption");
 }
 
-static void add_folder(Arena *a, Photos *p, size_t *room, const char *root, const char *folder, const char *ending, const char *words, int repeats)
+/* a picture that training to `stem` draws: stem-loss.png, stem-000002-sample1.png */
+static int is_drawn(const char *name, const char *stem)
+{
+    size_t n = strlen(stem);
+    if (strncmp(name, stem, n) || name[n] != '-') return 0;
+    const char *sample = strstr(name + n, "-sample");
+    return !strcmp(name + n, "-loss.png") || (sample && digit(sample[strlen("-sample")]));
+}
+
+static void add_folder(Arena *a, Photos *p, size_t *room, const char *root, const char *folder, const char *ending, const char *words, int repeats, const char *out)
 {
     size_t count;
-    const char **names = names_in(a, folder, &count);
+    const char **names = names_in(a, folder, &count), *stem = out && same_file(folder, folder_of(a, out)) ? without_ending(a, file_name(out)) : NULL;
     for (size_t i = 0; i < count; i++) {
         const char *path = format(a, "%s/%s", folder, names[i]), *name = path + strlen(root);
-        if (!is_picture(names[i]) || !file_is(path)) continue;
+        if (!is_picture(names[i]) || !file_is(path) || (stem && is_drawn(names[i], stem))) continue;
         const char *caption = caption_of(a, path, ending);
         p->photo = roomier(a, p->photo, p->count, room, sizeof *p->photo);
         p->photo[p->count++] = (Photo){ .path = path, .name = name + strspn(name, "/"), .caption = caption ? caption : words ? words : "",
@@ -82,18 +91,18 @@ static int repeats_in(const char *name, const char **words)
     return (int)n;
 }
 
-Photos photos_find(Arena *a, const char *folder, const char *ending, const char *words, int repeats)
+Photos photos_find(Arena *a, const char *folder, const char *ending, const char *words, int repeats, const char *out)
 {
     Photos p = { 0 };
     size_t room = 0, count;
     if (!folder_is(folder)) fail(a, "%s: there is no such folder of pictures", folder);
     const char **names = names_in(a, folder, &count), *class;
-    add_folder(a, &p, &room, folder, folder, ending, words, repeats);
+    add_folder(a, &p, &room, folder, folder, ending, words, repeats, out);
     for (size_t i = 0; i < count; i++) {
         int times = repeats_in(names[i], &class);
         if (times > MOST_REPEATED / repeats)
             fail(a, "%s/%s: %d times %d repeats of each picture, expected at most %d together; fewer repeats, please", folder, names[i], times, repeats, MOST_REPEATED);
-        if (times) add_folder(a, &p, &room, folder, format(a, "%s/%s", folder, names[i]), ending, class, times * repeats);
+        if (times) add_folder(a, &p, &room, folder, format(a, "%s/%s", folder, names[i]), ending, class, times * repeats, out);
     }
     if (!p.count)
         fail(a, "%s: no pictures to learn from: looked for .png, .jpg and .jpeg files, and for folders of them called <repeats>_<words>, found %s%s%s", folder,

@@ -23,9 +23,9 @@ typedef struct { Photo *photo; size_t count, repeated, captioned, learned, prior
 
 /* PNG and JPEG files of the folder, by name (and those of other formats, which survey.h refuses); or of folders in it that are called
  * <repeats>_<class tokens>, as kohya's trainer wants them.  The caption is the first line of the file beside with `ending` (NULL: .txt, or
- * else .caption); without one it is the class tokens, or else `words`.  Fails when there is no picture, or a caption is no UTF-8, with what was looked for; or when an
+ * else .caption); without one it is the class tokens, or else `words`.  What training to `out` draws there is no lesson (NULL: none is).  Fails when there is no picture, or a caption is no UTF-8, with what was looked for; or when an
  * epoch is more than 10^9 pictures, so that it and class pictures beside it can be counted in 32 bits. */
-Photos photos_find(Arena *a, const char *folder, const char *ending, const char *words, int repeats);
+Photos photos_find(Arena *a, const char *folder, const char *ending, const char *words, int repeats, const char *out);
 
 /* Holds back about so large a part of the pictures, spread evenly over their names.  Fails when that is none, or all. */
 void photos_hold_out(Arena *a, Photos *p, double part);

@@ -27,12 +27,30 @@ static void draw(void *set)
         Job job = *s->job;
         job.frames = 1, job.motion = NULL, job.seed += s->done;
         Pictures p = generate(s->a, &job, &quiet);
-        unsigned char *png = adopt(s->a, png_encode(p.rgb, p.width, p.height, NULL, &size));
+        unsigned char *png = adopt(s->a, png_encode(p.rgb, p.width, p.height, s->job->prompt, &size));
         if (!png) fail(s->a, "%s: out of memory", path);
         files_save(s->a, &(File){ path, { png, size } }, 1);
         release(s->a, before);
     }
     watch_progress(s->watch, "done", (int)s->count, (int)s->count);
+}
+
+/* the words that a picture there says it was drawn of, when they are others; NULL: it says none, or is not there */
+static const char *other_words(const Set *s, const char *path)
+{
+    if (!file_is(path)) return NULL;
+    Bytes b = file_map(s->a, path);
+    const char *words = adopt(s->a, png_text(b.data, b.size, "parameters"));
+    return words && strcmp(words, s->job->prompt) ? words : NULL;
+}
+
+static void warn_of_words(const Set *s)
+{
+    size_t before = mark(s->a);
+    const char *words = NULL, *path = NULL;
+    for (size_t i = 0; i < s->count && !words; i++) words = other_words(s, path = path_of(s, i));
+    if (words) watch_say(s->watch, "warning: %s was drawn of %s, not of what --class_prompt says now; without that folder all are drawn anew", path, quoted(s->a, words));
+    release(s->a, before);
 }
 
 void prior_draw(Arena *a, const Job *job, const char *folder, size_t count, const Watch *watch)
@@ -42,6 +60,7 @@ void prior_draw(Arena *a, const Job *job, const char *folder, size_t count, cons
     char why[1024];
     for (size_t i = 0; i < count; i++) there += (size_t)file_is(path_of(&s, i));
     if (there) watch_say(watch, "%s: %s there already, kept", folder, amount(a, there, "class picture"));
+    warn_of_words(&s);
     if (there == count) return;
     watch_say(watch, "%s: draws %s: %s", folder, amount(a, count - there, "class picture"), job->prompt);
     folder_make(a, folder);

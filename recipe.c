@@ -10,7 +10,7 @@
 #include <string.h>
 
 const Recipe recipe_default = { .method = "lora", .init_word = "person", .vectors = 4, .rank = 16, .batch = 1, .accumulate = 1, .repeats = 1, .prior_weight = 1,
-                                .optimizer = "AdamW", .decay = 0.01, .clip = 1, .schedule = { .name = "cosine", .cycles = 1, .power = 1 } };
+                                .optimizer = "AdamW", .rate = -1, .unet_rate = -1, .text_rate = -1, .word_rate = -1, .decay = 0.01, .clip = 1, .schedule = { .name = "cosine", .cycles = 1, .power = 1 } };
 
 typedef enum { WHOLE, REAL, SWITCH, SCHEDULE, OPTIMIZER, METHOD, TEXT } Kind;      /* from SCHEDULE on they are words */
 
@@ -24,17 +24,17 @@ static const struct { const char *flag, *value; Kind kind; size_t at; double lea
     { "num_vectors",                 "N",    WHOLE,    AT(vectors), 1, 64, "tokens that the learned word takes in a prompt (4)" },
     { "resolution",                  "N",    WHOLE,    AT(resolution), 64, 2048, "side of the pictures in pixels, a multiple of 8 (the model's own)" },
     { "network_dim",                 "N",    WHOLE,    AT(rank), 1, 1024, "rank of the pairs (16)" },
-    { "network_alpha",               "X",    REAL,     AT(alpha), 0, 1e6, "the pairs count alpha / rank times (the rank)" },
+    { "network_alpha",               "X",    REAL,     AT(alpha), 0, 65504, "the pairs count alpha / rank times (the rank)" },
     { "conv_dim",                    "N",    WHOLE,    AT(conv_rank), 1, 1024,
       "rank of pairs for the UNet's 3x3 convolutions, and its resnets learn too (LoCon) (none)" },
-    { "conv_alpha",                  "X",    REAL,     AT(conv_alpha), 0, 1e6, "as network_alpha, for the pairs of convolutions (conv_dim)" },
+    { "conv_alpha",                  "X",    REAL,     AT(conv_alpha), 0, 65504, "as network_alpha, for the pairs of convolutions (conv_dim)" },
     { "learning_rate",               "X",    REAL,     AT(rate), 0, 10, "how far a step moves what learns (0.0001; 0.005 for textual inversion)" },
     { "unet_lr",                     "X",    REAL,     AT(unet_rate), 0, 10, "the learning rate of the UNet (learning_rate)" },
     { "text_encoder_lr",             "X",    REAL,     AT(text_rate), 0, 10, "that of the text encoder (half of learning_rate)" },
     { "embedding_lr",                "X",    REAL,     AT(word_rate), 0, 10, "that of the word beside a LoRA (0.005)" },
     { "network_train_unet_only",     NULL,   SWITCH,   AT(unet_only), 0, 1, "the text encoder stays as it is" },
     { "max_train_steps",             "N",    WHOLE,    AT(steps), 1, 1e7, "steps in all (100 for each picture)" },
-    { "max_train_epochs",            "N",    WHOLE,    AT(epochs), 1, 1e6, "or instead how often all pictures are seen, with their repeats" },
+    { "max_train_epochs",            "N",    WHOLE,    AT(epochs), 1, 1e6, "or instead, and if both are given, how often all pictures are seen, with their repeats" },
     { "train_batch_size",            "N",    WHOLE,    AT(batch), 1, 1024, "pictures in a step (1)" },
     { "gradient_accumulation_steps", "N",    WHOLE,    AT(accumulate), 1, 1024, "batches in a step (1)" },
     { "repeats",                     "N",    WHOLE,    AT(repeats), 1, 65536, "how often each picture is seen in an epoch, times what its folder's name says (1)" },
@@ -117,7 +117,7 @@ const char *recipe_text(Arena *a, const Recipe *r, size_t i)
 {
     if (options[i].at >= AT(steps) || options[i].at == AT(token)) return NULL;      /* the word itself is said, wherever it comes from */
     const void *at = (const char *)r + options[i].at;
-    if (options[i].kind < SCHEDULE) return number_text(a, *(const double *)at);
+    if (options[i].kind < SCHEDULE) return *(const double *)at < 0 ? "as usual" : number_text(a, *(const double *)at);
     const char *text = *(const char *const *)at;
     return text ? quoted(a, text) : "";
 }
@@ -156,6 +156,13 @@ void recipe_check(Arena *a, const Recipe *r)
 {
     if (r->schedule.warmup > 0 && !strcmp(r->schedule.name, "constant"))
         fail(a, "--lr_scheduler constant has no warm-up: use constant_with_warmup, or no --lr_warmup_steps");
+    Rates rates = recipe_rates(r);
+    if (recipe_is_word(r) ? !(rates.words > 0) : !(rates.unet > 0 || rates.text > 0))
+        fail(a, "with these learning rates nothing learns; one of %s must be above 0", recipe_is_word(r) ? "--learning_rate and --embedding_lr" : "--unet_lr and --text_encoder_lr");
+    if (r->token && (!*r->token || strchr(r->token, '/'))) fail(a, "--token is %s, expected a word that can be a file's name", quoted(a, r->token));
+    if (recipe_has_class(r) && !r->class_photos && !r->class_prompt)
+        fail(a, "--method dreambooth needs pictures of the class: --reg_data_dir with a folder of them, or --class_prompt, as \"portrait of a woman\", to have them drawn");
+    if (!r->samples && (r->sample_epochs > 0 || r->sample_steps > 0)) fail(a, "samples are to be drawn, but nothing says of what; add --sample_prompts FILE");
 }
 
 int recipe_is_word(const Recipe *r) { return r->method == methods[2]; }
@@ -177,13 +184,13 @@ Buckets recipe_buckets(Arena *a, const Recipe *r, int side)
     return b;
 }
 
-double recipe_rate(const Recipe *r) { return r->rate > 0 ? r->rate : recipe_is_word(r) ? 5e-3 : 1e-4; }
+double recipe_rate(const Recipe *r) { return r->rate >= 0 ? r->rate : recipe_is_word(r) ? 5e-3 : 1e-4; }
 
 Rates recipe_rates(const Recipe *r)
 {
     double rate = recipe_rate(r);
-    return (Rates){ .words = r->word_rate > 0 ? r->word_rate : recipe_is_word(r) ? rate : 5e-3, .text = r->text_rate > 0 ? r->text_rate : rate / 2,
-                    .unet = r->unet_rate > 0 ? r->unet_rate : rate };
+    return (Rates){ .words = r->word_rate >= 0 ? r->word_rate : recipe_is_word(r) ? rate : 5e-3, .text = r->unet_only > 0 ? 0 : r->text_rate >= 0 ? r->text_rate : rate / 2,
+                    .unet = r->unet_rate >= 0 ? r->unet_rate : rate };
 }
 
 int recipe_eight_bits(const Recipe *r) { return r->optimizer == optimizers[1]; }
@@ -192,6 +199,6 @@ int recipe_eight_bits(const Recipe *r) { return r->optimizer == optimizers[1]; }
 double recipe_factor(const Recipe *r, int step, int steps)
 {
     RateSchedule s = r->schedule;
-    s.end = 1e-7 / recipe_rate(r);
+    s.end = recipe_rate(r) > 0 ? 1e-7 / recipe_rate(r) : 0;
     return schedule_factor(&s, step, steps);
 }

@@ -9,7 +9,7 @@ typedef struct {
     double resolution;                   /* a side in pixels; 0: the model's own */
     double rank, alpha;                  /* alpha 0: as rank */
     double conv_rank, conv_alpha;        /* the same of pairs for 3x3 convolutions; rank 0: none */
-    double rate, unet_rate, text_rate, word_rate;      /* 0: see recipe_rates */
+    double rate, unet_rate, text_rate, word_rate;      /* -1: see recipe_rates; at 0 nothing learns */
     double unet_only;
     double batch, accumulate, repeats;
     double decay, clip, snr, noise_offset;

@@ -39,7 +39,7 @@ static void read_option(Arena *a, Request *r, char *option, const char *side[2],
     const char *name = copy(a, option, n), *value = trimmed(a, option + n, strlen(option + n)), *flag = option_named(name), *label = format(a, "%s: --%s", where, name);
     if (!*value && (flag || !strcmp(name, "w") || !strcmp(name, "h"))) fail(a, "%s needs a value behind it", label);
     if (read_side(name, value, side)) return;
-    if (!flag) fail(a, "%s is no option of a sample; expected --n, --w, --h, --d, --l, --s, or one of drawing by its full name", quoted(a, label));
+    if (!flag) fail(a, "%s: %s is no option of a sample; expected --n, --w, --h, --d, --l, --s, or one of drawing by its full name", where, quoted(a, format(a, "--%s", name)));
     prompt_set_as(a, r, flag, label, value);
 }
 

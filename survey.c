@@ -114,7 +114,8 @@ static void tell_troubles(Arena *a, const Photos *p, const Watch *watch)
         if (!*one->caption) list(a, &mute, NAMED, one->name);
     }
     if (small.count) watch_say(watch, "warning: smaller than they are learned at, so enlarged and soft: %s", listed(a, &small, NAMED));
-    if (mute.count) watch_say(watch, "warning: nothing is said of %s; a caption beside it, a name of its folder or --prompt would", listed(a, &mute, NAMED));
+    if (mute.count) watch_say(watch, "warning: nothing is said of %s; a caption beside it, a name of its folder or --%s would", listed(a, &mute, NAMED),
+                              p->photo->role == PRIOR ? "class_prompt" : "prompt");
 }
 
 static void tell_buckets(Arena *a, const Photos *p, const Watch *watch)
@@ -130,8 +131,8 @@ void survey(Arena *a, Photos *p, const Buckets *b, const char *folder, const Wat
 {
     look_at_all(a, p, b, watch);
     size_t before = mark(a);
-    watch_say(watch, "%s: %s, %zu with a caption, %zu in an epoch%s%s", folder, amount(a, p->count, "picture"), p->captioned, p->repeated,
-        p->prior ? format(a, "; %zu of them of the class", p->prior) : "", p->held_out ? format(a, "; %zu held out", p->held_out) : "");
+    watch_say(watch, "%s: %s, %zu with a caption, %zu in an epoch%s", folder, amount(a, p->count, "picture"), p->captioned, p->repeated,
+        p->held_out ? format(a, "; %zu held out", p->held_out) : "");
     tell_doubles(a, p, watch);
     tell_troubles(a, p, watch);
     if (b->step) tell_buckets(a, p, watch);

@@ -168,7 +168,7 @@ void sweep_check(Arena *a, Sweep *s, Request *r, const Places *p, const Watch *w
     watch_say(watch, "grid: %d x %d x %d pictures of %dx%d%s, %dx%d in all", s->axis[0].count, s->axis[1].count, s->axis[2].count, all.width, all.height,
               alike ? format(a, ", %d of them as another one", alike) : "", s->grid.width, s->grid.height);
     plan_say(a, &all, watch);
-    r->job.frames = all.frames, r->job.fps = s->cell->request.job.fps;
+    r->job.frames = all.frames, r->job.fps = s->cell->request.job.fps, r->job.init = s->cell->request.job.init;
 }
 
 /* ---- finished cells --------------------------------------------------------------------------- */
@@ -178,14 +178,24 @@ typedef struct { Finished *file; size_t count; } Store;
 
 static const char *unfinished(Arena *a, const char *cells) { return format(a, "%s.part", cells); }
 
-/* settings in a file that is a PNG, NULL when there are none */
+typedef struct { Arena *a; const char *path; char *text; } Reading;
+
+static void read_settings(void *to)
+{
+    Reading *r = to;
+    Bytes b = file_map(r->a, r->path);
+    r->text = png_text(b.data, b.size, "parameters");
+}
+
+/* settings in a file that is a PNG, NULL when there are none, or it cannot be read */
 static const char *settings_in(Arena *a, const char *path)
 {
+    char why[1024];
     size_t before = mark(a);
-    Bytes b = file_map(a, path);
-    char *text = png_text(b.data, b.size, "parameters");
+    Reading r = { a, path, NULL };
+    if (file_is(path)) attempt(a, read_settings, &r, why);
     release(a, before);
-    return adopt(a, text);
+    return adopt(a, r.text);
 }
 
 static void list_finished(Arena *a, Store *store, const char *folder)
@@ -197,24 +207,34 @@ static void list_finished(Arena *a, Store *store, const char *folder)
     store->file = all;
     for (size_t i = 0; i < count; i++) {
         struct stat s;
-        const char *path = format(a, "%s/%s", folder, names[i]), *settings = file_is(path) ? settings_in(a, path) : NULL;
+        const char *path = format(a, "%s/%s", folder, names[i]), *settings = settings_in(a, path);
         if (settings && !stat(path, &s)) all[store->count++] = (Finished){ path, settings, s.st_mtim };
     }
 }
 
-static int newer(const char *path, struct timespec than)
+static int later(struct timespec x, struct timespec y) { return x.tv_sec > y.tv_sec || (x.tv_sec == y.tv_sec && x.tv_nsec > y.tv_nsec); }
+
+/* Was it written, or put in its place, later?  A model may be a folder, with folders in it. */
+static int newer(Arena *a, const char *path, struct timespec than, int depth)
 {
     struct stat s;
+    size_t before = mark(a), count = 0;
     if (!path || stat(path, &s)) return 0;
-    return s.st_mtim.tv_sec > than.tv_sec || (s.st_mtim.tv_sec == than.tv_sec && s.st_mtim.tv_nsec > than.tv_nsec);
+    int any = later(s.st_mtim, than) || later(s.st_ctim, than);
+    const char **names = !any && depth && S_ISDIR(s.st_mode) ? names_in(a, path, &count) : NULL;
+    for (size_t i = 0; i < count && !any; i++) any = newer(a, format(a, "%s/%s", path, names[i]), than, depth - 1);
+    release(a, before);
+    return any;
 }
 
 /* Is a file that the job reads newer? */
-static int outdated(const Job *j, struct timespec written)
+static int outdated(Arena *a, const Job *j, struct timespec written)
 {
-    int any = newer(j->model, written) || newer(j->vae, written) || newer(j->motion, written) || newer(j->init, written) || newer(j->merges, written);
-    for (size_t i = 0; i < j->loras; i++) any |= newer(j->lora[i].path, written);
-    for (size_t i = 0; i < j->embeddings; i++) any |= newer(j->embedding[i], written);
+    const char *const one[] = { j->model, j->vae, j->motion, j->init, j->merges };
+    int any = 0;
+    for (size_t i = 0; i < sizeof one / sizeof *one; i++) any |= newer(a, one[i], written, 2);
+    for (size_t i = 0; i < j->loras; i++) any |= newer(a, j->lora[i].path, written, 0);
+    for (size_t i = 0; i < j->embeddings; i++) any |= newer(a, j->embedding[i], written, 0);
     return any;
 }
 
@@ -223,7 +243,7 @@ static const unsigned char *find_finished(Arena *a, const Store *store, const Ce
 {
     for (size_t i = 0; i < store->count; i++) {
         const Finished *f = &store->file[i];
-        if (strcmp(f->settings, c->settings) || outdated(&c->request.job, f->written)) continue;
+        if (strcmp(f->settings, c->settings) || outdated(a, &c->request.job, f->written)) continue;
         Bytes b = file_map(a, f->path);
         unsigned char *rgb = apng_decode(b.data, b.size, c->plan.frames, c->plan.width, c->plan.height);
         if (!rgb) continue;
@@ -255,13 +275,20 @@ static void save_cell(Arena *a, const Sweep *s, const Cell *c, const char *folde
     release(a, before);
 }
 
-void sweep_done(Arena *a, const char *cells)
+static int is_cell(const Sweep *s, const char *settings)
+{
+    int i = 0;
+    while (settings && i < s->cells && strcmp(s->cell[i].settings, settings)) i++;
+    return settings && i < s->cells;
+}
+
+void sweep_done(Arena *a, const Sweep *s, const char *cells)
 {
     size_t before = mark(a), count;
     const char *folder = unfinished(a, cells), **names = names_in(a, folder, &count);
     for (size_t i = 0; i < count; i++) {
         const char *path = format(a, "%s/%s", folder, names[i]), *dot = strrchr(names[i], '.');
-        if (dot && (!strcmp(dot, ".part") || settings_in(a, path))) unlink(path);
+        if (dot && (!strcmp(dot, ".part") || is_cell(s, settings_in(a, path)))) unlink(path);
     }
     rmdir(folder);
     release(a, before);
@@ -274,6 +301,7 @@ typedef struct {
     Sweep       *s;
     const char  *folder;                 /* where those that are drawn go */
     int          keep;                   /* those that were found elsewhere go there too */
+    const char  *command;                /* that goes on where this one is stopped */
     const Watch *watch;
     Store        store;
     int          done, of, base, drawn;  /* cells; passes of all, and of those that are done */
@@ -340,15 +368,15 @@ static _Noreturn void stopped(Sweeping *w, const char *why)
 {
     size_t kept;
     names_in(w->a, w->folder, &kept);
-    const char *rest = kept ? format(w->a, "; %zu finished pictures are in %s, and the same command goes on from there", kept, w->folder) : "";
+    const char *rest = kept ? format(w->a, "; %zu finished pictures are in %s, and %s goes on from there", kept, w->folder, w->command) : "";
     if (!strcmp(why, "interrupted")) fail(w->a, "interrupted%s", *rest ? rest : "; nothing was written");
     fail(w->a, "%s: %s%s", cell_name(w->a, w->s, w->cell), why, rest);
 }
 
-Pictures sweep_draw(Arena *a, Sweep *s, const char *cells, int keep, const Watch *watch)
+Pictures sweep_draw(Arena *a, Sweep *s, const char *cells, int keep, const char *command, const Watch *watch)
 {
     char why[1024];
-    Sweeping w = { .a = a, .s = s, .folder = keep ? cells : unfinished(a, cells), .keep = keep, .watch = watch };
+    Sweeping w = { .a = a, .s = s, .folder = keep ? cells : unfinished(a, cells), .keep = keep, .command = command, .watch = watch };
     list_finished(a, &w.store, cells);
     list_finished(a, &w.store, unfinished(a, cells));
     grid_begin(a, &s->grid);

@@ -20,10 +20,11 @@ void sweep_check(Arena *a, Sweep *s, Request *r, const Places *p, const Watch *w
 
 /* Draws the grid: cells that are alike once, and none that a folder of finished ones holds already, with the same settings inside.
  * Those folders are `cells`, and `cells`.part, which an interrupted sweep leaves behind.  Each cell is saved as soon as it is drawn, to the
- * first when they are to be kept, and else to the second.  Fails as generate does, and says what is kept. */
-Pictures sweep_draw(Arena *a, Sweep *s, const char *cells, int keep, const Watch *watch);
+ * first when they are to be kept, and else to the second.  Fails as generate does, and says what is kept; command: what goes on from
+ * there, "the same command". */
+Pictures sweep_draw(Arena *a, Sweep *s, const char *cells, int keep, const char *command, const Watch *watch);
 
-/* The grid is saved: `cells`.part goes. */
-void sweep_done(Arena *a, const char *cells);
+/* The grid is saved: its cells in `cells`.part go, and that folder when nothing else is in it. */
+void sweep_done(Arena *a, const Sweep *s, const char *cells);
 
 #endif

@@ -26,6 +26,7 @@
 #include "unet.h"
 #include "vae.h"
 
+#include <errno.h>
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -65,12 +66,15 @@ static void load(Work *w)
     w->side = t->recipe.resolution > 0 ? (int)t->recipe.resolution : across;
     w->run = (Run){ .machine = &w->machine, .weights = weights, .clip = 1, .stop = w->watch ? w->watch->stop : NULL };
     w->word = t->recipe.token ? t->recipe.token : recipe_is_word(&t->recipe) ? stem_of(w->mem, t->out) : NULL;
-    if (w->word && (!*w->word || strchr(w->word, '/'))) fail(w->mem, "--token is %s, expected a word that can be a file's name", quoted(w->mem, w->word));
+    if (weights_predict_v(weights)) fail(w->mem, "%s: predicts v, and only models that predict epsilon can learn here yet", t->job.model);
+    clip_check_skip(w->mem, weights, t->job.clip_skip);
     watch_say(w->watch, "model %s, pictures of %dx%d", t->job.model, w->side, w->side);
 }
 
 /* OUT-state.safetensors */
 static const char *beside(Work *w, const char *what) { return format(w->mem, "%s%s%s", without_ending(w->mem, w->t->out), what, ending_of(w->t->out)); }
+
+static const char *curve_path(Work *w) { return format(w->mem, "%s-loss.png", without_ending(w->mem, w->t->out)); }
 
 /* A word beside a LoRA is embeddings/WORD.safetensors next to it: programs know an embedding by its file's name, and look for it in such a folder. */
 static const char *word_path(Work *w, const char *what)
@@ -85,12 +89,9 @@ static const char *class_folder(Work *w, size_t photos)
 {
     const Recipe *r = &w->t->recipe;
     if (r->class_photos) return r->class_photos;
-    if (!r->class_prompt)
-        fail(w->mem, "--method dreambooth needs pictures of the class: --reg_data_dir with a folder of them, or --class_prompt, as \"portrait of a woman\", "
-             "to have them drawn");
     size_t count = r->class_images > 0 ? (size_t)r->class_images : photos < 25 ? 4 * photos : 100;
     Job job = w->t->job;
-    job.prompt = r->class_prompt, job.width = job.height = w->side, job.seed = w->seed;
+    job.prompt = r->class_prompt, job.width = job.height = w->side, job.seed = w->seed, job.loras = 0;
     const char *folder = format(w->mem, "%s-class", without_ending(w->mem, w->t->out));
     prior_draw(w->mem, &job, folder, count, w->watch);
     return folder;
@@ -99,16 +100,17 @@ static const char *class_folder(Work *w, size_t photos)
 static void find_photos(Work *w)
 {
     const Recipe *r = &w->t->recipe;
-    Photos photos = photos_find(w->mem, w->t->photos, r->ending, w->t->job.prompt, (int)r->repeats);
+    Photos photos = photos_find(w->mem, w->t->photos, r->ending, w->t->job.prompt, (int)r->repeats, w->t->out);
     Buckets buckets = recipe_buckets(w->mem, r, w->side);
     if (r->held_out > 0) photos_hold_out(w->mem, &photos, r->held_out);
     survey(w->mem, &photos, &buckets, w->t->photos, w->watch);
     if (recipe_has_class(r)) {
         const char *folder = class_folder(w, photos.learned);
-        Photos class = photos_find(w->mem, folder, r->ending, r->class_prompt, 1);
+        Photos class = photos_find(w->mem, folder, r->ending, r->class_prompt, 1, NULL);
+        for (size_t i = 0; i < class.count; i++) class.photo[i].role = PRIOR;
         survey(w->mem, &class, &buckets, folder, w->watch);
         photos_add_prior(w->mem, &photos, class);
-        watch_say(w->watch, "%zu pictures of the class, counting %g: with them %zu pictures in an epoch%s", photos.prior, r->prior_weight, photos.repeated,
+        watch_say(w->watch, "%s of the class, counting %g: with them %zu pictures in an epoch%s", amount(w->mem, photos.prior, "picture"), r->prior_weight, photos.repeated,
             photos.prior < class.count ? format(w->mem, "; %zu more are not needed", class.count - photos.prior) : "");
     }
     w->data = (Dataset){ .mem = w->mem, .run = &w->run, .recipe = r, .watch = w->watch, .clip_skip = w->t->job.clip_skip ? w->t->job.clip_skip : 1, .photos = photos };
@@ -152,7 +154,7 @@ static void plan(Work *w)
     const Recipe *r = &w->t->recipe;
     size_t each = (size_t)(r->batch * r->accumulate);
     double epochs = r->epochs * (double)epoch_steps(w), seen = (double)(STEPS_A_PICTURE * w->data.photos.learned * (w->data.photos.prior ? 2 : 1));
-    w->steps = (int)fmin(r->steps > 0 ? r->steps : epochs > 0 ? epochs : ceil(seen / (double)each), 1e9);
+    w->steps = (int)fmin(epochs > 0 ? epochs : r->steps > 0 ? r->steps : ceil(seen / (double)each), 1e9);
     w->course = take(w->mem, course_bytes(w->data.photos.repeated), 1), w->safe = take(w->mem, course_bytes(w->data.photos.repeated), 1);
     dataset_order(&w->data, w->course);
     w->course->step = w->course->taken = 0;
@@ -223,21 +225,27 @@ static void save(Work *w, const char *what)
 static const char *after_epoch(Work *w, size_t epoch) { return format(w->mem, "-%06zu", epoch); }
 static const char *after_step (Work *w, size_t step)  { return format(w->mem, "-step%08zu", step); }
 
-typedef struct { Arena *a; const char *path, *job; int same; } Owned;
+typedef struct { Arena *a; const char *path, *job; } Owned;
 
 static void ask_owner(void *to)
 {
     Owned *o = to;
-    const char *job = file_metadata(safetensors_open(o->a, o->path), JOB);
-    o->same = job && !strcmp(job, o->job);
+    o->job = file_metadata(safetensors_open(o->a, o->path), JOB);
+}
+
+/* which job wrote a file of weights; NULL: none of ours */
+static const char *owner(Work *w, const char *path)
+{
+    char why[1024];
+    Owned o = { w->mem, path, NULL };
+    return attempt(w->mem, ask_owner, &o, why) ? NULL : o.job;
 }
 
 /* Deletes a file of weights, if it says that this very job wrote it. */
 static void forget(Work *w, const char *path)
 {
-    char why[1024];
-    Owned o = { w->mem, path, job_of(w), 0 };
-    if (path && file_is(path) && !attempt(w->mem, ask_owner, &o, why) && o.same) remove(path);
+    const char *job = path && file_is(path) ? owner(w, path) : NULL;
+    if (job && !strcmp(job, job_of(w))) remove(path);
 }
 
 static int due(size_t step, double every) { return every > 0 && step % (size_t)every == 0; }
@@ -265,10 +273,7 @@ static void save_on_the_way(Work *w)
 /* what the training decides for them, then everything up to the first step of work */
 static void check_samples(Work *w)
 {
-    const Recipe *r = &w->t->recipe;
     const Job *job = &w->t->job;
-    if (!w->t->samples.count && (r->sample_epochs > 0 || r->sample_steps > 0))
-        fail(w->mem, "samples are to be drawn, but nothing says of what; add --sample_prompts FILE");
     for (size_t i = 0; i < w->t->samples.count; i++) {
         Request *s = &w->t->samples.request[i];
         if (!s->seeded) s->job.seed = w->seed, s->seeded = 1;
@@ -282,6 +287,12 @@ static void check_samples(Work *w)
 static void remove_file(void *path) { remove(path); }
 
 typedef struct { Work *w; const Request *request; Newcomer learned; const char *path; } Drawing;
+
+static void write_newcomer(void *to)
+{
+    Drawing *d = to;
+    write(d->w, d->w->word, d->learned.word, d->learned.lora);
+}
 
 static void draw_sample(void *to)
 {
@@ -300,13 +311,14 @@ static void draw_samples(Work *w, const char *what)
     char *word = w->word ? format(w->mem, "%s.word.part", w->t->out) : NULL;
     if (lora) undo(w->mem, remove_file, lora);
     if (word) undo(w->mem, remove_file, word);
-    write(w, w->word, word, lora);
-    for (size_t i = 0; i < w->t->samples.count; i++) {
-        const char *stem = format(w->mem, "%s-sample%zu", without_ending(w->mem, as), i + 1);
-        Drawing d = { w, &w->t->samples.request[i], { lora, stem_of(w->mem, as), word }, stem };
+    Drawing d = { w, NULL, { lora, stem_of(w->mem, as), word }, NULL };
+    int wrong = attempt(w->mem, write_newcomer, &d, why);
+    if (wrong) watch_say(w->watch, "samples were not drawn: %s", why);
+    for (size_t i = 0; i < w->t->samples.count && !wrong; i++) {
+        d.request = &w->t->samples.request[i], d.path = format(w->mem, "%s-sample%zu", without_ending(w->mem, as), i + 1);
         if (!attempt(w->mem, draw_sample, &d, why)) continue;
-        if (!strcmp(why, "interrupted")) break;
-        watch_say(w->watch, "sample %s was not drawn: %s", stem, why);
+        wrong = !strcmp(why, "interrupted");
+        watch_say(w->watch, "sample %s was not drawn: %s", d.path, why);
     }
     release(w->mem, before);
 }
@@ -364,12 +376,9 @@ static void learn(void *work)
         w->loss[step - 1] = (float)loss;
         settle(w);
         show_loss(w);
-        if (!isfinite(loss)) {
-            if (++broken == MOST_BROKEN)
-                fail(w->mem, "%d steps in a row came to nothing finite: a broken checkpoint, or a learning rate far too high; %s was not written", broken, w->t->out);
-            continue;
-        }
-        broken = 0;
+        broken = isfinite(loss) ? 0 : broken + 1;
+        if (broken == MOST_BROKEN)
+            fail(w->mem, "%d steps in a row came to nothing finite: a broken checkpoint, or a learning rate far too high; %s was not written", broken, w->t->out);
         save_on_the_way(w);
         sample_on_the_way(w);
         if (w->data.photos.held_out && step % epoch_steps(w) == 0) tell_held_out(w, step / epoch_steps(w));
@@ -396,7 +405,8 @@ static void begin(Work *w)
 {
     const Recipe *r = &w->t->recipe;
     int lora = !recipe_is_word(r);
-    LearnPlan what = { .unet = lora, .text = lora && r->unet_only <= 0, .rank = (int)r->rank, .alpha = (float)(r->alpha > 0 ? r->alpha : r->rank),
+    Rates rates = recipe_rates(r);
+    LearnPlan what = { .unet = lora && rates.unet > 0, .text = lora && rates.text > 0, .rank = (int)r->rank, .alpha = (float)(r->alpha > 0 ? r->alpha : r->rank),
                        .conv_rank = (int)r->conv_rank, .conv_alpha = (float)(r->conv_alpha > 0 ? r->conv_alpha : r->conv_rank),
                        .vectors = w->word ? (int)r->vectors : 0, .eight_bits = recipe_eight_bits(r) };
     int vocabulary = clip_vocabulary(w->run.weights);
@@ -408,6 +418,15 @@ static void begin(Work *w)
     w->state.learner = w->learner;
 }
 
+/* Nobody named the file of a word beside a LoRA: one that is there may be replaced if it was learned here. */
+static void check_word(Work *w)
+{
+    const char *path = word_path(w, "");
+    folder_make(w->mem, folder_of(w->mem, path));
+    place_check(w->mem, path, 0);
+    if (file_is(path) && !owner(w, path)) fail(w->mem, "%s: is there, and was not learned here; choose another word with --token, or another folder with -o", path);
+}
+
 /* All that is going to be written, before hours of work: what is learned, each time that it is saved, and the state, which is there twice while it is saved anew. */
 static void check_room(Work *w)
 {
@@ -417,6 +436,8 @@ static void check_room(Work *w)
     double learned = (double)w->learner->count * sizeof(uint16_t) + (double)w->learner->word_count * sizeof(float);
     if (r->last_epochs > 0 && epochs > (size_t)r->last_epochs) epochs = (size_t)r->last_epochs;
     place_check(w->mem, w->t->out, (double)(1 + epochs + steps) * learned + (epochs || steps ? 2 : 1) * state_bytes(&w->state));
+    place_check(w->mem, beside(w, "-state"), 0), place_check(w->mem, curve_path(w), 0);
+    if (w->word && !recipe_is_word(r)) check_word(w);
 }
 
 /* ---- going on --------------------------------------------------------------------------------- */
@@ -470,6 +491,16 @@ static void open_state(Work *w)
     if (!w->t->seeded) w->seed = state_seed(w->mem, w->resumed);
 }
 
+/* The state of a job that was stopped is hours of work: one that does not go on from it leaves it there under another name. */
+static void set_aside(Work *w)
+{
+    const char *path = beside(w, "-state"), *to = path;
+    if (!file_is(path) || (w->resumed && same_file(w->resumed->path, path))) return;
+    for (int n = 1; file_is(to); n++) to = beside(w, n > 1 ? format(w->mem, "-state-before%d", n) : "-state-before");
+    if (rename(path, to)) fail(w->mem, "%s: cannot be renamed to %s: %s", path, to, strerror(errno));
+    watch_say(w->watch, "warning: %s was there from a job before and is %s now; this job does not go on from it, as with --resume", path, to);
+}
+
 /* after all that chance had a part in before the first step */
 static void resume(Work *w)
 {
@@ -484,8 +515,8 @@ static const char *steps_said(Work *w)
 {
     const Recipe *r = &w->t->recipe;
     const Photos *p = &w->data.photos;
-    if (r->steps > 0) return format(w->mem, "%s as asked for, %.3g epochs", amount(w->mem, (size_t)w->steps, "step"), w->steps / (double)epoch_steps(w));
     if (r->epochs > 0) return format(w->mem, "%s of %s", amount(w->mem, (size_t)r->epochs, "epoch"), amount(w->mem, p->repeated, "picture"));
+    if (r->steps > 0) return format(w->mem, "%s as asked for, %.3g epochs", amount(w->mem, (size_t)w->steps, "step"), w->steps / (double)epoch_steps(w));
     return format(w->mem, "%d steps for each picture%s, for no number was asked for", STEPS_A_PICTURE, p->prior ? ", and as many of the class" : "");
 }
 
@@ -495,7 +526,8 @@ static const char *rates_said(Work *w)
     Rates rates = recipe_rates(r);
     if (recipe_is_word(r)) return format(w->mem, "begins as \"%s\"", r->init_word);
     const char *word = w->word ? format(w->mem, ", the word, which begins as \"%s\", at %g", r->init_word, rates.words) : "";
-    return format(w->mem, "the UNet at %g, %s%s", rates.unet, r->unet_only > 0 ? "no text encoder" : format(w->mem, "the text encoder at %g", rates.text), word);
+    return format(w->mem, "%s, %s%s", rates.unet > 0 ? format(w->mem, "the UNet at %g", rates.unet) : "no UNet",
+                  rates.text > 0 ? format(w->mem, "the text encoder at %g", rates.text) : "no text encoder", word);
 }
 
 /* Weights that are in memory by turns: the autoencoder's; those from the text to the UNet's middle; those of its way up */
@@ -530,7 +562,8 @@ static void tell_plan(Work *w, size_t encoding)
     const char *rate = warmup > 0 ? format(w->mem, "%s after %s of warm-up", r->schedule.name, amount(w->mem, (size_t)warmup, "step")) : r->schedule.name;
     watch_say(w->watch, "%s, %s of %d, learning rate %g, seed %llu", what, amount(w->mem, (size_t)w->steps, "step"), lessons, recipe_rate(r),
         (unsigned long long)w->seed);
-    watch_say(w->watch, "%s; %s, %s, %s, gradients of at most %g", steps_said(w), rates_said(w), r->optimizer, rate, r->clip);
+    watch_say(w->watch, "%s; %s, %s, %s, gradients of %s", steps_said(w), rates_said(w), r->optimizer, rate,
+        r->clip > 0 ? format(w->mem, "at most %g", r->clip) : "any size");
     watch_say(w->watch, "plan: %.2f GB of memory (%.2f GB of it the mapped weights), about %.0f min on %s", (double)most / 1e9, (double)mapped / 1e9, ceil(seconds / 60),
         amount(w->mem, (size_t)w->machine.threads, "thread"));
     release(w->mem, before);
@@ -555,6 +588,7 @@ void train(Arena *a, const Training *t, const Watch *watch)
     check_room(w);
     dataset_read(&w->data, &w->course->rng);
     resume(w);
+    set_aside(w);
     size_t encoding = rest(w);
     w->run.learner = w->learner, w->run.again = t->recipe.checkpointing > 0;
     dataset_rehearse(&w->data);
@@ -565,7 +599,7 @@ void train(Arena *a, const Training *t, const Watch *watch)
     if (file_is(beside(w, "-state")))
         watch_say(watch, "%s: the state stays; --resume with a larger --max_train_steps learns on from it; it may be deleted", beside(w, "-state"));
     if (w->word && !recipe_is_word(&t->recipe)) watch_say(watch, "the word %s: %s; the two belong together", w->word, word_path(w, ""));
-    curve_save(a, w->loss, (size_t)w->steps, format(a, "%s-loss.png", without_ending(a, t->out)));
+    curve_save(a, w->loss, (size_t)w->steps, curve_path(w));
     if (t->samples.count) draw_samples(w, "");
     release(a, before);
 }

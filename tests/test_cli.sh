@@ -62,6 +62,7 @@ says 'then at 48x48, Latent, strength 0.75: 1 step'
 run info large.png
 holds 'larger' grep -q 'PNG of 48x48' out
 refuses 1 'there is no such file; looked in' p.txt --init nothing.png
+refuses 1 'photo.png: would be replaced by what is made from it' p.txt --init photo.png -o photo.png --frames 1
 refuses 1 'p.txt: is no picture, expected a PNG or JPEG' p.txt --init p.txt
 refuses 1 'set it to 0.5 or more' p.txt --init photo.png --steps 2 --strength 0.4
 
@@ -77,6 +78,9 @@ holds 'again, elsewhere' same p.gif elsewhere.gif
 run p.gif --seed 8
 holds 'a different picture stands beside' is "$(cat out)" p-again.gif
 holds 'the first is kept' same p.gif elsewhere.gif
+cp p-again.gif second.gif; run p.gif --seed 9
+holds 'and the second' is "$(cat out)$(cmp p-again.gif second.gif)" p-again-2.gif
+run p.gif --seed 9; holds 'which is the same again' is "$(cat out)" p-again-2.gif
 run p.gif --seed 8 -o again.gif
 holds '-o replaces' same again.gif p-again.gif
 
@@ -86,6 +90,9 @@ cp still.png s.png; run s.png
 holds 'again, a PNG' same s.png still.png
 run p.txt -o still2.png --motion none
 holds 'no motion module, no motion' same still.png still2.png
+mkdir m-002.png; run p.txt -o m.png
+holds 'all frames or none' is "$status$(ls m-*)" 1
+says 'm-002.png: cannot be replaced: it is a folder'; rmdir m-002.png
 run p.txt -o n.png
 holds 'numbered frames' is "$(tr '\n' ' ' <out)" 'n-001.png n-002.png n-003.png '
 cp n-002.png old.png; run n-001.png
@@ -114,6 +121,10 @@ run p.txt --cfg_scale 3 --clip-skip=2 --eta 0.5 --fps 12.5 --seed 18446744073709
 says 'CFG scale: 3, Seed: 18446744073709551615, Size: 32x32, Model: persona, Clip skip: 2, RNG: CPU, Eta: 0.5, Motion module: persona_motion, Frames: 3, FPS: 12.5'
 cp many.gif many2.gif; run many2.gif
 holds 'again, with all of these' same many.gif many2.gif
+cp p.txt persona.safetensors; cp p.gif p2.gif; run p2.gif; says 'the same bytes as before'; rm persona.safetensors
+run p.txt --sampler 'Euler a' --steps 2 --eta 0 -o none.gif; run p.txt --sampler 'Euler a' --steps 2 -o usual.gif
+holds 'no noise is not the usual noise' is "$(cmp -s none.gif usual.gif; echo $?)" 1
+cp none.gif n2.gif; run n2.gif; says 'the same bytes as before'
 run p.txt --sampler 'DPM++ 2M SDE Karras' --steps 3 --rng nv --frames 6 --context 4 --overlap 2 --closed-loop A -o long.gif
 for words in 'DPM++ 2M SDE Karras, 3 steps, NV noise' 'windows of 4 frames, overlap 2, stride 1, closed loop A: 9 passes in 3 steps' 'pass 9/9' 'frame 6/6'; do says "$words"; done
 cp long.gif long2.gif; run long2.gif

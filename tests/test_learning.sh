@@ -68,7 +68,7 @@ holds 'both are there' is "$(echo both* embeddings/*)" 'both-loss.png both.safet
 run --prompt 'portrait of sks' --frames 1 --steps 1 --size 64x64 --seed 1 -o both.png --lora both.safetensors:1
 says 'embedding sks: 2 vectors'
 says 'applied 210/210'
-refuses 1 'expected a word that can be a file' train photos -o x.safetensors --token a/b
+refuses 2 'expected a word that can be a file' train photos -o x.safetensors --token a/b
 rm -r embeddings
 
 # ---- what is looked at first ----
@@ -108,14 +108,14 @@ run train photos -o db.safetensors --method dreambooth --class_prompt 'portrait 
 says 'db-class: 1 class picture there already, kept'
 holds 'drawn again as it was' cmp -s one.png db-class/0001.png
 holds 'never replaced' cmp -s photos/b.png db-class/0002.png
+says 'warning: db-class/0002.png was drawn of "portrait of a man with red hair'
 run train photos -o reg.safetensors --reg_data_dir db-class --prior_loss_weight 0 --resolution 64 --network_dim 1 --network_train_unet_only --max_train_epochs 1 --seed 3
 says '2 pictures of the class, counting 0: with them 8 pictures in an epoch'
 "$persona" info reg.safetensors >out
 for words in 'ss_num_train_images: 4' 'ss_num_reg_images: 2' 'ss_reg_dataset_dirs: {"db-class": {"n_repeats": 2, "img_count": 2}}'; do holds "info: $words" grep -q "$words" out; done
 holds 'the weight counts' is "$(cmp -s db.safetensors reg.safetensors; echo $status$?)" 01
-refuses 1 '--method dreambooth needs pictures of the class' train photos -o x.safetensors --method dreambooth
-says 'smaller than they are learned at, so enlarged and soft: a.png (64x64), b.png (64x64), 2_sks/c.png (64x64)'
 refuses 1 'nothing: there is no such folder of pictures' train photos -o x.safetensors --reg_data_dir nothing
+says 'smaller than they are learned at, so enlarged and soft: a.png (64x64), b.png (64x64), 2_sks/c.png (64x64)'
 
 # ---- options ----
 run train photos/ -o unet.safetensors --resolution 64 --network_dim 2 --network_alpha 1 --network_train_unet_only --max_train_epochs 2 --train_batch_size 2 --min_snr_gamma 5 \
@@ -127,6 +127,16 @@ for words in 'ss_num_reg_images: 0' 'ss_bucket_info: {"buckets": {"0": {"resolut
 holds 'UNet only' grep -q '192 layers (192 UNet)' out
 run train --help
 holds 'help' is "$status$(grep -c -- '--network_dim\|--max_grad_norm\|--lr_scheduler' out)" 05
+
+# ---- only a part of it learns; what training draws is no lesson; class pictures are of their words ----
+run train photos -o part.safetensors --resolution 64 --network_dim 2 --max_train_steps 1 --text_encoder_lr 0 --seed 3
+says 'the UNet at 0.0001, no text encoder'; says 'on 192 layers'
+run train photos -o part.safetensors --resolution 64 --network_dim 2 --max_train_steps 9 --max_train_epochs 1 --unet_lr 0 --seed 3
+says 'no UNet, the text encoder at 5e-05'; says '4 steps of 1'
+cp photos/a.png photos/own-loss.png; cp photos/a.png photos/own-000002-sample1.png; cp photos/a.png photos/own-1.png
+run train photos -o photos/own.safetensors --resolution 64 --network_dim 1 --max_train_steps 1 --seed 3
+says 'photos: 4 pictures'
+rm photos/own*
 
 # ---- what is refused, with nothing written ----
 refuses 2 'needs a folder of pictures, and -o' train
@@ -146,7 +156,7 @@ refuses 1 'nothing.txt: cannot be opened: No such file or directory; expected a 
 refuses 2 '--resolution is "100", expected a multiple of 8' train photos -o x.safetensors --resolution 100
 refuses 2 'expected lora, dreambooth or textual_inversion' train photos -o x.safetensors --method dreams
 refuses 2 'expected AdamW or AdamW8bit' train photos -o x.safetensors --optimizer_type lion
-refuses 1 'has no warm-up' train photos -o x.safetensors --lr_scheduler constant --lr_warmup_steps 0.1
+refuses 2 'has no warm-up' train photos -o x.safetensors --lr_scheduler constant --lr_warmup_steps 0.1
 refuses 2 'expected constant, constant_with_warmup, linear, cosine, cosine_with_restarts or polynomial' train photos -o x.safetensors --lr_scheduler cubic
 refuses 2 'did you mean --network_dim?' train photos -o x.safetensors --network_dimm 4
 refuses 2 '--steps is an option of drawing; in training it is --max_train_steps N' train photos -o x.safetensors --steps 4
@@ -159,8 +169,20 @@ printf 'caf\351' >long/a.txt
 refuses 1 'long/a.txt: expected a caption in UTF-8' train long -o x.safetensors --resolution 64
 echo portrait >long/a.txt; echo 'of another format' >long/b.webp
 refuses 1 '1 of 2 pictures cannot be used, repair them or take them away: long/b.webp: is no picture, expected a PNG or JPEG; convert it' train long -o x.safetensors --resolution 64
-refuses 1 'not finite' train photos -o x.safetensors --resolution 64 --network_dim 1 --max_train_steps 40 --learning_rate 1e1 --max_grad_norm 0 --lr_scheduler constant --network_alpha 1e6 --seed 3
+refuses 1 'not finite' train photos -o x.safetensors --resolution 64 --network_dim 1 --max_train_steps 40 --learning_rate 1e1 --max_grad_norm 0 --lr_scheduler constant --network_alpha 65504 --seed 3
 for words in ': the ' ' is not finite a' 'the step is left out' 'x.safetensors was not written'; do says "$words"; done
+refuses 2 'from 0 to 65504' train photos -o x.safetensors --network_alpha 1e5
+refuses 2 'nothing learns' train photos -o x.safetensors --learning_rate 0
+refuses 2 'needs pictures of the class' train photos -o x.safetensors --method dreambooth
+refuses 2 'add --sample_prompts' train photos -o x.safetensors --sample_every_n_epochs 1
+refuses 1 'Clip skip is 12, but this text encoder has' train photos -o x.safetensors --resolution 64 --clip-skip 12
+for there in x.safetensors x-state.safetensors x-loss.png; do
+    mkdir $there; refuses 1 "$there: is there and no file" train photos -o x.safetensors --resolution 64 --max_train_steps 1; rmdir $there
+done
+mkdir embeddings; cp photos/a.png embeddings/sks.safetensors
+refuses 1 'embeddings/sks.safetensors: is there, and was not learned here' train photos -o x.safetensors --resolution 64 --max_train_steps 1 --token sks
+cp "${persona%/*}"/weights/persona.safetensors model.safetensors
+refuses 1 'model.safetensors: would be replaced by what is made from it' train photos -o model.safetensors --model model.safetensors --resolution 64 --max_train_steps 1
 cp one.safetensors keep.safetensors
 run train broken -o one.safetensors --resolution 64
 holds 'an old result stays' cmp -s one.safetensors keep.safetensors

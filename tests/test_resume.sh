@@ -20,6 +20,9 @@ short cut --seed 3 --save_every_n_epochs 2 --save_every_n_steps 5
 holds 'saving changes nothing' cmp -s whole.safetensors cut.safetensors
 holds 'what is saved' is "$(echo cut*)" 'cut-000002.safetensors cut-loss.png cut-state.safetensors cut-step00000005.safetensors cut.safetensors'
 says 'cut-state.safetensors: the state stays; --resume with a larger --max_train_steps learns on from it; it may be deleted'
+short cut --seed 3
+says 'warning: cut-state.safetensors was there from a job before and is cut-state-before.safetensors now'
+holds 'a state that was not gone on with stays' absent cut-state.safetensors; mv cut-state-before.safetensors cut-state.safetensors
 mv cut-state.safetensors state; cp state cut-state.safetensors; rm cut.safetensors
 short cut --resume cut-state.safetensors
 says 'cut-state.safetensors: goes on after step 5 of 8'
