@@ -90,6 +90,17 @@ mkdir mine.cells; run p.txt --frames 1 --steps 2 --seed 3 --model mine -o mine.c
 run $short -o mine.png --model mine; says 'step 8/8'
 sleep 0.01; touch weights/mine.safetensors
 run $short -o mine.png --model mine; says 'step 10/10'
+run p.txt --frames 1 --steps 2 --seed 3 --model mine -o mine.cells/a.png
+cp -p weights/mine.safetensors weights/same; sleep 0.01; mv weights/same weights/mine.safetensors
+run $short -o mine.png --model mine; says 'step 10/10'                         # an older file in its place
+mkdir mine.cells.part; cp first.png mine.cells.part/x7-y7.png
+run $short -o mine.png --model mine; holds 'cells of another grid stay' is "$(ls mine.cells.part)" x7-y7.png
+chance='--prompt portrait --frames 1 --size 32x32 --x Steps:1,1000'
+: >err; "$persona" $chance -o chance.png >out 2>err & pid=$!
+n=0; while ! grep -q '^cell 2/2' err && [ $n -lt 200 ]; do sleep 0.05; n=$((n + 1)); done
+kill -INT $pid; wait $pid; seed=$(sed -n 's/.*the same command with --seed \([0-9]*\) goes on from there/\1/p' err)
+run --prompt portrait --frames 1 --size 32x32 --x Steps:1,2 --seed "${seed:-none}" -o chance.png
+says 'step 2/2'
 
 # ---- what would happen, and what cannot ----
 refuses 0 'grid: 3 x 1 x 1 pictures of 32x32' check p.txt --x 'Steps: 1-3'

@@ -32,6 +32,11 @@ run --prompt 'portrait of sks' --frames 1 --steps 1 --size 64x64 --seed 1 -o wit
 run --prompt 'portrait of sks' --frames 1 --steps 1 --size 64x64 --seed 1 -o with.png --lora one.safetensors:1
 says 'applied 210/210'
 holds 'it draws otherwise' is "$(cmp -s with.png without.png; echo $?)" 1
+run --prompt 'portrait of sks' --frames 1 --steps 1 --size 64x64 --seed 1 -o skip.png --lora one.safetensors:1 --clip-skip 2
+says 'applied 204/210; 6 for what Clip skip leaves out'
+run --prompt 'portrait of sks <lora:one:1>' --frames 1 --steps 1 --size 64x64 --seed 1 -o once.png --lora ./one.safetensors:0.3
+holds 'another spelling of a tag wins over it' is "$(grep '^LoRA' err | cut -d, -f1)" 'LoRA ./one.safetensors: strength 0.3'
+printf 'one --q 3\n' >bad; refuses 1 'bad, line 1: "--q" is no option of a sample' train photos -o x.safetensors --resolution 64 --max_train_steps 1 --sample_prompts bad; rm bad
 
 # ---- convolutions too ----
 run train photos -o conv.safetensors --resolution 64 --network_dim 2 --conv_dim 3 --conv_alpha 1.5 --max_train_steps 3 --seed 3 --threads 1 --optimizer_type adamw8bit

@@ -3,6 +3,7 @@
  * The layers here are small tables without a model around them; the pictures are test_golden's. */
 #define _POSIX_C_SOURCE 200809L
 #include "lora.h"
+#include "nn.h"
 #include "test.h"
 
 #include <math.h>
@@ -243,12 +244,12 @@ static const Shape every[] = {
     { "lora_unet_i.lora_A.weight", { 1, 6 } }, { "lora_unet_i.lora_B.weight", { 4, 1 } }, { "lora_unet_i.lora_magnitude_vector", { 4 } },
 };
 enum { EVERY = sizeof every / sizeof *every };
-static const size_t linear[] = { 4, 6, 0, 0 }, convolution[] = { 4, 2, 3, 3 }, four[] = { 4, 0, 0, 0 };
+static const size_t matrix[] = { 4, 6, 0, 0 }, convolution[] = { 4, 2, 3, 3 }, four[] = { 4, 0, 0, 0 };
 
 static Asking of_every(Arena *a)
 {
     Asking q = { .a = a, .layer = { "unet.a", "unet.b", "unet.c", "unet.d", "unet.e", "unet.f", "unet.g", "unet.h", "unet.i" }, .layers = 9, .text = 1, .unet = 0.75f };
-    for (size_t i = 0; i < q.layers; i++) q.w[i] = weight(a, "w", strchr("bdf", q.layer[i][5]) ? convolution : linear);
+    for (size_t i = 0; i < q.layers; i++) q.w[i] = weight(a, "w", strchr("bdf", q.layer[i][5]) ? convolution : matrix);
     q.bias = weight(a, "bias", four);
     return q;
 }
@@ -342,6 +343,42 @@ static void test_mutations(Arena *a, int rounds)
     printf("  %d contradictory files, %d refused\n", rounds, refused);
 }
 
+/* ---- pairs whose shape is another than the layer's, met where they are applied ---- */
+
+typedef struct { Arena *a; Weight w[2]; int side; } Meeting;
+
+static void meet(void *to)
+{
+    Meeting *m = to;
+    Machine machine = { m->a, 1, 0, 0, 0 };
+    LoraUse use = { path, 1, 1 };
+    Run r = { .machine = &machine, .weights = weights_of(m->a, NULL, m->w, 2), .clip = 1, .lora = lora_open(m->a, &use, 1) };
+    Tensor x = tensor(&r, 1, 4, 4, 4);
+    memset(x.x, 0, size(x) * sizeof *x.x);
+    if (m->side == 3) conv2d(&r, "unet.mid", x, 1);
+    else linear(&r, "unet.mid", x);
+}
+
+static void test_shapes(Arena *a)
+{
+    static const size_t flat[] = { 6, 4, 0, 0 }, tap[] = { 6, 4, 1, 1 }, window[] = { 6, 4, 3, 3 }, up[] = { 6, 2, 0, 0 }, bias[] = { 6, 0, 0, 0 };
+    static const struct { const size_t *layer; size_t down[4]; int fits; } cases[] = {
+        { flat, { 2, 4 }, 1 }, { tap, { 2, 4, 1, 1 }, 1 }, { tap, { 2, 4 }, 1 }, { flat, { 2, 4, 1, 1 }, 1 }, { window, { 2, 4, 3, 3 }, 1 },
+        { flat, { 2, 4, 5 }, 0 }, { flat, { 2, 4, 1, 5 }, 0 }, { flat, { 2, 4, 1, 400 }, 0 }, { window, { 2, 4, 3, 1 }, 0 }, { window, { 2, 4, 3, 100 }, 0 }, { window, { 2, 4, 3 }, 0 },
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char message[1024] = "";
+        size_t before = mark(a);
+        Shape s[] = { { "lora_unet_mid.lora_down.weight", { 0 } }, { "lora_unet_mid.lora_up.weight", { up[0], up[1] } } };
+        memcpy(s[0].dims, cases[i].down, sizeof s[0].dims);
+        save(a, s, 2, NULL);
+        Meeting m = { a, { weight(a, "unet.mid.weight", cases[i].layer), weight(a, "unet.mid.bias", bias) }, cases[i].layer[2] == 3 ? 3 : 1 };
+        int refused = attempt(a, meet, &m, message);
+        CHECK_MSG(cases[i].fits ? !refused : refused && strstr(message, "lora_down"), "case %zu: '%s'", i, message);
+        release(a, before);
+    }
+}
+
 /* argument, if any: how many contradictory files */
 int main(int argc, char **argv)
 {
@@ -352,6 +389,7 @@ int main(int argc, char **argv)
     test_report(a);
     test_alpha(a);
     test_every_tensor(a);
+    test_shapes(a);
     test_bits(a);
     test_mutations(a, argc > 1 ? atoi(argv[1]) : 4000);
     unlink(path), rmdir(folder);

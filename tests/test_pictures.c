@@ -165,10 +165,24 @@ static void streams(void)
     CHECK(crc32_of(0, (const Byte *)"123456789", 9) == 0xCBF43926 && crc32_of(crc32_of(0, (const Byte *)"1234", 4), (const Byte *)"56789", 5) == 0xCBF43926);
 }
 
+/* Enlarged whole it would be 20000 x 128 as wide as high */
+static void strip(Arena *a)
+{
+    size_t before = mark(a);
+    Picture p = { 20000, 1, take(a, 20000, 3) };
+    memset(p.rgb, 200, 60000);
+    peak_anew(a);
+    p = image_cover(a, p, 128, 128, LANCZOS);
+    CHECK_MSG(p.width == 128 && p.height == 128 && p.rgb[128 * 128 * 3 - 1] == 200, "a strip");
+    CHECK_MSG(peak(a) - before < 256 << 20, "a strip takes %zu MB", (peak(a) - before) >> 20);
+    release(a, before);
+}
+
 int main(void)
 {
     Arena *a = arena_new();
     goldens(a);
+    strip(a);
     our_own(a);
     streams();
     arena_free(a);

@@ -95,7 +95,7 @@ head -c 5000 state >short.safetensors; short cut --resume short.safetensors; say
 holds 'the state stays' cmp -s state cut-state.safetensors
 
 # ---- Ctrl-C ----
-for signal in INT TERM INT; do
+for signal in INT TERM HUP; do
     rm -f cut*
     "$persona" train photos -o cut.safetensors --resolution 64 --network_dim 1 --network_train_unet_only --threads 1 \
         --max_train_steps 8 --train_batch_size 2 --noise_offset 0.1 --lr_warmup_steps 2 --seed 3 --save_every_n_steps 3 >out 2>err &

@@ -189,8 +189,8 @@ static void test_writing(Arena *a)
     uint16_t halves[] = { 0x3c00, 0xc000, 0x7bff };
     float floats[] = { 1.5f, -2 };
     Weight w[] = { { "b.\"quoted\"\n", halves, F16, 2, flat, 6 }, { "z", floats, F32, 1, two, 8 }, { "a", floats, F32, 0, none, 4 } };
-    Pair m[] = { { "ss_network_dim", "16" }, { "tab\t", "\xc3\xa9\\" } };
-    Saving s = { a, path, w, 3, m, 2 };
+    Pair m[] = { { "ss_network_dim", "16" }, { "tab\t", "\xc3\xa9\\" }, { "latin", "caf\xe9 \xf0\x9f\x98\x80\xc3" } };
+    Saving s = { a, path, w, 3, m, 3 };
     CHECK_MSG(attempt(a, save_it, &s, message) == 0, "%s", message);
     size_t before = mark(a);
     WeightFile *back = safetensors_open(a, path);
@@ -199,6 +199,7 @@ static void test_writing(Arena *a)
     CHECK(h->rank == 2 && h->shape[0] == 1 && h->shape[1] == 3 && h->bytes == 6 && !memcmp(h->data, halves, 6));
     CHECK(dtype_value(h->data, F16, 1) == -2 && dtype_value(z->data, F32, 0) == 1.5f);
     CHECK(!strcmp(file_metadata(back, "tab\t"), "\xc3\xa9\\") && !file_metadata(back, "x"));
+    CHECK(!strcmp(file_metadata(back, "latin"), "caf\xef\xbf\xbd \xf0\x9f\x98\x80\xef\xbf\xbd"));
     CHECK((uintptr_t)z->data % 4 == 0);                        /* widest first keeps everything aligned */
     release(a, before);
     Saving empty = { a, path, NULL, 0, NULL, 0 };

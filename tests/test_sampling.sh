@@ -68,9 +68,9 @@ learn f --max_train_steps 12 --save_every_n_epochs 1 --save_last_n_epochs 1 --re
 holds 'what is none stays' is "$(cat f-000002.safetensors)" 'no weights'
 
 # ---- what is refused ----
-refuses 1 'add --sample_prompts' --sample_every_n_steps 2
+refuses 2 'add --sample_prompts' --sample_every_n_steps 2
 refuses 1 'nowhere: cannot be opened' --sample_prompts nowhere
-echo 'one --q 3' >bad; refuses 1 'bad, line 1: --q" is no option of a sample' --sample_prompts bad
+echo 'one --q 3' >bad; refuses 1 'bad, line 1: "--q" is no option of a sample' --sample_prompts bad
 echo 'a <lora:missing:1>' >bad; refuses 1 'there is no such file' --sample_prompts bad
 echo 'a man --clip-skip 9' >bad; refuses 1 'Clip skip is 9' --sample_prompts bad
 refuses 1 'weights file, expected a prompt file' --sample_prompts whole.safetensors

@@ -3,6 +3,7 @@
 #include "tensor.h"
 #include "test.h"
 
+#include <fcntl.h>
 #include <math.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -94,6 +95,45 @@ static void test_files(Arena *a)
     CHECK(attempt(a, map, &(Saves){ a, "/dev/zero", 0 }, message) == -1 && strstr(message, "expected a file"));
     CHECK(attempt(a, map, &(Saves){ a, "/no such", 0 }, message) == -1 && strstr(message, "cannot be opened"));
     unlink(path);
+}
+
+static int files_open(void)
+{
+    int n = 0;
+    for (int fd = 0; fd < 256; fd++) n += fcntl(fd, F_GETFD) != -1;
+    return n;
+}
+
+typedef struct { Arena *a; size_t n; } Takes;
+static void list_folder(void *job) { Saves *s = job; size_t count; names_in(s->a, s->path, &count); }
+static void take_some(void *job) { Takes *t = job; take(t->a, t->n, 1); }
+
+/* What is opened, or begun, is gone again when the memory to remember it by is not there. */
+static void test_full(Arena *a)
+{
+    char folder[] = "/tmp/persona-test-XXXXXX", message[1024];
+    size_t before = mark(a), open = (size_t)files_open(), full, count, failed = 0;
+    CHECK(mkdtemp(folder));
+    const char *path = format(a, "%s/new", folder);
+    size_t start = mark(a);
+    for (size_t n = (size_t)1 << 46; n; n /= 2) attempt(a, take_some, &(Takes){ a, n }, message);
+    full = mark(a);
+    for (size_t left = 0; left < 1024; left += 16) {
+        release(a, start);
+        take(a, full - start - left, 1);
+        int wrong = attempt(a, save, &(Saves){ a, path, 0 }, message);
+        failed += wrong != 0;
+        CHECK_MSG(file_is(path) == !wrong, "%zu bytes left: %s", left, wrong ? message : "no file");
+        unlink(path);
+        attempt(a, map, &(Saves){ a, "/proc/self/exe", 0 }, message), attempt(a, list_folder, &(Saves){ a, folder, 0 }, message);
+        release(a, start);
+        CHECK_MSG((size_t)files_open() == open, "%zu bytes left: a file stays open", left);
+        names_in(a, folder, &count);
+        CHECK_MSG(count == 0, "%zu bytes left: %zu files stay", left, count);
+    }
+    CHECK(failed > 0 && failed < 64);
+    release(a, before);
+    rmdir(folder);
 }
 
 /* By the definition of the formats: sign, exponent and fraction taken apart. */
@@ -208,7 +248,7 @@ int main(void)
     CHECK(a);
     test_arena(a), test_roomier(a);
     test_attempt(a);
-    test_files(a);
+    test_files(a), test_full(a);
     test_halves();
     test_elements();
     test_random(a);
