@@ -56,6 +56,14 @@ static const char *caption_of(Arena *a, const char *picture, const char *ending)
     return text ? text : line_beside(a, picture, ".caption");
 }
 
+static int holds_pictures(Arena *a, const char *folder)
+{
+    size_t count, i = 0;
+    const char **names = names_in(a, folder, &count);
+    while (i < count && !is_picture(names[i])) i++;
+    return i < count;
+}
+
 /* a picture that training to `stem` draws: stem-loss.png, stem-000002-sample1.png */
 static int is_drawn(const char *name, const char *stem)
 {
@@ -102,7 +110,9 @@ Photos photos_find(Arena *a, const char *folder, const char *ending, const char 
         int times = repeats_in(names[i], &class);
         if (times > MOST_REPEATED / repeats)
             fail(a, "%s/%s: %d times %d repeats of each picture, expected at most %d together; fewer repeats, please", folder, names[i], times, repeats, MOST_REPEATED);
-        if (times) add_folder(a, &p, &room, folder, format(a, "%s/%s", folder, names[i]), ending, class, times * repeats, out);
+        const char *below = format(a, "%s/%s", folder, names[i]);
+        if (times) add_folder(a, &p, &room, folder, below, ending, class, times * repeats, out);
+        else if (!p.passed_over && holds_pictures(a, below)) p.passed_over = below;
     }
     if (!p.count)
         fail(a, "%s: no pictures to learn from: looked for .png, .jpg and .jpeg files, and for folders of them called <repeats>_<words>, found %s%s%s", folder,

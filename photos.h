@@ -19,7 +19,11 @@ typedef struct {
     unsigned char look[LOOK];            /* the picture made 8 x 8 */
 } Photo;
 
-typedef struct { Photo *photo; size_t count, repeated, captioned, learned, prior, held_out; } Photos;      /* repeated: all repeats together, what an epoch is */
+typedef struct {
+    Photo      *photo;
+    size_t      count, repeated, captioned, learned, prior, held_out;      /* repeated: all repeats together, what an epoch is */
+    const char *passed_over;             /* a folder of pictures that are none of these, for its name says no repeats; NULL: none */
+} Photos;
 
 /* PNG and JPEG files of the folder, by name (and those of other formats, which survey.h refuses); or of folders in it that are called
  * <repeats>_<class tokens>, as kohya's trainer wants them.  The caption is the first line of the file beside with `ending` (NULL: .txt, or

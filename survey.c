@@ -133,6 +133,7 @@ void survey(Arena *a, Photos *p, const Buckets *b, const char *folder, const Wat
     size_t before = mark(a);
     watch_say(watch, "%s: %s, %zu with a caption, %zu in an epoch%s", folder, amount(a, p->count, "picture"), p->captioned, p->repeated,
         p->held_out ? format(a, "; %zu held out", p->held_out) : "");
+    if (p->passed_over) watch_say(watch, "warning: pictures in %s are left out; to learn from them call it <repeats>_<words>, as 1_%s", p->passed_over, file_name(p->passed_over));
     tell_doubles(a, p, watch);
     tell_troubles(a, p, watch);
     if (b->step) tell_buckets(a, p, watch);
