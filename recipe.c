@@ -10,7 +10,8 @@
 #include <string.h>
 
 const Recipe recipe_default = { .method = "lora", .init_word = "person", .vectors = 4, .rank = 16, .batch = 1, .accumulate = 1, .repeats = 1, .prior_weight = 1,
-                                .optimizer = "AdamW", .rate = -1, .unet_rate = -1, .text_rate = -1, .word_rate = -1, .decay = 0.01, .clip = 1, .schedule = { .name = "cosine", .cycles = 1, .power = 1 } };
+                                .rate = -1, .unet_rate = -1, .text_rate = -1, .word_rate = -1, .optimizer = "AdamW",
+                                .decay = 0.01, .clip = 1, .schedule = { .name = "cosine", .cycles = 1, .power = 1 } };
 
 typedef enum { WHOLE, REAL, SWITCH, SCHEDULE, OPTIMIZER, METHOD, TEXT } Kind;      /* from SCHEDULE on they are words */
 
@@ -158,10 +159,12 @@ void recipe_check(Arena *a, const Recipe *r)
         fail(a, "--lr_scheduler constant has no warm-up: use constant_with_warmup, or no --lr_warmup_steps");
     Rates rates = recipe_rates(r);
     if (recipe_is_word(r) ? !(rates.words > 0) : !(rates.unet > 0 || rates.text > 0))
-        fail(a, "with these learning rates nothing learns; one of %s must be above 0", recipe_is_word(r) ? "--learning_rate and --embedding_lr" : "--unet_lr and --text_encoder_lr");
+        fail(a, "with these learning rates nothing learns; expected one of %s above 0",
+             recipe_is_word(r) ? "--learning_rate and --embedding_lr" : "--unet_lr and --text_encoder_lr");
     if (r->token && (!*r->token || strchr(r->token, '/'))) fail(a, "--token is %s, expected a word that can be a file's name", quoted(a, r->token));
     if (recipe_has_class(r) && !r->class_photos && !r->class_prompt)
-        fail(a, "--method dreambooth needs pictures of the class: --reg_data_dir with a folder of them, or --class_prompt, as \"portrait of a woman\", to have them drawn");
+        fail(a, "--method dreambooth needs pictures of the class: --reg_data_dir with a folder of them, or --class_prompt, as \"portrait of a woman\", "
+                "to have them drawn");
     if (!r->samples && (r->sample_epochs > 0 || r->sample_steps > 0)) fail(a, "samples are to be drawn, but nothing says of what; add --sample_prompts FILE");
 }
 
@@ -189,7 +192,8 @@ double recipe_rate(const Recipe *r) { return r->rate >= 0 ? r->rate : recipe_is_
 Rates recipe_rates(const Recipe *r)
 {
     double rate = recipe_rate(r);
-    return (Rates){ .words = r->word_rate >= 0 ? r->word_rate : recipe_is_word(r) ? rate : 5e-3, .text = r->unet_only > 0 ? 0 : r->text_rate >= 0 ? r->text_rate : rate / 2,
+    return (Rates){ .words = r->word_rate >= 0 ? r->word_rate : recipe_is_word(r) ? rate : 5e-3,
+                    .text = r->unet_only > 0 ? 0 : r->text_rate >= 0 ? r->text_rate : rate / 2,
                     .unet = r->unet_rate >= 0 ? r->unet_rate : rate };
 }
 
