@@ -257,7 +257,7 @@ void prompt_parse(Arena *a, Request *r, const char *text, size_t n, const char *
     char *whole = plain(a, text, n, path);
     whole = trimmed(a, whole, strlen(whole));
     if (!*whole) fail(a, "%s: is empty, expected a prompt", path);
-    char *line = last_line(whole), *template = find_template(a, whole);
+    char *line = last_line(whole), *template = is_settings(a, line) ? NULL : find_template(a, whole);
     if (template) *template = 0, line = last_line(whole), unknown(&rd, "", "Template");
     char *settings = is_settings(a, line) ? format(a, "%s", line) : NULL;
     if (settings) *line = 0;

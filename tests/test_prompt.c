@@ -285,6 +285,8 @@ static void test_round_trip(Arena *a)
                             "Motion module: m, Frames: 16, FPS: 8"), "%s", text);
     t.text = "a\nClip skip: 1, Frames: 1, FPS: 9, Motion module: m, Seed: 0";
     CHECK_MSG(!strcmp(text = settings(&t), "a\nSampler: DDIM, Seed: 0, RNG: CPU"), "%s", text);
+    t.text = "a\nSteps: 1\nTemplate: b\nSteps: 3, Seed: 0";
+    CHECK_MSG(!strcmp(text = settings(&t), "a\nSteps: 1\nTemplate: b\nSteps: 3, Sampler: DDIM, Seed: 0, RNG: CPU"), "%s", text);
 }
 
 /* every number that has few digits prints as it was written */
