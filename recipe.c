@@ -35,7 +35,7 @@ static const struct { const char *flag, *value; Kind kind; size_t at; double lea
     { "embedding_lr",                "X",    REAL,     AT(word_rate), 0, 10, "that of the word beside a LoRA (0.005)" },
     { "network_train_unet_only",     NULL,   SWITCH,   AT(unet_only), 0, 1, "the text encoder stays as it is" },
     { "max_train_steps",             "N",    WHOLE,    AT(steps), 1, 1e7, "steps in all (100 for each picture)" },
-    { "max_train_epochs",            "N",    WHOLE,    AT(epochs), 1, 1e6, "or instead, and if both are given, how often all pictures are seen, with their repeats" },
+    { "max_train_epochs",            "N",    WHOLE,    AT(epochs), 1, 1e6, "or how often all pictures are seen, with their repeats; of both what comes to fewer steps" },
     { "train_batch_size",            "N",    WHOLE,    AT(batch), 1, 1024, "pictures in a step (1)" },
     { "gradient_accumulation_steps", "N",    WHOLE,    AT(accumulate), 1, 1024, "batches in a step (1)" },
     { "repeats",                     "N",    WHOLE,    AT(repeats), 1, 65536, "how often each picture is seen in an epoch, times what its folder's name says (1)" },

@@ -154,7 +154,8 @@ static void plan(Work *w)
     const Recipe *r = &w->t->recipe;
     size_t each = (size_t)(r->batch * r->accumulate);
     double epochs = r->epochs * (double)epoch_steps(w), seen = (double)(STEPS_A_PICTURE * w->data.photos.learned * (w->data.photos.prior ? 2 : 1));
-    w->steps = (int)fmin(epochs > 0 ? epochs : r->steps > 0 ? r->steps : ceil(seen / (double)each), 1e9);
+    double asked = r->steps > 0 && epochs > 0 ? fmin(r->steps, epochs) : r->steps + epochs;
+    w->steps = (int)fmin(asked > 0 ? asked : ceil(seen / (double)each), 1e9);
     w->course = take(w->mem, course_bytes(w->data.photos.repeated), 1), w->safe = take(w->mem, course_bytes(w->data.photos.repeated), 1);
     dataset_order(&w->data, w->course);
     w->course->step = w->course->taken = 0;
@@ -515,8 +516,8 @@ static const char *steps_said(Work *w)
 {
     const Recipe *r = &w->t->recipe;
     const Photos *p = &w->data.photos;
+    if (r->steps > 0 && w->steps == (int)r->steps) return format(w->mem, "%s as asked for, %.3g epochs", amount(w->mem, (size_t)w->steps, "step"), w->steps / (double)epoch_steps(w));
     if (r->epochs > 0) return format(w->mem, "%s of %s", amount(w->mem, (size_t)r->epochs, "epoch"), amount(w->mem, p->repeated, "picture"));
-    if (r->steps > 0) return format(w->mem, "%s as asked for, %.3g epochs", amount(w->mem, (size_t)w->steps, "step"), w->steps / (double)epoch_steps(w));
     return format(w->mem, "%d steps for each picture%s, for no number was asked for", STEPS_A_PICTURE, p->prior ? ", and as many of the class" : "");
 }
 

@@ -138,6 +138,7 @@ run train photos -o part.safetensors --resolution 64 --network_dim 2 --max_train
 says 'the UNet at 0.0001, no text encoder'; says 'on 192 layers'
 run train photos -o part.safetensors --resolution 64 --network_dim 2 --max_train_steps 9 --max_train_epochs 1 --unet_lr 0 --seed 3
 says 'no UNet, the text encoder at 5e-05'; says '4 steps of 1'
+run train photos -o part.safetensors --resolution 64 --network_dim 2 --max_train_steps 2 --max_train_epochs 1 --seed 3; says '2 steps of 1'
 mkdir photos/more; cp photos/a.png photos/more/d.png
 cp photos/a.png photos/own-loss.png; cp photos/a.png photos/own-000002-sample1.png; cp photos/a.png photos/own-1.png
 run train photos -o photos/own.safetensors --resolution 64 --network_dim 1 --max_train_steps 1 --seed 3
