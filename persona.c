@@ -354,6 +354,9 @@ static void save(Run *r, const Result *result, Pictures p, double began)
 
 /* ---- the commands ----------------------------------------------------------------------------- */
 
+/* Hours of work do not end because nobody reads what is said meanwhile; when the result cannot be told, that is said at the end. */
+static void go_on_unheard(void) { sigaction(SIGPIPE, &(struct sigaction){ .sa_handler = SIG_IGN }, NULL); }
+
 /* one picture, or only what it takes */
 static Pictures draw_one(Run *r, const Watch *watch, int check)
 {
@@ -398,6 +401,7 @@ static void draw(Run *r)
     Watch watch = { .to = &r->terminal, .say = terminal_say, .progress = terminal_progress, .stop = &stopped };
     int check = r->command != NULL;
     if (check && !r->input && !r->prompted) { r->status = MISUSED; fail(r->a, "persona check needs a prompt file, or --prompt"); }
+    go_on_unheard();
     read_request(r);
     Result result = place_result(r, &watch);
     const Places *where = places(r->a, r->input, r->folder, r->folders, r->program);
@@ -486,6 +490,7 @@ static void learn(Run *r)
     Watch watch = { .to = &r->terminal, .say = terminal_say, .progress = terminal_progress, .note = terminal_note, .stop = &stopped };
     const char *photos = r->input;
     if (r->helped) { help_training(); return; }
+    go_on_unheard();
     if (!photos || !r->out) r->status = MISUSED;
     if (!photos) fail(r->a, "persona train needs a folder of pictures, and -o OUT.safetensors");
     if (!r->out) fail(r->a, "persona train %s needs -o OUT.safetensors too, where what is learned goes", photos);

@@ -106,6 +106,9 @@ run p.txt --frames 1 -o tall.gif --size 64x32
 run info tall.gif
 holds 'width and height' grep -q '64x32' out
 
+"$persona" p.txt -o unheard.gif 2>&1 >out | true
+holds 'nobody listens, and it is drawn' same unheard.gif p.gif
+
 # ---- how it may be asked ----
 run --prompt 'portrait of a woman with red hair' --negative hat --steps 1 --seed 7 --size 32x32 --frames 3
 holds 'words alone' is "$status$(cat out)" 0persona.gif
