@@ -118,6 +118,11 @@ size_t printable(const char *text)
     return n;
 }
 
+void make_printable(char *text, const char *but)
+{
+    for (size_t n; *text; text += n ? n : 1) if (!(n = printable(text)) && !strchr(but, *text)) *text = ' ';
+}
+
 char *quoted(Arena *a, const char *text)
 {
     enum { CUT = 60 };

@@ -24,6 +24,7 @@ char **comma_parts(Arena *a, const char *text, size_t *count);      /* what stan
 char  *amount (Arena *a, size_t n, const char *what);   /* "1 step", "25 steps" */
 char  *one_of (Arena *a, const char *const *choice);    /* "a, b or c" of those before NULL, at least one */
 size_t printable(const char *text);                     /* bytes of the UTF-8 character there; 0: none, or one of control, which a terminal would obey */
+void   make_printable(char *text, const char *but);     /* each other byte becomes a space, except those in `but` */
 char  *quoted (Arena *a, const char *text);             /* "text" for a message: control and broken bytes as ?, cut after 60 bytes */
 
 /* Text that grows: text is all that was added, [n]. */

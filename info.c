@@ -32,7 +32,7 @@ static const char *shown(const Text *t, const char *words)
 {
     size_t n = strlen(words), cut = n > t->most ? t->most : n;
     char *line = format(t->draft.mem, "%.*s%s", (int)cut, words, n > cut ? "..." : "");
-    for (size_t step, at = 0; line[at]; at += step ? step : 1) if (!(step = printable(line + at))) line[at] = ' ';
+    make_printable(line, "");
     return line;
 }
 

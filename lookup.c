@@ -236,10 +236,11 @@ static void find_loras(Arena *a, const Places *p, Request *r)
     for (size_t i = 0; i < r->tags + r->keys; i++) {
         const LoraName *l = i < r->tags ? &r->tag[i] : &r->key[i - r->tags];
         int again = 0;
-        for (size_t k = 0; i < r->tags && k < r->keys; k++) again |= !strcmp(l->name.text, r->key[k].name.text);
-        const char *path = again ? NULL : lookup(a, p, l->name);
-        for (size_t k = 0; !again && i < r->tags && k < r->keys; k++) again = same_file(path, lookup(a, p, r->key[k].name));
-        if (!again) use[r->job.loras++] = (LoraUse){ path, (float)l->text, (float)l->unet };
+        for (size_t k = 0; i < r->tags && k < r->keys && !again; k++) {
+            Name key = r->key[k].name;
+            again = !strcmp(l->name.text, key.text) || same_file(lookup(a, p, l->name), lookup(a, p, key));
+        }
+        if (!again) use[r->job.loras++] = (LoraUse){ lookup(a, p, l->name), (float)l->text, (float)l->unet };
     }
 }
 

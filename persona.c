@@ -74,7 +74,6 @@ typedef struct {
     Request     request;
     Bytes       picture;                        /* what the input was, when it was a picture */
     int         chance;                         /* the seed was drawn */
-    const Sweep *sweep;                         /* what a grid was made of */
 } Run;
 
 typedef void Act(Run *r, const char *value);
@@ -336,12 +335,6 @@ static Result place_result(Run *r, const Watch *watch)
     return result;
 }
 
-/* what is made from a file must not take its place */
-static void spare(Run *r, const char *input)
-{
-    if (input && same_file(input, r->out)) fail(r->a, "%s: would be replaced by what is made from it; choose another name with -o", r->out);
-}
-
 static void save(Run *r, const Result *result, Pictures p, double began)
 {
     size_t count;
@@ -360,7 +353,7 @@ static void go_on_unheard(void) { sigaction(SIGPIPE, &(struct sigaction){ .sa_ha
 /* one picture, or only what it takes */
 static Pictures draw_one(Run *r, const Watch *watch, int check)
 {
-    spare(r, r->request.job.init);
+    place_spare(r->a, r->out, r->request.job.init);
     if (!check) return generate(r->a, &r->request.job, watch);
     Plan plan = generate_check(r->a, &r->request.job, watch);
     plan_say(r->a, &plan, watch);
@@ -378,13 +371,10 @@ static Sweep *read_axes(Run *r)
 
 static const char *cells_folder(Run *r) { return format(r->a, "%s.cells", without_ending(r->a, r->out)); }
 
-static Pictures draw_grid(Run *r, const Places *p, const Watch *watch, int check)
+static Pictures draw_grid(Run *r, Sweep *s, const Places *p, const Watch *watch, int check)
 {
-    Sweep *s = read_axes(r);
     const char *command = r->chance ? format(r->a, "the same command with --seed %llu", (unsigned long long)r->request.job.seed) : "the same command";
-    sweep_check(r->a, s, &r->request, p, watch);
-    r->sweep = s;
-    spare(r, r->request.job.init);
+    sweep_check(r->a, s, &r->request, p, r->out, watch);
     return check ? (Pictures){ 0 } : sweep_draw(r->a, s, cells_folder(r), r->keep_cells, command, watch);
 }
 
@@ -409,12 +399,13 @@ static void draw(Run *r)
     if (!grid) lookup_request(r->a, where, &r->request);
     if (!r->request.seeded) draw_seed(r, !check);
     if (!check && can_preview(r)) watch.preview = terminal_preview;
-    Pictures p = grid ? draw_grid(r, where, &watch, check) : draw_one(r, &watch, check);
+    Sweep *s = grid ? read_axes(r) : NULL;
+    Pictures p = grid ? draw_grid(r, s, where, &watch, check) : draw_one(r, &watch, check);
     terminal_end(&r->terminal);
     if (r->verbose) say(r, prompt_settings(r->a, &r->request));
     if (check) say(r, format(r->a, "%s: all is well; without check it draws %s", r->input ? r->input : "--prompt", r->out));
     else save(r, &result, p, began);
-    if (grid && !check) sweep_done(r->a, r->sweep, cells_folder(r));
+    if (grid && !check) sweep_done(r->a, s, cells_folder(r));
     if (r->preview && !check) fflush(stdout), terminal_play(&r->terminal, p, r->request.job.fps, &stopped);
 }
 
@@ -427,7 +418,7 @@ static void info_picture(Run *r, Bytes b)
     if (is_gif(b) && b.size >= 10)  width = d[6] | (unsigned)d[7] << 8, height = d[8] | (unsigned)d[9] << 8;
     if (is_png(b) && b.size >= 24)  for (int i = 0; i < 4; i++) width = width << 8 | d[16 + i], height = height << 8 | d[20 + i];
     char *settings = stored_settings(r, b);
-    for (size_t n, at = 0; settings && settings[at]; at += n ? n : 1) if (!(n = printable(settings + at)) && settings[at] != '\n') settings[at] = ' ';
+    if (settings) make_printable(settings, "\n");
     printf("%s: a %s of %ux%u, %s\n%s%s", r->input, is_gif(b) ? "GIF" : "PNG", width, height, settings ? "made with" : "without settings",
            settings ? settings : "", settings ? "\n" : "");
     const char *embedding = is_png(b) ? info_embedding(r->a, r->input) : NULL;
@@ -505,7 +496,7 @@ static void learn(Run *r)
     read_request(r);
     Samples samples = read_samples(r);
     lookup_request(r->a, places(r->a, NULL, r->folder, r->folders, r->program), &r->request);
-    spare(r, r->request.job.model), spare(r, r->request.job.vae);
+    place_spare(r->a, r->out, r->request.job.model), place_spare(r->a, r->out, r->request.job.vae);
     int seeded = r->request.seeded;
     if (!seeded) draw_seed(r, 0);
     train(r->a, &(Training){ photos, r->out, r->request.job, r->recipe, samples, seeded }, &watch);

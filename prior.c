@@ -8,6 +8,7 @@
 
 #include "chars.h"
 #include "png.h"
+#include "result.h"
 
 #include <string.h>
 
@@ -38,9 +39,7 @@ static void draw(void *set)
 /* the words that a picture there says it was drawn of, when they are others; NULL: it says none, or is not there */
 static const char *other_words(const Set *s, const char *path)
 {
-    if (!file_is(path)) return NULL;
-    Bytes b = file_map(s->a, path);
-    const char *words = adopt(s->a, png_text(b.data, b.size, "parameters"));
+    const char *words = settings_in(s->a, path);
     return words && strcmp(words, s->job->prompt) ? words : NULL;
 }
 

@@ -94,6 +94,11 @@ void place_check(Arena *a, const char *path, double bytes)
 }
 
 
+void place_spare(Arena *a, const char *path, const char *input)
+{
+    if (input && same_file(input, path)) fail(a, "%s: would be replaced by what is made from it; choose another name with -o", path);
+}
+
 void result_check(Arena *a, const Result *r, const char *keep)
 {
     size_t kind = format_of(r->path);
@@ -102,6 +107,27 @@ void result_check(Arena *a, const Result *r, const char *keep)
         fail(a, "%s: Max size makes GIFs smaller, other pictures keep every pixel; take it out, or --max-size 0", r->path);
     place_check(a, r->path, 0);
     if (keep && same_file(keep, r->path)) fail(a, "%s: the picture would replace the prompt file; choose another name with -o", r->path);
+}
+
+/* ---- reading ----------------------------------------------------------------------------------- */
+
+typedef struct { Arena *a; const char *path; char *text; } Reading;
+
+static void read_settings(void *to)
+{
+    Reading *r = to;
+    Bytes b = file_map(r->a, r->path);
+    r->text = png_text(b.data, b.size, "parameters");
+}
+
+const char *settings_in(Arena *a, const char *path)
+{
+    char why[1024];
+    size_t before = mark(a);
+    Reading r = { a, path, NULL };
+    if (file_is(path)) attempt(a, read_settings, &r, why);
+    release(a, before);
+    return adopt(a, r.text);
 }
 
 /* ---- writing ---------------------------------------------------------------------------------- */
@@ -156,13 +182,17 @@ static void keep_old(Arena *a, const Result *r, File *files, size_t count)
 {
     size_t there = 0;
     for (size_t i = 0; i < count; i++) there += (size_t)file_is(files[i].path);
-    if (there == count && !differs(a, files, count)) watch_say(r->watch, "the same bytes as before");
-    if (!differs(a, files, count)) return;
+    if (!differs(a, files, count)) {
+        if (there == count) watch_say(r->watch, "the same bytes as before");
+        return;
+    }
     File *first = take(a, count, sizeof *first);
     memcpy(first, files, count * sizeof *first);
-    for (int n = 1; differs(a, files, count); n++)
-        for (size_t i = 0; i < count; i++)
-            files[i].path = format(a, "%s-again%s%s", without_ending(a, first[i].path), n > 1 ? format(a, "-%d", n) : "", ending_of(first[i].path));
+    int n = 0;
+    do {
+        const char *which = ++n > 1 ? format(a, "-%d", n) : "";
+        for (size_t i = 0; i < count; i++) files[i].path = format(a, "%s-again%s%s", without_ending(a, first[i].path), which, ending_of(first[i].path));
+    } while (differs(a, files, count));
     watch_say(r->watch, "%s: came out different than it was, so the first is kept; to replace it: -o %s", r->path, r->path);
 }
 

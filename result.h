@@ -24,4 +24,10 @@ File *result_save(Arena *a, const Result *r, Pictures p, size_t *count);
 /* Fails unless a file of that name can be written, and so many bytes: where something is that is no file, too.  Leaves nothing. */
 void place_check(Arena *a, const char *path, double bytes);
 
+/* Fails when what is made from a file (NULL: none) would take its place. */
+void place_spare(Arena *a, const char *path, const char *input);
+
+/* What a PNG was made with, NULL when it does not say, is none, or cannot be read. */
+const char *settings_in(Arena *a, const char *path);
+
 #endif

@@ -15,6 +15,7 @@
 #include "chars.h"
 #include "grid.h"
 #include "png.h"
+#include "result.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -120,11 +121,12 @@ static void rehearse(void *to)
     r->plan = generate_check(r->a, r->job, &r->watch);
 }
 
-static void check_cell(Arena *a, const Sweep *s, Cell *c, const Places *p, const Watch *watch)
+static void check_cell(Arena *a, const Sweep *s, Cell *c, const Places *p, const char *out, const Watch *watch)
 {
     char why[1024];
     Rehearsal r = { a, &c->request.job, *watch, { 0 } };
     lookup_request(a, p, &c->request);
+    place_spare(a, out, c->request.job.init);
     if (attempt(a, rehearse, &r, why)) fail(a, "%s: %s", cell_name(a, s, c), why);
     c->plan = r.plan;
     check_alike(a, s, c);
@@ -153,7 +155,7 @@ static Plan plan_of_all(const Sweep *s, int *alike)
     return all;
 }
 
-void sweep_check(Arena *a, Sweep *s, Request *r, const Places *p, const Watch *watch)
+void sweep_check(Arena *a, Sweep *s, Request *r, const Places *p, const char *out, const Watch *watch)
 {
     int alike = 0;
     Once *once = take(a, 1, sizeof *once);
@@ -161,14 +163,14 @@ void sweep_check(Arena *a, Sweep *s, Request *r, const Places *p, const Watch *w
     Watch quieter = *watch;
     quieter.to = once, quieter.say = say_once, quieter.progress = NULL;
     for (int i = 0; i < s->cells; i++) {
-        check_cell(a, s, &s->cell[i], p, &quieter);
+        check_cell(a, s, &s->cell[i], p, out, &quieter);
         if (!i) lay_out(a, s);
     }
     Plan all = plan_of_all(s, &alike);
     watch_say(watch, "grid: %d x %d x %d pictures of %dx%d%s, %dx%d in all", s->axis[0].count, s->axis[1].count, s->axis[2].count, all.width, all.height,
               alike ? format(a, ", %d of them as another one", alike) : "", s->grid.width, s->grid.height);
     plan_say(a, &all, watch);
-    r->job.frames = all.frames, r->job.fps = s->cell->request.job.fps, r->job.init = s->cell->request.job.init;
+    r->job.frames = all.frames, r->job.fps = s->cell->request.job.fps;
 }
 
 /* ---- finished cells --------------------------------------------------------------------------- */
@@ -177,26 +179,6 @@ typedef struct { const char *path, *settings; struct timespec written; } Finishe
 typedef struct { Finished *file; size_t count; } Store;
 
 static const char *unfinished(Arena *a, const char *cells) { return format(a, "%s.part", cells); }
-
-typedef struct { Arena *a; const char *path; char *text; } Reading;
-
-static void read_settings(void *to)
-{
-    Reading *r = to;
-    Bytes b = file_map(r->a, r->path);
-    r->text = png_text(b.data, b.size, "parameters");
-}
-
-/* settings in a file that is a PNG, NULL when there are none, or it cannot be read */
-static const char *settings_in(Arena *a, const char *path)
-{
-    char why[1024];
-    size_t before = mark(a);
-    Reading r = { a, path, NULL };
-    if (file_is(path)) attempt(a, read_settings, &r, why);
-    release(a, before);
-    return adopt(a, r.text);
-}
 
 static void list_finished(Arena *a, Store *store, const char *folder)
 {

@@ -15,8 +15,8 @@ int sweep_asked(const Request *r);       /* is there an axis? */
 Sweep *sweep_read(Arena *a, const Request *r);
 
 /* Names to paths, and every cell rehearsed, which must come to pictures of one size; says what each takes, once, and the plan of all.
- * Gives r the frames and the speed of the grid. */
-void sweep_check(Arena *a, Sweep *s, Request *r, const Places *p, const Watch *watch);
+ * Gives r the frames and the speed of the grid, which goes to out. */
+void sweep_check(Arena *a, Sweep *s, Request *r, const Places *p, const char *out, const Watch *watch);
 
 /* Draws the grid: cells that are alike once, and none that a folder of finished ones holds already, with the same settings inside.
  * Those folders are `cells`, and `cells`.part, which an interrupted sweep leaves behind.  Each cell is saved as soon as it is drawn, to the

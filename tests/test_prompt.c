@@ -283,8 +283,8 @@ static void test_round_trip(Arena *a)
     char *text = settings(&t);
     CHECK_MSG(!strcmp(text, "a, <lora:b:0.8>\nNegative prompt: c\nSteps: 20, Sampler: DDIM, CFG scale: 7.5, Seed: 3, Size: 64x64, Model: x, Clip skip: 2, RNG: CPU, "
                             "Motion module: m, Frames: 16, FPS: 8"), "%s", text);
-    t.text = "a\nClip skip: 1, Frames: 1, FPS: 9, Motion module: m, Seed: 0";
-    CHECK_MSG(!strcmp(text = settings(&t), "a\nSampler: DDIM, Seed: 0, RNG: CPU"), "%s", text);
+    t.text = "a\nClip skip: 1, Eta: 0, Frames: 1, FPS: 9, Motion module: m, Seed: 0";
+    CHECK_MSG(!strcmp(text = settings(&t), "a\nSampler: DDIM, Seed: 0, RNG: CPU, Eta: 0"), "%s", text);
     t.text = "a\nSteps: 1\nTemplate: b\nSteps: 3, Seed: 0";
     CHECK_MSG(!strcmp(text = settings(&t), "a\nSteps: 1\nTemplate: b\nSteps: 3, Sampler: DDIM, Seed: 0, RNG: CPU"), "%s", text);
 }
