@@ -10,7 +10,12 @@ KERNELS  = gemm winograd attention norm merge backward
 NATIVE  := $(shell echo 'int main(void){return 0;}' | $(CC) -march=native -x c - -o /dev/null 2>/dev/null && echo -march=native)
 TUNED    = -O3 $(NATIVE) -ffp-contract=fast
 
-ROOMS   = $(basename $(filter-out persona.c,$(wildcard *.c)))
+# the root is the algorithm; each folder holds what its name says.  Names are unique, so includes are bare and objects lie side by side
+FOLDERS  = base kernels weight_formats image_formats prompt training command_line
+FIND     = -I. $(FOLDERS:%=-I%)
+vpath %.c $(FOLDERS)
+
+ROOMS   = $(basename $(notdir $(filter-out persona.c,$(wildcard *.c $(FOLDERS:%=%/*.c)))))
 TESTS   = $(basename $(notdir $(wildcard tests/test_*.c)))
 B      ?= build
 
@@ -19,12 +24,12 @@ persona: $(ROOMS:%=$(B)/%.o) $(B)/persona.o
 
 $(B)/%.o: %.c
 	@mkdir -p $(B)
-	$(CC) -std=c11 $(WARN) $(CFLAGS) $(MORE) $(OPENMP) -MMD -MP -c $< -o $@
+	$(CC) -std=c11 $(FIND) $(WARN) $(CFLAGS) $(MORE) $(OPENMP) -MMD -MP -c $< -o $@
 $(KERNELS:%=$(B)/%.o): MORE = $(TUNED)
 $(B)/hash_weights.o: tests/hash_weights.c
-	$(CC) -std=c11 -I. $(WARN) $(CFLAGS) -MMD -MP -c $< -o $@
+	$(CC) -std=c11 $(FIND) $(WARN) $(CFLAGS) -MMD -MP -c $< -o $@
 $(B)/test_%: tests/test_%.c $(ROOMS:%=$(B)/%.o) $(B)/hash_weights.o
-	$(CC) -std=c11 -I. $(WARN) $(CFLAGS) $(OPENMP) -MMD -MP $(filter %.c %.o,$^) -lm -o $@
+	$(CC) -std=c11 $(FIND) $(WARN) $(CFLAGS) $(OPENMP) -MMD -MP $(filter %.c %.o,$^) -lm -o $@
 
 test: persona $(TESTS:%=$(B)/%)
 	@sh tests/run.sh $(B)
@@ -36,12 +41,12 @@ asan:
 	@for t in $(ASAN); do $(B)/asan/$$t || exit 1; done
 
 $(B)/bench: tests/bench.c $(ROOMS:%=$(B)/%.o)
-	$(CC) -std=c11 -I. $(WARN) $(CFLAGS) $(TUNED) $(OPENMP) -MMD -MP $(filter %.c %.o,$^) -lm -o $@
+	$(CC) -std=c11 $(FIND) $(WARN) $(CFLAGS) $(TUNED) $(OPENMP) -MMD -MP $(filter %.c %.o,$^) -lm -o $@
 bench: $(B)/bench
 	$(B)/bench $(if $(ROWS),"$(ROWS)")
 
 $(B)/corpora_pictures: tests/corpora_pictures.c $(ROOMS:%=$(B)/%.o)
-	$(CC) -std=c11 -I. $(WARN) $(CFLAGS) $(OPENMP) -MMD -MP $(filter %.c %.o,$^) -lm -o $@
+	$(CC) -std=c11 $(FIND) $(WARN) $(CFLAGS) $(OPENMP) -MMD -MP $(filter %.c %.o,$^) -lm -o $@
 
 golden:
 	for g in tests/golden*.py; do [ $$g = tests/golden_full.py ] || python3 $$g || exit 1; done

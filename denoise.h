@@ -4,7 +4,7 @@
 
 #include "sampler.h"
 #include "text.h"
-#include "windows.h"
+#include "context_windows.h"
 
 typedef struct {
     SamplerSetup sampling;               /* memory is taken here */

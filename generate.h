@@ -4,7 +4,7 @@
 
 #include "lora.h"
 #include "sampler.h"
-#include "windows.h"
+#include "context_windows.h"
 #include <signal.h>
 
 typedef struct {

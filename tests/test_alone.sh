@@ -10,7 +10,7 @@ build() {     # name, files: copies them and builds name.c from stdin with them
     name=$1; shift
     mkdir "$folder/$name"
     cat > "$folder/$name/main.c"
-    for f; do cp "$here/$f" "$folder/$name/"; done
+    for f; do cp "$here"/$f "$folder/$name/" 2>/dev/null || cp "$here"/*/$f "$folder/$name/"; done
     (cd "$folder/$name" && $CC -std=c11 -O1 -Wall -Wextra -Wno-missing-field-initializers -Werror *.c -lm -o program 2>log) || cat "$folder/$name/log"
     test -x "$folder/$name/program"; check $? "$name does not build from $*"
 }
@@ -103,12 +103,12 @@ int main(void)
 END
 [ "$("$folder/sampler/program")" = "961 1" ]; check $? "sampler.c alone counts its timesteps wrong"
 
-build windows windows.c windows.h <<'END'
-#include "windows.h"
+build windows context_windows.c context_windows.h <<'END'
+#include "context_windows.h"
 #include <stdio.h>
 int main(void) { printf("%d\n", windows(&(Windows){ 64, 16, 4, 1, CLOSED }, 0, NULL)); return 0; }
 END
-[ "$("$folder/windows/program")" = 6 ]; check $? "windows.c alone counts its windows wrong"
+[ "$("$folder/windows/program")" = 6 ]; check $? "context_windows.c alone counts its windows wrong"
 
 build weights safetensors.c safetensors.h json.c json.h tensor.c tensor.h element.c element.h <<'END'
 #include "safetensors.h"
@@ -134,7 +134,8 @@ END
 [ "$(cd "$folder/weights" && ./program | tr '\n' ' ')" = "2.5 refused " ]; check $? "safetensors.c with json.c and tensor.c alone do not write, read and refuse"
 
 # the whole program as a library: the README's own example, taken from the README
-rooms=$(ls ./*.c ./*.h | grep -v '^./persona.c$')
+sources=$(ls ./*.[ch] ./*/*.[ch] | grep -v '^./tests/\|^./build')
+rooms=$(printf '%s\n' $sources | sed 's|.*/||' | grep -v '^persona.c$')
 awk '/^```c$/ { block = ""; inside = 1; next }
      /^```$/  { if (inside && block ~ /generate\.h/) printf "%s", block; inside = 0 }
      inside   { block = block $0 "\n" }' README.md > "$folder/example.c"
@@ -149,17 +150,17 @@ make -nB build/gemm.o build/text.o CFLAGS=-g NATIVE= 2>/dev/null > "$folder/made
 [ "$(grep -c -- ' -g ' "$folder/made")$(grep -c -- '-O3 .*gemm' "$folder/made")$(grep -c -- '-O3 .*text' "$folder/made")" = 210 ]; check $? "make CFLAGS=-g does not keep -g for all and -O3 for the kernels"
 
 # the README counts lines; it may be ten lines behind
-sed -n 's/^| `\([a-z]*\.c\)` | \([0-9]*\) |.*/\1 \2/p' README.md > "$folder/counts"
-[ "$(wc -l < "$folder/counts")" = "$(ls ./*.c | wc -l)" ]; check $? "the README's table of files does not list each file once"
+sed -n 's/^| `\([a-z_]*\.c\)` | \([0-9]*\) |.*/\1 \2/p' README.md > "$folder/counts"
+[ "$(wc -l < "$folder/counts")" = "$(printf '%s\n' $sources | grep -c '\.c$')" ]; check $? "the README's table of files does not list each file once"
 while read -r file lines; do
-    off=$(($(wc -l < "$file") - lines))
+    off=$(($(cat "$file" ./*/"$file" 2>/dev/null | wc -l) - lines))
     [ "${off#-}" -le 10 ]; check $? "the README says that $file has $lines lines, it has $((lines + off))"
 done < "$folder/counts"
 
 # includes form a strict order
-for f in ./*.c; do
+for f in $(printf '%s\n' $sources | grep '\.c$'); do
     room=$(basename "$f" .c)
-    sed -n 's/^#include "\([a-z]*\)\.h"/\1/p' "$f" "$room.h" 2>/dev/null | grep -v "^$room\$" | sed "s/^/$room /"
+    sed -n 's/^#include "\([a-z_]*\)\.h"/\1/p' "$f" "${f%c}h" 2>/dev/null | grep -v "^$room\$" | sed "s/^/$room /"
 done > "$folder/order"
 awk 'NR == FNR { sub(/\.c$/, "", $1); at[$1] = NR; next }
      at[$1] && at[$2] && at[$2] < at[$1] { print $1, "includes", $2 }' "$folder/counts" "$folder/order" > "$folder/up"

@@ -1,5 +1,5 @@
 /* Windows over a long clip: the schedule against a statement of it in Python, and that no frame is left out. */
-#include "windows.h"
+#include "context_windows.h"
 #include "test.h"
 
 #include <stdint.h>

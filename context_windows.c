@@ -4,7 +4,7 @@
  * 1/8 ... of it.  They follow one another by length - overlap, around the end, until every frame is held.
  * When the clip is to stay open, a window around the end gives way to the last and the first that do not go around, where they are not
  * there already.  (sd-webui-animatediff computes them twice then, and in some calls forgets the first, which leaves frames without noise.) */
-#include "windows.h"
+#include "context_windows.h"
 
 #include <math.h>
 #include <string.h>
