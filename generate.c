@@ -13,12 +13,12 @@
 #include "clip.h"
 #include "denoise.h"
 #include "image.h"
+#include "lora.h"
 #include "motion.h"
 #include "preview.h"
 #include "vae.h"
 
 #include <math.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -37,31 +37,6 @@ typedef struct {
     double       look_again;             /* not before this time */
     size_t       planned, mapped;        /* bytes of the stage that needs most, and of its weights */
 } Work;
-
-static void tell(void (*whom)(void *to, const char *words), void *to, const char *fmt, va_list args)
-{
-    char words[1024];
-    vsnprintf(words, sizeof words, fmt, args);
-    if (whom) whom(to, words);
-}
-
-void watch_say(const Watch *w, const char *fmt, ...)
-{
-    va_list args;
-    va_start(args, fmt);
-    if (w) tell(w->say, w->to, fmt, args);
-    va_end(args);
-}
-
-void watch_note(const Watch *w, const char *fmt, ...)
-{
-    va_list args;
-    va_start(args, fmt);
-    if (w) tell(w->note, w->to, fmt, args);
-    va_end(args);
-}
-
-void watch_progress(const Watch *w, const char *stage, int done, int of) { if (w && w->progress) w->progress(w->to, stage, done, of); }
 
 /* ---- what is loaded, what is chosen ----------------------------------------------------------- */
 
@@ -106,13 +81,6 @@ static void check_job(Work *w)
     for (const int *side = &j->width; side; side = side == &j->width ? &j->height : NULL)
         if (*side && (*side < FACTOR || *side > LARGEST_SIDE || *side % FACTOR))
             fail(w->mem, "Size is %dx%d, expected multiples of %d from %d to %d", j->width, j->height, FACTOR, FACTOR, LARGEST_SIDE);
-}
-
-char *names_of(Arena *a, const char *(*name)(int))
-{
-    char *list = format(a, "%s", name(0));
-    for (int i = 1; name(i); i++) list = format(a, "%s%s%s", list, name(i + 1) ? ", " : " or ", name(i));
-    return list;
 }
 
 /* a schedule type or a sampler that other programs have and this one has not is told, and the nearest taken */

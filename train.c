@@ -17,6 +17,7 @@
 #include "clip.h"
 #include "curve.h"
 #include "dataset.h"
+#include "generate.h"
 #include "lesson.h"
 #include "metadata.h"
 #include "prior.h"
