@@ -209,8 +209,11 @@ static void start(Run *r, const Denoising *d, const Sampler *s, Noise *noise, Te
     rng_seed(&noise->torch, d->seed);
     if (d->moments.x) draw_picture(r, noise, d->moments, x);
     draw(r, noise, e);
-    Level at = s->level[d->first];
-    for (size_t i = 0; i < size(x); i++) x.x[i] = d->over ? (float)at.signal * x.x[i] + (float)at.noise * e.x[i] : (float)sampler_start(s) * e.x[i];
+    if (d->over) {
+        ddim_add_noise(x.x, e.x, size(x), s->level[d->first]);
+        return;
+    }
+    for (size_t i = 0; i < size(x); i++) x.x[i] = (float)sampler_start(s) * e.x[i];
 }
 
 void denoise(Run *r, const Denoising *d, Tensor x, const Guide *guide, Progress *progress, void *to)

@@ -86,22 +86,44 @@ int main(void)
 END
 [ "$("$folder/image/program")" = "3 4 5" ]; check $? "image.c with png, jpeg, deflate and tensor alone does not read and shrink"
 
-build sampler sampler.c sampler.h <<'END'
+build ddim ddim.c ddim.h <<'END'
+#include "ddim.h"
+#include <stdio.h>
+/* a model that knows x0: 25 steps of DDIM end at it */
+int main(void)
+{
+    enum { STEPS = 25 };
+    float alpha_bar[TRAIN_STEPS], x = 1, x0 = 0.25f;
+    alpha_bars(alpha_bar, LINEAR, 0);
+    for (int i = 0; i < STEPS; i++) {
+        NoiseLevel t = noise_level_at(alpha_bar, ddim_timestep(i, STEPS)), prev = ddim_final_level(alpha_bar, 1);
+        if (i + 1 < STEPS) prev = noise_level_at(alpha_bar, ddim_timestep(i + 1, STEPS));
+        float eps = (float)((x - t.sqrt_alpha_bar * x0) / t.sqrt_one_minus_alpha_bar), predicted = eps;
+        predict_x0(&predicted, &x, 1, t, 0);
+        ddim_step(&x, &x, &predicted, NULL, 1, t, prev, 0);
+    }
+    printf("%d %d %.4f\n", ddim_timestep(0, STEPS), ddim_timestep(STEPS - 1, STEPS), (double)x);
+    return 0;
+}
+END
+[ "$("$folder/ddim/program")" = "961 1 0.2500" ]; check $? "ddim.c alone does not end at x0"
+
+build sampler sampler.c sampler.h schedule.c schedule.h ddim.c ddim.h <<'END'
 #include "sampler.h"
 #include <stdio.h>
 int main(void)
 {
     Sampler s;
-    float memory[KEPT], x = 1, said = 0;
+    float memory[KEPT], x = 1, model_output = 0;
     SamplerSetup setup = { .betas = LINEAR, .steps = 25, .memory = memory, .n = 1 };
     setup.method = sampler_named("DDIM", &setup.type);
     sampler_init(&s, &setup);
-    sampler_step(&s, 0, &x, &said, NULL, 1);
+    sampler_step(&s, 0, &x, &model_output, NULL, 1);
     printf("%g %d\n", sampler_time(&s, 0), x > 1);
     return 0;
 }
 END
-[ "$("$folder/sampler/program")" = "961 1" ]; check $? "sampler.c alone counts its timesteps wrong"
+[ "$("$folder/sampler/program")" = "961 1" ]; check $? "sampler.c with schedule.c and ddim.c alone counts its timesteps wrong"
 
 build windows context_windows.c context_windows.h <<'END'
 #include "context_windows.h"

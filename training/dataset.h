@@ -8,7 +8,7 @@
 #include "lesson.h"
 #include "photos.h"
 #include "recipe.h"
-#include "sampler.h"
+#include "ddim.h"
 #include "state.h"
 
 typedef struct {
