@@ -204,7 +204,7 @@ static Tensor encode(Work *w)
     size_t before = mark(w->mem);
     Tensor x = tensor(&w->run, 1, w->init.height, w->init.width, 3);
     for (size_t i = 0; i < size(x) && !w->machine.dry; i++) x.x[i] = 2 * (w->init.rgb[i] / 255.0f) - 1;
-    return keep(&w->run, before, vae_encode(&w->run, x));
+    return compact(&w->run, before, vae_encode(&w->run, x));
 }
 
 /* Where output pixel i looks: between at and at + 1, `far` of the way. */
@@ -294,8 +294,8 @@ static void load(Work *w)
     clip_check_skip(w->mem, weights, j->clip_skip);
     if (j->loras) w->run.lora = lora_open(w->mem, j->lora, j->loras);
     w->run.machine = &w->machine;
-    w->run.clip = w->denoising.windows.length;
-    w->run.across = w->motion == MOTION_V1;
+    w->run.frames = w->denoising.windows.length;
+    w->run.norm_across_frames = w->motion == MOTION_V1;
 }
 
 /* ---- the work ---------------------------------------------------------------------------------- */
