@@ -53,9 +53,6 @@ golden:
 golden-full: persona
 	python3 tests/golden_full.py $(or $(WORK),$(B)/full)
 
-# a source that has moved since it was compiled is looked for anew, instead of stopping an old build folder
-%.c: ;
-
 clean:
 	rm -rf build persona
 
