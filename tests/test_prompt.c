@@ -1,7 +1,7 @@
 /* test_prompt.c - the prompt file: its grammar, its messages, the way there and back, hostile text; and looking up names. */
 #define _XOPEN_SOURCE 700
-#include "../chars.h"
-#include "../lookup.h"
+#include "chars.h"
+#include "lookup.h"
 #include "test.h"
 
 #include <math.h>
@@ -182,11 +182,11 @@ static void test_around(Arena *a)
         CHECK_MSG(!strcmp(t.warning, format(a, "p.txt: ignored, as persona does not know them: %s", cases[i].ignored)), "%s: %s", cases[i].text, t.warning);
     }
     Reading t = { .a = a, .text = "a <hypernet:b:1> <lora:c:1:lbw=ALL:stop=9>" };
-    CHECK_MSG(!*reading(&t) && !strcmp(t.r->left, "\"<hypernet:b:1>\", \"c: lbw=ALL\", \"c: stop=9\"") && t.r->tags == 1, "%s", t.r->left);
+    CHECK_MSG(!*reading(&t) && !strcmp(t.r->ignored, "\"<hypernet:b:1>\", \"c: lbw=ALL\", \"c: stop=9\"") && t.r->tags == 1, "%s", t.r->ignored);
     t.text = "<x:1><x:2><x:3><x:4><x:5><x:6><x:7><x:8><x:9><x:10>";
-    CHECK_MSG(!*reading(&t) && t.r->left_out == 10 && strstr(t.r->left, "\"<x:8>\" and more"), "%s", t.r->left);
+    CHECK_MSG(!*reading(&t) && t.r->ignored_count == 10 && strstr(t.r->ignored, "\"<x:8>\" and more"), "%s", t.r->ignored);
     t.flag = "prompt", t.value = "a";
-    CHECK(!*reading(&t) && !t.r->left);
+    CHECK(!*reading(&t) && !t.r->ignored);
 }
 
 static void test_tags(Arena *a)
@@ -257,7 +257,7 @@ static void test_options(Arena *a)
     }
     Reading t = { .a = a, .text = "old <lora:b:1>\nSteps: 3, Size: 8x8", .flag = "prompt", .value = "new" };
     CHECK(!*reading(&t) && !strcmp(t.r->job.prompt, "new") && t.r->tags == 0 && t.r->job.steps == 3);
-    for (const Setting *s = all_settings; s->flag; s++) CHECK_MSG(s->value && s->help && setting_named(s->flag) == s && (!s->key || (s->show && setting_key(s->key) == s)), "%s", s->flag);
+    for (const Setting *s = all_settings; s->flag; s++) CHECK_MSG(s->value && s->help && setting_named(s->flag) == s && (!s->key || (s->kind->show && setting_key(s->key) == s)), "%s", s->flag);
 }
 
 /* ---- there and back ---- */
