@@ -92,4 +92,7 @@ size_t number_at(const char *s, double *value);
 /* The shortest decimals that read as the same number, at most 14 behind the point. */
 char *number_text(Arena *a, double x);
 
+/* "DDIM, Euler or LCM", from names by number up to NULL */
+char *names_of(Arena *a, const char *(*name)(int));
+
 #endif

@@ -3,7 +3,8 @@
 #ifndef SETTINGS_H
 #define SETTINGS_H
 
-#include "generate.h"
+#include "job.h"
+#include "tensor.h"
 
 /* A name as the user wrote it.  label: where it stands, for messages: "prompt.txt: Model" or "--model". */
 typedef struct { const char *text, *label; } Name;
