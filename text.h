@@ -43,7 +43,7 @@ typedef TokenizedPrompts Text;
  *
  *     eps = eps_negative + sum over i of cfg * weight[i] * (eps_prompt[i] - eps_negative)
  *
- * denoise.c computes it.  Without guidance the batch is one prompt, and eps = eps_prompt[0]. */
+ * classifier_free_guidance() in denoise.c computes it.  Without guidance there is one prompt: eps = eps_prompt[0]. */
 typedef struct {
     Tensor       text;                  /* [prompts, 1 or frames, tokens, width]: the same for all frames, or one for
                                            each.  diffusers: prompt_embeds, and in the UNet encoder_hidden_states. */

@@ -124,6 +124,13 @@ char *one_of(Arena *a, const char *const *choice)
     return list;
 }
 
+char *names_of(Arena *a, const char *(*name)(int))
+{
+    char *list = format(a, "%s", name(0));
+    for (int i = 1; name(i); i++) list = format(a, "%s%s%s", list, name(i + 1) ? ", " : " or ", name(i));
+    return list;
+}
+
 size_t printable(const char *text)
 {
     const unsigned char *s = (const unsigned char *)text;
@@ -356,11 +363,4 @@ char *number_text(Arena *a, double x)
     unsigned long long digits = (unsigned long long)whole, unit = (unsigned long long)ten_to(places);
     if (!places) return format(a, "%s%llu", sign, digits);
     return format(a, "%s%llu.%0*llu", sign, digits / unit, places, digits % unit);
-}
-
-char *names_of(Arena *a, const char *(*name)(int))
-{
-    char *list = format(a, "%s", name(0));
-    for (int i = 1; name(i); i++) list = format(a, "%s%s%s", list, name(i + 1) ? ", " : " or ", name(i));
-    return list;
 }

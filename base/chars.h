@@ -41,7 +41,10 @@ char *trimmed(Arena *a, const char *text, size_t n);
 char **comma_parts(Arena *a, const char *text, size_t *count);
 
 char *amount(Arena *a, size_t n, const char *what);         /* "1 step", "25 steps" */
-char *one_of(Arena *a, const char *const *choice);          /* "a, b or c"; NULL ends the list, which is not empty */
+
+/* "a, b or c": a list of choices, which is not empty and ends with NULL; or name(0), name(1), ... up to NULL. */
+char *one_of  (Arena *a, const char *const *choice);
+char *names_of(Arena *a, const char *(*name)(int));
 
 /* The size in bytes of the UTF-8 character that text begins with.  0 for a broken one, and for a control character,
  * which a terminal would obey. */
@@ -91,8 +94,5 @@ size_t number_at(const char *s, double *value);
 
 /* The shortest decimals that read as the same number, at most 14 behind the point. */
 char *number_text(Arena *a, double x);
-
-/* "DDIM, Euler or LCM", from names by number up to NULL */
-char *names_of(Arena *a, const char *(*name)(int));
 
 #endif
