@@ -10,6 +10,7 @@
  * itself. */
 #include "generate.h"
 
+#include "adapter_report.h"
 #include "chars.h"
 #include "clip.h"
 #include "denoise.h"
