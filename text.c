@@ -34,7 +34,7 @@ typedef struct {
 } TokenizedText;
 
 struct TokenizedPrompts {
-    Wording        wording;
+    Wording        specification;
     TokenizedText *text;                /* every distinct text, in the order of its first use */
     int            texts;
     size_t         room;                /* allocated length of text */
@@ -54,7 +54,7 @@ struct TokenizedPrompts {
 };
 
 static int keys(const TokenizedPrompts *t) { return t->travel.count ? (int)t->travel.count : 1; }
-static int all_calls(const TokenizedPrompts *t) { return t->wording.calls + t->wording.again; }
+static int all_calls(const TokenizedPrompts *t) { return t->specification.calls + t->specification.again; }
 static int texts_per_call(const TokenizedPrompts *t) { return t->negatives + keys(t) * (int)t->prompts.count; }
 
 /* A model without a vocabulary gets one empty text, so that the dry run can say what the model lacks. */
@@ -107,7 +107,7 @@ static int index_of_text(Reader *r, const char *text, const char *kind)
 
 static ScheduledPrompt schedule(Reader *r, const char *text, const char *kind)
 {
-    const Wording *w = &r->t->wording;
+    const Wording *w = &r->t->specification;
     return (ScheduledPrompt){ kind, grammar_edits(r->a, text, w->counted, w->counted_again) };
 }
 
@@ -123,7 +123,7 @@ static int same_weights(WeightedTexts a, WeightedTexts b)
 static WeightedTexts *read_keys(Reader *r, const char *prompt)
 {
     TokenizedPrompts *t = r->t;
-    t->travel = t->wording.frames > 1 ? grammar_travel(r->a, prompt, t->wording.frames) : (Travel){ 0 };
+    t->travel = t->specification.frames > 1 ? grammar_travel(r->a, prompt, t->specification.frames) : (Travel){ 0 };
     WeightedTexts *p = take(r->a, (size_t)keys(t), sizeof *p);
     for (size_t k = 0; k < (size_t)keys(t); k++) {
         p[k] = grammar_split_and(r->a, t->travel.count ? grammar_key_prompt(r->a, &t->travel, k) : prompt);
@@ -148,7 +148,7 @@ static const float *weights_as_float(Arena *a, WeightedTexts p)
 static ScheduledPrompt *read_prompts(Reader *r)
 {
     TokenizedPrompts *t = r->t;
-    const Wording *w = &t->wording;
+    const Wording *w = &t->specification;
     WeightedTexts *p = read_keys(r, w->prompt ? w->prompt : "");
     t->prompts = p[0];
     if (w->cfg > 1 || p[0].count > 1 || p[0].at[0].weight != 1) t->negatives = 1;
@@ -166,7 +166,7 @@ static int text_at_call(Reader *r, const ScheduledPrompt *p, int call)
 {
     TokenizedPrompts *t = r->t;
     size_t before = mark(r->a);
-    int texts = t->texts, first_pass = t->wording.calls;
+    int texts = t->texts, first_pass = t->specification.calls;
     const char *text = call < first_pass ? grammar_at_step(r->a, p->edits, 0, call)
                                          : grammar_at_step(r->a, p->edits, 1, call - first_pass);
     int index = index_of_text(r, text, p->kind);
@@ -242,21 +242,21 @@ static void report(Arena *a, const TokenizedPrompts *t, void (*say)(void *to, co
         line = format(a, "%s%s %d versions over the steps", line, *line ? ";" : "", t->combinations);
     if (t->travel.count)
         line = format(a, "%s%s travel over %zu keys%s", line, *line ? ";" : "", t->travel.count,
-                      t->wording.closed ? " and round" : "");
+                      t->specification.closed ? " and round" : "");
     if (*line && say) say(to, format(a, "prompt:%s", line));
 }
 
-const TokenizedPrompts *text_read(Arena *a, const Weights *w, const Wording *wording,
+const TokenizedPrompts *text_read(Arena *a, const Weights *w, const Wording *specification,
                                   void (*say)(void *to, const char *line), void *to)
 {
     int vocabulary = clip_vocabulary(w);
     TokenizedPrompts *t = take(a, 1, sizeof *t);
-    *t = (TokenizedPrompts){ .wording = *wording };
+    *t = (TokenizedPrompts){ .specification = *specification };
     if (!vocabulary) return without_vocabulary(a, t);
     Reader r = { .a = a, .t = t };
-    r.tokenizer = tokenizer_new(a, file_map(a, wording->merges), (size_t)vocabulary);
-    r.embeddings = embeddings_open(a, r.tokenizer, wording->embedding, wording->embeddings,
-                                   wording->lora, wording->loras, w);
+    r.tokenizer = tokenizer_new(a, file_map(a, specification->merges), (size_t)vocabulary);
+    r.embeddings = embeddings_open(a, r.tokenizer, specification->embedding, specification->embeddings,
+                                   specification->lora, specification->loras, w);
     r.scratch = take(a, MOST_CHUNKS, sizeof *r.scratch);
     read_calls(&r);
     lay_out(&r);
@@ -294,7 +294,7 @@ static Tensor encode_texts(Run *r, const TokenizedPrompts *t)
     for (int i = 0; i < chunks; i += CHUNKS_PER_BATCH) {
         size_t before = mark(a);
         int n = chunks - i < CHUNKS_PER_BATCH ? chunks - i : CHUNKS_PER_BATCH;
-        Tensor batch = clip_encode(r, t->id + (size_t)i * CONTEXT, n, t->wording.clip_skip, t->learned);
+        Tensor batch = clip_encode(r, t->id + (size_t)i * CONTEXT, n, t->specification.clip_skip, t->learned);
         for (size_t k = 0; k < (size_t)n && !r->machine->dry; k++) {
             float *x = v.x + ((size_t)i + k) * each;
             memcpy(x, batch.x + k * each, each * sizeof *x);
@@ -314,11 +314,11 @@ static Segment segment_at(const TokenizedPrompts *t, int frame)
     size_t next = 0;                                    /* the first key behind the frame */
     while (next < v->count && v->key[next].frame <= frame) next++;
     size_t last = v->count - 1, from = next ? next - 1 : 0, to = next < v->count ? next : last;
-    if (t->wording.closed && !next) from = last;
-    if (t->wording.closed && next == v->count) to = 0;
+    if (t->specification.closed && !next) from = last;
+    if (t->specification.closed && next == v->count) to = 0;
     int behind = frame - v->key[from].frame, ahead = v->key[to].frame - frame;
-    if (behind < 0) behind += t->wording.frames;
-    if (ahead < 0) ahead += t->wording.frames;
+    if (behind < 0) behind += t->specification.frames;
+    if (ahead < 0) ahead += t->specification.frames;
     int stays = from == to || behind + ahead == 0;
     return (Segment){ from, to, stays ? 0 : (double)behind / (behind + ahead) };
 }
@@ -360,7 +360,7 @@ static void prompt_at_frame(float *out, const TokenizedPrompts *t, Tensor encode
 /* -> [negatives + ANDs, 1 or frames, tokens, width] */
 static Tensor combine(Run *r, const TokenizedPrompts *t, Tensor encoded, const int *combination)
 {
-    int frames = t->travel.count > 1 ? t->wording.frames : 1;
+    int frames = t->travel.count > 1 ? t->specification.frames : 1;
     Tensor g = tensor(r, t->negatives + (int)t->prompts.count, frames, encoded.w, encoded.c);
     size_t each = size(encoded) / (size_t)encoded.n;
     if (r->machine->dry) return g;
@@ -374,15 +374,15 @@ static Tensor combine(Run *r, const TokenizedPrompts *t, Tensor encoded, const i
 const Guide *text_encode(Run *r, const TokenizedPrompts *t)
 {
     Arena *a = r->machine->mem;
-    Guide *guide = take(a, (size_t)all_calls(t), sizeof *guide);
+    Guide *conditioning = take(a, (size_t)all_calls(t), sizeof *conditioning);
     Tensor encoded = encode_texts(r, t);
     Tensor *combined = take(a, (size_t)t->combinations, sizeof *combined);
     for (int i = 0; i < t->combinations; i++) combined[i] = combine(r, t, encoded, t->combination[i]);
     for (int i = 0; i < all_calls(t); i++)
-        guide[i] = (Guide){
+        conditioning[i] = (Guide){
             .text = combined[t->combination_of[i]],
             .guided = t->negatives,
             .weight = t->prompt_weight,
         };
-    return guide;
+    return conditioning;
 }

@@ -54,7 +54,7 @@ typedef struct {
 /* Reads and tokenizes the prompts: every text of every call.  The result lives in the arena.  The callback, which
  * may be NULL, hears which embeddings are used.  Fails when a prompt is too long, when its keys or weights make no
  * sense, or when a file that it names cannot be used with this model. */
-const TokenizedPrompts *text_read(Arena *a, const Weights *w, const Wording *wording,
+const TokenizedPrompts *text_read(Arena *a, const Weights *w, const Wording *specification,
                                   void (*say)(void *to, const char *line), void *to);
 
 /* Runs CLIP's text encoder on each distinct text once (diffusers: encode_prompt) -> [calls of both passes].

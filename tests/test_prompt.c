@@ -493,8 +493,8 @@ static void test_lookup(Arena *a)
     static const char *const folders[] = { "sd", "lora", "lora/deep", "embeddings", "embeddings/more" };
     static const char *const files[] = {
         "merges.txt", "sd/toon_b3.safetensors", "sd/toon_b3.ckpt", "sd/other.ckpt", "sd/v1.5.pt",
-        "lora/yumin.safetensors", "lora/deep/er.bin", "bare", "embeddings/b.safetensors", "embeddings/a.pt", "embeddings/more/c.png",
-        "embeddings/c.preview.png", "embeddings/notes.txt",
+        "lora/yumin.safetensors", "lora/deep/er.bin", "bare", "embeddings/b.safetensors", "embeddings/a.pt",
+        "embeddings/more/c.png", "embeddings/c.preview.png", "embeddings/notes.txt",
     };
     char folder[] = "/tmp/persona-XXXXXX";
     if (!mkdtemp(folder)) { CHECK_MSG(0, "no temporary folder"); return; }
