@@ -34,7 +34,8 @@ typedef struct {
 } TokenizedText;
 
 struct TokenizedPrompts {
-    Wording        specification;
+    Wording specification;
+
     TokenizedText *text;                /* every distinct text, in the order of its first use */
     int            texts;
     size_t         room;                /* allocated length of text */
@@ -247,7 +248,7 @@ static void report(Arena *a, const TokenizedPrompts *t, void (*say)(void *to, co
 }
 
 const TokenizedPrompts *text_read(Arena *a, const Weights *w, const Wording *specification,
-                                  void (*say)(void *to, const char *line), void *to)
+        void (*say)(void *to, const char *line), void *to)
 {
     int vocabulary = clip_vocabulary(w);
     TokenizedPrompts *t = take(a, 1, sizeof *t);

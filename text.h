@@ -55,7 +55,7 @@ typedef struct {
  * may be NULL, hears which embeddings are used.  Fails when a prompt is too long, when its keys or weights make no
  * sense, or when a file that it names cannot be used with this model. */
 const TokenizedPrompts *text_read(Arena *a, const Weights *w, const Wording *specification,
-                                  void (*say)(void *to, const char *line), void *to);
+        void (*say)(void *to, const char *line), void *to);
 
 /* Runs CLIP's text encoder on each distinct text once (diffusers: encode_prompt) -> [calls of both passes].
  * Calls with the same conditioning share one tensor, so its address can be a key. */

@@ -58,8 +58,8 @@ char *quoted(Arena *a, const char *text);
 
 /* A string builder: text is everything that was added, n bytes and NUL. */
 typedef struct { Arena *mem; char *text; size_t n, room; } Draft;
-Draft draft    (Arena *a);
-void  draft_add(Draft *d, const char *words);
+Draft draft(Arena *a);
+void draft_add(Draft *d, const char *words);
 
 /* ---- "did you mean" ---- */
 
@@ -69,17 +69,21 @@ size_t edit_distance(const char *a, const char *b);
 
 /* The nearest of several names to a word that is none of them.  name is NULL when none is near enough. */
 typedef struct { const char *word, *name; size_t distance; } Nearest;
-Nearest nearest_to  (const char *word);
-void    nearest_of  (Nearest *n, const char *name);         /* considers one more name */
-char   *did_you_mean(Arena *a, Nearest n);                  /* " (did you mean NAME?)", or "" */
+Nearest nearest_to(const char *word);
+
+/* Considers one more name. */
+void nearest_of(Nearest *n, const char *name);
+
+/* " (did you mean NAME?)", or "" */
+char *did_you_mean(Arena *a, Nearest n);
 
 /* ---- paths ---- */
 
 /* Of the path "dir/name.txt".  A name whose only dot is its first character has no extension. */
-const char *file_name (const char *path);                   /* "name.txt" */
-const char *ending_of (const char *path);                   /* the extension: ".txt", or "" */
-char   *without_ending(Arena *a, const char *path);         /* "dir/name" */
-char   *folder_of     (Arena *a, const char *path);         /* "dir", or "." */
+const char *file_name(const char *path);        /* "name.txt" */
+const char *ending_of(const char *path);        /* ".txt", or "" */
+char *without_ending(Arena *a, const char *path);       /* "dir/name" */
+char *folder_of(Arena *a, const char *path);            /* "dir", or "." */
 
 /* ---- numbers ---- */
 

@@ -70,8 +70,8 @@ const Setting *setting_key(const char *name);
 /* The same, by command-line name or key. */
 const Setting *setting_named(const char *name);
 
-ValueType setting_takes  (const Setting *s);
-int       setting_is_axis(const Setting *s);
+ValueType setting_takes(const Setting *s);
+int setting_is_axis(const Setting *s);
 
 /* "Steps: 25, Sampler: DDIM, ...": everything in the request that matters, except the two prompts. */
 char *settings_line(Arena *a, const Request *r);
