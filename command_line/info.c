@@ -15,7 +15,7 @@
 #include "json.h"
 #include "lora.h"
 #include "motion.h"
-#include "state.h"
+#include "training_state.h"
 
 #include <stdio.h>
 #include <stdlib.h>
