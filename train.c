@@ -203,7 +203,7 @@ static void set_up(Trainer *t)
     trainer_set_aside(t);
     size_t encoding = trainer_trim(t);
     t->run.learner = t->learner;
-    t->run.again = t->config->gradient_checkpointing;
+    t->run.gradient_checkpointing = t->config->gradient_checkpointing;
     dataset_dry_run(&t->dataset);
     trainer_say_plan(t, encoding);
 }

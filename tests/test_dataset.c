@@ -260,7 +260,7 @@ static void run(void *to)
     validation_images(a);
     hash_weights(a, "tests/golden/model_f32.weights", model);
     Machine machine = { .mem = a, .threads = 2 };
-    Run r = { .machine = &machine, .weights = weights_add(a, NULL, model, MODEL_FILE), .clip = 1 };
+    Run r = { .machine = &machine, .weights = weights_add(a, NULL, model, MODEL_FILE), .frames = 1 };
     const Tokenizer *t = tokenizer_new(a, file_map(a, "weights/merges.txt"), (size_t)clip_vocabulary(r.weights));
     words(a, t);
     flip_aug(a, &r, t, folder);

@@ -96,8 +96,8 @@ static void begin(Case *c, int threads, double up, int bf16)
     const Weight *ids = tensor_of(c, c->golden, "ids");
     const Weight *latents = tensor_of(c, c->golden, "latents");
     c->machine = (Machine){ .mem = c->a, .threads = threads, .bf16 = bf16 };
-    c->run = (Run){ .machine = &c->machine, .weights = weights_add(c->a, NULL, c->model, MODEL_FILE), .clip = 1,
-                    .again = c->checkpointing };
+    c->run = (Run){ .machine = &c->machine, .weights = weights_add(c->a, NULL, c->model, MODEL_FILE), .frames = 1,
+                    .gradient_checkpointing = c->checkpointing };
     Learner *t = learner_new(c->a, c->run.weights, config_of(c));
     c->learner = t;
     c->optimizer = optimizer_new(c->a, t, OPTIMIZER_ADAMW);
@@ -435,7 +435,7 @@ static void encoder(Case *c)
 {
     const Weight *picture = tensor_of(c, c->golden, "picture");
     const Weight *moments = tensor_of(c, c->golden, "moments");
-    Run r = { .machine = &c->machine, .weights = weights_add(c->a, NULL, c->model, MODEL_FILE), .clip = 1 };
+    Run r = { .machine = &c->machine, .weights = weights_add(c->a, NULL, c->model, MODEL_FILE), .frames = 1 };
     c->machine = (Machine){ .mem = c->a, .threads = 2 };
     Tensor pixels = { 1, (int)picture->shape[1], (int)picture->shape[2], 3, (float *)(uintptr_t)picture->data };
     Tensor x = vae_encode(&r, pixels);
