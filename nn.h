@@ -16,7 +16,7 @@
 
 #include "checkpoint.h"
 #include "kernel.h"
-#include "learn.h"
+#include "trainable.h"
 #include "lora.h"
 #include "tape.h"
 

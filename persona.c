@@ -64,7 +64,7 @@ typedef struct {
     Arena      *a;
     int         status;                         /* what a failure from here on means */
     const char *command, *input, *out;          /* NULL: not given */
-    Recipe      recipe;                         /* of training */
+    TrainingConfig recipe;                      /* of training */
     int         helped;                         /* persona train --help */
     const char *program, *folder[FOLDERS];
     size_t      folders;
@@ -462,7 +462,7 @@ static void check_shared(Run *r)
 /* by the names of model and VAE that training was given */
 static Samples read_samples(Run *r)
 {
-    const char *path = r->recipe.samples;
+    const char *path = r->recipe.sample_prompts;
     if (!path) return (Samples){ NULL, 0 };
     Bytes b = open_input(r, path, "a file of prompts");
     refuse_binary(r, b, path);

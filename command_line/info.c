@@ -16,7 +16,7 @@
 #include "adapter_report.h"
 #include "lora.h"
 #include "motion.h"
-#include "state.h"
+#include "training_state.h"
 
 #include <stdio.h>
 #include <stdlib.h>

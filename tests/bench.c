@@ -6,8 +6,9 @@
  * as they are written, so a way of computing that needs fewer can pass 100 %. */
 #define _POSIX_C_SOURCE 200809L
 #include "clip.h"
-#include "lesson.h"
 #include "motion.h"
+#include "objective.h"
+#include "optimizer.h"
 #include "unet.h"
 #include "vae.h"
 #include "vector.h"
@@ -247,6 +248,7 @@ static void run_training(Arena *a, int threads, int bf16, int again)
     Machine machine = { a, threads, 0, 0, bf16 };
     Run r = { .machine = &machine, .weights = weights_of(a, NULL, m->w, m->count), .frames = 1 }, learning = r;
     Learner *learner = learner_new(a, r.weights, (LearnPlan){ .unet = 1, .text = 1, .rank = 32, .alpha = 32 });
+    AdamWState *optimizer = optimizer_new(a, learner, OPTIMIZER_ADAMW);
     Rng *rng = take(a, 1, sizeof *rng);
     rng_seed(rng, 1);
     learner_seed(learner, rng);
@@ -270,7 +272,7 @@ static void run_training(Arena *a, int threads, int bf16, int again)
         release(a, before);
         start = now();
         learn_from(&learning, &l, 1);
-        learner_step(learner, (Rates){ 1e-4, 1e-4, 1e-4 }, (AdamW){ 0, 0.01, 0.9, 0.999, 1e-8 }, i + 1, threads);
+        optimizer_step(optimizer, learner, (Rates){ 1e-4, 1e-4, 1e-4 }, (AdamW){ 0, 0.01, 0.9, 0.999, 1e-8 }, i + 1, threads);
         step[i] = now() - start;
     }
     qsort(step, RUNS, sizeof *step, by_size), qsort(forward, RUNS, sizeof *forward, by_size);

@@ -1,4 +1,4 @@
-/* Files of prompts for samples: kohya's lines with their options, infotext, and what is refused. */
+/* test_samples.c - prompt files for sample images: kohya's lines with their options, infotext, and what is refused. */
 #include "samples.h"
 #include "test.h"
 
@@ -34,21 +34,31 @@ static int is(const char *a, const char *b) { return a && !strcmp(a, b); }
 
 static void test_lines(Arena *a)
 {
-    Samples s = of(a, "# comment\n\n  a woman, best--quality -- really --n low, worst --w 256 --h 320 --d 12345 --l 7.5 --s 28 --ss dpm++ 2m\r\n#--w\nsecond <lora:x:0.5> --w 64\nthird --d 3 --frames 16 --motion m");
+    Samples s = of(a, "# comment\n\n"
+                            "  a woman, best--quality -- really --n low, worst --w 256 --h 320 --d 12345 --l 7.5 "
+                            "--s 28 --ss dpm++ 2m\r\n"
+                            "#--w\n"
+                            "second <lora:x:0.5> --w 64\n"
+                            "third --d 3 --frames 16 --motion m");
     CHECK(s.count == 3);
     if (s.count != 3) return;
     const Request *r = s.request;
-    CHECK(is(r[0].prompt, "a woman, best--quality -- really") && is(r[0].job.negative, "low, worst") && r[0].job.width == 256 && r[0].job.height == 320);
-    CHECK(r[0].job.seed == 12345 && r[0].seeded && r[0].job.cfg == 7.5 && r[0].job.steps == 28 && is(r[0].job.sampler, "DPM++ 2M") && r[0].job.frames == 1);
-    CHECK(is(r[1].prompt, "second <lora:x:0.5>") && r[1].tags == 1 && r[1].job.width == 64 && r[1].job.height == 64 && !r[1].seeded && !r[1].job.steps && r[1].job.frames == 1);
+    CHECK(is(r[0].prompt, "a woman, best--quality -- really") && is(r[0].job.negative, "low, worst"));
+    CHECK(r[0].job.width == 256 && r[0].job.height == 320 && r[0].job.frames == 1);
+    CHECK(r[0].job.seed == 12345 && r[0].seeded && r[0].job.cfg == 7.5);
+    CHECK(r[0].job.steps == 28 && is(r[0].job.sampler, "DPM++ 2M"));
+    CHECK(is(r[1].prompt, "second <lora:x:0.5>") && r[1].tags == 1 && r[1].job.width == 64 && r[1].job.height == 64);
+    CHECK(!r[1].seeded && !r[1].job.steps && r[1].job.frames == 1);
     CHECK(is(r[2].prompt, "third") && r[2].job.frames == 16 && is(r[2].motion.text, "m") && !r[2].job.width);
 }
 
 static void test_infotext(Arena *a)
 {
     Samples s = of(a, "a woman\nin two lines\nNegative prompt: low\nSteps: 7, Size: 64x128, Seed: 3");
-    CHECK(s.count == 1 && is(s.request[0].prompt, "a woman\nin two lines") && s.request[0].job.steps == 7 && s.request[0].job.height == 128 && s.request[0].job.frames == 0);
-    CHECK(of(a, "a woman\nsecond").count == 2 && of(a, "a woman\nNegative prompt: low").count == 1 && of(a, "\xef\xbb\xbf" "a woman\n").count == 1);
+    CHECK(s.count == 1 && is(s.request[0].prompt, "a woman\nin two lines"));
+    CHECK(s.request[0].job.steps == 7 && s.request[0].job.height == 128 && s.request[0].job.frames == 0);
+    CHECK(of(a, "a woman\nsecond").count == 2 && of(a, "a woman\nNegative prompt: low").count == 1);
+    CHECK(of(a, "\xef\xbb\xbf" "a woman\n").count == 1);
 }
 
 static void test_refused(Arena *a)
