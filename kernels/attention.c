@@ -145,8 +145,8 @@ static void pack_keys_values(const Scratch *t, Tokens k, Tokens v, size_t keys, 
 /* One block of the online softmax: the scores s, [n][NR], become p = 2^(s - max), and max and sum are updated.
  * Writes shrink = 2^(old max - new max), by which all results before must be multiplied.
  * In bf16, two rows of p become one row of pairs, and 2^x and the rounding may be rougher. */
-ALWAYS_INLINE void softmax_columns(const size_t vectors, float *restrict s, size_t n, float *restrict max,
-                                   float *restrict sum, float *restrict shrink, int bf16)
+static ALWAYS_INLINE void softmax_columns(const size_t vectors, float *restrict s, size_t n, float *restrict max,
+                                          float *restrict sum, float *restrict shrink, int bf16)
 {
     vf top[2] = { load(max), load(max + LANES) };
     vf add[2] = { splat(0), splat(0) };
@@ -391,7 +391,7 @@ static void pack_queries(const Backward *t, float *rows, float *transposed, Toke
 }
 
 /* The scores in s become p = 2^(s - m) / l, and dp in ds becomes p (dp - D). */
-ALWAYS_INLINE void softmax_backward(const size_t vectors, const Backward *t, size_t n)
+static ALWAYS_INLINE void softmax_backward(const size_t vectors, const Backward *t, size_t n)
 {
     for (size_t i = 0; i < n; i++)
         for (size_t v = 0; v < vectors; v++) {

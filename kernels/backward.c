@@ -51,9 +51,9 @@ enum {
 /* C[MR][vectors] = A' B, or with add C += A' B, summed over `count` rows: a column of A is a row of C.  vectors is a
  * constant where this is inlined.  Meanwhile, what will be packed next is prefetched: `next`, its rows next_row floats
  * apart. */
-ALWAYS_INLINE void outer_kernel(const int vectors, float *restrict c, size_t c_row, const float *restrict a,
-                                const float *restrict b, size_t b_row, size_t count, int add, const float *next,
-                                size_t next_row)
+static ALWAYS_INLINE void outer_kernel(const int vectors, float *restrict c, size_t c_row, const float *restrict a,
+                                       const float *restrict b, size_t b_row, size_t count, int add, const float *next,
+                                       size_t next_row)
 {
     vf sum[MR][2] = { { { 0 } } };
     if (add) {

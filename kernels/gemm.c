@@ -42,8 +42,8 @@ enum {
 /* ---- the micro-kernel ------------------------------------------------------------------------- */
 
 /* Writes the finished sums of a tile to C: see Epilogue. */
-ALWAYS_INLINE void store_tile(const int rows, const int vectors, float *restrict c, size_t c_row, vf sum[MR][2],
-                              Epilogue epilogue)
+static ALWAYS_INLINE void store_tile(const int rows, const int vectors, float *restrict c, size_t c_row, vf sum[MR][2],
+                                     Epilogue epilogue)
 {
     vf scale = splat(epilogue.scale);
     if (epilogue.add) {
@@ -71,9 +71,9 @@ ALWAYS_INLINE void store_tile(const int rows, const int vectors, float *restrict
 /* C[rows][vectors * LANES] = A[rows][k] B[k][NR].  rows, vectors and bf16 are constants where this is inlined, so the
  * loops over them are unrolled and the sums are registers.  A step of the sum loads two vectors of B; each row then
  * takes one broadcast of A and two multiply-adds. */
-ALWAYS_INLINE void micro_kernel(const int rows, const int vectors, const int bf16, float *restrict c, size_t c_row,
-                                const float *restrict a, size_t a_row, const float *restrict b, size_t k,
-                                Epilogue epilogue)
+static ALWAYS_INLINE void micro_kernel(const int rows, const int vectors, const int bf16, float *restrict c,
+                                       size_t c_row, const float *restrict a, size_t a_row, const float *restrict b,
+                                       size_t k, Epilogue epilogue)
 {
     vf sum[MR][2] = { { { 0 } } };
     for (size_t p = 0; p < k; p++) {

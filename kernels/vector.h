@@ -46,7 +46,7 @@ typedef uint32_t vu __attribute__((vector_size(VECTOR)));          /* LANES bit 
 typedef uint16_t vh __attribute__((vector_size(VECTOR / 2)));      /* LANES bit patterns of F16 or BF16 numbers */
 
 /* For functions that take constants as arguments: their loops are then unrolled, and their sums stay in registers. */
-#define ALWAYS_INLINE static inline __attribute__((always_inline))
+#define ALWAYS_INLINE inline __attribute__((always_inline))
 
 /* ---- sizes ------------------------------------------------------------------------------------ */
 

@@ -58,7 +58,7 @@ static const float AT_ZERO = 30464, AT_P = -18432, AT_Q = 3200, SCALE = 26775;
 
 /* t = B' d.  The row of point p has the coefficients of x (x^2 - P^2) (x^2 - Q^2) / (x - p); the row of infinity has
  * those of the product itself. */
-ALWAYS_INLINE void input_row(vf t[IN], vf d0, vf d1, vf d2, vf d3, vf d4, vf d5)
+static ALWAYS_INLINE void input_row(vf t[IN], vf d0, vf d1, vf d2, vf d3, vf d4, vf d5)
 {
     vf even_p = d4 - QQ * d2;
     vf odd_p = P * (d3 - QQ * d1);
@@ -73,7 +73,7 @@ ALWAYS_INLINE void input_row(vf t[IN], vf d0, vf d1, vf d2, vf d3, vf d4, vf d5)
 }
 
 /* t = G g.  The row of point p is 1, p, p^2; the row of infinity is 0, 0, 1. */
-ALWAYS_INLINE void filter_row(vf t[IN], vf g0, vf g1, vf g2)
+static ALWAYS_INLINE void filter_row(vf t[IN], vf g0, vf g1, vf g2)
 {
     vf even_p = g0 + PP * g2;
     vf even_q = g0 + QQ * g2;
@@ -86,7 +86,7 @@ ALWAYS_INLINE void filter_row(vf t[IN], vf g0, vf g1, vf g2)
 }
 
 /* y = A' m.  Row i has the i-th power of each point, times SCALE / denominator; the last row has infinity too. */
-ALWAYS_INLINE void output_row(vf y[OUT], vf m0, vf m1, vf m2, vf m3, vf m4, vf m5)
+static ALWAYS_INLINE void output_row(vf y[OUT], vf m0, vf m1, vf m2, vf m3, vf m4, vf m5)
 {
     vf sum_p = m1 + m2, diff_p = m1 - m2;
     vf sum_q = m3 + m4, diff_q = m3 - m4;
