@@ -4,7 +4,7 @@
  * is the online softmax (M. Milakov and N. Gimelshein, 2018), applied to attention by M. Rabe and C. Staats ("Self-
  * attention Does Not Need O(n^2) Memory", 2021) and T. Dao et al. ("FlashAttention", 2022).  Memory grows with the
  * number of tokens, and not with its square.  Spatial self-attention, cross-attention, temporal attention and the
- * causal attention of CLIP are the same loops over other strides (see Rows in kernel.h).
+ * causal attention of CLIP are the same loops over other strides (see kernel.h).
  *
  * Everything is computed transposed, with a column for each query.  For a panel of NR queries, and each block of keys:
  *
@@ -41,7 +41,7 @@ static const double LOG2_E = 1.4426950408889634;
 
 /* ---- tokens ----------------------------------------------------------------------------------- */
 
-/* One head of one sequence: see Rows and Attention in kernel.h. */
+/* One head of one sequence: see kernel.h. */
 typedef struct { size_t outer, inner, head; } Head;
 
 /* Its tokens, d channels each; from one token to the next there are `stride` floats. */
@@ -62,7 +62,7 @@ static float *sums_of(Rows q, const Attention *s, Head at)
 }
 static size_t sums_stride(Rows q, const Attention *s) { return q.step[2] * (size_t)s->heads * 2; }
 
-/* to[j][i] = scale * from[i][j], for n rows of c columns.  Rows of `to` are filled up with zeros to whole vectors. */
+/* to[j][i] = scale * from[i][j], for n rows of c columns.  The result's rows are filled up with zeros to whole vectors. */
 static void transpose_rows(float *restrict to, size_t to_row, const float *restrict from, size_t from_row, size_t n,
                            size_t c, float scale)
 {
@@ -258,8 +258,8 @@ static void attend_panels(const Scratch *t, float *y, float *sums, size_t sums_r
 }
 
 /* Queries from .. end - 1 of one head.  y: laid out as q */
-static void attend_head(const Scratch *t, float *y, Rows q, Rows k, Rows v, const Attention *s, Head at, size_t from,
-                        size_t end)
+static void attend_head(const Scratch *t, float *y, Rows q, Rows k, Rows v, const Attention *s,
+                        Head at, size_t from, size_t end)
 {
     size_t d = (size_t)s->width, keys = (size_t)s->keys;
     Tokens mine = tokens_of(q, at, d);
@@ -505,8 +505,8 @@ static float *gradient_of(float *gradient, const float *from, const float *x)
 }
 
 /* One head: its keys, and the queries of the sequences at.inner .. end - 1, which all share these keys. */
-static void head_backward(Backward *t, AttentionGradients g, const float *dy, const float *y, Rows q, Rows k, Rows v,
-                          const Attention *s, Head at, size_t end)
+static void head_backward(Backward *t, AttentionGradients g, const float *dy, const float *y,
+                          Rows q, Rows k, Rows v, const Attention *s, Head at, size_t end)
 {
     size_t keys = (size_t)s->keys, queries = (size_t)s->queries, sums_row = sums_stride(q, s);
     Tokens mine_k = tokens_of(k, at, t->d), mine_v = tokens_of(v, at, t->d);
@@ -524,7 +524,8 @@ static void head_backward(Backward *t, AttentionGradients g, const float *dy, co
     add_transposed(t, gradient_of(g.v, v.x, mine_v.x), mine_v.stride, t->dv, keys, 1);
 }
 
-void attend_back(Machine *m, AttentionGradients g, const float *dy, const float *y, Rows q, Rows k, Rows v, Attention s)
+void attend_back(Machine *m, AttentionGradients g, const float *dy, const float *y,
+                 Rows q, Rows k, Rows v, Attention s)
 {
     size_t before = mark(m->mem), threads = (size_t)m->threads, heads = (size_t)s.heads;
     size_t shared = k.step[1] == 0 ? (size_t)s.inner : 1;      /* sequences that have the same keys */

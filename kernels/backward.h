@@ -12,7 +12,7 @@
  * how: as it was for conv()     w: frozen, it gets no gradient */
 void conv_back(Machine *m, Tensor dx, Tensor dy, const Weight *w, Conv how);
 
-/* LoRA backward, of low_rank_product().  y = w(x) + bias + scale * up(middle), middle = down(x):
+/* LoRA backward.  y = w(x) + bias + scale * up(middle), middle = down(x):
  *
  *     d_middle = scale * dy up        dx     += dy W + d_middle down
  *                                     d_up   += scale * dy' middle
@@ -29,9 +29,9 @@ typedef struct { float *q, *k, *v; } AttentionGradients;
  *
  *     ds = p (dy v' - D) / sqrt(d)        dq += ds k        dk += ds' q        dv += p' dy
  *
- * y: the result of attend().  shape.sums: the statistics that it wrote, with which p is computed again. */
-void attend_back(Machine *m, AttentionGradients d, const float *dy, const float *y, Rows q, Rows k, Rows v,
-                 Attention shape);
+ * y: the result of attend().  shape has the softmax statistics that it wrote, with which p is computed again. */
+void attend_back(Machine *m, AttentionGradients d, const float *dy, const float *y,
+                 Rows q, Rows k, Rows v, Attention shape);
 
 /* Backward of group_normalize() and layer_normalize().  z = (x - mean) / sqrt(var + eps), v = z gamma + beta, and y is
  * v, or silu(v) with shape.silu.  dv is the gradient by v, and a = gamma dv.  Means go over the same rows and channels
@@ -57,7 +57,7 @@ void swish_back(Machine *m, float *dx, const float *dy, const float *x, size_t n
  * x, dx: [count][2c], value first     dy: [count][c] */
 void geglu_back(Machine *m, float *dx, const float *dy, const float *x, size_t count, int c);
 
-/* Backward of add_row() by the row:  dx += the sum of the rows of dy.
+/* Backward of add_row(), by its row:  dx += the sum of the rows of dy.
  * dx: [c]     dy: [count][c] */
 void sum_rows_of(Machine *m, float *dx, const float *dy, size_t count, int c);
 

@@ -51,22 +51,25 @@ double machine_speed(Machine *m);
  *
  *     y = scale * (x * w) + bias        or with add (and no bias)        y += scale * (x * w)
  *
- * x: [n,h,w,in]     y: [n,oh,ow,out]     w: [out,in] or [out,in,k,k]     bias: [out], or NULL for none
- *
- *     stride    1 or more
- *     pad       rows of zeros above and columns to the left; those below and to the right follow from the size of y
- *     add       y is added to; else it is written
- *     turned    w is transposed: it lies as [in,out] or [in,out,k,k], and its k x k taps are taken in reverse order.
- *               The gradient by x is such a convolution, see conv_back(). */
-typedef struct { int stride, pad; float scale; int add, turned; } Conv;
+ * x: [n,h,w,in]     y: [n,oh,ow,out]     w: [out,in] or [out,in,k,k]     bias: [out], or NULL for none */
+typedef struct {
+    int   stride;       /* 1 or more */
+    int   pad;          /* zeros above and to the left; those below and to the right follow from the size of y */
+    float scale;
+    int   add;          /* y is added to; else it is written */
+    int   turned;       /* w is transposed: [in,out] or [in,out,k,k], its k x k taps in reverse order.  The gradient
+                           by x is such a convolution, see conv_back(). */
+} Conv;
 void conv(Machine *m, Tensor y, Tensor x, const Weight *w, const Weight *bias, Conv how);
 
-/* A layer and its LoRA pair:  W' = W + scale * up down,  where scale = strength * alpha / r.
- * w:    the layer's weight W; NULL stands for the pair alone
- * down: [r,in] or [r,in,k,k], a convolution that goes as `how` says (stride and pad of the layer, its own scale 1)
- * up:   [out,r] or [out,r,1,1]
- * d_down, d_up: the gradients, float32, laid out as down and up; NULL where the pair is not trained */
-typedef struct { const Weight *w, *down, *up; float scale; Conv how; float *d_down, *d_up; } LowRank;
+/* A layer and its LoRA pair:  W' = W + scale * up down  (E. Hu et al., 2021). */
+typedef struct {
+    const Weight *w;            /* the layer's weight W; NULL stands for the pair alone */
+    const Weight *down, *up;    /* [r,in] or [r,in,k,k], and [out,r] or [out,r,1,1] */
+    float scale;                /* strength * alpha / r */
+    Conv  how;                  /* of the layer and of down, with a scale of 1; up is a linear layer */
+    float *d_down, *d_up;       /* the gradients, float32, laid out as down and up; NULL where the pair is frozen */
+} LowRank;
 
 /* LoRA forward:  middle = down(x);  y = w(x) + bias + scale * up(middle)
  * Writes middle [n,oh,ow,r] and y.  Where p->w is NULL, it adds scale * up(middle) to y, and bias is not used. */

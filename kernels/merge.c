@@ -9,7 +9,7 @@
  *     beside the layer    y = W x + scale * up (down x)         cheaper for few rows of x
  *     merged              y = (W + scale * up down) x           cheaper for many rows: W' is built once
  *
- * low_rank_product() takes the cheaper one.  The functions before it are the parts from which lora.c builds the merged
+ * LoRA forward takes the cheaper one.  The functions before it are the parts from which lora.c builds the merged
  * weights of other adapters: LoHa's Hadamard product, LoKr's Kronecker product, and DoRA's new length for each vector.
  *
  * Each element is computed by one thread in one order.
