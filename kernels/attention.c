@@ -62,7 +62,7 @@ static float *sums_of(Rows q, const Attention *s, Head at)
 }
 static size_t sums_stride(Rows q, const Attention *s) { return q.step[2] * (size_t)s->heads * 2; }
 
-/* to[j][i] = scale * from[i][j], for n rows of c columns.  The result's rows are filled up with zeros to whole vectors. */
+/* to[j][i] = scale * from[i][j], for n rows of c columns; the rows of to are filled up with zeros to whole vectors. */
 static void transpose_rows(float *restrict to, size_t to_row, const float *restrict from, size_t from_row, size_t n,
                            size_t c, float scale)
 {
