@@ -6,7 +6,7 @@ CFLAGS  ?= -O2
 WARN     = -Wall -Wextra -Wshadow -Wconversion -Wno-missing-field-initializers      # a field left out is zero, and meant to be
 OPENMP  := $(shell echo 'int main(void){return 0;}' | $(CC) -fopenmp -x c - -o /dev/null 2>/dev/null && echo -fopenmp)
 # the kernels alone are tuned to this machine, whatever CFLAGS are (NATIVE= makes a program for others too); -std=c11 turns the contraction to fused multiply-add off, which halves their speed
-KERNELS  = gemm winograd attention norm merge backward
+KERNELS  = machine conv winograd gemm pack attention norm elementwise merge backward
 NATIVE  := $(shell echo 'int main(void){return 0;}' | $(CC) -march=native -x c - -o /dev/null 2>/dev/null && echo -march=native)
 TUNED    = -O3 $(NATIVE) -ffp-contract=fast
 

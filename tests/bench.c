@@ -31,8 +31,8 @@ static double now(void)
 
 static double multiply_adds(size_t rounds)
 {
-    vf sum[SUMS], x = all(0.999f), y = all(1e-3f);
-    for (int i = 0; i < SUMS; i++) sum[i] = all((float)i);
+    vf sum[SUMS], x = splat(0.999f), y = splat(1e-3f);
+    for (int i = 0; i < SUMS; i++) sum[i] = splat((float)i);
     for (size_t r = 0; r < rounds; r++)
 #pragma GCC unroll 28
         for (int i = 0; i < SUMS; i++) sum[i] = sum[i] * x + y;
