@@ -9,6 +9,7 @@
  * so guidance and sampler see whole clips and know nothing of windows.  Memory is one window's, and some latents. */
 #include "denoise.h"
 
+#include "random.h"
 #include "unet.h"
 #include "vae.h"
 

@@ -15,6 +15,7 @@
 #include "image.h"
 #include "motion.h"
 #include "preview.h"
+#include "system.h"
 #include "vae.h"
 
 #include <math.h>

@@ -5,6 +5,7 @@
 #include "backward.h"
 #include "checkpoint.h"
 #include "optimizer.h"
+#include "random.h"
 
 /* All that learns is one array of floats, with its gradient in another of the same layout. */
 typedef struct {

@@ -10,28 +10,25 @@
  *
  * stdout carries the path of the result and nothing else; all talk is on stderr.  What signals need are the only globals.
  * A picture that is made again is never replaced by a different one unless -o names it, and no file is by what comes of it. */
-#define _XOPEN_SOURCE 700
 #include "chars.h"
 #include "checkpoint.h"
 #include "elsewhere.h"
+#include "files.h"
 #include "gif.h"
 #include "info.h"
 #include "lookup.h"
+#include "output.h"
 #include "png.h"
 #include "result.h"
 #include "sweep.h"
+#include "system.h"
 #include "terminal.h"
 #include "train.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
-#include <sys/stat.h>
-#include <time.h>
-#include <unistd.h>
 
 #define VERSION "0.1"
 
@@ -45,14 +42,14 @@ static void stop(int signal) { (void)signal; stopped = 1; }
 static Arena *mapped;                           /* whose files are read as memory */
 
 /* A file that is cut while it is mapped, or whose disk goes away, ends the one that reads it. */
-static _Noreturn void lost(int signal, siginfo_t *where, void *context)
+static void lost(const void *address)
 {
     static const char why[] = ": was cut short, or its disk went away, while it was in use; put it back and begin again\n";
-    const char *path = file_at(mapped, where->si_addr);
-    (void)signal, (void)context;
-    if (!path) path = "memory";
-    if (write(STDERR_FILENO, "\n", 1) + write(STDERR_FILENO, path, strlen(path)) + write(STDERR_FILENO, why, sizeof why - 1) < 0) _exit(FAILED);
-    _exit(FAILED);
+    const char *path = mapped_file_at(mapped, address);
+    system_write_error("\n");
+    system_write_error(path ? path : "memory");
+    system_write_error(why);
+    _Exit(FAILED);
 }
 
 /* ---- options ---------------------------------------------------------------------------------- */
@@ -220,25 +217,6 @@ static void help(void)
 
 static void say(void *to, const char *line) { terminal_say(&((Run *)to)->terminal, line); }
 
-static double peak_bytes(void)
-{
-#ifdef __linux__                                /* getrusage would count what the parent had before it became us */
-    char line[128];
-    double kilobytes = 0;
-    FILE *f = fopen("/proc/self/status", "r");
-    while (f && fgets(line, sizeof line, f) && sscanf(line, "VmHWM: %lf", &kilobytes) != 1) { }
-    if (f) fclose(f);
-    if (kilobytes > 0) return kilobytes * 1024;
-#endif
-    struct rusage u;
-    getrusage(RUSAGE_SELF, &u);
-#ifdef __APPLE__
-    return (double)u.ru_maxrss;
-#else
-    return (double)u.ru_maxrss * 1024;
-#endif
-}
-
 /* ---- the request ------------------------------------------------------------------------------ */
 
 static int is_gif (Bytes b) { return stands_at(b, 0, "GIF8", 4); }
@@ -266,12 +244,10 @@ static const char *hint(Run *r, const char *path)
 
 static Bytes open_input(Run *r, const char *path, const char *expected)
 {
-    struct stat s;
-    if (stat(path, &s)) {
-        int error = errno;
-        fail(r->a, "%s: cannot be opened: %s; expected %s%s", path, strerror(error), expected, hint(r, path));
-    }
-    if (S_ISDIR(s.st_mode)) fail(r->a, "%s: is a folder, expected %s", path, expected);
+    FileInfo info;
+    const char *why = system_file_info(path, &info);
+    if (why) fail(r->a, "%s: cannot be opened: %s; expected %s%s", path, why, expected, hint(r, path));
+    if (info.is_folder) fail(r->a, "%s: is a folder, expected %s", path, expected);
     return file_map(r->a, path);
 }
 
@@ -312,10 +288,7 @@ static void read_request(Run *r)
 /* 32 bits, as torch's generator takes no more */
 static void draw_seed(Run *r, int told)
 {
-    uint32_t seed = (uint32_t)time(NULL) * 2654435761u ^ (uint32_t)getpid();
-    int fd = open("/dev/urandom", O_RDONLY | O_CLOEXEC);
-    if (fd >= 0 && read(fd, &seed, sizeof seed) < 0) seed ^= (uint32_t)clock();
-    if (fd >= 0) close(fd);
+    uint32_t seed = system_random_bits();
     r->request.job.seed = seed, r->request.seeded = r->chance = 1;
     if (told) say(r, format(r->a, "seed %lu, drawn at random; --seed %lu draws this picture again", (unsigned long)seed, (unsigned long)seed));
 }
@@ -341,14 +314,14 @@ static void save(Run *r, const Result *result, Pictures p, double began)
     double bytes = 0;
     File *files = result_save(r->a, result, p, &count);
     for (size_t i = 0; i < count; i++) bytes += (double)files[i].content.size, printf("%s\n", files[i].path);
-    say(r, format(r->a, "done in %.1f s, peak memory %.0f MB: %s of %dx%d, %.0f KB", clock_now() - began, peak_bytes() / 1e6,
+    say(r, format(r->a, "done in %.1f s, peak memory %.0f MB: %s of %dx%d, %.0f KB", clock_now() - began, system_memory_peak() / 1e6,
                   amount(r->a, (size_t)p.frames, "frame"), p.width, p.height, bytes / 1e3));
 }
 
 /* ---- the commands ----------------------------------------------------------------------------- */
 
 /* Hours of work do not end because nobody reads what is said meanwhile; when the result cannot be told, that is said at the end. */
-static void go_on_unheard(void) { sigaction(SIGPIPE, &(struct sigaction){ .sa_handler = SIG_IGN }, NULL); }
+static void go_on_unheard(void) { system_ignore_broken_pipe(); }
 
 /* one picture, or only what it takes */
 static Pictures draw_one(Run *r, const Watch *watch, int check)
@@ -476,7 +449,7 @@ static Samples read_samples(Run *r)
 
 static void learn(Run *r)
 {
-    struct stat s;
+    FileInfo info;
     double began = clock_now();
     Watch watch = { .to = &r->terminal, .say = terminal_say, .progress = terminal_progress, .note = terminal_note, .stop = &stopped };
     const char *photos = r->input;
@@ -485,8 +458,9 @@ static void learn(Run *r)
     if (!photos || !r->out) r->status = MISUSED;
     if (!photos) fail(r->a, "persona train needs a folder of pictures, and -o OUT.safetensors");
     if (!r->out) fail(r->a, "persona train %s needs -o OUT.safetensors too, where what is learned goes", photos);
-    if (stat(photos, &s)) fail(r->a, "%s: cannot be opened: %s; expected a folder of pictures", photos, strerror(errno));
-    if (!S_ISDIR(s.st_mode)) fail(r->a, "%s: is a file, expected a folder of pictures", photos);
+    const char *why = system_file_info(photos, &info);
+    if (why) fail(r->a, "%s: cannot be opened: %s; expected a folder of pictures", photos, why);
+    if (!info.is_folder) fail(r->a, "%s: is a file, expected a folder of pictures", photos);
     check_trained(r);
     check_shared(r);
     r->status = MISUSED;
@@ -502,7 +476,7 @@ static void learn(Run *r)
     train(r->a, &(Training){ photos, r->out, r->request.job, r->recipe, samples, seeded }, &watch);
     terminal_end(&r->terminal);
     printf("%s\n", r->out);
-    say(r, format(r->a, "done in %.0f s, peak memory %.0f MB", clock_now() - began, peak_bytes() / 1e6));
+    say(r, format(r->a, "done in %.0f s, peak memory %.0f MB", clock_now() - began, system_memory_peak() / 1e6));
 }
 
 static void version(void) { puts("persona " VERSION); }
@@ -522,12 +496,9 @@ static void work(Run *r)
 /* A second Ctrl-C does not wait for the layer that is being computed. */
 static void listen(void)
 {
-    struct sigaction on = { .sa_handler = stop, .sa_flags = (int)SA_RESETHAND }, off = { .sa_handler = SIG_IGN }, was;
-    sigaction(SIGINT, &on, NULL);
-    sigaction(SIGTERM, &on, NULL);
-    if (!sigaction(SIGHUP, NULL, &was) && was.sa_handler != SIG_IGN) sigaction(SIGHUP, &on, NULL);      /* unless nohup wants it to go on */
-    sigaction(SIGBUS, &(struct sigaction){ .sa_sigaction = lost, .sa_flags = SA_SIGINFO }, NULL);
-    sigaction(SIGXFSZ, &off, NULL);             /* a file size limit is then an error of write, not the end */
+    system_on_interrupt(stop);
+    system_on_lost_file(lost);
+    system_ignore_size_limit();
 }
 
 typedef struct { Run run; int argc; char **argv; } Start;
@@ -546,11 +517,7 @@ static void begin(void *start)
 static void wait_briefly(char **argv)
 {
 #if defined _OPENMP && defined __linux__
-    char path[4096];                                        /* its own, so that it keeps its name */
-    ssize_t length = readlink("/proc/self/exe", path, sizeof path - 1);
-    if (length <= 0 || getenv("GOMP_SPINCOUNT") || getenv("OMP_WAIT_POLICY") || setenv("GOMP_SPINCOUNT", "500", 1)) return;
-    path[length] = 0;
-    execv(path, argv);
+    if (!system_environment("GOMP_SPINCOUNT") && !system_environment("OMP_WAIT_POLICY")) system_restart(argv, "GOMP_SPINCOUNT", "500");
 #else
     (void)argv;
 #endif

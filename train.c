@@ -10,7 +10,6 @@
  *
  * All chance comes from one generator, in one order, so a seed says which LoRA comes out, to the byte.  A step that is
  * interrupted never was: the state is that before it, and a job that goes on from there draws the same again. */
-#define _POSIX_C_SOURCE 200809L
 #include "train.h"
 
 #include "chars.h"
@@ -20,7 +19,7 @@
 #include "lesson.h"
 #include "metadata.h"
 #include "prior.h"
-#include "result.h"
+#include "output.h"
 #include "state.h"
 #include "survey.h"
 #include "unet.h"

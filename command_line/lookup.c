@@ -9,25 +9,23 @@
  *
  * What comes with the source (the small model, its motion module, CLIP's merges) is taken from weights/ itself
  * first, so that a file of the same name near a prompt cannot take its place. */
-#define _XOPEN_SOURCE 700
 #include "lookup.h"
 
 #include "chars.h"
+#include "files.h"
+#include "system.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 enum { DEPTH = 8, FOLDERS = 10000 };
 
 static const char OUR_MODEL[] = "persona", OUR_MOTION[] = "persona_motion";
 static const char EMBEDDINGS[] = "embeddings";         /* folders of that name are searched for what a prompt may name */
 
-typedef struct { const char *path; dev_t device; ino_t inode; int top; } Folder;      /* top: a weights/ folder itself */
+typedef struct { const char *path; uint64_t device, number; int top; } Searched;      /* top: a weights/ folder itself */
 
-struct Places { Folder *folder; size_t count, room; };
+struct Places { Searched *folder; size_t count, room; };
 
 static const char *const endings[] = { "", ".safetensors", ".ckpt", ".pt", ".bin", ".pth", ".gguf" };
 enum { ENDINGS = sizeof endings / sizeof *endings };
@@ -43,16 +41,16 @@ static const char *join(Arena *a, const char *folder, const char *name)
 /* 1: new;  0: no folder, or one that is there already */
 static int add(Arena *a, Places *p, const char *path, int top)
 {
-    struct stat s;
-    if (stat(path, &s) || !S_ISDIR(s.st_mode)) return 0;
+    FileInfo info;
+    if (system_file_info(path, &info) || !info.is_folder) return 0;
     for (size_t i = 0; i < p->count; i++) {
-        if (p->folder[i].device != s.st_dev || p->folder[i].inode != s.st_ino) continue;
+        if (p->folder[i].device != info.device || p->folder[i].number != info.number) continue;
         p->folder[i].top |= top;
         return 0;
     }
     if (p->count == FOLDERS) fail(a, "%s: more than %d folders to look for weights in; use --weights with a smaller one", path, FOLDERS);
     p->folder = roomier(a, p->folder, p->count, &p->room, sizeof *p->folder);
-    p->folder[p->count++] = (Folder){ path, s.st_dev, s.st_ino, top };
+    p->folder[p->count++] = (Searched){ path, info.device, info.number, top };
     return 1;
 }
 
@@ -68,12 +66,7 @@ static void add_below(Arena *a, Places *p, const char *path, int top, int depth)
 static const char *program_folder(Arena *a, const char *program)
 {
     char path[4096];
-    ssize_t n = readlink("/proc/self/exe", path, sizeof path - 1);
-    if (n > 0) { path[n] = 0; return folder_of(a, path); }
-    char *real = program && strchr(program, '/') ? realpath(program, NULL) : NULL;
-    const char *folder = real ? folder_of(a, real) : NULL;
-    free(real);
-    return folder;
+    return system_program_path(program, path, sizeof path) ? folder_of(a, path) : NULL;
 }
 
 Places *places(Arena *a, const char *beside, const char *const *extra, size_t extras, const char *program)
@@ -152,7 +145,7 @@ static char *where(Arena *a, const Places *p)
 {
     char *list = NULL;
     for (size_t i = 0; i < p->count; i++) {
-        const Folder *f = &p->folder[i];
+        const Searched *f = &p->folder[i];
         int within = 0;
         for (size_t k = 0; k < i; k++) {
             size_t n = strlen(p->folder[k].path);

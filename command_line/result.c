@@ -5,20 +5,15 @@
  *
  * What can be wrong with a place is asked before the minutes of work: the folder, the right to write there, room.  A picture that was
  * made again, and came out different by other weights, machine or options, is no reason to lose the first: it stands beside. */
-#define _XOPEN_SOURCE 700
 #include "result.h"
 
 #include "chars.h"
+#include "files.h"
 #include "gif.h"
+#include "output.h"
 #include "png.h"
 
-#include <errno.h>
-#include <fcntl.h>
-#include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <sys/statvfs.h>
-#include <unistd.h>
 
 /* ---- formats ---------------------------------------------------------------------------------- */
 
@@ -71,34 +66,6 @@ int result_known(const char *path) { return format_of(path) < FORMATS; }
 
 /* ---- the place -------------------------------------------------------------------------------- */
 
-/* a file under a name as long as any to come, there and gone */
-static void try_writing(Arena *a, const char *path)
-{
-    const char *trial = format(a, "%s-001.%ld.part", path, (long)getpid());
-    int fd = open(trial, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
-    if (fd < 0) fail(a, "%s: cannot be written: %s; choose another place with -o", path, strerror(errno));
-    close(fd);
-    unlink(trial);
-}
-
-void place_check(Arena *a, const char *path, double bytes)
-{
-    struct statvfs disk;
-    struct stat there;
-    const char *folder = folder_of(a, path);
-    if (!stat(path, &there) && !S_ISREG(there.st_mode)) fail(a, "%s: is there and no file; choose another name with -o", path);
-    if (!folder_is(folder)) fail(a, "%s: there is no folder %s; make it first, or choose another with -o", path, quoted(a, folder));
-    try_writing(a, path);
-    double free = statvfs(folder, &disk) ? bytes : (double)disk.f_bavail * (double)disk.f_frsize;
-    if (free < bytes) fail(a, "%s: %.1f MB are to be written, and there is room for %.1f; make some, or choose another place with -o", path, bytes / 1e6, free / 1e6);
-}
-
-
-void place_spare(Arena *a, const char *path, const char *input)
-{
-    if (input && same_file(input, path)) fail(a, "%s: would be replaced by what is made from it; choose another name with -o", path);
-}
-
 void result_check(Arena *a, const Result *r, const char *keep)
 {
     size_t kind = format_of(r->path);
@@ -107,27 +74,6 @@ void result_check(Arena *a, const Result *r, const char *keep)
         fail(a, "%s: Max size makes GIFs smaller, other pictures keep every pixel; take it out, or --max-size 0", r->path);
     place_check(a, r->path, 0);
     if (keep && same_file(keep, r->path)) fail(a, "%s: the picture would replace the prompt file; choose another name with -o", r->path);
-}
-
-/* ---- reading ----------------------------------------------------------------------------------- */
-
-typedef struct { Arena *a; const char *path; char *text; } Reading;
-
-static void read_settings(void *to)
-{
-    Reading *r = to;
-    Bytes b = file_map(r->a, r->path);
-    r->text = png_text(b.data, b.size, "parameters");
-}
-
-const char *settings_in(Arena *a, const char *path)
-{
-    char why[1024];
-    size_t before = mark(a);
-    Reading r = { a, path, NULL };
-    if (file_is(path)) attempt(a, read_settings, &r, why);
-    release(a, before);
-    return adopt(a, r.text);
 }
 
 /* ---- writing ---------------------------------------------------------------------------------- */

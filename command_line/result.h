@@ -2,6 +2,7 @@
 #ifndef RESULT_H
 #define RESULT_H
 
+#include "files.h"
 #include "prompt.h"
 
 typedef struct {
@@ -20,14 +21,5 @@ void result_check(Arena *a, const Result *r, const char *keep);
 
 /* The files that the pictures became, whole or not at all; their paths are where they are.  Fails as files_save does. */
 File *result_save(Arena *a, const Result *r, Pictures p, size_t *count);
-
-/* Fails unless a file of that name can be written, and so many bytes: where something is that is no file, too.  Leaves nothing. */
-void place_check(Arena *a, const char *path, double bytes);
-
-/* Fails when what is made from a file (NULL: none) would take its place. */
-void place_spare(Arena *a, const char *path, const char *input);
-
-/* What a PNG was made with, NULL when it does not say, is none, or cannot be read. */
-const char *settings_in(Arena *a, const char *path);
 
 #endif

@@ -8,20 +8,20 @@
  * files of weights is newer.
  *
  * It refuses cells of different size or length, and removes nothing but what it wrote to the folder ending in ".part". */
-#define _XOPEN_SOURCE 700
 #include "sweep.h"
 
 #include "axis.h"
 #include "chars.h"
+#include "files.h"
 #include "grid.h"
+#include "output.h"
 #include "png.h"
-#include "result.h"
+#include "png_info.h"
+#include "system.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 enum { AXES = 3 };
 
@@ -188,9 +188,9 @@ static void list_finished(Arena *a, Store *store, const char *folder)
     if (store->count) memcpy(all, store->file, store->count * sizeof *all);
     store->file = all;
     for (size_t i = 0; i < count; i++) {
-        struct stat s;
+        FileInfo info;
         const char *path = format(a, "%s/%s", folder, names[i]), *settings = settings_in(a, path);
-        if (settings && !stat(path, &s)) all[store->count++] = (Finished){ path, settings, s.st_mtim };
+        if (settings && !system_file_info(path, &info)) all[store->count++] = (Finished){ path, settings, info.modified };
     }
 }
 
@@ -199,11 +199,11 @@ static int later(struct timespec x, struct timespec y) { return x.tv_sec > y.tv_
 /* Was it written, or put in its place, later?  A model may be a folder, with folders in it. */
 static int newer(Arena *a, const char *path, struct timespec than, int depth)
 {
-    struct stat s;
+    FileInfo info;
     size_t before = mark(a), count = 0;
-    if (!path || stat(path, &s)) return 0;
-    int any = later(s.st_mtim, than) || later(s.st_ctim, than);
-    const char **names = !any && depth && S_ISDIR(s.st_mode) ? names_in(a, path, &count) : NULL;
+    if (!path || system_file_info(path, &info)) return 0;
+    int any = later(info.modified, than) || later(info.changed, than);
+    const char **names = !any && depth && info.is_folder ? names_in(a, path, &count) : NULL;
     for (size_t i = 0; i < count && !any; i++) any = newer(a, format(a, "%s/%s", path, names[i]), than, depth - 1);
     release(a, before);
     return any;
@@ -238,10 +238,9 @@ static const unsigned char *find_finished(Arena *a, const Store *store, const Ce
 /* folder/x2-y1.png, or with a number behind where another picture has that name */
 static const char *free_name(Arena *a, const Sweep *s, const Cell *c, const char *folder)
 {
-    struct stat there;
     const char *name = "", *path = NULL;
     for (int k = 0; k < AXES; k++) if (s->axis[k].said) name = format(a, "%s%s%c%d", name, *name ? "-" : "", "xyz"[k], c->at[k] + 1);
-    for (int n = 1; n == 1 || !lstat(path, &there); n++)
+    for (int n = 1; n == 1 || system_file_exists(path); n++)
         path = format(a, "%s/%s%s.%s", folder, name, n > 1 ? format(a, "-%d", n) : "", c->plan.frames > 1 ? "apng" : "png");
     return path;
 }
@@ -270,9 +269,9 @@ void sweep_done(Arena *a, const Sweep *s, const char *cells)
     const char *folder = unfinished(a, cells), **names = names_in(a, folder, &count);
     for (size_t i = 0; i < count; i++) {
         const char *path = format(a, "%s/%s", folder, names[i]), *dot = strrchr(names[i], '.');
-        if (dot && (!strcmp(dot, ".part") || is_cell(s, settings_in(a, path)))) unlink(path);
+        if (dot && (!strcmp(dot, ".part") || is_cell(s, settings_in(a, path)))) system_file_remove(path);
     }
-    rmdir(folder);
+    system_folder_remove(folder);
     release(a, before);
 }
 

@@ -7,17 +7,13 @@
  * Picture and bar stand below all lines: before a line is said they are taken away, and appear again below it.  Nothing here keeps track of
  * the screen but how many lines of picture stand above the cursor, so what else is written there does no harm that
  * the next picture does not end. */
-#define _XOPEN_SOURCE 700
 #include "terminal.h"
 
 #include "chars.h"
+#include "system.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
-#include <time.h>
-#include <unistd.h>
 
 /* ---- pictures --------------------------------------------------------------------------------- */
 
@@ -26,9 +22,9 @@ enum { MOST_SIDE = 80, KEPT_FREE = 4, CELL = 48 };      /* pixels; rows for what
 /* as large as the terminal shows, at most MOST_SIDE */
 static Picture fitted(Arena *a, Picture p)
 {
-    struct winsize s = { 0 };
-    int known = !ioctl(STDERR_FILENO, TIOCGWINSZ, &s) && s.ws_col > 1 && s.ws_row > 0;
-    int across = known ? s.ws_col - 1 : MOST_SIDE, down = known ? 2 * (s.ws_row - KEPT_FREE) : MOST_SIDE;
+    int columns = 0, lines = 0;
+    int known = system_terminal_size(&columns, &lines) && columns > 1 && lines > 0;
+    int across = known ? columns - 1 : MOST_SIDE, down = known ? 2 * (lines - KEPT_FREE) : MOST_SIDE;
     if (across > MOST_SIDE) across = MOST_SIDE;
     if (down > MOST_SIDE) down = MOST_SIDE;
     if (down < 2) down = 2;
@@ -83,8 +79,8 @@ static Picture frame_of(Pictures p, int i) { return (Picture){ p.width, p.height
 
 const char *terminal_lacks(void)
 {
-    const char *colours = getenv("COLORTERM");
-    if (!isatty(STDERR_FILENO)) return "no preview: stderr is no terminal";
+    const char *colours = system_terminal_colours();
+    if (!system_is_terminal()) return "no preview: stderr is no terminal";
     if (!colours || !(same(colours, "truecolor") || same(colours, "24bit")))
         return "no preview: this terminal does not say that it shows 24-bit colour; if it does, set COLORTERM=truecolor";
     return NULL;
@@ -92,12 +88,11 @@ const char *terminal_lacks(void)
 
 void terminal_play(Terminal *t, Pictures p, double fps, const volatile sig_atomic_t *stop)
 {
-    struct timespec each = { (time_t)(1 / fps), (long)((1 / fps - (double)(time_t)(1 / fps)) * 1e9) };
     lift(t);
     for (int i = 0; i < (p.frames > 1 ? 2 * p.frames : 1) && !*stop; i++) {
         show(t, frame_of(p, i));
         fflush(stderr);
-        if (p.frames > 1) nanosleep(&each, NULL);
+        if (p.frames > 1) system_sleep(1 / fps);
     }
     t->above = 0;
 }
@@ -143,7 +138,7 @@ static void draw_bar(Terminal *t, int done)
     enum { WIDTH = 30 };
     static const char filled[] = "==============================", empty[] = "                              ";
     char left[32] = "";
-    int terminal = isatty(STDERR_FILENO), full = done * WIDTH / (t->of > 0 ? t->of : 1);
+    int terminal = system_is_terminal(), full = done * WIDTH / (t->of > 0 ? t->of : 1);
     double each = done > t->from ? (clock_now() - t->begun) / (done - t->from) : 0;
     if (each > 0 && done < t->of) time_left(left, each * (t->of - done));
     fprintf(stderr, "%s%s %d/%d", terminal ? "\r" : "", t->stage, done, t->of);
@@ -161,7 +156,7 @@ void terminal_progress(void *terminal, const char *stage, int done, int of)
     enum { EVERY = 10 };                        /* seconds from line to line, when no terminal shows a bar */
     Terminal *t = terminal;
     if (t->quiet) return;
-    int fresh = !t->stage || strcmp(t->stage, stage), bar = isatty(STDERR_FILENO);
+    int fresh = !t->stage || strcmp(t->stage, stage), bar = system_is_terminal();
     if (fresh && t->stage) { lift(t); draw_bar(t, t->of); terminal_end(t); }
     if (fresh) t->begun = t->told = clock_now(), t->from = done, t->beside[0] = 0;
     t->stage = strcmp(stage, "done") ? stage : NULL, t->done = done, t->of = of;

@@ -15,7 +15,8 @@
  * the same bytes.  Nothing here can fail but the taking of scratch, which happens before any parallel loop. */
 #include "gemm.h"
 
-#include <stdio.h>
+#include "system.h"
+
 #ifdef _OPENMP
 #include <omp.h>
 #else
@@ -24,27 +25,13 @@
 
 enum { MC = MR * 8, CHUNK = 4 * KC, MOST_TAPS = 9, MOST_FILTERS = 1024, PACKED = 1 << 21, AHEAD = 24 };      /* PACKED: most weights widened at a time, 8 MB;  AHEAD: lines of weights fetched ahead */
 
-/* Two threads of a core share its multipliers, and gain nothing here: a core counts by the first of its threads.  0: the system does not say. */
-static int cores(void)
-{
-    int count = 0;
-    for (int cpu = 0, first; cpu < 1024; cpu++) {
-        char path[80];
-        snprintf(path, sizeof path, "/sys/devices/system/cpu/cpu%d/topology/thread_siblings_list", cpu);
-        FILE *f = fopen(path, "r");
-        count += f && fscanf(f, "%d", &first) == 1 && first == cpu;
-        if (f) fclose(f);
-    }
-    return count;
-}
-
+/* Two threads of a core share its multipliers, and gain nothing here. */
 int machine_threads(void)
 {
 #ifdef _OPENMP
-    int threads = omp_get_num_procs(), most = cores();
+    int threads = omp_get_num_procs(), most = system_cores();
     return most && most < threads ? most : threads;
 #else
-    (void)cores;
     return 1;
 #endif
 }

@@ -3,12 +3,11 @@
  * Who learns one woman from fifteen photos forgets all others.  DreamBooth (Ruiz et al., 2022) shows the model, between the photos, what it
  * used to make of "a woman": what it draws itself, before it learns anything.  Each picture depends on its own seed only, and is
  * kept, so that another run finds it, and a set that was interrupted, or lost some, becomes the same set again. */
-#define _POSIX_C_SOURCE 200809L
 #include "prior.h"
 
 #include "chars.h"
 #include "png.h"
-#include "result.h"
+#include "png_info.h"
 
 #include <string.h>
 
