@@ -13,13 +13,13 @@
 #include "clip.h"
 #include "denoise.h"
 #include "image.h"
+#include "lora.h"
 #include "motion.h"
 #include "preview.h"
 #include "system.h"
 #include "vae.h"
 
 #include <math.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -38,31 +38,6 @@ typedef struct {
     double       look_again;             /* not before this time */
     size_t       planned, mapped;        /* bytes of the stage that needs most, and of its weights */
 } Work;
-
-static void tell(void (*whom)(void *to, const char *words), void *to, const char *fmt, va_list args)
-{
-    char words[1024];
-    vsnprintf(words, sizeof words, fmt, args);
-    if (whom) whom(to, words);
-}
-
-void watch_say(const Watch *w, const char *fmt, ...)
-{
-    va_list args;
-    va_start(args, fmt);
-    if (w) tell(w->say, w->to, fmt, args);
-    va_end(args);
-}
-
-void watch_note(const Watch *w, const char *fmt, ...)
-{
-    va_list args;
-    va_start(args, fmt);
-    if (w) tell(w->note, w->to, fmt, args);
-    va_end(args);
-}
-
-void watch_progress(const Watch *w, const char *stage, int done, int of) { if (w && w->progress) w->progress(w->to, stage, done, of); }
 
 /* ---- what is loaded, what is chosen ----------------------------------------------------------- */
 
@@ -107,13 +82,6 @@ static void check_job(Work *w)
     for (const int *side = &j->width; side; side = side == &j->width ? &j->height : NULL)
         if (*side && (*side < FACTOR || *side > LARGEST_SIDE || *side % FACTOR))
             fail(w->mem, "Size is %dx%d, expected multiples of %d from %d to %d", j->width, j->height, FACTOR, FACTOR, LARGEST_SIDE);
-}
-
-char *names_of(Arena *a, const char *(*name)(int))
-{
-    char *list = format(a, "%s", name(0));
-    for (int i = 1; name(i); i++) list = format(a, "%s%s%s", list, name(i + 1) ? ", " : " or ", name(i));
-    return list;
 }
 
 /* a schedule type or a sampler that other programs have and this one has not is told, and the nearest taken */
@@ -237,7 +205,7 @@ static Tensor encode(Work *w)
     size_t before = mark(w->mem);
     Tensor x = tensor(&w->run, 1, w->init.height, w->init.width, 3);
     for (size_t i = 0; i < size(x) && !w->machine.dry; i++) x.x[i] = 2 * (w->init.rgb[i] / 255.0f) - 1;
-    return keep(&w->run, before, vae_encode(&w->run, x));
+    return compact(&w->run, before, vae_encode(&w->run, x));
 }
 
 /* Where output pixel i looks: between at and at + 1, `far` of the way. */
@@ -327,8 +295,8 @@ static void load(Work *w)
     clip_check_skip(w->mem, weights, j->clip_skip);
     if (j->loras) w->run.lora = lora_open(w->mem, j->lora, j->loras);
     w->run.machine = &w->machine;
-    w->run.clip = w->denoising.windows.length;
-    w->run.across = w->motion == MOTION_V1;
+    w->run.frames = w->denoising.windows.length;
+    w->run.norm_across_frames = w->motion == MOTION_V1;
 }
 
 /* ---- the work ---------------------------------------------------------------------------------- */

@@ -3,9 +3,8 @@
 #define LORA_H
 
 #include "checkpoint.h"
+#include "job.h"
 #include "kernel.h"
-
-typedef struct { const char *path; float text, unet; } LoraUse;      /* strengths in the text encoder, and in UNet and motion module */
 
 typedef struct LoraFile LoraFile;
 typedef struct { LoraFile *file; size_t count; } Lora;

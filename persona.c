@@ -14,6 +14,7 @@
 #include "checkpoint.h"
 #include "elsewhere.h"
 #include "files.h"
+#include "generate.h"
 #include "gif.h"
 #include "info.h"
 #include "lookup.h"

@@ -16,7 +16,7 @@
  * c:    channels
  * x:    the values
  * from: the op on the tape that made it, where it depends on something trainable (tape.h); else NULL */
-typedef struct { int n, h, w, c; float *x; struct Note *from; } Tensor;
+typedef struct { int n, h, w, c; float *x; struct Op *from; } Tensor;
 
 static inline size_t rows(Tensor t) { return (size_t)t.n * (size_t)t.h * (size_t)t.w; }      /* pixels or tokens */
 static inline size_t size(Tensor t) { return rows(t) * (size_t)t.c; }                        /* floats */

@@ -14,6 +14,7 @@
 #include "chars.h"
 #include "files.h"
 #include "system.h"
+#include "formats.h"
 
 #include <stdio.h>
 #include <string.h>

@@ -13,6 +13,7 @@
 #include "axis.h"
 #include "chars.h"
 #include "files.h"
+#include "generate.h"
 #include "grid.h"
 #include "output.h"
 #include "png.h"

@@ -6,6 +6,8 @@
 #include "prior.h"
 
 #include "chars.h"
+#include "files.h"
+#include "generate.h"
 #include "png.h"
 #include "png_info.h"
 
