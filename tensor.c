@@ -4,9 +4,9 @@
  * page only when the page is touched.  So a dry run of a model can allocate everything that the real run will, and cost
  * nothing: its peak is the plan.  Released pages stay in memory for the next layer.
  *
- * What is not memory (a mapped file, a half-written file) registers a function that undoes it.  The same release calls it,
- * so there is one way out for success, for failure and for Ctrl-C.  fail() is that way: it jumps to the innermost
- * attempt(), which releases what was allocated since it began and hands the message to its caller.
+ * What is not memory (a mapped file, a half-written file) registers a function that undoes it.  The same release
+ * calls it, so there is one way out for success, for failure and for Ctrl-C.  fail() is that way: it jumps to the
+ * innermost attempt(), which releases what was allocated since it began and hands the message to its caller.
  *
  * It refuses to allocate more than the machine has: that is a message at once, and not a crash later. */
 #include "tensor.h"
@@ -36,8 +36,8 @@ typedef struct Catch {                   /* an attempt that is under way */
 } Catch;
 
 struct Arena {
-    size_t used, peak, limit;            /* bytes, this struct counted too */
-    Undo  *undo;                         /* the last one registered */
+    size_t used, most, limit;            /* bytes, this struct counted too */
+    Undo  *last_undo;                    /* the last one registered */
     Catch *catch;                        /* the innermost attempt */
     struct MappedFile *mapped;
     /* the rest of the reserved range follows */
@@ -49,12 +49,12 @@ enum { ALIGN = 64, FIRST = 128, MESSAGE = 1024 };      /* FIRST: where allocatin
 Arena *arena_new(void)
 {
     const size_t least = (size_t)1 << 24;
-    size_t most = system_memory_size();
-    if (most > SIZE_MAX / 4) most = SIZE_MAX / 4;
-    for (size_t want = most; want >= least; want -= want / 4) {
+    size_t all = system_memory_size();
+    if (all > SIZE_MAX / 4) all = SIZE_MAX / 4;
+    for (size_t want = all; want >= least; want -= want / 4) {
         Arena *a = system_memory_reserve(want);
         if (!a) continue;
-        *a = (Arena){ .used = FIRST, .peak = FIRST, .limit = want };
+        *a = (Arena){ .used = FIRST, .most = FIRST, .limit = want };
         return a;
     }
     return NULL;
@@ -74,12 +74,12 @@ size_t mark(const Arena *a)
 
 size_t peak(const Arena *a)
 {
-    return a->peak;
+    return a->most;
 }
 
 void peak_anew(Arena *a)
 {
-    a->peak = a->used;
+    a->most = a->used;
 }
 
 void arena_rest(Arena *a)
@@ -107,7 +107,7 @@ void *take(Arena *a, size_t count, size_t each)
              (double)a->limit / 1e9);
     void *p = (char *)a + a->used;
     a->used += bytes;
-    if (a->used > a->peak) a->peak = a->used;
+    if (a->used > a->most) a->most = a->used;
     return p;
 }
 
@@ -125,8 +125,8 @@ void undo(Arena *a, void (*how)(void *), void *what)
     size_t at = a->used;
     if (a->limit - at < aligned(sizeof(Undo))) how(what);        /* take() will fail, and nobody else would undo it */
     Undo *u = take(a, 1, sizeof *u);
-    *u = (Undo){ .before = a->undo, .at = at, .how = how, .what = what };
-    a->undo = u;
+    *u = (Undo){ .before = a->last_undo, .at = at, .how = how, .what = what };
+    a->last_undo = u;
 }
 
 void *adopt(Arena *a, void *memory)
@@ -137,9 +137,9 @@ void *adopt(Arena *a, void *memory)
 
 void release(Arena *a, size_t to)
 {
-    while (a->undo && a->undo->at >= to) {
-        Undo *u = a->undo;
-        a->undo = u->before;
+    while (a->last_undo && a->last_undo->at >= to) {
+        Undo *u = a->last_undo;
+        a->last_undo = u->before;
         u->how(u->what);
     }
     a->used = to;

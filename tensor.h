@@ -23,37 +23,42 @@ static inline size_t size(Tensor t) { return rows(t) * (size_t)t.c; }           
 
 /* ---- the arena --------------------------------------------------------------------------------- */
 
-/* An arena allocates by moving one number up, and frees everything that was allocated since a mark by moving it back. */
+/* An arena allocates by moving one number up.  Moving it back to a mark frees all that was allocated since. */
 typedef struct Arena Arena;
 
 Arena *arena_new (void);              /* reserves addresses, not memory; returns NULL when that fails */
 void   arena_free(Arena *a);          /* releases everything, and the arena itself; a may be NULL */
 
-void  *take  (Arena *a, size_t count, size_t each);      /* allocates count * each bytes, 64-byte aligned, not cleared; fails when out of memory */
-size_t mark  (const Arena *a);        /* how many bytes are allocated now */
-void   release(Arena *a, size_t to);  /* frees all that was allocated since that mark, and calls the `undo` functions since then, last first */
+/* Allocates count * each bytes, 64-byte aligned, not cleared.  Fails when there is no memory. */
+void  *take   (Arena *a, size_t count, size_t each);
+size_t mark   (const Arena *a);       /* how many bytes are allocated now */
+/* Frees all that was allocated since that mark, and calls the undo functions registered since, last first. */
+void   release(Arena *a, size_t to);
 
 /* Grows a list of `count` elements of `each` bytes: returns the list itself, or where all `*room` places are in use, a
  * longer copy of it.  An empty list is NULL, with *room 0. */
 void  *roomier(Arena *a, void *list, size_t count, size_t *room, size_t each);
-char  *format (Arena *a, const char *fmt, ...) __attribute__((format(printf, 2, 3)));      /* sprintf into the arena */
+/* sprintf into the arena */
+char  *format (Arena *a, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
-/* On release of this point, how(what) is called: it frees what is no memory of the arena, like an open file.  When there is
- * no memory to remember that by, it is called at once, before this fails. */
+/* On release of this point, how(what) is called: it frees what is no memory of the arena, like an open file.  When
+ * there is no memory to remember that by, it is called at once, before this fails. */
 void   undo (Arena *a, void (*how)(void *), void *what);
-void  *adopt(Arena *a, void *memory);  /* owns memory from malloc: free() is called on release.  Returns it; may be NULL */
+/* Owns memory from malloc: calls free() on release.  Returns the memory; NULL is fine. */
+void  *adopt(Arena *a, void *memory);
 
-size_t peak      (const Arena *a);    /* the most bytes that were allocated at once, since the arena was made or peak_anew was called */
+size_t peak      (const Arena *a);    /* the most bytes that were allocated at once since the last peak_anew */
 void   peak_anew (Arena *a);
 void   arena_rest(Arena *a);          /* gives the memory that is not allocated back to the system (trim) */
 
-struct MappedFile **mapped_files(Arena *a);      /* where files.c keeps the list of the files that this arena has mapped */
+struct MappedFile **mapped_files(Arena *a);      /* where files.c keeps the list of this arena's mapped files */
 
 /* ---- failing ----------------------------------------------------------------------------------- */
 
-/* Runs work(job).  Returns 0; or -1 when work called fail(), with the reason in message, and all that it allocated released.
- * Attempts nest.  Never call fail() inside a parallel loop. */
+/* Runs work(job).  Returns 0; or -1 when work called fail(), with the reason in message, and all that it allocated
+ * released.  Attempts nest.  Never call fail() inside a parallel loop. */
 int attempt(Arena *a, void (*work)(void *), void *job, char message[1024]);
-_Noreturn void fail(Arena *a, const char *fmt, ...) __attribute__((format(printf, 2, 3)));      /* ends the innermost attempt */
+/* Ends the innermost attempt with this message. */
+_Noreturn void fail(Arena *a, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
 #endif

@@ -1,11 +1,11 @@
 /* files.c - files and folders.
  *
- * Files are read by mapping them: a checkpoint of gigabytes costs memory only where it is read, and the system may drop
- * that memory again at any time.  The price is that a file which is cut short while it is mapped ends the program with a
- * signal; mapped_file_at() names the file then.
+ * Files are read by mapping them: a checkpoint of gigabytes costs memory only where it is read, and the system may
+ * drop that memory again at any time.  The price is that a file which is cut short while it is mapped ends the
+ * program with a signal; mapped_file_at() names the file then.
  *
- * Files are saved whole or not at all, and several together: each is written to "PATH.PROCESS.part" and flushed before the
- * first is renamed to its real name.  Whatever fails on the way, release() removes the temporary files.
+ * Files are saved whole or not at all, and several together: each is written to "PATH.PROCESS.part" and flushed
+ * before the first is renamed to its real name.  Whatever fails on the way, release() removes the temporary files.
  *
  * All that is opened here is registered with the arena at once, so that no failure leaves it open. */
 #include "files.h"
@@ -175,7 +175,8 @@ void files_save(Arena *a, const File *files, size_t count)
     size_t before = mark(a);
     char **temporary = take(a, count, sizeof *temporary);
     for (size_t i = 0; i < count; i++)           /* all, or none */
-        if (folder_is(files[i].path)) fail(a, "%s: cannot be replaced: it is a folder; nothing was written", files[i].path);
+        if (folder_is(files[i].path))
+            fail(a, "%s: cannot be replaced: it is a folder; nothing was written", files[i].path);
     for (size_t i = 0; i < count; i++) temporary[i] = write_beside(a, &files[i]);
     for (size_t i = 0; i < count; i++) {
         const char *why = system_file_rename(temporary[i], files[i].path);

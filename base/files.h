@@ -9,7 +9,8 @@
 typedef struct { const unsigned char *data; size_t size; } Bytes;
 typedef struct { const char *path; Bytes content; } File;
 
-int stands_at(Bytes b, size_t at, const void *what, size_t n);      /* Do these n bytes stand there?  at: from the beginning of b */
+/* Are b's bytes from `at` on these n bytes? */
+int stands_at(Bytes b, size_t at, const void *what, size_t n);
 
 /* ---- reading ----------------------------------------------------------------------------------- */
 
@@ -19,7 +20,7 @@ Bytes file_map(Arena *a, const char *path);
 /* Gives the memory of all mapped files back; what is read of them afterwards comes from the disk again. */
 void  files_rest(Arena *a);
 
-/* The path of the mapped file that this address lies in; NULL when there is none.  May be called from a signal handler. */
+/* The path of the mapped file that this address lies in, or NULL.  May be called from a signal handler. */
 const char *mapped_file_at(Arena *a, const void *address);
 
 /* ---- what a path is ---------------------------------------------------------------------------- */
@@ -30,15 +31,17 @@ int   same_file(const char *x, const char *y);      /* Do both exist, and are th
 
 /* ---- folders ----------------------------------------------------------------------------------- */
 
-void  folder_make(Arena *a, const char *path);      /* in a folder that exists; a folder that exists already stays as it is */
+/* Does nothing when the folder exists already.  The folder around it must exist. */
+void  folder_make(Arena *a, const char *path);
 
-/* The names in a folder, sorted by their bytes, without hidden ones (".name").  count 0 when the folder cannot be read. */
+/* The names in a folder, sorted by bytes, without hidden ones (".name").  *count is 0 when it cannot be read. */
 const char **names_in(Arena *a, const char *folder, size_t *count);
 
 /* ---- saving ------------------------------------------------------------------------------------ */
 
-/* Saves all files or none: writes each to a temporary file beside its target and flushes it to the disk, then renames them
- * all.  A reader sees the old file or the whole new one.  On failure nothing is left behind, and the old files stay. */
+/* Saves all files or none: writes each to a temporary file beside its target and flushes it to the disk, then renames
+ * them all.  A reader sees the old file or the whole new one.  On failure nothing is left behind, and the old files
+ * stay. */
 void  files_save(Arena *a, const File *files, size_t count);
 
 /* ---- digests ----------------------------------------------------------------------------------- */

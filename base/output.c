@@ -24,16 +24,19 @@ void place_check(Arena *a, const char *path, double bytes)
 {
     FileInfo info;
     const char *folder = folder_of(a, path);
-    if (!system_file_info(path, &info) && !info.is_regular) fail(a, "%s: is there and no file; choose another name with -o", path);
-    if (!folder_is(folder)) fail(a, "%s: there is no folder %s; make it first, or choose another with -o", path, quoted(a, folder));
+    if (!system_file_info(path, &info) && !info.is_regular)
+        fail(a, "%s: is there and no file; choose another name with -o", path);
+    if (!folder_is(folder))
+        fail(a, "%s: there is no folder %s; make it first, or choose another with -o", path, quoted(a, folder));
     try_writing(a, path);
     double room = system_disk_free(folder);
     if (room >= 0 && room < bytes)
-        fail(a, "%s: %.1f MB are to be written, and there is room for %.1f; make some, or choose another place with -o", path,
-             bytes / 1e6, room / 1e6);
+        fail(a, "%s: %.1f MB are to be written, and there is room for %.1f; make some, or choose another place with -o",
+             path, bytes / 1e6, room / 1e6);
 }
 
 void place_spare(Arena *a, const char *path, const char *input)
 {
-    if (input && same_file(input, path)) fail(a, "%s: would be replaced by what is made from it; choose another name with -o", path);
+    if (input && same_file(input, path))
+        fail(a, "%s: would be replaced by what is made from it; choose another name with -o", path);
 }

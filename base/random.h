@@ -14,10 +14,10 @@ typedef struct { uint32_t state[624]; int next; } Rng;
 void     rng_seed  (Rng *r, uint64_t seed);            /* torch.manual_seed(seed): the low 32 bits count */
 uint32_t rng_bits  (Rng *r);                           /* 32 random bits */
 uint32_t rng_below (Rng *r, uint32_t n);               /* 0 .. n-1, n > 0: the rest of a division, as torch takes it */
-void     rng_normal(Rng *r, float *out, size_t n);     /* torch.randn(n), float32: n values with mean 0 and variance 1 */
+void     rng_normal(Rng *r, float *out, size_t n);     /* torch.randn(n), float32: mean 0, variance 1 */
 
-/* torch's CUDA generator, Philox, as the web UI's "NV" and stable-diffusion.cpp compute it: torch.randn(n, device="cuda")
- * after torch.manual_seed(seed).  call: 0 for the first randn after seeding, 1 for the second, ...  n < 2^32 */
+/* torch's CUDA generator, Philox, as the web UI's "NV" and stable-diffusion.cpp compute it: torch.manual_seed(seed),
+ * then torch.randn(n) on the GPU.  call: 0 for the first randn after seeding, 1 for the second, ...  n: below 2^32. */
 void philox_normal(uint64_t seed, uint32_t call, float *out, size_t n);
 
 #endif

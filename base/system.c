@@ -1,13 +1,14 @@
 /* system.c - the operating system: POSIX, with what Linux and macOS know better.
  *
- * These are thin wrappers.  They hide what the calls look like, and that a reason is in errno; what to do about a failure,
- * and which words to use, is for the caller to decide.
+ * These are thin wrappers.  They hide what the calls look like, and that a reason is in errno; what to do about a
+ * failure, and which words to use, is for the caller to decide.
  *
- * Memory is reserved in one piece and costs nothing before it is touched.  So a program can plan with sizes that it will
- * never use.  A system that counts reserved memory as used (Windows) has to commit each page when it is first touched,
- * from an exception handler.
+ * Memory is reserved in one piece and costs nothing before it is touched.  So a program can plan with sizes that it
+ * will never use.  A system that counts reserved memory as used (Windows) has to commit each page when it is first
+ * touched, from an exception handler.
  *
- * Source: POSIX.1-2008.  Beyond it: MAP_ANONYMOUS, MAP_NORESERVE and madvise (Linux, macOS, BSD), /proc and /sys (Linux). */
+ * Source: POSIX.1-2008.  Beyond it: MAP_ANONYMOUS, MAP_NORESERVE and madvise (Linux, macOS, BSD), /proc and /sys
+ * (Linux). */
 #define _XOPEN_SOURCE 700
 #define _DEFAULT_SOURCE
 #define _DARWIN_C_SOURCE
@@ -72,7 +73,7 @@ size_t system_memory_size(void)
 
 double system_memory_peak(void)
 {
-#ifdef __linux__                                 /* getrusage would count what the parent had before it became this process */
+#ifdef __linux__                         /* getrusage would count what the parent had before it became this process */
     char line[128];
     double kilobytes = 0;
     FILE *f = fopen("/proc/self/status", "r");

@@ -1,8 +1,8 @@
 /* png_info.c - the settings that a PNG was made with.
  *
- * The web UI stores the prompt and the settings of a picture inside it, as the text chunk "parameters", and persona does the
- * same.  So a finished picture can be told from another one by asking what it was made with.  Any file may be asked: one
- * that is broken, or no PNG, has no settings, and that is no failure. */
+ * The web UI stores the prompt and the settings of a picture inside it, as the text chunk "parameters", and persona
+ * does the same.  So a finished picture can be told from another one by asking what it was made with.  Any file may
+ * be asked: one that is broken, or no PNG, has no settings, and that is no failure. */
 #include "png_info.h"
 
 #include "files.h"

@@ -4,8 +4,8 @@
 
 #include "tensor.h"
 
-/* The text stored as "parameters" in this PNG file, in the arena.  Returns NULL when it holds none, is no PNG, or cannot be
- * read. */
+/* The text stored as "parameters" in this PNG file, in the arena.  Returns NULL when it holds none, is no PNG, or
+ * cannot be read. */
 const char *settings_in(Arena *a, const char *path);
 
 #endif
