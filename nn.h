@@ -32,10 +32,10 @@ typedef struct {
     Tape          *tape;                 /* NULL when nothing is trained, or when nobody will call backward() */
     int            gradient_checkpointing;      /* with a tape: blocks are computed again on the way back, for memory */
     int            frames;               /* of one clip; the n of a UNet tensor is a multiple of it */
-    int            norm_across_frames;   /* v1 motion modules: the UNet's resnet norms see all frames of a clip together */
+    int            norm_across_frames;   /* v1 motion modules: the UNet's resnet norms see a clip as one */
     Problems      *problems;             /* of a dry run; NULL: a problem fails at once */
     const volatile sig_atomic_t *stop;   /* when it is set, the next product fails with "interrupted"; NULL: never */
-    void         (*probe)(void *to, const char *layer, Tensor output);      /* sees every layer's output; NULL: nobody */
+    void         (*probe)(void *to, const char *layer, Tensor output);      /* sees every layer's output; may be NULL */
     void          *to;                   /* passed to probe */
 } Run;
 
@@ -77,10 +77,10 @@ Tensor layer_norm (Run *r, const char *layer, Tensor x);               /* nn.Lay
 Tensor silu      (Run *r, Tensor x);                                   /* x sigmoid(x) */
 Tensor quick_gelu(Run *r, Tensor x);                                   /* x sigmoid(1.702 x), CLIP's */
 Tensor geglu     (Run *r, Tensor x);                                   /* [..,2c] -> [..,c]: first half gelu(second) */
-Tensor add       (Run *r, Tensor a, Tensor b);                         /* a += b; use the result, not a.  b may be [1,1,1,c] */
+Tensor add       (Run *r, Tensor a, Tensor b);                         /* a += b; use the result.  b may be [1,1,1,c] */
 Tensor concat    (Run *r, Tensor a, Tensor b);                         /* torch.cat along channels */
 Tensor upsample  (Run *r, Tensor x, int h, int w);                     /* F.interpolate(mode="nearest") */
-Tensor repeat    (Run *r, Tensor x, int n);                            /* [x; x; ...] of n pictures; x itself when it has n */
+Tensor repeat    (Run *r, Tensor x, int n);                            /* [x; x; ...] of n pictures */
 
 /* Scaled dot-product attention: softmax(q k' / sqrt(d)) v, with d channels a head.
  * SPATIAL:  over the pixels of each picture.  Self-attention when q, k and v come from one tensor; cross-attention

@@ -116,7 +116,7 @@ static Tensor run_layer(void *run, const void *args)
     Arena *a = r->machine->mem;
     const char *way = l.up ? "up" : "down";
     int number = l.up ? DEEPEST - l.level : l.level;
-    char block[32];                                                /* not in the arena, where all above `to` is released */
+    char block[32];                      /* not in the arena, where all above `to` is released */
     snprintf(block, sizeof block, "%s_blocks.%d", way, number);
     Tensor x = l.x;
     if (l.up) x = compact(r, l.to, concat(r, x, repeat(r, l.skip, x.n)));

@@ -7,7 +7,8 @@
 
 enum { LATENT = 4, FACTOR = 8 };                 /* a latent has 4 channels, and stands for 8 x 8 pixels */
 
-static const float LATENT_SCALE = 0.18215f;      /* the UNet's latents = this times the VAE's: their variance becomes 1 */
+/* The UNet's latents are this times the VAE's, which makes their variance about 1. */
+static const float LATENT_SCALE = 0.18215f;
 
 /* VAE decode.  z: the UNet's latents [n,h,w,4] -> [n,8h,8w,3], about -1..1, in the arena.  Fails as nn.h says. */
 Tensor vae_decode(Run *r, Tensor z);

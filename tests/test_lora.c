@@ -2,6 +2,7 @@
  *
  * The layers here are small tables without a model around them; the pictures are test_golden's. */
 #define _POSIX_C_SOURCE 200809L
+#include "adapter_report.h"
 #include "lora.h"
 #include "nn.h"
 #include "test.h"

@@ -88,7 +88,7 @@ static void test_map(Arena *a)
     z = tensor(&run, 1, 40, 2, 4);                        /* long and narrow, and all of one colour */
     for (size_t i = 0; i < size(z); i++) z.x[i] = 0.5f;
     map = preview_fit(&run, z);
-    for (int c = 0; c < 3; c++) CHECK(isfinite(map.plus[c]) && fabsf(map.by[0][c]) < 10);
+    for (int c = 0; c < 3; c++) CHECK(isfinite(map.offset[c]) && fabsf(map.factor[0][c]) < 10);
 }
 
 static void test_blocks(Arena *a)
