@@ -536,7 +536,7 @@ static void work(void *run)
  * they wait is read from the environment before main(), so the program begins again with a shorter time. */
 static void shorten_busy_waiting(char **argv)
 {
-#if defined _OPENMP && defined __linux__
+#ifdef _OPENMP
     if (system_environment("GOMP_SPINCOUNT") || system_environment("OMP_WAIT_POLICY")) return;
     system_restart(argv, "GOMP_SPINCOUNT", "500");
 #else

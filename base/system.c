@@ -110,6 +110,11 @@ static void fill_info(FileInfo *info, const struct stat *s)
     };
 }
 
+int system_path_is_absolute(const char *path)
+{
+    return *path == '/';
+}
+
 const char *system_file_info(const char *path, FileInfo *info)
 {
     struct stat s;

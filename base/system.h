@@ -34,6 +34,7 @@ typedef struct {
     struct timespec changed;             /* when it was written, renamed or moved here */
 } FileInfo;
 
+int         system_path_is_absolute(const char *path);      /* Does it begin at the root of a file system? */
 const char *system_file_info  (const char *path, FileInfo *info);      /* of the file that a link leads to */
 int         system_file_exists(const char *path);      /* Is there anything of this name?  A link to nothing counts. */
 void        system_file_remove(const char *path);      /* does nothing when there is no such file */

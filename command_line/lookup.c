@@ -40,7 +40,7 @@ enum { ENDINGS = sizeof endings / sizeof *endings };
 
 static const char *join(Arena *a, const char *folder, const char *name)
 {
-    if (!strcmp(folder, ".") || *name == '/') return format(a, "%s", name);
+    if (!strcmp(folder, ".") || system_path_is_absolute(name)) return format(a, "%s", name);
     const char *slash = folder[strlen(folder) - 1] == '/' ? "" : "/";
     return format(a, "%s%s%s", folder, slash, name);
 }
@@ -223,7 +223,7 @@ static const char *find_weights(Arena *a, const SearchPath *p, Name name)
     const char *path = NULL;
     int has_ending = ending_index(name.text) > 0;
     size_t first = has_ending ? 0 : 1;           /* a bare name that does not end like weights comes last */
-    size_t folders = *name.text == '/' ? 0 : p->count;
+    size_t folders = system_path_is_absolute(name.text) ? 0 : p->count;
     if (strchr(name.text, '/')) path = try_endings(a, ".", name.text, 0, ENDINGS);
     for (size_t i = 0; i < folders && !path; i++) path = try_endings(a, p->folder[i].path, name.text, first, ENDINGS);
     for (size_t i = 0; i < folders && !path; i++) path = try_endings(a, p->folder[i].path, name.text, 0, first);
