@@ -13,6 +13,7 @@
  * look like. */
 #include "denoise.h"
 
+#include "random.h"
 #include "unet.h"
 #include "vae.h"
 

@@ -19,6 +19,7 @@
 #include "lora.h"
 #include "motion.h"
 #include "preview.h"
+#include "system.h"
 #include "vae.h"
 
 #include <math.h>

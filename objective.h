@@ -3,6 +3,7 @@
 #define OBJECTIVE_H
 
 #include "nn.h"
+#include "random.h"
 #include "sampler.h"
 
 /* One training example: x0 and its caption, and the noise and timestep that this step puts over it. */

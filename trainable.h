@@ -7,6 +7,7 @@
 
 #include "checkpoint.h"
 #include "kernel.h"
+#include "random.h"
 
 /* torch's parameter groups: each has a learning rate of its own. */
 typedef enum { TOKEN_VECTORS, TEXT_ENCODER_LORA, UNET_LORA } ParameterGroup;

@@ -1,182 +1,213 @@
-/* lookup.c - names to paths.
+/* lookup.c - the search path.
  *
- * People name weights as galleries do, "toonyou_beta3", and keep them in folders of folders.  So a list of
- * folders is made once, each with all below it, in the order of their names, so that the same name means the
- * same file every time; links that lead in a circle are seen by device and inode.  Then a name is tried in each.
+ * People name weights as the download sites do, "toonyou_beta3", and keep them in folders of folders.  So a list of
+ * folders is made once, each with all the folders in it, sorted by name, so that a name means the same file every
+ * time.  Links may lead in a circle; a folder that is already in the list, by device and number, is not entered
+ * again.  Then a name is tried in each folder.
  *
- * A name that ends like weights, or gets such an ending, is tried everywhere before the bare name is:
- * "persona" means weights/persona.safetensors and not the program ./persona.
+ * A name that ends like a weights file, or gets such an ending, is tried in all folders before the bare name is.
+ * Otherwise "persona" would be the program ./persona, and not weights/persona.safetensors.
  *
- * What comes with the source (the small model, its motion module, CLIP's merges) is taken from weights/ itself
- * first, so that a file of the same name near a prompt cannot take its place. */
-#define _XOPEN_SOURCE 700
+ * What comes with the source (the small model, its motion module, CLIP's merges) is taken from weights/ itself first,
+ * so that a file of the same name near a prompt cannot take its place. */
 #include "lookup.h"
 
 #include "chars.h"
+#include "files.h"
 #include "formats.h"
+#include "system.h"
 
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
-enum { DEPTH = 8, FOLDERS = 10000 };
+enum { MOST_DEPTH = 8, MOST_FOLDERS = 10000 };
 
-static const char OUR_MODEL[] = "persona", OUR_MOTION[] = "persona_motion";
-static const char EMBEDDINGS[] = "embeddings";         /* folders of that name are searched for what a prompt may name */
+static const char OUR_MODEL[] = "persona";
+static const char OUR_MOTION[] = "persona_motion";
+static const char EMBEDDINGS[] = "embeddings";   /* folders of that name are searched for what a prompt may name */
 
-typedef struct { const char *path; dev_t device; ino_t inode; int top; } Folder;      /* top: a weights/ folder itself */
+typedef struct {
+    const char *path;
+    uint64_t    device, number;          /* which folder that is, whatever it is called */
+    int         is_root;                 /* a weights folder itself, not one in it */
+} SearchedFolder;
 
-struct Places { Folder *folder; size_t count, room; };
+struct SearchPath { SearchedFolder *folder; size_t count, room; };
 
 static const char *const endings[] = { "", ".safetensors", ".ckpt", ".pt", ".bin", ".pth", ".gguf" };
 enum { ENDINGS = sizeof endings / sizeof *endings };
 
-/* ---- the list of folders ---------------------------------------------------------------------- */
+/* ---- the list of folders ----------------------------------------------------------------------- */
 
 static const char *join(Arena *a, const char *folder, const char *name)
 {
-    if (!strcmp(folder, ".") || *name == '/') return format(a, "%s", name);
-    return format(a, "%s%s%s", folder, folder[strlen(folder) - 1] == '/' ? "" : "/", name);
+    if (!strcmp(folder, ".") || system_path_is_absolute(name)) return format(a, "%s", name);
+    const char *slash = folder[strlen(folder) - 1] == '/' ? "" : "/";
+    return format(a, "%s%s%s", folder, slash, name);
 }
 
-/* 1: new;  0: no folder, or one that is there already */
-static int add(Arena *a, Places *p, const char *path, int top)
+/* Adds the folder to the end of the list.  Returns 0 when it is no folder, or is in the list already. */
+static int add(Arena *a, SearchPath *p, const char *path, int is_root)
 {
-    struct stat s;
-    if (stat(path, &s) || !S_ISDIR(s.st_mode)) return 0;
+    FileInfo info;
+    if (system_file_info(path, &info) || !info.is_folder) return 0;
     for (size_t i = 0; i < p->count; i++) {
-        if (p->folder[i].device != s.st_dev || p->folder[i].inode != s.st_ino) continue;
-        p->folder[i].top |= top;
+        SearchedFolder *f = &p->folder[i];
+        if (f->device != info.device || f->number != info.number) continue;
+        if (is_root) f->is_root = 1;
         return 0;
     }
-    if (p->count == FOLDERS) fail(a, "%s: more than %d folders to look for weights in; use --weights with a smaller one", path, FOLDERS);
+    if (p->count == MOST_FOLDERS)
+        fail(a, "%s: more than %d folders to look for weights in; use --weights with a smaller one", path,
+             MOST_FOLDERS);
     p->folder = roomier(a, p->folder, p->count, &p->room, sizeof *p->folder);
-    p->folder[p->count++] = (Folder){ path, s.st_dev, s.st_ino, top };
+    p->folder[p->count++] = (SearchedFolder){
+        .path = path,
+        .device = info.device,
+        .number = info.number,
+        .is_root = is_root,
+    };
     return 1;
 }
 
-static void add_below(Arena *a, Places *p, const char *path, int top, int depth)
+/* Adds the folder and all folders in it, `depth` levels deep. */
+static void add_tree(Arena *a, SearchPath *p, const char *path, int is_root, int depth)
 {
-    if (!add(a, p, path, top) || !depth) return;
+    if (!add(a, p, path, is_root) || !depth) return;
     size_t count;
     const char **names = names_in(a, path, &count);
-    for (size_t i = 0; i < count; i++) add_below(a, p, join(a, path, names[i]), 0, depth - 1);
+    for (size_t i = 0; i < count; i++) add_tree(a, p, join(a, path, names[i]), 0, depth - 1);
 }
 
-/* The folder the program lies in, NULL when the system does not say.  A bare argv[0] came from PATH. */
+/* The folder that the program lies in; NULL when the system does not know. */
 static const char *program_folder(Arena *a, const char *program)
 {
     char path[4096];
-    ssize_t n = readlink("/proc/self/exe", path, sizeof path - 1);
-    if (n > 0) { path[n] = 0; return folder_of(a, path); }
-    char *real = program && strchr(program, '/') ? realpath(program, NULL) : NULL;
-    const char *folder = real ? folder_of(a, real) : NULL;
-    free(real);
-    return folder;
+    if (!system_program_path(program, path, sizeof path)) return NULL;
+    return folder_of(a, path);
 }
 
-Places *places(Arena *a, const char *beside, const char *const *extra, size_t extras, const char *program)
+SearchPath *places(Arena *a, const char *beside, const char *const *extra, size_t extras, const char *program)
 {
-    Places *p = take(a, 1, sizeof *p);
-    *p = (Places){ 0 };
+    SearchPath *p = take(a, 1, sizeof *p);
+    *p = (SearchPath){ 0 };
     if (beside) add(a, p, folder_of(a, beside), 0);
     add(a, p, ".", 0);
-    if (beside) add_below(a, p, join(a, folder_of(a, beside), EMBEDDINGS), 0, DEPTH);
-    add_below(a, p, EMBEDDINGS, 0, DEPTH);
+    if (beside) add_tree(a, p, join(a, folder_of(a, beside), EMBEDDINGS), 0, MOST_DEPTH);
+    add_tree(a, p, EMBEDDINGS, 0, MOST_DEPTH);
     for (size_t i = 0; i < extras; i++) {
         if (!folder_is(extra[i])) fail(a, "--weights is %s, and there is no such folder", quoted(a, extra[i]));
-        add_below(a, p, extra[i], 1, DEPTH);
+        add_tree(a, p, extra[i], 1, MOST_DEPTH);
     }
-    add_below(a, p, "weights", 1, DEPTH);
+    add_tree(a, p, "weights", 1, MOST_DEPTH);
     const char *folder = program_folder(a, program);
-    if (folder) add_below(a, p, join(a, folder, "weights"), 1, DEPTH);
+    if (folder) add_tree(a, p, join(a, folder, "weights"), 1, MOST_DEPTH);
     return p;
 }
 
-/* ---- what to say when there is no such file --------------------------------------------------- */
+/* ---- the message when there is no such file ---------------------------------------------------- */
 
-enum { NEAREST = 3 };
+enum { NEAREST = 3, MOST_LISTED = 500 };         /* names in a message; bytes of its list of folders, about */
 
-typedef struct { const char *name; size_t apart; } Near;
+typedef struct { const char *name; size_t distance; } Candidate;      /* name NULL: none */
 
-/* index in endings, 0 when the name ends like no weights */
-static size_t ending(const char *name)
+/* Which of `endings` the name ends with; 0 when it ends like no weights file. */
+static size_t ending_index(const char *name)
 {
+    size_t n = strlen(name);
     for (size_t i = 1; i < ENDINGS; i++) {
-        size_t n = strlen(name), e = strlen(endings[i]);
+        size_t e = strlen(endings[i]);
         if (n > e && !strcmp(name + n - e, endings[i])) return i;
     }
     return 0;
 }
 
-static const char *stem(Arena *a, const char *name)
+/* the file's name, without its folder and without an ending of weights files */
+static const char *stem(Arena *a, const char *path)
 {
-    name = file_name(name);
-    return copy(a, name, strlen(name) - strlen(endings[ending(name)]));
+    const char *name = file_name(path);
+    return copy(a, name, strlen(name) - strlen(endings[ending_index(name)]));
 }
 
-static void consider(Near near[NEAREST], const char *name, size_t apart)
+/* Keeps the nearest names, sorted by distance, each once. */
+static void consider(Candidate nearest[NEAREST], Candidate c)
 {
     for (size_t i = 0; i < NEAREST; i++) {
-        if (near[i].name && !strcmp(near[i].name, name)) return;
-        if (near[i].name && near[i].apart <= apart) continue;
-        Near worse = near[i];
-        near[i] = (Near){ name, apart };
-        if (!worse.name) return;
-        name = worse.name, apart = worse.apart;
+        if (nearest[i].name && !strcmp(nearest[i].name, c.name)) return;
+        if (nearest[i].name && nearest[i].distance <= c.distance) continue;
+        Candidate pushed_out = nearest[i];
+        nearest[i] = c;
+        if (!pushed_out.name) return;
+        c = pushed_out;
     }
 }
 
-static char *nearest(Arena *a, const Places *p, const char *wanted)
+/* One stem within the other is near, whatever the distance. */
+static size_t stem_distance(const char *x, const char *y)
 {
-    Near near[NEAREST] = { { 0 } };
+    if (strstr(x, y) || strstr(y, x)) return 1;
+    return edit_distance(x, y);
+}
+
+/* "; the nearest: NAME, NAME", or "" */
+static const char *nearest_names(Arena *a, const SearchPath *p, const char *wanted)
+{
+    Candidate nearest[NEAREST] = { { 0 } };
     const char *want = stem(a, wanted);
     for (size_t i = 0; i < p->count; i++) {
         size_t count;
         const char **names = names_in(a, p->folder[i].path, &count);
         for (size_t k = 0; k < count; k++) {
-            if (!ending(names[k])) continue;
-            const char *have = stem(a, names[k]);
-            size_t apart = strstr(have, want) || strstr(want, have) ? 1 : edit_distance(want, have);
-            if (apart <= strlen(want) / 2 + 1) consider(near, names[k], apart);
+            if (!ending_index(names[k])) continue;
+            size_t distance = stem_distance(want, stem(a, names[k]));
+            if (distance <= strlen(want) / 2 + 1) consider(nearest, (Candidate){ names[k], distance });
         }
     }
-    char *list = NULL;
-    for (size_t i = 0; i < NEAREST && near[i].name; i++) list = format(a, "%s%s%s", list ? list : "; the nearest: ", list ? ", " : "", near[i].name);
-    return list ? list : format(a, "%s", "");
+    const char *list = "";
+    for (size_t i = 0; i < NEAREST && nearest[i].name; i++)
+        list = format(a, "%s%s%s", list, i ? ", " : "; the nearest: ", nearest[i].name);
+    return list;
 }
 
-/* the folders by name, those within others left out; no longer than a message can be */
-static char *where(Arena *a, const Places *p)
+/* Is this folder in one of the weights folders before it? */
+static int is_below_root(const SearchPath *p, size_t i)
 {
-    char *list = NULL;
-    for (size_t i = 0; i < p->count; i++) {
-        const Folder *f = &p->folder[i];
-        int within = 0;
-        for (size_t k = 0; k < i; k++) {
-            size_t n = strlen(p->folder[k].path);
-            within |= p->folder[k].top && !strncmp(f->path, p->folder[k].path, n) && f->path[n] == '/';
-        }
-        if (within || (list && strlen(list) > 500)) continue;
-        list = format(a, "%s%s%s%s", list ? list : "", list ? ", " : "", !strcmp(f->path, ".") ? "the current folder" : f->path, f->top ? "/ and below" : "");
+    const char *path = p->folder[i].path;
+    for (size_t k = 0; k < i; k++) {
+        size_t n = strlen(p->folder[k].path);
+        if (p->folder[k].is_root && !strncmp(path, p->folder[k].path, n) && path[n] == '/') return 1;
     }
-    return list ? list : format(a, "no folder");
+    return 0;
 }
 
-static _Noreturn void not_found(Arena *a, const Places *p, Name name)
+/* The folders by name, without those in others; cut off, as a message has an end. */
+static const char *list_folders(Arena *a, const SearchPath *p)
 {
-    const char *what = ending(name.text) || strstr(name.text, ".txt") ? "" : " (as .safetensors, .ckpt, .pt, .bin, .pth or .gguf)";
+    const char *list = "";
+    for (size_t i = 0; i < p->count && strlen(list) <= MOST_LISTED; i++) {
+        const SearchedFolder *f = &p->folder[i];
+        if (is_below_root(p, i)) continue;
+        const char *name = strcmp(f->path, ".") ? f->path : "the current folder";
+        const char *comma = *list ? ", " : "";
+        list = format(a, "%s%s%s%s", list, comma, name, f->is_root ? "/ and below" : "");
+    }
+    return *list ? list : "no folder";
+}
+
+static _Noreturn void not_found(Arena *a, const SearchPath *p, Name name)
+{
     if (folder_is(name.text))
-        fail(a, "%s is %s, a folder without weights as diffusers writes them; name a file in it", name.label, quoted(a, name.text));
-    fail(a, "%s is %s, and there is no such file%s%s; looked in %s; --weights DIR adds a folder", name.label, quoted(a, name.text), what,
-         nearest(a, p, name.text), where(a, p));
+        fail(a, "%s is %s, a folder without weights as diffusers writes them; name a file in it", name.label,
+             quoted(a, name.text));
+    const char *tried = " (as .safetensors, .ckpt, .pt, .bin, .pth or .gguf)";
+    if (ending_index(name.text) || strstr(name.text, ".txt")) tried = "";
+    fail(a, "%s is %s, and there is no such file%s%s; looked in %s; --weights DIR adds a folder", name.label,
+         quoted(a, name.text), tried, nearest_names(a, p, name.text), list_folders(a, p));
 }
 
-/* ---- looking ---------------------------------------------------------------------------------- */
+/* ---- searching --------------------------------------------------------------------------------- */
 
-static const char *try(Arena *a, const char *folder, const char *name, size_t from, size_t to)
+/* Tries the name in a folder with endings[from .. to-1]. */
+static const char *try_endings(Arena *a, const char *folder, const char *name, size_t from, size_t to)
 {
     for (size_t i = from; i < to; i++) {
         const char *path = format(a, "%s%s", join(a, folder, name), endings[i]);
@@ -185,63 +216,90 @@ static const char *try(Arena *a, const char *folder, const char *name, size_t fr
     return NULL;
 }
 
-const char *lookup(Arena *a, const Places *p, Name name)
+/* The path of the weights with that name: a path as it is, or a name in the folders of the search path, with an ending
+ * or without. */
+static const char *find_weights(Arena *a, const SearchPath *p, Name name)
 {
-    const char *path = strchr(name.text, '/') ? try(a, ".", name.text, 0, ENDINGS) : NULL;
-    size_t first = ending(name.text) ? 0 : 1, count = *name.text == '/' ? 0 : p->count;
-    for (size_t i = 0; i < count && !path; i++) path = try(a, p->folder[i].path, name.text, first, ENDINGS);
-    for (size_t i = 0; i < count && !path; i++) path = try(a, p->folder[i].path, name.text, 0, first);
+    const char *path = NULL;
+    int has_ending = ending_index(name.text) > 0;
+    size_t first = has_ending ? 0 : 1;           /* a bare name that does not end like weights comes last */
+    size_t folders = system_path_is_absolute(name.text) ? 0 : p->count;
+    if (strchr(name.text, '/')) path = try_endings(a, ".", name.text, 0, ENDINGS);
+    for (size_t i = 0; i < folders && !path; i++) path = try_endings(a, p->folder[i].path, name.text, first, ENDINGS);
+    for (size_t i = 0; i < folders && !path; i++) path = try_endings(a, p->folder[i].path, name.text, 0, first);
     if (!path) not_found(a, p, name);
     return path;
 }
 
-/* something that comes with the source: from a weights/ folder itself */
-static const char *ours(Arena *a, const Places *p, const char *name)
+/* A file that comes with the source: in a weights/ folder itself.  The last of them comes first, as the program lies
+ * beside it. */
+static const char *find_supplied(Arena *a, const SearchPath *p, const char *name)
 {
-    const char *path = NULL;
-    for (size_t i = p->count; i-- > 0 && !path; ) if (p->folder[i].top) path = try(a, p->folder[i].path, name, 0, 1);
-    return path ? path : lookup(a, p, (Name){ name, "what comes with persona in weights/" });
+    for (size_t i = p->count; i-- > 0; ) {
+        if (!p->folder[i].is_root) continue;
+        const char *path = try_endings(a, p->folder[i].path, name, 0, 1);
+        if (path) return path;
+    }
+    return find_weights(a, p, (Name){ name, "what comes with persona in weights/" });
 }
 
-static int named(Name n) { return n.text && strcmp(n.text, "none"); }
-
-/* a name as it may stand in a picture: of what comes with the source, or of anything else */
-static const char *lookup_ours(Arena *a, const Places *p, Name name, const char *own)
+/* supplied: the name of the file that comes with the source; any other name is searched for as usual */
+static const char *find_or_supplied(Arena *a, const SearchPath *p, Name name, const char *supplied)
 {
-    return !strcmp(name.text, own) ? ours(a, p, format(a, "%s.safetensors", own)) : lookup(a, p, name);
+    if (strcmp(name.text, supplied)) return find_weights(a, p, name);
+    return find_supplied(a, p, format(a, "%s.safetensors", supplied));
 }
 
-static void find_motion(Arena *a, const Places *p, Request *r, int by_default)
+/* ---- the names of a request -------------------------------------------------------------------- */
+
+static int is_named(Name n)
 {
-    int none = r->motion.text && !named(r->motion);
-    if (none) r->job.frames = 1;
-    if (!r->motion.text && by_default && r->job.frames != 1) r->motion.text = OUR_MOTION;
-    if (r->job.frames != 1 && named(r->motion)) r->job.motion = lookup_ours(a, p, r->motion, OUR_MOTION);
+    return n.text && strcmp(n.text, "none");
 }
 
-/* a picture, beside the prompt file, in the current folder or in those for weights, by its whole name */
-static const char *find_picture(Arena *a, const Places *p, Name name)
+/* Our own model is a clip by default, with our motion module; another model is a still unless a module is named. */
+static void find_motion(Arena *a, const SearchPath *p, Request *r, int is_our_model)
+{
+    if (r->motion.text && !is_named(r->motion)) r->job.frames = 1;       /* "none" */
+    if (!r->motion.text && is_our_model && r->job.frames != 1) r->motion.text = OUR_MOTION;
+    if (r->job.frames != 1 && is_named(r->motion)) r->job.motion = find_or_supplied(a, p, r->motion, OUR_MOTION);
+}
+
+/* An image to begin from, by its whole name, in any folder of the search path. */
+static const char *find_image(Arena *a, const SearchPath *p, Name name)
 {
     for (size_t i = 0; i < p->count; i++) {
         const char *path = join(a, p->folder[i].path, name.text);
         if (file_is(path)) return path;
     }
-    fail(a, "%s is %s, and there is no such file; looked in %s", name.label, quoted(a, name.text), where(a, p));
+    fail(a, "%s is %s, and there is no such file; looked in %s", name.label, quoted(a, name.text), list_folders(a, p));
 }
 
-/* tags first, but those that a LoRA key names are that key's */
-static void find_loras(Arena *a, const Places *p, Request *r)
+/* Does a LoRA key of the request name the same file as this tag in the prompt? */
+static int is_also_key(Arena *a, const SearchPath *p, const Request *r, Name tag)
+{
+    for (size_t k = 0; k < r->keys; k++) {
+        Name key = r->key[k].name;
+        if (!strcmp(tag.text, key.text) || same_file(find_weights(a, p, tag), find_weights(a, p, key))) return 1;
+    }
+    return 0;
+}
+
+/* Those of the prompt's tags first, then those of LoRA keys.  A file that has both is used once, as the key says. */
+static void find_loras(Arena *a, const SearchPath *p, Request *r)
 {
     LoraUse *use = take(a, r->tags + r->keys, sizeof *use);
-    r->job.lora = use, r->job.loras = 0;
+    r->job.lora = use;
+    r->job.loras = 0;
     for (size_t i = 0; i < r->tags + r->keys; i++) {
-        const LoraName *l = i < r->tags ? &r->tag[i] : &r->key[i - r->tags];
-        int again = 0;
-        for (size_t k = 0; i < r->tags && k < r->keys && !again; k++) {
-            Name key = r->key[k].name;
-            again = !strcmp(l->name.text, key.text) || same_file(lookup(a, p, l->name), lookup(a, p, key));
-        }
-        if (!again) use[r->job.loras++] = (LoraUse){ lookup(a, p, l->name), (float)l->text, (float)l->unet };
+        int is_tag = i < r->tags;
+        const LoraName *l = is_tag ? &r->tag[i] : &r->key[i - r->tags];
+        if (is_tag && is_also_key(a, p, r, l->name)) continue;
+        use[r->job.loras++] = (LoraUse){
+            .path = find_weights(a, p, l->name),
+            .text = (float)l->text,
+            .unet = (float)l->unet,
+        };
     }
 }
 
@@ -249,8 +307,11 @@ static void find_loras(Arena *a, const Places *p, Request *r)
 static int holds_embeddings(const char *path)
 {
     size_t n = sizeof EMBEDDINGS - 1;
-    for (const char *s = path; s; s = strchr(s, '/') ? strchr(s, '/') + 1 : NULL)
-        if (begins(s, EMBEDDINGS) && (!s[n] || s[n] == '/')) return 1;
+    for (const char *part = path; part; ) {
+        if (begins(part, EMBEDDINGS) && (!part[n] || part[n] == '/')) return 1;
+        const char *slash = strchr(part, '/');
+        part = slash ? slash + 1 : NULL;
+    }
     return 0;
 }
 
@@ -258,18 +319,21 @@ static int ends_like_embedding(const char *name)
 {
     static const char *const kinds[] = { ".safetensors", ".pt", ".bin", ".png" };
     const char *dot = strrchr(name, '.');
-    int found = 0;
-    for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) found |= dot && same(dot, kinds[i]);
-    return found && !strstr(name, ".preview.");
+    if (!dot || strstr(name, ".preview.")) return 0;             /* NAME.preview.png: what a tool shows of NAME */
+    for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++)
+        if (same(dot, kinds[i])) return 1;
+    return 0;
 }
 
-/* All that a prompt may name, in the order of search.  Which it does name is known when it is read. */
-static void find_embeddings(Arena *a, const Places *p, Request *r)
+/* All embeddings that the prompt may name, in the order of search.  Which ones it names is known once it is read. */
+static void find_embeddings(Arena *a, const SearchPath *p, Request *r)
 {
-    size_t room = 0, count = 0, files;
     const char **list = NULL;
+    size_t count = 0;
+    size_t room = 0;
     for (size_t i = 0; i < p->count; i++) {
         if (!holds_embeddings(p->folder[i].path)) continue;
+        size_t files;
         const char **names = names_in(a, p->folder[i].path, &files);
         for (size_t k = 0; k < files; k++) {
             const char *path = join(a, p->folder[i].path, names[k]);
@@ -278,18 +342,19 @@ static void find_embeddings(Arena *a, const Places *p, Request *r)
             list[count++] = path;
         }
     }
-    r->job.embedding = list, r->job.embeddings = count;
+    r->job.embedding = list;
+    r->job.embeddings = count;
 }
 
-void lookup_request(Arena *a, const Places *p, Request *r)
+void lookup_request(Arena *a, const SearchPath *p, Request *r)
 {
-    int by_default = !r->model.text;
-    if (by_default) r->model.text = OUR_MODEL;
-    r->job.model = lookup_ours(a, p, r->model, OUR_MODEL);
-    find_motion(a, p, r, by_default);
-    if (named(r->vae)) r->job.vae = lookup(a, p, r->vae);
-    if (named(r->init)) r->job.init = find_picture(a, p, r->init);
+    int is_our_model = !r->model.text;
+    if (is_our_model) r->model.text = OUR_MODEL;
+    r->job.model = find_or_supplied(a, p, r->model, OUR_MODEL);
+    find_motion(a, p, r, is_our_model);
+    if (is_named(r->vae)) r->job.vae = find_weights(a, p, r->vae);
+    if (is_named(r->init)) r->job.init = find_image(a, p, r->init);
     find_loras(a, p, r);
     find_embeddings(a, p, r);
-    r->job.merges = ours(a, p, "merges.txt");
+    r->job.merges = find_supplied(a, p, "merges.txt");
 }

@@ -1,22 +1,24 @@
-/* lookup.h - names to paths: where weights are looked for. */
+/* lookup.h - the search path: from the names of weights in a prompt to the paths of files.
+ *
+ * All strings are in the arena, or the caller's.  Failures say what was searched for, and where. */
 #ifndef LOOKUP_H
 #define LOOKUP_H
 
 #include "prompt.h"
 
-/* Folders in the order of search: beside the prompt file, the current one, embeddings/ in both and what is in them, the extra ones
- * and what is in them, weights/ and what is in it, here and where the program lies.  No folder twice. */
-typedef struct Places Places;
+/* The folders that are searched, in this order, none of them twice:
+ *   - the folder of the prompt file, and the current folder, without the folders in them
+ *   - embeddings/ in both, the extra folders (--weights), weights/ in the current folder, and weights/ where the
+ *     program lies; each of these with all folders in it */
+typedef struct SearchPath SearchPath;
 
-/* beside: the prompt file or picture, NULL when there is none.  program: argv[0].
- * Fails when an extra folder is not there. */
-Places *places(Arena *a, const char *beside, const char *const *extra, size_t extras, const char *program);
+/* beside: the path of the prompt file or picture; NULL when there is none.  extra[extras]: folders.  program: argv[0].
+ * Fails when an extra folder does not exist. */
+SearchPath *places(Arena *a, const char *beside, const char *const *extra, size_t extras, const char *program);
 
-/* The path of the file that is meant: name itself, or name with .safetensors, .ckpt, .pt or .bin, in one of the
- * places.  Fails with what was looked for, the nearest names there are, and where it looked. */
-const char *lookup(Arena *a, const Places *p, Name name);
-
-/* The paths, merges, LoRAs and embeddings of the request's job.  With no model named: the one that comes with persona. */
-void lookup_request(Arena *a, const Places *p, Request *r);
+/* Turns all names of the request into paths in its job: model, VAE, motion module, init image, LoRAs, CLIP's merges,
+ * and every embedding that the prompt may name.  When no model is named, it is the one that comes with persona.  Fails
+ * when there is no such file, with the nearest names that there are. */
+void lookup_request(Arena *a, const SearchPath *p, Request *r);
 
 #endif

@@ -3,7 +3,7 @@
 #ifndef IMAGE_H
 #define IMAGE_H
 
-#include "tensor.h"
+#include "files.h"
 
 typedef struct { int width, height; unsigned char *rgb; } Picture;      /* rgb: [height,width,3], sRGB, rows from the top */
 

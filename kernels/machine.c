@@ -4,37 +4,21 @@
  * speed that is measured here. */
 #include "kernel.h"
 #include "parallel.h"
+#include "system.h"
 
-#include <stdio.h>
 #include <string.h>
 
-#ifdef _OPENMP
-/* Two hardware threads of a core share its multipliers, so a second one gains nothing here.  This counts the hardware
- * threads that are the first of their core.  Returns 0 where the system does not say: only Linux has these files. */
-static int cores(void)
-{
-    int count = 0;
-    for (int cpu = 0; cpu < 1024; cpu++) {
-        char path[80];
-        int first;
-        snprintf(path, sizeof path, "/sys/devices/system/cpu/cpu%d/topology/thread_siblings_list", cpu);
-        FILE *f = fopen(path, "r");
-        if (!f) continue;
-        if (fscanf(f, "%d", &first) == 1 && first == cpu) count++;
-        fclose(f);
-    }
-    return count;
-}
-
+/* Two hardware threads of a core share its multipliers, so a second one gains nothing here. */
 int machine_threads(void)
 {
+#ifdef _OPENMP
     int threads = omp_get_num_procs();
-    int most = cores();
+    int most = system_cores();
     return most && most < threads ? most : threads;
-}
 #else
-int machine_threads(void) { return 1; }
+    return 1;
 #endif
+}
 
 /* The seconds of the fastest of several runs of one product, on one thread.  It is the fastest one that counts, because
  * what else the machine does at this moment says little about the next hour. */

@@ -12,7 +12,7 @@
 #ifndef TOKENIZER_H
 #define TOKENIZER_H
 
-#include "tensor.h"
+#include "files.h"
 
 typedef struct Tokenizer Tokenizer;
 typedef struct { const int *id; size_t count; } Tokens;

@@ -64,7 +64,7 @@ int main(void)
 END
 [ "$("$folder/jpeg/program")" = "no picture in it" ]; check $? "jpeg.c alone does not say what is wrong"
 
-build image image.c image.h png.c png.h jpeg.c jpeg.h deflate.c deflate.h tensor.c tensor.h element.c element.h <<'END'
+build image image.c image.h png.c png.h jpeg.c jpeg.h deflate.c deflate.h files.c files.h tensor.c tensor.h system.c system.h <<'END'
 #include "image.h"
 #include "png.h"
 #include <stdio.h>
@@ -84,7 +84,7 @@ int main(void)
     return 0;
 }
 END
-[ "$("$folder/image/program")" = "3 4 5" ]; check $? "image.c with png, jpeg, deflate and tensor alone does not read and shrink"
+[ "$("$folder/image/program")" = "3 4 5" ]; check $? "image.c with png, jpeg, deflate, files, tensor and system alone does not read and shrink"
 
 build ddim ddim.c ddim.h <<'END'
 #include "ddim.h"
@@ -125,6 +125,21 @@ int main(void)
 END
 [ "$("$folder/sampler/program")" = "961 1" ]; check $? "sampler.c with schedule.c and ddim.c alone counts its timesteps wrong"
 
+build random random.c random.h <<'END'
+#include "random.h"
+#include <stdio.h>
+int main(void)
+{
+    float x[16];
+    Rng r;
+    rng_seed(&r, 1);
+    rng_normal(&r, x, 16);
+    printf("%.4f\n", (double)x[0]);
+    return 0;
+}
+END
+[ "$("$folder/random/program")" = -1.5256 ]; check $? "random.c alone does not draw as torch.manual_seed(1); torch.randn(16)"
+
 build windows context_windows.c context_windows.h <<'END'
 #include "context_windows.h"
 #include <stdio.h>
@@ -132,7 +147,7 @@ int main(void) { printf("%d\n", windows(&(Windows){ 64, 16, 4, 1, CLOSED }, 0, N
 END
 [ "$("$folder/windows/program")" = 6 ]; check $? "context_windows.c alone counts its windows wrong"
 
-build weights safetensors.c safetensors.h json.c json.h tensor.c tensor.h element.c element.h <<'END'
+build weights safetensors.c safetensors.h json.c json.h element.c element.h files.c files.h tensor.c tensor.h system.c system.h <<'END'
 #include "safetensors.h"
 #include <stdio.h>
 static void work(void *arena)
@@ -153,7 +168,7 @@ int main(void)
     return 0;
 }
 END
-[ "$(cd "$folder/weights" && ./program | tr '\n' ' ')" = "2.5 refused " ]; check $? "safetensors.c with json.c and tensor.c alone do not write, read and refuse"
+[ "$(cd "$folder/weights" && ./program | tr '\n' ' ')" = "2.5 refused " ]; check $? "safetensors.c with json.c, element.c, files.c, tensor.c and system.c alone do not write, read and refuse"
 
 # the whole program as a library: the README's own example, taken from the README
 sources=$(ls ./*.[ch] ./*/*.[ch] | grep -v '^./tests/\|^./build')

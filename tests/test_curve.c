@@ -1,6 +1,7 @@
 /* test_curve.c - the loss curve: means of parts, as text, and as a chart; texts that are none. */
 #define _POSIX_C_SOURCE 200809L
 #include "curve.h"
+#include "files.h"
 #include "png.h"
 #include "test.h"
 

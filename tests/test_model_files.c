@@ -4,6 +4,7 @@
  *
  * Only headers are written; the data behind them is a hole in the file, since a dry run never reads it. */
 #define _POSIX_C_SOURCE 200809L
+#include "files.h"
 #include "generate.h"
 #include "test.h"
 

@@ -4,6 +4,7 @@
 #include "font.h"
 #include "grid.h"
 #include "png.h"
+#include "random.h"
 #include "sweep.h"
 #include "test.h"
 

@@ -1,6 +1,8 @@
 /* The arena, failing, files, types of number and torch's random numbers. */
 #define _POSIX_C_SOURCE 200809L
-#include "tensor.h"
+#include "element.h"
+#include "files.h"
+#include "random.h"
 #include "test.h"
 
 #include <fcntl.h>

@@ -3,6 +3,7 @@
 #define CAPTIONS_H
 
 #include "clip.h"
+#include "random.h"
 #include "tokenizer.h"
 
 typedef struct {

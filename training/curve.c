@@ -9,6 +9,7 @@
 #include "curve.h"
 
 #include "chars.h"
+#include "files.h"
 #include "font.h"
 #include "png.h"
 

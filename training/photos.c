@@ -11,6 +11,7 @@
 #include "photos.h"
 
 #include "chars.h"
+#include "files.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -9,9 +9,10 @@
 #include "prior.h"
 
 #include "chars.h"
+#include "files.h"
 #include "generate.h"
 #include "png.h"
-#include "result.h"
+#include "png_info.h"
 
 #include <string.h>
 

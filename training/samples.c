@@ -8,6 +8,7 @@
 #include "samples.h"
 
 #include "chars.h"
+#include "files.h"
 #include "generate.h"
 #include "gif.h"
 #include "png.h"

@@ -5,12 +5,13 @@
  * train_paths.c says what the files are called.
  *
  * Every result says in its metadata which job wrote it.  So this job deletes and overwrites only what is its own. */
+#include "output.h"
 #include "trainer.h"
 
 #include "chars.h"
 #include "curve.h"
 #include "metadata.h"
-#include "result.h"
+#include "output.h"
 
 #include <stdio.h>
 #include <string.h>

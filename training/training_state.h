@@ -3,6 +3,7 @@
 #define TRAINING_STATE_H
 
 #include "adamw.h"
+#include "random.h"
 #include "trainable.h"
 
 /* Training progress: where a job stands.  All of it is numbers of 32 bits, as the file has them. */

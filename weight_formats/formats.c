@@ -9,7 +9,6 @@
  *
  * It comes to one table, as if it were one file: the tensors of a part are called after it, "unet.conv_in.weight".  Of the
  * configurations, all but the scheduler's repeat what the tensors say. */
-#define _POSIX_C_SOURCE 200809L
 #include "formats.h"
 
 #include "gguf.h"

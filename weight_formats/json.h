@@ -2,7 +2,7 @@
 #ifndef JSON_H
 #define JSON_H
 
-#include "tensor.h"
+#include "files.h"
 
 /* kind: of the file that this must be, for messages.  Everything that is not as expected fails with path and kind. */
 typedef struct { Arena *mem; const char *path, *kind; const unsigned char *at, *end; } Json;

@@ -2,7 +2,7 @@
 #ifndef PICKLE_H
 #define PICKLE_H
 
-#include "tensor.h"
+#include "files.h"
 
 typedef enum {
     P_NONE, P_BOOL, P_INT, P_FLOAT,     /* integer, or number */

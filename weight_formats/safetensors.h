@@ -4,7 +4,8 @@
 #ifndef SAFETENSORS_H
 #define SAFETENSORS_H
 
-#include "tensor.h"
+#include "element.h"
+#include "files.h"
 
 typedef struct {
     const char   *name;

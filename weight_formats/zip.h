@@ -2,7 +2,7 @@
 #ifndef ZIP_H
 #define ZIP_H
 
-#include "tensor.h"
+#include "files.h"
 
 typedef struct { const char *name; Bytes data; uint32_t crc; } ZipEntry;
 typedef struct { ZipEntry *entry; size_t count; } Zip;         /* sorted by name */
