@@ -11,7 +11,6 @@
 #include "chars.h"
 #include "curve.h"
 #include "metadata.h"
-#include "output.h"
 
 #include <stdio.h>
 #include <string.h>
