@@ -1,0 +1,638 @@
+/* plain.c - every kernel in plain C11: no vectors, no blocks, no threads.
+ *
+ * Read this file first: it says what each kernel computes, with its formula or its line of PyTorch above it
+ * (F is torch.nn.functional).  The other files of this folder compute the same, fast.
+ *
+ * It is also the oracle of those files: tests/test_kernel.c compares each fast kernel with the function of the same
+ * name here.  And `make PLAIN=1` builds the whole program with this file instead of them, with any C11 compiler.
+ *
+ * - Tensors are [n,h,w,c], channels last: a row of c numbers for each pixel or token.
+ * - Sums are taken in double, and rounded to float32 once, where they are stored.  So the results are the exact ones
+ *   but for that rounding; the fast kernels sum in float32, in another order, and may differ in the last digits.
+ * - With machine->bf16, what products and attention multiply is rounded to bf16 first.
+ * - With machine->dry, a function takes its scratch and counts its operations, as always, but reads and writes nothing.
+ * - Whatever machine->threads is, one thread does the work.
+ *
+ * As in the fast kernels, the arguments are trusted: nn.c has checked them. */
+#include "backward.h"
+
+#include <float.h>
+#include <math.h>
+#include <string.h>
+
+/* ---- weights, rounding, and the product that all others come to --------------------------------- */
+
+/* w.float(): the first n numbers of a weight of any type, in the arena.  NULL stays NULL. */
+static float *floats(Machine *m, const Weight *w, size_t n)
+{
+    if (!w) return NULL;
+    float *x = take(m->mem, n, sizeof *x);
+    if (!m->dry) dtype_widen(x, w->data, w->type, 0, n);
+    return x;
+}
+
+/* x.bfloat16(), where the machine is told to round what it multiplies; else x. */
+static double rounded(const Machine *m, float x) { return (double)(m->bf16 ? bf16_to_float(float_to_bf16(x)) : x); }
+
+static void zero(double *x, size_t n)
+{
+    for (size_t i = 0; i < n; i++) x[i] = 0;
+}
+
+/* c += a @ b, for matrices a [m,k], b [k,n] and c [m,n]:  c[i,j] += the sum over p of a[i,p] * b[p,j].
+ * The second loop alone would do; the first takes four terms of the sum at once, for compilers that optimise little. */
+static void add_product(double *c, const double *a, const double *b, size_t m, size_t k, size_t n)
+{
+    for (size_t i = 0; i < m; i++, a += k, c += n) {
+        size_t p = 0;
+        for (; p + 4 <= k; p += 4) {
+            const double *b0 = b + p * n, *b1 = b0 + n, *b2 = b1 + n, *b3 = b2 + n;
+            double a0 = a[p], a1 = a[p + 1], a2 = a[p + 2], a3 = a[p + 3];
+            for (size_t j = 0; j < n; j++) c[j] += a0 * b0[j] + a1 * b1[j] + a2 * b2[j] + a3 * b3[j];
+        }
+        for (; p < k; p++)
+            for (size_t j = 0; j < n; j++) c[j] += a[p] * b[p * n + j];
+    }
+}
+
+/* c = a @ b */
+static void product(double *c, const double *a, const double *b, size_t m, size_t k, size_t n)
+{
+    zero(c, m * n);
+    add_product(c, a, b, m, k, n);
+}
+
+/* ---- convolutions and linear layers ------------------------------------------------------------ */
+
+/* 3 for a weight [out,in,3,3], 1 for [out,in]: a linear layer is a 1x1 convolution. */
+static int kernel_side(const Weight *w) { return w->rank == 4 ? (int)w->shape[2] : 1; }
+
+/* A weight w [r,c,k,k] as a matrix for the right side of a product: [k*k*c,r], or [k*k*r,c] where transposed. */
+static double *matrix_of(Machine *m, const Weight *w, int transposed)
+{
+    size_t rows = w->shape[0], columns = w->shape[1], taps = (size_t)(kernel_side(w) * kernel_side(w));
+    const float *from = floats(m, w, rows * columns * taps);
+    double *to = take(m->mem, rows * columns * taps, sizeof *to);
+    for (size_t r = 0; r < rows && !m->dry; r++)
+        for (size_t c = 0; c < columns; c++)
+            for (size_t t = 0; t < taps; t++) {
+                size_t at = transposed ? (t * rows + r) * columns + c : (t * columns + c) * rows + r;
+                to[at] = rounded(m, from[(r * columns + c) * taps + t]);
+            }
+    return to;
+}
+
+/* to[c] = x[n,i,j,c], or zeros outside of the picture: the padding */
+static void copy_pixel(const Machine *m, double *to, Tensor x, int n, int i, int j)
+{
+    size_t c = (size_t)x.c, row = ((size_t)n * (size_t)x.h + (size_t)i) * (size_t)x.w + (size_t)j;
+    int inside = i >= 0 && i < x.h && j >= 0 && j < x.w;
+    for (size_t k = 0; k < c; k++) to[k] = inside ? rounded(m, x.x[row * c + k]) : 0;
+}
+
+/* Which pixel of x a convolution's output i meets under tap a of the kernel, in rows or in columns */
+static int met(Conv how, int i, int a) { return i * how.stride - how.pad + a; }
+
+/* F.linear(x, w, bias), or F.conv2d(x, w, bias, stride, pad):
+ *
+ *     y[n,i,j,o] = bias[o] + scale * the sum over a,b,c of x[n, i*stride - pad + a, j*stride - pad + b, c] * w[o,c,a,b]
+ *
+ * x is zero outside of the picture.  With how.add, y as it was takes the bias' place.
+ * With how.turned, w is w.transpose(0, 1).flip(2, 3): w[c,o,k-1-a,k-1-b].
+ * The window, F.unfold(x), is all that one pixel of y is computed from, as one row [k*k*in]. */
+void conv(Machine *m, Tensor y, Tensor x, const Weight *w, const Weight *bias, Conv how)
+{
+    size_t before = mark(m->mem), in = (size_t)x.c, out = (size_t)y.c;
+    int side = kernel_side(w), taps = side * side;
+    const double *matrix = matrix_of(m, w, how.turned);
+    const float *b = floats(m, bias, out);
+    double *window = take(m->mem, (size_t)taps * in, sizeof *window), *sum = take(m->mem, out, sizeof *sum);
+    m->ops += 2.0 * (double)size(y) * taps * (double)in;
+    for (size_t r = 0; r < rows(y) && !m->dry; r++) {
+        int pixel = (int)r, n = pixel / (y.h * y.w), i = pixel / y.w % y.h, j = pixel % y.w;
+        for (int t = 0; t < taps; t++) {
+            int to = how.turned ? taps - 1 - t : t;
+            copy_pixel(m, window + (size_t)to * in, x, n, met(how, i, t / side), met(how, j, t % side));
+        }
+        product(sum, window, matrix, 1, (size_t)taps * in, out);
+        for (size_t o = 0; o < out; o++) {
+            double start = b ? (double)b[o] : 0;
+            if (how.add) start = (double)y.x[r * out + o];
+            y.x[r * out + o] = (float)(start + (double)how.scale * sum[o]);
+        }
+    }
+    release(m->mem, before);
+}
+
+/* The output i that meets pixel p under tap a; -1 where there is none: met(how, i, a) == p */
+static int met_by(Conv how, int p, int a)
+{
+    int i = p + how.pad - a;
+    return i >= 0 && i % how.stride == 0 ? i / how.stride : -1;
+}
+
+/* torch.nn.grad.conv2d_input.  Each dy[n,i,j] goes back to the pixels of x that it was computed from:
+ *
+ *     dx[n, i*stride - pad + a, j*stride - pad + b, c] += scale * the sum over o of dy[n,i,j,o] * w[o,c,a,b]
+ *
+ * So a pixel of dx is the sum over the outputs that met it, one at most for each tap. */
+void conv_back(Machine *m, Tensor dx, Tensor dy, const Weight *w, Conv how)
+{
+    size_t before = mark(m->mem), in = (size_t)dx.c, out = (size_t)dy.c;
+    int side = kernel_side(w), taps = side * side;
+    const double *matrix = matrix_of(m, w, 1);
+    double *window = take(m->mem, (size_t)taps * out, sizeof *window), *sum = take(m->mem, in, sizeof *sum);
+    m->ops += 2.0 * (double)size(dx) * taps * (double)out;
+    for (size_t r = 0; r < rows(dx) && !m->dry; r++) {
+        int pixel = (int)r, n = pixel / (dx.h * dx.w), p = pixel / dx.w % dx.h, q = pixel % dx.w;
+        for (int t = 0; t < taps; t++)
+            copy_pixel(m, window + (size_t)t * out, dy, n, met_by(how, p, t / side), met_by(how, q, t % side));
+        product(sum, window, matrix, 1, (size_t)taps * out, in);
+        for (size_t c = 0; c < in; c++) dx.x[r * in + c] += (float)((double)how.scale * sum[c]);
+    }
+    release(m->mem, before);
+}
+
+/* torch.nn.grad.conv2d_weight, for a weight d [out,in,side,side], which is never rounded to bf16:
+ *
+ *     d[o,c,a,b] += scale * the sum over n,i,j of dy[n,i,j,o] * x[n, i*stride - pad + a, j*stride - pad + b, c]      */
+static void weight_back(Machine *m, float *d, int side, Tensor dy, Tensor x, Conv how)
+{
+    size_t before = mark(m->mem), in = (size_t)x.c, out = (size_t)dy.c, taps = (size_t)(side * side);
+    double *window = take(m->mem, taps * in, sizeof *window), *left = take(m->mem, out, sizeof *left);
+    double *sum = take(m->mem, out * taps * in, sizeof *sum);
+    Machine exact = { .mem = m->mem };
+    m->ops += 2.0 * (double)size(dy) * (double)(taps * in);
+    if (!m->dry) zero(sum, out * taps * in);
+    for (size_t r = 0; r < rows(dy) && !m->dry; r++) {
+        int pixel = (int)r, n = pixel / (dy.h * dy.w), i = pixel / dy.w % dy.h, j = pixel % dy.w;
+        copy_pixel(&exact, left, dy, n, i, j);
+        for (int t = 0; t < side * side; t++)
+            copy_pixel(&exact, window + (size_t)t * in, x, n, met(how, i, t / side), met(how, j, t % side));
+        add_product(sum, left, window, out, 1, taps * in);
+    }
+    for (size_t k = 0; k < out * in * taps && !m->dry; k++) {
+        size_t o = k / (in * taps), c = k / taps % in, t = k % taps;
+        d[k] += (float)((double)how.scale * sum[(o * taps + t) * in + c]);
+    }
+    release(m->mem, before);
+}
+
+/* ---- LoRA: a layer and its low-rank pair ------------------------------------------------------- */
+
+/* The layer's weight with the pair merged into it:  W' = W + scale * up @ down.
+ * The fast kernels multiply by it where that is less work than the pair beside the layer; here nothing does. */
+const Weight *both_in_one(Machine *m, const LowRank *p, size_t rows)
+{
+    size_t out = p->up->shape[0], rank = p->up->shape[1], in = p->down->shape[1];
+    if (!p->w || m->bf16 || kernel_side(p->down) > 1 || rows * (in + out) < 2 * in * out) return NULL;
+    Weight *merged = take(m->mem, 1, sizeof *merged);
+    float *x = floats(m, p->w, out * in);
+    const float *up = floats(m, p->up, out * rank), *down = floats(m, p->down, rank * in);
+    m->ops += 2.0 * (double)(out * in) * (double)(rank + 1);
+    for (size_t k = 0; k < out * in && !m->dry; k++) {
+        double sum = 0;
+        for (size_t r = 0; r < rank; r++) sum += (double)up[k / in * rank + r] * (double)down[r * in + k % in];
+        x[k] = (float)((double)x[k] + (double)p->scale * sum);
+    }
+    *merged = (Weight){ p->w->name, x, F32, p->w->rank, p->w->shape, out * in * sizeof *x };
+    return merged;
+}
+
+/* middle = down(x);  y = layer(x) + scale * up(middle)        or, without a layer, y += scale * up(middle) */
+void low_rank_product(Machine *m, Tensor y, Tensor middle, Tensor x, const Weight *bias, const LowRank *p)
+{
+    conv(m, middle, x, p->down, NULL, p->how);
+    if (p->w) conv(m, y, x, p->w, bias, p->how);
+    conv(m, y, middle, p->up, NULL, (Conv){ .stride = 1, .scale = p->scale, .add = 1 });
+}
+
+/* d_middle = scale * dy @ up;   d_up += scale * dy.T @ middle;   d_down += d_middle.T @ x
+ * dx += the way back of layer and down, from dy and d_middle */
+void low_rank_back(Machine *m, Tensor dx, Tensor dy, Tensor x, Tensor middle, const LowRank *p)
+{
+    size_t before = mark(m->mem), rank = p->down->shape[0];
+    Conv up = { .stride = 1, .scale = p->scale };
+    Tensor d_middle = { .n = dy.n, .h = dy.h, .w = dy.w, .c = (int)rank };
+    d_middle.x = take(m->mem, size(d_middle), sizeof *d_middle.x);
+    clear(m, d_middle.x, size(d_middle));
+    conv_back(m, d_middle, dy, p->up, up);
+    if (p->d_up) weight_back(m, p->d_up, 1, dy, middle, up);
+    if (p->d_down) weight_back(m, p->d_down, kernel_side(p->down), d_middle, x, p->how);
+    if (dx.x && p->w) conv_back(m, dx, dy, p->w, p->how);
+    if (dx.x) conv_back(m, dx, d_middle, p->down, p->how);
+    release(m->mem, before);
+}
+
+/* ---- attention -------------------------------------------------------------------------------- */
+
+/* One head of one batch element (outer, inner): where its first token's channels are, and how far it is to the next's. */
+typedef struct { size_t at, step; } Head;
+
+static Head head_of(Rows r, const Attention *s, size_t job)
+{
+    size_t heads = (size_t)s->heads, inner = (size_t)s->inner, head = job % heads, in = job / heads % inner;
+    size_t row = job / heads / inner * r.step[0] + in * r.step[1];
+    return (Head){ row * r.row + head * (size_t)s->width, r.step[2] * r.row };
+}
+
+/* Where shape.sums keeps two numbers for each row and head: those of the row's channels from `at` on */
+static float *sums_of(Rows q, const Attention *s, size_t at)
+{
+    return s->sums ? s->sums + (at / q.row * (size_t)s->heads + at % q.row / (size_t)s->width) * 2 : NULL;
+}
+
+static const double LOG2_E = 1.4426950408889634;
+
+/* A head's tokens as a matrix [count,width], or [width,count] where transposed */
+static void pack(const Machine *m, double *to, const float *x, Head h, size_t count, size_t width, int transposed)
+{
+    for (size_t t = 0; t < count; t++)
+        for (size_t e = 0; e < width; e++) {
+            size_t at = transposed ? e * count + t : t * width + e;
+            to[at] = rounded(m, x[h.at + t * h.step + e]);
+        }
+}
+
+/* The way back of that:  to += scale * x.  A gradient that nobody wants is NULL. */
+static void add_unpacked(float *to, Head h, const double *x, size_t count, size_t width, double scale)
+{
+    for (size_t t = 0; t < count && to; t++)
+        for (size_t e = 0; e < width; e++) to[h.at + t * h.step + e] += (float)(scale * x[t * width + e]);
+}
+
+/* s = q @ k.T / sqrt(width), for one query, in powers of two: e^s = 2^(s log2 e).  Causal: keys after the query's own are not seen. */
+static void scores(double *s, const double *q, const double *k_t, size_t query, const Attention *shape)
+{
+    size_t keys = (size_t)shape->keys, width = (size_t)shape->width;
+    product(s, q, k_t, 1, width, keys);
+    for (size_t j = 0; j < keys; j++) s[j] *= LOG2_E / sqrt((double)width);
+    for (size_t j = query + 1; j < keys && shape->causal; j++) s[j] = -INFINITY;
+}
+
+/* F.softmax(s, dim=-1) of n scores in powers of two:  p[j] = 2^(s[j] - max) / the sum of all 2^(s[j] - max)
+ * sums, where it is not NULL, gets max and 1 / the sum, from which the way back computes p again. */
+static void softmax(const Machine *m, double *s, size_t n, float *sums)
+{
+    float max = (float)s[0];
+    double total = 0;
+    for (size_t j = 1; j < n; j++) max = s[j] > (double)max ? (float)s[j] : max;
+    for (size_t j = 0; j < n; j++) {
+        s[j] = exp2(s[j] - (double)max);
+        total += s[j];
+    }
+    for (size_t j = 0; j < n; j++) s[j] = rounded(m, (float)(s[j] / total));
+    if (sums) {
+        sums[0] = max;
+        sums[1] = (float)(1 / total);
+    }
+}
+
+/* F.scaled_dot_product_attention(q, k, v, is_causal=causal), for each query of each head:
+ *     p = softmax(q @ k.T / sqrt(width));   y = p @ v      */
+void attend(Machine *m, float *y, Rows q, Rows k, Rows v, Attention s)
+{
+    size_t before = mark(m->mem), keys = (size_t)s.keys, width = (size_t)s.width;
+    size_t jobs = (size_t)s.outer * (size_t)s.inner * (size_t)s.heads;
+    double *k_t = take(m->mem, keys * width, sizeof *k_t), *v_of = take(m->mem, keys * width, sizeof *v_of);
+    double *query = take(m->mem, width, sizeof *query), *p = take(m->mem, keys, sizeof *p), *sum = take(m->mem, width, sizeof *sum);
+    m->ops += 4.0 * (double)jobs * (double)s.queries * s.keys * s.width;
+    for (size_t job = 0; job < jobs && !m->dry; job++) {
+        Head mine = head_of(q, &s, job);
+        pack(m, k_t, k.x, head_of(k, &s, job), keys, width, 1);
+        pack(m, v_of, v.x, head_of(v, &s, job), keys, width, 0);
+        for (size_t i = 0; i < (size_t)s.queries; i++, mine.at += mine.step) {
+            pack(m, query, q.x, mine, 1, width, 0);
+            scores(p, query, k_t, i, &s);
+            softmax(m, p, keys, sums_of(q, &s, mine.at));
+            product(sum, p, v_of, 1, keys, width);
+            for (size_t e = 0; e < width; e++) y[mine.at + e] = (float)sum[e];
+        }
+    }
+    release(m->mem, before);
+}
+
+/* The way back of one query, with p computed again from what softmax kept in sums:
+ *     dp = dy @ v.T;   ds = p * (dp - the sum of dy * y)      */
+static void softmax_back(const Machine *m, double *p, double *ds, const float *sums, const double *dy, const float *y,
+                         const double *v_t, size_t keys, size_t width)
+{
+    double dy_y = 0;
+    for (size_t e = 0; e < width; e++) dy_y += dy[e] * (double)y[e];
+    product(ds, dy, v_t, 1, width, keys);
+    for (size_t j = 0; j < keys; j++) {
+        double exact = exp2(p[j] - (double)sums[0]) * (double)sums[1];
+        ds[j] = rounded(m, (float)(exact * (ds[j] - dy_y)));
+        p[j] = rounded(m, (float)exact);
+    }
+}
+
+/* For each query:  dv += p.T @ dy;   dq += ds @ k / sqrt(width);   dk += ds.T @ q / sqrt(width) */
+void attend_back(Machine *m, AttentionGradients d, const float *dy, const float *y, Rows q, Rows k, Rows v, Attention s)
+{
+    size_t before = mark(m->mem), keys = (size_t)s.keys, width = (size_t)s.width, n = keys * width;
+    size_t jobs = (size_t)s.outer * (size_t)s.inner * (size_t)s.heads;
+    double *k_of = take(m->mem, n, sizeof *k_of), *k_t = take(m->mem, n, sizeof *k_t), *v_t = take(m->mem, n, sizeof *v_t);
+    double *dk = take(m->mem, n, sizeof *dk), *dv = take(m->mem, n, sizeof *dv);
+    double *query = take(m->mem, width, sizeof *query), *dy_of = take(m->mem, width, sizeof *dy_of);
+    double *dq = take(m->mem, width, sizeof *dq), *p = take(m->mem, keys, sizeof *p), *ds = take(m->mem, keys, sizeof *ds);
+    m->ops += 10.0 * (double)jobs * (double)s.queries * s.keys * s.width;
+    for (size_t job = 0; job < jobs && !m->dry; job++) {
+        Head mine = head_of(q, &s, job), my_keys = head_of(k, &s, job), my_values = head_of(v, &s, job);
+        pack(m, k_of, k.x, my_keys, keys, width, 0);
+        pack(m, k_t, k.x, my_keys, keys, width, 1);
+        pack(m, v_t, v.x, my_values, keys, width, 1);
+        zero(dk, n);
+        zero(dv, n);
+        for (size_t i = 0; i < (size_t)s.queries; i++, mine.at += mine.step) {
+            pack(m, query, q.x, mine, 1, width, 0);
+            pack(m, dy_of, dy, mine, 1, width, 0);
+            scores(p, query, k_t, i, &s);
+            softmax_back(m, p, ds, sums_of(q, &s, mine.at), dy_of, y + mine.at, v_t, keys, width);
+            add_product(dv, p, dy_of, keys, 1, width);
+            add_product(dk, ds, query, keys, 1, width);
+            product(dq, ds, k_of, 1, keys, width);
+            add_unpacked(d.q, mine, dq, 1, width, 1 / sqrt((double)width));
+        }
+        add_unpacked(d.k, my_keys, dk, keys, width, 1 / sqrt((double)width));
+        add_unpacked(d.v, my_values, dv, keys, width, 1);
+    }
+    release(m->mem, before);
+}
+
+/* ---- norms ------------------------------------------------------------------------------------ */
+
+static double sigmoid(double x) { return 1 / (1 + exp(-x)); }
+
+/* The derivative of x * sigmoid(k x):  s (1 + k x (1 - s)), with s = sigmoid(k x) */
+static double swish_slope(double x, double k)
+{
+    double s = sigmoid(k * x);
+    return s * (1 + k * x * (1 - s));
+}
+
+/* One sample's group of channels: x[r * c + i], for `rows` rows r and `wide` channels i. */
+typedef struct { size_t rows, c, wide; double mean, over; } Group;      /* over: 1 / sqrt(var + eps) */
+
+/* x.mean() and x.var(unbiased=False) of a group */
+static Group group_of(const float *x, const GroupNorm *g)
+{
+    Group y = { g->rows, (size_t)g->c, (size_t)(g->c / g->groups), 0, 0 };
+    double count = (double)y.rows * (double)y.wide, var = 0;
+    for (size_t r = 0; r < y.rows; r++)
+        for (size_t i = 0; i < y.wide; i++) y.mean += (double)x[r * y.c + i] / count;
+    for (size_t r = 0; r < y.rows; r++)
+        for (size_t i = 0; i < y.wide; i++) {
+            double far = (double)x[r * y.c + i] - y.mean;
+            var += far * far / count;
+        }
+    y.over = 1 / sqrt(var + (double)g->eps);
+    return y;
+}
+
+/* F.group_norm(x, groups, gamma, beta, eps), then F.silu where it is wanted:
+ *     z = (x - mean) / sqrt(var + eps);   v = z * gamma + beta;   y = v, or v * sigmoid(v)      */
+void group_normalize(Machine *m, float *y, const float *x, const Weight *gamma, const Weight *beta, GroupNorm g)
+{
+    size_t before = mark(m->mem), c = (size_t)g.c, groups = (size_t)g.groups, wide = c / groups;
+    const float *w = floats(m, gamma, c), *b = floats(m, beta, c);
+    m->ops += 8.0 * (double)g.samples * (double)g.rows * (double)c;
+    for (size_t k = 0; k < g.samples * groups && !m->dry; k++) {
+        size_t first = k % groups * wide, at = k / groups * g.rows * c + first;
+        Group group = group_of(x + at, &g);
+        for (size_t r = 0; r < g.rows; r++)
+            for (size_t i = 0; i < wide; i++) {
+                double z = ((double)x[at + r * c + i] - group.mean) * group.over;
+                double v = z * (double)w[first + i] + (double)b[first + i];
+                y[at + r * c + i] = (float)(g.silu ? v * sigmoid(v) : v);
+            }
+    }
+    release(m->mem, before);
+}
+
+/* dv = dy, or dy * silu'(v);   a = dv * gamma;   dx += (a - mean(a) - z * mean(a * z)) / sqrt(var + eps)
+ * beta may be NULL where there is no silu: then nothing depends on it. */
+void group_normalize_back(Machine *m, float *dx, const float *dy, const float *x, const Weight *gamma, const Weight *beta,
+                          GroupNorm g)
+{
+    size_t before = mark(m->mem), c = (size_t)g.c, groups = (size_t)g.groups, wide = c / groups, n = g.rows * wide;
+    const float *w = floats(m, gamma, c), *b = floats(m, beta, c);
+    double *z = take(m->mem, n, sizeof *z), *a = take(m->mem, n, sizeof *a);
+    m->ops += 24.0 * (double)g.samples * (double)g.rows * (double)c;
+    for (size_t k = 0; k < g.samples * groups && !m->dry; k++) {
+        size_t first = k % groups * wide, start = k / groups * g.rows * c + first;
+        Group group = group_of(x + start, &g);
+        double mean_a = 0, mean_az = 0;
+        for (size_t j = 0; j < n; j++) {
+            size_t at = start + j / wide * c + j % wide, channel = first + j % wide;
+            z[j] = ((double)x[at] - group.mean) * group.over;
+            a[j] = (double)dy[at] * (double)w[channel];
+            if (g.silu) a[j] *= swish_slope(z[j] * (double)w[channel] + (double)b[channel], 1);
+            mean_a += a[j] / (double)n;
+            mean_az += a[j] * z[j] / (double)n;
+        }
+        for (size_t j = 0; j < n; j++)
+            dx[start + j / wide * c + j % wide] += (float)((a[j] - mean_a - z[j] * mean_az) * group.over);
+    }
+    release(m->mem, before);
+}
+
+/* F.layer_norm(x, [c], gamma, beta, eps) of each row: a group norm of one group, where each row is a sample */
+void layer_normalize(Machine *m, float *y, const float *x, const Weight *gamma, const Weight *beta, size_t count, int c,
+                     float eps)
+{
+    group_normalize(m, y, x, gamma, beta, (GroupNorm){ .samples = count, .rows = 1, .c = c, .groups = 1, .eps = eps });
+}
+
+void layer_normalize_back(Machine *m, float *dx, const float *dy, const float *x, const Weight *gamma, size_t count, int c,
+                          float eps)
+{
+    GroupNorm shape = { .samples = count, .rows = 1, .c = c, .groups = 1, .eps = eps };
+    group_normalize_back(m, dx, dy, x, gamma, NULL, shape);
+}
+
+/* ---- activations ------------------------------------------------------------------------------ */
+
+/* F.silu(x) = x * sigmoid(x) */
+void silu_of(Machine *m, float *y, const float *x, size_t n)
+{
+    m->ops += 4.0 * (double)n;
+    for (size_t i = 0; i < n && !m->dry; i++) y[i] = (float)((double)x[i] * sigmoid((double)x[i]));
+}
+
+/* quick_gelu(x) = x * sigmoid(1.702 * x), which OpenAI's CLIP has instead of gelu */
+void quick_gelu_of(Machine *m, float *y, const float *x, size_t n)
+{
+    m->ops += 4.0 * (double)n;
+    for (size_t i = 0; i < n && !m->dry; i++) y[i] = (float)((double)x[i] * sigmoid(1.702 * (double)x[i]));
+}
+
+/* The way back of both: y = x * sigmoid(k x), where k is 1 or 1.702 */
+void swish_back(Machine *m, float *dx, const float *dy, const float *x, size_t n, float k)
+{
+    m->ops += 8.0 * (double)n;
+    for (size_t i = 0; i < n && !m->dry; i++) dx[i] += (float)((double)dy[i] * swish_slope((double)x[i], (double)k));
+}
+
+/* Phi(x) = (1 + erf(x / sqrt 2)) / 2, the normal distribution up to x.  erfc keeps its digits where Phi is small. */
+static double normal_cdf(double x) { return erfc(-x / sqrt(2)) / 2; }
+
+/* value, gate = x.chunk(2, dim=-1);   y = value * F.gelu(gate), with gelu(g) = g * Phi(g) */
+void geglu_of(Machine *m, float *y, const float *x, size_t count, int c)
+{
+    size_t wide = (size_t)c;
+    m->ops += 8.0 * (double)count * c;
+    for (size_t r = 0; r < count && !m->dry; r++)
+        for (size_t i = 0; i < wide; i++) {
+            double value = (double)x[r * 2 * wide + i], gate = (double)x[r * 2 * wide + wide + i];
+            y[r * wide + i] = (float)(value * gate * normal_cdf(gate));
+        }
+}
+
+/* d value += dy * gelu(gate);   d gate += dy * value * gelu'(gate), with gelu'(g) = Phi(g) + g * e^(-g^2 / 2) / sqrt(2 pi) */
+void geglu_back(Machine *m, float *dx, const float *dy, const float *x, size_t count, int c)
+{
+    size_t wide = (size_t)c;
+    m->ops += 24.0 * (double)count * c;
+    for (size_t r = 0; r < count && !m->dry; r++)
+        for (size_t i = 0; i < wide; i++) {
+            size_t at = r * 2 * wide + i;
+            double value = (double)x[at], gate = (double)x[at + wide], d = (double)dy[r * wide + i];
+            double slope = normal_cdf(gate) + gate * exp(-gate * gate / 2) * 0.3989422804014327;
+            dx[at] += (float)(d * gate * normal_cdf(gate));
+            dx[at + wide] += (float)(d * value * slope);
+        }
+}
+
+/* ---- copies and sums -------------------------------------------------------------------------- */
+
+/* y[r] = x[from[r]], of c numbers each; from NULL: y[r] = x[r] */
+void gather_rows(Machine *m, float *y, size_t y_row, const float *x, size_t x_row, const size_t *from, size_t count, size_t c)
+{
+    for (size_t r = 0; r < count && !m->dry; r++) {
+        size_t row = from ? from[r] : r;
+        for (size_t i = 0; i < c; i++) y[r * y_row + i] = x[row * x_row + i];
+    }
+}
+
+/* y = x.  y lies below x, so counting upwards reads each number before it is overwritten. */
+void move_down(Machine *m, float *y, const float *x, size_t n)
+{
+    for (size_t i = 0; i < n && !m->dry; i++) y[i] = x[i];
+}
+
+/* y.zero_() */
+void clear(Machine *m, float *y, size_t n)
+{
+    for (size_t i = 0; i < n && !m->dry; i++) y[i] = 0;
+}
+
+/* y += x */
+void add_into(Machine *m, float *y, const float *x, size_t n)
+{
+    m->ops += (double)n;
+    for (size_t i = 0; i < n && !m->dry; i++) y[i] += x[i];
+}
+
+/* y += x[:, :c], for y [count,c] and rows of x that are x_row long */
+void add_columns(Machine *m, float *y, const float *x, size_t x_row, size_t count, size_t c)
+{
+    m->ops += (double)count * (double)c;
+    for (size_t r = 0; r < count && !m->dry; r++)
+        for (size_t i = 0; i < c; i++) y[r * c + i] += x[r * x_row + i];
+}
+
+/* y += row, for y [count,c] and one row [c] */
+void add_row(Machine *m, float *y, const float *row, size_t count, size_t c) { add_columns(m, y, row, 0, count, c); }
+
+/* The way back of add_row:  dx += dy.sum(0), for dy [count,c] */
+void sum_rows_of(Machine *m, float *dx, const float *dy, size_t count, int c)
+{
+    size_t wide = (size_t)c;
+    m->ops += (double)count * c;
+    for (size_t i = 0; i < wide && !m->dry; i++) {
+        double sum = 0;
+        for (size_t r = 0; r < count; r++) sum += (double)dy[r * wide + i];
+        dx[i] += (float)sum;
+    }
+}
+
+/* ---- what adapters add to a weight ------------------------------------------------------------ */
+
+/* y = scale * w, or y += scale * w */
+void weight_into(Machine *m, float *y, const Weight *w, size_t n, float scale, int add)
+{
+    size_t before = mark(m->mem);
+    const float *x = floats(m, w, n);
+    m->ops += 2 * (double)n;
+    for (size_t i = 0; i < n && !m->dry; i++) {
+        float start = add ? y[i] : 0;
+        y[i] = start + scale * x[i];
+    }
+    release(m->mem, before);
+}
+
+/* LoHa:  y += scale * a * b, element by element */
+void add_hadamard(Machine *m, float *y, const float *a, const float *b, size_t n, float scale)
+{
+    m->ops += 3 * (double)n;
+    for (size_t i = 0; i < n && !m->dry; i++) y[i] += scale * a[i] * b[i];
+}
+
+/* LoKr:  y += scale * torch.kron(a, b):   y[i * b.rows + k, j * b.columns + l] += scale * a[i,j] * b[k,l] */
+void add_kronecker(Machine *m, float *y, Matrix a, Matrix b, float scale)
+{
+    size_t rows = a.rows * b.rows, columns = a.columns * b.columns;
+    m->ops += 2 * (double)rows * (double)columns;
+    for (size_t r = 0; r < rows && !m->dry; r++)
+        for (size_t c = 0; c < columns; c++) {
+            float left = a.x[r / b.rows * a.columns + c / b.columns], right = b.x[r % b.rows * b.columns + c % b.columns];
+            y[r * columns + c] += scale * left * right;
+        }
+}
+
+/* DoRA (Liu et al., 2024), for each of the matrix' vectors y:
+ *     y = old + strength * (size * y / (|y| + FLT_EPSILON) - old)
+ * A vector is d.parts pieces, one row of y apart, each of d.n numbers. */
+void decompose(Machine *m, Matrix y, const float *old, const float *size, Decompose d)
+{
+    size_t length = d.parts * d.n;
+    m->ops += 6 * (double)y.rows * (double)y.columns;
+    for (size_t v = 0; v < y.rows * y.columns / length && !m->dry; v++) {
+        double square = 0;
+        for (size_t k = 0; k < length; k++) {
+            double x = (double)y.x[v * d.n + k / d.n * y.columns + k % d.n];
+            square += x * x;
+        }
+        double by = (double)size[v] / (sqrt(square) + (double)FLT_EPSILON);
+        for (size_t k = 0; k < length; k++) {
+            size_t at = v * d.n + k / d.n * y.columns + k % d.n;
+            double start = (double)old[at], whole = by * (double)y.x[at];
+            y.x[at] = (float)(start + (double)d.strength * (whole - start));
+        }
+    }
+}
+
+/* ---- the machine ------------------------------------------------------------------------------ */
+
+/* One: these loops have no threads. */
+int machine_threads(void) { return 1; }
+
+/* Operations a second: of products [64,64] @ [64,64], as many as are done in a thirtieth of a second */
+double machine_speed(Machine *m)
+{
+    enum { N = 64 };
+    size_t before = mark(m->mem), shape[] = { N, N };
+    Machine real = { .mem = m->mem, .threads = 1, .bf16 = m->bf16 };
+    float *x = take(m->mem, N * N, sizeof *x);
+    Tensor y = { .n = 1, .h = N, .w = 1, .c = N, .x = take(m->mem, N * N, sizeof *x) };
+    Weight w = { "", x, F32, 2, shape, N * N * sizeof *x };
+    clear(&real, x, N * N);
+    double begun = clock_now(), seconds = 0;
+    while (seconds < 1 / 30.0) {
+        conv(&real, y, (Tensor){ .n = 1, .h = N, .w = 1, .c = N, .x = x }, &w, NULL, (Conv){ .stride = 1, .scale = 1 });
+        seconds = clock_now() - begun;
+    }
+    release(m->mem, before);
+    return real.ops / seconds;
+}
