@@ -20,7 +20,7 @@
 #include <math.h>
 #include <string.h>
 
-/* ---- weights, rounding, and the product that all others come to --------------------------------- */
+/* ---- weights, rounding, the matrix product ------------------------------------------------------ */
 
 /* w.float(): the first n numbers of a weight of any type, in the arena.  NULL stays NULL. */
 static float *floats(Machine *m, const Weight *w, size_t n)
@@ -39,19 +39,22 @@ static void zero(double *x, size_t n)
     for (size_t i = 0; i < n; i++) x[i] = 0;
 }
 
-/* c += a @ b, for matrices a [m,k], b [k,n] and c [m,n]:  c[i,j] += the sum over p of a[i,p] * b[p,j].
- * The second loop alone would do; the first takes four terms of the sum at once, for compilers that optimise little. */
+/* c += a @ b, for matrices a [m,k], b [k,n] and c [m,n]:  c[i,j] += the sum over p of a[i,p] * b[p,j]
+ * The last loop over p would be enough.  The one before it takes four terms of the sum at a time, which saves
+ * most of the loads and stores of c: half of the time, with compilers that optimise little. */
 static void add_product(double *c, const double *a, const double *b, size_t m, size_t k, size_t n)
 {
-    for (size_t i = 0; i < m; i++, a += k, c += n) {
+    for (size_t i = 0; i < m; i++) {
+        const double *left = a + i * k;
+        double *sum = c + i * n;
         size_t p = 0;
         for (; p + 4 <= k; p += 4) {
+            double a0 = left[p], a1 = left[p + 1], a2 = left[p + 2], a3 = left[p + 3];
             const double *b0 = b + p * n, *b1 = b0 + n, *b2 = b1 + n, *b3 = b2 + n;
-            double a0 = a[p], a1 = a[p + 1], a2 = a[p + 2], a3 = a[p + 3];
-            for (size_t j = 0; j < n; j++) c[j] += a0 * b0[j] + a1 * b1[j] + a2 * b2[j] + a3 * b3[j];
+            for (size_t j = 0; j < n; j++) sum[j] += a0 * b0[j] + a1 * b1[j] + a2 * b2[j] + a3 * b3[j];
         }
         for (; p < k; p++)
-            for (size_t j = 0; j < n; j++) c[j] += a[p] * b[p * n + j];
+            for (size_t j = 0; j < n; j++) sum[j] += left[p] * b[p * n + j];
     }
 }
 
@@ -67,19 +70,27 @@ static void product(double *c, const double *a, const double *b, size_t m, size_
 /* 3 for a weight [out,in,3,3], 1 for [out,in]: a linear layer is a 1x1 convolution. */
 static int kernel_side(const Weight *w) { return w->rank == 4 ? (int)w->shape[2] : 1; }
 
-/* A weight w [r,c,k,k] as a matrix for the right side of a product: [k*k*c,r], or [k*k*r,c] where transposed. */
+/* A weight [r,c,k,k] as a matrix for the right side of a product: [k*k*c,r], or [k*k*r,c] where transposed */
 static double *matrix_of(Machine *m, const Weight *w, int transposed)
 {
-    size_t rows = w->shape[0], columns = w->shape[1], taps = (size_t)(kernel_side(w) * kernel_side(w));
-    const float *from = floats(m, w, rows * columns * taps);
-    double *to = take(m->mem, rows * columns * taps, sizeof *to);
-    for (size_t r = 0; r < rows && !m->dry; r++)
-        for (size_t c = 0; c < columns; c++)
+    size_t height = w->shape[0], width = w->shape[1], taps = (size_t)(kernel_side(w) * kernel_side(w));
+    const float *from = floats(m, w, height * width * taps);
+    double *to = take(m->mem, height * width * taps, sizeof *to);
+    for (size_t r = 0; r < height && !m->dry; r++)
+        for (size_t c = 0; c < width; c++)
             for (size_t t = 0; t < taps; t++) {
-                size_t at = transposed ? (t * rows + r) * columns + c : (t * columns + c) * rows + r;
-                to[at] = rounded(m, from[(r * columns + c) * taps + t]);
+                size_t at = transposed ? (t * height + r) * width + c : (t * width + c) * height + r;
+                to[at] = rounded(m, from[(r * width + c) * taps + t]);
             }
     return to;
+}
+
+/* Row r of a tensor as [n,h,w,c] counts it */
+typedef struct { int n, i, j; } Pixel;
+static Pixel pixel_of(Tensor t, size_t r)
+{
+    size_t h = (size_t)t.h, w = (size_t)t.w;
+    return (Pixel){ .n = (int)(r / (h * w)), .i = (int)(r / w % h), .j = (int)(r % w) };
 }
 
 /* to[c] = x[n,i,j,c], or zeros outside of the picture: the padding */
@@ -90,8 +101,8 @@ static void copy_pixel(const Machine *m, double *to, Tensor x, int n, int i, int
     for (size_t k = 0; k < c; k++) to[k] = inside ? rounded(m, x.x[row * c + k]) : 0;
 }
 
-/* Which pixel of x a convolution's output i meets under tap a of the kernel, in rows or in columns */
-static int met(Conv how, int i, int a) { return i * how.stride - how.pad + a; }
+/* The row (or column) of x that is under tap a of the kernel, for row (or column) i of y */
+static int input_of(Conv how, int i, int a) { return i * how.stride - how.pad + a; }
 
 /* F.linear(x, w, bias), or F.conv2d(x, w, bias, stride, pad):
  *
@@ -109,10 +120,10 @@ void conv(Machine *m, Tensor y, Tensor x, const Weight *w, const Weight *bias, C
     double *window = take(m->mem, (size_t)taps * in, sizeof *window), *sum = take(m->mem, out, sizeof *sum);
     m->ops += 2.0 * (double)size(y) * taps * (double)in;
     for (size_t r = 0; r < rows(y) && !m->dry; r++) {
-        int pixel = (int)r, n = pixel / (y.h * y.w), i = pixel / y.w % y.h, j = pixel % y.w;
+        Pixel p = pixel_of(y, r);
         for (int t = 0; t < taps; t++) {
             int to = how.turned ? taps - 1 - t : t;
-            copy_pixel(m, window + (size_t)to * in, x, n, met(how, i, t / side), met(how, j, t % side));
+            copy_pixel(m, window + (size_t)to * in, x, p.n, input_of(how, p.i, t / side), input_of(how, p.j, t % side));
         }
         product(sum, window, matrix, 1, (size_t)taps * in, out);
         for (size_t o = 0; o < out; o++) {
@@ -124,8 +135,8 @@ void conv(Machine *m, Tensor y, Tensor x, const Weight *w, const Weight *bias, C
     release(m->mem, before);
 }
 
-/* The output i that meets pixel p under tap a; -1 where there is none: met(how, i, a) == p */
-static int met_by(Conv how, int p, int a)
+/* The other way round: the row of y that has row p of x under tap a.  Returns -1 when there is none. */
+static int output_of(Conv how, int p, int a)
 {
     int i = p + how.pad - a;
     return i >= 0 && i % how.stride == 0 ? i / how.stride : -1;
@@ -135,7 +146,7 @@ static int met_by(Conv how, int p, int a)
  *
  *     dx[n, i*stride - pad + a, j*stride - pad + b, c] += scale * the sum over o of dy[n,i,j,o] * w[o,c,a,b]
  *
- * So a pixel of dx is the sum over the outputs that met it, one at most for each tap. */
+ * Here a pixel of dx collects what comes back to it: from one pixel of dy, or from none, for each tap. */
 void conv_back(Machine *m, Tensor dx, Tensor dy, const Weight *w, Conv how)
 {
     size_t before = mark(m->mem), in = (size_t)dx.c, out = (size_t)dy.c;
@@ -144,16 +155,16 @@ void conv_back(Machine *m, Tensor dx, Tensor dy, const Weight *w, Conv how)
     double *window = take(m->mem, (size_t)taps * out, sizeof *window), *sum = take(m->mem, in, sizeof *sum);
     m->ops += 2.0 * (double)size(dx) * taps * (double)out;
     for (size_t r = 0; r < rows(dx) && !m->dry; r++) {
-        int pixel = (int)r, n = pixel / (dx.h * dx.w), p = pixel / dx.w % dx.h, q = pixel % dx.w;
+        Pixel p = pixel_of(dx, r);
         for (int t = 0; t < taps; t++)
-            copy_pixel(m, window + (size_t)t * out, dy, n, met_by(how, p, t / side), met_by(how, q, t % side));
+            copy_pixel(m, window + (size_t)t * out, dy, p.n, output_of(how, p.i, t / side), output_of(how, p.j, t % side));
         product(sum, window, matrix, 1, (size_t)taps * out, in);
         for (size_t c = 0; c < in; c++) dx.x[r * in + c] += (float)((double)how.scale * sum[c]);
     }
     release(m->mem, before);
 }
 
-/* torch.nn.grad.conv2d_weight, for a weight d [out,in,side,side], which is never rounded to bf16:
+/* torch.nn.grad.conv2d_weight, for a weight d [out,in,side,side].  Nothing is rounded to bf16 here.
  *
  *     d[o,c,a,b] += scale * the sum over n,i,j of dy[n,i,j,o] * x[n, i*stride - pad + a, j*stride - pad + b, c]      */
 static void weight_back(Machine *m, float *d, int side, Tensor dy, Tensor x, Conv how)
@@ -165,10 +176,10 @@ static void weight_back(Machine *m, float *d, int side, Tensor dy, Tensor x, Con
     m->ops += 2.0 * (double)size(dy) * (double)(taps * in);
     if (!m->dry) zero(sum, out * taps * in);
     for (size_t r = 0; r < rows(dy) && !m->dry; r++) {
-        int pixel = (int)r, n = pixel / (dy.h * dy.w), i = pixel / dy.w % dy.h, j = pixel % dy.w;
-        copy_pixel(&exact, left, dy, n, i, j);
+        Pixel p = pixel_of(dy, r);
+        copy_pixel(&exact, left, dy, p.n, p.i, p.j);
         for (int t = 0; t < side * side; t++)
-            copy_pixel(&exact, window + (size_t)t * in, x, n, met(how, i, t / side), met(how, j, t % side));
+            copy_pixel(&exact, window + (size_t)t * in, x, p.n, input_of(how, p.i, t / side), input_of(how, p.j, t % side));
         add_product(sum, left, window, out, 1, taps * in);
     }
     for (size_t k = 0; k < out * in * taps && !m->dry; k++) {
@@ -226,7 +237,9 @@ void low_rank_back(Machine *m, Tensor dx, Tensor dy, Tensor x, Tensor middle, co
 
 /* ---- attention -------------------------------------------------------------------------------- */
 
-/* One head of one batch element (outer, inner): where its first token's channels are, and how far it is to the next's. */
+static const double LOG2_E = 1.4426950408889634;
+
+/* One head of one batch element (outer, inner): where its first token's channels are, and how far on the next token's. */
 typedef struct { size_t at, step; } Head;
 
 static Head head_of(Rows r, const Attention *s, size_t job)
@@ -236,13 +249,12 @@ static Head head_of(Rows r, const Attention *s, size_t job)
     return (Head){ row * r.row + head * (size_t)s->width, r.step[2] * r.row };
 }
 
-/* Where shape.sums keeps two numbers for each row and head: those of the row's channels from `at` on */
+/* The two numbers that shape.sums keeps for the query and head whose channels are at `at`; NULL where it keeps none */
 static float *sums_of(Rows q, const Attention *s, size_t at)
 {
-    return s->sums ? s->sums + (at / q.row * (size_t)s->heads + at % q.row / (size_t)s->width) * 2 : NULL;
+    size_t row = at / q.row, head = at % q.row / (size_t)s->width;
+    return s->sums ? s->sums + (row * (size_t)s->heads + head) * 2 : NULL;
 }
-
-static const double LOG2_E = 1.4426950408889634;
 
 /* A head's tokens as a matrix [count,width], or [width,count] where transposed */
 static void pack(const Machine *m, double *to, const float *x, Head h, size_t count, size_t width, int transposed)
@@ -261,7 +273,8 @@ static void add_unpacked(float *to, Head h, const double *x, size_t count, size_
         for (size_t e = 0; e < width; e++) to[h.at + t * h.step + e] += (float)(scale * x[t * width + e]);
 }
 
-/* s = q @ k.T / sqrt(width), for one query, in powers of two: e^s = 2^(s log2 e).  Causal: keys after the query's own are not seen. */
+/* s = q @ k.T / sqrt(width), for one query, times log2(e): then e^(q @ k.T / sqrt(width)) is 2^s.
+ * With a causal mask, no key after the query's own is seen. */
 static void scores(double *s, const double *q, const double *k_t, size_t query, const Attention *shape)
 {
     size_t keys = (size_t)shape->keys, width = (size_t)shape->width;
@@ -270,13 +283,14 @@ static void scores(double *s, const double *q, const double *k_t, size_t query, 
     for (size_t j = query + 1; j < keys && shape->causal; j++) s[j] = -INFINITY;
 }
 
-/* F.softmax(s, dim=-1) of n scores in powers of two:  p[j] = 2^(s[j] - max) / the sum of all 2^(s[j] - max)
- * sums, where it is not NULL, gets max and 1 / the sum, from which the way back computes p again. */
+/* F.softmax of n scores in powers of two:  p[j] = 2^(s[j] - max) / (the sum of all 2^(s[j] - max)), in the scores' place
+ * sums, where it is not NULL, gets max and 1 / (that sum), from which the way back computes p again. */
 static void softmax(const Machine *m, double *s, size_t n, float *sums)
 {
     float max = (float)s[0];
     double total = 0;
-    for (size_t j = 1; j < n; j++) max = s[j] > (double)max ? (float)s[j] : max;
+    for (size_t j = 1; j < n; j++)
+        if (s[j] > (double)max) max = (float)s[j];
     for (size_t j = 0; j < n; j++) {
         s[j] = exp2(s[j] - (double)max);
         total += s[j];
@@ -295,18 +309,20 @@ void attend(Machine *m, float *y, Rows q, Rows k, Rows v, Attention s)
     size_t before = mark(m->mem), keys = (size_t)s.keys, width = (size_t)s.width;
     size_t jobs = (size_t)s.outer * (size_t)s.inner * (size_t)s.heads;
     double *k_t = take(m->mem, keys * width, sizeof *k_t), *v_of = take(m->mem, keys * width, sizeof *v_of);
-    double *query = take(m->mem, width, sizeof *query), *p = take(m->mem, keys, sizeof *p), *sum = take(m->mem, width, sizeof *sum);
+    double *query = take(m->mem, width, sizeof *query), *sum = take(m->mem, width, sizeof *sum);
+    double *p = take(m->mem, keys, sizeof *p);
     m->ops += 4.0 * (double)jobs * (double)s.queries * s.keys * s.width;
     for (size_t job = 0; job < jobs && !m->dry; job++) {
         Head mine = head_of(q, &s, job);
         pack(m, k_t, k.x, head_of(k, &s, job), keys, width, 1);
         pack(m, v_of, v.x, head_of(v, &s, job), keys, width, 0);
-        for (size_t i = 0; i < (size_t)s.queries; i++, mine.at += mine.step) {
+        for (size_t i = 0; i < (size_t)s.queries; i++) {
             pack(m, query, q.x, mine, 1, width, 0);
             scores(p, query, k_t, i, &s);
             softmax(m, p, keys, sums_of(q, &s, mine.at));
             product(sum, p, v_of, 1, keys, width);
             for (size_t e = 0; e < width; e++) y[mine.at + e] = (float)sum[e];
+            mine.at += mine.step;
         }
     }
     release(m->mem, before);
@@ -332,8 +348,8 @@ void attend_back(Machine *m, AttentionGradients d, const float *dy, const float 
 {
     size_t before = mark(m->mem), keys = (size_t)s.keys, width = (size_t)s.width, n = keys * width;
     size_t jobs = (size_t)s.outer * (size_t)s.inner * (size_t)s.heads;
-    double *k_of = take(m->mem, n, sizeof *k_of), *k_t = take(m->mem, n, sizeof *k_t), *v_t = take(m->mem, n, sizeof *v_t);
-    double *dk = take(m->mem, n, sizeof *dk), *dv = take(m->mem, n, sizeof *dv);
+    double *k_of = take(m->mem, n, sizeof *k_of), *dk = take(m->mem, n, sizeof *dk);
+    double *k_t = take(m->mem, n, sizeof *k_t), *v_t = take(m->mem, n, sizeof *v_t), *dv = take(m->mem, n, sizeof *dv);
     double *query = take(m->mem, width, sizeof *query), *dy_of = take(m->mem, width, sizeof *dy_of);
     double *dq = take(m->mem, width, sizeof *dq), *p = take(m->mem, keys, sizeof *p), *ds = take(m->mem, keys, sizeof *ds);
     m->ops += 10.0 * (double)jobs * (double)s.queries * s.keys * s.width;
@@ -344,7 +360,7 @@ void attend_back(Machine *m, AttentionGradients d, const float *dy, const float 
         pack(m, v_t, v.x, my_values, keys, width, 1);
         zero(dk, n);
         zero(dv, n);
-        for (size_t i = 0; i < (size_t)s.queries; i++, mine.at += mine.step) {
+        for (size_t i = 0; i < (size_t)s.queries; i++) {
             pack(m, query, q.x, mine, 1, width, 0);
             pack(m, dy_of, dy, mine, 1, width, 0);
             scores(p, query, k_t, i, &s);
@@ -353,6 +369,7 @@ void attend_back(Machine *m, AttentionGradients d, const float *dy, const float 
             add_product(dk, ds, query, keys, 1, width);
             product(dq, ds, k_of, 1, keys, width);
             add_unpacked(d.q, mine, dq, 1, width, 1 / sqrt((double)width));
+            mine.at += mine.step;
         }
         add_unpacked(d.k, my_keys, dk, keys, width, 1 / sqrt((double)width));
         add_unpacked(d.v, my_values, dv, keys, width, 1);
@@ -371,41 +388,40 @@ static double swish_slope(double x, double k)
     return s * (1 + k * x * (1 - s));
 }
 
-/* One sample's group of channels: x[r * c + i], for `rows` rows r and `wide` channels i. */
-typedef struct { size_t rows, c, wide; double mean, over; } Group;      /* over: 1 / sqrt(var + eps) */
+/* One of samples * groups groups: element j of the n that share a mean is x[start + j / wide * c + j % wide],
+ * and its channel is first + j % wide. */
+typedef struct { size_t n, start, first, wide, c; double mean, over; } Group;      /* over: 1 / sqrt(var + eps) */
 
-/* x.mean() and x.var(unbiased=False) of a group */
-static Group group_of(const float *x, const GroupNorm *g)
+static size_t at(const Group *g, size_t j) { return g->start + j / g->wide * g->c + j % g->wide; }
+static size_t channel(const Group *g, size_t j) { return g->first + j % g->wide; }
+
+/* The k-th group, with x.mean() and x.var(unbiased=False) */
+static Group group_of(const float *x, const GroupNorm *shape, size_t k)
 {
-    Group y = { g->rows, (size_t)g->c, (size_t)(g->c / g->groups), 0, 0 };
-    double count = (double)y.rows * (double)y.wide, var = 0;
-    for (size_t r = 0; r < y.rows; r++)
-        for (size_t i = 0; i < y.wide; i++) y.mean += (double)x[r * y.c + i] / count;
-    for (size_t r = 0; r < y.rows; r++)
-        for (size_t i = 0; i < y.wide; i++) {
-            double far = (double)x[r * y.c + i] - y.mean;
-            var += far * far / count;
-        }
-    y.over = 1 / sqrt(var + (double)g->eps);
-    return y;
+    size_t groups = (size_t)shape->groups, c = (size_t)shape->c, wide = c / groups, first = k % groups * wide;
+    Group g = { .n = shape->rows * wide, .start = k / groups * shape->rows * c + first, .first = first, .wide = wide, .c = c };
+    double sum = 0, square = 0;
+    for (size_t j = 0; j < g.n; j++) sum += (double)x[at(&g, j)];
+    g.mean = sum / (double)g.n;
+    for (size_t j = 0; j < g.n; j++) square += ((double)x[at(&g, j)] - g.mean) * ((double)x[at(&g, j)] - g.mean);
+    g.over = 1 / sqrt(square / (double)g.n + (double)shape->eps);
+    return g;
 }
 
 /* F.group_norm(x, groups, gamma, beta, eps), then F.silu where it is wanted:
  *     z = (x - mean) / sqrt(var + eps);   v = z * gamma + beta;   y = v, or v * sigmoid(v)      */
-void group_normalize(Machine *m, float *y, const float *x, const Weight *gamma, const Weight *beta, GroupNorm g)
+void group_normalize(Machine *m, float *y, const float *x, const Weight *gamma, const Weight *beta, GroupNorm shape)
 {
-    size_t before = mark(m->mem), c = (size_t)g.c, groups = (size_t)g.groups, wide = c / groups;
+    size_t before = mark(m->mem), c = (size_t)shape.c;
     const float *w = floats(m, gamma, c), *b = floats(m, beta, c);
-    m->ops += 8.0 * (double)g.samples * (double)g.rows * (double)c;
-    for (size_t k = 0; k < g.samples * groups && !m->dry; k++) {
-        size_t first = k % groups * wide, at = k / groups * g.rows * c + first;
-        Group group = group_of(x + at, &g);
-        for (size_t r = 0; r < g.rows; r++)
-            for (size_t i = 0; i < wide; i++) {
-                double z = ((double)x[at + r * c + i] - group.mean) * group.over;
-                double v = z * (double)w[first + i] + (double)b[first + i];
-                y[at + r * c + i] = (float)(g.silu ? v * sigmoid(v) : v);
-            }
+    m->ops += 8.0 * (double)shape.samples * (double)shape.rows * (double)c;
+    for (size_t k = 0; k < shape.samples * (size_t)shape.groups && !m->dry; k++) {
+        Group g = group_of(x, &shape, k);
+        for (size_t j = 0; j < g.n; j++) {
+            double z = ((double)x[at(&g, j)] - g.mean) * g.over;
+            double v = z * (double)w[channel(&g, j)] + (double)b[channel(&g, j)];
+            y[at(&g, j)] = (float)(shape.silu ? v * sigmoid(v) : v);
+        }
     }
     release(m->mem, before);
 }
@@ -413,26 +429,25 @@ void group_normalize(Machine *m, float *y, const float *x, const Weight *gamma, 
 /* dv = dy, or dy * silu'(v);   a = dv * gamma;   dx += (a - mean(a) - z * mean(a * z)) / sqrt(var + eps)
  * beta may be NULL where there is no silu: then nothing depends on it. */
 void group_normalize_back(Machine *m, float *dx, const float *dy, const float *x, const Weight *gamma, const Weight *beta,
-                          GroupNorm g)
+                          GroupNorm shape)
 {
-    size_t before = mark(m->mem), c = (size_t)g.c, groups = (size_t)g.groups, wide = c / groups, n = g.rows * wide;
+    size_t before = mark(m->mem), c = (size_t)shape.c, n = shape.rows * c / (size_t)shape.groups;
     const float *w = floats(m, gamma, c), *b = floats(m, beta, c);
     double *z = take(m->mem, n, sizeof *z), *a = take(m->mem, n, sizeof *a);
-    m->ops += 24.0 * (double)g.samples * (double)g.rows * (double)c;
-    for (size_t k = 0; k < g.samples * groups && !m->dry; k++) {
-        size_t first = k % groups * wide, start = k / groups * g.rows * c + first;
-        Group group = group_of(x + start, &g);
-        double mean_a = 0, mean_az = 0;
+    m->ops += 24.0 * (double)shape.samples * (double)shape.rows * (double)c;
+    for (size_t k = 0; k < shape.samples * (size_t)shape.groups && !m->dry; k++) {
+        Group g = group_of(x, &shape, k);
+        double sum_a = 0, sum_az = 0;
         for (size_t j = 0; j < n; j++) {
-            size_t at = start + j / wide * c + j % wide, channel = first + j % wide;
-            z[j] = ((double)x[at] - group.mean) * group.over;
-            a[j] = (double)dy[at] * (double)w[channel];
-            if (g.silu) a[j] *= swish_slope(z[j] * (double)w[channel] + (double)b[channel], 1);
-            mean_a += a[j] / (double)n;
-            mean_az += a[j] * z[j] / (double)n;
+            double scale = (double)w[channel(&g, j)];
+            z[j] = ((double)x[at(&g, j)] - g.mean) * g.over;
+            a[j] = (double)dy[at(&g, j)] * scale;
+            if (shape.silu) a[j] *= swish_slope(z[j] * scale + (double)b[channel(&g, j)], 1);
+            sum_a += a[j];
+            sum_az += a[j] * z[j];
         }
         for (size_t j = 0; j < n; j++)
-            dx[start + j / wide * c + j % wide] += (float)((a[j] - mean_a - z[j] * mean_az) * group.over);
+            dx[at(&g, j)] += (float)((a[j] - sum_a / (double)n - z[j] * sum_az / (double)n) * g.over);
     }
     release(m->mem, before);
 }
@@ -453,21 +468,20 @@ void layer_normalize_back(Machine *m, float *dx, const float *dy, const float *x
 
 /* ---- activations ------------------------------------------------------------------------------ */
 
-/* F.silu(x) = x * sigmoid(x) */
-void silu_of(Machine *m, float *y, const float *x, size_t n)
+/* y = x * sigmoid(k x) */
+static void swish(Machine *m, float *y, const float *x, size_t n, double k)
 {
     m->ops += 4.0 * (double)n;
-    for (size_t i = 0; i < n && !m->dry; i++) y[i] = (float)((double)x[i] * sigmoid((double)x[i]));
+    for (size_t i = 0; i < n && !m->dry; i++) y[i] = (float)((double)x[i] * sigmoid(k * (double)x[i]));
 }
 
-/* quick_gelu(x) = x * sigmoid(1.702 * x), which OpenAI's CLIP has instead of gelu */
-void quick_gelu_of(Machine *m, float *y, const float *x, size_t n)
-{
-    m->ops += 4.0 * (double)n;
-    for (size_t i = 0; i < n && !m->dry; i++) y[i] = (float)((double)x[i] * sigmoid(1.702 * (double)x[i]));
-}
+/* F.silu(x) */
+void silu_of(Machine *m, float *y, const float *x, size_t n) { swish(m, y, x, n, 1); }
 
-/* The way back of both: y = x * sigmoid(k x), where k is 1 or 1.702 */
+/* QuickGELUActivation()(x), which OpenAI's CLIP has instead of gelu */
+void quick_gelu_of(Machine *m, float *y, const float *x, size_t n) { swish(m, y, x, n, 1.702); }
+
+/* The way back of both */
 void swish_back(Machine *m, float *dx, const float *dy, const float *x, size_t n, float k)
 {
     m->ops += 8.0 * (double)n;
