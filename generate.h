@@ -5,23 +5,25 @@
 #include "callbacks.h"
 #include "job.h"
 
-/* Draws.  Fills in the job's zero fields with what was chosen.  All memory comes from the arena and
- * only the pictures stay taken.  Fails with a message; call it inside attempt(). */
-Pictures generate(Arena *a, Job *job, const Watch *watch);
-
 /* What a job takes, and what comes of it. */
 typedef struct {
-    double ops;                          /* operations, as machine_speed counts them */
-    size_t memory, mapped;               /* bytes of the stage that needs most, and of its weights */
-    int    passes;                       /* steps, as progress counts them, of both passes */
-    int    frames, width, height;
+    double ops;                          /* floating point operations, as machine_speed() counts them */
+    size_t memory;                       /* bytes of the stage that needs most */
+    size_t mapped;                       /* of these, mapped weights, which the system may drop and read again */
+    int    passes;                       /* steps of both passes together, as progress counts them */
+    int    frames, width, height;        /* of the result, pixels */
     int    threads, bf16;
 } Plan;
 
-/* Everything up to the first step of work: files found, shapes right, LoRA matched. */
+/* Draws.  Zero fields of the job receive what was chosen.  Allocates in the arena, where only the pictures stay.
+ * Fails through the arena with a message, so call it inside attempt().  watch may be NULL. */
+Pictures generate(Arena *a, Job *job, const Watch *watch);
+
+/* Everything up to the first step of work: files are found, shapes fit, LoRAs are matched.  Fails as generate() does.
+ * */
 Plan generate_check(Arena *a, Job *job, const Watch *watch);
 
-/* "plan: 0.05 GB of memory (...), about 3 s on 2 threads", as fast as the machine is now */
+/* Says "plan: 0.05 GB of memory (...), about 3 s on 2 threads".  Measures for that how fast the machine is now. */
 void plan_say(Arena *a, const Plan *plan, const Watch *watch);
 
 #endif

@@ -1,8 +1,8 @@
 /* job.h - a drawing job: everything that decides what is drawn, as plain values.
  *
- * The command line and prompt files fill it in (settings.c), generate.c carries it out.  All zero is a valid start: a zero
- * field means "choose what is usual", and generate() writes the choice back.  Strings and lists belong to the caller
- * and must stay while the job runs. */
+ * The command line and prompt files fill it in (settings.c), generate.c carries it out.  All zero is a valid start: a
+ * zero field means "choose what is usual", and generate() writes the choice back.  Strings and lists belong to the
+ * caller and must stay while the job runs. */
 #ifndef JOB_H
 #define JOB_H
 
@@ -40,10 +40,11 @@ typedef struct {
     double      cfg_rescale;             /* 0..1, phi of Lin et al., 2024; 0: none */
     double      eta;                     /* share of fresh noise, 0..1; 0: what the sampler usually takes; -1: none */
     int         clip_skip;               /* counted as the web UI does, from 1 (the last layer); 0: 1 */
-    const char *rng;                     /* "CPU": torch's CPU generator, or "NV": the web UI's Philox, with a seed for each frame; NULL: CPU */
-    const char *prediction;              /* "epsilon" or "v" ("v_prediction"); NULL: what the model's file says, or else epsilon */
-    const char *noise_schedule;          /* "Default" or "Zero Terminal SNR"; NULL: what the model's file says, or else Default */
-    const char *precision;               /* "f32", or "bf16": products and attention in bf16, sums in float32; NULL: f32 */
+    const char *rng;                     /* "CPU": torch's CPU generator; "NV": the web UI's Philox, frame i from
+                                            seed + i; NULL: CPU */
+    const char *prediction;              /* "epsilon" or "v"; NULL: what the model's file says, or epsilon */
+    const char *noise_schedule;          /* "Default", "Zero Terminal SNR"; NULL: what the file says, or Default */
+    const char *precision;               /* "f32"; "bf16": products and attention in bf16, sums in float32; NULL: f32 */
     int         threads;                 /* 0: as many as there are cores */
 
     /* clips longer than the motion module holds: context windows, see context_windows.h */
@@ -57,7 +58,8 @@ typedef struct {
     double      strength;                /* denoising strength of init and of the second pass, up to 1; 0: 0.75 */
     double      hires;                   /* a second pass at so many times the size, up to 8; 0: none */
     int         hires_steps;             /* 0: as many as steps */
-    const char *upscaler;                /* of the second pass: "Latent" or "Latent (nearest)"; another is told and becomes Latent; NULL: Latent */
+    const char *upscaler;                /* of the second pass: "Latent" or "Latent (nearest)"; NULL: Latent;
+                                            another becomes Latent, and that is said */
 } Job;
 
 #endif

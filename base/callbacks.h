@@ -9,16 +9,23 @@
 
 #include <signal.h>
 
-typedef struct { int frames, width, height; unsigned char *rgb; } Pictures;      /* rgb: [frames,height,width,3] in the arena */
+/* rgb: [frames,height,width,3], in the arena */
+typedef struct { int frames, width, height; unsigned char *rgb; } Pictures;
 
 typedef struct {
-    void *to;                                                                 /* passed to each of them */
-    void (*say)     (void *to, const char *line);                             /* a message: what was loaded and chosen, the plan, a warning */
-    void (*progress)(void *to, const char *stage, int done, int of);          /* "step" ("pass", where steps take several) and "frame"; done counts from 0 */
-    void (*note)    (void *to, const char *words);                            /* what to show beside the progress from now on: "loss 0.1034, rate 0.0001" */
-    void (*preview) (void *to, Pictures small);                               /* the picture so far, a pixel for each latent; takes at most a hundredth of the time */
-    void (*probe)   (void *to, const char *layer, Tensor output);             /* the output of every named layer, for tests */
-    const volatile sig_atomic_t *stop;                                        /* when it is set, the job fails with "interrupted" before its next layer */
+    void *to;                            /* passed to each of them */
+    /* A message: what was loaded and chosen, the plan, a warning. */
+    void (*say)     (void *to, const char *line);
+    /* stage: "step" ("pass", where a step takes several) or "frame".  done counts from 0. */
+    void (*progress)(void *to, const char *stage, int done, int of);
+    /* What to show beside the progress from now on: "loss 0.1034, rate 0.0001". */
+    void (*note)    (void *to, const char *words);
+    /* The picture so far, a pixel for each latent.  Takes at most a hundredth of the time. */
+    void (*preview) (void *to, Pictures small);
+    /* The output of every named layer, for tests. */
+    void (*probe)   (void *to, const char *layer, Tensor output);
+    /* Not called but read: when it is set, the job fails with "interrupted" before its next layer. */
+    const volatile sig_atomic_t *stop;
 } Watch;
 
 /* Each formats a text of at most 1023 bytes and passes it on, if somebody listens. */
