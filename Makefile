@@ -45,7 +45,7 @@ $(B)/plain.o: MORE = -O3 $(NATIVE)
 $(B)/hash_weights.o: tests/hash_weights.c
 	$(CC) -std=c11 $(FIND) $(WARN) $(CFLAGS) $(DEPS) -c $< -o $@
 $(B)/test_%: tests/test_%.c $(ROOMS:%=$(B)/%.o) $(B)/hash_weights.o
-	$(CC) -std=c11 $(FIND) $(WARN) $(CFLAGS) $(OPENMP) $(DEPS) $(filter %.c %.o,$^) -lm -o $@
+	$(CC) -std=c11 $(FIND) $(WARN) $(CFLAGS) $(OPENMP) $(DEPS) $< $(filter %.o,$^) -lm -o $@
 
 test: persona $(TESTS:%=$(B)/%)
 	@sh tests/run.sh $(B)
@@ -57,12 +57,12 @@ asan:
 	@for t in $(ASAN); do $(B)/asan/$$t || exit 1; done
 
 $(B)/bench: tests/bench.c $(ROOMS:%=$(B)/%.o)
-	$(CC) -std=c11 $(FIND) $(WARN) $(CFLAGS) $(TUNED) $(OPENMP) $(DEPS) $(filter %.c %.o,$^) -lm -o $@
+	$(CC) -std=c11 $(FIND) $(WARN) $(CFLAGS) $(TUNED) $(OPENMP) $(DEPS) $< $(filter %.o,$^) -lm -o $@
 bench: $(B)/bench
 	$(B)/bench $(if $(ROWS),"$(ROWS)")
 
 $(B)/corpora_pictures: tests/corpora_pictures.c $(ROOMS:%=$(B)/%.o)
-	$(CC) -std=c11 $(FIND) $(WARN) $(CFLAGS) $(OPENMP) $(DEPS) $(filter %.c %.o,$^) -lm -o $@
+	$(CC) -std=c11 $(FIND) $(WARN) $(CFLAGS) $(OPENMP) $(DEPS) $< $(filter %.o,$^) -lm -o $@
 
 golden:
 	for g in tests/golden*.py; do [ $$g = tests/golden_full.py ] || python3 $$g || exit 1; done

@@ -18,7 +18,6 @@
 
 #include <float.h>
 #include <math.h>
-#include <string.h>
 
 /* ---- weights, rounding, the matrix product ------------------------------------------------------ */
 
@@ -32,7 +31,10 @@ static float *floats(Machine *m, const Weight *w, size_t n)
 }
 
 /* x.bfloat16(), where the machine is told to round what it multiplies; else x. */
-static double rounded(const Machine *m, float x) { return (double)(m->bf16 ? bf16_to_float(float_to_bf16(x)) : x); }
+static double rounded(const Machine *m, double x)
+{
+    return m->bf16 ? (double)bf16_to_float(float_to_bf16((float)x)) : x;
+}
 
 static void zero(double *x, size_t n)
 {
@@ -80,7 +82,7 @@ static double *matrix_of(Machine *m, const Weight *w, int transposed)
         for (size_t c = 0; c < width; c++)
             for (size_t t = 0; t < taps; t++) {
                 size_t at = transposed ? (t * height + r) * width + c : (t * width + c) * height + r;
-                to[at] = rounded(m, from[(r * width + c) * taps + t]);
+                to[at] = rounded(m, (double)from[(r * width + c) * taps + t]);
             }
     return to;
 }
@@ -96,9 +98,11 @@ static Pixel pixel_of(Tensor t, size_t r)
 /* to[c] = x[n,i,j,c], or zeros outside of the picture: the padding */
 static void copy_pixel(const Machine *m, double *to, Tensor x, int n, int i, int j)
 {
-    size_t c = (size_t)x.c, row = ((size_t)n * (size_t)x.h + (size_t)i) * (size_t)x.w + (size_t)j;
-    int inside = i >= 0 && i < x.h && j >= 0 && j < x.w;
-    for (size_t k = 0; k < c; k++) to[k] = inside ? rounded(m, x.x[row * c + k]) : 0;
+    size_t c = (size_t)x.c;
+    zero(to, c);
+    if (i < 0 || i >= x.h || j < 0 || j >= x.w) return;
+    const float *from = x.x + (((size_t)n * (size_t)x.h + (size_t)i) * (size_t)x.w + (size_t)j) * c;
+    for (size_t k = 0; k < c; k++) to[k] = rounded(m, (double)from[k]);
 }
 
 /* The row (or column) of x that is under tap a of the kernel, for row (or column) i of y */
@@ -122,8 +126,9 @@ void conv(Machine *m, Tensor y, Tensor x, const Weight *w, const Weight *bias, C
     for (size_t r = 0; r < rows(y) && !m->dry; r++) {
         Pixel p = pixel_of(y, r);
         for (int t = 0; t < taps; t++) {
+            int i = input_of(how, p.i, t / side), j = input_of(how, p.j, t % side);
             int to = how.turned ? taps - 1 - t : t;
-            copy_pixel(m, window + (size_t)to * in, x, p.n, input_of(how, p.i, t / side), input_of(how, p.j, t % side));
+            copy_pixel(m, window + (size_t)to * in, x, p.n, i, j);
         }
         product(sum, window, matrix, 1, (size_t)taps * in, out);
         for (size_t o = 0; o < out; o++) {
@@ -142,7 +147,7 @@ static int output_of(Conv how, int p, int a)
     return i >= 0 && i % how.stride == 0 ? i / how.stride : -1;
 }
 
-/* torch.nn.grad.conv2d_input.  Each dy[n,i,j] goes back to the pixels of x that it was computed from:
+/* Backward of conv() by x: torch.nn.grad.conv2d_input.  What dy[n,i,j] was computed from gets its share of it:
  *
  *     dx[n, i*stride - pad + a, j*stride - pad + b, c] += scale * the sum over o of dy[n,i,j,o] * w[o,c,a,b]
  *
@@ -156,15 +161,17 @@ void conv_back(Machine *m, Tensor dx, Tensor dy, const Weight *w, Conv how)
     m->ops += 2.0 * (double)size(dx) * taps * (double)out;
     for (size_t r = 0; r < rows(dx) && !m->dry; r++) {
         Pixel p = pixel_of(dx, r);
-        for (int t = 0; t < taps; t++)
-            copy_pixel(m, window + (size_t)t * out, dy, p.n, output_of(how, p.i, t / side), output_of(how, p.j, t % side));
+        for (int t = 0; t < taps; t++) {
+            int i = output_of(how, p.i, t / side), j = output_of(how, p.j, t % side);
+            copy_pixel(m, window + (size_t)t * out, dy, p.n, i, j);
+        }
         product(sum, window, matrix, 1, (size_t)taps * out, in);
         for (size_t c = 0; c < in; c++) dx.x[r * in + c] += (float)((double)how.scale * sum[c]);
     }
     release(m->mem, before);
 }
 
-/* torch.nn.grad.conv2d_weight, for a weight d [out,in,side,side].  Nothing is rounded to bf16 here.
+/* Backward of conv() by w [out,in,side,side]: torch.nn.grad.conv2d_weight.  Nothing is rounded to bf16 here.
  *
  *     d[o,c,a,b] += scale * the sum over n,i,j of dy[n,i,j,o] * x[n, i*stride - pad + a, j*stride - pad + b, c]      */
 static void weight_back(Machine *m, float *d, int side, Tensor dy, Tensor x, Conv how)
@@ -178,8 +185,10 @@ static void weight_back(Machine *m, float *d, int side, Tensor dy, Tensor x, Con
     for (size_t r = 0; r < rows(dy) && !m->dry; r++) {
         Pixel p = pixel_of(dy, r);
         copy_pixel(&exact, left, dy, p.n, p.i, p.j);
-        for (int t = 0; t < side * side; t++)
-            copy_pixel(&exact, window + (size_t)t * in, x, p.n, input_of(how, p.i, t / side), input_of(how, p.j, t % side));
+        for (int t = 0; t < side * side; t++) {
+            int i = input_of(how, p.i, t / side), j = input_of(how, p.j, t % side);
+            copy_pixel(&exact, window + (size_t)t * in, x, p.n, i, j);
+        }
         add_product(sum, left, window, out, 1, taps * in);
     }
     for (size_t k = 0; k < out * in * taps && !m->dry; k++) {
@@ -218,17 +227,17 @@ void low_rank_product(Machine *m, Tensor y, Tensor middle, Tensor x, const Weigh
     conv(m, y, middle, p->up, NULL, (Conv){ .stride = 1, .scale = p->scale, .add = 1 });
 }
 
-/* d_middle = scale * dy @ up;   d_up += scale * dy.T @ middle;   d_down += d_middle.T @ x
- * dx += the way back of layer and down, from dy and d_middle */
+/* Backward of low_rank_product():
+ *
+ *     d_middle = scale * dy @ up;   d_up += scale * dy.T @ middle;   d_down += d_middle.T @ x
+ *     dx += what comes back through the layer from dy, and through down from d_middle */
 void low_rank_back(Machine *m, Tensor dx, Tensor dy, Tensor x, Tensor middle, const LowRank *p)
 {
     size_t before = mark(m->mem), rank = p->down->shape[0];
-    Conv up = { .stride = 1, .scale = p->scale };
     Tensor d_middle = { .n = dy.n, .h = dy.h, .w = dy.w, .c = (int)rank };
     d_middle.x = take(m->mem, size(d_middle), sizeof *d_middle.x);
-    clear(m, d_middle.x, size(d_middle));
-    conv_back(m, d_middle, dy, p->up, up);
-    if (p->d_up) weight_back(m, p->d_up, 1, dy, middle, up);
+    conv(m, d_middle, dy, p->up, NULL, (Conv){ .stride = 1, .scale = p->scale, .turned = 1 });
+    if (p->d_up) weight_back(m, p->d_up, 1, dy, middle, (Conv){ .stride = 1, .scale = p->scale });
     if (p->d_down) weight_back(m, p->d_down, kernel_side(p->down), d_middle, x, p->how);
     if (dx.x && p->w) conv_back(m, dx, dy, p->w, p->how);
     if (dx.x) conv_back(m, dx, d_middle, p->down, p->how);
@@ -239,7 +248,7 @@ void low_rank_back(Machine *m, Tensor dx, Tensor dy, Tensor x, Tensor middle, co
 
 static const double LOG2_E = 1.4426950408889634;
 
-/* One head of one batch element (outer, inner): where its first token's channels are, and how far on the next token's. */
+/* One head of one sequence (outer, inner): where its first token's channels are, and the step from token to token */
 typedef struct { size_t at, step; } Head;
 
 static Head head_of(Rows r, const Attention *s, size_t job)
@@ -262,29 +271,31 @@ static void pack(const Machine *m, double *to, const float *x, Head h, size_t co
     for (size_t t = 0; t < count; t++)
         for (size_t e = 0; e < width; e++) {
             size_t at = transposed ? e * count + t : t * width + e;
-            to[at] = rounded(m, x[h.at + t * h.step + e]);
+            to[at] = rounded(m, (double)x[h.at + t * h.step + e]);
         }
 }
 
-/* The way back of that:  to += scale * x.  A gradient that nobody wants is NULL. */
+/* The reverse:  to += scale * x, for a matrix x [count,width].  A gradient that is not wanted is NULL. */
 static void add_unpacked(float *to, Head h, const double *x, size_t count, size_t width, double scale)
 {
     for (size_t t = 0; t < count && to; t++)
         for (size_t e = 0; e < width; e++) to[h.at + t * h.step + e] += (float)(scale * x[t * width + e]);
 }
 
-/* s = q @ k.T / sqrt(width), for one query, times log2(e): then e^(q @ k.T / sqrt(width)) is 2^s.
+/* The scores of the i-th query:  s = scaled @ k.T,  scaled = q / sqrt(width) * log2(e).
+ * The last factor makes them powers of two: 2^s is what e^s would be without it.
  * With a causal mask, no key after the query's own is seen. */
-static void scores(double *s, const double *q, const double *k_t, size_t query, const Attention *shape)
+static void scores(const Machine *m, double *s, double *scaled, const float *q, size_t i, const double *k_t,
+                   const Attention *shape)
 {
     size_t keys = (size_t)shape->keys, width = (size_t)shape->width;
-    product(s, q, k_t, 1, width, keys);
-    for (size_t j = 0; j < keys; j++) s[j] *= LOG2_E / sqrt((double)width);
-    for (size_t j = query + 1; j < keys && shape->causal; j++) s[j] = -INFINITY;
+    for (size_t e = 0; e < width; e++) scaled[e] = rounded(m, (double)q[e] * LOG2_E / sqrt((double)width));
+    product(s, scaled, k_t, 1, width, keys);
+    for (size_t j = i + 1; j < keys && shape->causal; j++) s[j] = -INFINITY;
 }
 
-/* F.softmax of n scores in powers of two:  p[j] = 2^(s[j] - max) / (the sum of all 2^(s[j] - max)), in the scores' place
- * sums, where it is not NULL, gets max and 1 / (that sum), from which the way back computes p again. */
+/* F.softmax of n scores in powers of two, in their place:  p[j] = 2^(s[j] - max) / (the sum of all 2^(s[j] - max))
+ * sums, where it is not NULL, gets max and 1 / (that sum), from which the backward pass computes p again. */
 static void softmax(const Machine *m, double *s, size_t n, float *sums)
 {
     float max = (float)s[0];
@@ -295,7 +306,7 @@ static void softmax(const Machine *m, double *s, size_t n, float *sums)
         s[j] = exp2(s[j] - (double)max);
         total += s[j];
     }
-    for (size_t j = 0; j < n; j++) s[j] = rounded(m, (float)(s[j] / total));
+    for (size_t j = 0; j < n; j++) s[j] = rounded(m, s[j] / total);
     if (sums) {
         sums[0] = max;
         sums[1] = (float)(1 / total);
@@ -309,7 +320,7 @@ void attend(Machine *m, float *y, Rows q, Rows k, Rows v, Attention s)
     size_t before = mark(m->mem), keys = (size_t)s.keys, width = (size_t)s.width;
     size_t jobs = (size_t)s.outer * (size_t)s.inner * (size_t)s.heads;
     double *k_t = take(m->mem, keys * width, sizeof *k_t), *v_of = take(m->mem, keys * width, sizeof *v_of);
-    double *query = take(m->mem, width, sizeof *query), *sum = take(m->mem, width, sizeof *sum);
+    double *scaled = take(m->mem, width, sizeof *scaled), *sum = take(m->mem, width, sizeof *sum);
     double *p = take(m->mem, keys, sizeof *p);
     m->ops += 4.0 * (double)jobs * (double)s.queries * s.keys * s.width;
     for (size_t job = 0; job < jobs && !m->dry; job++) {
@@ -317,8 +328,7 @@ void attend(Machine *m, float *y, Rows q, Rows k, Rows v, Attention s)
         pack(m, k_t, k.x, head_of(k, &s, job), keys, width, 1);
         pack(m, v_of, v.x, head_of(v, &s, job), keys, width, 0);
         for (size_t i = 0; i < (size_t)s.queries; i++) {
-            pack(m, query, q.x, mine, 1, width, 0);
-            scores(p, query, k_t, i, &s);
+            scores(m, p, scaled, q.x + mine.at, i, k_t, &s);
             softmax(m, p, keys, sums_of(q, &s, mine.at));
             product(sum, p, v_of, 1, keys, width);
             for (size_t e = 0; e < width; e++) y[mine.at + e] = (float)sum[e];
@@ -328,7 +338,7 @@ void attend(Machine *m, float *y, Rows q, Rows k, Rows v, Attention s)
     release(m->mem, before);
 }
 
-/* The way back of one query, with p computed again from what softmax kept in sums:
+/* Backward of one query's softmax.  p, which has the scores, is computed again from what softmax() kept in sums:
  *     dp = dy @ v.T;   ds = p * (dp - the sum of dy * y)      */
 static void softmax_back(const Machine *m, double *p, double *ds, const float *sums, const double *dy, const float *y,
                          const double *v_t, size_t keys, size_t width)
@@ -338,20 +348,22 @@ static void softmax_back(const Machine *m, double *p, double *ds, const float *s
     product(ds, dy, v_t, 1, width, keys);
     for (size_t j = 0; j < keys; j++) {
         double exact = exp2(p[j] - (double)sums[0]) * (double)sums[1];
-        ds[j] = rounded(m, (float)(exact * (ds[j] - dy_y)));
-        p[j] = rounded(m, (float)exact);
+        ds[j] = rounded(m, exact * (ds[j] - dy_y));
+        p[j] = rounded(m, exact);
     }
 }
 
-/* For each query:  dv += p.T @ dy;   dq += ds @ k / sqrt(width);   dk += ds.T @ q / sqrt(width) */
+/* Backward of attend(), for each query:
+ *     dv += p.T @ dy;   dq += ds @ k / sqrt(width);   dk += ds.T @ q / sqrt(width)      */
 void attend_back(Machine *m, AttentionGradients d, const float *dy, const float *y, Rows q, Rows k, Rows v, Attention s)
 {
     size_t before = mark(m->mem), keys = (size_t)s.keys, width = (size_t)s.width, n = keys * width;
     size_t jobs = (size_t)s.outer * (size_t)s.inner * (size_t)s.heads;
     double *k_of = take(m->mem, n, sizeof *k_of), *dk = take(m->mem, n, sizeof *dk);
     double *k_t = take(m->mem, n, sizeof *k_t), *v_t = take(m->mem, n, sizeof *v_t), *dv = take(m->mem, n, sizeof *dv);
-    double *query = take(m->mem, width, sizeof *query), *dy_of = take(m->mem, width, sizeof *dy_of);
-    double *dq = take(m->mem, width, sizeof *dq), *p = take(m->mem, keys, sizeof *p), *ds = take(m->mem, keys, sizeof *ds);
+    double *scaled = take(m->mem, width, sizeof *scaled), *dy_of = take(m->mem, width, sizeof *dy_of);
+    double *p = take(m->mem, keys, sizeof *p), *ds = take(m->mem, keys, sizeof *ds);
+    double *dq = take(m->mem, width, sizeof *dq);
     m->ops += 10.0 * (double)jobs * (double)s.queries * s.keys * s.width;
     for (size_t job = 0; job < jobs && !m->dry; job++) {
         Head mine = head_of(q, &s, job), my_keys = head_of(k, &s, job), my_values = head_of(v, &s, job);
@@ -361,17 +373,16 @@ void attend_back(Machine *m, AttentionGradients d, const float *dy, const float 
         zero(dk, n);
         zero(dv, n);
         for (size_t i = 0; i < (size_t)s.queries; i++) {
-            pack(m, query, q.x, mine, 1, width, 0);
+            scores(m, p, scaled, q.x + mine.at, i, k_t, &s);
             pack(m, dy_of, dy, mine, 1, width, 0);
-            scores(p, query, k_t, i, &s);
             softmax_back(m, p, ds, sums_of(q, &s, mine.at), dy_of, y + mine.at, v_t, keys, width);
             add_product(dv, p, dy_of, keys, 1, width);
-            add_product(dk, ds, query, keys, 1, width);
+            add_product(dk, ds, scaled, keys, 1, width);
             product(dq, ds, k_of, 1, keys, width);
             add_unpacked(d.q, mine, dq, 1, width, 1 / sqrt((double)width));
             mine.at += mine.step;
         }
-        add_unpacked(d.k, my_keys, dk, keys, width, 1 / sqrt((double)width));
+        add_unpacked(d.k, my_keys, dk, keys, width, 1 / LOG2_E);      /* scaled has 1 / sqrt(width), and log2(e) too */
         add_unpacked(d.v, my_values, dv, keys, width, 1);
     }
     release(m->mem, before);
@@ -388,22 +399,29 @@ static double swish_slope(double x, double k)
     return s * (1 + k * x * (1 - s));
 }
 
-/* One of samples * groups groups: element j of the n that share a mean is x[start + j / wide * c + j % wide],
- * and its channel is first + j % wide. */
-typedef struct { size_t n, start, first, wide, c; double mean, over; } Group;      /* over: 1 / sqrt(var + eps) */
+/* The n numbers that share a mean: one group of channels, first .. first + wide - 1, in all rows of one sample */
+typedef struct {
+    size_t n, row, c, first, wide;      /* row: the sample's first; c: the length of a row */
+    double mean, over;                  /* over: 1 / sqrt(var + eps) */
+} Group;
 
-static size_t at(const Group *g, size_t j) { return g->start + j / g->wide * g->c + j % g->wide; }
+/* Where the j-th of them stands, and its channel */
+static size_t element(const Group *g, size_t j) { return (g->row + j / g->wide) * g->c + g->first + j % g->wide; }
 static size_t channel(const Group *g, size_t j) { return g->first + j % g->wide; }
 
-/* The k-th group, with x.mean() and x.var(unbiased=False) */
+/* The k-th group of all samples, with x.mean() and x.var(unbiased=False) */
 static Group group_of(const float *x, const GroupNorm *shape, size_t k)
 {
-    size_t groups = (size_t)shape->groups, c = (size_t)shape->c, wide = c / groups, first = k % groups * wide;
-    Group g = { .n = shape->rows * wide, .start = k / groups * shape->rows * c + first, .first = first, .wide = wide, .c = c };
+    size_t groups = (size_t)shape->groups, wide = (size_t)shape->c / groups;
+    Group g = { .n = shape->rows * wide, .row = k / groups * shape->rows, .c = (size_t)shape->c, .wide = wide };
     double sum = 0, square = 0;
-    for (size_t j = 0; j < g.n; j++) sum += (double)x[at(&g, j)];
+    g.first = k % groups * wide;
+    for (size_t j = 0; j < g.n; j++) sum += (double)x[element(&g, j)];
     g.mean = sum / (double)g.n;
-    for (size_t j = 0; j < g.n; j++) square += ((double)x[at(&g, j)] - g.mean) * ((double)x[at(&g, j)] - g.mean);
+    for (size_t j = 0; j < g.n; j++) {
+        double far = (double)x[element(&g, j)] - g.mean;
+        square += far * far;
+    }
     g.over = 1 / sqrt(square / (double)g.n + (double)shape->eps);
     return g;
 }
@@ -418,18 +436,19 @@ void group_normalize(Machine *m, float *y, const float *x, const Weight *gamma, 
     for (size_t k = 0; k < shape.samples * (size_t)shape.groups && !m->dry; k++) {
         Group g = group_of(x, &shape, k);
         for (size_t j = 0; j < g.n; j++) {
-            double z = ((double)x[at(&g, j)] - g.mean) * g.over;
+            double z = ((double)x[element(&g, j)] - g.mean) * g.over;
             double v = z * (double)w[channel(&g, j)] + (double)b[channel(&g, j)];
-            y[at(&g, j)] = (float)(shape.silu ? v * sigmoid(v) : v);
+            y[element(&g, j)] = (float)(shape.silu ? v * sigmoid(v) : v);
         }
     }
     release(m->mem, before);
 }
 
-/* dv = dy, or dy * silu'(v);   a = dv * gamma;   dx += (a - mean(a) - z * mean(a * z)) / sqrt(var + eps)
+/* Backward of group_normalize():
+ *     dv = dy, or dy * silu'(v);   a = dv * gamma;   dx += (a - mean(a) - z * mean(a * z)) / sqrt(var + eps)
  * beta may be NULL where there is no silu: then nothing depends on it. */
-void group_normalize_back(Machine *m, float *dx, const float *dy, const float *x, const Weight *gamma, const Weight *beta,
-                          GroupNorm shape)
+void group_normalize_back(Machine *m, float *dx, const float *dy, const float *x, const Weight *gamma,
+                          const Weight *beta, GroupNorm shape)
 {
     size_t before = mark(m->mem), c = (size_t)shape.c, n = shape.rows * c / (size_t)shape.groups;
     const float *w = floats(m, gamma, c), *b = floats(m, beta, c);
@@ -440,14 +459,14 @@ void group_normalize_back(Machine *m, float *dx, const float *dy, const float *x
         double sum_a = 0, sum_az = 0;
         for (size_t j = 0; j < n; j++) {
             double scale = (double)w[channel(&g, j)];
-            z[j] = ((double)x[at(&g, j)] - g.mean) * g.over;
-            a[j] = (double)dy[at(&g, j)] * scale;
+            z[j] = ((double)x[element(&g, j)] - g.mean) * g.over;
+            a[j] = (double)dy[element(&g, j)] * scale;
             if (shape.silu) a[j] *= swish_slope(z[j] * scale + (double)b[channel(&g, j)], 1);
             sum_a += a[j];
             sum_az += a[j] * z[j];
         }
         for (size_t j = 0; j < n; j++)
-            dx[at(&g, j)] += (float)((a[j] - sum_a / (double)n - z[j] * sum_az / (double)n) * g.over);
+            dx[element(&g, j)] += (float)((a[j] - sum_a / (double)n - z[j] * sum_az / (double)n) * g.over);
     }
     release(m->mem, before);
 }
@@ -459,8 +478,8 @@ void layer_normalize(Machine *m, float *y, const float *x, const Weight *gamma, 
     group_normalize(m, y, x, gamma, beta, (GroupNorm){ .samples = count, .rows = 1, .c = c, .groups = 1, .eps = eps });
 }
 
-void layer_normalize_back(Machine *m, float *dx, const float *dy, const float *x, const Weight *gamma, size_t count, int c,
-                          float eps)
+void layer_normalize_back(Machine *m, float *dx, const float *dy, const float *x, const Weight *gamma, size_t count,
+                          int c, float eps)
 {
     GroupNorm shape = { .samples = count, .rows = 1, .c = c, .groups = 1, .eps = eps };
     group_normalize_back(m, dx, dy, x, gamma, NULL, shape);
@@ -481,7 +500,7 @@ void silu_of(Machine *m, float *y, const float *x, size_t n) { swish(m, y, x, n,
 /* QuickGELUActivation()(x), which OpenAI's CLIP has instead of gelu */
 void quick_gelu_of(Machine *m, float *y, const float *x, size_t n) { swish(m, y, x, n, 1.702); }
 
-/* The way back of both */
+/* Backward of both, where k is 1 or 1.702 */
 void swish_back(Machine *m, float *dx, const float *dy, const float *x, size_t n, float k)
 {
     m->ops += 8.0 * (double)n;
@@ -503,7 +522,9 @@ void geglu_of(Machine *m, float *y, const float *x, size_t count, int c)
         }
 }
 
-/* d value += dy * gelu(gate);   d gate += dy * value * gelu'(gate), with gelu'(g) = Phi(g) + g * e^(-g^2 / 2) / sqrt(2 pi) */
+/* Backward of geglu_of():
+ *     d value += dy * gelu(gate);   d gate += dy * value * gelu'(gate)
+ * with gelu'(g) = Phi(g) + g * e^(-g^2 / 2) / sqrt(2 pi) */
 void geglu_back(Machine *m, float *dx, const float *dy, const float *x, size_t count, int c)
 {
     size_t wide = (size_t)c;
@@ -521,7 +542,8 @@ void geglu_back(Machine *m, float *dx, const float *dy, const float *x, size_t c
 /* ---- copies and sums -------------------------------------------------------------------------- */
 
 /* y[r] = x[from[r]], of c numbers each; from NULL: y[r] = x[r] */
-void gather_rows(Machine *m, float *y, size_t y_row, const float *x, size_t x_row, const size_t *from, size_t count, size_t c)
+void gather_rows(Machine *m, float *y, size_t y_row, const float *x, size_t x_row, const size_t *from, size_t count,
+                 size_t c)
 {
     for (size_t r = 0; r < count && !m->dry; r++) {
         size_t row = from ? from[r] : r;
@@ -559,7 +581,7 @@ void add_columns(Machine *m, float *y, const float *x, size_t x_row, size_t coun
 /* y += row, for y [count,c] and one row [c] */
 void add_row(Machine *m, float *y, const float *row, size_t count, size_t c) { add_columns(m, y, row, 0, count, c); }
 
-/* The way back of add_row:  dx += dy.sum(0), for dy [count,c] */
+/* Backward of add_row():  dx += dy.sum(0), for dy [count,c] */
 void sum_rows_of(Machine *m, float *dx, const float *dy, size_t count, int c)
 {
     size_t wide = (size_t)c;
@@ -600,7 +622,8 @@ void add_kronecker(Machine *m, float *y, Matrix a, Matrix b, float scale)
     m->ops += 2 * (double)rows * (double)columns;
     for (size_t r = 0; r < rows && !m->dry; r++)
         for (size_t c = 0; c < columns; c++) {
-            float left = a.x[r / b.rows * a.columns + c / b.columns], right = b.x[r % b.rows * b.columns + c % b.columns];
+            float left = a.x[r / b.rows * a.columns + c / b.columns];
+            float right = b.x[r % b.rows * b.columns + c % b.columns];
             y[r * columns + c] += scale * left * right;
         }
 }
@@ -615,8 +638,8 @@ void decompose(Machine *m, Matrix y, const float *old, const float *size, Decomp
     for (size_t v = 0; v < y.rows * y.columns / length && !m->dry; v++) {
         double square = 0;
         for (size_t k = 0; k < length; k++) {
-            double x = (double)y.x[v * d.n + k / d.n * y.columns + k % d.n];
-            square += x * x;
+            double part = (double)y.x[v * d.n + k / d.n * y.columns + k % d.n];
+            square += part * part;
         }
         double by = (double)size[v] / (sqrt(square) + (double)FLT_EPSILON);
         for (size_t k = 0; k < length; k++) {
@@ -629,10 +652,10 @@ void decompose(Machine *m, Matrix y, const float *old, const float *size, Decomp
 
 /* ---- the machine ------------------------------------------------------------------------------ */
 
-/* One: these loops have no threads. */
+/* One: nothing here is shared out among threads. */
 int machine_threads(void) { return 1; }
 
-/* Operations a second: of products [64,64] @ [64,64], as many as are done in a thirtieth of a second */
+/* Operations per second, of the products [64,64] @ [64,64] that are done in a thirtieth of a second */
 double machine_speed(Machine *m)
 {
     enum { N = 64 };
