@@ -41,7 +41,7 @@ static Weight made(Arena *a, const char *name, DType type, size_t rank, size_t s
 
 static const Weights *model(Arena *a)
 {
-    Weight list[] = {
+    Weight list[26] = {
         made(a, "narrow.weight", F32, 2, C, C, 1, 0.3f, 0),           made(a, "narrow.bias", F32, 1, C, 0, 0, 0.1f, 0),
         made(a, "wide.weight", F16, 4, WIDE, C, 1, 0.3f, 0),          made(a, "wide.bias", F32, 1, WIDE, 0, 0, 0.1f, 0),
         made(a, "conv.weight", F32, 4, WIDE, C, 3, 0.1f, 0),          made(a, "conv.bias", F32, 1, WIDE, 0, 0, 0.1f, 0),
@@ -65,8 +65,8 @@ static const Weights *model(Arena *a)
 /* pairs for narrow, wide and conv; down and up of each stand in one array with those of the others */
 static Learner pairs(Arena *a)
 {
-    Weight down[] = { made(a, "conv", F32, 4, RANK, C, 3, 0, 0), made(a, "narrow", F32, 2, RANK, C, 1, 0, 0), made(a, "wide", F32, 4, RANK, C, 1, 0, 0) };
-    Weight up[] = { made(a, "conv", F32, 4, WIDE, RANK, 1, 0, 0), made(a, "narrow", F32, 2, C, RANK, 1, 0, 0), made(a, "wide", F32, 4, WIDE, RANK, 1, 0, 0) };
+    Weight down[3] = { made(a, "conv", F32, 4, RANK, C, 3, 0, 0), made(a, "narrow", F32, 2, RANK, C, 1, 0, 0), made(a, "wide", F32, 4, RANK, C, 1, 0, 0) };
+    Weight up[3] = { made(a, "conv", F32, 4, WIDE, RANK, 1, 0, 0), made(a, "narrow", F32, 2, C, RANK, 1, 0, 0), made(a, "wide", F32, 4, WIDE, RANK, 1, 0, 0) };
     Learner l = { .down = take(a, 3, sizeof *down), .up = take(a, 3, sizeof *up), .pairs = 3, .alpha = 0.7f * RANK, .conv_alpha = 0.6f * RANK };
     memcpy(l.down, down, sizeof down), memcpy(l.up, up, sizeof up);
     for (int i = 0; i < 3; i++) l.count += (down[i].bytes + up[i].bytes) / sizeof(float);

@@ -173,7 +173,7 @@ static void test_refusing(Arena *a)
 /* Binary search needs them in order. */
 static void test_tables(void)
 {
-    const UnicodeSet set[] = { unicode_letters, unicode_numbers, unicode_spaces };
+    const UnicodeSet set[3] = { unicode_letters, unicode_numbers, unicode_spaces };
     size_t wrong = 0;
     for (size_t k = 0; k < 3; k++)
         for (size_t i = 1; i < set[k].count; i++) wrong += set[k].at[i].first <= set[k].at[i - 1].last;
