@@ -22,8 +22,8 @@ void sweep_check(Arena *a, Sweep *s, Request *r, const SearchPath *p, const char
 
 /* Draws the grid and returns its pictures, in the arena.
  *
- * Cells with the same settings are drawn once.  A finished cell is saved at once, as a picture with its settings inside;
- * a cell that is found there already is not drawn again.  So a sweep that was interrupted goes on from there.
+ * Cells with the same settings are drawn once.  A finished cell is saved at once, as a picture with its settings
+ * inside; a cell that is found there already is not drawn again.  So a sweep that was interrupted goes on from there.
  *
  * cells:   the folder of the finished cells when they are to be kept; otherwise they are in "<cells>.part" until the
  *          grid is done.  Both folders are searched.
