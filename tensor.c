@@ -123,7 +123,7 @@ void *roomier(Arena *a, void *list, size_t count, size_t *room, size_t each)
 void undo(Arena *a, void (*how)(void *), void *what)
 {
     size_t at = a->used;
-    if (a->limit - at < aligned(sizeof(Undo))) how(what);        /* take() will fail, and nobody else would undo it */
+    if (a->limit - at < aligned(sizeof(Undo))) how(what);        /* take() fails, and nobody else would call it */
     Undo *u = take(a, 1, sizeof *u);
     *u = (Undo){ .before = a->last_undo, .at = at, .how = how, .what = what };
     a->last_undo = u;

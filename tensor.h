@@ -35,7 +35,7 @@ size_t mark   (const Arena *a);       /* how many bytes are allocated now */
 /* Frees all that was allocated since that mark, and calls the undo functions registered since, last first. */
 void   release(Arena *a, size_t to);
 
-/* Grows a list of `count` elements of `each` bytes: returns the list itself, or where all `*room` places are in use, a
+/* Grows a list of `count` elements of `each` bytes: returns the list itself, or where all `*room` slots are in use, a
  * longer copy of it.  An empty list is NULL, with *room 0. */
 void  *roomier(Arena *a, void *list, size_t count, size_t *room, size_t each);
 /* sprintf into the arena */

@@ -59,7 +59,7 @@ static void unmap(void *file)
     system_file_unmap(f->content.data, f->content.size);
 }
 
-/* Opens a regular file -> its number, and its size. */
+/* Opens a regular file and finds out its size.  Returns its number. */
 static int open_regular(Arena *a, const char *path, size_t *size)
 {
     int file;
@@ -154,7 +154,7 @@ static void remove_temporary(void *path)
     if (*(char *)path) system_file_remove(path);
 }
 
-/* Writes the file under a temporary name, which goes away on release -> that name. */
+/* Writes the file under a temporary name, and returns that name.  The temporary file goes away on release. */
 static char *write_beside(Arena *a, const File *f)
 {
     char *name = format(a, "%s.%ld.part", f->path, system_process_id());

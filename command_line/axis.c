@@ -37,7 +37,8 @@ static const char *skip_blanks(const char *s)
     return s;
 }
 
-/* Reads [+-]digits[.digits], with blanks around the sign -> what follows, without blanks.  NULL: there is no number. */
+/* Reads [+-]digits[.digits], with blanks around the sign.  Returns what follows the number and its blanks, or NULL when
+ * there is no number. */
 static const char *read_signed(Arena *a, const char *s, int is_whole, double *x)
 {
     s = skip_blanks(s);
@@ -107,7 +108,8 @@ static void add_range(Arena *a, Axis *x, const char *value, Range r, int is_whol
 
 /* ---- the list of values ------------------------------------------------------------------------ */
 
-/* Copies what stands between quotes, where "" is a quote -> what follows the closing one.  s: behind the opening one */
+/* Copies what stands between quotes, where "" is a quote, and returns what follows the closing one.  s: what follows
+ * the opening one */
 static const char *copy_quoted(const char *s, char **out)
 {
     while (*s) {
@@ -120,7 +122,7 @@ static const char *copy_quoted(const char *s, char **out)
     return s;
 }
 
-/* Reads the next value of a list, in quotes or not -> what follows its comma; NULL after the last one.
+/* Reads the next value of a list, in quotes or not.  Returns what follows its comma; NULL after the last one.
  * scratch: as long as the list */
 static const char *next_value(Arena *a, const char *s, char *scratch, const char **value)
 {

@@ -19,7 +19,8 @@
 
 /* ---- formats ----------------------------------------------------------------------------------- */
 
-/* Encodes the pictures -> bytes from malloc; NULL when out of memory, or when the format has no such pictures. */
+/* Encodes the pictures.  Returns *size bytes from malloc; NULL when there is no memory, or the format has no such
+ * pictures. */
 typedef unsigned char *Encode(Arena *a, const Result *r, Pictures p, const char *settings, size_t *size);
 
 /* Says how the GIF was made small enough for "Max size", or that it is not. */

@@ -20,11 +20,17 @@ Sweep *sweep_read(Arena *a, const Request *r);
  * of the grid.  Sets the frames and fps of r to those of the grid. */
 void sweep_check(Arena *a, Sweep *s, Request *r, const SearchPath *p, const char *out, const Watch *watch);
 
-/* Draws the grid -> its pictures, in the arena.  Cells with the same settings are drawn once.  A finished cell is
- * saved at once, as a picture with its settings inside; a cell that is found there already is not drawn again.  So a
- * sweep that was interrupted goes on from there.  cells: the folder of the finished cells when they are to be kept
- * (keep); otherwise they are in "<cells>.part" until the grid is done.  Both folders are searched.  Fails as generate
- * does, and says what is kept, and that `command` ("the same command") goes on from there. */
+/* Draws the grid and returns its pictures, in the arena.
+ *
+ * Cells with the same settings are drawn once.  A finished cell is saved at once, as a picture with its settings
+ * inside; a cell that is found there already is not drawn again.  So a sweep that was interrupted goes on from there.
+ *
+ * cells:   the folder of the finished cells when they are to be kept; otherwise they are in "<cells>.part" until the
+ *          grid is done.  Both folders are searched.
+ * keep:    whether they are to be kept
+ * command: what goes on from there ("the same command"), for the message of a failure
+ *
+ * Fails as generate does, and says how many cells are kept. */
 Pictures sweep_draw(Arena *a, Sweep *s, const char *cells, int keep, const char *command, const Watch *watch);
 
 /* To be called once the grid is saved: removes the cells in "<cells>.part", and that folder when it is empty then. */

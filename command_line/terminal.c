@@ -47,18 +47,20 @@ static Picture fitted(Arena *a, Picture p)
     if (scale_down < scale) scale = scale_down;
     int width = (int)(p.width * scale);
     int height = (int)(p.height * scale);
-    return image_resize(a, p, width > 0 ? width : 1, height > 0 ? height : 1, scale < 1 ? BOX : LANCZOS);
+    if (width < 1) width = 1;
+    if (height < 1) height = 1;
+    return image_resize(a, p, width, height, scale < 1 ? BOX : LANCZOS);
 }
 
-/* Writes the parameters of an escape sequence for a 24-bit colour -> its end.  which: "38" for the character, "48"
- * for its background */
+/* Writes the parameters of an escape sequence for a 24-bit colour, and returns their end.  which: "38" for the
+ * character, "48" for its background */
 static char *put_colour(char *to, const char *which, const unsigned char *rgb)
 {
     return to + sprintf(to, "%s;2;%d;%d;%d", which, rgb[0], rgb[1], rgb[2]);
 }
 
-/* Writes one character for the pixels at upper and lower (NULL: none), with the colours that changed -> its end.
- * first: the row begins, so that all colours are new */
+/* Writes one character for the pixels at upper and lower (NULL: none), with the colours that changed, and returns its
+ * end.  first: the row begins here, so all colours are new */
 static char *put_cell(char *to, const unsigned char *upper, const unsigned char *lower, int first)
 {
     int new_upper = first || memcmp(upper, upper - 3, 3);
