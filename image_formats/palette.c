@@ -313,8 +313,8 @@ static void make_thresholds(int threshold[PALETTE_THRESHOLDS])
     }
 }
 
-/* Chooses the two entries that a colour p is mixed from, and their shares.  A mix of the nearest entry a with b in share
- * s has a mean that is off by e, and grain of variance v around it:
+/* Chooses the two entries that a colour p is mixed from, and their shares.  A mix of the nearest entry a with b in
+ * share s has a mean that is off by e, and grain of variance v around it:
  *     u = (p - a)(b - a)     l = |b - a|^2     s = u / l     e^2 = |p - a|^2 - u s     v = s (1 - s) l
  * The best b has the least e^2 + v / 4, which is less than without a mix by u (5 s - 1) / 4.
  * Without v, far entries speckle.  With all of v, nothing is ever mixed and gradients turn into steps. */
