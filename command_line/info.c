@@ -13,6 +13,7 @@
 #include "curve.h"
 #include "embedding.h"
 #include "json.h"
+#include "adapter_report.h"
 #include "lora.h"
 #include "motion.h"
 #include "state.h"

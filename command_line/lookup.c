@@ -13,6 +13,7 @@
 #include "lookup.h"
 
 #include "chars.h"
+#include "formats.h"
 
 #include <stdio.h>
 #include <stdlib.h>

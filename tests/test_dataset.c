@@ -1,8 +1,8 @@
 /* test_dataset.c - what is learned from: sizes against kohya's rule (tests/golden_buckets.py), captions in a new order, class pictures and held-out ones in
  * an epoch, pictures mirrored.  Run from the repository's root. */
 #define _POSIX_C_SOURCE 200809L
-#include "../dataset.h"
-#include "../png.h"
+#include "dataset.h"
+#include "png.h"
 #include "hash_weights.h"
 #include "test.h"
 
@@ -166,7 +166,7 @@ static void run(void *to)
     held_out(a);
     hash_weights(a, "tests/golden/model_f32.weights", model);
     Machine machine = { .mem = a, .threads = 2 };
-    Run r = { .machine = &machine, .weights = weights_add(a, NULL, model, MODEL_FILE), .clip = 1 };
+    Run r = { .machine = &machine, .weights = weights_add(a, NULL, model, MODEL_FILE), .frames = 1 };
     const Tokenizer *t = tokenizer_new(a, file_map(a, "weights/merges.txt"), (size_t)clip_vocabulary(r.weights));
     words(a, t);
     mirrored(a, &r, t, folder);
