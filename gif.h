@@ -1,34 +1,49 @@
-/* gif.h - frames to an animated GIF, and the comment back out of one. Stands alone with palette.[ch].
+/* gif.h - writes frames as an animated GIF, and reads the comment of a GIF.
  *
- * No files, no globals, no printing: bytes in memory to bytes in memory. Any number of threads may call at once.
- * The same input gives the same bytes. */
+ * Stands alone: copy gif.c, gif.h, image_formats/palette.c and image_formats/palette.h.
+ * It uses no files and no globals, and it prints nothing: it turns bytes in memory into bytes in memory.
+ * Any number of threads may call it at once.  The same input gives the same bytes.
+ *
+ * Source: Graphics Interchange Format, Version 89a (CompuServe 1990), below "GIF89a".  The endless loop is the
+ * NETSCAPE2.0 application extension, which is no part of that text; all browsers follow it. */
 #ifndef GIF_H
 #define GIF_H
 #include <stddef.h>
 
-/* rgb: [frames,height,width,3], sRGB, rows from the top  ->  a whole GIF89a of *size bytes; the caller frees it.
- *   frames >= 1, width and height 1..65535, fps 0.1..100 (browsers slow everything above 50 down to 10).
- *   comment: UTF-8, stored for gif_comment, or NULL.
- * Colours: one table for the clip. At most 255 different colours (256 in a still) come through exactly; more are
- * mixed from 255 by ordered dithering, and then a pixel that moves by 2/255 or less counts as not moving.
- * Time: frame i starts at 100 i / fps hundredths of a second, halves rounded down, so 8 fps is 12, 13, 12, 13 and
- * the average is exact. Several frames loop for ever.
- * NULL: out of memory, or an argument out of range. */
+/* Encodes a clip as a GIF89a.
+ *   rgb      [frames, height, width, 3], sRGB, rows from the top
+ *   frames   at least 1
+ *   width    1..65535, and so is height
+ *   fps      frames a second, 0.1..100; browsers slow everything above 50 down to 10
+ *   comment  UTF-8, stored for gif_comment; NULL stores none
+ *   size     receives the number of bytes
+ * Returns the file, which the caller frees.  Returns NULL when out of memory or when an argument is out of range.
+ *
+ * Colours: the clip has one colour table.  At most 255 different colours (256 in a still) are kept exactly.  More are
+ * mixed from 255 by ordered dithering, and then a pixel that changes by 2/255 or less counts as unchanged.
+ * Time: frame i starts at 100 i / fps hundredths of a second, halves rounded down.  8 fps gives delays of 12, 13, 12,
+ * 13, so the average is exact.  Two frames or more loop for ever. */
 unsigned char *gif_encode(const unsigned char *rgb, int frames, int width, int height, double fps,
                           const char *comment, size_t *size);
 
-/* What a clip was reduced to: at most so many colours, the transparent one among them; runs that go on with a colour within
- * loss/255 in each channel; every n-th of its frames, in the same time. */
+/* What was given up to make a GIF smaller.  { 256, 0, 1 } means nothing.
+ *   colours  entries of the colour table at most, the transparent one included
+ *   loss     an LZW run may take a colour that differs by as much as this, of 255, in each channel
+ *   every    one of so many frames is kept; the clip lasts as long as before */
 typedef struct { int colours, loss, every; } GifEffort;
 
-/* The same in at most `most` bytes, if that can be: with fewer colours, then with loss, then with fewer frames, no more of
- * it than is needed.  *effort: { 256, 0, 1 } for nothing.  When all of it is not enough, *size says so: it is above `most`,
- * and the smallest there is. */
+/* Encodes as gif_encode does, in at most `most` bytes if that is possible.  It takes fewer colours first, then loss,
+ * then fewer frames, and no more of each than is needed.
+ *   effort   receives what was given up
+ * When nothing is small enough it returns the smallest GIF that it can make; *size is then above `most`.
+ * Ownership and errors are those of gif_encode. */
 unsigned char *gif_encode_within(const unsigned char *rgb, int frames, int width, int height, double fps,
                                  const char *comment, size_t most, GifEffort *effort, size_t *size);
 
-/* The first comment of a GIF as text, which the caller frees; it ends at the first NUL, if it holds one.
- * gif: any size bytes at all. NULL: not a GIF, broken before or in its first comment, no comment, or out of memory. */
+/* Returns the first comment of a GIF as text, which the caller frees.  The text ends at its first NUL, if it has one.
+ *   gif      any bytes at all, [size]
+ * Returns NULL when this is no GIF, when it is broken before or in its first comment, when it has no comment, or when
+ * out of memory. */
 char *gif_comment(const unsigned char *gif, size_t size);
 
 #endif

@@ -1,14 +1,16 @@
-/* image.c - a picture from any file that is one, the right way up, and to another size.
+/* image.c - reads a picture from a file, turns it the right way up, and resizes it.
  *
- * What a file is, its first bytes say, not its name.  Cameras store a picture as the sensor had it and write in EXIF how
- * to turn it; all eight ways are one rule: swap the axes or not, then count each from the other end or not.
+ * The first bytes of a file say what it is, not its name.  Cameras store a picture as the sensor had it, and write
+ * into EXIF how to turn it.  All eight orientations are one rule: swap the axes or not, then mirror each axis or not.
  *
- * Resizing is two passes, along rows and along columns, of one kind: each output pixel is a weighted mean of a window of
- * input pixels.  Shrinking widens the window by the factor, so that nothing falls between (without that, eyelashes turn
- * to dots).  Weights are whole numbers of 22 bits and each pass rounds to bytes, as Pillow does, so results are the same.
+ * Resizing takes two passes of one kind, along rows and along columns.  Each output pixel is a weighted mean of a
+ * window of input pixels.  When shrinking, the window is wider by the same factor (antialiasing); without that,
+ * eyelashes turn into dots.  Weights are whole numbers of 22 bits, and each pass rounds to bytes.  Pillow does the
+ * same, so results are the same bytes.
  *
  * It refuses every other format by name. */
 #include "image.h"
+
 #include "jpeg.h"
 #include "png.h"
 
@@ -17,48 +19,61 @@
 
 typedef unsigned char Byte;
 
-/* ---- which way is up -------------------------------------------------------------------------- */
+static Picture new_picture(Arena *a, int width, int height)
+{
+    return (Picture){ .width = width, .height = height, .rgb = take(a, 3 * (size_t)width, (size_t)height) };
+}
 
-enum { ORIENTATION = 0x112, SHORT = 3 };
+static Byte *pixel(Picture p, int x, int y) { return p.rgb + 3 * ((size_t)y * (size_t)p.width + (size_t)x); }
 
-/* A TIFF number of 2 or 4 bytes in the file's order. */
-static size_t number(const Byte *p, int bytes, int little)
+/* ---- EXIF orientation ------------------------------------------------------------------------- */
+
+enum { UPRIGHT = 1, ORIENTATION = 0x112, SHORT = 3 };      /* the tag, and the type of its value */
+
+/* Reads a number of 2 or 4 bytes. */
+static size_t number(const Byte *p, int bytes, int is_little_endian)
 {
     size_t x = 0;
-    for (int i = 0; i < bytes; i++) x = x << 8 | p[little ? bytes - 1 - i : i];
+    for (int i = 0; i < bytes; i++) x = x << 8 | p[is_little_endian ? bytes - 1 - i : i];
     return x;
 }
 
-/* exif: "II" or "MM" | 42 | where the list is 4;   the list: n 2 | n times: tag 2, type 2, count 4, value 4
- * -> 1..8; 1, upright, when it does not say */
-static int orientation(const Byte *exif, size_t size)
+/* TIFF 6.0, 2.  exif:  | "II" (little endian) or "MM" | 42 | offset of the directory 4 |
+ *         the directory:  | n 2 | n times: tag 2, type 2, count 4, value 4 |
+ * Returns the orientation, 1..8; UPRIGHT when exif is NULL or does not say. */
+static int orientation_of(const Byte *exif, size_t size)
 {
-    if (!exif || size < 8 || (memcmp(exif, "II*", 4) && memcmp(exif, "MM\0*", 4))) return 1;
+    if (!exif || size < 8 || (memcmp(exif, "II*", 4) && memcmp(exif, "MM\0*", 4))) return UPRIGHT;
     int little = exif[0] == 'I';
-    size_t list = number(exif + 4, 4, little);
-    if (list > size - 2) return 1;
-    size_t count = number(exif + list, 2, little), room = (size - list - 2) / 12;
-    const Byte *entry = exif + list + 2;
-    for (size_t i = 0; i < count && i < room; i++, entry += 12) {
+    size_t directory = number(exif + 4, 4, little);
+    if (directory > size - 2) return UPRIGHT;
+    size_t count = number(exif + directory, 2, little);
+    size_t room = (size - directory - 2) / 12;
+    for (size_t i = 0; i < count && i < room; i++) {
+        const Byte *entry = exif + directory + 2 + 12 * i;
+        if (number(entry, 2, little) != ORIENTATION || number(entry + 2, 2, little) != SHORT) continue;
         size_t value = number(entry + 8, 2, little);
-        if (number(entry, 2, little) == ORIENTATION && number(entry + 2, 2, little) == SHORT) return value >= 1 && value <= 8 ? (int)value : 1;
+        return value >= 1 && value <= 8 ? (int)value : UPRIGHT;
     }
-    return 1;
+    return UPRIGHT;
 }
 
-/* 1 as it is, 2 mirrored, 3 half a turn, 4 upside down, 5 to 8 with rows and columns swapped: over the diagonal, a quarter
- * turn to the right, over the other diagonal, a quarter turn to the left */
-static Picture turned(Arena *a, Picture p, int way)
+/* Undoes an EXIF orientation (TIFF 6.0, 8): 1 as it is, 2 mirrored, 3 turned by 180 degrees, 4 upside down.
+ * 5 to 8 have rows and columns swapped: over the diagonal, turned clockwise, over the other diagonal, turned
+ * counterclockwise. */
+static Picture turned(Arena *a, Picture p, int orientation)
 {
-    int swap = way >= 5, back = way == 2 || way == 3 || way == 7 || way == 8, up = way == 3 || way == 4 || way == 6 || way == 7;
-    Picture q = { swap ? p.height : p.width, swap ? p.width : p.height, take(a, 3 * (size_t)p.width, (size_t)p.height) };
-    Byte *to = q.rgb;
+    int swaps = orientation >= 5;
+    int mirrors_x = orientation == 2 || orientation == 3 || orientation == 7 || orientation == 8;
+    int mirrors_y = orientation == 3 || orientation == 4 || orientation == 6 || orientation == 7;
+    Picture q = swaps ? new_picture(a, p.height, p.width) : new_picture(a, p.width, p.height);
     for (int y = 0; y < q.height; y++)
-        for (int x = 0; x < q.width; x++, to += 3) {
-            int column = swap ? y : x, row = swap ? x : y;
-            if (back) column = p.width - 1 - column;
-            if (up) row = p.height - 1 - row;
-            memcpy(to, p.rgb + 3 * ((size_t)row * (size_t)p.width + (size_t)column), 3);
+        for (int x = 0; x < q.width; x++) {
+            int from_x = swaps ? y : x;
+            int from_y = swaps ? x : y;
+            if (mirrors_x) from_x = p.width - 1 - from_x;
+            if (mirrors_y) from_y = p.height - 1 - from_y;
+            memcpy(pixel(q, x, y), pixel(p, from_x, from_y), 3);
         }
     return q;
 }
@@ -82,101 +97,142 @@ static const char *other_kind(Bytes b)
 Picture image_read(Arena *a, Bytes file, const char *name)
 {
     char why[128] = "";
-    int jpeg = has(file, 0, "\xFF\xD8"), png = has(file, 0, "\x89PNG"), width, height;
+    int is_jpeg = has(file, 0, "\xFF\xD8");
+    int is_png = has(file, 0, "\x89PNG");
+    const char *kind = is_jpeg ? "JPEG" : "PNG";
+    if (!is_jpeg && !is_png) fail(a, "%s: is %s, expected a PNG or JPEG; convert it", name, other_kind(file));
+
+    Picture p;
+    if (is_jpeg) p.rgb = jpeg_decode(file.data, file.size, &p.width, &p.height, why);
+    else p.rgb = png_decode(file.data, file.size, &p.width, &p.height, why);
+    adopt(a, p.rgb);
+    if (!p.rgb) fail(a, "%s: this %s cannot be read: %s", name, kind, why);
+
     size_t n = 0;
-    if (!jpeg && !png) fail(a, "%s: is %s, expected a PNG or JPEG; convert it", name, other_kind(file));
-    Byte *rgb = adopt(a, (jpeg ? jpeg_decode : png_decode)(file.data, file.size, &width, &height, why));
-    if (!rgb) fail(a, "%s: this %s cannot be read: %s", name, jpeg ? "JPEG" : "PNG", why);
-    const Byte *exif = (jpeg ? jpeg_exif : png_exif)(file.data, file.size, &n);
-    Picture p = { width, height, rgb };
-    int way = orientation(exif, n);
-    return way == 1 ? p : turned(a, p, way);
+    const Byte *exif = is_jpeg ? jpeg_exif(file.data, file.size, &n) : png_exif(file.data, file.size, &n);
+    int orientation = orientation_of(exif, n);
+    return orientation == UPRIGHT ? p : turned(a, p, orientation);
 }
 
 Picture image_open(Arena *a, const char *path) { return image_read(a, file_map(a, path), path); }
 
-/* ---- another size ----------------------------------------------------------------------------- */
+/* ---- resampling ------------------------------------------------------------------------------- */
 
 enum { WEIGHT_BITS = 22 };
 
-typedef struct { int from, count; int *weight; } Window;        /* pixels from .. from + count - 1; weights sum to 1 << WEIGHT_BITS */
+/* An output pixel is made from the input pixels from .. from + count - 1.  weight: [count], sum 1 << WEIGHT_BITS */
+typedef struct { int from, count; int *weight; } Window;
 
 static const double PI = 3.14159265358979323846;
 
 static double sinc(double x) { return x == 0 ? 1 : sin(PI * x) / (PI * x); }
 
-static double weight_at(Filter f, double x)
+/* Half the width of the filter. */
+static double support_of(Filter f) { return f == BOX ? 0.5 : 3; }
+
+/* box(x) = 1      lanczos(x) = sinc(x) sinc(x / 3)      within the support, otherwise 0 */
+static double filter_at(Filter f, double x)
 {
     if (f == BOX) return x > -0.5 && x <= 0.5 ? 1 : 0;
     return x >= -3 && x < 3 ? sinc(x) * sinc(x / 3) : 0;
 }
 
-/* The windows of `to` pixels over `from`:  pixel i lies at (i + 1/2) from/to, and the filter is as wide as it is there or,
- * when shrinking, from/to times as wide. */
-static Window *windows(Arena *a, int from, int to, Filter f)
+/* Makes the windows, [to], of `to` output pixels over `from` input pixels.  The output pixel i lies at
+ * (i + 1/2) from/to.  When shrinking, the filter is from/to times as wide. */
+static Window *make_windows(Arena *a, int from, int to, Filter f)
 {
-    double scale = (double)from / to, wide = scale > 1 ? scale : 1, support = (f == BOX ? 0.5 : 3) * wide;
+    double scale = (double)from / to;
+    double widened = scale > 1 ? scale : 1;
+    double support = support_of(f) * widened;
     int most = (int)ceil(support) * 2 + 1;
-    Window *w = take(a, (size_t)to, sizeof *w);
-    int *weight = take(a, (size_t)to * (size_t)most, sizeof *weight);
+    Window *windows = take(a, (size_t)to, sizeof *windows);
+    int *weights = take(a, (size_t)to * (size_t)most, sizeof *weights);
     double *exact = take(a, (size_t)most, sizeof *exact);
-    for (int i = 0; i < to; i++, weight += most) {
-        double middle = (i + 0.5) * scale, sum = 0;
-        int first = (int)(middle - support + 0.5), end = (int)(middle + support + 0.5);
+    for (int i = 0; i < to; i++) {
+        double middle = (i + 0.5) * scale;
+        double sum = 0;
+        int first = (int)(middle - support + 0.5);
+        int end = (int)(middle + support + 0.5);
         if (first < 0) first = 0;
         if (end > from) end = from;
-        w[i] = (Window){ first, end - first, weight };
-        for (int k = 0; k < end - first; k++) sum += exact[k] = weight_at(f, (k + first - middle + 0.5) / wide);
-        for (int k = 0; k < end - first; k++) weight[k] = (int)lround(exact[k] / sum * (1 << WEIGHT_BITS));
-    }
-    return w;
-}
-
-/* One pixel from a window of them, `step` bytes apart. */
-static void blend(const Byte *from, size_t step, Window w, Byte *to)
-{
-    int sum[3] = { 1 << (WEIGHT_BITS - 1), 1 << (WEIGHT_BITS - 1), 1 << (WEIGHT_BITS - 1) };
-    for (int k = 0; k < w.count; k++, from += step)
-        for (int c = 0; c < 3; c++) sum[c] += w.weight[k] * from[c];
-    for (int c = 0; c < 3; c++) to[c] = (Byte)(sum[c] < 0 ? 0 : sum[c] >> WEIGHT_BITS > 255 ? 255 : sum[c] >> WEIGHT_BITS);
-}
-
-/* Along rows, or down columns; p's other side stays. */
-static Picture along(Arena *a, Picture p, int down, int size, Filter f)
-{
-    Picture q = { down ? p.width : size, down ? size : p.height, NULL };
-    q.rgb = take(a, 3 * (size_t)q.width, (size_t)q.height);
-    size_t before = mark(a), row = 3 * (size_t)p.width;
-    const Window *w = windows(a, down ? p.height : p.width, size, f);
-    Byte *to = q.rgb;
-    for (int y = 0; y < q.height; y++)
-        for (int x = 0; x < q.width; x++, to += 3) {
-            Window here = w[down ? y : x];
-            blend(p.rgb + (size_t)(down ? here.from : y) * row + 3 * (size_t)(down ? x : here.from), down ? row : 3, here, to);
+        Window w = { .from = first, .count = end - first, .weight = weights + (size_t)i * (size_t)most };
+        for (int k = 0; k < w.count; k++) {
+            exact[k] = filter_at(f, (k + first - middle + 0.5) / widened);
+            sum += exact[k];
         }
+        for (int k = 0; k < w.count; k++) w.weight[k] = (int)lround(exact[k] / sum * (1 << WEIGHT_BITS));
+        windows[i] = w;
+    }
+    return windows;
+}
+
+static Byte clamp_byte(int x)
+{
+    if (x < 0) return 0;
+    return x > 255 ? 255 : (Byte)x;
+}
+
+/* Makes one pixel from the window that begins at `from`, with pixels `step` bytes apart. */
+static void weighted_mean(const Byte *from, size_t step, Window w, Byte *to)
+{
+    const int half = 1 << (WEIGHT_BITS - 1);
+    int sum[3] = { half, half, half };
+    for (int k = 0; k < w.count; k++) {
+        for (int c = 0; c < 3; c++) sum[c] += w.weight[k] * from[c];
+        from += step;
+    }
+    for (int c = 0; c < 3; c++) to[c] = clamp_byte(sum[c] >> WEIGHT_BITS);
+}
+
+static Picture resize_across(Arena *a, Picture p, int width, Filter f)
+{
+    Picture q = new_picture(a, width, p.height);
+    size_t before = mark(a);
+    const Window *w = make_windows(a, p.width, width, f);
+    for (int y = 0; y < q.height; y++)
+        for (int x = 0; x < q.width; x++) weighted_mean(pixel(p, w[x].from, y), 3, w[x], pixel(q, x, y));
+    release(a, before);
+    return q;
+}
+
+static Picture resize_down(Arena *a, Picture p, int height, Filter f)
+{
+    Picture q = new_picture(a, p.width, height);
+    size_t before = mark(a);
+    const Window *w = make_windows(a, p.height, height, f);
+    size_t row = 3 * (size_t)p.width;
+    for (int y = 0; y < q.height; y++)
+        for (int x = 0; x < q.width; x++) weighted_mean(pixel(p, x, w[y].from), row, w[y], pixel(q, x, y));
     release(a, before);
     return q;
 }
 
 Picture image_resize(Arena *a, Picture p, int width, int height, Filter filter)
 {
-    if (width != p.width)   p = along(a, p, 0, width, filter);
-    if (height != p.height) p = along(a, p, 1, height, filter);
+    if (width != p.width)   p = resize_across(a, p, width, filter);
+    if (height != p.height) p = resize_down(a, p, height, filter);
     return p;
 }
 
+/* ---- crops ------------------------------------------------------------------------------------ */
+
 Picture image_middle(Arena *a, Picture p, int width, int height)
 {
-    Picture q = { width, height, take(a, 3 * (size_t)width, (size_t)height) };
-    const Byte *from = p.rgb + 3 * ((size_t)((p.height - height) / 2) * (size_t)p.width + (size_t)((p.width - width) / 2));
-    for (size_t y = 0; y < (size_t)height; y++) memcpy(q.rgb + 3 * y * (size_t)width, from + 3 * y * (size_t)p.width, 3 * (size_t)width);
+    Picture q = new_picture(a, width, height);
+    int left = (p.width - width) / 2;
+    int top = (p.height - height) / 2;
+    for (int y = 0; y < height; y++) memcpy(pixel(q, 0, y), pixel(p, left, top + y), 3 * (size_t)width);
     return q;
 }
 
+/* The picture is cropped between the two passes.  Otherwise a strip of 20000 x 1 would become one of 2560000 x 128. */
 Picture image_cover(Arena *a, Picture p, int width, int height, Filter filter)
 {
-    double across = (double)width / p.width, down = (double)height / p.height, scale = across > down ? across : down;
-    int w = across == scale ? width : (int)(p.width * scale + 0.5), h = down == scale ? height : (int)(p.height * scale + 0.5);
-    p = image_middle(a, image_resize(a, p, w, p.height, filter), width, p.height);      /* cut between the passes: a strip must not become a field first */
-    return image_middle(a, image_resize(a, p, width, h, filter), width, height);
+    double across = (double)width / p.width;
+    double down = (double)height / p.height;
+    double scale = across > down ? across : down;
+    int scaled_width = across == scale ? width : (int)(p.width * scale + 0.5);
+    int scaled_height = down == scale ? height : (int)(p.height * scale + 0.5);
+    p = image_middle(a, image_resize(a, p, scaled_width, p.height, filter), width, p.height);
+    return image_middle(a, image_resize(a, p, width, scaled_height, filter), width, height);
 }

@@ -1,24 +1,33 @@
-/* image.h - a picture from any file that is one, the right way up, and to another size.
- * Useful copied alone with png.[ch], jpeg.[ch], deflate.[ch], tensor.[ch] and element.[ch]. */
+/* image.h - reads a picture from a file, turns it the right way up, and resizes it.
+ *
+ * Useful copied alone with png.[ch], jpeg.[ch], deflate.[ch], tensor.[ch] and element.[ch].
+ * Sources: TIFF 6.0, tag Orientation, which EXIF uses; Pillow's resampling, to the byte. */
 #ifndef IMAGE_H
 #define IMAGE_H
 
 #include "files.h"
 
-typedef struct { int width, height; unsigned char *rgb; } Picture;      /* rgb: [height,width,3], sRGB, rows from the top */
+/* rgb: [height, width, 3], sRGB, rows from the top.  All pictures lie in the arena that is given. */
+typedef struct { int width, height; unsigned char *rgb; } Picture;
 
-/* A PNG or JPEG, told apart by what is in it, turned as its EXIF says; at most 2^26 pixels; lives as long as the arena's
- * next release.  Fails with the path and what is wrong, or what else the file is. */
+/* Reads a PNG or JPEG, told apart by its first bytes, and turns it as its EXIF orientation says.  It has at most 2^26
+ * pixels.  It fails with the path and what is wrong, or with what else the file is. */
 Picture image_open(Arena *a, const char *path);
-Picture image_read(Arena *a, Bytes file, const char *name);             /* the same, of bytes; name: for messages */
 
-/* Antialiased, as Pillow's resize to the byte.  BOX: the mean of the pixels that fall together, which is area resize
- * where the size is divided by a whole number.  LANCZOS: sharper, for growing too. */
+/* Does the same for a file that is in memory.  name: for messages */
+Picture image_read(Arena *a, Bytes file, const char *name);
+
+/* Resampling filters.  BOX is the mean of the pixels that fall together; where a size is divided by a whole number, it
+ * is area resize.  LANCZOS (three lobes) is sharper, and serves for growing too. */
 typedef enum { BOX, LANCZOS } Filter;
+
+/* Resizes to width x height, each at least 1, with antialiasing.  Returns p itself when it has that size. */
 Picture image_resize(Arena *a, Picture p, int width, int height, Filter filter);
-/* width x height out of the middle of a picture that is at least as large. */
+
+/* Center crop: returns the middle width x height of a picture that is at least as large. */
 Picture image_middle(Arena *a, Picture p, int width, int height);
-/* Resized so that it covers width x height just so, its middle cut out. */
-Picture image_cover (Arena *a, Picture p, int width, int height, Filter filter);
+
+/* Resizes so that the picture just covers width x height, then takes the center crop.  The proportions stay. */
+Picture image_cover(Arena *a, Picture p, int width, int height, Filter filter);
 
 #endif

@@ -1,17 +1,17 @@
-/* jpeg.c - JPEG in.
+/* jpeg.c - reads JPEG files (ITU-T T.81).
  *
- *     marker segments -> tables, frame, scans       a scan brings bits of some coefficients of some components
- *     bits -> coefficients, whole picture            a baseline scan is a progressive one that brings all there is to know
- *     coefficients -> samples -> full size -> RGB    inverse cosine transform, upsampling, colour
+ *     marker segments -> tables, frame, scans      a scan brings bits of some DCT coefficients of some components
+ *     bits -> coefficients, of the whole picture    a baseline scan is a progressive scan that brings everything
+ *     coefficients -> samples -> RGB                IDCT, chroma upsampling, colour conversion
  *
- * From the coefficients on, every number is libjpeg's to the bit: the transform is its accurate one ("islow"), whose
- * butterflies are written out as the matrix that they multiply by, and chroma grows by its triangle filters
- * ("fancy upsampling"), so pictures equal those that other programs see.
+ * From the coefficients on, every number is libjpeg's to the bit, so pictures equal those that other programs see.  The
+ * IDCT is libjpeg's accurate one ("islow"), with its butterflies multiplied out to a matrix.  Chroma upsampling is its
+ * triangle filter ("fancy upsampling").
  *
- * What holds: a coefficient only ever gets more exact (each scan must bring bits below those it has), so a file cannot
- * ask for the same work twice; sizes are checked before memory is taken; bits past the end of a scan are zeros, and a
- * scan that used one is refused; the first thing wrong ends it, `why` says what.
- * Other readers make do with a scan that is cut short or broken; this one refuses it: half a face teaches nothing.
+ * Invariants: a coefficient only gets more exact (each scan must bring bits below those that are known), so a file
+ * cannot ask for the same work twice.  Sizes are checked before memory is taken.  Bits past the end of a scan read as
+ * zeros, and a scan that used one is refused.  The first thing that is wrong ends the work.
+ * Other programs show what they have of a broken file.  This one refuses it: half a face teaches nothing.
  * It refuses, by name, arithmetic coding, lossless and hierarchical files, 12 bits, and four colours. */
 #include "jpeg.h"
 #include <stdarg.h>
@@ -22,37 +22,64 @@
 
 typedef unsigned char Byte;
 
-enum { FAST = 9, COMPONENTS = 3, LARGEST = 4 };     /* bits that a code is looked up by; how many; the largest sampling factor */
+/* Markers: the byte behind FF (T.81, table B.1). */
+enum {
+    TEM = 0x01, SOF0 = 0xC0, SOF1 = 0xC1, SOF2 = 0xC2, SOF3 = 0xC3, DHT = 0xC4, RST0 = 0xD0, SOI = 0xD8, EOI = 0xD9,
+    SOS = 0xDA, DQT = 0xDB, DNL = 0xDC, DRI = 0xDD, DHP = 0xDE, EXP = 0xDF, APP0 = 0xE0, APP1 = 0xE1, APP14 = 0xEE
+};
 
-/* Canonical codes: how many there are of each length, the symbols in their order, the first code of each length; and, for
- * a code no longer than FAST bits, length << 8 | symbol at every index that begins with it. */
-typedef struct { int known, count[17]; Byte symbol[256]; uint16_t fast[1 << FAST]; } Huffman;
+enum {
+    COMPONENTS = 3,             /* of a picture at most: Y, Cb, Cr */
+    MAX_SAMPLING = 4,           /* the largest sampling factor */
+    MAX_MCU_BLOCKS = 10,        /* T.81, B.2.3 */
+    COEFFICIENT_BITS = 14,
+    MAX_CODE = 16,              /* bits of a Huffman code */
+    FAST_BITS = 9               /* Huffman codes up to this length are looked up at once */
+};
+
+/* A Huffman table (T.81, Annex C), of canonical codes. */
+typedef struct {
+    int is_known;                       /* whether the file has given it */
+    int count[MAX_CODE + 1];            /* how many codes have each length */
+    Byte symbol[256];                   /* the symbols in order of their codes */
+    uint16_t fast[1 << FAST_BITS];      /* by the next bits: length << 8 | symbol; 0: the code is longer, or none */
+} Huffman;
 
 typedef struct {
-    int id, h, v, table;                /* sampling factors; which quantisation table */
-    int width, height;                  /* samples that matter */
-    int across, down;                   /* blocks as stored: whole MCUs */
-    Byte bits[64];                      /* of each coefficient: how many low bits are unknown yet, of 14 */
-    int dc, dc_code, ac_code;           /* in a scan: the last DC, its codes */
-    uint16_t quant[64];                 /* the table, when its first scan came */
-    int16_t *coef;                      /* [down, across, 64], rows of the block one after the other */
-    Byte *plane;                        /* [8 down, 8 across] */
+    int id;
+    int h, v;                           /* sampling factors */
+    int quant_table;                    /* number of its quantisation table */
+    int width, height;                  /* samples that belong to the picture */
+    int blocks_across, blocks_down;     /* as stored: whole MCUs */
+    Byte unknown_bits[64];              /* of each coefficient: how many low bits no scan has brought yet */
+    int dc, dc_table, ac_table;         /* in a scan: the last DC coefficient, and its Huffman tables */
+    uint16_t quant[64];                 /* its quantisation table, by rows; 0: it was in no scan yet */
+    int16_t *coefficients;              /* [blocks_down, blocks_across, 64], each block by rows */
+    Byte *plane;                        /* samples, [8 blocks_down, 8 blocks_across] */
 } Component;
 
 typedef struct {
     const Byte *at, *end;               /* what is left of the file */
     char *why;
-    int width, height, progressive, restart, scans;
-    int components, h, v;               /* components of the frame, 0: no frame yet; largest sampling factors */
-    int jfif, adobe;                    /* seen; the transform it names, -1: not seen */
+    int width, height, is_progressive;
+    int restart_interval;               /* MCUs between restart markers; 0: there are none */
+    int has_jfif;
+    int adobe_transform;                /* the colour transform that an Adobe segment names; -1: there is none */
+    int components;                     /* 0: no frame yet */
+    int h, v;                           /* the largest sampling factors */
     Component component[COMPONENTS];
-    uint16_t quant[4][64];              /* as in the file, zigzag; all 0: not given */
+    uint16_t quant[4][64];              /* quantisation tables, zigzag; first entry 0: not given */
     Huffman dc[4], ac[4];
-    /* in a scan */
-    int from, to, high, low;            /* coefficients; bits that the scan before left unknown (0: all) and that this one does */
-    int run;                            /* blocks to come without a coefficient, this one included */
-    uint64_t bits;
-    int held, past;                     /* bits taken; how many of them were not there */
+
+    int scans;                          /* how many, this one included */
+    Component *scan[COMPONENTS];        /* the components of this scan */
+    int scan_components;
+    int ss, se;                         /* spectral selection: the first and the last coefficient of the scan */
+    int ah, al;                         /* successive approximation: low bits unknown before (0: all), and after it */
+    int eob_run;                        /* blocks that end at once, this one included (EOBRUN) */
+    uint64_t bits;                      /* bits that were read ahead, the next one highest */
+    int bit_count;                      /* how many */
+    int past;                           /* how many of them lie past the end of the scan */
 } Jpeg;
 
 static int refuse(Jpeg *j, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
@@ -67,494 +94,711 @@ static int refuse(Jpeg *j, const char *fmt, ...)
 
 static int get16(const Byte *p) { return p[0] << 8 | p[1]; }
 
-/* ---- bits ---- */
+/* ---- the bits of a scan ---- */
 
-/* A scan's bytes: FF is data when 00 follows, which is dropped; otherwise a marker, where the scan ends. */
-static void need(Jpeg *j, int n)
+/* T.81, B.1.1.5.  FF 00 is the data byte FF.  FF and anything else is a marker, which ends the data. */
+static int is_data(const Jpeg *j)
 {
-    for (; j->held < n; j->held += 8) {
-        int there = j->at < j->end && !(*j->at == 0xFF && (j->end - j->at < 2 || j->at[1]));
-        j->bits = j->bits << 8 | (there ? *j->at : 0);
-        if (there) j->at += *j->at == 0xFF ? 2 : 1;
-        else j->past += 8;
+    if (j->at >= j->end) return 0;
+    if (*j->at != 0xFF) return 1;
+    return j->end - j->at >= 2 && j->at[1] == 0;
+}
+
+static void need_bits(Jpeg *j, int n)
+{
+    while (j->bit_count < n) {
+        j->bits <<= 8;
+        if (is_data(j)) {
+            j->bits |= *j->at;
+            j->at += *j->at == 0xFF ? 2 : 1;
+        } else {
+            j->past += 8;
+        }
+        j->bit_count += 8;
     }
 }
 
-static int peek(const Jpeg *j, int n) { return (int)(j->bits >> (j->held - n) & ((1u << n) - 1)); }
+/* The next n of the bits that were read ahead. */
+static int peek_bits(const Jpeg *j, int n) { return (int)(j->bits >> (j->bit_count - n) & ((1u << n) - 1)); }
 
 static int take_bits(Jpeg *j, int n)
 {
-    need(j, n);
-    j->held -= n;
-    return (int)(j->bits >> j->held & ((1u << n) - 1));
+    need_bits(j, n);
+    j->bit_count -= n;
+    return (int)(j->bits >> j->bit_count & ((1u << n) - 1));
 }
 
-/* n bits as a number: those that begin with 0 are the negative ones, from -(2^n - 1) up */
+/* T.81, F.2.2.1, EXTEND.  A number of n bits: those that begin with 0 are negative, from -(2^n - 1) up. */
 static int take_signed(Jpeg *j, int n)
 {
     int x = take_bits(j, n);
-    return n && x < 1 << (n - 1) ? x - (1 << n) + 1 : x;
+    if (n && x < 1 << (n - 1)) x -= (1 << n) - 1;
+    return x;
 }
 
-static int beyond(const Jpeg *j) { return j->past > j->held; }
+/* Were bits used that lie past the end of the scan? */
+static int is_past_end(const Jpeg *j) { return j->past > j->bit_count; }
 
-/* The next symbol; -1 if the bits are no code. */
+/* ---- Huffman codes ---- */
+
+/* T.81, F.2.2.3, DECODE.  Returns the next symbol, -1 when the bits are no code. */
 static int take_symbol(Jpeg *j, const Huffman *h)
 {
-    need(j, 16);
-    int entry = h->fast[peek(j, FAST)], first = 0, at = 0;
-    if (entry) { j->held -= entry >> 8; return entry & 255; }
-    for (int n = 1; n <= 16; n++) {
-        int code = peek(j, n);
-        if (code - first < h->count[n]) { j->held -= n; return h->symbol[at + code - first]; }
-        at += h->count[n], first = (first + h->count[n]) << 1;
+    need_bits(j, MAX_CODE);
+    int entry = h->fast[peek_bits(j, FAST_BITS)];
+    if (entry) {
+        j->bit_count -= entry >> 8;
+        return entry & 255;
+    }
+    int first_code = 0;                 /* of n bits */
+    int first_symbol = 0;               /* where its symbol stands */
+    for (int n = 1; n <= MAX_CODE; n++) {
+        int code = peek_bits(j, n);
+        if (code - first_code < h->count[n]) {
+            j->bit_count -= n;
+            return h->symbol[first_symbol + code - first_code];
+        }
+        first_symbol += h->count[n];
+        first_code = (first_code + h->count[n]) << 1;
     }
     return -1;
 }
 
-/* data: 16 counts, then the symbols. Returns the bytes used, 0 if these are no codes. */
-static int make_code(Huffman *h, const Byte *data, int size)
+/* Enters a code of n bits at every index of the fast table that begins with it. */
+static void add_fast(Huffman *h, int code, int n, Byte symbol)
 {
-    int code = 0, at = 0, symbols = 0;
+    if (n > FAST_BITS) return;
+    int shift = FAST_BITS - n;
+    for (int k = 0; k < 1 << shift; k++) h->fast[(code << shift) + k] = (uint16_t)(n << 8 | symbol);
+}
+
+/* T.81, B.2.4.2 and C.2.  data: how many codes have each length, 16 bytes, then the symbols.
+ * Returns the bytes that were used, 0 when they make no Huffman table. */
+static int make_huffman(Huffman *h, const Byte *data, int size)
+{
+    int symbols = 0;
     if (size < 16) return 0;
     memset(h, 0, sizeof *h);
-    for (int n = 1; n <= 16; n++) symbols += h->count[n] = data[n - 1];
+    for (int n = 1; n <= MAX_CODE; n++) {
+        h->count[n] = data[n - 1];
+        symbols += h->count[n];
+    }
     if (symbols > 256 || symbols > size - 16) return 0;
     memcpy(h->symbol, data + 16, (size_t)symbols);
-    for (int n = 1; n <= 16; n++, code <<= 1) {
+    int code = 0;
+    int at = 0;
+    for (int n = 1; n <= MAX_CODE; n++) {
         if (code + h->count[n] > 1 << n) return 0;
-        for (int i = 0; i < h->count[n]; i++, code++, at++)
-            for (int k = 0; n <= FAST && k < 1 << (FAST - n); k++) h->fast[(code << (FAST - n)) + k] = (uint16_t)(n << 8 | h->symbol[at]);
+        for (int i = 0; i < h->count[n]; i++) add_fast(h, code + i, n, h->symbol[at + i]);
+        at += h->count[n];
+        code = (code + h->count[n]) << 1;
     }
-    h->known = 1;
+    h->is_known = 1;
     return 16 + symbols;
 }
 
-/* ---- one block of a scan ---- */
+/* ---- the coefficients of one block: each function returns 0 when the bits break the rules ---- */
 
-/* Where coefficient k of the file's order stands in the block. */
+/* T.81, A.3.6.  Where the coefficient k of the file's zigzag order stands in the block. */
 static const Byte zigzag[64] = {
-     0,  1,  8, 16,  9,  2,  3, 10, 17, 24, 32, 25, 18, 11,  4,  5, 12, 19, 26, 33, 40, 48, 41, 34, 27, 20, 13,  6,  7, 14, 21, 28,
-    35, 42, 49, 56, 57, 50, 43, 36, 29, 22, 15, 23, 30, 37, 44, 51, 58, 59, 52, 45, 38, 31, 39, 46, 53, 60, 61, 54, 47, 55, 62, 63 };
+     0,  1,  8, 16,  9,  2,  3, 10, 17, 24, 32, 25, 18, 11,  4,  5,
+    12, 19, 26, 33, 40, 48, 41, 34, 27, 20, 13,  6,  7, 14, 21, 28,
+    35, 42, 49, 56, 57, 50, 43, 36, 29, 22, 15, 23, 30, 37, 44, 51,
+    58, 59, 52, 45, 38, 31, 39, 46, 53, 60, 61, 54, 47, 55, 62, 63,
+};
 
-/* The difference to the block before. */
+/* T.81, F.2.2.1 and G.1.2.1.  The first scan stores DC as the difference to the block before; later ones add a bit. */
 static int read_dc(Jpeg *j, Component *c, int16_t *block)
 {
-    if (j->high) {
-        block[0] = (int16_t)(block[0] | take_bits(j, 1) << j->low);
+    if (j->ah) {
+        block[0] = (int16_t)(block[0] | take_bits(j, 1) << j->al);
         return 1;
     }
-    int n = take_symbol(j, &j->dc[c->dc_code]);
-    if (n < 0 || n > 15) return 0;
-    c->dc += take_signed(j, n);
-    int value = c->dc * (1 << j->low);
+    int size = take_symbol(j, &j->dc[c->dc_table]);
+    if (size < 0 || size > 15) return 0;
+    c->dc += take_signed(j, size);
+    int value = c->dc * (1 << j->al);
     if (value < INT16_MIN || value > INT16_MAX) return 0;
     block[0] = (int16_t)value;
     return 1;
 }
 
-/* Symbols of AC coefficients: r << 4 | n. n > 0: r zeros, then a coefficient of n bits. n = 0: r = 15 is 16 zeros; otherwise
- * the block ends here, and so do the next ones, 2^r - 1 + r bits of them. Returns n, sets *zeros; -1: wrong. */
+/* T.81, F.2.2.2 and G.1.2.2.  A symbol is run << 4 | size.  size > 0: run zeros, then a coefficient of size bits.
+ * size = 0: run = 15 is sixteen zeros; a smaller run ends this block, and 2^run - 1 + (run more bits) blocks after it.
+ * Returns the size and sets *zeros; -1: wrong. */
 static int read_ac_symbol(Jpeg *j, const Component *c, int *zeros)
 {
-    int s = take_symbol(j, &j->ac[c->ac_code]), r = s >> 4, n = s & 15;
-    *zeros = r;
-    if (s < 0) return -1;
-    if (!n && r < 15) {
-        if (r && !j->progressive) return -1;
-        j->run = (1 << r) + take_bits(j, r);
+    int symbol = take_symbol(j, &j->ac[c->ac_table]);
+    if (symbol < 0) return -1;
+    int run = symbol >> 4;
+    int size = symbol & 15;
+    *zeros = run;
+    if (size == 0 && run < 15) {
+        if (run && !j->is_progressive) return -1;
+        j->eob_run = (1 << run) + take_bits(j, run);
     }
-    return n;
+    return size;
 }
 
-static int first_ac(const Jpeg *j) { return j->from ? j->from : 1; }
+static int first_ac(const Jpeg *j) { return j->ss ? j->ss : 1; }
 
-static int read_ac(Jpeg *j, Component *c, int16_t *block)
+/* The first scan of these AC coefficients. */
+static int read_ac(Jpeg *j, const Component *c, int16_t *block)
 {
-    for (int k = first_ac(j); k <= j->to && !j->run; k++) {
-        int zeros, n = read_ac_symbol(j, c, &zeros);
-        if (n < 0) return 0;
-        if (j->run) break;
+    int k = first_ac(j);
+    while (k <= j->se && !j->eob_run) {
+        int zeros;
+        int size = read_ac_symbol(j, c, &zeros);
+        if (size < 0) return 0;
+        if (j->eob_run) break;
         k += zeros;
-        if (n && k > j->to) return 0;
-        if (n) block[zigzag[k]] = (int16_t)(take_signed(j, n) * (1 << j->low));
+        if (size) {
+            if (k > j->se) return 0;
+            block[zigzag[k]] = (int16_t)(take_signed(j, size) * (1 << j->al));
+        }
+        k++;
     }
-    if (j->run) j->run--;
+    if (j->eob_run) j->eob_run--;
     return 1;
 }
 
-/* One more bit of a coefficient that is known to be there: further from zero or not. */
-static void refine(Jpeg *j, int16_t *x)
+/* From coefficient k on, passes over `zeros` coefficients that are still zero.  Those on the way that are not zero get
+ * their next bit.  Returns the place of the next zero, or se + 1. */
+static int refine_past_zeros(Jpeg *j, int16_t *block, int k, int zeros)
 {
-    if (take_bits(j, 1)) *x = (int16_t)(*x + (*x > 0 ? 1 : -1) * (1 << j->low));
+    for (; k <= j->se; k++) {
+        int16_t *x = &block[zigzag[k]];
+        if (*x) {
+            int is_larger = take_bits(j, 1);
+            int step = *x > 0 ? 1 << j->al : -(1 << j->al);
+            if (is_larger) *x = (int16_t)(*x + step);
+        } else {
+            if (zeros == 0) break;
+            zeros--;
+        }
+    }
+    return k;
 }
 
-/* As read_ac, but the zeros that are counted are those still zero; the others on the way get their next bit. */
-static int refine_ac(Jpeg *j, Component *c, int16_t *block)
+/* T.81, G.1.2.3.  A later scan of these AC coefficients brings one more bit of each.  A run counts only those that are
+ * still zero, and a coefficient that becomes known is 1 or -1 in this bit. */
+static int refine_ac(Jpeg *j, const Component *c, int16_t *block)
 {
     int k = first_ac(j);
-    while (k <= j->to && !j->run) {
-        int zeros, n = read_ac_symbol(j, c, &zeros);
-        if (n < 0 || n > 1) return 0;
-        if (j->run) break;
-        int fresh = n ? (take_bits(j, 1) ? 1 : -1) * (1 << j->low) : 0;
-        for (; k <= j->to && (block[zigzag[k]] || zeros--); k++) if (block[zigzag[k]]) refine(j, &block[zigzag[k]]);
-        if (fresh && k > j->to) return 0;
-        if (k <= j->to) block[zigzag[k++]] = (int16_t)fresh;
+    while (k <= j->se && !j->eob_run) {
+        int zeros;
+        int size = read_ac_symbol(j, c, &zeros);
+        if (size < 0 || size > 1) return 0;
+        if (j->eob_run) break;
+        int value = 0;
+        if (size) value = take_bits(j, 1) ? 1 << j->al : -(1 << j->al);
+        k = refine_past_zeros(j, block, k, zeros);
+        if (value && k > j->se) return 0;
+        if (k <= j->se) block[zigzag[k]] = (int16_t)value;
+        k++;
     }
-    for (; k <= j->to; k++) if (block[zigzag[k]]) refine(j, &block[zigzag[k]]);
-    if (j->run) j->run--;
+    refine_past_zeros(j, block, k, 64);
+    if (j->eob_run) j->eob_run--;
     return 1;
 }
 
 static int read_block(Jpeg *j, Component *c, int16_t *block)
 {
-    if (!j->from && !read_dc(j, c, block)) return 0;
-    return !j->to ? 1 : j->high ? refine_ac(j, c, block) : read_ac(j, c, block);
+    if (j->ss == 0 && !read_dc(j, c, block)) return 0;
+    if (j->se == 0) return 1;
+    return j->ah ? refine_ac(j, c, block) : read_ac(j, c, block);
 }
 
 /* ---- scans ---- */
 
-/* The next marker, at which j->at then stands behind it; bytes before it that are none are passed over, as libjpeg does.
- * 0: the file ends first. */
+/* Returns the next marker and moves behind it; 0 when the file ends first.  Other bytes before it are passed over, as
+ * libjpeg does. */
 static int next_marker(Jpeg *j)
 {
     while (j->end - j->at >= 2) {
-        int marker = *j->at++ == 0xFF ? *j->at : 0;
-        if (marker && marker != 0xFF) return j->at++, marker;
+        int is_marker = j->at[0] == 0xFF && j->at[1] != 0 && j->at[1] != 0xFF;
+        j->at++;
+        if (is_marker) return *j->at++;
     }
     return 0;
 }
 
-static int blocks(int samples) { return (samples + 7) / 8; }
-
-/* Everything starts anew. number: of the restart marker that must stand here; -1 at the start of a scan, which has none */
-static int restart(Jpeg *j, Component **c, int n, int number)
+/* Bits and predictions start anew, at the start of a scan and after a restart marker. */
+static void reset_scan(Jpeg *j)
 {
-    j->held = j->past = 0, j->bits = 0, j->run = 0;
-    for (int i = 0; i < n; i++) c[i]->dc = 0;
-    return number < 0 || next_marker(j) == 0xD0 + number % 8 ? 1 : refuse(j, "restart marker %d of scan %d is missing", number, j->scans);
+    j->bits = 0;
+    j->bit_count = 0;
+    j->past = 0;
+    j->eob_run = 0;
+    for (int i = 0; i < j->scan_components; i++) j->scan[i]->dc = 0;
 }
 
-/* One component alone: its blocks row by row, only those that hold some of the picture. Several: by MCU, of each
- * component h x v blocks. */
-static int read_mcu(Jpeg *j, Component **c, int n, int x, int y)
+/* T.81, E.2.4.  number: how many restart markers came before in this scan; they count from RST0 to RST7, modulo 8. */
+static int read_restart_marker(Jpeg *j, int number)
 {
-    if (n == 1) return read_block(j, c[0], c[0]->coef + ((size_t)y * (size_t)c[0]->across + (size_t)x) * 64);
-    for (int i = 0; i < n; i++)
-        for (int k = 0; k < c[i]->h * c[i]->v; k++) {
-            size_t row = (size_t)(y * c[i]->v + k / c[i]->h), column = (size_t)(x * c[i]->h + k % c[i]->h);
-            if (!read_block(j, c[i], c[i]->coef + (row * (size_t)c[i]->across + column) * 64)) return 0;
-        }
+    reset_scan(j);
+    if (next_marker(j) == RST0 + number % 8) return 1;
+    return refuse(j, "restart marker %d of scan %d is missing", number, j->scans);
+}
+
+static int16_t *block_at(const Component *c, int row, int column)
+{
+    return c->coefficients + ((size_t)row * (size_t)c->blocks_across + (size_t)column) * 64;
+}
+
+/* T.81, A.2.  The MCU of one component alone is a block; that of several has h x v blocks of each component. */
+static int read_mcu(Jpeg *j, int x, int y)
+{
+    if (j->scan_components == 1) return read_block(j, j->scan[0], block_at(j->scan[0], y, x));
+    for (int i = 0; i < j->scan_components; i++) {
+        Component *c = j->scan[i];
+        for (int k = 0; k < c->h * c->v; k++)
+            if (!read_block(j, c, block_at(c, y * c->v + k / c->h, x * c->h + k % c->h))) return 0;
+    }
     return 1;
 }
 
-static int read_mcus(Jpeg *j, Component **c, int n)
+static int ceil_div(int a, int b) { return (a + b - 1) / b; }
+
+/* One component alone has only the blocks that hold some of the picture. */
+static int read_mcus(Jpeg *j)
 {
-    int across = n == 1 ? blocks(c[0]->width)  : c[0]->across / c[0]->h;
-    int down   = n == 1 ? blocks(c[0]->height) : c[0]->down / c[0]->v;
-    restart(j, c, n, -1);
-    for (int i = 0, total = across * down; i < total; i++) {
-        if (j->restart && i && i % j->restart == 0 && !restart(j, c, n, i / j->restart - 1)) return 0;
-        int good = read_mcu(j, c, n, i % across, i / across);
-        if (beyond(j)) return refuse(j, "scan %d ends early", j->scans);
+    const Component *c = j->scan[0];
+    int is_single = j->scan_components == 1;
+    int across = is_single ? ceil_div(c->width, 8) : c->blocks_across / c->h;
+    int down = is_single ? ceil_div(c->height, 8) : c->blocks_down / c->v;
+    reset_scan(j);
+    for (int i = 0; i < across * down; i++) {
+        int is_restart = j->restart_interval && i && i % j->restart_interval == 0;
+        if (is_restart && !read_restart_marker(j, i / j->restart_interval - 1)) return 0;
+        int good = read_mcu(j, i % across, i / across);
+        if (is_past_end(j)) return refuse(j, "scan %d ends early", j->scans);
         if (!good) return refuse(j, "scan %d is broken", j->scans);
     }
-    return j->run ? refuse(j, "scan %d is broken", j->scans) : 1;
+    return j->eob_run ? refuse(j, "scan %d is broken", j->scans) : 1;
 }
 
-/* The scan's bits must be new for each of its coefficients; and in the right order for those that have been seen. */
+/* The bits of the scan must be new for each of its coefficients, and come in order (T.81, G.1.1.1). */
 static int check_progress(Jpeg *j, Component *c)
 {
-    if (j->from > j->to || j->to > 63 || (!j->from && j->to && j->progressive) || j->low > 13 || (j->high && j->high != j->low + 1))
-        return refuse(j, "scan %d has coefficients %d to %d, bits %d to %d, which cannot be", j->scans, j->from, j->to, j->high, j->low);
-    for (int k = j->from; k <= j->to; k++) {
-        if (j->low >= c->bits[k]) return refuse(j, "scan %d brings again what is known", j->scans);
-        c->bits[k] = (Byte)j->low;
+    int is_good = j->ss <= j->se && j->se <= 63 && j->al < COEFFICIENT_BITS;
+    if (j->is_progressive && j->ss == 0 && j->se > 0) is_good = 0;          /* DC has scans of its own */
+    if (j->ah && j->ah != j->al + 1) is_good = 0;                           /* later scans bring one bit each */
+    if (!is_good)
+        return refuse(j, "scan %d has coefficients %d to %d, bits %d to %d, which cannot be",
+                      j->scans, j->ss, j->se, j->ah, j->al);
+    for (int k = j->ss; k <= j->se; k++) {
+        if (j->al >= c->unknown_bits[k]) return refuse(j, "scan %d brings again what is known", j->scans);
+        c->unknown_bits[k] = (Byte)j->al;
     }
     return 1;
 }
 
-static int check_codes(Jpeg *j, const Component *c)
+static int check_huffman(Jpeg *j, const Component *c)
 {
-    int need_dc = !j->from && !j->high, good = (!need_dc || j->dc[c->dc_code].known) && (!j->to || j->ac[c->ac_code].known);
-    return good ? 1 : refuse(j, "scan %d needs a Huffman table that is missing: a frame of Motion JPEG?", j->scans);
+    int needs_dc = j->ss == 0 && j->ah == 0;
+    int needs_ac = j->se > 0;
+    if ((!needs_dc || j->dc[c->dc_table].is_known) && (!needs_ac || j->ac[c->ac_table].is_known)) return 1;
+    return refuse(j, "scan %d needs a Huffman table that is missing: a frame of Motion JPEG?", j->scans);
 }
 
-/* A component is multiplied by the table that was there when its first scan came. */
-static int check_quant(Jpeg *j, Component *c)
+/* A component keeps the quantisation table that was there when its first scan came; the file may replace it later. */
+static int keep_quant(Jpeg *j, Component *c)
 {
+    const uint16_t *table = j->quant[c->quant_table];
     if (c->quant[0]) return 1;
-    if (!j->quant[c->table][0]) return refuse(j, "quantisation table %d is missing", c->table);
-    for (int k = 0; k < 64; k++) c->quant[zigzag[k]] = j->quant[c->table][k];
+    if (!table[0]) return refuse(j, "quantisation table %d is missing", c->quant_table);
+    for (int k = 0; k < 64; k++) c->quant[zigzag[k]] = table[k];
     return 1;
 }
 
-/* data: component 1, DC code 4 bits, AC code 4 bits. NULL: wrong */
-static Component *scan_component(Jpeg *j, const Byte *data)
+/* data:  | component | DC table 4 bits, AC table 4 bits | */
+static int add_scan_component(Jpeg *j, const Byte *data)
 {
     int k = 0;
     while (k < j->components && j->component[k].id != data[0]) k++;
-    if (k == j->components) { refuse(j, "a scan of component %d, which there is not", data[0]); return NULL; }
+    if (k == j->components) return refuse(j, "a scan of component %d, which there is not", data[0]);
     Component *c = &j->component[k];
-    c->dc_code = data[1] >> 4, c->ac_code = data[1] & 15;
-    if (c->dc_code > 3 || c->ac_code > 3) { refuse(j, "a Huffman table of number %d and %d, expected 0 to 3", c->dc_code, c->ac_code); return NULL; }
-    return check_progress(j, c) && check_codes(j, c) && check_quant(j, c) ? c : NULL;
+    c->dc_table = data[1] >> 4;
+    c->ac_table = data[1] & 15;
+    if (c->dc_table > 3 || c->ac_table > 3)
+        return refuse(j, "a Huffman table of number %d and %d, expected 0 to 3", c->dc_table, c->ac_table);
+    j->scan[j->scan_components++] = c;
+    return check_progress(j, c) && check_huffman(j, c) && keep_quant(j, c);
 }
 
-/* data: n | n times a component | from | to | high 4 bits, low 4 bits */
+/* T.81, B.2.3.  data:  | n | n components | Ss | Se | Ah 4 bits, Al 4 bits | */
 static int read_scan(Jpeg *j, const Byte *data, int size)
 {
-    Component *c[COMPONENTS];
-    int n = size ? data[0] : 0, area = 0;
-    if (++j->scans > JPEG_SCANS) return refuse(j, "more than %d scans", JPEG_SCANS);
+    int n = size ? data[0] : 0;
+    int mcu_blocks = 0;
+    j->scans++;
+    if (j->scans > JPEG_MAX_SCANS) return refuse(j, "more than %d scans", JPEG_MAX_SCANS);
     if (!j->components) return refuse(j, "a scan before its frame");
-    if (n < 1 || n > j->components || size != 4 + 2 * n) return refuse(j, "a scan of %d components in %d bytes", n, size);
+    if (n < 1 || n > j->components || size != 4 + 2 * n)
+        return refuse(j, "a scan of %d components in %d bytes", n, size);
     const Byte *last = data + 1 + 2 * n;
-    j->from = 0, j->to = 63, j->high = j->low = 0;          /* a baseline scan, whatever it says */
-    if (j->progressive) j->from = last[0], j->to = last[1], j->high = last[2] >> 4, j->low = last[2] & 15;
+    j->ss = j->is_progressive ? last[0] : 0;                /* a baseline scan brings everything, whatever it says */
+    j->se = j->is_progressive ? last[1] : 63;
+    j->ah = j->is_progressive ? last[2] >> 4 : 0;
+    j->al = j->is_progressive ? last[2] & 15 : 0;
+    j->scan_components = 0;
     for (int i = 0; i < n; i++) {
-        c[i] = scan_component(j, data + 1 + 2 * i);
-        if (!c[i]) return 0;
-        area += c[i]->h * c[i]->v;
+        if (!add_scan_component(j, data + 1 + 2 * i)) return 0;
+        mcu_blocks += j->scan[i]->h * j->scan[i]->v;
     }
-    if (n > 1 && (area > 10 || j->from)) return refuse(j, "scan %d has more in one unit than a JPEG may", j->scans);
-    return read_mcus(j, c, n);
+    if (n > 1 && (mcu_blocks > MAX_MCU_BLOCKS || j->ss))
+        return refuse(j, "scan %d has more in one unit than a JPEG may", j->scans);
+    return read_mcus(j);
 }
 
 /* ---- the other segments ---- */
 
+/* T.81, B.2.4.1, DQT.  data:  | Pq 4 bits: 0 is 8 bits an entry, 1 is 16; number 4 bits | 64 entries |, repeated */
 static int read_quant(Jpeg *j, const Byte *data, int size)
 {
     while (size > 0) {
-        int wide = data[0] >> 4, table = data[0] & 15, bytes = 1 + 64 * (1 + wide);
-        if (wide > 1 || table > 3 || size < bytes) return refuse(j, "a broken quantisation table");
+        int pq = data[0] >> 4;
+        int table = data[0] & 15;
+        int bytes = 1 + 64 * (1 + pq);
+        if (pq > 1 || table > 3 || size < bytes) return refuse(j, "a broken quantisation table");
         for (int k = 0; k < 64; k++) {
-            j->quant[table][k] = (uint16_t)(wide ? get16(data + 1 + 2 * k) : data[1 + k]);
-            if (!j->quant[table][k]) return refuse(j, "a quantisation table with a zero");
+            int value = pq ? get16(data + 1 + 2 * k) : data[1 + k];
+            j->quant[table][k] = (uint16_t)value;
+            if (!value) return refuse(j, "a quantisation table with a zero");
         }
-        data += bytes, size -= bytes;
+        data += bytes;
+        size -= bytes;
     }
     return 1;
 }
 
-static int read_codes(Jpeg *j, const Byte *data, int size)
+/* T.81, B.2.4.2, DHT.  data:  | class 4 bits: 0 is DC, 1 is AC; number 4 bits | the table |, repeated */
+static int read_huffman(Jpeg *j, const Byte *data, int size)
 {
     while (size > 0) {
-        int ac = data[0] >> 4, number = data[0] & 15;
-        if (ac > 1 || number > 3) return refuse(j, "a Huffman table of kind %d, number %d", ac, number);
-        int used = make_code(ac ? &j->ac[number] : &j->dc[number], data + 1, size - 1);
+        int kind = data[0] >> 4;
+        int number = data[0] & 15;
+        if (kind > 1 || number > 3) return refuse(j, "a Huffman table of kind %d, number %d", kind, number);
+        int used = make_huffman(kind ? &j->ac[number] : &j->dc[number], data + 1, size - 1);
         if (!used) return refuse(j, "a broken Huffman table");
-        data += 1 + used, size -= 1 + used;
+        data += 1 + used;
+        size -= 1 + used;
     }
     return 1;
 }
 
-static int ceil_of(int a, int b) { return (a + b - 1) / b; }
-
-static int lay_out(Jpeg *j, Component *c)
+/* T.81, B.2.4.4, DRI. */
+static int read_restart_interval(Jpeg *j, const Byte *data, int size)
 {
-    if (j->h % c->h || j->v % c->v) return refuse(j, "samples of %dx%d beside %dx%d, expected a divisor", c->h, c->v, j->h, j->v);
-    c->width  = ceil_of(j->width * c->h, j->h);
-    c->height = ceil_of(j->height * c->v, j->v);
-    c->across = ceil_of(j->width, 8 * j->h) * c->h;
-    c->down   = ceil_of(j->height, 8 * j->v) * c->v;
-    memset(c->bits, 14, sizeof c->bits);
-    c->coef = calloc((size_t)c->across * (size_t)c->down, 64 * sizeof *c->coef);
-    return c->coef ? 1 : refuse(j, "no memory left");
+    if (size != 2) return refuse(j, "a broken restart interval");
+    j->restart_interval = get16(data);
+    return 1;
 }
 
-/* data: bits a sample 1 | height 2 | width 2 | n 1 | n times: component 1, h 4 bits, v 4 bits, quantisation table 1 */
+/* T.81, A.1.1 and A.2.4: the samples of a component, and its blocks, which fill whole MCUs. */
+static int lay_out(Jpeg *j, Component *c)
+{
+    if (j->h % c->h || j->v % c->v)
+        return refuse(j, "samples of %dx%d beside %dx%d, expected a divisor", c->h, c->v, j->h, j->v);
+    c->width = ceil_div(j->width * c->h, j->h);
+    c->height = ceil_div(j->height * c->v, j->v);
+    c->blocks_across = ceil_div(j->width, 8 * j->h) * c->h;
+    c->blocks_down = ceil_div(j->height, 8 * j->v) * c->v;
+    memset(c->unknown_bits, COEFFICIENT_BITS, sizeof c->unknown_bits);
+    c->coefficients = calloc((size_t)c->blocks_across * (size_t)c->blocks_down, 64 * sizeof *c->coefficients);
+    return c->coefficients ? 1 : refuse(j, "no memory left");
+}
+
+/* data:  | component | h 4 bits, v 4 bits | number of its quantisation table | */
+static int read_component(Jpeg *j, int i, const Byte *data)
+{
+    Component *c = &j->component[i];
+    c->id = data[0];
+    c->h = data[1] >> 4;
+    c->v = data[1] & 15;
+    c->quant_table = data[2];
+    if (c->h < 1 || c->h > MAX_SAMPLING || c->v < 1 || c->v > MAX_SAMPLING || c->quant_table > 3)
+        return refuse(j, "a broken frame");
+    for (int k = 0; k < i; k++)
+        if (j->component[k].id == c->id) return refuse(j, "two components of number %d", c->id);
+    if (c->h > j->h) j->h = c->h;
+    if (c->v > j->v) j->v = c->v;
+    return 1;
+}
+
+/* T.81, B.2.2.  data:  | bits a sample | height 2 | width 2 | n | n components | */
 static int read_frame(Jpeg *j, const Byte *data, int size)
 {
     if (j->components) return refuse(j, "a second frame");
     if (size < 6 || size != 6 + 3 * data[5]) return refuse(j, "a broken frame");
     if (data[0] != 8) return refuse(j, "%d bits a sample; only 8 are read", data[0]);
-    j->height = get16(data + 1), j->width = get16(data + 3);
-    if (!j->width || !j->height || j->width > JPEG_PIXELS / j->height)
-        return refuse(j, "a picture of %dx%d, expected at least 1x1, at most %d pixels", j->width, j->height, JPEG_PIXELS);
+    j->height = get16(data + 1);
+    j->width = get16(data + 3);
+    if (!j->width || !j->height || j->width > JPEG_MAX_PIXELS / j->height)
+        return refuse(j, "a picture of %dx%d, expected at least 1x1, at most %d pixels",
+                      j->width, j->height, JPEG_MAX_PIXELS);
     if (data[5] == 4) return refuse(j, "four colours (CMYK or YCCK); only grey and RGB are read: convert it to RGB");
     if (data[5] != 1 && data[5] != 3) return refuse(j, "%d components, expected 1 or 3", data[5]);
     j->components = data[5];
-    for (int i = 0; i < j->components; i++) {
-        const Byte *d = data + 6 + 3 * i;
-        Component *c = &j->component[i];
-        c->id = d[0], c->h = d[1] >> 4, c->v = d[1] & 15, c->table = d[2];
-        if (c->h < 1 || c->h > LARGEST || c->v < 1 || c->v > LARGEST || c->table > 3) return refuse(j, "a broken frame");
-        for (int k = 0; k < i; k++) if (j->component[k].id == c->id) return refuse(j, "two components of number %d", c->id);
-        if (c->h > j->h) j->h = c->h;
-        if (c->v > j->v) j->v = c->v;
-    }
-    for (int i = 0; i < j->components; i++) if (!lay_out(j, &j->component[i])) return 0;
+    for (int i = 0; i < j->components; i++)
+        if (!read_component(j, i, data + 6 + 3 * i)) return 0;
+    for (int i = 0; i < j->components; i++)
+        if (!lay_out(j, &j->component[i])) return 0;
     return 1;
 }
 
 static const char *unread_kind(int marker)
 {
-    if (marker == 0xC3) return "lossless coding";
+    if (marker == SOF3) return "lossless coding";
     if (marker >= 0xC5 && marker <= 0xC7) return "hierarchical coding";
     if (marker >= 0xC9 && marker <= 0xCF) return "arithmetic coding";
-    if (marker == 0xDC) return "a height that follows the picture (DNL)";
-    if (marker == 0xDE || marker == 0xDF) return "hierarchical coding";
+    if (marker == DNL) return "a height that follows the picture (DNL)";
+    if (marker == DHP || marker == EXP) return "hierarchical coding";
     return NULL;
 }
 
 static int read_segment(Jpeg *j, int marker, const Byte *data, int size)
 {
-    if (unread_kind(marker)) return refuse(j, "%s, which is not read: save it as a baseline or progressive JPEG", unread_kind(marker));
+    const char *kind = unread_kind(marker);
+    if (kind) return refuse(j, "%s, which is not read: save it as a baseline or progressive JPEG", kind);
     switch (marker) {
-    case 0xC0: case 0xC1: case 0xC2: j->progressive = marker == 0xC2; return read_frame(j, data, size);
-    case 0xC4: return read_codes(j, data, size);
-    case 0xDA: return read_scan(j, data, size);
-    case 0xDB: return read_quant(j, data, size);
-    case 0xDD: return size == 2 ? j->restart = get16(data), 1 : refuse(j, "a broken restart interval");
-    case 0xE0: j->jfif |= size >= 5 && !memcmp(data, "JFIF", 5); return 1;
-    case 0xEE: if (size >= 12 && !memcmp(data, "Adobe", 5)) j->adobe = data[11]; return 1;
+    case SOF0:
+    case SOF1:
+    case SOF2:
+        j->is_progressive = marker == SOF2;
+        return read_frame(j, data, size);
+    case DHT: return read_huffman(j, data, size);
+    case SOS: return read_scan(j, data, size);
+    case DQT: return read_quant(j, data, size);
+    case DRI: return read_restart_interval(j, data, size);
+    case APP0:
+        if (size >= 5 && !memcmp(data, "JFIF", 5)) j->has_jfif = 1;
+        return 1;
+    case APP14:
+        if (size >= 12 && !memcmp(data, "Adobe", 5)) j->adobe_transform = data[11];
+        return 1;
     default: return 1;
     }
 }
 
+/* These markers stand alone; after all others a size of 2 bytes follows (T.81, B.1.1.3). */
+static int stands_alone(int marker) { return marker == TEM || (marker >= RST0 && marker <= SOI); }
+
 static int read_segments(Jpeg *j)
 {
     if (j->end - j->at < 2 || get16(j->at) != 0xFFD8) return refuse(j, "no JPEG");
-    for (j->at += 2;;) {
+    j->at += 2;
+    for (;;) {
         int marker = next_marker(j);
         if (!marker) return refuse(j, "the file ends early");
-        if (marker == 0xD9) break;
-        if (marker == 0x01 || (marker >= 0xD0 && marker <= 0xD8)) continue;     /* nothing follows these */
+        if (marker == EOI) break;
+        if (stands_alone(marker)) continue;
         int size = j->end - j->at < 2 ? 0 : get16(j->at);
         if (size < 2 || size > j->end - j->at) return refuse(j, "the file ends early");
         const Byte *data = j->at + 2;
         j->at += size;
         if (!read_segment(j, marker, data, size - 2)) return 0;
     }
-    for (int i = 0; i < j->components; i++) if (!j->component[i].quant[0]) return refuse(j, "the scan of component %d is missing", j->component[i].id);
+    for (int i = 0; i < j->components; i++) {
+        const Component *c = &j->component[i];
+        if (!c->quant[0]) return refuse(j, "the scan of component %d is missing", c->id);
+    }
     return j->components ? 1 : refuse(j, "no picture in it");
 }
 
-/* ---- coefficients to samples ---- */
+/* ---- coefficients to samples: the inverse DCT ---- */
 
-/* The inverse cosine transform of 8 numbers, as libjpeg's accurate integer one: constants are rounded to 13 bits first,
- * then added; these are its sums.   even[i][k], odd[i][k]: what coefficient 2k or 2k + 1 adds to output i; to output
- * 7 - i the even part the same, the odd part negated. */
+/* T.81, A.3.3.  libjpeg's accurate integer IDCT of 8 numbers, up to its scale:
+ *     y_i = sum over k of cos((2i + 1) k pi / 16) x_k
+ * Its constants are rounded to 13 bits first and then added; these are its sums.
+ * even[i][k], odd[i][k]: what coefficient 2k, or 2k + 1, adds to output i.  Output 7 - i has the same even part, and
+ * the odd part with the opposite sign. */
 enum { CONSTANT_BITS = 13, PASS_BITS = 2 };
-enum { A = 4433, B = 6270, C = -15137,                      /* 0.541196100, 0.765366865, -1.847759065 */
-       Z1 = -7373, Z2 = -20995, Z3 = -16069, Z4 = -3196,    /* -0.899976223, -2.562915447, -1.961570560, -0.390180644: of x7 + x1, x5 + x3, x7 + x3, x5 + x1 */
-       Z5 = 9633 };                                         /* 1.175875602, of all four */
-static const int even[4][4] = {
-    { 8192, A + B, 8192, A }, { 8192, A, -8192, A + C }, { 8192, -A, -8192, -(A + C) }, { 8192, -(A + B), 8192, -A } };
-static const int odd[4][4] = {                                                      /* of x1, x3, x5, x7 */
-    { 12299 + Z1 + Z4 + Z5, Z5, Z4 + Z5, Z1 + Z5 },
-    { Z5, 25172 + Z2 + Z3 + Z5, Z2 + Z5, Z3 + Z5 },
-    { Z4 + Z5, Z2 + Z5, 16819 + Z2 + Z4 + Z5, Z5 },
-    { Z1 + Z5, Z3 + Z5, Z5, 2446 + Z1 + Z3 + Z5 } };
+enum {
+    A = 4433,           /*  0.541196100 */
+    B = 6270,           /*  0.765366865 */
+    C = -15137,         /* -1.847759065 */
+    Z1 = -7373,         /* -0.899976223, of x7 + x1 */
+    Z2 = -20995,        /* -2.562915447, of x5 + x3 */
+    Z3 = -16069,        /* -1.961570560, of x7 + x3 */
+    Z4 = -3196,         /* -0.390180644, of x5 + x1 */
+    Z5 = 9633           /*  1.175875602, of all four */
+};
+static const int even[4][4] = {                                         /* of x0, x2, x4, x6 */
+    { 8192,    A + B,   8192,       A },
+    { 8192,        A,  -8192,   A + C },
+    { 8192,       -A,  -8192, -(A + C) },
+    { 8192, -(A + B),   8192,      -A },
+};
+static const int odd[4][4] = {                                          /* of x1, x3, x5, x7 */
+    { 12299 + Z1 + Z4 + Z5,                   Z5,              Z4 + Z5,             Z1 + Z5 },
+    {                   Z5, 25172 + Z2 + Z3 + Z5,              Z2 + Z5,             Z3 + Z5 },
+    {              Z4 + Z5,              Z2 + Z5, 16819 + Z2 + Z4 + Z5,                  Z5 },
+    {              Z1 + Z5,              Z3 + Z5,                   Z5, 2446 + Z1 + Z3 + Z5 },
+};
 
-/* x: 8 numbers, `step` apart, in place, each sum rounded and shifted down */
-static void transform(int32_t *x, int step, int shift)
+/* x: 8 numbers, `step` apart, transformed in place.  Each sum is rounded and shifted down. */
+static void idct_8(int32_t *x, int step, int shift)
 {
-    int64_t half = (int64_t)1 << (shift - 1), e[4], o[4];
+    int64_t half = (int64_t)1 << (shift - 1);
+    int64_t e[4], o[4];
     for (int i = 0; i < 4; i++) {
-        e[i] = half, o[i] = 0;
-        for (int k = 0; k < 4; k++) e[i] += (int64_t)even[i][k] * x[2 * k * step], o[i] += (int64_t)odd[i][k] * x[(2 * k + 1) * step];
+        e[i] = half;
+        o[i] = 0;
+        for (int k = 0; k < 4; k++) {
+            e[i] += (int64_t)even[i][k] * x[2 * k * step];
+            o[i] += (int64_t)odd[i][k] * x[(2 * k + 1) * step];
+        }
     }
-    for (int i = 0; i < 4; i++) x[i * step] = (int32_t)((e[i] + o[i]) >> shift), x[(7 - i) * step] = (int32_t)((e[i] - o[i]) >> shift);
+    for (int i = 0; i < 4; i++) {
+        x[i * step] = (int32_t)((e[i] + o[i]) >> shift);
+        x[(7 - i) * step] = (int32_t)((e[i] - o[i]) >> shift);
+    }
 }
 
-static Byte clamp(int x) { return (Byte)(x < 0 ? 0 : x > 255 ? 255 : x); }
+static Byte clamp_byte(int x)
+{
+    if (x < 0) return 0;
+    return x > 255 ? 255 : (Byte)x;
+}
 
-/* Columns, then rows, then up by 128. to: 8 rows, `stride` apart */
-static void block_samples(const int16_t *coef, const uint16_t *quant, Byte *to, size_t stride)
+/* Dequantises (T.81, A.3.4), transforms columns, then rows, and shifts samples up by 128.
+ * to: 8 rows, `stride` bytes apart */
+static void decode_block(const int16_t *coefficients, const uint16_t *quant, Byte *to, size_t stride)
 {
     int32_t x[64];
-    for (int k = 0; k < 64; k++) x[k] = coef[k] * quant[k];
-    for (int i = 0; i < 8; i++) transform(x + i, 8, CONSTANT_BITS - PASS_BITS);
-    for (int i = 0; i < 8; i++) transform(x + 8 * i, 1, CONSTANT_BITS + PASS_BITS + 3);
-    for (int k = 0; k < 64; k++) to[(size_t)(k / 8) * stride + (size_t)(k % 8)] = clamp(x[k] + 128);
+    for (int k = 0; k < 64; k++) x[k] = coefficients[k] * quant[k];
+    for (int i = 0; i < 8; i++) idct_8(x + i, 8, CONSTANT_BITS - PASS_BITS);
+    for (int i = 0; i < 8; i++) idct_8(x + 8 * i, 1, CONSTANT_BITS + PASS_BITS + 3);
+    for (int k = 0; k < 64; k++) to[(size_t)(k / 8) * stride + (size_t)(k % 8)] = clamp_byte(x[k] + 128);
 }
 
-static int component_samples(Jpeg *j, Component *c)
+static int decode_component(Jpeg *j, Component *c)
 {
-    size_t across = (size_t)c->across, down = (size_t)c->down, stride = 8 * across;
+    size_t across = (size_t)c->blocks_across;
+    size_t down = (size_t)c->blocks_down;
+    size_t stride = 8 * across;
     c->plane = malloc(64 * across * down);
     if (!c->plane) return refuse(j, "no memory left");
     for (size_t y = 0; y < down; y++)
-        for (size_t x = 0; x < across; x++) block_samples(c->coef + 64 * (y * across + x), c->quant, c->plane + 8 * (y * stride + x), stride);
-    free(c->coef);
-    c->coef = NULL;
+        for (size_t x = 0; x < across; x++)
+            decode_block(c->coefficients + 64 * (y * across + x), c->quant, c->plane + 8 * (y * stride + x), stride);
+    free(c->coefficients);
+    c->coefficients = NULL;
     return 1;
 }
 
 /* ---- samples to pixels ---- */
 
-/* Row y of the picture, from half as many samples in one direction or both, each (3 nearest + 1 next nearest) / 4, rounded up
- * and down in turn; other factors repeat samples, and so do components too narrow to have neighbours.
- * sum: [width of the component], scratch */
-static void grow_row(const Jpeg *j, const Component *c, int y, int *sum, Byte *out)
+/* Chroma upsampling by 2 along a row.  Each output is (3 nearest + 1 next nearest) / 4, rounded up and down in turn.
+ * in: [n].  shift: 2; or 4 where `in` holds sums of two rows, which are 4 times as large.  out: [width] */
+static void upsample_across(const int *in, int n, int shift, Byte *out, int width)
 {
-    int across = j->h / c->h, down = j->v / c->v, n = c->width, wide = across == 2 && down <= 2 && n > 2;
-    int high = down == 2 && (across == 1 || wide), row = y / down, next = y % 2 ? row + 1 : row - 1;
-    if (next < 0 || next >= c->height) next = row;
-    const Byte *a = c->plane + (size_t)row * 8 * (size_t)c->across, *b = c->plane + (size_t)next * 8 * (size_t)c->across;
-    if (!wide && !high) {
-        for (int x = 0; x < j->width; x++) out[x] = a[x / across];
-        return;
-    }
-    for (int x = 0; x < n; x++) sum[x] = high ? 3 * a[x] + b[x] : a[x];
-    if (!wide) {
-        for (int x = 0; x < j->width; x++) out[x] = (Byte)((sum[x] + 1 + y % 2) >> 2);
-        return;
-    }
-    int shift = high ? 4 : 2, left = high ? 8 : 1, right = high ? 7 : 2;
-    for (int x = 0; x < j->width; x++) {
-        int at = x / 2, beside = x % 2 ? (at + 1 < n ? at + 1 : at) : (at ? at - 1 : at);
-        out[x] = (Byte)((3 * sum[at] + sum[beside] + (x % 2 ? right : left)) >> shift);
+    int left_half = shift == 4 ? 8 : 1;             /* rounding of the left and of the right output of a sample */
+    int right_half = shift == 4 ? 7 : 2;
+    for (int x = 0; x < width; x++) {
+        int at = x / 2;
+        int beside = x % 2 ? at + 1 : at - 1;
+        int half = x % 2 ? right_half : left_half;
+        if (beside < 0 || beside >= n) beside = at;
+        out[x] = (Byte)((3 * in[at] + in[beside] + half) >> shift);
     }
 }
 
-/* T.871, in 16 bits:  r = y + 1.402 cr    g = y - 0.344136 cb - 0.714136 cr    b = y + 1.772 cb */
-static void put_colour(int y, int cb, int cr, Byte *rgb)
+/* Makes row y of the picture, out: [width], from the samples of a component.  A factor of 2 across, down or both has a
+ * triangle filter; other factors repeat samples, and so do components too narrow to have neighbours.
+ * sum: [width of the component], scratch */
+static void upsample_row(const Jpeg *j, const Component *c, int y, int *sum, Byte *out)
+{
+    int across = j->h / c->h;
+    int down = j->v / c->v;
+    int filters_across = across == 2 && down <= 2 && c->width > 2;
+    int filters_down = down == 2 && (across == 1 || filters_across);
+    int row = y / down;
+    int next = y % 2 ? row + 1 : row - 1;           /* the next nearest row */
+    if (next < 0 || next >= c->height) next = row;
+    size_t stride = 8 * (size_t)c->blocks_across;
+    const Byte *near = c->plane + (size_t)row * stride;
+    const Byte *far = c->plane + (size_t)next * stride;
+    if (!filters_across && !filters_down) {
+        for (int x = 0; x < j->width; x++) out[x] = near[x / across];
+        return;
+    }
+    for (int x = 0; x < c->width; x++) sum[x] = filters_down ? 3 * near[x] + far[x] : near[x];
+    if (filters_across) {
+        upsample_across(sum, c->width, filters_down ? 4 : 2, out, j->width);
+        return;
+    }
+    for (int x = 0; x < j->width; x++) out[x] = (Byte)((sum[x] + 1 + y % 2) >> 2);
+}
+
+/* T.871, 7, in 16 bits:
+ *     r = y + 1.402 cr      g = y - 0.344136 cb - 0.714136 cr      b = y + 1.772 cb */
+static void ycbcr_to_rgb(int y, int cb, int cr, Byte *rgb)
 {
     const int half = 1 << 15;
-    cb -= 128, cr -= 128;
-    rgb[0] = clamp(y + ((91881 * cr + half) >> 16));
-    rgb[1] = clamp(y + ((-22554 * cb - 46802 * cr + half) >> 16));
-    rgb[2] = clamp(y + ((116130 * cb + half) >> 16));
+    cb -= 128;
+    cr -= 128;
+    rgb[0] = clamp_byte(y + ((91881 * cr + half) >> 16));
+    rgb[1] = clamp_byte(y + ((-22554 * cb - 46802 * cr + half) >> 16));
+    rgb[2] = clamp_byte(y + ((116130 * cb + half) >> 16));
 }
 
-/* Three components are YCbCr unless the file says, or names them, otherwise; as libjpeg guesses. */
+/* Three components are YCbCr unless the file says, or names them, otherwise.  libjpeg guesses the same way. */
 static int is_rgb(const Jpeg *j)
 {
     const Component *c = j->component;
-    if (j->jfif) return 0;
-    if (j->adobe >= 0) return j->adobe == 0;
+    if (j->has_jfif) return 0;
+    if (j->adobe_transform >= 0) return j->adobe_transform == 0;
     return c[0].id == 'R' && c[1].id == 'G' && c[2].id == 'B';
 }
 
-/* rows: [3, width], scratch */
-static void put_rows(const Jpeg *j, int *sum, Byte *rows, Byte *rgb)
+/* planes: [3, width], of which a grey picture has the first.  rgb: [width, 3] */
+static void put_row(const Jpeg *j, const Byte *planes, int has_rgb, Byte *rgb)
 {
     size_t width = (size_t)j->width;
-    int rgb_already = is_rgb(j);
-    for (int y = 0; y < j->height; y++) {
-        for (int i = 0; i < j->components; i++) grow_row(j, &j->component[i], y, sum, rows + (size_t)i * width);
-        for (size_t x = 0; x < width; x++, rgb += 3) {
-            Byte a = rows[x], b = j->components == 3 ? rows[width + x] : a, c = j->components == 3 ? rows[2 * width + x] : a;
-            if (j->components == 1 || rgb_already) rgb[0] = a, rgb[1] = b, rgb[2] = c;
-            else put_colour(a, b, c, rgb);
+    for (size_t x = 0; x < width; x++) {
+        Byte *to = rgb + 3 * x;
+        if (j->components == 1) {
+            memset(to, planes[x], 3);
+        } else if (has_rgb) {
+            for (size_t k = 0; k < 3; k++) to[k] = planes[k * width + x];
+        } else {
+            ycbcr_to_rgb(planes[x], planes[width + x], planes[2 * width + x], to);
         }
     }
 }
 
-static Byte *to_rgb(Jpeg *j)
+/* sum: [width] and planes: [3, width], scratch */
+static void put_rows(const Jpeg *j, int *sum, Byte *planes, Byte *rgb)
 {
     size_t width = (size_t)j->width;
-    for (int i = 0; i < j->components; i++) if (!component_samples(j, &j->component[i])) return NULL;
+    int has_rgb = is_rgb(j);
+    for (int y = 0; y < j->height; y++) {
+        for (int i = 0; i < j->components; i++)
+            upsample_row(j, &j->component[i], y, sum, planes + (size_t)i * width);
+        put_row(j, planes, has_rgb, rgb + 3 * width * (size_t)y);
+    }
+}
+
+static Byte *decode_picture(Jpeg *j)
+{
+    size_t width = (size_t)j->width;
+    for (int i = 0; i < j->components; i++)
+        if (!decode_component(j, &j->component[i])) return NULL;
     int *sum = malloc(width * sizeof *sum);
-    Byte *rows = malloc(3 * width), *rgb = malloc(3 * width * (size_t)j->height);
-    if (sum && rows && rgb) put_rows(j, sum, rows, rgb);
-    else refuse(j, "no memory left"), free(rgb), rgb = NULL;
+    Byte *planes = malloc(3 * width);
+    Byte *rgb = malloc(3 * width * (size_t)j->height);
+    if (sum && planes && rgb) {
+        put_rows(j, sum, planes, rgb);
+    } else {
+        refuse(j, "no memory left");
+        free(rgb);
+        rgb = NULL;
+    }
     free(sum);
-    free(rows);
+    free(planes);
     return rgb;
 }
 
@@ -562,22 +806,40 @@ unsigned char *jpeg_decode(const unsigned char *jpeg, size_t size, int *width, i
 {
     Jpeg *j = calloc(1, sizeof *j);
     Byte *rgb = NULL;
-    if (!j) { snprintf(why, JPEG_WHY, "no memory left"); return NULL; }
-    j->at = jpeg, j->end = jpeg + size, j->why = why, j->adobe = -1;
-    if (read_segments(j)) rgb = to_rgb(j);
-    *width = j->width, *height = j->height;
-    for (int i = 0; i < COMPONENTS; i++) free(j->component[i].coef), free(j->component[i].plane);
+    if (!j) {
+        snprintf(why, JPEG_WHY, "no memory left");
+        return NULL;
+    }
+    j->at = jpeg;
+    j->end = jpeg + size;
+    j->why = why;
+    j->adobe_transform = -1;
+    if (read_segments(j)) rgb = decode_picture(j);
+    *width = j->width;
+    *height = j->height;
+    for (int i = 0; i < COMPONENTS; i++) {
+        free(j->component[i].coefficients);
+        free(j->component[i].plane);
+    }
     free(j);
     return rgb;
 }
 
+/* EXIF (CIPA DC-008, 4.5.4) stands in a segment APP1:  | FF E1 | size | "Exif" 0 0 | the block | */
 const unsigned char *jpeg_exif(const unsigned char *jpeg, size_t size, size_t *n)
 {
     if (size < 2 || get16(jpeg) != 0xFFD8) return NULL;
-    for (size_t at = 2, length; size - at >= 4 && jpeg[at] == 0xFF; at += 2 + length) {
-        length = (size_t)get16(jpeg + at + 2);
-        if (jpeg[at + 1] == 0xDA || length < 2 || length > size - at - 2) return NULL;
-        if (jpeg[at + 1] == 0xE1 && length >= 8 && !memcmp(jpeg + at + 4, "Exif\0\0", 6)) return *n = length - 8, jpeg + at + 10;
+    size_t at = 2;
+    while (size - at >= 4 && jpeg[at] == 0xFF) {
+        int marker = jpeg[at + 1];
+        const Byte *data = jpeg + at + 4;
+        size_t length = (size_t)get16(jpeg + at + 2);
+        if (marker == SOS || length < 2 || length > size - at - 2) return NULL;
+        if (marker == APP1 && length >= 8 && !memcmp(data, "Exif\0\0", 6)) {
+            *n = length - 8;
+            return data + 6;
+        }
+        at += 2 + length;
     }
     return NULL;
 }

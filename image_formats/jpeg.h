@@ -1,20 +1,32 @@
-/* jpeg.h - JPEG in. Stands alone: copy jpeg.c and jpeg.h.
+/* jpeg.h - reads JPEG files.
  *
- * No files, no globals, no printing: bytes in memory to bytes in memory. Any number of threads may call at once.
- * ITU-T T.81 (JPEG), T.871 (JFIF); arithmetic as libjpeg's, see jpeg.c. */
+ * Stands alone: copy jpeg.c and jpeg.h.  It uses no files and no globals, and it prints nothing: it turns bytes in
+ * memory into bytes in memory.  Any number of threads may call it at once.
+ * Sources: ITU-T T.81 (JPEG), T.871 (JFIF).  The arithmetic is that of libjpeg, see jpeg.c. */
 #ifndef JPEG_H
 #define JPEG_H
 #include <stddef.h>
 
-enum { JPEG_PIXELS = 1 << 26, JPEG_SCANS = 500, JPEG_WHY = 128 };
+enum {
+    JPEG_MAX_PIXELS = 1 << 26,
+    JPEG_MAX_SCANS = 500,               /* real progressive files have about ten; many scans only cost time */
+    JPEG_WHY = 128                      /* bytes of a message */
+};
 
-/* A baseline, extended or progressive Huffman JPEG of 8 bits, grey or of three colours, with any sampling that libjpeg
- * knows -> rgb: [*height,*width,3], sRGB, which the caller frees, as the file has it (see jpeg_exif for the way up).
- * jpeg: any size bytes at all. NULL: `why` says what is wrong, or what kind of JPEG is not read: arithmetic coding, lossless,
- * hierarchical, 12 bits, CMYK and YCCK; more than JPEG_PIXELS pixels or JPEG_SCANS scans. A file that ends early is refused. */
+/* Decodes a baseline, extended or progressive Huffman JPEG of 8 bits, grey or of three colours, with any sampling
+ * factors that libjpeg knows.
+ *   jpeg            any bytes at all, [size]
+ *   width, height   receive the size of the picture
+ *   why             receives the reason of a failure
+ * Returns rgb: [*height, *width, 3], sRGB, rows from the top, which the caller frees.  The picture is as the file
+ * stores it; jpeg_exif tells which way is up.
+ * Returns NULL when the file is broken or ends early, when it has more than JPEG_MAX_PIXELS or JPEG_MAX_SCANS, when it
+ * is of a kind that is not read (arithmetic coding, lossless, hierarchical, 12 bits, CMYK, YCCK), or when out of
+ * memory. */
 unsigned char *jpeg_decode(const unsigned char *jpeg, size_t size, int *width, int *height, char why[JPEG_WHY]);
 
-/* The EXIF block inside jpeg, *n bytes from "II" or "MM" on; NULL: there is none. */
+/* Returns the EXIF block inside jpeg, which begins with "II" or "MM"; *n receives its size.  Returns NULL when there is
+ * none. */
 const unsigned char *jpeg_exif(const unsigned char *jpeg, size_t size, size_t *n);
 
 #endif

@@ -1,29 +1,32 @@
-/* palette.c - many colours as a few.
+/* palette.c - reduces many colours to a palette of at most 256, and dithers.
  *
- *   table     count the colours; if they fit, they are the table. Otherwise cut the histogram where that saves most
- *             squared error (Wu 1992), then let each entry move to the mean of its colours (Lloyd 1982).
- *   index     a colour is mixed from its nearest entry and one other, chosen for the truest mean with the least grain;
- *             a fixed blue-noise matrix (Ulichney 1993) says which of the two stands at this place.
+ *   palette   When all colours fit, they are the palette.  Otherwise the colour histogram is cut into boxes, as by
+ *             median cut, but each time where the cut saves most squared error (Wu 1992).  The means of the boxes are
+ *             then improved by k-means (Lloyd 1982).
+ *   indices   Ordered dithering: a colour is mixed from two entries, its nearest and one other.  A fixed threshold
+ *             matrix says which of the two a place gets.  The matrix is blue noise (void and cluster, Ulichney 1993),
+ *             which shows no crosshatch as a Bayer matrix does.
  *
- * What holds: a colour always has the same index at the same place, so nothing shimmers; a colour in the table is never
- * mixed; entries stand in order of brightness. Distances are 2 dr² + 4 dg² + 3 db², near enough to the eye, and integers.
- * It does no error diffusion, which crawls when pictures move. */
+ * Invariants: a colour has the same index at the same place in every frame, so nothing shimmers; a colour that is in
+ * the palette is never mixed; entries stand in order of brightness.
+ * Distances are 2 dr^2 + 4 dg^2 + 3 db^2: near enough to the eye, and whole numbers.
+ * It does no error diffusion (Floyd-Steinberg), which crawls when pictures move. */
 #include "palette.h"
 #include <stdlib.h>
 #include <string.h>
 
 typedef unsigned char Byte;
-typedef PaletteMix Mix;
 
 enum {
-    SIDE = 32, PLACES = SIDE * SIDE,    /* the dither matrix */
-    REFINE = 6,                         /* Lloyd steps */
-    BITS = 6, CELLS = 1 << 3 * BITS     /* histogram */
+    SIDE = 32,                          /* of the threshold matrix */
+    PLACES = PALETTE_THRESHOLDS,        /* SIDE * SIDE */
+    K_MEANS_STEPS = 6,
+    HISTOGRAM_BITS = 6,                 /* of each channel */
+    HISTOGRAM_SIDE = 1 << HISTOGRAM_BITS,
+    CELLS = 1 << 3 * HISTOGRAM_BITS
 };
 
-/* ---- the table of colours, and the nearest entry of it ---- */
-
-/* near[g][0..count[g]) are the only entries that can be nearest to a colour in box g of a 16x16x16 grid. */
+/* ---- the nearest entry ---- */
 
 static int square(int x) { return x * x; }
 
@@ -32,263 +35,361 @@ int palette_distance(const unsigned char *a, const unsigned char *b)
     return 2 * square(a[0] - b[0]) + 4 * square(a[1] - b[1]) + 3 * square(a[2] - b[2]);
 }
 
-/* The two corners of box g. */
-static void box_corners(int g, Byte low[3], Byte high[3])
+/* The colour cube is split into 16 x 16 x 16 boxes: the upper four bits of each channel number the box of a colour. */
+static int box_of(const Byte *rgb) { return rgb[0] >> 4 << 8 | rgb[1] >> 4 << 4 | rgb[2] >> 4; }
+
+/* Finds the darkest and the brightest colour of a box. */
+static void box_corners(int box, Byte low[3], Byte high[3])
 {
     for (int c = 0; c < 3; c++) {
-        low[c] = (Byte)((g >> (8 - 4 * c) & 15) << 4);
+        low[c] = (Byte)((box >> (8 - 4 * c) & 15) << 4);
         high[c] = (Byte)(low[c] | 15);
     }
 }
 
-/* The closest and the farthest that a colour of the box can be from rgb. */
-static int box_closest(const Byte *rgb, const Byte *low, const Byte *high)
+/* Returns the least distance of rgb to a colour of the box. */
+static int distance_to_box(const Byte *rgb, const Byte *low, const Byte *high)
 {
     Byte at[3];
-    for (int c = 0; c < 3; c++) at[c] = rgb[c] < low[c] ? low[c] : rgb[c] > high[c] ? high[c] : rgb[c];
+    for (int c = 0; c < 3; c++) {
+        at[c] = rgb[c];
+        if (rgb[c] < low[c]) at[c] = low[c];
+        if (rgb[c] > high[c]) at[c] = high[c];
+    }
     return palette_distance(rgb, at);
 }
 
-static int box_farthest(const Byte *rgb, const Byte *low, const Byte *high)
+/* Returns the greatest distance of rgb to a colour of the box. */
+static int distance_across_box(const Byte *rgb, const Byte *low, const Byte *high)
 {
     Byte at[3];
     for (int c = 0; c < 3; c++) at[c] = 2 * rgb[c] < low[c] + high[c] ? high[c] : low[c];
     return palette_distance(rgb, at);
 }
 
-/* An entry farther from all of the box than another one is at its farthest is nearest to nothing in it. */
-static void list_box(Palette *t, int g)
+/* Lists the entries that can be the nearest to a colour of the box.  An entry cannot when it is farther from all of the
+ * box than another entry is from the box's farthest colour. */
+static void list_candidates(Palette *p, int box)
 {
     Byte low[3], high[3];
     int bound = INT32_MAX;
-    box_corners(g, low, high);
-    for (int i = 0; i < t->n; i++) {
-        int far = box_farthest(t->rgb[i], low, high);
-        if (far < bound) bound = far;
+    box_corners(box, low, high);
+    for (int i = 0; i < p->n; i++) {
+        int farthest = distance_across_box(p->rgb[i], low, high);
+        if (farthest < bound) bound = farthest;
     }
-    t->count[g] = 0;
-    for (int i = 0; i < t->n; i++)
-        if (box_closest(t->rgb[i], low, high) <= bound) t->near[g][t->count[g]++] = (Byte)i;
+    int n = 0;
+    for (int i = 0; i < p->n; i++)
+        if (distance_to_box(p->rgb[i], low, high) <= bound) p->candidate[box][n++] = (Byte)i;
+    p->candidates[box] = n;
 }
 
-static void list_boxes(Palette *t)
+static void list_all_candidates(Palette *p)
 {
-    for (int g = 0; g < 4096; g++) list_box(t, g);
+    for (int box = 0; box < PALETTE_BOXES; box++) list_candidates(p, box);
 }
 
-static int nearest(const Palette *t, const Byte *rgb)
+/* Returns the nearest entry; of equally near ones the first. */
+static int nearest(const Palette *p, const Byte *rgb)
 {
-    int g = rgb[0] >> 4 << 8 | rgb[1] >> 4 << 4 | rgb[2] >> 4;
-    int best = t->near[g][0], least = palette_distance(rgb, t->rgb[best]);
-    for (int i = 1; i < t->count[g]; i++) {
-        int d = palette_distance(rgb, t->rgb[t->near[g][i]]);
-        if (d < least) least = d, best = t->near[g][i];
+    int box = box_of(rgb);
+    int best = p->candidate[box][0];
+    int least = palette_distance(rgb, p->rgb[best]);
+    for (int i = 1; i < p->candidates[box]; i++) {
+        int distance = palette_distance(rgb, p->rgb[p->candidate[box][i]]);
+        if (distance >= least) continue;
+        least = distance;
+        best = p->candidate[box][i];
     }
     return best;
 }
 
-/* ---- choosing the table ---- */
+/* ---- a palette of all colours, where they fit ---- */
 
-static int brightness(const Byte *rgb) { return 299 * rgb[0] + 587 * rgb[1] + 114 * rgb[2]; }
-
-static int by_brightness(const void *a, const void *b)
+/* Adds a colour unless it is there.  Returns 0 when it would be more than limit.  Until the palette is complete, the
+ * candidates of a box are simply the entries that lie in it. */
+static int add_colour(Palette *p, const Byte *rgb, int limit)
 {
-    int x = brightness(a), y = brightness(b);
-    return x != y ? (x > y) - (x < y) : memcmp(a, b, 3);
-}
-
-/* All colours of rgb: [n,3], if they are at most limit: 1, and they are the table. Otherwise 0. */
-static int collect(Palette *t, const Byte *rgb, size_t n, int limit)
-{
-    t->n = 0;
-    for (int g = 0; g < 4096; g++) t->count[g] = 0;
-    for (size_t i = 0; i < n; i++, rgb += 3) {
-        int g = rgb[0] >> 4 << 8 | rgb[1] >> 4 << 4 | rgb[2] >> 4, k = 0;
-        while (k < t->count[g] && memcmp(t->rgb[t->near[g][k]], rgb, 3)) k++;
-        if (k < t->count[g]) continue;
-        if (t->n == limit) return 0;
-        t->near[g][t->count[g]++] = (Byte)t->n;
-        memcpy(t->rgb[t->n++], rgb, 3);
-    }
+    int box = box_of(rgb);
+    for (int i = 0; i < p->candidates[box]; i++)
+        if (!memcmp(p->rgb[p->candidate[box][i]], rgb, 3)) return 1;
+    if (p->n == limit) return 0;
+    p->candidate[box][p->candidates[box]++] = (Byte)p->n;
+    memcpy(p->rgb[p->n++], rgb, 3);
     return 1;
 }
 
-/* A cell of the histogram: how many pixels, and the sum of their colours. */
+/* rgb: [n, 3].  Returns 1 when its colours are at most limit; they are the palette then. */
+static int collect_colours(Palette *p, const Byte *rgb, size_t n, int limit)
+{
+    p->n = 0;
+    memset(p->candidates, 0, sizeof p->candidates);
+    for (size_t i = 0; i < n; i++)
+        if (!add_colour(p, rgb + 3 * i, limit)) return 0;
+    return 1;
+}
+
+/* ---- the histogram ---- */
+
+/* A cell of the histogram, or many: the number of pixels and the sum of their colours. */
 typedef struct { uint64_t n, sum[3]; } Cell;
 
-static void join(Cell *to, const Cell *c)
+static void add_cell(Cell *to, const Cell *c)
 {
     to->n += c->n;
     for (int i = 0; i < 3; i++) to->sum[i] += c->sum[i];
 }
 
-static void mean(const Cell *c, Byte rgb[3])
+/* The mean colour, rounded. */
+static void cell_mean(const Cell *c, Byte rgb[3])
 {
     for (int i = 0; i < 3; i++) rgb[i] = (Byte)((c->sum[i] + c->n / 2) / c->n);
 }
 
-/* rgb: [n,3] -> the cells that are not empty, moved to the front; returns how many */
+/* rgb: [n, 3].  Fills cells: [CELLS], which are zeros before, and moves those that are not empty to the front.
+ * Returns how many these are. */
 static size_t histogram(Cell *cells, const Byte *rgb, size_t n)
 {
-    size_t used = 0;
-    for (size_t i = 0; i < n; i++, rgb += 3) {
-        const int s = 8 - BITS;
-        Cell pixel = { 1, { rgb[0], rgb[1], rgb[2] } };
-        join(&cells[rgb[0] >> s << 2 * BITS | rgb[1] >> s << BITS | rgb[2] >> s], &pixel);
+    const int shift = 8 - HISTOGRAM_BITS;
+    for (size_t i = 0; i < n; i++) {
+        const Byte *c = rgb + 3 * i;
+        int at = c[0] >> shift << 2 * HISTOGRAM_BITS | c[1] >> shift << HISTOGRAM_BITS | c[2] >> shift;
+        Cell pixel = { 1, { c[0], c[1], c[2] } };
+        add_cell(&cells[at], &pixel);
     }
+    size_t used = 0;
     for (size_t i = 0; i < CELLS; i++)
         if (cells[i].n) cells[used++] = cells[i];
     return used;
 }
 
-/* Cells that share an entry, and the cut in two that would gain most. */
-typedef struct { Cell *from, *to; double gain; int axis, cut; } Box;
+/* ---- median cut, by variance (Wu 1992) ---- */
 
-static int coordinate(const Cell *c, int axis) { return (int)(c->sum[axis] / c->n) >> (8 - BITS); }
+/* Cells from .. to - 1, which share an entry, and the cut in two that would gain most. */
+typedef struct {
+    Cell *from, *to;
+    double gain;                        /* the squared error that the cut saves; 0: none saves any */
+    int axis, cut;                      /* cells below cut on this axis (0 red, 1 green, 2 blue) are the low half */
+} Box;
 
-/* Σ |x - mean|² = Σ |x|² - |Σ x|² / n: the second term, which is all that a cut changes. */
-static double saved(const Cell *c)
+static int coordinate(const Cell *c, int axis) { return (int)(c->sum[axis] / c->n) >> (8 - HISTOGRAM_BITS); }
+
+/* The squared error of pixels that take their mean is   sum |x - mean|^2 = sum |x|^2 - |sum x|^2 / n.
+ * A cut changes only the second term, which this returns. */
+static double explained(const Cell *c)
 {
-    double r = (double)c->sum[0], g = (double)c->sum[1], b = (double)c->sum[2];
-    return c->n ? (2 * r * r + 4 * g * g + 3 * b * b) / (double)c->n : 0;
+    if (!c->n) return 0;
+    double r = (double)c->sum[0];
+    double g = (double)c->sum[1];
+    double b = (double)c->sum[2];
+    return (2 * r * r + 4 * g * g + 3 * b * b) / (double)c->n;
 }
 
+static Cell difference(const Cell *a, const Cell *b)
+{
+    Cell d = { a->n - b->n, { a->sum[0] - b->sum[0], a->sum[1] - b->sum[1], a->sum[2] - b->sum[2] } };
+    return d;
+}
+
+/* Keeps the best cut across this axis, if it is better than the one that the box has. */
 static void plan_axis(Box *box, int axis)
 {
-    Cell slice[1 << BITS] = { { 0, { 0 } } }, all = { 0, { 0 } }, low = all;
+    Cell slice[HISTOGRAM_SIDE] = { { 0, { 0 } } };
+    Cell all = { 0, { 0 } };
+    Cell low = { 0, { 0 } };
     for (const Cell *c = box->from; c < box->to; c++) {
-        join(&slice[coordinate(c, axis)], c);
-        join(&all, c);
+        add_cell(&slice[coordinate(c, axis)], c);
+        add_cell(&all, c);
     }
-    for (int cut = 1; cut < 1 << BITS; cut++) {
-        join(&low, &slice[cut - 1]);
-        Cell high = { all.n - low.n, { all.sum[0] - low.sum[0], all.sum[1] - low.sum[1], all.sum[2] - low.sum[2] } };
-        double gain = saved(&low) + saved(&high) - saved(&all);
-        if (low.n && high.n && gain > box->gain) box->gain = gain, box->axis = axis, box->cut = cut;
+    for (int cut = 1; cut < HISTOGRAM_SIDE; cut++) {
+        add_cell(&low, &slice[cut - 1]);
+        Cell high = difference(&all, &low);
+        double gain = explained(&low) + explained(&high) - explained(&all);
+        if (!low.n || !high.n || gain <= box->gain) continue;
+        box->gain = gain;
+        box->axis = axis;
+        box->cut = cut;
     }
 }
 
-static Box plan(Cell *from, Cell *to)
+static Box make_box(Cell *from, Cell *to)
 {
-    Box box = { from, to, 0, 0, 0 };
+    Box box = { .from = from, .to = to };
     for (int axis = 0; axis < 3; axis++) plan_axis(&box, axis);
     return box;
 }
 
-/* Carries out the planned cut: the box keeps the low half, the high half is returned. */
-static Box cut(Box *box)
+/* Carries out the planned cut: the box keeps the low half, and the high half is returned. */
+static Box cut_box(Box *box)
 {
-    Cell *low = box->from, *high = box->to, *end = box->to;
+    Cell *low = box->from;
+    Cell *high = box->to;
+    Cell *end = box->to;
     while (low < high) {
-        if (coordinate(low, box->axis) < box->cut) { low++; continue; }
+        if (coordinate(low, box->axis) < box->cut) {
+            low++;
+            continue;
+        }
+        high--;
         Cell c = *low;
-        *low = *--high, *high = c;
+        *low = *high;
+        *high = c;
     }
-    *box = plan(box->from, low);
-    return plan(low, end);
+    *box = make_box(box->from, low);
+    return make_box(low, end);
 }
 
-/* cells: [n] -> at most limit entries */
-static void cut_all(Palette *t, Cell *cells, size_t n, int limit)
+static void box_mean(const Box *box, Byte rgb[3])
+{
+    Cell all = { 0, { 0 } };
+    for (const Cell *c = box->from; c < box->to; c++) add_cell(&all, c);
+    cell_mean(&all, rgb);
+}
+
+/* cells: [n].  Cuts the box that gains most until there are limit boxes or none gains; each becomes an entry. */
+static void median_cut(Palette *p, Cell *cells, size_t n, int limit)
 {
     Box box[256];
-    box[0] = plan(cells, cells + n);
-    for (t->n = 1; t->n < limit; t->n++) {
+    box[0] = make_box(cells, cells + n);
+    p->n = 1;
+    while (p->n < limit) {
         int best = 0;
-        for (int i = 1; i < t->n; i++) if (box[i].gain > box[best].gain) best = i;
+        for (int i = 1; i < p->n; i++)
+            if (box[i].gain > box[best].gain) best = i;
         if (box[best].gain <= 0) break;
-        box[t->n] = cut(&box[best]);
+        box[p->n] = cut_box(&box[best]);
+        p->n++;
     }
-    for (int i = 0; i < t->n; i++) {
-        Cell all = { 0, { 0 } };
-        for (const Cell *c = box[i].from; c < box[i].to; c++) join(&all, c);
-        mean(&all, t->rgb[i]);
-    }
+    for (int i = 0; i < p->n; i++) box_mean(&box[i], p->rgb[i]);
 }
 
-/* Each entry moves to the mean of the cells that it is nearest to. */
-static void refine(Palette *t, const Cell *cells, size_t n)
+/* ---- k-means (Lloyd 1982) ---- */
+
+/* One step: each entry moves to the mean of the cells that it is nearest to. */
+static void k_means_step(Palette *p, const Cell *cells, size_t n)
 {
     Cell sum[256] = { { 0, { 0 } } };
-    list_boxes(t);
+    list_all_candidates(p);
     for (size_t i = 0; i < n; i++) {
         Byte rgb[3];
-        mean(&cells[i], rgb);
-        join(&sum[nearest(t, rgb)], &cells[i]);
+        cell_mean(&cells[i], rgb);
+        add_cell(&sum[nearest(p, rgb)], &cells[i]);
     }
-    for (int i = 0; i < t->n; i++) if (sum[i].n) mean(&sum[i], t->rgb[i]);
+    for (int i = 0; i < p->n; i++)
+        if (sum[i].n) cell_mean(&sum[i], p->rgb[i]);
 }
 
-/* ---- an index for every pixel ---- */
+/* ---- ordered dithering ---- */
 
-/* Void and cluster (Ulichney 1993), grown from nothing: each next rank goes to the emptiest place of a torus, where
- * crowding is the sum of 1/d⁴ over the places taken. A little noise to begin with, or they would line up in a lattice. */
-static void rank_places(int rank[PALETTE_PLACES])
+/* Adds to the crowding of all places that this one is taken: 1/d^4 at distance d on a torus, in units of 2^-24. */
+static void crowd_around(uint32_t crowding[PLACES], int taken)
 {
-    uint32_t crowd[PLACES], noise = 1;
-    for (int i = 0; i < PLACES; i++) crowd[i] = (noise = noise * 1664525 + 1013904223) >> 12;
+    for (int i = 0; i < PLACES; i++) {
+        int dx = abs(i % SIDE - taken % SIDE);
+        int dy = abs(i / SIDE - taken / SIDE);
+        if (dx > SIDE / 2) dx = SIDE - dx;
+        if (dy > SIDE / 2) dy = SIDE - dy;
+        if (i == taken) crowding[i] += 1u << 31;
+        else crowding[i] += (1u << 24) / (uint32_t)square(dx * dx + dy * dy);
+    }
+}
+
+/* Makes the threshold matrix by void and cluster (Ulichney 1993), grown from nothing: each next threshold goes to the
+ * least crowded place.  It starts from a little noise; without it, places line up in a lattice. */
+static void make_thresholds(int threshold[PALETTE_THRESHOLDS])
+{
+    uint32_t crowding[PLACES];
+    uint32_t noise = 1;
+    for (int i = 0; i < PLACES; i++) {
+        noise = noise * 1664525 + 1013904223;
+        crowding[i] = noise >> 12;
+    }
     for (int next = 0; next < PLACES; next++) {
         int at = 0;
-        for (int i = 1; i < PLACES; i++) if (crowd[i] < crowd[at]) at = i;
-        rank[at] = next;
-        for (int i = 0; i < PLACES; i++) {
-            int dx = abs(i % SIDE - at % SIDE), dy = abs(i / SIDE - at / SIDE);
-            if (dx > SIDE / 2) dx = SIDE - dx;
-            if (dy > SIDE / 2) dy = SIDE - dy;
-            crowd[i] += i == at ? 1u << 31 : (1u << 24) / (uint32_t)square(dx * dx + dy * dy);
-        }
+        for (int i = 1; i < PLACES; i++)
+            if (crowding[i] < crowding[at]) at = i;
+        threshold[at] = next;
+        crowd_around(crowding, at);
     }
 }
 
-/* Mixing the nearest entry a with b in share s leaves the mean off by e and grain of variance v around it:
- *     u = (p - a)·(b - a)     l = |b - a|²     s = u / l     e² = |p - a|² - u s     v = s (1 - s) l
- * The best b has the least e² + v / 4; less than no mixing at all when u (5 s - 1) > 0. Without v, far entries speckle;
- * with all of v, nothing is ever mixed and gradients turn to steps. */
-static Mix mix(const Palette *t, const Byte *rgb)
+/* Chooses the two entries that a colour p is mixed from, and their shares.  A mix of the nearest entry a with b in
+ * share s has a mean that is off by e, and grain of variance v around it:
+ *     u = (p - a)(b - a)     l = |b - a|^2     s = u / l     e^2 = |p - a|^2 - u s     v = s (1 - s) l
+ * The best b has the least e^2 + v / 4, which is less than without a mix by u (5 s - 1) / 4.
+ * Without v, far entries speckle.  With all of v, nothing is ever mixed and gradients turn into steps. */
+static PaletteDither choose_dither(const Palette *p, const Byte *rgb)
 {
-    int a = nearest(t, rgb), best = a;
-    double share = 0, most = 0;
-    for (int b = 0; b < t->n; b++) {
-        const Byte *from = t->rgb[a], *to = t->rgb[b];
-        int r = to[0] - from[0], g = to[1] - from[1], k = to[2] - from[2];
-        int u = 2 * r * (rgb[0] - from[0]) + 4 * g * (rgb[1] - from[1]) + 3 * k * (rgb[2] - from[2]);
+    int a = nearest(p, rgb);
+    int best = a;
+    double share = 0;
+    double most = 0;
+    const Byte *from = p->rgb[a];
+    for (int b = 0; b < p->n; b++) {
+        const Byte *to = p->rgb[b];
+        int dr = to[0] - from[0];
+        int dg = to[1] - from[1];
+        int db = to[2] - from[2];
+        int u = 2 * dr * (rgb[0] - from[0]) + 4 * dg * (rgb[1] - from[1]) + 3 * db * (rgb[2] - from[2]);
         if (u <= 0) continue;
-        double s = u / (double)(2 * r * r + 4 * g * g + 3 * k * k), gain = u * (5 * s - 1);
-        if (gain > most) most = gain, best = b, share = s;
+        double s = u / (double)(2 * dr * dr + 4 * dg * dg + 3 * db * db);
+        double gain = u * (5 * s - 1);
+        if (gain <= most) continue;
+        most = gain;
+        best = b;
+        share = s;
     }
     int places = (int)(share * PLACES + 0.5);
-    if (best < a) return (Mix){ 0, PLACES - places, (Byte)best, (Byte)a };
-    return (Mix){ 0, places, (Byte)a, (Byte)best };
+    if (best < a) return (PaletteDither){ .share = PLACES - places, .dark = (Byte)best, .bright = (Byte)a };
+    return (PaletteDither){ .share = places, .dark = (Byte)a, .bright = (Byte)best };
 }
 
 /* ---- the whole ---- */
 
-int palette_choose(Palette *t, const unsigned char *rgb, size_t n, int limit)
+static int brightness(const Byte *rgb) { return 299 * rgb[0] + 587 * rgb[1] + 114 * rgb[2]; }
+
+/* For qsort.  Equally bright colours are ordered too, so that the order is the same everywhere. */
+static int by_brightness(const void *a, const void *b)
 {
-    t->exact = collect(t, rgb, n, limit);
-    if (!t->exact) {
-        Cell *cells = calloc(CELLS, sizeof *cells);
-        if (!cells) return 0;
-        size_t used = histogram(cells, rgb, n);
-        cut_all(t, cells, used, limit);
-        for (int i = 0; i < REFINE; i++) refine(t, cells, used);
-        free(cells);
-    }
-    qsort(t->rgb, (size_t)t->n, 3, by_brightness);
-    list_boxes(t);
-    memset(t->known, 0, sizeof t->known);
-    if (!t->exact) rank_places(t->rank);
+    int x = brightness(a);
+    int y = brightness(b);
+    if (x < y) return -1;
+    if (x > y) return 1;
+    return memcmp(a, b, 3);
+}
+
+/* Returns 0 when out of memory. */
+static int reduce_colours(Palette *p, const Byte *rgb, size_t n, int limit)
+{
+    Cell *cells = calloc(CELLS, sizeof *cells);
+    if (!cells) return 0;
+    size_t used = histogram(cells, rgb, n);
+    median_cut(p, cells, used, limit);
+    for (int i = 0; i < K_MEANS_STEPS; i++) k_means_step(p, cells, used);
+    free(cells);
     return 1;
 }
 
-/* The index of a colour at (x, y). Brighter entries always take the high ranks, so that neighbours agree. */
+int palette_choose(Palette *p, const unsigned char *rgb, size_t n, int limit)
+{
+    p->is_exact = collect_colours(p, rgb, n, limit);
+    if (!p->is_exact && !reduce_colours(p, rgb, n, limit)) return 0;
+    qsort(p->rgb, (size_t)p->n, 3, by_brightness);
+    list_all_candidates(p);
+    memset(p->cache, 0, sizeof p->cache);
+    if (!p->is_exact) make_thresholds(p->threshold);
+    return 1;
+}
+
+/* The brighter entry always takes the high thresholds, so that neighbours of nearly one colour agree. */
 int palette_index(Palette *p, const unsigned char *rgb, int x, int y)
 {
     uint32_t key = (uint32_t)(rgb[0] << 16 | rgb[1] << 8 | rgb[2]) + 1;
-    Mix *m = &p->known[key * 2654435761u >> 18];
-    if (m->key != key) {
-        *m = mix(p, rgb);
-        m->key = key;
+    PaletteDither *d = &p->cache[key * 2654435761u >> 18];
+    if (d->key != key) {
+        *d = choose_dither(p, rgb);
+        d->key = key;
     }
-    return p->rank[y % SIDE * SIDE + x % SIDE] >= PLACES - m->share ? m->bright : m->dark;
+    int threshold = p->threshold[y % SIDE * SIDE + x % SIDE];
+    return threshold >= PLACES - d->share ? d->bright : d->dark;
 }

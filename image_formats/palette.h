@@ -1,31 +1,48 @@
-/* palette.h - many colours as a few: a table of at most 256, and which entry of it stands at a place. Stands alone:
- * copy palette.c and palette.h. No files, no globals, no printing. */
+/* palette.h - reduces many colours to a palette of at most 256, and dithers.
+ *
+ * Stands alone: copy palette.c and palette.h.  It uses no files and no globals, and it prints nothing.
+ * Sources: Wu 1992 (a median cut by variance), Lloyd 1982 (k-means), Ulichney 1993 (the threshold matrix). */
 #ifndef PALETTE_H
 #define PALETTE_H
 #include <stddef.h>
 #include <stdint.h>
 
-enum { PALETTE_PLACES = 1024, PALETTE_KNOWN = 1 << 14 };
+enum {
+    PALETTE_THRESHOLDS = 1024,          /* places of the threshold matrix, 32 x 32 */
+    PALETTE_CACHED = 1 << 14,           /* colours whose dithering is remembered */
+    PALETTE_BOXES = 4096                /* the colour cube in boxes of 16 x 16 x 16 colours */
+};
 
-/* A colour as two entries: `bright` in `share` of PALETTE_PLACES places, `dark` in the others. */
-typedef struct { uint32_t key; int share; unsigned char dark, bright; } PaletteMix;
+/* How one colour is dithered: `bright` at `share` of the PALETTE_THRESHOLDS places, `dark` at the others. */
+typedef struct {
+    uint32_t key;                       /* the colour + 1; 0: nothing is remembered here */
+    int share;
+    unsigned char dark, bright;         /* entries; dark <= bright */
+} PaletteDither;
 
-typedef struct {                                    /* 1.3 MB: not for the stack */
-    unsigned char rgb[256][3];                      /* the entries, in order of brightness */
-    int n, exact;                                   /* how many; whether they are all the colours there are */
-    int count[4096];                                /* near[g][0..count[g]): all that can be nearest in box g of a 16x16x16 grid */
-    unsigned char near[4096][256];
-    int rank[PALETTE_PLACES];                       /* 32 rows of 32; 0..PALETTE_PLACES-1, each once */
-    PaletteMix known[PALETTE_KNOWN];                /* mixes worked out before, by colour; key 0 is none */
+/* 1.3 MB, so it does not belong on the stack. */
+typedef struct {
+    unsigned char rgb[256][3];                              /* the entries, in order of brightness */
+    int n;                                                  /* how many */
+    int is_exact;                                           /* whether they are all the colours that there are */
+    int candidates[PALETTE_BOXES];                          /* of each box: how many entries can be nearest in it */
+    unsigned char candidate[PALETTE_BOXES][256];            /* and which */
+    int threshold[PALETTE_THRESHOLDS];                      /* [32, 32]: 0..PALETTE_THRESHOLDS-1, each once */
+    PaletteDither cache[PALETTE_CACHED];
 } Palette;
 
-/* rgb: [n,3], n >= 1 -> the palette of at most limit entries, 1..256. Returns 0 when out of memory. */
+/* Chooses the palette of a picture or a clip.
+ *   rgb      [n, 3], sRGB; n >= 1
+ *   limit    1..256 entries at most
+ * When rgb has no more colours than limit, they are the palette and is_exact is set.
+ * Returns 0 when out of memory, otherwise 1. */
 int palette_choose(Palette *p, const unsigned char *rgb, size_t n, int limit);
 
-/* The entry for a colour at (x, y). */
+/* Returns the entry that stands for the colour rgb: [3] at the place (x, y).  The same colour at the same place always
+ * gives the same entry.  It changes the cache, so a palette serves one thread at a time. */
 int palette_index(Palette *p, const unsigned char *rgb, int x, int y);
 
-/* 2 dr² + 4 dg² + 3 db² */
+/* Returns the squared distance of two colours a, b: [3]:   2 dr^2 + 4 dg^2 + 3 db^2,   0..585225 */
 int palette_distance(const unsigned char *a, const unsigned char *b);
 
 #endif
