@@ -15,6 +15,7 @@
  *
  * As in the fast kernels, the arguments are trusted: nn.c has checked them. */
 #include "backward.h"
+#include "system.h"
 
 #include <float.h>
 #include <math.h>
