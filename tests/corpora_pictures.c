@@ -4,7 +4,7 @@
  *     FOLDER/jpeg/reftest                   within 2 of the PNG beside, or refused for a reason that is printed
  *     FOLDER/jpeg/crashtest, survive        either */
 #define _XOPEN_SOURCE 700
-#include "../image.h"
+#include "image.h"
 #include "test.h"
 #include <ftw.h>
 #include <stdlib.h>

@@ -3,7 +3,7 @@
 #ifndef DAMAGE_H
 #define DAMAGE_H
 
-#include "../safetensors.h"
+#include "safetensors.h"
 #include "test.h"
 
 #include <stdlib.h>

@@ -8,7 +8,7 @@
  * arithmetic or not, the sum is rounded once, then to float32, then to the file's type. */
 #define _POSIX_C_SOURCE 200809L
 #include "hash_weights.h"
-#include "../deflate.h"
+#include "deflate.h"
 
 #include <math.h>
 #include <stdio.h>

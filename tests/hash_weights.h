@@ -2,7 +2,7 @@
 #ifndef HASH_WEIGHTS_H
 #define HASH_WEIGHTS_H
 
-#include "../safetensors.h"
+#include "safetensors.h"
 
 /* Writes the file that a recipe (tests/golden/NAME.weights) describes.  Fails with a message. */
 void hash_weights(Arena *a, const char *recipe, const char *path);

@@ -1,7 +1,7 @@
 /* How the loss went: means of parts, as text, and as a chart; texts that are none. */
 #define _POSIX_C_SOURCE 200809L
-#include "../curve.h"
-#include "../png.h"
+#include "curve.h"
+#include "png.h"
 #include "test.h"
 
 #include <math.h>

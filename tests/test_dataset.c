@@ -1,8 +1,8 @@
 /* test_dataset.c - what is learned from: sizes against kohya's rule (tests/golden_buckets.py), captions in a new order, class pictures and held-out ones in
  * an epoch, pictures mirrored.  Run from the repository's root. */
 #define _POSIX_C_SOURCE 200809L
-#include "../dataset.h"
-#include "../png.h"
+#include "dataset.h"
+#include "png.h"
 #include "hash_weights.h"
 #include "test.h"
 

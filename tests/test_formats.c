@@ -1,7 +1,7 @@
 /* A whole tiny model in every container, made by the library that defines it: each draws the picture that PyTorch draws.
  * See tests/golden_formats.py.  Run from the repository's root. */
 #define _POSIX_C_SOURCE 200809L
-#include "../generate.h"
+#include "generate.h"
 #include "hash_weights.h"
 #include "test.h"
 

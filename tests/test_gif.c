@@ -1,5 +1,5 @@
 /* test_gif.c - gif.c against a GIF decoder written here from the GIF89a specification, stricter than browsers are. */
-#include "../gif.h"
+#include "gif.h"
 #include "test.h"
 #include <math.h>
 #include <stdint.h>

@@ -6,7 +6,7 @@
  *
  * Run from the repository's root.  Arguments, if any, are the cases to run. */
 #define _POSIX_C_SOURCE 200809L
-#include "../generate.h"
+#include "generate.h"
 #include "hash_weights.h"
 #include "test.h"
 

@@ -1,10 +1,10 @@
 /* test_hostile_pictures.c - broken PNG and JPEG files: every truncation, every flipped bit, and many mutations that keep
  * the file's structure, so that what is broken lies deep inside. Nothing may be read or written outside (run it under
  * ASan and UBSan: make asan), nothing may take long, and what is read must have a size, what is not a reason. */
-#include "../deflate.h"
-#include "../image.h"
-#include "../png.h"
-#include "../safetensors.h"
+#include "deflate.h"
+#include "image.h"
+#include "png.h"
+#include "safetensors.h"
 #include "test.h"
 #include <stdlib.h>
 #include <time.h>

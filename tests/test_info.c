@@ -1,6 +1,6 @@
 /* What persona info says of files of weights: of each kind, of what kohya's trainer wrote, and of names that are not printable. */
 #define _POSIX_C_SOURCE 200809L
-#include "../info.h"
+#include "info.h"
 #include "hash_weights.h"
 #include "test.h"
 

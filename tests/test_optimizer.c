@@ -1,6 +1,6 @@
 /* test_optimizer.c - what moves the weights, against bitsandbytes, torch and diffusers: tests/golden_optimizer.py says what the golden holds and
  * what the constants here are.  Run from the repository's root. */
-#include "../optimizer.h"
+#include "optimizer.h"
 #include "hash_weights.h"
 #include "test.h"
 

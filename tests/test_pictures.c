@@ -1,9 +1,9 @@
 /* test_pictures.c - png.c, jpeg.c, deflate.c and image.c against Pillow, libjpeg-turbo and zlib: the files and pixels of
  * tests/golden_pictures.py, which says who made what; and what is written here, read here. */
-#include "../deflate.h"
-#include "../image.h"
-#include "../png.h"
-#include "../safetensors.h"
+#include "deflate.h"
+#include "image.h"
+#include "png.h"
+#include "safetensors.h"
 #include "test.h"
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,5 +1,5 @@
 /* test_png.c - png.c against a PNG decoder written here from the PNG and deflate specifications. */
-#include "../png.h"
+#include "png.h"
 #include "test.h"
 #include <math.h>
 #include <stdint.h>

@@ -1,7 +1,7 @@
 /* test_prompt.c - the prompt file: its grammar, its messages, the way there and back, hostile text; and looking up names. */
 #define _XOPEN_SOURCE 700
-#include "../chars.h"
-#include "../lookup.h"
+#include "chars.h"
+#include "lookup.h"
 #include "test.h"
 
 #include <math.h>

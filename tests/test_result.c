@@ -1,6 +1,6 @@
 /* Where a picture may go: what is said before the work. */
 #define _POSIX_C_SOURCE 200809L
-#include "../result.h"
+#include "result.h"
 #include "test.h"
 
 #include <stdlib.h>

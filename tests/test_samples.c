@@ -1,5 +1,5 @@
 /* Files of prompts for samples: kohya's lines with their options, infotext, and what is refused. */
-#include "../samples.h"
+#include "samples.h"
 #include "test.h"
 
 #include <stdlib.h>

@@ -1,9 +1,9 @@
 /* test_text.c - prompts: the web UI's published examples, chunks against its rules in Python, embeddings in every container, and abuse. */
 #define _XOPEN_SOURCE 700
-#include "../chars.h"
-#include "../chunks.h"
-#include "../grammar.h"
-#include "../text.h"
+#include "chars.h"
+#include "chunks.h"
+#include "grammar.h"
+#include "text.h"
 #include "test.h"
 
 #include <math.h>

@@ -3,10 +3,10 @@
 #define _POSIX_C_SOURCE 200809L
 #include "damage.h"
 
-#include "../checkpoint.h"
-#include "../pickle.h"
-#include "../torch.h"
-#include "../zip.h"
+#include "checkpoint.h"
+#include "pickle.h"
+#include "torch.h"
+#include "zip.h"
 
 #include <unistd.h>
 

@@ -2,8 +2,8 @@
  * the pairs after them; DreamBooth with prior preservation; then the same with pairs for convolutions too, in batches, and with products in bf16.
  * tests/golden_train.py and golden_prior.py say what the goldens hold.  Run from the repository's root. */
 #define _POSIX_C_SOURCE 200809L
-#include "../dataset.h"
-#include "../vae.h"
+#include "dataset.h"
+#include "vae.h"
 #include "hash_weights.h"
 #include "test.h"
 
