@@ -1,6 +1,6 @@
 /* lora.c - adapters: LoRA and its relatives, in every dialect people have.
  *
- * A file holds, for some layers, tensors; dialect.c says from their names what each is, and for which layer.  The families
+ * A file holds, for some layers, tensors; adapter_names.c says from their names what each is, and for which layer.  The families
  * below say how they make a dW.  All are built of one thing, a matrix that is given whole, or as left right, or with a
  * core between (Tucker), and of at most two of these:
  *
@@ -12,8 +12,8 @@
  * a partner missing, a rank or shape that does not fit, two kinds at once. */
 #include "lora.h"
 
+#include "adapter_names.h"
 #include "chars.h"
-#include "dialect.h"
 #include "json.h"
 
 #include <math.h>

@@ -1,11 +1,9 @@
 /* tensor.h - what every other room stands on: memory, failing, files, random numbers.
  *
- * With element.[ch] this pair is useful copied alone, and with json.[ch] and safetensors.[ch] too.  No globals; everything hangs on an Arena,
+ * This pair is useful copied alone.  No globals; everything hangs on an Arena,
  * and one arena serves one thread (parallel loops never allocate). */
 #ifndef TENSOR_H
 #define TENSOR_H
-
-#include "element.h"
 
 #include <stddef.h>
 #include <stdint.h>

@@ -64,7 +64,7 @@ int main(void)
 END
 [ "$("$folder/jpeg/program")" = "no picture in it" ]; check $? "jpeg.c alone does not say what is wrong"
 
-build image image.c image.h png.c png.h jpeg.c jpeg.h deflate.c deflate.h tensor.c tensor.h element.c element.h <<'END'
+build image image.c image.h png.c png.h jpeg.c jpeg.h deflate.c deflate.h tensor.c tensor.h <<'END'
 #include "image.h"
 #include "png.h"
 #include <stdio.h>
@@ -110,7 +110,7 @@ int main(void) { printf("%d\n", windows(&(Windows){ 64, 16, 4, 1, CLOSED }, 0, N
 END
 [ "$("$folder/windows/program")" = 6 ]; check $? "context_windows.c alone counts its windows wrong"
 
-build weights safetensors.c safetensors.h json.c json.h tensor.c tensor.h element.c element.h <<'END'
+build weights safetensors.c safetensors.h json.c json.h weight_file.c weight_file.h dtype.c dtype.h tensor.c tensor.h <<'END'
 #include "safetensors.h"
 #include <stdio.h>
 static void work(void *arena)

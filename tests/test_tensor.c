@@ -1,5 +1,6 @@
 /* The arena, failing, files, types of number and torch's random numbers. */
 #define _POSIX_C_SOURCE 200809L
+#include "dtype.h"
 #include "tensor.h"
 #include "test.h"
 
