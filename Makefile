@@ -11,7 +11,7 @@ NATIVE  := $(shell echo 'int main(void){return 0;}' | $(CC) -march=native -x c -
 TUNED    = -O3 $(NATIVE) -ffp-contract=fast
 
 # the root is the algorithm; each folder holds what its name says.  Names are unique, so includes are bare and objects lie side by side
-FOLDERS  = base kernels weight_formats image_formats prompt training command_line
+FOLDERS  = base kernels weight_formats image_formats prompt drawing training command_line
 FIND     = -I. $(FOLDERS:%=-I%)
 vpath %.c $(FOLDERS)
 

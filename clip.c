@@ -1,18 +1,22 @@
-/* clip.c - words to vectors.
+/* clip.c - CLIP's text encoder: token numbers to vectors.
  *
  *     h = token embedding + position embedding
- *     each layer:  h += out_proj(causal attention(layer_norm1 h));  h += fc2(quick_gelu(fc1(layer_norm2 h)))
+ *     each layer:  h += out_proj(causal self-attention(layer_norm1 h));   h += fc2(quick_gelu(fc1(layer_norm2 h)))
  *     final_layer_norm
  *
- * The table of tokens goes on with the vectors of embeddings in use.  Heads are 64 channels wide.  Clip skip leaves out the
- * last layers, never the final norm. */
+ * The token embedding table is followed by the vectors of textual inversion: token numbers from the vocabulary's size
+ * on are rows of those.  Heads are 64 channels wide.  Clip skip leaves out the last layers, never the final norm.
+ * Names as in transformers' CLIPTextModel. */
 #include "clip.h"
 
 #include <stdio.h>
 #include <string.h>
 
-static const char TOKENS[] = "te.text_model.embeddings.token_embedding.weight", POSITIONS[] = "te.text_model.embeddings.position_embedding.weight";
-enum { HEAD = 64, MOST_LAYERS = 64 };
+static const char TOKENS[] = "te.text_model.embeddings.token_embedding.weight";
+static const char POSITIONS[] = "te.text_model.embeddings.position_embedding.weight";
+enum { HEAD_WIDTH = 64, MOST_LAYERS = 64 };
+
+/* ---- what the weights say ---------------------------------------------------------------------- */
 
 static int table_size(const Weights *w, size_t dim)
 {
@@ -20,8 +24,15 @@ static int table_size(const Weights *w, size_t dim)
     return e && e->rank == 2 && e->shape[dim] < 1 << 24 ? (int)e->shape[dim] : 0;
 }
 
-int clip_vocabulary(const Weights *w) { return table_size(w, 0); }
-int clip_width(const Weights *w)      { return table_size(w, 1); }
+int clip_vocabulary(const Weights *w)
+{
+    return table_size(w, 0);
+}
+
+int clip_width(const Weights *w)
+{
+    return table_size(w, 1);
+}
 
 void clip_token(const Weights *w, int id, float *to)
 {
@@ -33,7 +44,8 @@ int clip_layers(const Weights *w)
 {
     int n = 0;
     for (int i = 0; i < MOST_LAYERS; i++) {
-        char first[80], last[80];
+        char first[80];
+        char last[80];
         snprintf(first, sizeof first, "te.text_model.encoder.layers.%d.layer_norm1.weight", i);
         snprintf(last, sizeof last, "te.text_model.encoder.layers.%d.mlp.fc2.weight", i);
         if (weights_find(w, first) || weights_find(w, last)) n = i + 1;
@@ -47,62 +59,94 @@ void clip_check_skip(Arena *a, const Weights *w, int skip)
     if (layers && skip > layers) fail(a, "Clip skip is %d, but this text encoder has %d layers", skip, layers);
 }
 
-/* a table [at least count, c]; NULL after a complaint */
+/* ---- embeddings -------------------------------------------------------------------------------- */
+
+/* A table [at least count, c]; NULL after a complaint. */
 static const Weight *table(Run *r, const char *name, size_t count)
 {
     const Weight *t = weights_find(r->weights, name);
-    if (!t) problem(r, "%s is missing", name);
-    else if (t->rank != 2 || t->shape[0] < count || t->shape[1] > 1 << 16)
-        problem(r, "%s is %s, expected [%zu or more,width]", name, shape_text(r->machine->mem, t->rank, t->shape), count);
-    else return t;
+    if (!t) {
+        problem(r, "%s is missing", name);
+        return NULL;
+    }
+    if (t->rank == 2 && t->shape[0] >= count && t->shape[1] <= 1 << 16) return t;
+    const char *found = shape_text(r->machine->mem, t->rank, t->shape);
+    problem(r, "%s is %s, expected [%zu or more,width]", name, found, count);
     return NULL;
 }
 
-/* the row of the table that id stands for: of the vocabulary, or behind it of what was learned */
-static void token_row(float *to, const Weight *token, const float *learned, size_t id)
+/* The vector of a token: a row of the vocabulary, or of what textual inversion has learned. */
+static void token_embedding(float *to, const Weight *token, const float *learned, size_t id)
 {
-    size_t c = token->shape[1], known = token->shape[0];
-    if (id < known) dtype_widen(to, token->data, token->type, id * c, c);
-    else memcpy(to, learned + (id - known) * c, c * sizeof *to);
+    size_t c = token->shape[1];
+    size_t vocabulary = token->shape[0];
+    if (id < vocabulary) dtype_widen(to, token->data, token->type, id * c, c);
+    else memcpy(to, learned + (id - vocabulary) * c, c * sizeof *to);
 }
 
-/* h = learned[id - first] + position:  d learned[id - first] += dh */
-static void embed_back(Machine *m, const Note *n)
+/* The gradient of textual inversion (Gal et al., 2022):  h[i] = learned[ids[i] - first] + position[i mod 77]
+ * d learned[ids[i] - first] += dh[i];   everything else is frozen.  trainable.c says what becomes of it. */
+static void textual_inversion_backward(Machine *m, const Op *op)
 {
-    size_t c = (size_t)n->y.t.c;
-    for (size_t i = 0; i < rows(n->y.t) && !m->dry; i++)
-        for (size_t j = 0; j < c && n->rows.ids[i] >= n->rows.first; j++) n->rows.d[(size_t)(n->rows.ids[i] - n->rows.first) * c + j] += n->y.d[i * c + j];
+    size_t c = (size_t)op->y.t.c;
+    if (m->dry) return;
+    for (size_t i = 0; i < rows(op->y.t); i++) {
+        int row = op->embedding.ids[i] - op->embedding.first;
+        if (row < 0) continue;               /* a token of the vocabulary */
+        float *d = op->embedding.d + (size_t)row * c;
+        for (size_t j = 0; j < c; j++) d[j] += op->y.d[i * c + j];
+    }
 }
 
 static Tensor embed(Run *r, const int *ids, int n, const float *learned)
 {
-    const Weight *token = table(r, TOKENS, 1), *position = table(r, POSITIONS, CONTEXT);
+    const Weight *token = table(r, TOKENS, 1);
+    const Weight *position = table(r, POSITIONS, CONTEXT);
     Tensor h = tensor(r, n, CONTEXT, 1, token ? (int)token->shape[1] : 0);
-    if (!token || !position || token->shape[1] != position->shape[1]) {
-        if (token && position) problem(r, "%s and %s differ in width", TOKENS, POSITIONS);
+    if (!token || !position) return h;
+    if (token->shape[1] != position->shape[1]) {
+        problem(r, "%s and %s differ in width", TOKENS, POSITIONS);
         return h;
     }
     size_t c = (size_t)h.c;
     for (size_t i = 0; i < rows(h) && !r->machine->dry; i++) {
-        token_row(h.x + i * c, token, learned, (size_t)ids[i]);
-        for (size_t j = 0; j < c; j++) h.x[i * c + j] += dtype_value(position->data, position->type, i % CONTEXT * c + j);
+        float *x = h.x + i * c;
+        size_t at = i % CONTEXT * c;
+        token_embedding(x, token, learned, (size_t)ids[i]);
+        for (size_t j = 0; j < c; j++) x[j] += dtype_value(position->data, position->type, at + j);
     }
     float *d = learning_gradient(r->learner, learned);
-    return d ? noted(r->machine, r->tape, h, (Note){ embed_back, .learns = 1, .rows = { ids, (int)token->shape[0], d } }) : h;
+    if (!d) return h;
+    Op op = {
+        .backward = textual_inversion_backward,
+        .is_leaf = 1,
+        .embedding = { .ids = ids, .first = (int)token->shape[0], .d = d },
+    };
+    return record(r->machine, r->tape, h, op);
+}
+
+/* ---- the transformer --------------------------------------------------------------------------- */
+
+static Tensor self_attention(Run *r, const char *p, Tensor y)
+{
+    Tensor q = linear(r, at(r, p, "self_attn.q_proj"), y);
+    Tensor k = linear(r, at(r, p, "self_attn.k_proj"), y);
+    Tensor v = linear(r, at(r, p, "self_attn.v_proj"), y);
+    int heads = y.c < HEAD_WIDTH ? 1 : y.c / HEAD_WIDTH;
+    return linear(r, at(r, p, "self_attn.out_proj"), attention(r, q, k, v, heads, CAUSAL));
 }
 
 typedef struct { int i; Tensor h; } Layer;
 
-static Tensor encoder_layer(void *run, const void *told)
+static Tensor encoder_layer(void *run, const void *args)
 {
     Run *r = run;
-    Tensor h = ((const Layer *)told)->h;
+    const Layer *layer = args;
+    Tensor h = layer->h;
     size_t before = mark(r->machine->mem);
-    const char *p = format(r->machine->mem, "te.text_model.encoder.layers.%d", ((const Layer *)told)->i);
-    Tensor y = layer_norm(r, at(r, p, "layer_norm1"), h);
-    Tensor q = linear(r, at(r, p, "self_attn.q_proj"), y), k = linear(r, at(r, p, "self_attn.k_proj"), y), v = linear(r, at(r, p, "self_attn.v_proj"), y);
-    h = add(r, h, linear(r, at(r, p, "self_attn.out_proj"), attention(r, q, k, v, h.c < HEAD ? 1 : h.c / HEAD, CAUSAL)));
-    y = linear(r, at(r, p, "mlp.fc1"), layer_norm(r, at(r, p, "layer_norm2"), h));
+    const char *p = format(r->machine->mem, "te.text_model.encoder.layers.%d", layer->i);
+    h = add(r, h, self_attention(r, p, layer_norm(r, at(r, p, "layer_norm1"), h)));
+    Tensor y = linear(r, at(r, p, "mlp.fc1"), layer_norm(r, at(r, p, "layer_norm2"), h));
     h = add(r, h, linear(r, at(r, p, "mlp.fc2"), quick_gelu(r, y)));
     release(r->machine->mem, before);
     return h;
@@ -111,8 +155,12 @@ static Tensor encoder_layer(void *run, const void *told)
 Tensor clip_encode(Run *r, const int *ids, int n, int skip, const float *learned)
 {
     size_t before = mark(r->machine->mem);
+    int layers = clip_layers(r->weights) - skip + 1;
     Tensor h = embed(r, ids, n, learned);
-    for (int i = 0, layers = clip_layers(r->weights); i + skip <= layers; i++)
-        h = recomputed(r, encoder_layer, &(Layer){ i, h }, sizeof(Layer), (Tensor[INPUTS]){ h });
-    return keep(r, before, layer_norm(r, "te.text_model.final_layer_norm", h));
+    for (int i = 0; i < layers; i++) {
+        Layer layer = { i, h };
+        Tensor inputs[INPUTS] = { h };
+        h = checkpointed(r, encoder_layer, &layer, sizeof layer, inputs);
+    }
+    return compact(r, before, layer_norm(r, "te.text_model.final_layer_norm", h));
 }

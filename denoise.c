@@ -1,12 +1,16 @@
-/* denoise.c - noise to latents.
+/* denoise.c - the denoising loop.
  *
- *     seed -> noise, perhaps over a picture, and for each call of the sampler's:    tensor.c
- *         noise predicted for every prompt, a window of frames at a time        unet.c, motion.c, windows.c
- *         apart by the guidance                                                 here
- *         and one step back                                                     sampler.c
+ *     x_T = noise, from the seed; or noise added to the latents of a picture      random.c
+ *     for each call of the sampler, t going down from 999 towards 0:
+ *         predict eps(x_t, t, text) for every prompt, a window of frames at a time      unet.c, motion.c,
+ *         context_windows.c
+ *         classifier-free guidance makes one prediction of them                         here
+ *         one step of the sampler, x_t to x_(t-1)                                       ddim.c, sampler.c
  *
- * A clip that the motion module holds is one window.  Where windows overlap, predictions are averaged, and only then go apart,
- * so guidance and sampler see whole clips and know nothing of windows.  Memory is one window's, and some latents. */
+ * A clip that the motion module holds is one window.  Where windows overlap, their predictions are averaged, and only
+ * then guided: so guidance and sampler see whole clips and know nothing of windows.  Memory is that of one window,
+ * and some latents.  A clip is never split between prompts: "the GIF comes out as two pictures" is what that would
+ * look like. */
 #include "denoise.h"
 
 #include "unet.h"
@@ -15,40 +19,57 @@
 #include <math.h>
 #include <string.h>
 
-/* ---- noise ------------------------------------------------------------------------------------ */
+/* ---- noise ------------------------------------------------------------------------------------- */
 
-typedef struct { Rng torch; uint64_t seed; uint32_t drawn; int nv; } Noise;
+typedef struct {
+    Rng      torch;
+    uint64_t seed;
+    uint32_t draws;                      /* how often noise was drawn so far */
+    int      nv;
+} Noise;
 
-/* from[f*frame_step + c*channel_step + i] to [frames,h,w,4] */
+/* x[f,i,c] = from[f*frame_step + c*channel_step + i]:  torch's channels first to channels last, [frames,h,w,4] */
 static void to_channels_last(Tensor x, const float *from, size_t frame_step, size_t channel_step)
 {
     size_t plane = (size_t)x.h * (size_t)x.w;
     for (size_t f = 0; f < (size_t)x.n; f++)
         for (size_t c = 0; c < LATENT; c++)
-            for (size_t i = 0; i < plane; i++) x.x[(f * plane + i) * LATENT + c] = from[f * frame_step + c * channel_step + i];
+            for (size_t i = 0; i < plane; i++)
+                x.x[(f * plane + i) * LATENT + c] = from[f * frame_step + c * channel_step + i];
 }
 
-/* torch draws a clip as [4, frames, h, w]; the web UI draws each picture as [4, h, w], by a generator of its own */
-static void draw(Run *r, Noise *noise, Tensor x)
+/* Normal noise.  torch draws a clip as [4, frames, h, w]; the web UI draws each frame as [4, h, w], from its own
+ * seed. */
+static void draw_noise(Run *r, Noise *noise, Tensor x)
 {
-    size_t before = mark(r->machine->mem), plane = (size_t)x.h * (size_t)x.w, frames = (size_t)x.n, frame = LATENT * plane;
+    size_t before = mark(r->machine->mem);
+    size_t plane = (size_t)x.h * (size_t)x.w;
+    size_t frames = (size_t)x.n;
     float *drawn = take(r->machine->mem, size(x), sizeof *drawn);
-    for (size_t f = 0; f < frames && noise->nv; f++) philox_normal(noise->seed + f, noise->drawn, drawn + f * frame, frame);
-    if (!noise->nv) rng_normal(&noise->torch, drawn, size(x));
-    noise->drawn++;
-    if (noise->nv) to_channels_last(x, drawn, frame, plane);
-    else           to_channels_last(x, drawn, plane, frames * plane);
+    if (noise->nv) {
+        for (size_t f = 0; f < frames; f++)
+            philox_normal(noise->seed + f, noise->draws, drawn + f * LATENT * plane, LATENT * plane);
+        to_channels_last(x, drawn, LATENT * plane, plane);
+    }
+    else {
+        rng_normal(&noise->torch, drawn, size(x));
+        to_channels_last(x, drawn, plane, frames * plane);
+    }
+    noise->draws++;
     release(r->machine->mem, before);
 }
 
-/* ---- windows ---------------------------------------------------------------------------------- */
+/* ---- context windows --------------------------------------------------------------------------- */
 
-/* frames of each of t's rows of pictures, [rows, of, ...] -> [rows, length, ...] */
-static Tensor gather(Run *r, Tensor t, int of, const int *frame, int length)
+/* The frames of a window, of each of t's batches of `frames` pictures: [b*frames, ...] -> [b*length, ...] */
+static Tensor gather_frames(Run *r, Tensor t, int frames, const int *frame, int length)
 {
-    Tensor y = tensor(r, t.n / of * length, t.h, t.w, t.c);
+    Tensor y = tensor(r, t.n / frames * length, t.h, t.w, t.c);
     size_t each = size(t) / (size_t)t.n;
-    for (int i = 0; i < y.n && !r->machine->dry; i++) memcpy(y.x + (size_t)i * each, t.x + (size_t)(i / length * of + frame[i % length]) * each, each * sizeof *y.x);
+    for (int i = 0; i < y.n && !r->machine->dry; i++) {
+        int from = i / length * frames + frame[i % length];
+        memcpy(y.x + (size_t)i * each, t.x + (size_t)from * each, each * sizeof *y.x);
+    }
     return y;
 }
 
@@ -56,94 +77,159 @@ static Tensor gather(Run *r, Tensor t, int of, const int *frame, int length)
 static Tensor gather_text(Run *r, Tensor text, const int *frame, int length)
 {
     if (text.h == 1) return text;
-    Tensor y = gather(r, (Tensor){ text.n * text.h, text.w, 1, text.c, text.x }, text.h, frame, length);
-    return (Tensor){ text.n, length, text.w, text.c, y.x };
+    Tensor rows_of_text = { text.n * text.h, text.w, 1, text.c, text.x, NULL };
+    Tensor y = gather_frames(r, rows_of_text, text.h, frame, length);
+    return (Tensor){ text.n, length, text.w, text.c, y.x, NULL };
 }
 
-/* sum: [prompts * of, ...] += weight of the window's frame * part: [prompts * length, ...] */
-static void scatter(Tensor sum, int of, Tensor part, const int *frame, int length, const float *weight)
+/* sum: [prompts*frames, ...] += weight of the window's frame * window: [prompts*length, ...] */
+static void scatter_frames(Tensor sum, int frames, Tensor window, const int *frame, int length, const float *weight)
 {
     size_t each = size(sum) / (size_t)sum.n;
-    for (int i = 0; i < part.n; i++) {
-        const float *from = part.x + (size_t)i * each;
-        float *to = sum.x + (size_t)(i / length * of + frame[i % length]) * each;
+    for (int i = 0; i < window.n; i++) {
+        int target = i / length * frames + frame[i % length];
+        const float *from = window.x + (size_t)i * each;
+        float *to = sum.x + (size_t)target * each;
         for (size_t k = 0; k < each; k++) to[k] += weight[i % length] * from[k];
     }
 }
 
-/* what each frame counts in all the windows together, so that its shares add up to one */
-static void total_weights(const Windows *w, const Window *one, int count, int *frame, float *total)
+/* For each frame the sum of its weights in all windows, so that its shares add up to one. */
+static void total_weights(const Windows *w, const Window *window, int count, int *frame, float *total)
 {
     memset(total, 0, (size_t)w->frames * sizeof *total);
     for (int k = 0; k < count; k++) {
-        window_frames(w, one[k], frame);
+        window_frames(w, window[k], frame);
         for (int i = 0; i < w->length; i++) total[frame[i]] += (float)window_weight(w, i);
     }
 }
 
-typedef struct { Progress *progress; void *to; int done, of; const char *stage; } Told;
+typedef struct { Progress *callback; void *to; int done, of; const char *stage; } ProgressCount;
 
-static void tell(Told *told)
+static void report_progress(ProgressCount *p)
 {
-    if (told->progress) told->progress(told->to, told->stage, told->done, told->of);
-    told->done++;
+    if (p->callback) p->callback(p->to, p->stage, p->done, p->of);
+    p->done++;
 }
 
-/* what the model says of every frame for every prompt: [prompts * frames,h,w,4]; dry, one window stands for all */
-static Tensor predict(Run *r, const Denoising *d, Tensor x, double t, Tensor text, int call, Told *told)
+/* The model's prediction for every prompt and frame, averaged over windows: [prompts*frames,h,w,4].
+ * Dry, one window stands for all. */
+static Tensor predict(Run *r, const Denoising *d, Tensor x, double t, Tensor text, int call, ProgressCount *progress)
 {
     Arena *a = r->machine->mem;
+    int dry = r->machine->dry;
     const Windows *w = &d->windows;
-    int count = windows(w, call, NULL), *frame = take(a, (size_t)w->length, sizeof *frame);
-    Window *one = take(a, (size_t)count, sizeof *one);
-    float *total = take(a, (size_t)w->frames, sizeof *total), *weight = take(a, (size_t)w->length, sizeof *weight);
+    int count = windows(w, call, NULL);
+    int *frame = take(a, (size_t)w->length, sizeof *frame);
+    Window *window = take(a, (size_t)count, sizeof *window);
+    float *total = take(a, (size_t)w->frames, sizeof *total);
+    float *weight = take(a, (size_t)w->length, sizeof *weight);
     Tensor sum = tensor(r, text.n * x.n, x.h, x.w, x.c);
-    windows(w, call, one);
-    total_weights(w, one, count, frame, total);
-    if (!r->machine->dry) memset(sum.x, 0, size(sum) * sizeof *sum.x);
-    for (int k = 0; k < (r->machine->dry ? 1 : count); k++) {
+    windows(w, call, window);
+    total_weights(w, window, count, frame, total);
+    if (!dry) memset(sum.x, 0, size(sum) * sizeof *sum.x);
+    for (int k = 0; k < (dry ? 1 : count); k++) {
         size_t before = mark(a);
-        tell(told);
-        window_frames(w, one[k], frame);
+        report_progress(progress);
+        window_frames(w, window[k], frame);
         for (int i = 0; i < w->length; i++) weight[i] = (float)window_weight(w, i) / total[frame[i]];
-        Tensor part = unet(r, gather(r, x, x.n, frame, w->length), (float)t, gather_text(r, text, frame, w->length));
-        if (!r->machine->dry) scatter(sum, x.n, part, frame, w->length, weight);
+        Tensor x_window = gather_frames(r, x, x.n, frame, w->length);
+        Tensor text_window = gather_text(r, text, frame, w->length);
+        Tensor eps = unet(r, x_window, (float)t, text_window);
+        if (!dry) scatter_frames(sum, x.n, eps, frame, w->length, weight);
         release(a, before);
     }
     return sum;
 }
 
-/* ---- guidance --------------------------------------------------------------------------------- */
+/* ---- classifier-free guidance ------------------------------------------------------------------ */
 
-/* spread of the values about their mean, over the whole clip */
-static double deviation(const float *x, size_t n)
+/* eps: [prompts, n]; the first is the unconditional prediction, that of the negative prompt, and receives
+ *     eps_uncond + cfg * sum of weight[p] (eps_cond[p] - eps_uncond)
+ * Ho and Salimans, 2022, whose w is cfg - 1; several prompts joined by AND: Liu et al., 2022.
+ * unscaled: receives the same with cfg 1, what the prompts predict without guidance. */
+static void classifier_free_guidance(float *eps, float *unscaled, const Guide *g, double cfg, size_t n)
 {
-    double sum = 0, squares = 0;
+    for (size_t i = 0; i < n; i++) {
+        float uncond = eps[i];
+        unscaled[i] = uncond;
+        for (size_t p = 1; p < (size_t)g->text.n; p++) {
+            float direction = g->weight[p - 1] * (eps[p * n + i] - uncond);
+            unscaled[i] += direction;
+            eps[i] += (float)cfg * direction;
+        }
+    }
+}
+
+/* over the whole clip */
+static double standard_deviation(const float *x, size_t n)
+{
+    double sum = 0;
+    double squares = 0;
     for (size_t i = 0; i < n; i++) sum += (double)x[i];
-    for (size_t i = 0; i < n; i++) squares += ((double)x[i] - sum / (double)n) * ((double)x[i] - sum / (double)n);
+    for (size_t i = 0; i < n; i++) {
+        double difference = (double)x[i] - sum / (double)n;
+        squares += difference * difference;
+    }
     return sqrt(squares / (double)n);
 }
 
-/* noise: [prompts, n values] -> its first n: negative + sum of cfg * weight * (prompt - negative)
- * and, rescaled (Lin et al., 2024), times phi * deviation(the same with cfg 1) / deviation + 1 - phi */
-static void apart(const Denoising *d, const Guide *g, float *noise, float *plain, size_t n)
+/* CFG rescale (Lin et al., 2024, eq. 15-16): guidance widens the spread of the prediction, which shows as overexposed
+ * pictures; phi brings it back to that of the unscaled one:   eps *= phi std(unscaled) / std(eps) + 1 - phi */
+static void rescale_guidance(float *eps, const float *unscaled, double phi, size_t n)
 {
-    for (size_t i = 0; i < n; i++) {
-        float negative = noise[i];
-        plain[i] = negative;
-        for (size_t p = 1; p < (size_t)g->text.n; p++) {
-            float toward = g->weight[p - 1] * (noise[p * n + i] - negative);
-            plain[i] += toward;
-            noise[i] += (float)d->cfg * toward;
-        }
-    }
-    double now = d->rescale > 0 ? deviation(noise, n) : 0, by = now > 0 ? d->rescale * deviation(plain, n) / now + 1 - d->rescale : 1;
-    for (size_t i = 0; i < n && now > 0; i++) noise[i] *= (float)by;
+    if (!(phi > 0)) return;
+    double spread = standard_deviation(eps, n);
+    if (!(spread > 0)) return;
+    double factor = phi * standard_deviation(unscaled, n) / spread + 1 - phi;
+    for (size_t i = 0; i < n; i++) eps[i] *= (float)factor;
 }
 
-/* ---- the loop --------------------------------------------------------------------------------- */
+/* ---- the start: x_T ---------------------------------------------------------------------------- */
 
-int denoise_calls(const Denoising *d) { return sampler_calls(d->sampling.method, d->sampling.steps - d->first); }
+/* One draw from the distribution that the VAE gives for a picture, for every frame alike:
+ *     z = 0.18215 (mean + exp(logvar / 2) noise)        diffusers: DiagonalGaussianDistribution.sample
+ * The web UI draws from a generator that nobody can repeat; with its noise this takes the mean, which is next to it.
+ * */
+static void draw_latents(Run *r, Noise *noise, Tensor moments, Tensor x)
+{
+    size_t before = mark(r->machine->mem);
+    size_t frame = size(x) / (size_t)x.n;
+    Tensor z = tensor(r, 1, x.h, x.w, x.c);
+    if (noise->nv) memset(z.x, 0, frame * sizeof *z.x);
+    else draw_noise(r, noise, z);
+    for (size_t i = 0; i < frame; i++) {
+        size_t pixel = i / LATENT;
+        size_t channel = i % LATENT;
+        const float *m = moments.x + pixel * 2 * LATENT + channel;
+        float logvar = fminf(fmaxf(m[LATENT], -30), 20);
+        z.x[i] = LATENT_SCALE * (m[0] + expf(logvar / 2) * z.x[i]);
+    }
+    for (size_t f = 0; f < (size_t)x.n; f++) memcpy(x.x + f * frame, z.x, frame * sizeof *x.x);
+    release(r->machine->mem, before);
+}
+
+/* img2img:  x_t = sqrt(alpha_bar_t) x_0 + sqrt(1 - alpha_bar_t) noise, at the first step that is run;  else noise
+ * alone */
+static void start(Run *r, const Denoising *d, const Sampler *s, Noise *noise, Tensor x, Tensor e)
+{
+    *noise = (Noise){ .seed = d->seed, .nv = d->nv_noise };
+    rng_seed(&noise->torch, d->seed);
+    if (d->moments.x) draw_latents(r, noise, d->moments, x);
+    draw_noise(r, noise, e);
+    Level t = s->level[d->first_step];
+    for (size_t i = 0; i < size(x); i++) {
+        if (d->img2img) x.x[i] = (float)t.signal * x.x[i] + (float)t.noise * e.x[i];
+        else x.x[i] = (float)sampler_start(s) * e.x[i];
+    }
+}
+
+/* ---- the loop ---------------------------------------------------------------------------------- */
+
+int denoise_calls(const Denoising *d)
+{
+    return sampler_calls(d->sampling.method, d->sampling.steps - d->first_step);
+}
 
 int denoise_passes(const Denoising *d)
 {
@@ -155,91 +241,85 @@ int denoise_passes(const Denoising *d)
 static void check_finite(Run *r, Tensor x, int step)
 {
     for (size_t i = 0; i < size(x); i++)
-        if (!isfinite(x.x[i])) fail(r->machine->mem, "the picture is not finite after step %d: a broken checkpoint or LoRA, or a LoRA strength far too high", step + 1);
+        if (!isfinite(x.x[i]))
+            fail(r->machine->mem, "the picture is not finite after step %d: a broken checkpoint or LoRA, "
+                 "or a LoRA strength far too high", step + 1);
 }
 
-static int same_shape(Tensor a, Tensor b) { return a.n == b.n && a.h == b.h && a.w == b.w && a.c == b.c; }
-
-/* Dry, a pass is counted once for each shape of text and multiplied. */
-static void rehearse(Run *r, const Denoising *d, Tensor x, const Guide *guide, int calls)
+static int same_shape(Tensor a, Tensor b)
 {
-    double each = 0;
-    for (int i = 0; i < calls && !(r->problems && r->problems->count); i++) {
+    return a.n == b.n && a.h == b.h && a.w == b.w && a.c == b.c;
+}
+
+/* Dry: a pass is counted once for each shape of text, and multiplied. */
+static void dry_run(Run *r, const Denoising *d, Tensor x, const Guide *guide)
+{
+    double operations = 0;
+    for (int i = 0; i < denoise_calls(d); i++) {
+        if (r->problems && r->problems->count) return;
         size_t before = mark(r->machine->mem);
-        double begun = r->machine->ops;
+        double ops_before = r->machine->ops;
         if (!i || !same_shape(guide[i].text, guide[i - 1].text)) {
-            predict(r, d, x, 1, guide[i].text, i, &(Told){ 0 });
-            each = r->machine->ops - begun;
+            ProgressCount nobody = { 0 };
+            predict(r, d, x, 1, guide[i].text, i, &nobody);
+            operations = r->machine->ops - ops_before;
         }
-        r->machine->ops = begun + each * windows(&d->windows, i, NULL);
+        r->machine->ops = ops_before + operations * windows(&d->windows, i, NULL);
         release(r->machine->mem, before);
     }
 }
 
-static Sampler *begin(Run *r, const Denoising *d, size_t n)
+static Sampler *new_sampler(Run *r, const Denoising *d, size_t n)
 {
     SamplerSetup setup = d->sampling;
     Sampler *s = take(r->machine->mem, 1, sizeof *s);
-    setup.memory = take(r->machine->mem, KEPT * n, sizeof *setup.memory), setup.n = n;
+    setup.memory = take(r->machine->mem, KEPT * n, sizeof *setup.memory);
+    setup.n = n;
     sampler_init(s, &setup);
     return s;
 }
 
-/* Of a picture's distribution one draw, for every frame: mean + exp(logarithm of variance / 2) normal, as diffusers.
- * The web UI draws it from a generator that nobody can repeat; with its noise it is the mean, which is next to no other. */
-static void draw_picture(Run *r, Noise *noise, Tensor moments, Tensor x)
+static ProgressCount count_progress(const Denoising *d, Progress *callback, void *to)
 {
-    size_t before = mark(r->machine->mem), frame = size(x) / (size_t)x.n;
-    Tensor z = tensor(r, 1, x.h, x.w, x.c);
-    if (noise->nv) memset(z.x, 0, frame * sizeof *z.x);
-    else           draw(r, noise, z);
-    for (size_t i = 0; i < frame; i++) {
-        const float *m = moments.x + i / LATENT * 2 * LATENT + i % LATENT;
-        float logvar = fminf(fmaxf(m[LATENT], -30), 20);
-        z.x[i] = LATENT_SCALE * (m[0] + expf(logvar / 2) * z.x[i]);
-    }
-    for (size_t f = 0; f < (size_t)x.n; f++) memcpy(x.x + f * frame, z.x, frame * sizeof *x.x);
-    release(r->machine->mem, before);
-}
-
-/* Noise alone; or as much of it as belongs to the first step, over latents:  x = signal x + noise e */
-static void start(Run *r, const Denoising *d, const Sampler *s, Noise *noise, Tensor x, Tensor e)
-{
-    *noise = (Noise){ .seed = d->seed, .nv = d->nv };
-    rng_seed(&noise->torch, d->seed);
-    if (d->moments.x) draw_picture(r, noise, d->moments, x);
-    draw(r, noise, e);
-    Level at = s->level[d->first];
-    for (size_t i = 0; i < size(x); i++) x.x[i] = d->over ? (float)at.signal * x.x[i] + (float)at.noise * e.x[i] : (float)sampler_start(s) * e.x[i];
+    ProgressCount p = { .callback = callback, .to = to, .of = denoise_passes(d), .stage = d->stage };
+    int steps = d->sampling.steps - d->first_step;
+    if (!p.stage) p.stage = p.of > steps ? "pass" : "step";
+    return p;
 }
 
 void denoise(Run *r, const Denoising *d, Tensor x, const Guide *guide, Progress *progress, void *to)
 {
     Arena *a = r->machine->mem;
-    size_t begun = mark(a), n = size(x);
-    int calls = denoise_calls(d), first = sampler_calls(d->sampling.method, d->sampling.steps) - calls;
-    Sampler *s = begin(r, d, n);
+    size_t before = mark(a);
+    size_t n = size(x);
+    int calls = denoise_calls(d);
+    int first_call = sampler_calls(d->sampling.method, d->sampling.steps) - calls;
+    Sampler *s = new_sampler(r, d, n);
     Noise *noise = take(a, 1, sizeof *noise);
-    float *plain = take(a, n, sizeof *plain);
+    float *unscaled = take(a, n, sizeof *unscaled);
     Tensor fresh = tensor(r, x.n, x.h, x.w, x.c);
-    Told told = { progress, to, 0, denoise_passes(d), d->stage };
-    if (!told.stage) told.stage = told.of > d->sampling.steps - d->first ? "pass" : "step";
+    ProgressCount count = count_progress(d, progress, to);
     if (r->machine->dry) {
-        rehearse(r, d, x, guide, calls);
-        release(a, begun);
+        dry_run(r, d, x, guide);
+        release(a, before);
         return;
     }
     start(r, d, s, noise, x, fresh);
     for (int i = 0; i < calls; i++) {
-        size_t before = mark(a);
-        Tensor said = predict(r, d, x, sampler_time(s, first + i), guide[i].text, i, &told);
-        if (guide[i].guided) apart(d, &guide[i], said.x, plain, n);
-        int draws = sampler_draws(s, first + i);
-        if (draws) draw(r, noise, fresh);
-        sampler_step(s, first + i, x.x, said.x, draws ? fresh.x : NULL, n);
-        check_finite(r, x, i * (d->sampling.steps - d->first) / calls);
-        if (d->look) d->look(d->looks, (Tensor){ x.n, x.h, x.w, x.c, said.x });
-        release(a, before);
+        size_t before_call = mark(a);
+        int call = first_call + i;
+        Tensor eps = predict(r, d, x, sampler_time(s, call), guide[i].text, i, &count);
+        if (guide[i].guided) {
+            classifier_free_guidance(eps.x, unscaled, &guide[i], d->cfg, n);
+            rescale_guidance(eps.x, unscaled, d->cfg_rescale, n);
+        }
+        int needs_noise = sampler_draws(s, call);
+        if (needs_noise) draw_noise(r, noise, fresh);
+        sampler_step(s, call, x.x, eps.x, needs_noise ? fresh.x : NULL, n);      /* eps becomes the predicted x0 */
+        check_finite(r, x, i * (d->sampling.steps - d->first_step) / calls);
+        Tensor x0 = { x.n, x.h, x.w, x.c, eps.x, NULL };
+        if (d->on_x0) d->on_x0(d->on_x0_to, x0);
+        release(a, before_call);
     }
-    release(a, begun);
+    release(a, before);
 }

@@ -1,31 +1,39 @@
-/* denoise.h - noise to latents: the loop around the noise predictor. */
+/* denoise.h - the denoising loop: from noise to latents, around the noise predictor and the sampler. */
 #ifndef DENOISE_H
 #define DENOISE_H
 
+#include "context_windows.h"
 #include "sampler.h"
 #include "text.h"
-#include "context_windows.h"
 
 typedef struct {
-    SamplerSetup sampling;               /* memory is taken here */
-    Windows      windows;                /* a run's clip is as long as one of them */
-    double       cfg, rescale;           /* guidance, and how far to bring its spread back to that of the prompt's own prediction, 0..1 */
+    SamplerSetup sampling;               /* its memory is allocated by denoise() */
+    Windows      windows;                /* context windows; r->frames is the length of one */
+    double       cfg;                    /* scale of classifier-free guidance */
+    double       cfg_rescale;            /* phi of Lin et al., 2024, 0..1; 0: no rescaling */
     uint64_t     seed;
-    int          first, over;            /* over: noise is laid over latents, and the steps before the first are skipped; else both 0 */
-    Tensor       moments;                /* [1,h,w,8]: the picture that every frame's latents begin as, from vae_encode; x NULL: those in x */
-    void       (*look)(void *to, Tensor clean);  void *looks;      /* NULL, or shown what each call takes for the clean picture: [frames,h,w,4] */
+    int          nv_noise;               /* the web UI's Philox, frame i from seed + i; else torch's CPU generator */
+    int          img2img;                /* noise is added to latents, and the first first_step steps are skipped */
+    int          first_step;             /* 0 unless img2img */
+    Tensor       moments;                /* img2img: [1,h,w,8] of vae_encode(), from which the latents of every frame
+                                            are drawn; .x NULL: the latents are in x */
+    void       (*on_x0)(void *to, Tensor x0);      /* sees the predicted x0 of each call, [frames,h,w,4]; may be NULL */
+    void        *on_x0_to;
     const char  *stage;                  /* what progress calls a step; NULL: "step" */
-    int          nv;                     /* noise of the web UI's "NV": Philox, frame i drawn by seed + i; else torch's CPU generator, the clip as a whole */
 } Denoising;
 
 typedef void Progress(void *to, const char *stage, int done, int of);
 
-int denoise_calls (const Denoising *d);          /* of the sampler's: so many guides are needed */
-int denoise_passes(const Denoising *d);          /* of the noise predictor: a window of frames in one call of the sampler's */
+/* How often the sampler asks for the noise: so many conditionings are needed. */
+int denoise_calls (const Denoising *d);
+/* How often the UNet runs: once for each context window in each of those calls. */
+int denoise_passes(const Denoising *d);
 
-/* x: [frames,h,w,4], filled with what the noise of this seed comes to, or the latents in it;  guide: one for each call of the sampler's, its texts one or `frames`.
- * progress, which may be NULL, hears before each pass how many are done.  Fails when x is no longer finite.
- * Dry, all the passes' operations are added up; x is not touched. */
+/* x:     [frames,h,w,4]; receives the denoised latents.  Its contents matter only for img2img without moments.
+ * guide: the conditioning of each call, denoise_calls() of them; texts for all frames, or for each of `frames`
+ * progress, which may be NULL, is called before each pass with how many are done.
+ * Fails when x is no longer finite, or as nn.h says.  Dry, the operations of all passes are added up and x is not
+ * touched. */
 void denoise(Run *r, const Denoising *d, Tensor x, const Guide *guide, Progress *progress, void *to);
 
 #endif

@@ -1,9 +1,17 @@
-/* nn.c - layers.
+/* nn.c - layers, forward beside backward.
  *
- * Every op has the same parts: find and check its weights, take its result, hand both to the kernels, and
- * note for the tape how to go back.  The way back of an op stands above it, the formula of the op above that; d stands
- * for the gradient of the loss by a thing, s for the sigmoid.  A tensor with c = 0 stands for one whose size nobody knows, because the weight that sets it is
- * missing: checks pass over it, so a dry run reports causes and not their consequences. */
+ * Every layer has the same parts: it finds and checks its weights, allocates its result, hands both to the kernels
+ * (kernel.h), and records for the tape how to go back (tape.h).  The backward function of a layer stands above the
+ * layer. Its comment quotes the forward formula and then the gradients; d stands for the gradient of the loss by a
+ * thing, s for the sigmoid, ' for transposed.
+ *
+ * A tensor with c = 0 stands for one of unknown size, because the weight that sets its size is missing.  Checks pass
+ * over it, so a dry run reports causes and not their consequences.
+ *
+ * Here a LoRA meets its layer: low_rank_adapter() adds a pair of matrices beside the layer's own product, whether the
+ * pair comes from a file (lora.c) or is being trained; merge_adapters() replaces the weight where a file holds more
+ * than a
+ * pair.  lora.c says what a LoRA is. */
 #include "nn.h"
 
 #include <math.h>
@@ -11,11 +19,14 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { LISTED = 8, GROUPS = 32 };
+enum { LISTED = 8, GROUPS = 32, MOST_OUTPUTS = 1 << 20 };
 
-/* ---- names and complaints --------------------------------------------------------------------- */
+/* ---- names and complaints ---------------------------------------------------------------------- */
 
-const char *at(Run *r, const char *prefix, const char *leaf) { return format(r->machine->mem, "%s.%s", prefix, leaf); }
+const char *at(Run *r, const char *prefix, const char *leaf)
+{
+    return format(r->machine->mem, "%s.%s", prefix, leaf);
+}
 
 const Weight *find(Run *r, const char *layer, const char *leaf)
 {
@@ -25,7 +36,10 @@ const Weight *find(Run *r, const char *layer, const char *leaf)
     return w;
 }
 
-int has(Run *r, const char *layer) { return find(r, layer, "weight") != NULL; }
+int has(Run *r, const char *layer)
+{
+    return find(r, layer, "weight") != NULL;
+}
 
 void problem(Run *r, const char *fmt, ...)
 {
@@ -40,26 +54,42 @@ void problem(Run *r, const char *fmt, ...)
     snprintf(r->problems->text + n, LISTED * sizeof line - n, "\n  %s", line);
 }
 
-/* the weight of a layer with inputs of c channels: [out,in] or [out,in,1,1] for side 1, else [out,in,side,side]; NULL after a complaint */
-static const Weight *matrix(Run *r, const char *layer, int c, size_t side)
+/* Is w [out,in] or [out,in,1,1] for kernel_size 1, else [out,in,kernel_size,kernel_size]? */
+static int has_matrix_shape(const Weight *w, size_t kernel_size)
+{
+    int shape_fits = w->rank == 2 && kernel_size == 1;
+    if (w->rank == 4) shape_fits = w->shape[2] == kernel_size && w->shape[3] == kernel_size;
+    return shape_fits && w->shape[0] && w->shape[0] < MOST_OUTPUTS;
+}
+
+/* The weight of a layer whose input has c channels; NULL after a complaint. */
+static const Weight *matrix(Run *r, const char *layer, int c, size_t kernel_size)
 {
     const Weight *w = find(r, layer, "weight");
-    if (!w) { problem(r, "%s.weight is missing", layer); return NULL; }
-    const size_t *s = w->shape;
-    int right = (w->rank == 4 ? s[2] == side && s[3] == side : w->rank == 2 && side == 1) && s[0] && s[0] < 1 << 20;
-    if (right && (!c || s[1] == (size_t)c)) return w;
+    if (!w) {
+        problem(r, "%s.weight is missing", layer);
+        return NULL;
+    }
+    int shape_fits = has_matrix_shape(w, kernel_size);
+    if (shape_fits && (!c || w->shape[1] == (size_t)c)) return w;
     Arena *a = r->machine->mem;
-    const char *expected = side == 1 ? format(a, "[out,%d]", c) : format(a, "[out,%d,%zu,%zu]", c, side, side), *hint = "";
-    if (right && !strcmp(layer, "unet.conv_in") && s[1] > 4) hint = ": an inpainting or editing checkpoint? use a text-to-image one";
-    problem(r, "%s.weight is %s, expected %s%s", layer, shape_text(a, w->rank, s), expected, hint);
+    const char *expected = format(a, "[out,%d]", c);
+    const char *hint = "";
+    if (kernel_size > 1) expected = format(a, "[out,%d,%zu,%zu]", c, kernel_size, kernel_size);
+    if (shape_fits && !strcmp(layer, "unet.conv_in") && w->shape[1] > 4)
+        hint = ": an inpainting or editing checkpoint? use a text-to-image one";
+    problem(r, "%s.weight is %s, expected %s%s", layer, shape_text(a, w->rank, w->shape), expected, hint);
     return NULL;
 }
 
-/* a vector of c values; NULL after a complaint */
+/* A vector of c values; NULL after a complaint. */
 static const Weight *vector(Run *r, const char *layer, const char *leaf, int c)
 {
     const Weight *w = find(r, layer, leaf);
-    if (!w) { problem(r, "%s.%s is missing", layer, leaf); return NULL; }
+    if (!w) {
+        problem(r, "%s.%s is missing", layer, leaf);
+        return NULL;
+    }
     if (w->rank == 1 && (!c || w->shape[0] == (size_t)c)) return w;
     problem(r, "%s.%s is %s, expected [%d]", layer, leaf, shape_text(r->machine->mem, w->rank, w->shape), c);
     return NULL;
@@ -71,360 +101,569 @@ static Tensor probed(Run *r, const char *layer, Tensor y)
     return y;
 }
 
-/* ---- tensors ---------------------------------------------------------------------------------- */
+/* ---- memory ------------------------------------------------------------------------------------ */
 
 Tensor tensor(Run *r, int n, int h, int w, int c)
 {
-    Tensor t = { n, h, w, c, NULL };
+    Tensor t = { n, h, w, c, NULL, NULL };
     t.x = take(r->machine->mem, size(t), sizeof *t.x);
     return t;
 }
 
 /* y = x, moved down:  dx = dy, moved up again */
-static void keep_back(Machine *m, const Note *n)
+static void compact_backward(Machine *m, const Op *op)
 {
-    size_t count = size(n->y.t), shift = (size_t)(n->in[0].d - n->y.d);
+    size_t count = size(op->y.t);
+    size_t shift = (size_t)(op->in[0].d - op->y.d);
     if (m->dry || !shift) return;
-    memmove(n->in[0].d, n->y.d, count * sizeof *n->y.d);
-    memset(n->y.d, 0, (shift < count ? shift : count) * sizeof *n->y.d);
+    memmove(op->in[0].d, op->y.d, count * sizeof *op->y.d);
+    memset(op->y.d, 0, (shift < count ? shift : count) * sizeof *op->y.d);
 }
 
-Tensor keep(Run *r, size_t to, Tensor t)
+Tensor compact(Run *r, size_t to, Tensor t)
 {
-    Tensor was = t;
-    const float *from = t.x;
+    Tensor before = t;
     release(r->machine->mem, to);
     t.x = take(r->machine->mem, size(t), sizeof *t.x);
-    move_down(r->machine, t.x, from, size(t));
-    return noted(r->machine, r->tape, t, (Note){ keep_back, .in = { { was } } });
+    move_down(r->machine, t.x, before.x, size(t));
+    return record(r->machine, r->tape, t, (Op){ .backward = compact_backward, .in = { { before } } });
 }
 
-/* ---- what adapters add to weight and bias, where it is more than a pair ------------------------- */
-
-/* What is built for the call is gone before the way back: pairs beside it can learn, but not through it. */
-static void merge(Run *r, const char *layer, const Weight **w, const Weight **bias)
+static void drop_mapped_backward(Machine *m, const Op *op)
 {
-    const Weight *before[] = { *w, *bias };
-    const char *wrong = r->lora ? lora_merge(r->machine, r->lora, layer, w, bias) : NULL;
-    if (wrong) problem(r, "%s", wrong);
-    if (r->tape && (*w != before[0] || *bias != before[1])) problem(r, "%s: nothing can learn while a file in use changes this layer by more than a low-rank pair", layer);
+    (void)op;
+    if (!m->dry) files_rest(m->mem);
 }
 
-/* ---- products --------------------------------------------------------------------------------- */
+Tensor drop_mapped_weights(Run *r, Tensor x)
+{
+    if (!r->learner) return x;
+    if (!r->machine->dry) files_rest(r->machine->mem);
+    return record(r->machine, r->tape, x, (Op){ .backward = drop_mapped_backward });
+}
 
-static Tensor like(Var v) { v.t.x = v.d; return v.t; }       /* the gradient as a tensor */
+Tensor checkpointed(Run *r, Block *block, const void *args, size_t bytes, const Tensor in[INPUTS])
+{
+    if (r->tape && r->gradient_checkpointing) return record_checkpoint(r->machine, r->tape, block, r, args, bytes, in);
+    return block(r, args);
+}
+
+/* ---- adapters that are more than a low-rank pair ----------------------------------------------- */
+
+/* Puts W' and the new bias in the place of *w and *bias where a LoRA file asks for it (lora_merge in lora.c).
+ * They are gone before the way back: a pair beside them can be trained, but no gradient goes through them. */
+static void merge_adapters(Run *r, const char *layer, const Weight **w, const Weight **bias)
+{
+    const Weight *own_weight = *w;
+    const Weight *own_bias = *bias;
+    if (!r->lora) return;
+    const char *wrong = lora_merge(r->machine, r->lora, layer, w, bias);
+    if (wrong) problem(r, "%s", wrong);
+    if (r->tape && (*w != own_weight || *bias != own_bias))
+        problem(r, "%s: nothing can learn while a file in use changes this layer by more than a low-rank pair", layer);
+}
+
+/* ---- products: linear layers, convolutions, and LoRA beside them ------------------------------- */
+
+static Tensor gradient_tensor(Var v)
+{
+    v.t.x = v.d;
+    return v.t;
+}
 
 /* y = x W' + b:  dx += dy W */
-static void product_back(Machine *m, const Note *n) { if (n->in[0].d) conv_back(m, like(n->in[0]), like(n->y), n->product.w, n->product.how); }
+static void product_backward(Machine *m, const Op *op)
+{
+    if (op->in[0].d) conv_back(m, gradient_tensor(op->in[0]), gradient_tensor(op->y), op->product.w, op->product.how);
+}
 
-/* y = x W' + b + scale up(middle), middle = down(x):  d up += scale dy' middle;  d middle = scale dy up;  d down += d middle' x;  dx += dy W + d middle down */
-static void low_rank_note(Machine *m, const Note *n) { low_rank_back(m, like(n->in[0]), like(n->y), n->in[0].t, n->in[1].t, &n->low_rank); }
+/* y = x W' + b + scale up(z),  z = down(x):
+ * d up += scale dy' z;   dz = scale dy up;   d down += dz' x;   dx += dy W + dz down */
+static void low_rank_backward(Machine *m, const Op *op)
+{
+    low_rank_back(m, gradient_tensor(op->in[0]), gradient_tensor(op->y), op->in[0].t, op->in[1].t, &op->low_rank);
+}
 
-static Tensor low_rank(Run *r, Tensor y, Tensor x, const Weight *bias, LowRank p)
+/* LoRA forward, beside the layer:  y = x W' + b + scale up(down(x));  without W:  y += scale up(down(x))
+ * scale = strength * alpha / rank.  in[1] is z = down(x), which only the gradient of a trained pair needs. */
+static Tensor low_rank_adapter(Run *r, Tensor y, Tensor x, const Weight *bias, LowRank pair)
 {
     size_t before = mark(r->machine->mem);
-    Tensor middle = tensor(r, y.n, y.h, y.w, (int)p.down->shape[0]);
-    low_rank_product(r->machine, y, middle, x, bias, &p);
-    y = noted(r->machine, r->tape, y, (Note){ low_rank_note, .in = { { x }, { middle } }, .values = p.d_down ? 2 : 0, .learns = p.d_down != NULL, .low_rank = p });
+    int trainable = pair.d_down != NULL;
+    Tensor z = tensor(r, y.n, y.h, y.w, (int)pair.down->shape[0]);
+    low_rank_product(r->machine, y, z, x, bias, &pair);
+    Op op = {
+        .backward = low_rank_backward,
+        .in = { { x }, { z } },
+        .values = trainable ? 2 : 0,
+        .is_leaf = trainable,
+        .low_rank = pair,
+    };
+    y = record(r->machine, r->tape, y, op);
     release(r->machine->mem, before);
     return y;
 }
 
 static int pair_fits(Run *r, Tensor y, Tensor x, const Weight *w, const LowRank *p)
 {
-    size_t side = w->rank == 4 ? w->shape[2] : 1, down_side = p->down->rank == 4 ? p->down->shape[2] : 1;
-    int square = weight_values(p->down) == p->down->shape[0] * p->down->shape[1] * side * side;
-    if (p->down->shape[1] == (size_t)x.c && p->up->shape[0] == (size_t)y.c && down_side == side && square) return 1;
+    size_t kernel_size = w->rank == 4 ? w->shape[2] : 1;
+    size_t down_size = p->down->rank == 4 ? p->down->shape[2] : 1;
+    int square = weight_values(p->down) == p->down->shape[0] * p->down->shape[1] * kernel_size * kernel_size;
+    int inputs_fit = p->down->shape[1] == (size_t)x.c;
+    int outputs_fit = p->up->shape[0] == (size_t)y.c;
+    if (inputs_fit && outputs_fit && down_size == kernel_size && square) return 1;
     Arena *a = r->machine->mem;
-    problem(r, "%s is %s and its lora_up %s, but the layer it is for is %s", p->down->name, shape_text(a, p->down->rank, p->down->shape),
-            shape_text(a, p->up->rank, p->up->shape), shape_text(a, w->rank, w->shape));
+    const char *down = shape_text(a, p->down->rank, p->down->shape);
+    const char *up = shape_text(a, p->up->rank, p->up->shape);
+    problem(r, "%s is %s and its lora_up %s, but the layer it is for is %s", p->down->name, down, up,
+            shape_text(a, w->rank, w->shape));
     return 0;
 }
 
-/* y += scale * up(down(x)) for every file that has a pair for this layer */
-static Tensor pairs_of_files(Run *r, const char *layer, Tensor y, Tensor x, const Weight *w, Conv how)
+/* y += scale up(down(x)) for every file that has a pair for this layer */
+static Tensor add_pairs_of_files(Run *r, const char *layer, Tensor y, Tensor x, const Weight *w, Conv how)
 {
-    for (size_t i = 0; r->lora && i < r->lora->count; i++) {
+    if (!r->lora) return y;
+    for (size_t i = 0; i < r->lora->count; i++) {
         LoraPair pair;
         if (!lora_pair(r->machine->mem, r->lora, i, layer, &pair)) continue;
-        LowRank p = { NULL, pair.down, pair.up, pair.scale, how };
-        if (pair_fits(r, y, x, w, &p)) y = low_rank(r, y, x, NULL, p);
+        LowRank p = { .down = pair.down, .up = pair.up, .scale = pair.scale, .how = how };
+        if (pair_fits(r, y, x, w, &p)) y = low_rank_adapter(r, y, x, NULL, p);
     }
     return y;
 }
 
-/* room: for the result, where it has been taken already; NULL: it is taken here */
-static Tensor product(Run *r, const char *layer, Tensor x, int stride, size_t side, int pad, int biased, const Tensor *room)
+/* The layer's own product, with the trainable pair beside it if there is one. */
+static Tensor own_product(Run *r, const char *layer, Tensor y, Tensor x, const Weight *w, const Weight *bias, Conv how)
 {
-    const Weight *w = matrix(r, layer, x.c, side), *bias = biased ? vector(r, layer, "bias", w ? (int)w->shape[0] : 0) : NULL;
-    Conv how = { stride, pad, 1, 0 };
-    Tensor y = room && w ? *room : tensor(r, x.n, (x.h - 1) / stride + 1, (x.w - 1) / stride + 1, w ? (int)w->shape[0] : 0);
+    LowRank p = { .w = w, .how = how };
+    if (learning_pair(r->learner, layer, &p) && pair_fits(r, y, x, w, &p)) return low_rank_adapter(r, y, x, bias, p);
+    conv(r->machine, y, x, w, bias, how);
+    return record(r->machine, r->tape, y, (Op){ .backward = product_backward, .in = { { x } }, .product = { w, how } });
+}
+
+/* What the four kinds of product differ in. */
+typedef struct { int stride, pad, biased; size_t kernel_size; } ProductShape;
+
+/* place: where the result goes, if that has been allocated already; NULL: it is allocated here */
+static Tensor product(Run *r, const char *layer, Tensor x, ProductShape s, const Tensor *place)
+{
+    const Weight *w = matrix(r, layer, x.c, s.kernel_size);
+    int outputs = w ? (int)w->shape[0] : 0;
+    const Weight *bias = s.biased ? vector(r, layer, "bias", outputs) : NULL;
+    Tensor y;
+    if (place && w) y = *place;
+    else y = tensor(r, x.n, (x.h - 1) / s.stride + 1, (x.w - 1) / s.stride + 1, outputs);
     if (!w || !x.c) return y;
     if (r->stop && *r->stop) fail(r->machine->mem, "interrupted");
     size_t before = mark(r->machine->mem);
-    merge(r, layer, &w, &bias);
-    LowRank p = { .w = w, .how = how };
-    if (learning_pair(r->learner, layer, &p) && pair_fits(r, y, x, w, &p)) y = low_rank(r, y, x, bias, p);
-    else {
-        conv(r->machine, y, x, w, bias, how);
-        y = noted(r->machine, r->tape, y, (Note){ product_back, .in = { { x } }, .product = { w, how } });
-    }
-    y = pairs_of_files(r, layer, y, x, w, how);
+    Conv how = { .stride = s.stride, .pad = s.pad, .scale = 1 };
+    merge_adapters(r, layer, &w, &bias);
+    y = own_product(r, layer, y, x, w, bias, how);
+    y = add_pairs_of_files(r, layer, y, x, w, how);
     release(r->machine->mem, before);
     return probed(r, layer, y);
 }
 
-Tensor linear(Run *r, const char *layer, Tensor x)             { return product(r, layer, x, 1, 1, 0, 1, NULL); }
-Tensor linear_unbiased(Run *r, const char *layer, Tensor x)    { return product(r, layer, x, 1, 1, 0, 0, NULL); }
-Tensor conv2d(Run *r, const char *layer, Tensor x, int stride) { return product(r, layer, x, stride, 3, 1, 1, NULL); }
-Tensor conv2d_half(Run *r, const char *layer, Tensor x)        { return product(r, layer, x, 2, 3, 0, 1, NULL); }
+static const ProductShape conv3x3 = { .kernel_size = 3, .stride = 1, .pad = 1, .biased = 1 };
 
-/* ---- norms ------------------------------------------------------------------------------------ */
-
-/* y = (x - mean) / sqrt(var + eps) gamma + beta =: v, or silu v.  With z = (x - mean) over, over = 1 / sqrt(var + eps), a = gamma dv:
- * dx += over (a - mean a - z mean(a z)) */
-static void group_norm_back(Machine *m, const Note *n)
+Tensor linear(Run *r, const char *layer, Tensor x)
 {
-    group_normalize_back(m, n->in[0].d, n->y.d, n->in[0].t.x, n->norm.gamma, n->norm.beta, n->norm.shape);
+    return product(r, layer, x, (ProductShape){ .kernel_size = 1, .stride = 1, .biased = 1 }, NULL);
 }
 
-static void group_norm_forth(Machine *m, const Note *n) { group_normalize(m, n->y.t.x, n->in[0].t.x, n->norm.gamma, n->norm.beta, n->norm.shape); }
-
-Tensor group_norm(Run *r, const char *layer, Tensor x, float eps, int frames, int silu_too)
+Tensor linear_no_bias(Run *r, const char *layer, Tensor x)
 {
-    const Weight *gamma = vector(r, layer, "weight", x.c), *beta = vector(r, layer, "bias", x.c);
+    return product(r, layer, x, (ProductShape){ .kernel_size = 1, .stride = 1 }, NULL);
+}
+
+Tensor conv2d(Run *r, const char *layer, Tensor x, int stride)
+{
+    return product(r, layer, x, (ProductShape){ .kernel_size = 3, .stride = stride, .pad = 1, .biased = 1 }, NULL);
+}
+
+Tensor conv2d_half(Run *r, const char *layer, Tensor x)
+{
+    return product(r, layer, x, (ProductShape){ .kernel_size = 3, .stride = 2, .biased = 1 }, NULL);
+}
+
+/* ---- norms ------------------------------------------------------------------------------------- */
+
+/* Group norm:  z = (x - mean) inv,  inv = 1 / sqrt(var + eps);   v = z gamma + beta;   y = v, or silu(v)
+ * With a = gamma dv, and means over the group:   dx += inv (a - mean(a) - z mean(a z)) */
+static void group_norm_backward(Machine *m, const Op *op)
+{
+    group_normalize_back(m, op->in[0].d, op->y.d, op->in[0].t.x, op->norm.gamma, op->norm.beta, op->norm.shape);
+}
+
+static void group_norm_forward(Machine *m, const Op *op)
+{
+    group_normalize(m, op->y.t.x, op->in[0].t.x, op->norm.gamma, op->norm.beta, op->norm.shape);
+}
+
+Tensor group_norm(Run *r, const char *layer, Tensor x, float eps, int frames, int activation)
+{
+    const Weight *gamma = vector(r, layer, "weight", x.c);
+    const Weight *beta = vector(r, layer, "bias", x.c);
     if (x.c % GROUPS) problem(r, "%s: %d channels do not divide into %d groups", layer, x.c, GROUPS);
     Tensor y = tensor(r, x.n, x.h, x.w, x.c);
     if (!gamma || !beta || x.c % GROUPS || !x.c) return y;
     size_t before = mark(r->machine->mem);
-    GroupNorm shape = { (size_t)(x.n / frames), (size_t)frames * (size_t)x.h * (size_t)x.w, x.c, GROUPS, eps, silu_too };
-    merge(r, layer, &gamma, &beta);
+    GroupNorm shape = {
+        .samples = (size_t)(x.n / frames),
+        .rows = (size_t)frames * (size_t)x.h * (size_t)x.w,
+        .c = x.c,
+        .groups = GROUPS,
+        .eps = eps,
+        .silu = activation == SILU,
+    };
+    merge_adapters(r, layer, &gamma, &beta);
     group_normalize(r->machine, y.x, x.x, gamma, beta, shape);
-    y = noted(r->machine, r->tape, y, (Note){ group_norm_back, group_norm_forth, .in = { { x } }, .values = 1, .norm = { gamma, beta, shape } });
+    Op op = {
+        .backward = group_norm_backward,
+        .forward = group_norm_forward,
+        .in = { { x } },
+        .values = 1,
+        .norm = { gamma, beta, shape },
+    };
+    y = record(r->machine, r->tape, y, op);
     release(r->machine->mem, before);
     return probed(r, layer, y);
 }
 
-static const float LAYER_EPS = 1e-5f;
+static const float LAYER_NORM_EPS = 1e-5f;
 
-/* the same over each row alone */
-static void layer_norm_back(Machine *m, const Note *n)
+/* Layer norm is the same over each row alone. */
+static void layer_norm_backward(Machine *m, const Op *op)
 {
-    layer_normalize_back(m, n->in[0].d, n->y.d, n->in[0].t.x, n->norm.gamma, rows(n->y.t), n->y.t.c, LAYER_EPS);
+    const float *x = op->in[0].t.x;
+    layer_normalize_back(m, op->in[0].d, op->y.d, x, op->norm.gamma, rows(op->y.t), op->y.t.c, LAYER_NORM_EPS);
 }
 
-static void layer_norm_forth(Machine *m, const Note *n)
+static void layer_norm_forward(Machine *m, const Op *op)
 {
-    layer_normalize(m, n->y.t.x, n->in[0].t.x, n->norm.gamma, n->norm.beta, rows(n->y.t), n->y.t.c, LAYER_EPS);
+    const float *x = op->in[0].t.x;
+    layer_normalize(m, op->y.t.x, x, op->norm.gamma, op->norm.beta, rows(op->y.t), op->y.t.c, LAYER_NORM_EPS);
 }
 
 Tensor layer_norm(Run *r, const char *layer, Tensor x)
 {
-    const Weight *gamma = vector(r, layer, "weight", x.c), *beta = vector(r, layer, "bias", x.c);
+    const Weight *gamma = vector(r, layer, "weight", x.c);
+    const Weight *beta = vector(r, layer, "bias", x.c);
     Tensor y = tensor(r, x.n, x.h, x.w, x.c);
     if (!gamma || !beta || !x.c) return y;
     size_t before = mark(r->machine->mem);
-    merge(r, layer, &gamma, &beta);
-    layer_normalize(r->machine, y.x, x.x, gamma, beta, rows(x), x.c, LAYER_EPS);
-    y = noted(r->machine, r->tape, y, (Note){ layer_norm_back, layer_norm_forth, .in = { { x } }, .values = 1, .norm = { gamma, beta } });
+    merge_adapters(r, layer, &gamma, &beta);
+    layer_normalize(r->machine, y.x, x.x, gamma, beta, rows(x), x.c, LAYER_NORM_EPS);
+    Op op = {
+        .backward = layer_norm_backward,
+        .forward = layer_norm_forward,
+        .in = { { x } },
+        .values = 1,
+        .norm = { .gamma = gamma, .beta = beta },
+    };
+    y = record(r->machine, r->tape, y, op);
     release(r->machine->mem, before);
     return probed(r, layer, y);
 }
 
-/* ---- element by element ----------------------------------------------------------------------- */
+/* ---- activations ------------------------------------------------------------------------------- */
 
-/* y = x s(k x):  dx += dy s (1 + k x (1 - s)) */
-static void silu_back(Machine *m, const Note *n)       { swish_back(m, n->in[0].d, n->y.d, n->in[0].t.x, size(n->y.t), 1); }
-static void quick_gelu_back(Machine *m, const Note *n) { swish_back(m, n->in[0].d, n->y.d, n->in[0].t.x, size(n->y.t), 1.702f); }
+/* y = x s(k x):  dx += dy s (1 + k x (1 - s))      SiLU: k = 1;  quick GELU: k = 1.702 */
+static void silu_backward(Machine *m, const Op *op)
+{
+    swish_back(m, op->in[0].d, op->y.d, op->in[0].t.x, size(op->y.t), 1);
+}
 
-static void silu_forth(Machine *m, const Note *n)       { silu_of(m, n->y.t.x, n->in[0].t.x, size(n->y.t)); }
-static void quick_gelu_forth(Machine *m, const Note *n) { quick_gelu_of(m, n->y.t.x, n->in[0].t.x, size(n->y.t)); }
+static void quick_gelu_backward(Machine *m, const Op *op)
+{
+    swish_back(m, op->in[0].d, op->y.d, op->in[0].t.x, size(op->y.t), 1.702f);
+}
+
+static void silu_forward(Machine *m, const Op *op)
+{
+    silu_of(m, op->y.t.x, op->in[0].t.x, size(op->y.t));
+}
+
+static void quick_gelu_forward(Machine *m, const Op *op)
+{
+    quick_gelu_of(m, op->y.t.x, op->in[0].t.x, size(op->y.t));
+}
 
 Tensor silu(Run *r, Tensor x)
 {
     Tensor y = tensor(r, x.n, x.h, x.w, x.c);
     silu_of(r->machine, y.x, x.x, size(x));
-    return noted(r->machine, r->tape, y, (Note){ silu_back, silu_forth, .in = { { x } }, .values = 1 });
+    Op op = { .backward = silu_backward, .forward = silu_forward, .in = { { x } }, .values = 1 };
+    return record(r->machine, r->tape, y, op);
 }
 
 Tensor quick_gelu(Run *r, Tensor x)
 {
     Tensor y = tensor(r, x.n, x.h, x.w, x.c);
     quick_gelu_of(r->machine, y.x, x.x, size(x));
-    return noted(r->machine, r->tape, y, (Note){ quick_gelu_back, quick_gelu_forth, .in = { { x } }, .values = 1 });
+    Op op = { .backward = quick_gelu_backward, .forward = quick_gelu_forward, .in = { { x } }, .values = 1 };
+    return record(r->machine, r->tape, y, op);
 }
 
-/* y = value gelu(gate):  d value += dy gelu(gate);  d gate += dy value gelu'(gate) */
-static void geglu_note(Machine *m, const Note *n) { geglu_back(m, n->in[0].d, n->y.d, n->in[0].t.x, rows(n->y.t), n->y.t.c); }
-static void geglu_forth(Machine *m, const Note *n) { geglu_of(m, n->y.t.x, n->in[0].t.x, rows(n->y.t), n->y.t.c); }
+/* y = value gelu(gate):  d value += dy gelu(gate);   d gate += dy value gelu'(gate) */
+static void geglu_backward(Machine *m, const Op *op)
+{
+    geglu_back(m, op->in[0].d, op->y.d, op->in[0].t.x, rows(op->y.t), op->y.t.c);
+}
+
+static void geglu_forward(Machine *m, const Op *op)
+{
+    geglu_of(m, op->y.t.x, op->in[0].t.x, rows(op->y.t), op->y.t.c);
+}
 
 Tensor geglu(Run *r, Tensor x)
 {
     if (x.c % 2) problem(r, "a feed-forward layer has %d outputs, expected an even number", x.c);
     Tensor y = tensor(r, x.n, x.h, x.w, x.c / 2);
     geglu_of(r->machine, y.x, x.x, rows(x), y.c);
-    return noted(r->machine, r->tape, y, (Note){ geglu_note, geglu_forth, .in = { { x } }, .values = 1 });
+    Op op = { .backward = geglu_backward, .forward = geglu_forward, .in = { { x } }, .values = 1 };
+    return record(r->machine, r->tape, y, op);
 }
 
-/* a += b:  db += da, summed over the rows where b has but one */
-static void add_back(Machine *m, const Note *n)
+/* ---- adding, joining, repeating ---------------------------------------------------------------- */
+
+/* a += b:  db += da, summed over all rows where b has only one.  a is its own gradient. */
+static void add_backward(Machine *m, const Op *op)
 {
-    Var b = n->in[0];
-    if (b.d && rows(b.t) == rows(n->y.t)) add_into(m, b.d, n->y.d, size(b.t));
-    else if (b.d) sum_rows_of(m, b.d, n->y.d, rows(n->y.t), b.t.c);
+    Var b = op->in[0];
+    if (!b.d) return;
+    if (rows(b.t) == rows(op->y.t)) add_into(m, b.d, op->y.d, size(b.t));
+    else sum_rows_of(m, b.d, op->y.d, rows(op->y.t), b.t.c);
 }
 
 Tensor add(Run *r, Tensor a, Tensor b)
 {
-    int whole = size(a) == size(b);
-    if (a.c && b.c && a.c != b.c) { problem(r, "a layer gives %d channels where %d are added to it", a.c, b.c); return a; }
-    if (!a.c || !b.c) { a.c = a.c ? a.c : b.c; return a; }
-    if (whole) add_into(r->machine, a.x, b.x, size(a));
+    if (a.c && b.c && a.c != b.c) {
+        problem(r, "a layer gives %d channels where %d are added to it", a.c, b.c);
+        return a;
+    }
+    if (!a.c || !b.c) {
+        a.c = a.c ? a.c : b.c;
+        return a;
+    }
+    if (size(a) == size(b)) add_into(r->machine, a.x, b.x, size(a));
     else add_row(r->machine, a.x, b.x, rows(a), (size_t)a.c);
-    return noted(r->machine, r->tape, a, (Note){ add_back, .in = { { b } } });
+    return record(r->machine, r->tape, a, (Op){ .backward = add_backward, .in = { { b } } });
 }
 
-/* y = [a b]:  da += the left of dy, db += the right */
-static void concat_back(Machine *m, const Note *n)
+/* y = [a b]:  da += the left columns of dy;  db += the right ones */
+static void concat_backward(Machine *m, const Op *op)
 {
-    size_t wide = (size_t)n->y.t.c, from = 0;
-    for (int k = 0; k < 2; from += (size_t)n->in[k++].t.c)
-        if (n->in[k].d) add_columns(m, n->in[k].d, n->y.d + from, wide, rows(n->y.t), (size_t)n->in[k].t.c);
+    size_t width = (size_t)op->y.t.c;
+    size_t left = (size_t)op->in[0].t.c;
+    size_t right = (size_t)op->in[1].t.c;
+    if (op->in[0].d) add_columns(m, op->in[0].d, op->y.d, width, rows(op->y.t), left);
+    if (op->in[1].d) add_columns(m, op->in[1].d, op->y.d + left, width, rows(op->y.t), right);
 }
 
 Tensor concat(Run *r, Tensor a, Tensor b)
 {
-    Tensor y = tensor(r, a.n, a.h, a.w, a.c && b.c ? a.c + b.c : 0);
-    size_t left = (size_t)a.c, right = (size_t)b.c;
+    int known = a.c && b.c;
+    Tensor y = tensor(r, a.n, a.h, a.w, known ? a.c + b.c : 0);
+    size_t left = (size_t)a.c;
+    size_t right = (size_t)b.c;
     if (y.c) gather_rows(r->machine, y.x, left + right, a.x, left, NULL, rows(y), left);
     if (y.c) gather_rows(r->machine, y.x + left, left + right, b.x, right, NULL, rows(y), right);
-    return noted(r->machine, r->tape, y, (Note){ concat_back, .in = { { a }, { b } } });
+    return record(r->machine, r->tape, y, (Op){ .backward = concat_backward, .in = { { a }, { b } } });
 }
 
-/* torch.nn.functional.interpolate(x, size=(h, w), mode="nearest"): source = floor(target * float32(in / out)) */
-static int nearest(int target, int in, int out)
+/* y = [x; x; ...]:  dx += the dy of each */
+static void repeat_backward(Machine *m, const Op *op)
 {
-    int i = (int)floorf((float)target * ((float)in / (float)out));
-    return i < in ? i : in - 1;
-}
-
-/* y[i,j] = x[nearest i, nearest j]:  dx there += dy[i,j] */
-static void upsample_back(Machine *m, const Note *n)
-{
-    Tensor y = n->y.t, x = n->in[0].t;
-    size_t c = (size_t)x.c;
-    for (size_t k = 0; k < rows(y) && !m->dry; k++) {
-        size_t picture = k / ((size_t)y.h * (size_t)y.w), i = k / (size_t)y.w % (size_t)y.h, j = k % (size_t)y.w;
-        float *to = n->in[0].d + ((picture * (size_t)x.h + (size_t)nearest((int)i, x.h, y.h)) * (size_t)x.w + (size_t)nearest((int)j, x.w, y.w)) * c;
-        for (size_t e = 0; e < c; e++) to[e] += n->y.d[k * c + e];
-    }
-}
-
-Tensor upsample(Run *r, Tensor x, int h, int w)
-{
-    Tensor y = tensor(r, x.n, h, w, x.c);
-    size_t c = (size_t)x.c, before = mark(r->machine->mem), *from = take(r->machine->mem, rows(y), sizeof *from), *next = from;
-    for (int n = 0; n < x.n && !r->machine->dry; n++)
-        for (int i = 0; i < h; i++)
-            for (int j = 0; j < w; j++) *next++ = ((size_t)n * (size_t)x.h + (size_t)nearest(i, x.h, h)) * (size_t)x.w + (size_t)nearest(j, x.w, w);
-    gather_rows(r->machine, y.x, c, x.x, c, from, rows(y), c);
-    release(r->machine->mem, before);
-    return noted(r->machine, r->tape, y, (Note){ upsample_back, .in = { { x } } });
-}
-
-/* y = [x; x; ...]:  dx += dy of each */
-static void repeat_back(Machine *m, const Note *n)
-{
-    size_t each = size(n->in[0].t);
-    for (size_t i = 0; i < size(n->y.t); i += each) add_into(m, n->in[0].d, n->y.d + i, each);
+    size_t each = size(op->in[0].t);
+    for (size_t i = 0; i < size(op->y.t); i += each) add_into(m, op->in[0].d, op->y.d + i, each);
 }
 
 Tensor repeat(Run *r, Tensor x, int n)
 {
     if (x.n == n) return x;
     Tensor y = tensor(r, n, x.h, x.w, x.c);
-    for (int i = 0; i < n / x.n; i++) gather_rows(r->machine, y.x + (size_t)i * size(x), (size_t)x.c, x.x, (size_t)x.c, NULL, rows(x), (size_t)x.c);
-    return noted(r->machine, r->tape, y, (Note){ repeat_back, .in = { { x } } });
+    size_t c = (size_t)x.c;
+    for (int i = 0; i < n / x.n; i++) gather_rows(r->machine, y.x + (size_t)i * size(x), c, x.x, c, NULL, rows(x), c);
+    return record(r->machine, r->tape, y, (Op){ .backward = repeat_backward, .in = { { x } } });
 }
 
-/* ---- attention -------------------------------------------------------------------------------- */
+/* ---- upsampling -------------------------------------------------------------------------------- */
 
-/* p = softmax(q k' / sqrt d), y = p v:  with ds = p (dy v' - the sum of p dy v' over the keys) / sqrt d,
- * dq += ds k;  dk += ds' q;  dv += p' dy */
-static void attention_back(Machine *m, const Note *n)
+/* F.interpolate(x, size=(h, w), mode="nearest"):  source = floor(target * float32(in / out)) */
+static int nearest(int target, int in, int out)
 {
-    Rows q = n->attention.q, k = n->attention.k, v = n->attention.v;
-    Attention shape = n->attention.shape;
-    q.x = n->in[0].t.x, k.x = n->in[1].t.x, v.x = n->in[2].t.x, shape.sums = n->in[3].t.x;
-    attend_back(m, (AttentionGradients){ n->in[0].d, n->in[1].d, n->in[2].d }, n->y.d, n->copy, q, k, v, shape);
+    int source = (int)floorf((float)target * ((float)in / (float)out));
+    return source < in ? source : in - 1;
 }
 
-Tensor attention(Run *r, Tensor q, Tensor k, Tensor v, int heads, Axis over)
+/* For every row (pixel) of y the row of x that it is a copy of: [n*y.h*y.w] */
+static size_t *nearest_rows(Run *r, Tensor y, Tensor x)
+{
+    size_t *from = take(r->machine->mem, rows(y), sizeof *from);
+    size_t *next = from;
+    for (int n = 0; n < x.n && !r->machine->dry; n++)
+        for (int i = 0; i < y.h; i++)
+            for (int j = 0; j < y.w; j++) {
+                size_t row = (size_t)n * (size_t)x.h + (size_t)nearest(i, x.h, y.h);
+                *next++ = row * (size_t)x.w + (size_t)nearest(j, x.w, y.w);
+            }
+    return from;
+}
+
+/* y[i,j] = x[nearest i, nearest j]:  dx[nearest i, nearest j] += dy[i,j] */
+static void upsample_backward(Machine *m, const Op *op)
+{
+    Tensor y = op->y.t;
+    Tensor x = op->in[0].t;
+    size_t c = (size_t)x.c;
+    for (size_t k = 0; k < rows(y) && !m->dry; k++) {
+        size_t picture = k / ((size_t)y.h * (size_t)y.w);
+        size_t i = k / (size_t)y.w % (size_t)y.h;
+        size_t j = k % (size_t)y.w;
+        size_t row = picture * (size_t)x.h + (size_t)nearest((int)i, x.h, y.h);
+        float *dx = op->in[0].d + (row * (size_t)x.w + (size_t)nearest((int)j, x.w, y.w)) * c;
+        for (size_t e = 0; e < c; e++) dx[e] += op->y.d[k * c + e];
+    }
+}
+
+Tensor upsample(Run *r, Tensor x, int h, int w)
+{
+    Tensor y = tensor(r, x.n, h, w, x.c);
+    size_t before = mark(r->machine->mem);
+    size_t c = (size_t)x.c;
+    gather_rows(r->machine, y.x, c, x.x, c, nearest_rows(r, y, x), rows(y), c);
+    release(r->machine->mem, before);
+    return record(r->machine, r->tape, y, (Op){ .backward = upsample_backward, .in = { { x } } });
+}
+
+/* ---- attention --------------------------------------------------------------------------------- */
+
+/* p = softmax(q k' / sqrt(d)),  y = p v:   with  ds = p (dy v' - sum over keys of p dy v') / sqrt(d)
+ * dq += ds k;   dk += ds' q;   dv += p' dy */
+static void attention_backward(Machine *m, const Op *op)
+{
+    Rows q = op->attention.q;
+    Rows k = op->attention.k;
+    Rows v = op->attention.v;
+    Attention shape = op->attention.shape;
+    q.x = op->in[0].t.x;
+    k.x = op->in[1].t.x;
+    v.x = op->in[2].t.x;
+    shape.sums = op->in[3].t.x;
+    AttentionGradients d = { .q = op->in[0].d, .k = op->in[1].d, .v = op->in[2].d };
+    attend_back(m, d, op->y.d, op->copy, q, k, v, shape);
+}
+
+/* Which rows of a tensor are the tokens of one attention.  Token t of (outer, inner) is the row
+ * outer * step[0] + inner * step[1] + t * step[2]; a row is the c values of a pixel. */
+typedef struct { Rows q, k, v; Attention shape; } Tokens;
+
+/* Spatial attention: the tokens are the pixels of a picture, which lie one after the other.
+ * outer: a text, or a picture (self-attention);  inner: the pictures that look at the same keys. */
+static Tokens spatial_tokens(Tensor q, Tensor k, int heads, int causal)
+{
+    size_t pixels = (size_t)q.h * (size_t)q.w;
+    size_t keys = (size_t)k.h * (size_t)k.w;
+    int pictures_a_text = q.n / k.n;
+    Rows q_rows = { .step = { (size_t)pictures_a_text * pixels, pixels, 1 }, .row = (size_t)q.c };
+    Rows k_rows = { .step = { keys, 0, 1 }, .row = (size_t)k.c };
+    Attention shape = {
+        .outer = k.n,
+        .inner = pictures_a_text,
+        .queries = (int)pixels,
+        .keys = (int)keys,
+        .heads = heads,
+        .width = q.c / heads,
+        .causal = causal,
+    };
+    return (Tokens){ .q = q_rows, .k = k_rows, .v = k_rows, .shape = shape };
+}
+
+/* Temporal attention: the tokens are the frames of a clip, at one pixel.  From a frame to the next it is one picture,
+ * so
+ * the step is `pixels` rows: strides take the place of a transpose.  outer: a clip;  inner: a pixel. */
+static Tokens temporal_tokens(Tensor q, int frames, int heads)
+{
+    size_t pixels = (size_t)q.h * (size_t)q.w;
+    Rows rows_of_frames = { .step = { (size_t)frames * pixels, 1, pixels }, .row = (size_t)q.c };
+    Attention shape = {
+        .outer = q.n / frames,
+        .inner = (int)pixels,
+        .queries = frames,
+        .keys = frames,
+        .heads = heads,
+        .width = q.c / heads,
+    };
+    return (Tokens){ .q = rows_of_frames, .k = rows_of_frames, .v = rows_of_frames, .shape = shape };
+}
+
+static int attention_fits(Run *r, Tensor q, Tensor k, Tensor v, int heads)
+{
+    int same_width = k.c == q.c && v.c == q.c;
+    if (q.c % heads) problem(r, "attention over %d channels does not divide into %d heads", q.c, heads);
+    if (q.c && k.c && v.c && !same_width)
+        problem(r, "attention: queries have %d channels, keys %d and values %d; expected the same", q.c, k.c, v.c);
+    return q.c && same_width && q.c % heads == 0;
+}
+
+Tensor attention(Run *r, Tensor q, Tensor k, Tensor v, int heads, AttentionAxis axis)
 {
     Tensor y = tensor(r, q.n, q.h, q.w, q.c);
-    if (q.c % heads) problem(r, "attention over %d channels does not divide into %d heads", q.c, heads);
-    if (q.c && k.c && v.c && (k.c != q.c || v.c != q.c)) problem(r, "attention: queries have %d channels, keys %d and values %d; expected the same", q.c, k.c, v.c);
-    if (!q.c || k.c != q.c || v.c != q.c || q.c % heads) return y;
-    size_t pixels = (size_t)q.h * (size_t)q.w, tokens = (size_t)k.h * (size_t)k.w;
-    int share = q.n / k.n, width = q.c / heads;                /* pictures that look at the same keys */
-    Rows q_rows, k_rows;
-    Attention shape;
-    if (over == TIME) {
-        q_rows = k_rows = (Rows){ NULL, { (size_t)r->clip * pixels, 1, pixels }, (size_t)q.c };
-        shape = (Attention){ q.n / r->clip, (int)pixels, r->clip, r->clip, heads, width, 0, NULL };
-    }
-    else {
-        q_rows = (Rows){ NULL, { (size_t)share * pixels, pixels, 1 }, (size_t)q.c }, k_rows = (Rows){ NULL, { tokens, 0, 1 }, (size_t)k.c };
-        shape = (Attention){ k.n, share, (int)pixels, (int)tokens, heads, width, over == CAUSAL, NULL };
-    }
-    Rows v_rows = k_rows;
-    q_rows.x = q.x, k_rows.x = k.x, v_rows.x = v.x;
+    if (!attention_fits(r, q, k, v, heads)) return y;
+    Tokens t;
+    if (axis == TEMPORAL) t = temporal_tokens(q, r->frames, heads);
+    else t = spatial_tokens(q, k, heads, axis == CAUSAL);
+    t.q.x = q.x;
+    t.k.x = k.x;
+    t.v.x = v.x;
     size_t before = mark(r->machine->mem);
-    Tensor sums = tensor(r, q.n, q.h, q.w, r->tape ? 2 * heads : 0);
-    if (r->tape) shape.sums = sums.x;
-    attend(r->machine, y.x, q_rows, k_rows, v_rows, shape);
-    y = noted(r->machine, r->tape, y, (Note){ attention_back, .in = { { q }, { k }, { v }, { sums } }, .values = 4, .result = 1, .attention = { q_rows, k_rows, v_rows, shape } });
+    Tensor sums = tensor(r, q.n, q.h, q.w, r->tape ? 2 * heads : 0);      /* of the softmax, for the way back */
+    if (r->tape) t.shape.sums = sums.x;
+    attend(r->machine, y.x, t.q, t.k, t.v, t.shape);
+    Op op = {
+        .backward = attention_backward,
+        .in = { { q }, { k }, { v }, { sums } },
+        .values = 4,
+        .needs_result = 1,
+        .attention = { t.q, t.k, t.v, t.shape },
+    };
+    y = record(r->machine, r->tape, y, op);
     release(r->machine->mem, before);
     return y;
 }
 
-/* ---- blocks ----------------------------------------------------------------------------------- */
-
-Tensor recomputed(Run *r, Part *part, const void *told, size_t bytes, const Tensor in[INPUTS])
-{
-    return r->tape && r->again ? noted_again(r->machine, r->tape, part, r, told, bytes, in) : part(r, told);
-}
-
-static void rest_back(Machine *m, const Note *n) { (void)n; if (!m->dry) files_rest(m->mem); }
-
-Tensor by_turns(Run *r, Tensor x)
-{
-    if (!r->learner) return x;
-    if (!r->machine->dry) files_rest(r->machine->mem);
-    return noted(r->machine, r->tape, x, (Note){ rest_back });
-}
+/* ---- blocks ------------------------------------------------------------------------------------ */
 
 enum { SLICE = 8192 };
 
 Tensor feed_forward(Run *r, const char *block, const char *norm, Tensor h)
 {
-    size_t before = mark(r->machine->mem), all = rows(h), c = (size_t)h.c;
+    size_t before = mark(r->machine->mem);
+    size_t all = rows(h);
+    size_t c = (size_t)h.c;
     for (size_t i = 0; i < all; i += SLICE) {
-        Tensor part = { 1, (int)(all - i < SLICE ? all - i : SLICE), 1, h.c, h.x + i * c, h.from };
-        Tensor y = linear(r, at(r, block, "ff.net.0.proj"), layer_norm(r, at(r, block, norm), part));
-        h.from = add(r, part, linear(r, at(r, block, "ff.net.2"), geglu(r, y))).from;
+        size_t count = all - i < SLICE ? all - i : SLICE;
+        Tensor slice = { 1, (int)count, 1, h.c, h.x + i * c, h.from };
+        Tensor y = layer_norm(r, at(r, block, norm), slice);
+        y = linear(r, at(r, block, "ff.net.0.proj"), y);
+        y = linear(r, at(r, block, "ff.net.2"), geglu(r, y));
+        h.from = add(r, slice, y).from;
         release(r->machine->mem, before);
     }
     return h;
 }
 
-/* conv(SiLU(norm x)).  The result's place is taken first, so that what is normalized can go and nothing has to move. */
-static Tensor norm_conv(Run *r, const char *norm, const char *layer, Tensor x, float eps, int frames)
+/* conv(SiLU(norm x)).  The result's place is allocated first, so that what is normalized can go and nothing has to
+ * move. */
+static Tensor norm_silu_conv(Run *r, const char *norm, const char *layer, Tensor x, float eps, int frames)
 {
     const Weight *w = find(r, layer, "weight");
-    Tensor room = tensor(r, x.n, x.h, x.w, w && w->rank && w->shape[0] < 1 << 20 ? (int)w->shape[0] : 0);
+    int outputs = w && w->rank && w->shape[0] < MOST_OUTPUTS ? (int)w->shape[0] : 0;
+    Tensor place = tensor(r, x.n, x.h, x.w, outputs);
     size_t before = mark(r->machine->mem);
-    Tensor y = product(r, layer, group_norm(r, norm, x, eps, frames, SILU), 1, 3, 1, 1, &room);
+    Tensor y = product(r, layer, group_norm(r, norm, x, eps, frames, SILU), conv3x3, &place);
     release(r->machine->mem, before);
     return y;
 }
@@ -432,9 +671,9 @@ static Tensor norm_conv(Run *r, const char *norm, const char *layer, Tensor x, f
 Tensor resnet(Run *r, const char *block, Tensor x, const Tensor *time, float eps, int frames)
 {
     size_t before = mark(r->machine->mem);
-    Tensor h = norm_conv(r, at(r, block, "norm1"), at(r, block, "conv1"), x, eps, frames);
+    Tensor h = norm_silu_conv(r, at(r, block, "norm1"), at(r, block, "conv1"), x, eps, frames);
     if (time) h = add(r, h, linear(r, at(r, block, "time_emb_proj"), silu(r, *time)));
-    h = norm_conv(r, at(r, block, "norm2"), at(r, block, "conv2"), h, eps, frames);
+    h = norm_silu_conv(r, at(r, block, "norm2"), at(r, block, "conv2"), h, eps, frames);
     if (has(r, at(r, block, "conv_shortcut"))) x = linear(r, at(r, block, "conv_shortcut"), x);
-    return keep(r, before, add(r, h, x));
+    return compact(r, before, add(r, h, x));
 }

@@ -1,10 +1,16 @@
-/* nn.h - layers.  A call names its weights at the point of use; the op finds them, checks their shapes,
- * and computes.  Sizes come from the weights.
+/* nn.h - layers, as torch.nn has them.
  *
- * With machine->dry the same calls only check and count: every missing or misshapen tensor is noted
- * in `problems`, memory is taken but never touched (the arena's peak is the plan), operations are summed.
+ * A call names its weights where it uses them, as diffusers names the module: conv2d(r, "unet.conv_in", x, 1).
+ * The layer finds the tensors, checks their shapes and computes.  All sizes come from the weights, so the same code
+ * runs Stable Diffusion 1.5 and the small model in weights/.
  *
- * With a tape, each op whose result depends on something that learns also notes how to go back. */
+ * In a dry run (machine->dry) the same calls only check and count.  Every missing or misshapen tensor is noted in
+ * `problems`, memory is allocated but never touched (the arena's peak is the plan), and operations are added up.
+ *
+ * With a tape, each layer whose result depends on something trainable also records how to go back (tape.h).
+ *
+ * Tensors are [n,h,w,c], c fastest.  Results are allocated in machine->mem and belong to it.  A problem outside a dry
+ * run fails through the arena (tensor.h: fail), with the layer, what was expected and what was found. */
 #ifndef NN_H
 #define NN_H
 
@@ -21,61 +27,78 @@ typedef struct { int count; char *text; } Problems;      /* text: the first few,
 typedef struct {
     Machine       *machine;
     const Weights *weights;
-    const Lora    *lora;                 /* NULL: none */
-    const Learner *learner;              /* what learns; NULL: nothing */
-    int            again;                /* with a tape: blocks are computed again on the way back, and less is kept */
-    Tape          *tape;                 /* NULL when nothing learns, or nobody will go back */
-    int            clip;                 /* frames of one clip; the n of a UNet tensor is a multiple of it */
-    int            across;               /* v1 motion modules: resnet norms take their statistics across the clip */
+    const Lora    *lora;                 /* LoRA files in use; NULL: none */
+    const Learner *learner;              /* the trainable parameters; NULL: none */
+    Tape          *tape;                 /* NULL when nothing is trained, or when nobody will call backward() */
+    int            gradient_checkpointing;      /* with a tape: blocks are computed again on the way back, for memory */
+    int            frames;               /* of one clip; the n of a UNet tensor is a multiple of it */
+    int            norm_across_frames;   /* v1 motion modules: the UNet's resnet norms see a clip as one */
     Problems      *problems;             /* of a dry run; NULL: a problem fails at once */
-    const volatile sig_atomic_t *stop;   /* set: the next product fails with "interrupted"; NULL: never */
-    void         (*probe)(void *to, const char *layer, Tensor output);
-    void          *to;
+    const volatile sig_atomic_t *stop;   /* when it is set, the next product fails with "interrupted"; NULL: never */
+    void         (*probe)(void *to, const char *layer, Tensor output);      /* sees every layer's output; may be NULL */
+    void          *to;                   /* passed to probe */
 } Run;
 
+/* ---- names and complaints ---------------------------------------------------------------------- */
+
 const char   *at  (Run *r, const char *prefix, const char *leaf);      /* "prefix.leaf", in the arena */
-const Weight *find(Run *r, const char *layer, const char *leaf);       /* layer.leaf, or NULL */
-int           has (Run *r, const char *layer);                         /* is there a layer.weight? */
+const Weight *find(Run *r, const char *layer, const char *leaf);       /* the tensor layer.leaf, or NULL */
+int           has (Run *r, const char *layer);                         /* is there a tensor layer.weight? */
 void          problem(Run *r, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
-Tensor tensor(Run *r, int n, int h, int w, int c);                     /* taken, not cleared */
-/* Results outlive what was taken to compute them: moves t down to `to` and releases the rest. */
-Tensor keep  (Run *r, size_t to, Tensor t);
+/* ---- memory ------------------------------------------------------------------------------------ */
 
-/* part(r, told): a block of layers, computed again on the way back where r->again asks for that (see noted_again) */
-Tensor recomputed(Run *r, Part *part, const void *told, size_t bytes, const Tensor in[INPUTS]);
+Tensor tensor (Run *r, int n, int h, int w, int c);                    /* torch.empty: allocated, not cleared */
+/* Releases all that was allocated since the mark `to`, but for t, which moves down to it. */
+Tensor compact(Run *r, size_t to, Tensor t);
+/* Returns x.  In training, the weights that were read before this point leave memory here, and come back from their
+ * file when they are needed on the way back: so those before and those after are never in memory together. */
+Tensor drop_mapped_weights(Run *r, Tensor x);
+/* block(r, args): a block of layers, with gradient checkpointing where r asks for it; see record_checkpoint(). */
+Tensor checkpointed(Run *r, Block *block, const void *args, size_t bytes, const Tensor in[INPUTS]);
 
-/* x.  While something learns, weights read before this and weights read after it are in memory by turns, on the way back too. */
-Tensor by_turns(Run *r, Tensor x);
+/* ---- layers with weights ----------------------------------------------------------------------- */
 
-/* y = x W' + b, and what LoRA adds.  W: [out,in], or [out,in,1,1] */
-Tensor linear (Run *r, const char *layer, Tensor x);
-Tensor linear_unbiased(Run *r, const char *layer, Tensor x);
-/* 3 x 3, zero padding 1.  W: [out,in,3,3].  [n,h,w,in] -> [n,(h-1)/stride+1,..,out] */
-Tensor conv2d (Run *r, const char *layer, Tensor x, int stride);
-/* The same with stride 2 for even sizes, and zeros on the right and below only: what autoencoders shrink with.  [n,h,w,in] -> [n,h/2,w/2,out] */
+/* nn.Linear, or a 1x1 nn.Conv2d:  y = x W' + b, and what LoRA adds.  W: [out,in] or [out,in,1,1] */
+Tensor linear     (Run *r, const char *layer, Tensor x);
+Tensor linear_no_bias(Run *r, const char *layer, Tensor x);
+/* nn.Conv2d(in, out, 3, stride, padding=1).  W: [out,in,3,3].  [n,h,w,in] -> [n,(h-1)/stride+1,(w-1)/stride+1,out] */
+Tensor conv2d     (Run *r, const char *layer, Tensor x, int stride);
+/* The same with stride 2 and zeros on the right and below only, for even sizes: autoencoders downsample with it.
+ * [n,h,w,in] -> [n,h/2,w/2,out] */
 Tensor conv2d_half(Run *r, const char *layer, Tensor x);
-/* 32 groups; statistics over `frames` pictures together (1: each alone); then SiLU if asked */
-enum { PLAIN, SILU };
-Tensor group_norm(Run *r, const char *layer, Tensor x, float eps, int frames, int silu);
-Tensor layer_norm(Run *r, const char *layer, Tensor x);                /* eps 1e-5 */
-Tensor silu      (Run *r, Tensor x);
-Tensor quick_gelu(Run *r, Tensor x);
-Tensor geglu     (Run *r, Tensor x);                                   /* [..,2c] -> [..,c] */
-Tensor add       (Run *r, Tensor a, Tensor b);                         /* a += b; go on with the result, not with a; b may be [1,1,1,c] */
-Tensor concat    (Run *r, Tensor a, Tensor b);                         /* along channels */
-Tensor upsample  (Run *r, Tensor x, int h, int w);                     /* nearest */
-Tensor repeat    (Run *r, Tensor x, int n);                            /* [x; x; ...] until there are n pictures; x itself when there are */
+/* nn.GroupNorm(32, c, eps), then SiLU if asked.  Statistics over `frames` pictures together; 1: over each alone. */
+enum { NO_ACTIVATION, SILU };
+Tensor group_norm (Run *r, const char *layer, Tensor x, float eps, int frames, int activation);
+Tensor layer_norm (Run *r, const char *layer, Tensor x);               /* nn.LayerNorm(c, eps=1e-5) */
 
-/* softmax(q k' / sqrt(d)) v.  SPACE: over the pixels of each picture; k, v may be text, one row of tokens for
- * n/k.n pictures each.  CAUSAL: the same, no token sees a later one.  TIME: over the frames of a clip, at each pixel. */
-typedef enum { SPACE, CAUSAL, TIME } Axis;
-Tensor attention(Run *r, Tensor q, Tensor k, Tensor v, int heads, Axis over);
+/* ---- layers without weights -------------------------------------------------------------------- */
 
-/* h += ff.net.2(geglu(ff.net.0.proj(norm h))), some rows at a time: the widest tensor of a transformer is never whole */
+Tensor silu      (Run *r, Tensor x);                                   /* x sigmoid(x) */
+Tensor quick_gelu(Run *r, Tensor x);                                   /* x sigmoid(1.702 x), CLIP's */
+Tensor geglu     (Run *r, Tensor x);                                   /* [..,2c] -> [..,c]: first half gelu(second) */
+Tensor add       (Run *r, Tensor a, Tensor b);                         /* a += b; use the result.  b may be [1,1,1,c] */
+Tensor concat    (Run *r, Tensor a, Tensor b);                         /* torch.cat along channels */
+Tensor upsample  (Run *r, Tensor x, int h, int w);                     /* F.interpolate(mode="nearest") */
+Tensor repeat    (Run *r, Tensor x, int n);                            /* [x; x; ...] of n pictures */
+
+/* Scaled dot-product attention: softmax(q k' / sqrt(d)) v, with d channels a head.
+ * SPATIAL:  over the pixels of each picture.  Self-attention when q, k and v come from one tensor; cross-attention
+ * when
+ *           k and v come from a text, one row of tokens for n/k.n pictures each.
+ * CAUSAL:   the same with a causal attention mask: no token sees a later one.
+ * TEMPORAL: over the frames of a clip, at each pixel. */
+typedef enum { SPATIAL, CAUSAL, TEMPORAL } AttentionAxis;
+Tensor attention(Run *r, Tensor q, Tensor k, Tensor v, int heads, AttentionAxis axis);
+
+/* ---- blocks ------------------------------------------------------------------------------------ */
+
+/* h += ff.net.2(geglu(ff.net.0.proj(norm h))), some rows at a time: the widest tensor of a transformer is never
+ * whole. */
 Tensor feed_forward(Run *r, const char *block, const char *norm, Tensor h);
 
-/* norm1 SiLU conv1 (+ time) norm2 SiLU conv2, + x: the block of UNet and VAE.  time: [1,1,1,t], or x NULL for none */
+/* ResnetBlock2D of UNet and VAE:  norm1 SiLU conv1 (+ time_emb_proj SiLU time) norm2 SiLU conv2, + x.
+ * time: the time embedding [1,1,1,t]; NULL for none. */
 Tensor resnet(Run *r, const char *block, Tensor x, const Tensor *time, float eps, int frames);
 
 #endif

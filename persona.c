@@ -14,6 +14,7 @@
 #include "chars.h"
 #include "checkpoint.h"
 #include "elsewhere.h"
+#include "generate.h"
 #include "gif.h"
 #include "info.h"
 #include "lookup.h"

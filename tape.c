@@ -1,127 +1,169 @@
-/* tape.c - the way back.
+/* tape.c - backpropagation.
  *
- * The forward pass works as it does when drawing: tensors are taken, added to in place, moved down, released, and
- * their room is used again.  Two ideas let the way back live with that:
+ * The forward pass works as it does when drawing: tensors are allocated, added to in place, moved down and released,
+ * and
+ * their memory is used again.  Two ideas let the way back live with that:
  *
- *   - A value that a derivative needs is copied when its op is noted, once however many ask; or it is computed again from such
- *     a copy, where that takes no product.  So only what is needed is kept, and what the forward pass does with its memory afterwards is its own business.
- *   - The gradient of the float at an address stands at that address plus a fixed distance, in a shadow of the working
- *     memory.  So what is one value in the forward pass is one gradient on the way back: x added to h in place
- *     needs nothing for h, a part of a tensor is that part of its gradient, and a tensor moved is a gradient moved back.
+ *   - A value that a derivative needs is copied when its op is recorded, once, however many ops need it.  Where it is
+ *     the
+ *     result of a cheap op (a norm, an activation), it is computed again from a copy of that op's input instead.  So
+ *     what
+ *     the forward pass does with its memory afterwards does not matter.
+ *   - The gradient of the float at an address stands at that address plus a fixed distance, in a shadow of the
+ *     working
+ *     memory.  So one place in the forward pass is one gradient on the way back: adding x to h in place costs nothing
+ *     for
+ *     h, a slice of a tensor has that slice of its gradient, and moving a tensor moves its gradient back.
  *
- * Addresses are used again, so one rule is kept: the shadow is zero but for gradients under way.  An op that has passed on the
- * gradient of its result clears it, and whatever had that room before finds zeros to add to.
+ * Addresses are used again, so one rule holds: the shadow is zero, except for gradients that are still on their way.
+ * An op
+ * that has passed on the gradient of its result clears it.  Whatever stood at that address before finds zeros to add
+ * to.
  *
- * How much room there must be is known before anything is computed: the pass is rehearsed dry, as for drawing. */
+ * How much room copies and gradients need is known before anything is computed, from the same dry run that plans a
+ * drawing. */
 #include "tape.h"
 
 #include <string.h>
 
-enum { MOST_NOTES = 1 << 14, ALIGNED = 16 };      /* floats: a whole line of the cache */
+enum { MOST_OPS = 1 << 14, ALIGNED = 16 };      /* ALIGNED: floats, one line of the cache */
 
 struct Tape {
-    Note  *note;
+    Op    *op;
     size_t count;
-    float *base, *shadow, *copies;      /* where the working memory begins, where its gradients do, and the copies */
-    size_t copied;                      /* floats, so far in this pass */
-    size_t most_copied, reach;          /* the most of a pass; how far above base any result stood */
-    int    rehearsal;
-    int    passing;                     /* what is computed now will be computed again: values are not copied, though their room is counted */
+    float *base;                        /* where the working memory begins ... */
+    float *shadow;                      /* ... and where its gradients begin */
+    float *copies;                      /* the copied values */
+    size_t copied;                      /* floats copied so far in this pass */
+    size_t most_copied;                 /* the most floats that a pass copies */
+    size_t reach;                       /* how many floats above base the highest result ends */
+    int    dry;                         /* room is counted, not yet there */
+    int    inside_checkpoint;           /* what runs now runs again later: its values are counted, not copied */
 };
 
 Tape *tape_new(Arena *a)
 {
     Tape *t = take(a, 1, sizeof *t);
-    *t = (Tape){ .note = take(a, MOST_NOTES, sizeof *t->note), .rehearsal = 1 };
-    t->base = t->shadow = t->copies = take(a, 0, 1);
+    *t = (Tape){ .op = take(a, MOST_OPS, sizeof *t->op), .dry = 1 };
+    t->base = take(a, 0, 1);
+    t->shadow = t->base;
+    t->copies = t->base;
     return t;
 }
 
 void tape_start(Arena *a, Tape *t)
 {
-    t->rehearsal = 0, t->count = 0, t->copied = 0;
+    t->dry = 0;
+    t->count = 0;
+    t->copied = 0;
     t->copies = take(a, t->most_copied, sizeof *t->copies);
     t->shadow = take(a, t->reach, sizeof *t->shadow);
     memset(t->shadow, 0, t->reach * sizeof *t->shadow);
     t->base = take(a, 0, 1);
 }
 
-size_t tape_copies(const Tape *t)    { return t->most_copied * sizeof(float); }
-size_t tape_gradients(const Tape *t) { return t->reach * sizeof(float); }
-
-/* now floats are in use: in rehearsal that may become the most, afterwards it must not pass it */
-static void check_room(Arena *a, const Tape *t, size_t *most, size_t now)
+size_t tape_copies(const Tape *t)
 {
-    if (now <= *most) return;
-    if (!t->rehearsal) fail(a, "the tape is full: this pass takes more than it did in rehearsal");
-    *most = now;
+    return t->most_copied * sizeof(float);
 }
 
-/* ---- on the way forward ----------------------------------------------------------------------- */
+size_t tape_gradients(const Tape *t)
+{
+    return t->reach * sizeof(float);
+}
 
-static int same(Tensor a, Tensor b) { return a.x == b.x && size(a) == size(b); }
+/* `used` floats are in use.  The dry run finds the most; afterwards no pass may use more. */
+static void check_room(Arena *a, const Tape *t, size_t *most, size_t used)
+{
+    if (used <= *most) return;
+    if (!t->dry) fail(a, "the tape is full: this pass takes more than it did in rehearsal");
+    *most = used;
+}
 
-/* the value of x, which will not stay where it is */
-static float *copy(Machine *m, Tape *t, Tensor x)
+/* ---- recording, on the way forward ------------------------------------------------------------- */
+
+static int same(Tensor a, Tensor b)
+{
+    return a.x == b.x && size(a) == size(b);
+}
+
+/* Copies the value of x, which will not stay where it is. */
+static float *copy_value(Machine *m, Tape *t, Tensor x)
 {
     if (x.from && x.from->copy && same(x, x.from->copied)) return x.from->copy;
     float *to = t->copies + t->copied;
     t->copied += (size(x) + ALIGNED - 1) / ALIGNED * ALIGNED;
     check_room(m->mem, t, &t->most_copied, t->copied);
-    if (!t->passing) gather_rows(m, to, (size_t)x.c, x.x, (size_t)x.c, NULL, rows(x), (size_t)x.c);
-    if (x.from) x.from->copied = x, x.from->copy = to;
+    if (!t->inside_checkpoint) gather_rows(m, to, (size_t)x.c, x.x, (size_t)x.c, NULL, rows(x), (size_t)x.c);
+    if (x.from) {
+        x.from->copied = x;
+        x.from->copy = to;
+    }
     return to;
 }
 
-/* the same, or NULL where its maker will make it again from a copy of its own input */
-static float *kept(Machine *m, Tape *t, Tensor x)
+/* The same, or NULL where the op that made x can run again from a copy of its own input. */
+static float *keep_value(Machine *m, Tape *t, Tensor x)
 {
-    const Note *maker = x.from;
-    int again = maker && maker->forth && maker->in[0].t.x && !maker->copy && same(x, maker->y.t);
-    return again ? NULL : copy(m, t, x);
+    const Op *maker = x.from;
+    int runs_again = maker && maker->forward && maker->in[0].t.x && !maker->copy && same(x, maker->y.t);
+    if (runs_again) return NULL;
+    return copy_value(m, t, x);
 }
 
-float *gradient(const Tape *t, Tensor x) { return x.from ? t->shadow + (x.x - t->base) : NULL; }
-
-Tensor noted(Machine *m, Tape *t, Tensor y, Note n)
+float *gradient(const Tape *t, Tensor x)
 {
-    int wanted = n.learns || y.from;
-    for (int i = 0; i < INPUTS; i++) wanted |= n.in[i].t.from != NULL;
-    if (!t || !wanted) return y;
-    if (t->count == MOST_NOTES) fail(m->mem, "the tape is full: more than %d operations", MOST_NOTES);
+    if (!x.from) return NULL;
+    return t->shadow + (x.x - t->base);
+}
+
+static int has_gradient(Tensor y, const Op *op)
+{
+    if (op->is_leaf || y.from) return 1;
+    for (int i = 0; i < INPUTS; i++)
+        if (op->in[i].t.from) return 1;
+    return 0;
+}
+
+Tensor record(Machine *m, Tape *t, Tensor y, Op op)
+{
+    if (!t || !has_gradient(y, &op)) return y;
+    if (t->count == MOST_OPS) fail(m->mem, "the tape is full: more than %d operations", MOST_OPS);
     for (int i = 0; i < INPUTS; i++) {
-        n.in[i].d = gradient(t, n.in[i].t);
-        n.in[i].t.x = i < n.values ? kept(m, t, n.in[i].t) : NULL;
+        op.in[i].d = gradient(t, op.in[i].t);
+        op.in[i].t.x = i < op.values ? keep_value(m, t, op.in[i].t) : NULL;
     }
-    n.last = !y.from;
-    y.from = &t->note[t->count++];
-    n.y = (Var){ y, gradient(t, y) };
-    *y.from = n;
-    if (n.result) copy(m, t, y);
+    op.clears_gradient = !y.from;
+    y.from = &t->op[t->count++];
+    op.y = (Var){ y, gradient(t, y) };
+    *y.from = op;
+    if (op.needs_result) copy_value(m, t, y);
     check_room(m->mem, t, &t->reach, (size_t)(y.x - t->base) + size(y));
     return y;
 }
 
-/* ---- on the way back -------------------------------------------------------------------------- */
+/* ---- the way back ------------------------------------------------------------------------------ */
 
-/* x again, as it was not kept */
-static float *made_again(Machine *m, Tensor x)
+/* x once more: its value was not copied */
+static float *run_again(Machine *m, Tensor x)
 {
-    Note maker = *x.from;
+    Op maker = *x.from;
     maker.y.t.x = take(m->mem, size(x), sizeof *x.x);
-    maker.forth(m, &maker);
+    maker.forward(m, &maker);
     return maker.y.t.x;
 }
 
 static void go_back(Machine *m, Tape *t, size_t to)
 {
     while (t->count > to) {
-        Note n = t->note[--t->count];                /* a copy, for its place may be needed */
+        t->count--;
+        Op op = t->op[t->count];             /* a copy: recomputing a checkpoint records over its place */
         size_t before = mark(m->mem);
-        for (int i = 0; i < n.values; i++) if (!n.in[i].t.x) n.in[i].t.x = made_again(m, n.in[i].t);
-        n.back(m, &n);
+        for (int i = 0; i < op.values; i++)
+            if (!op.in[i].t.x) op.in[i].t.x = run_again(m, op.in[i].t);
+        op.backward(m, &op);
         release(m->mem, before);
-        if (n.last) clear(m, n.y.d, size(n.y.t));
+        if (op.clears_gradient) clear(m, op.y.d, size(op.y.t));
     }
 }
 
@@ -131,58 +173,66 @@ void backward(Machine *m, Tape *t)
     t->copied = 0;
 }
 
-/* ---- computed again --------------------------------------------------------------------------- */
-/* A part's inputs are copied, and put back where they were before it is computed again with the arena standing where it stood: so every
- * tensor in it has the address it had, and every gradient its place. */
+/* ---- gradient checkpointing -------------------------------------------------------------------- */
+/* A block's inputs are copied.  Before the block runs again they are put back where they were, and the arena stands
+ * where it stood: so every tensor in the block gets the address that it had, and every gradient its place. */
 
-/* whoever asks for the value of an input finds the copy that stays */
-static void inputs_stay(Note *n)
+/* Whoever needs the value of an input finds the copy that stays. */
+static void inputs_stay(Op *op)
 {
     for (int i = 0; i < INPUTS; i++) {
-        Tensor x = n->in[i].t;
+        Tensor x = op->in[i].t;
         if (!x.from) continue;
         x.from->copy = x.x;
-        x.x = n->again.place[i], x.from->copied = x;
+        x.x = op->checkpoint.place[i];
+        x.from->copied = x;
     }
 }
 
-static void again_back(Machine *m, const Note *done)
+static void checkpoint_backward(Machine *m, const Op *recorded)
 {
-    Note n = *done;
-    Tape *t = n.again.tape;
-    size_t before = mark(m->mem), count = t->count;
-    take(m->mem, n.again.mark - before, 1);
+    Op op = *recorded;
+    Tape *t = op.checkpoint.tape;
+    size_t before = mark(m->mem);
+    size_t count = t->count;
+    take(m->mem, op.checkpoint.mark - before, 1);
     for (int i = 0; i < INPUTS; i++) {
-        Tensor x = n.in[i].t;
-        gather_rows(m, n.again.place[i], (size_t)x.c, x.x, (size_t)x.c, NULL, rows(x), (size_t)x.c);
+        Tensor x = op.in[i].t;
+        gather_rows(m, op.checkpoint.place[i], (size_t)x.c, x.x, (size_t)x.c, NULL, rows(x), (size_t)x.c);
     }
-    t->copied = n.again.copied;
-    inputs_stay(&n);
-    n.again.part(n.again.run, n.again.told);
+    t->copied = op.checkpoint.copied;
+    inputs_stay(&op);
+    op.checkpoint.block(op.checkpoint.run, op.checkpoint.args);
     release(m->mem, before);
     go_back(m, t, count);
 }
 
-Tensor noted_again(Machine *m, Tape *t, Part *part, void *run, const void *told, size_t bytes, const Tensor in[INPUTS])
+Tensor record_checkpoint(Machine *m, Tape *t, Block *block, void *run, const void *args, size_t bytes,
+                         const Tensor in[INPUTS])
 {
     size_t count = t->count;
-    Note n = { again_back, .again = { t, part, run, .mark = mark(m->mem) } };
-    if (bytes > TOLD) fail(m->mem, "the tape holds %d bytes of what a part is told, this has %zu", TOLD, bytes);
-    memcpy(n.again.told, told, bytes);
+    Op op = {
+        .backward = checkpoint_backward,
+        .checkpoint = { .tape = t, .block = block, .run = run, .mark = mark(m->mem) },
+    };
+    if (bytes > MOST_ARGS)
+        fail(m->mem, "the tape holds %d bytes of what a part is told, this has %zu", MOST_ARGS, bytes);
+    memcpy(op.checkpoint.args, args, bytes);
     for (int i = 0; i < INPUTS; i++) {
-        n.in[i] = (Var){ in[i], gradient(t, in[i]) };
-        n.in[i].t.x = copy(m, t, in[i]), n.again.place[i] = in[i].x;
+        op.in[i] = (Var){ in[i], gradient(t, in[i]) };
+        op.in[i].t.x = copy_value(m, t, in[i]);
+        op.checkpoint.place[i] = in[i].x;
     }
-    n.again.copied = t->copied;
-    t->passing++;
-    Tensor y = part(run, told);
-    t->passing--;
-    t->copied = n.again.copied;
-    inputs_stay(&n);
-    if (t->count == count) return y;                 /* nothing in it learns */
-    n.y = (Var){ y, gradient(t, y) };
+    op.checkpoint.copied = t->copied;
+    t->inside_checkpoint++;
+    Tensor y = block(run, args);
+    t->inside_checkpoint--;
+    t->copied = op.checkpoint.copied;
+    inputs_stay(&op);
+    if (t->count == count) return y;         /* the block has no trainable parameters, and nothing below it has */
+    op.y = (Var){ y, gradient(t, y) };
     t->count = count + 1;
-    y.from = &t->note[count];
-    *y.from = n;
+    y.from = &t->op[count];
+    *y.from = op;
     return y;
 }

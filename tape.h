@@ -1,62 +1,84 @@
-/* tape.h - the way back: reverse-mode differentiation of whatever the layers of nn.c computed.
+/* tape.h - backpropagation: reverse-mode differentiation of whatever the layers of nn.c computed.
  *
- * With a tape, each op leaves a note of what it did, and backward() walks the notes in reverse.  Only what depends on
- * something that learns is noted, so nothing below the first learning layer is ever visited. */
+ * With a tape, each layer records an op: what it computed, and how to go back.  backward() walks the ops in reverse
+ * and
+ * adds up gradients.  Only what depends on a trainable parameter is recorded, so backward() never visits the frozen
+ * layers below the first trainable one.  d stands for the gradient of the loss by a thing: dx = d loss / d x. */
 #ifndef TAPE_H
 #define TAPE_H
 
 #include "backward.h"
 
-/* A tensor as backward sees it.  t.x: its value, NULL where the derivative does not need it.
- * d: where its gradient is summed, laid out as the value was; NULL where none is wanted. */
+/* A tensor as backward() sees it.
+ * t.x: its value; NULL where the derivative does not need it.
+ * d:   where its gradient is added up, laid out as the value was; NULL where none is wanted. */
 typedef struct { Tensor t; float *d; } Var;
 
-enum { INPUTS = 4, TOLD = 256 };
+enum { INPUTS = 4, MOST_ARGS = 256 };
 
-/* A part of a model, which makes its result from its inputs and the weights alone, the same each time.  run: of nn.h; told: what its caller said */
-typedef Tensor Part(void *run, const void *told);
+/* A block of a model, for gradient checkpointing: it computes its result from its inputs and the weights alone, the
+ * same
+ * each time.  run: a Run of nn.h;  args: what its caller passed on. */
+typedef Tensor Block(void *run, const void *args);
 
 typedef struct Tape Tape;
 
-/* y = op(in).  back adds to the in[].d what y.d, the gradient of the loss by y, contributes to them.
- * forth: for ops that cost next to nothing, y.t.x = op(in[0]) again, so that who needs the value need not have it copied; else NULL. */
-typedef struct Note {
-    void (*back)(Machine *m, const struct Note *n), (*forth)(Machine *m, const struct Note *n);
+/* An entry of the tape:  y = op(in).
+ * backward: adds to each in[].d what follows from y.d.
+ * forward:  y.t.x = op(in[0]) once more; only for ops that cost next to nothing, so that their results need not be
+ *           copied.  NULL for all others. */
+typedef struct Op {
+    void (*backward)(Machine *m, const struct Op *op);
+    void (*forward) (Machine *m, const struct Op *op);
     Var    y, in[INPUTS];
-    int    values;                       /* in[0 .. values-1] need their values; all elements of in that are not used are empty */
-    int    result;                       /* the value of y is needed too, in copy */
-    int    learns;                       /* to be noted even when no input depends on anything that learns */
-    int    last;                         /* nobody before wants y's gradient: it is cleared when it has been passed on */
-    Tensor copied;  float *copy;         /* y as it stood when its value was copied, and the copy; NULL before */
-    union {                              /* what else the op was told */
+    int    values;                       /* backward reads in[0 .. values-1].t.x; unused elements of in are empty */
+    int    needs_result;                 /* backward reads the value of y too: it is in copy */
+    int    is_leaf;                      /* has trainable parameters: recorded even when no input has a gradient */
+    int    clears_gradient;              /* nothing before this op wants y's gradient: it is cleared after backward */
+    Tensor copied;                       /* y as it was when its value was copied ... */
+    float *copy;                         /* ... and the copy; NULL before */
+    union {                              /* the op's other arguments */
         struct { const Weight *w; Conv how; } product;
-        LowRank                low_rank;
+        LowRank low_rank;
         struct { const Weight *gamma, *beta; GroupNorm shape; } norm;
         struct { Rows q, k, v; Attention shape; } attention;
-        struct { const int *ids; int first; float *d; } rows;
-        struct { Tape *tape; Part *part; void *run; char told[TOLD]; float *place[INPUTS]; size_t mark, copied; } again;
+        struct { const int *ids; int first; float *d; } embedding;
+        struct {
+            Tape  *tape;
+            Block *block;
+            void  *run;
+            char   args[MOST_ARGS];
+            float *place[INPUTS];        /* where the inputs stood in the forward pass */
+            size_t mark, copied;         /* where the arena and the tape's copies stood */
+        } checkpoint;
     };
-} Note;
+} Op;
 
-/* An empty tape, for a rehearsal: with machine->dry, a pass and backward() count what room copies and gradients will take. */
+/* An empty tape, for a dry run: with machine->dry, a forward pass and backward() only count the room that copies and
+ * gradients will take.  The tape lives in the arena. */
 Tape  *tape_new  (Arena *a);
-/* After the rehearsal: takes that room, which stays until released.  Each pass from now on must begin where the arena
- * stands on return, and take what it took in rehearsal. */
+/* After the dry run: allocates that room, which stays until it is released.  Each pass from now on must begin where
+ * the arena stands on return, and allocate what the dry run allocated. */
 void   tape_start(Arena *a, Tape *t);
 
-/* For ops: y is the result, just taken, or the tensor that the op has added to.  Returns y, on the tape if it belongs there. */
-Tensor noted     (Machine *m, Tape *t, Tensor y, Note n);
+/* Called by a layer.  y: its result, just allocated, or the tensor that it has added to.  Returns y, on the tape if
+ * anything about it can be trained; t may be NULL.  Fails when the tape is full. */
+Tensor record(Machine *m, Tape *t, Tensor y, Op op);
 
-/* y = part(run, told), of which no more than its inputs is kept: what else its way back needs is computed again when it is due
- * (Chen et al., 2016).  in: every tensor that it reads, INPUTS at most, the rest empty; told: `bytes` up to TOLD, copied. */
-Tensor noted_again(Machine *m, Tape *t, Part *part, void *run, const void *told, size_t bytes, const Tensor in[INPUTS]);
+/* Gradient checkpointing (Chen et al., 2016): y = block(run, args), of which only the inputs are kept.  What else the
+ * way back needs is computed again when it is due.  in: every tensor that the block reads, INPUTS at most, the rest
+ * empty.  args: `bytes` of them, MOST_ARGS at most, are copied. */
+Tensor record_checkpoint(Machine *m, Tape *t, Block *block, void *run, const void *args, size_t bytes,
+                         const Tensor in[INPUTS]);
 
-/* The gradient of a tensor that is still in place, to be set by whoever knows the loss; NULL when it depends on nothing that learns. */
+/* Where the gradient of a tensor is, while the tensor is still in place; whoever computes the loss fills it in.
+ * NULL when the tensor depends on nothing trainable. */
 float *gradient  (const Tape *t, Tensor x);
-/* Adds to the gradients of all that learns, and empties the tape. */
+/* Adds to the gradients of all trainable parameters, and empties the tape. */
 void   backward  (Machine *m, Tape *t);
 
-/* bytes of the copies, and of the gradients of tensors */
-size_t tape_copies(const Tape *t), tape_gradients(const Tape *t);
+/* Bytes of the copies, and of the gradients of tensors. */
+size_t tape_copies   (const Tape *t);
+size_t tape_gradients(const Tape *t);
 
 #endif

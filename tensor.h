@@ -10,8 +10,8 @@
 
 /* Images and tokens alike are [n, h, w, c], c fastest.
  * n: pictures or frames    h, w: rows and columns (tokens: h = count, w = 1)    c: channels
- * from: what it was made by, where a way back to something that learns is kept (tape.h); else NULL */
-typedef struct { int n, h, w, c; float *x; struct Note *from; } Tensor;
+ * from: the op on the tape that made it, where it depends on something trainable (tape.h); else NULL */
+typedef struct { int n, h, w, c; float *x; struct Op *from; } Tensor;
 
 static inline size_t rows(Tensor t) { return (size_t)t.n * (size_t)t.h * (size_t)t.w; }
 static inline size_t size(Tensor t) { return rows(t) * (size_t)t.c; }

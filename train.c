@@ -17,6 +17,7 @@
 #include "clip.h"
 #include "curve.h"
 #include "dataset.h"
+#include "generate.h"
 #include "lesson.h"
 #include "metadata.h"
 #include "prior.h"
@@ -64,7 +65,7 @@ static void load(Work *w)
     int across, down;
     weights_resolution(weights, &across, &down);
     w->side = t->recipe.resolution > 0 ? (int)t->recipe.resolution : across;
-    w->run = (Run){ .machine = &w->machine, .weights = weights, .clip = 1, .stop = w->watch ? w->watch->stop : NULL };
+    w->run = (Run){ .machine = &w->machine, .weights = weights, .frames = 1, .stop = w->watch ? w->watch->stop : NULL };
     w->word = t->recipe.token ? t->recipe.token : recipe_is_word(&t->recipe) ? stem_of(w->mem, t->out) : NULL;
     if (weights_predict_v(weights)) fail(w->mem, "%s: predicts v, and only models that predict epsilon can learn here yet", t->job.model);
     clip_check_skip(w->mem, weights, t->job.clip_skip);
@@ -591,7 +592,7 @@ void train(Arena *a, const Training *t, const Watch *watch)
     resume(w);
     set_aside(w);
     size_t encoding = rest(w);
-    w->run.learner = w->learner, w->run.again = t->recipe.checkpointing > 0;
+    w->run.learner = w->learner, w->run.gradient_checkpointing = t->recipe.checkpointing > 0;
     dataset_rehearse(&w->data);
     tell_plan(w, encoding);
     learn_or_save(w);

@@ -2,7 +2,8 @@
 #ifndef TRAIN_H
 #define TRAIN_H
 
-#include "generate.h"
+#include "callbacks.h"
+#include "job.h"
 #include "recipe.h"
 #include "samples.h"
 

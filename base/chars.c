@@ -264,3 +264,10 @@ char *number_text(Arena *a, double x)
     if (!places) return format(a, "%s%llu", sign, digits);
     return format(a, "%s%llu.%0*llu", sign, digits / unit, places, digits % unit);
 }
+
+char *names_of(Arena *a, const char *(*name)(int))
+{
+    char *list = format(a, "%s", name(0));
+    for (int i = 1; name(i); i++) list = format(a, "%s%s%s", list, name(i + 1) ? ", " : " or ", name(i));
+    return list;
+}

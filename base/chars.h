@@ -53,4 +53,7 @@ int    read_number(const char *s, double *value);       /* [+-]digits[.digits], 
 size_t number_at  (const char *s, double *value);       /* [+-]digits[.digits][e[+-]digits] there -> its length, 0 when there is none; may be infinite */
 char  *number_text(Arena *a, double x);                 /* the fewest decimals that read as the same number */
 
+/* "DDIM, Euler or LCM", from names by number up to NULL */
+char *names_of(Arena *a, const char *(*name)(int));
+
 #endif

@@ -9,6 +9,7 @@
  * All words that come out of the file are cut to a length and made printable: a terminal must not obey them. */
 #include "info.h"
 
+#include "adapter_report.h"
 #include "chars.h"
 #include "clip.h"
 #include "curve.h"

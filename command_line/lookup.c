@@ -13,6 +13,7 @@
 #include "lookup.h"
 
 #include "chars.h"
+#include "weights_open.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -2,6 +2,7 @@
 #ifndef RESULT_H
 #define RESULT_H
 
+#include "callbacks.h"
 #include "prompt.h"
 
 typedef struct {

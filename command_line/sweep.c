@@ -13,6 +13,7 @@
 
 #include "axis.h"
 #include "chars.h"
+#include "generate.h"
 #include "grid.h"
 #include "png.h"
 #include "result.h"

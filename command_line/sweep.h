@@ -2,6 +2,7 @@
 #ifndef SWEEP_H
 #define SWEEP_H
 
+#include "callbacks.h"
 #include "lookup.h"
 
 enum { SWEEP_CELLS = 1000 };             /* most of a grid */

@@ -2,7 +2,7 @@
 #ifndef TERMINAL_H
 #define TERMINAL_H
 
-#include "generate.h"
+#include "callbacks.h"
 #include "image.h"
 
 typedef struct {

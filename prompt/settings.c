@@ -12,6 +12,7 @@
 #include "settings.h"
 
 #include "chars.h"
+#include "sampler.h"
 
 #include <math.h>
 #include <string.h>

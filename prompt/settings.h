@@ -3,7 +3,8 @@
 #ifndef SETTINGS_H
 #define SETTINGS_H
 
-#include "generate.h"
+#include "job.h"
+#include "tensor.h"
 
 /* a name as the user wrote it, and who says so, for messages: "prompt.txt: Model" or "--model" */
 typedef struct { const char *text, *label; } Name;

@@ -215,7 +215,7 @@ static void run_row(Arena *a, const Row *row, int threads, int bf16, double peak
     else make_decoder(m);
     double seconds[MOST_RUNS];
     Machine machine = { a, threads, 0, 0, bf16 };
-    Run r = { .machine = &machine, .weights = weights_of(a, NULL, m->w, m->count), .clip = row->clip, .across = row->clip > 1 };
+    Run r = { .machine = &machine, .weights = weights_of(a, NULL, m->w, m->count), .frames = row->clip, .norm_across_frames = row->clip > 1 };
     Tensor x = tensor(&r, row->pictures / (row->clip ? 2 : 1), row->side, row->side, 4), text = tensor(&r, 2, 1, 77, 768);
     for (size_t i = 0; i < size(x); i++) x.x[i] = (float)(i * 2654435761u % 2048) / 1024 - 1;
     for (size_t i = 0; i < size(text); i++) text.x[i] = (float)(i * 2246822519u % 2048) / 1024 - 1;
@@ -245,7 +245,7 @@ static void run_training(Arena *a, int threads, int bf16, int again)
     make_unet(m, 0), make_text_encoder(m);
     double step[RUNS], forward[RUNS];
     Machine machine = { a, threads, 0, 0, bf16 };
-    Run r = { .machine = &machine, .weights = weights_of(a, NULL, m->w, m->count), .clip = 1 }, learning = r;
+    Run r = { .machine = &machine, .weights = weights_of(a, NULL, m->w, m->count), .frames = 1 }, learning = r;
     Learner *learner = learner_new(a, r.weights, (LearnPlan){ .unet = 1, .text = 1, .rank = 32, .alpha = 32 });
     Rng *rng = take(a, 1, sizeof *rng);
     rng_seed(rng, 1);
@@ -258,7 +258,7 @@ static void run_training(Arena *a, int threads, int bf16, int again)
     l.noise = noise;
     size_t weights = 0;
     for (size_t i = 0; i < m->count; i++) weights += m->w[i].bytes;
-    learning.learner = learner, learning.again = again;
+    learning.learner = learner, learning.gradient_checkpointing = again;
     rehearse_lesson(&learning, &l);
     begin_lessons(&learning);
     for (int i = 0; i < RUNS; i++) {

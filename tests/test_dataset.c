@@ -166,7 +166,7 @@ static void run(void *to)
     held_out(a);
     hash_weights(a, "tests/golden/model_f32.weights", model);
     Machine machine = { .mem = a, .threads = 2 };
-    Run r = { .machine = &machine, .weights = weights_add(a, NULL, model, MODEL_FILE), .clip = 1 };
+    Run r = { .machine = &machine, .weights = weights_add(a, NULL, model, MODEL_FILE), .frames = 1 };
     const Tokenizer *t = tokenizer_new(a, file_map(a, "weights/merges.txt"), (size_t)clip_vocabulary(r.weights));
     words(a, t);
     mirrored(a, &r, t, folder);

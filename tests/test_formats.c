@@ -4,6 +4,7 @@
 #include "generate.h"
 #include "hash_weights.h"
 #include "test.h"
+#include "weights_open.h"
 
 #include <stdlib.h>
 #include <sys/stat.h>

@@ -2,6 +2,7 @@
  *
  * The layers here are small tables without a model around them; the pictures are test_golden's. */
 #define _POSIX_C_SOURCE 200809L
+#include "adapter_report.h"
 #include "lora.h"
 #include "nn.h"
 #include "test.h"
@@ -352,7 +353,7 @@ static void meet(void *to)
     Meeting *m = to;
     Machine machine = { m->a, 1, 0, 0, 0 };
     LoraUse use = { path, 1, 1 };
-    Run r = { .machine = &machine, .weights = weights_of(m->a, NULL, m->w, 2), .clip = 1, .lora = lora_open(m->a, &use, 1) };
+    Run r = { .machine = &machine, .weights = weights_of(m->a, NULL, m->w, 2), .frames = 1, .lora = lora_open(m->a, &use, 1) };
     Tensor x = tensor(&r, 1, 4, 4, 4);
     memset(x.x, 0, size(x) * sizeof *x.x);
     if (m->side == 3) conv2d(&r, "unet.mid", x, 1);

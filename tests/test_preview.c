@@ -1,4 +1,5 @@
 /* test_preview.c - the picture as it forms: how well the map knows the decoder, that looking changes nothing, and the bytes a terminal gets. */
+#include "generate.h"
 #include "preview.h"
 #include "terminal.h"
 #include "test.h"
@@ -73,7 +74,7 @@ static void test_map(Arena *a)
     Drawing d = { .a = a, .job = example };
     CHECK_MSG(!attempt(a, draw, &d, why), "%s", why);
     Machine machine = { a, 2, 0, 0, 0 };
-    Run run = { .machine = &machine, .weights = weights_add(a, NULL, example.model, MODEL_FILE), .clip = 1 };
+    Run run = { .machine = &machine, .weights = weights_add(a, NULL, example.model, MODEL_FILE), .frames = 1 };
     Tensor x = tensor(&run, 1, SIDE, SIDE, 3), z = tensor(&run, 1, CELLS, CELLS, 4);
     for (size_t i = 0; i < size(x); i++) x.x[i] = d.p.rgb[i] / 127.5f - 1;
     Tensor moments = vae_encode(&run, x);
@@ -87,7 +88,7 @@ static void test_map(Arena *a)
     z = tensor(&run, 1, 40, 2, 4);                        /* long and narrow, and all of one colour */
     for (size_t i = 0; i < size(z); i++) z.x[i] = 0.5f;
     map = preview_fit(&run, z);
-    for (int c = 0; c < 3; c++) CHECK(isfinite(map.plus[c]) && fabsf(map.by[0][c]) < 10);
+    for (int c = 0; c < 3; c++) CHECK(isfinite(map.offset[c]) && fabsf(map.factor[0][c]) < 10);
 }
 
 static void test_blocks(Arena *a)

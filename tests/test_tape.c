@@ -81,14 +81,14 @@ static Learner pairs(Arena *a)
 
 /* ---- inputs that learn ------------------------------------------------------------------------ */
 
-static void hand_over(Machine *m, const Note *n) { if (!m->dry) memcpy(n->rows.d, n->y.d, size(n->y.t) * sizeof(float)); }
+static void hand_over(Machine *m, const Op *n) { if (!m->dry) memcpy(n->embedding.d, n->y.d, size(n->y.t) * sizeof(float)); }
 
 /* input i, taken where ops expect their inputs; its gradient goes to d[i] */
 static Tensor input(Lab *l, int i)
 {
     Tensor x = tensor(&l->run, l->in[i].n, l->in[i].h, l->in[i].w, l->in[i].c);
     if (!l->machine.dry) memcpy(x.x, l->in[i].x, size(x) * sizeof *x.x);
-    return noted(&l->machine, l->run.tape, x, (Note){ hand_over, .learns = 1, .rows = { .d = l->d[i] } });
+    return record(&l->machine, l->run.tape, x, (Op){ .backward = hand_over, .is_leaf = 1, .embedding = { .d = l->d[i] } });
 }
 
 /* ---- the cases -------------------------------------------------------------------------------- */
@@ -96,10 +96,10 @@ static Tensor input(Lab *l, int i)
 typedef Tensor Compute(Lab *l);
 
 static Tensor do_linear(Lab *l)     { return linear(&l->run, "narrow", input(l, 0)); }
-static Tensor do_unbiased(Lab *l)   { return linear_unbiased(&l->run, "wide", input(l, 0)); }
+static Tensor do_unbiased(Lab *l)   { return linear_no_bias(&l->run, "wide", input(l, 0)); }
 static Tensor do_conv(Lab *l)       { return conv2d(&l->run, "conv", input(l, 0), 1); }
 static Tensor do_conv_by_2(Lab *l)  { return conv2d(&l->run, "conv", input(l, 0), 2); }
-static Tensor do_group_norm(Lab *l) { return group_norm(&l->run, "norm", input(l, 0), 1e-5f, 1, PLAIN); }
+static Tensor do_group_norm(Lab *l) { return group_norm(&l->run, "norm", input(l, 0), 1e-5f, 1, NO_ACTIVATION); }
 static Tensor do_norm_silu(Lab *l)  { return group_norm(&l->run, "norm", input(l, 0), 1e-2f, 1, SILU); }
 static Tensor do_across(Lab *l)     { return group_norm(&l->run, "norm", input(l, 0), 1e-5f, CLIP, SILU); }
 static Tensor do_layer_norm(Lab *l) { return layer_norm(&l->run, "norm", input(l, 0)); }
@@ -108,10 +108,10 @@ static Tensor do_quick_gelu(Lab *l) { return quick_gelu(&l->run, input(l, 0)); }
 static Tensor do_geglu(Lab *l)      { return geglu(&l->run, input(l, 0)); }
 static Tensor do_upsample(Lab *l)   { Tensor x = input(l, 0); return upsample(&l->run, x, 2 * x.h - 1, 2 * x.w); }
 static Tensor do_repeat(Lab *l)     { Tensor x = input(l, 0); return repeat(&l->run, x, 3 * x.n); }
-static Tensor do_space(Lab *l)      { Tensor q = input(l, 0), k = input(l, 1), v = input(l, 2); return attention(&l->run, q, k, v, 2, SPACE); }
+static Tensor do_space(Lab *l)      { Tensor q = input(l, 0), k = input(l, 1), v = input(l, 2); return attention(&l->run, q, k, v, 2, SPATIAL); }
 static Tensor do_causal(Lab *l)     { Tensor q = input(l, 0), k = input(l, 1), v = input(l, 2); return attention(&l->run, q, k, v, 2, CAUSAL); }
-static Tensor do_time(Lab *l)       { Tensor q = input(l, 0), k = input(l, 1), v = input(l, 2); return attention(&l->run, q, k, v, 4, TIME); }
-static Tensor do_self(Lab *l)       { Tensor x = input(l, 0); return attention(&l->run, x, x, x, 2, SPACE); }
+static Tensor do_time(Lab *l)       { Tensor q = input(l, 0), k = input(l, 1), v = input(l, 2); return attention(&l->run, q, k, v, 4, TEMPORAL); }
+static Tensor do_self(Lab *l)       { Tensor x = input(l, 0); return attention(&l->run, x, x, x, 2, SPATIAL); }
 static Tensor do_feed_forward(Lab *l) { return feed_forward(&l->run, "f", "norm", input(l, 0)); }
 
 /* in place on what others read before and after, and b once whole, once as one row */
@@ -130,10 +130,10 @@ static Tensor do_keep(Lab *l)
     Tensor x = input(l, 0);
     size_t before = mark(l->a);
     tensor(r, 1, 1, 1, 16);
-    Tensor y = keep(r, before, silu(r, x));
+    Tensor y = compact(r, before, silu(r, x));
     tensor(r, 1, 1, 1, 4096);
-    Tensor z = keep(r, mark(l->a) - 4096 * sizeof(float), quick_gelu(r, y)), again = silu(r, y);
-    return keep(r, before, add(r, add(r, again, z), y));
+    Tensor z = compact(r, mark(l->a) - 4096 * sizeof(float), quick_gelu(r, y)), again = silu(r, y);
+    return compact(r, before, add(r, add(r, again, z), y));
 }
 
 static Tensor do_concat(Lab *l) { Tensor a = input(l, 0), b = input(l, 1); return concat(&l->run, a, b); }
@@ -311,7 +311,7 @@ int main(void)
     if (!l.a) return 1;
     l.machine = (Machine){ .mem = l.a, .threads = 1 };
     l.learner = pairs(l.a);
-    l.run = (Run){ .machine = &l.machine, .weights = model(l.a), .learner = &l.learner, .clip = CLIP };
+    l.run = (Run){ .machine = &l.machine, .weights = model(l.a), .learner = &l.learner, .frames = CLIP };
     for (size_t i = 0; i < sizeof tries / sizeof *tries; i++) try(&l, &tries[i]);
     printf("  worst of all ops: %.0f%% of %g\n", 100 * worst / TOLERANCE, TOLERANCE);
     kept(&l);

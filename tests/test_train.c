@@ -64,7 +64,7 @@ static void begin(Case *c, int threads, double up, int bf16)
     const Weight *ids = file_weight(c->golden, "ids"), *latents = file_weight(c->golden, "latents");
     if (!ids || !latents) fail(c->a, "the golden lacks ids or latents");
     c->machine = (Machine){ .mem = c->a, .threads = threads, .bf16 = bf16 };
-    c->run = (Run){ .machine = &c->machine, .weights = weights_add(c->a, NULL, c->model, MODEL_FILE), .clip = 1, .again = c->again };
+    c->run = (Run){ .machine = &c->machine, .weights = weights_add(c->a, NULL, c->model, MODEL_FILE), .frames = 1, .gradient_checkpointing = c->again };
     c->learner = learner_new(c->a, c->run.weights, (LearnPlan){ .unet = 1, .text = 1, .rank = (int)number(c, "rank"), .alpha = (float)number(c, "alpha"),
         .conv_rank = words ? 0 : (int)number(c, "conv_rank"), .conv_alpha = words ? 0 : (float)number(c, "conv_alpha"), .vectors = words ? (int)words->shape[0] : 0 });
     c->run.learner = c->learner;
@@ -323,7 +323,7 @@ static void computed_again(Case *c)
 static void encoder(Case *c)
 {
     const Weight *picture = file_weight(c->golden, "picture"), *moments = file_weight(c->golden, "moments");
-    Run r = { .machine = &c->machine, .weights = weights_add(c->a, NULL, c->model, MODEL_FILE), .clip = 1 };
+    Run r = { .machine = &c->machine, .weights = weights_add(c->a, NULL, c->model, MODEL_FILE), .frames = 1 };
     c->machine = (Machine){ .mem = c->a, .threads = 2 };
     Tensor x = vae_encode(&r, (Tensor){ 1, (int)picture->shape[1], (int)picture->shape[2], 3, (float *)(uintptr_t)picture->data });
     CHECK(x.h == (int)moments->shape[1] && x.w == (int)moments->shape[2] && x.c == 8);

@@ -3,10 +3,12 @@
 #define DATASET_H
 
 #include "captions.h"
-#include "generate.h"
+#include "callbacks.h"
+#include "job.h"
 #include "lesson.h"
 #include "photos.h"
 #include "recipe.h"
+#include "sampler.h"
 #include "state.h"
 
 typedef struct {

@@ -7,6 +7,7 @@
 #include "prior.h"
 
 #include "chars.h"
+#include "generate.h"
 #include "png.h"
 #include "result.h"
 

@@ -2,7 +2,8 @@
 #ifndef PRIOR_H
 #define PRIOR_H
 
-#include "generate.h"
+#include "callbacks.h"
+#include "job.h"
 
 /* Draws stills 0001.png .. into the folder, those of the count that are not there yet, the i-th with the job's seed + i.  Makes the
  * folder.  What is there stays as it is.  Fails with how many are done. */

@@ -8,6 +8,7 @@
 #include "samples.h"
 
 #include "chars.h"
+#include "generate.h"
 #include "gif.h"
 #include "png.h"
 

@@ -2,6 +2,7 @@
 #ifndef SAMPLES_H
 #define SAMPLES_H
 
+#include "callbacks.h"
 #include "prompt.h"
 
 typedef struct { Request *request; size_t count; } Samples;

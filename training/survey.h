@@ -2,7 +2,7 @@
 #ifndef SURVEY_H
 #define SURVEY_H
 
-#include "generate.h"
+#include "callbacks.h"
 #include "photos.h"
 
 /* Opens every picture, finds its size and its bucket, and says what is to be known: counts, buckets, pictures that are there twice or

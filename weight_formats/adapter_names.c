@@ -12,7 +12,7 @@
  * module names have underscores of their own.  So nothing is parsed: the name of the layer is brought to one flat form
  * by replacing prefixes and spellings, and each layer of the model is looked up by its own flat name.
  *
- * A name that fits nothing is returned all the same: no layer will ask for it, and lora.c reports it as left over. */
+ * A name that fits nothing is returned all the same.  No layer will ask for it, so adapter_report.c lists it. */
 #include "adapter_names.h"
 
 #include "checkpoint_names.h"
@@ -21,7 +21,7 @@
 
 /* ---- endings: what a tensor is ---------------------------------------------------------------- */
 
-static const struct { const char *ending; Part part; } endings[] = {
+static const struct { const char *ending; AdapterPart part; } endings[] = {
     /* kohya, LyCORIS */
     { ".lora_down.weight", DOWN }, { ".lora_up.weight", UP }, { ".lora_mid.weight", MID },
     /* diffusers */
@@ -56,7 +56,7 @@ static int ends_with(const char *text, const char *end)
     return n >= m && !strcmp(text + n - m, end);
 }
 
-Part part_of(const char *key, size_t *stem)
+AdapterPart adapter_part(const char *key, size_t *stem)
 {
     size_t n = strlen(key);
     for (size_t e = 0; e < ENDINGS; e++)
@@ -68,7 +68,7 @@ Part part_of(const char *key, size_t *stem)
     return NONE;
 }
 
-const char *part_name(Part part)
+const char *adapter_part_name(AdapterPart part)
 {
     size_t e = 0;
     while (endings[e].part != part) e++;

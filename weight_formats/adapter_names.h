@@ -13,14 +13,14 @@
 typedef enum {
     NONE, DOWN, UP, MID, HADA_1A, HADA_1B, HADA_T1, HADA_2A, HADA_2B, HADA_T2,
     LOKR_1, LOKR_1A, LOKR_1B, LOKR_2, LOKR_2A, LOKR_2B, LOKR_T2, DIFF, DIFF_B, SCALE, MAGNITUDE, ALPHA, PARTS
-} Part;
+} AdapterPart;
 
 /* Tells from its ending what a tensor is, NONE when the ending is not known.
  * stem: how many bytes of the key, from its start, are the layer's. */
-Part part_of(const char *key, size_t *stem);
+AdapterPart adapter_part(const char *key, size_t *stem);
 
 /* Returns an ending that such a tensor has, without the dot: "lora_up.weight". */
-const char *part_name(Part part);
+const char *adapter_part_name(AdapterPart part);
 
 /* Returns the flat name, in the arena, of a layer that an adapter file calls by the first n bytes of name.
  * A flat name is "unet_", "te_" or "motion_" and then the diffusers path with '_' for '.' */

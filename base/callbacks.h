@@ -1,0 +1,36 @@
+/* callbacks.h - what a caller may hear and see while a job runs.
+ *
+ * Every function of Callbacks may be NULL, and so may a pointer to Callbacks itself: then nobody listens.  All of
+ * them are called from the thread that runs the job, between layers, never inside a parallel loop. */
+#ifndef CALLBACKS_H
+#define CALLBACKS_H
+
+#include "tensor.h"
+
+#include <signal.h>
+
+/* rgb: [frames,height,width,3], in the arena */
+typedef struct { int frames, width, height; unsigned char *rgb; } Pictures;
+
+typedef struct {
+    void *to;                            /* passed to each of them */
+    /* A message: what was loaded and chosen, the plan, a warning. */
+    void (*say)     (void *to, const char *line);
+    /* stage: "step" ("pass", where a step takes several) or "frame".  done counts from 0. */
+    void (*progress)(void *to, const char *stage, int done, int of);
+    /* What to show beside the progress from now on: "loss 0.1034, rate 0.0001". */
+    void (*note)    (void *to, const char *words);
+    /* The picture so far, a pixel for each latent.  Takes at most a hundredth of the time. */
+    void (*preview) (void *to, Pictures small);
+    /* The output of every named layer, for tests. */
+    void (*probe)   (void *to, const char *layer, Tensor output);
+    /* Not called but read: when it is set, the job fails with "interrupted" before its next layer. */
+    const volatile sig_atomic_t *stop;
+} Watch;
+
+/* Each formats a text of at most 1023 bytes and passes it on, if somebody listens. */
+void watch_say     (const Watch *w, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+void watch_note    (const Watch *w, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+void watch_progress(const Watch *w, const char *stage, int done, int of);
+
+#endif

@@ -1,0 +1,78 @@
+/* adapter_file.h - a file of adapters, opened and checked: what it holds for each layer, and how a weight is made of
+ * it.
+ *
+ * lora.c applies it, adapter_report.c tells about it. */
+#ifndef ADAPTER_FILE_H
+#define ADAPTER_FILE_H
+
+#include "adapter_names.h"
+#include "job.h"
+#include "json.h"
+#include "safetensors.h"
+
+enum { ADAPTER_FAMILIES = 4, LARGEST_SIDE_OF_A_WEIGHT = 1 << 20 };
+
+/* A matrix of the file: given whole, or as left right, or as left core right (Tucker decomposition).  Each is the
+ * part that holds it, NONE where the family has no such part. */
+typedef struct { AdapterPart whole, left, right, core; } Factor;
+
+/* How a family makes dW of at most two matrices.
+ *     SUM:        dW = second                                   LoRA, LoCon; a full difference
+ *     HADAMARD:   dW = first * second, element by element       LoHa
+ *     KRONECKER:  dW = first (x) second                         LoKr
+ * left is [out,r] and right [r,in..]; a core is [r,r,k,k].  left_transposed: with a core, left is stored as [r,out].
+ * */
+typedef enum { SUM, HADAMARD, KRONECKER } Combination;
+typedef struct {
+    const char *name;
+    Factor      first, second;
+    Combination combination;
+    int         left_transposed;
+} Family;
+
+/* rank: the inner size of the product, 0 for a whole matrix */
+typedef struct { size_t rows, columns, rank; } Extent;
+
+/* What the file holds for one layer. */
+typedef struct {
+    const char   *layer;                   /* its flat name, see adapter_names.h */
+    const Weight *part[PARTS];             /* NULL: absent, as part[NONE] always is */
+    const Family *family;                  /* NULL: only a difference of the bias */
+    Extent        first, second, all;      /* of the two matrices, and of dW */
+    float         scale;                   /* alpha / rank */
+    int           applied;                 /* a layer has asked for it */
+} Module;
+
+typedef struct LoraFile {
+    const WeightFile *file;
+    LoraUse           use;
+    Json              config;              /* PEFT's configuration; its .at is NULL when the file has none */
+    Module           *module;              /* sorted by layer */
+    size_t            modules;
+    const char      **unknown;             /* names of tensors with an ending that adapter_names.c does not know */
+    size_t            unknowns;
+} LoraFile;
+
+/* Opens and checks a file.  Fails when it is no adapter, when a part is missing, when shapes or ranks do not fit
+ * together, or when one layer has parts of two families. */
+LoraFile    adapter_open(Arena *a, LoraUse use);
+
+/* What the file holds for the layer of this flat name; NULL when it holds nothing.  It counts as applied from then
+ * on. */
+Module     *adapter_module(const LoraFile *f, const char *flat);
+
+/* The strength in use for this layer: that of the text encoder, or that of UNet and motion module. */
+float       adapter_strength(const LoraFile *f, const Module *m);
+
+/* Is it a plain low-rank pair, which runs beside its layer? */
+int         adapter_is_pair(const Module *m);
+
+/* Any of its tensors, to name it by. */
+const Weight *adapter_some_part(const Module *m);
+
+const Family *adapter_family(size_t i);      /* i < ADAPTER_FAMILIES */
+
+/* The number of values that belong to one output of a weight. */
+size_t      values_per_output(const Weight *w);
+
+#endif

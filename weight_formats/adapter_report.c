@@ -1,0 +1,211 @@
+/* adapter_report.c - what is said of LoRA files.  See adapter_report.h. */
+#include "adapter_report.h"
+
+#include "adapter_file.h"
+#include "chars.h"
+
+#include <math.h>
+#include <string.h>
+
+enum { LISTED = 3, MODELS = 3 };
+
+/* A flat name begins with the model that its layer belongs to. */
+enum { TEXT_ENCODER, UNET, MOTION_MODULE };
+static const struct { const char *prefix, *name; } models[MODELS] = {
+    [TEXT_ENCODER] = { "te_", "text encoder" },
+    [UNET] = { "unet_", "UNet" },
+    [MOTION_MODULE] = { "motion_", "motion module" },
+};
+
+static int is_of_model(const Module *m, size_t model)
+{
+    return !strncmp(m->layer, models[model].prefix, strlen(models[model].prefix));
+}
+
+static size_t count_modules(const LoraFile *f, size_t model)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < f->modules; i++)
+        if (is_of_model(&f->module[i], model)) n++;
+    return n;
+}
+
+/* ---- what a file is ---------------------------------------------------------------------------- */
+
+/* "before, 3 UNet"; before itself when n is 0 */
+static const char *append_count(Arena *a, const char *before, size_t n, const char *what)
+{
+    if (!n) return before;
+    return format(a, "%s%s%zu %s", before, *before ? ", " : "", n, what);
+}
+
+static const char *list_families(Arena *a, const LoraFile *f)
+{
+    const char *text = "";
+    size_t dora = 0;
+    for (size_t k = 0; k < ADAPTER_FAMILIES; k++) {
+        size_t n = 0;
+        for (size_t i = 0; i < f->modules; i++)
+            if (f->module[i].family == adapter_family(k)) n++;
+        text = append_count(a, text, n, adapter_family(k)->name);
+    }
+    for (size_t i = 0; i < f->modules; i++)
+        if (f->module[i].part[SCALE] || f->module[i].part[MAGNITUDE]) dora++;
+    return append_count(a, text, dora, "of them DoRA");
+}
+
+/* ", rank 8 to 32, alpha/rank 1"; "" when the file has no ranks */
+static const char *list_ranks(Arena *a, const LoraFile *f)
+{
+    size_t lowest = LARGEST_SIDE_OF_A_WEIGHT;
+    size_t highest = 0;
+    float least = INFINITY;
+    float most = -INFINITY;
+    for (size_t i = 0; i < f->modules; i++) {
+        const Module *m = &f->module[i];
+        if (!m->all.rank) continue;
+        if (m->all.rank < lowest) lowest = m->all.rank;
+        if (m->all.rank > highest) highest = m->all.rank;
+        least = fminf(least, m->scale);
+        most = fmaxf(most, m->scale);
+    }
+    if (!highest) return "";
+    const char *text = format(a, ", rank %zu", lowest);
+    if (lowest < highest) text = format(a, "%s to %zu", text, highest);
+    text = format(a, "%s, alpha/rank %g", text, (double)least);
+    if (least < most) text = format(a, "%s to %g", text, (double)most);
+    return text;
+}
+
+const char *lora_about(Arena *a, const Lora *l, size_t i)
+{
+    const LoraFile *f = &l->file[i];
+    const char *where = "";
+    for (size_t k = 0; k < MODELS; k++) where = append_count(a, where, count_modules(f, k), models[k].name);
+    const char *layers = amount(a, f->modules, "layer");
+    const char *text = format(a, "%s (%s): %s%s", layers, where, list_families(a, f), list_ranks(a, f));
+    if (!f->unknowns) return text;
+    return format(a, "%s; %s not understood", text, amount(a, f->unknowns, "tensor"));
+}
+
+/* ---- what was left over ------------------------------------------------------------------------ */
+
+/* The flat name of the layer whose weight this is; NULL when it is something else. */
+static const char *layer_of_weight(Arena *a, const Weight *w)
+{
+    size_t n = strlen(w->name);
+    size_t end = strlen(".weight");
+    if (n <= end || strcmp(w->name + n - end, ".weight")) return NULL;
+    return flat_layer(a, format(a, "%.*s", (int)(n - end), w->name));
+}
+
+/* Our name of the layer whose flat name is most like this one; "" when there is none. */
+static const char *nearest_layer(Arena *a, const Weights *model, const char *flat)
+{
+    const char *best = "";
+    size_t least = (size_t)-1;
+    const Weight *w;
+    for (size_t i = 0; (w = weights_at(model, i)); i++) {
+        size_t before = mark(a);
+        const char *layer = layer_of_weight(a, w);
+        size_t distance = layer ? edit_distance(layer, flat) : (size_t)-1;
+        if (distance < least) {
+            least = distance;
+            best = w->name;
+        }
+        release(a, before);
+    }
+    size_t ending = *best ? strlen(".weight") : 0;
+    return format(a, "%.*s", (int)(strlen(best) - ending), best);
+}
+
+/* Is it a layer of the text encoder that the model has, and that clip skip left out? */
+static int is_skipped(Arena *a, const Weights *model, const Module *m)
+{
+    if (!is_of_model(m, TEXT_ENCODER)) return 0;
+    int found = 0;
+    const Weight *w;
+    for (size_t i = 0; !found && (w = weights_at(model, i)); i++) {
+        size_t before = mark(a);
+        const char *layer = layer_of_weight(a, w);
+        found = layer && !strcmp(layer, m->layer);
+        release(a, before);
+    }
+    return found;
+}
+
+/* "; no layer here for NAME (nearest: NAME), NAME ...; not understood: NAME ..." */
+static const char *list_left_over(Arena *a, const LoraFile *f, const Weights *model)
+{
+    const char *text = "";
+    size_t listed = 0;
+    size_t skipped = 0;
+    for (size_t i = 0; i < f->modules; i++)
+        if (!f->module[i].applied && is_skipped(a, model, &f->module[i])) skipped++;
+    if (skipped) text = format(a, "; %zu for what Clip skip leaves out", skipped);
+    for (size_t i = 0; i < f->modules && listed < LISTED; i++) {
+        const Module *m = &f->module[i];
+        if (m->applied || is_skipped(a, model, m)) continue;
+        const char *join = listed ? "," : "; no layer here for";
+        const char *nearest = nearest_layer(a, model, m->layer);
+        text = format(a, "%s%s %s (nearest: %s)", text, join, adapter_some_part(m)->name, nearest);
+        listed++;
+    }
+    for (size_t i = 0; i < f->unknowns && i < LISTED; i++)
+        text = format(a, "%s%s %s", text, i ? "," : "; not understood:", f->unknown[i]);
+    return text;
+}
+
+/* ---- what was applied -------------------------------------------------------------------------- */
+
+static void report_file(Arena *a, const LoraFile *f, const Weights *model, void (*say)(void *, const char *), void *to)
+{
+    size_t applied = 0;
+    for (size_t i = 0; i < f->modules; i++)
+        if (f->module[i].applied) applied++;
+    const char *left = list_left_over(a, f, model);
+    const char *path = f->file->path;
+    if (!applied && count_modules(f, MOTION_MODULE))
+        fail(a, "%s: nothing of this motion LoRA fits (0/%zu)%s: it needs a motion module, and one of its own kind",
+             path, f->modules, left);
+    if (!applied)
+        fail(a, "%s: nothing of this LoRA fits this model (0/%zu)%s: was it made for another kind of model?",
+             path, f->modules, left);
+    const char *text = "";
+    if (f->use.text != f->use.unet && count_modules(f, TEXT_ENCODER))
+        text = format(a, " (text encoder %g)", (double)f->use.text);
+    if (!say) return;
+    double strength = (double)f->use.unet;
+    say(to, format(a, "LoRA %s: strength %g%s, applied %zu/%zu%s", path, strength, text, applied, f->modules, left));
+}
+
+/* The strength that a file is applied with to one of the models; 0 where it changes nothing there. */
+static double applied_strength(const LoraFile *f, size_t model)
+{
+    for (size_t i = 0; i < f->modules; i++) {
+        const Module *m = &f->module[i];
+        if (m->applied && is_of_model(m, model)) return fabs((double)adapter_strength(f, m));
+    }
+    return 0;
+}
+
+/* Pictures fall apart where the strengths of all files add up to much more than one. */
+static void warn_of_strengths(Arena *a, const Lora *l, void (*say)(void *, const char *), void *to)
+{
+    static const double MOST = 1.5;
+    for (size_t k = 0; k < MODELS; k++) {
+        double sum = 0;
+        for (size_t i = 0; i < l->count; i++) sum += applied_strength(&l->file[i], k);
+        if (sum > MOST + 1e-6)
+            say(to, format(a, "warning: LoRA strengths add up to %.3g in the %s, more than %g: "
+                              "if the picture looks burnt, lower them", sum, models[k].name, MOST));
+    }
+}
+
+void lora_report(Arena *a, const Lora *l, const Weights *model, void (*say)(void *to, const char *line), void *to)
+{
+    size_t before = mark(a);
+    for (size_t i = 0; i < l->count; i++) report_file(a, &l->file[i], model, say, to);
+    if (say) warn_of_strengths(a, l, say, to);
+    release(a, before);
+}
