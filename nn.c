@@ -14,6 +14,8 @@
  * pair.  lora.c says what a LoRA is. */
 #include "nn.h"
 
+#include "files.h"
+
 #include <math.h>
 #include <stdarg.h>
 #include <stdio.h>

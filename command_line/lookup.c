@@ -14,8 +14,8 @@
 
 #include "chars.h"
 #include "files.h"
-#include "formats.h"
 #include "system.h"
+#include "weights_open.h"
 
 #include <string.h>
 

@@ -3,6 +3,7 @@
 #ifndef EMBEDDING_IMAGE_H
 #define EMBEDDING_IMAGE_H
 
+#include "files.h"
 #include "safetensors.h"
 
 /* png: any bytes -> the embedding's tensor [vectors,width], in the arena.  name is set to the word that it is used

@@ -147,7 +147,7 @@ int main(void) { printf("%d\n", windows(&(Windows){ 64, 16, 4, 1, CLOSED }, 0, N
 END
 [ "$("$folder/windows/program")" = 6 ]; check $? "context_windows.c alone counts its windows wrong"
 
-build weights safetensors.c safetensors.h json.c json.h element.c element.h files.c files.h tensor.c tensor.h system.c system.h <<'END'
+build weights safetensors.c safetensors.h json.c json.h weight_file.c weight_file.h dtype.c dtype.h files.c files.h tensor.c tensor.h system.c system.h <<'END'
 #include "safetensors.h"
 #include <stdio.h>
 static void work(void *arena)

@@ -1,10 +1,10 @@
 /* A whole tiny model in every container, made by the library that defines it: each draws the picture that PyTorch draws.
  * See tests/golden_formats.py.  Run from the repository's root. */
 #define _POSIX_C_SOURCE 200809L
-#include "formats.h"
 #include "generate.h"
 #include "hash_weights.h"
 #include "test.h"
+#include "weights_open.h"
 
 #include <stdlib.h>
 #include <sys/stat.h>

@@ -1,8 +1,8 @@
 /* GGUF: a file of gguf's own against its values, each rule kept and broken, every truncation and flipped bit, mutations. */
 #include "damage.h"
 
-#include "formats.h"
 #include "gguf.h"
+#include "weights_open.h"
 
 static const WeightFile *read_gguf(Arena *a, const char *path, Bytes file) { return gguf_read(a, path, file); }
 

@@ -1,6 +1,6 @@
 /* The arena, failing, files, types of number and torch's random numbers. */
 #define _POSIX_C_SOURCE 200809L
-#include "element.h"
+#include "dtype.h"
 #include "files.h"
 #include "random.h"
 #include "test.h"
