@@ -1,8 +1,10 @@
 #!/usr/bin/env python3
 """Our GIFs beside others' programs.
 
-    python tests/gif_peers.py clip.gif [more.gif ...]                     do Pillow and ImageMagick show the same frames and delays?
-    python tests/gif_peers.py --ffmpeg frames-001.png [other-001.png ...] size and error beside ffmpeg's palettegen and paletteuse
+    python tests/gif_peers.py clip.gif [more.gif ...]
+        Do Pillow and ImageMagick show the same frames and delays?
+    python tests/gif_peers.py --ffmpeg frames-001.png [other-001.png ...]
+        Size and error beside ffmpeg's palettegen and paletteuse.
 
 The frames of a clip are a series as persona writes it (-o frames.png), or a GIF, whose frames are decoded first.
 Error: of all pixels of all frames, the root mean square in 255ths; "afar": the same after a 5x5 binomial blur, where
@@ -32,7 +34,8 @@ def pillow(path):
 
 
 def imagemagick(path, shape):
-    raw = subprocess.run(["convert", path, "-coalesce", "-depth", "8", "rgb:-"], check=True, stdout=subprocess.PIPE).stdout
+    coalesce = ["convert", path, "-coalesce", "-depth", "8", "rgb:-"]
+    raw = subprocess.run(coalesce, check=True, stdout=subprocess.PIPE).stdout
     text = subprocess.run(["identify", "-format", "%T\n", path], check=True, stdout=subprocess.PIPE, text=True).stdout
     return np.frombuffer(raw, np.uint8).reshape(shape), [int(line) for line in text.split()]
 
@@ -41,20 +44,23 @@ def alike(path):
     frames, delays, loop = pillow(path)
     other, other_delays = imagemagick(path, frames.shape)
     agree = np.array_equal(frames, other) and delays == other_delays
-    print(f"{path}: {len(frames)} frames of {frames.shape[2]}x{frames.shape[1]}, delays {delays} hundredths, loop {loop}: "
-          f"Pillow and ImageMagick {'agree' if agree else 'DIFFER'}")
+    print(f"{path}: {len(frames)} frames of {frames.shape[2]}x{frames.shape[1]}, "
+          f"delays {delays} hundredths, loop {loop}: Pillow and ImageMagick {'agree' if agree else 'DIFFER'}")
     return agree and loop == 0
 
 
 def clip(path):
     if path.endswith(".gif"):
         return pillow(path)[0]
-    return np.stack([np.asarray(Image.open(f).convert("RGB")) for f in sorted(glob.glob(re.sub(r"\d+\.png$", "*.png", path)))])
+    files = sorted(glob.glob(re.sub(r"\d+\.png$", "*.png", path)))
+    return np.stack([np.asarray(Image.open(f).convert("RGB")) for f in files])
 
 
 def encoder():
     lib = tempfile.mktemp(suffix=".so")
-    subprocess.run(["cc", "-std=c11", "-O2", "-shared", "-fPIC", "gif.c", "palette.c", "-o", lib, "-lm"], check=True)
+    sources = ["gif.c", "image_formats/palette.c"]
+    cc = ["cc", "-std=c11", "-O2", "-shared", "-fPIC", "-Iimage_formats"]
+    subprocess.run([*cc, *sources, "-o", lib, "-lm"], check=True)
     encode = ctypes.CDLL(lib).gif_encode
     encode.restype = ctypes.c_void_p
 
@@ -68,8 +74,9 @@ def encoder():
 
 def ffmpeg(frames):
     n, h, w, _ = frames.shape
-    return subprocess.run(["ffmpeg", "-v", "error", "-f", "rawvideo", "-pix_fmt", "rgb24", "-s", f"{w}x{h}", "-r", "8", "-i", "-",
-                           "-filter_complex", "split[a][b];[a]palettegen[p];[b][p]paletteuse", "-f", "gif", "-"],
+    source = ["-f", "rawvideo", "-pix_fmt", "rgb24", "-s", f"{w}x{h}", "-r", "8", "-i", "-"]
+    filters = ["-filter_complex", "split[a][b];[a]palettegen[p];[b][p]paletteuse"]
+    return subprocess.run(["ffmpeg", "-v", "error", *source, *filters, "-f", "gif", "-"],
                           input=frames.tobytes(), stdout=subprocess.PIPE, check=True).stdout
 
 
@@ -88,7 +95,8 @@ def beside_ffmpeg(paths):
         a, b = ours(frames), ffmpeg(frames)
         (near, afar), (their_near, their_afar) = errors(frames, a), errors(frames, b)
         good &= near <= their_near and len(a) <= 1.1 * len(b)
-        print(f"{path}: {len(frames)} frames, {len(a)} bytes, error {near:.2f}, afar {afar:.2f}; ffmpeg {len(b)} bytes, error {their_near:.2f}, afar {their_afar:.2f}: "
+        print(f"{path}: {len(frames)} frames, {len(a)} bytes, error {near:.2f}, afar {afar:.2f}; "
+              f"ffmpeg {len(b)} bytes, error {their_near:.2f}, afar {their_afar:.2f}: "
               f"{len(a) / len(b):.2f} of its size, {near / their_near if their_near else 0:.2f} of its error")
     return good
 

@@ -23,7 +23,8 @@ N = int(sys.argv[1]) if len(sys.argv) > 1 else 500
 random.seed(1)
 rng = np.random.default_rng(1)
 path = tempfile.mktemp(suffix=".so")
-subprocess.run(["cc", "-std=c11", "-O2", "-shared", "-fPIC", "png.c", "jpeg.c", "deflate.c", "-o", path, "-lm"], check=True)
+sources = [f"image_formats/{name}.c" for name in ("png", "jpeg", "deflate")]
+subprocess.run(["cc", "-std=c11", "-O2", "-shared", "-fPIC", *sources, "-o", path, "-lm"], check=True)
 lib, libc = ctypes.CDLL(path), ctypes.CDLL(None)
 for name in ("png_decode", "jpeg_decode", "png_encode", "zlib_unpack"):
     getattr(lib, name).restype = ctypes.c_void_p
@@ -54,15 +55,18 @@ def content():
 
 
 def jpeg():
-    samplings = ["1x1", "2x1", "1x2", "2x2", "4x1", "1x4", "4x2", "2x4", "2x2,1x2", "2x2,2x1,1x2", "2x2,2x2,1x1", "1x1,2x2,2x2", "2x1,1x1,2x1"]
+    samplings = ["1x1", "2x1", "1x2", "2x2", "4x1", "1x4", "4x2", "2x4",
+                 "2x2,1x2", "2x2,2x1,1x2", "2x2,2x2,1x1", "1x1,2x2,2x2", "2x1,1x1,2x1"]
     rgb = content()
     args = ["cjpeg", "-quality", str(random.choice([5, 30, 75, 95, 100])), "-sample", random.choice(samplings)]
     args += random.choice([[], ["-progressive"]]) + random.choice([[], ["-restart", random.choice(["1", "2B", "5B"])]])
     args += random.choice([[], [], [], ["-grayscale"], ["-rgb"]]) + random.choice([[], ["-optimize"]])
-    made = subprocess.run(args, input=b"P6 %d %d 255\n" % rgb.shape[1::-1] + rgb.tobytes(), stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    ppm = b"P6 %d %d 255\n" % rgb.shape[1::-1] + rgb.tobytes()
+    made = subprocess.run(args, input=ppm, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     if made.returncode:                                             # more than ten blocks in a unit
         return 0
-    compare(" ".join(args), read(lib.jpeg_decode, made.stdout), np.asarray(Image.open(io.BytesIO(made.stdout)).convert("RGB")))
+    theirs = np.asarray(Image.open(io.BytesIO(made.stdout)).convert("RGB"))
+    compare(" ".join(args), read(lib.jpeg_decode, made.stdout), theirs)
     return 1
 
 
@@ -74,13 +78,16 @@ def png():
     im.save(f, "PNG", **random.choice([{}, {"optimize": True}, {"compress_level": random.randint(0, 9)}]))
     rgba = np.asarray(im.convert("RGBA")).astype(int)
     c, a = rgba[..., :3], rgba[..., 3:]
-    compare(f"PNG, mode {mode}", read(lib.png_decode, f.getvalue()), ((c * a + 255 * (255 - a) + 127) // 255).astype(np.uint8))
+    over_white = ((c * a + 255 * (255 - a) + 127) // 255).astype(np.uint8)
+    compare(f"PNG, mode {mode}", read(lib.png_decode, f.getvalue()), over_white)
 
 
 def written():
     rgb, n = content(), ctypes.c_size_t()
-    words = random.choice(["a portrait\nSteps: 25, Size: 128x128", "ein Bär, \N{SNOWMAN}, \N{CAT FACE}\nSteps: 1", "café \x7f", ""])
-    at = lib.png_encode(rgb.ctypes.data_as(ctypes.c_void_p), rgb.shape[1], rgb.shape[0], words.encode(), ctypes.byref(n))
+    words = random.choice(["a portrait\nSteps: 25, Size: 128x128", "ein Bär, \N{SNOWMAN}, \N{CAT FACE}\nSteps: 1",
+                           "café \x7f", ""])
+    pixels = rgb.ctypes.data_as(ctypes.c_void_p)
+    at = lib.png_encode(pixels, rgb.shape[1], rgb.shape[0], words.encode(), ctypes.byref(n))
     im = Image.open(io.BytesIO(ctypes.string_at(at, n.value)))
     libc.free(ctypes.c_void_p(at))
     compare("a PNG of ours in Pillow", np.asarray(im.convert("RGB")), rgb)
@@ -89,8 +96,10 @@ def written():
 
 
 def stream():
-    packer = zlib.compressobj(random.randint(0, 9), zlib.DEFLATED, 15, 9, random.choice([zlib.Z_DEFAULT_STRATEGY, zlib.Z_FIXED, zlib.Z_HUFFMAN_ONLY, zlib.Z_RLE]))
-    data = bytearray(packer.compress(bytes(rng.integers(0, random.choice([2, 9, 256]), random.randint(0, 300), dtype=np.uint8)) * 2) + packer.flush())
+    strategies = [zlib.Z_DEFAULT_STRATEGY, zlib.Z_FIXED, zlib.Z_HUFFMAN_ONLY, zlib.Z_RLE]
+    packer = zlib.compressobj(random.randint(0, 9), zlib.DEFLATED, 15, 9, random.choice(strategies))
+    noise = rng.integers(0, random.choice([2, 9, 256]), random.randint(0, 300), dtype=np.uint8)
+    data = bytearray(packer.compress(bytes(noise) * 2) + packer.flush())
     for _ in range(random.randint(0, 3)):
         data[random.randrange(len(data))] ^= 1 << random.randrange(8)
     room, n, got = 100000, len(data), ctypes.c_size_t()

@@ -31,29 +31,41 @@ static Clip confetti(int frames, int width, int height, int colours)
     Clip c = new_clip(frames, width, height);
     size_t n = (size_t)frames * area(&c);
     for (size_t i = 0; i < n; i++) {
-        uint32_t k = i < (size_t)colours ? (uint32_t)i : mixed((uint32_t)i) % (uint32_t)colours, rgb = mixed(k + 77);
+        uint32_t k = i < (size_t)colours ? (uint32_t)i : mixed((uint32_t)i) % (uint32_t)colours;
+        uint32_t rgb = mixed(k + 77);
         for (int b = 0; b < 3; b++) c.rgb[3 * i + (size_t)b] = (Byte)(rgb >> 8 * b);
     }
     return c;
 }
 
-/* A gradient in all three colours with `noise` levels of noise, a flat square, and a shaded ball that moves. */
+/* A gradient in all three colours, a flat square, and a shaded ball that moves: the colour at (u, v), time t, 0..1. */
+static void scene_colour(double u, double v, double t, double rgb[3])
+{
+    static const double square[3] = { 200, 40, 60 }, lit[3] = { 250, 200, 170 };
+    double dx = u - 0.25 - 0.5 * t;
+    double dy = v - 0.6;
+    double ball = 1 - (dx * dx + dy * dy) / 0.03;
+    rgb[0] = 30 + 120 * u;
+    rgb[1] = 40 + 90 * v;
+    rgb[2] = 150 - 80 * u * v;
+    for (int k = 0; k < 3 && ball > 0; k++) rgb[k] = lit[k] - 90 * (1 - ball);
+    if (u > 0.7 && v < 0.3) memcpy(rgb, square, sizeof square);
+}
+
+/* The scene, with `noise` levels of noise. */
 static Clip scene(int frames, int width, int height, int noise)
 {
     Clip c = new_clip(frames, width, height);
     Byte *p = c.rgb;
     for (int f = 0; f < frames; f++)
         for (int y = 0; y < height; y++)
-            for (int x = 0; x < width; x++, p += 3) {
-                double u = (double)x / width, v = (double)y / height;
-                double dx = u - 0.25 - 0.5 * f / frames, dy = v - 0.6, d = 1 - (dx * dx + dy * dy) / 0.03;
-                double rgb[3] = { 30 + 120 * u, 40 + 90 * v, 150 - 80 * u * v };
-                if (d > 0) rgb[0] = 250 - 90 * (1 - d), rgb[1] = 200 - 90 * (1 - d), rgb[2] = 170 - 90 * (1 - d);
-                if (u > 0.7 && v < 0.3) rgb[0] = 200, rgb[1] = 40, rgb[2] = 60;
+            for (int x = 0; x < width; x++) {
+                double rgb[3];
+                scene_colour((double)x / width, (double)y / height, (double)f / frames, rgb);
                 uint32_t r = mixed((uint32_t)(p - c.rgb));
-                for (int k = 0; k < 3; k++, r >>= 8) {
-                    int n = noise ? (int)(r & 255) % (2 * noise + 1) - noise : 0;
-                    p[k] = (Byte)fmin(255, fmax(0, rgb[k] + n));
+                for (int k = 0; k < 3; k++) {
+                    int n = noise ? (int)(r >> 8 * k & 255) % (2 * noise + 1) - noise : 0;
+                    *p++ = (Byte)fmin(255, fmax(0, rgb[k] + n));
                 }
             }
     return c;
@@ -62,11 +74,15 @@ static Clip scene(int frames, int width, int height, int noise)
 /* ---- the decoder ---- */
 
 typedef struct {
-    int frames, width, height, loops, comments, clears, widest;     /* loops -1: says nothing; widest code in bits */
-    int delay[64], rect[64][4];
-    Byte *rgb, table[256][3];                                       /* [frames,height,width,3] */
-    int colours;
-    const char *wrong;                                              /* what is wrong with the file, or NULL */
+    int frames, width, height;
+    int loops;                          /* -1: the file does not say */
+    int comments;
+    int clears, widest;                 /* how many clear codes; bits of the widest code */
+    int delay[64], rect[64][4];         /* of each frame */
+    Byte *rgb;                          /* [frames, height, width, 3] */
+    Byte table[256][3];
+    int colours;                        /* of the table */
+    const char *wrong;                  /* what is wrong with the file, or NULL */
 } Movie;
 
 typedef struct { const Byte *at, *end; Movie *m; } In;
@@ -84,106 +100,194 @@ static int word(In *in)
     return low | byte(in) << 8;
 }
 
-/* All sub-blocks in one piece, malloc'd. */
+/* Data sub-blocks (GIF89a, 15) in one piece, malloc'd. */
 static Byte *gather(In *in, size_t *size)
 {
     Byte *data = malloc((size_t)(in->end - in->at) + 1);
     *size = 0;
-    for (int n; (n = byte(in)) && !in->m->wrong; )
-        while (n--) data[(*size)++] = (Byte)byte(in);
-    return data;
-}
-
-/* Codes -> exactly n indices, the end code, and then nothing but the rest of a byte. */
-static void unpack(Movie *m, const Byte *data, size_t size, int depth, Byte *out, size_t n)
-{
-    static int prefix[4096], length[4096];
-    static Byte last[4096];
-    const int clear = 1 << depth, end = clear + 1;
-    int width = depth + 1, next = clear + 2, before = -1;
-    size_t bit = 0, done_so_far = 0;
     for (;;) {
-        int code = 0;
-        if (bit + (size_t)width > 8 * size) { m->wrong = "codes end early"; return; }
-        for (int i = 0; i < width; i++, bit++) code |= (data[bit / 8] >> bit % 8 & 1) << i;
-        if (width > m->widest) m->widest = width;
-        if (code == end) break;
-        if (code == clear) { width = depth + 1, next = clear + 2, before = -1, m->clears++; continue; }
-        if (before < 0 ? code >= clear : code > next || (code == next && next == 4096)) { m->wrong = "bad code"; return; }
-        int from = code < next || before < 0 ? code : before, first = from;
-        while (first > end) first = prefix[first];
-        if (before >= 0 && next < 4096) {
-            prefix[next] = before, last[next] = (Byte)first;
-            length[next] = (before < clear ? 1 : length[before]) + 1;
-            next++;
-            if (next == 1 << width && width < 12) width++;
-        }
-        size_t run = code < clear ? 1 : (size_t)length[code];
-        if (run > n - done_so_far) { m->wrong = "too many indices"; return; }
-        done_so_far += run;
-        Byte *to = out + done_so_far;
-        int k = code;
-        for (; k > end; k = prefix[k]) *--to = last[k];
-        *--to = (Byte)k;
-        before = code;
+        int n = byte(in);
+        if (!n || in->m->wrong) return data;
+        for (int i = 0; i < n; i++) data[(*size)++] = (Byte)byte(in);
     }
-    if (done_so_far != n) m->wrong = "too few indices";
-    if (bit + 8 <= 8 * size) m->wrong = "bytes after the end code";
 }
 
-static void picture(In *in, int transparent)
+/* An LZW decoder (GIF89a, Appendix F).  The run of a code is the run of its prefix and one more index; codes below the
+ * clear code are single indices. */
+typedef struct {
+    const Byte *data;
+    size_t bit, bits;                   /* the next bit; how many there are */
+    int clear, end;                     /* the clear code and the end code */
+    int first_size;                     /* bits of a code after a clear code */
+    int code_size, next;                /* bits of a code now; the next free code */
+    int before;                         /* the code before, -1: none since a clear code */
+    int prefix[4096], length[4096];
+    Byte last[4096];
+} Lzw;
+
+/* Returns the next code, -1 when the bits end in it. */
+static int take_code(Lzw *z)
+{
+    int code = 0;
+    if (z->bit + (size_t)z->code_size > z->bits) return -1;
+    for (int i = 0; i < z->code_size; i++) {
+        code |= (z->data[z->bit / 8] >> z->bit % 8 & 1) << i;
+        z->bit++;
+    }
+    return code;
+}
+
+static void clear_table(Lzw *z)
+{
+    z->code_size = z->first_size;
+    z->next = z->clear + 2;
+    z->before = -1;
+}
+
+/* May this code stand here? */
+static int is_known(const Lzw *z, int code)
+{
+    if (z->before < 0) return code < z->clear;
+    return code < z->next || (code == z->next && z->next < 4096);
+}
+
+/* Adds the run of the code before and the first index of this one. */
+static void add_entry(Lzw *z, int code)
+{
+    if (z->before < 0 || z->next == 4096) return;
+    int first = code < z->next ? code : z->before;
+    while (first > z->end) first = z->prefix[first];
+    z->prefix[z->next] = z->before;
+    z->last[z->next] = (Byte)first;
+    z->length[z->next] = z->before < z->clear ? 2 : z->length[z->before] + 1;
+    z->next++;
+    if (z->next == 1 << z->code_size && z->code_size < 12) z->code_size++;
+}
+
+/* Writes the run of a code so that it ends before `to`. */
+static void put_run(const Lzw *z, int code, Byte *to)
+{
+    for (; code > z->end; code = z->prefix[code]) *--to = z->last[code];
+    *--to = (Byte)code;
+}
+
+/* Codes -> exactly n indices, the end code, then nothing but the rest of a byte.  Returns what is wrong, or NULL. */
+static const char *unpack_lzw(Movie *m, const Byte *data, size_t size, int index_bits, Byte *out, size_t n)
+{
+    static Lzw z;
+    size_t filled = 0;
+    z.data = data;
+    z.bit = 0;
+    z.bits = 8 * size;
+    z.clear = 1 << index_bits;
+    z.end = z.clear + 1;
+    z.first_size = index_bits + 1;
+    clear_table(&z);
+    for (;;) {
+        int code = take_code(&z);
+        if (code < 0) return "codes end early";
+        if (z.code_size > m->widest) m->widest = z.code_size;
+        if (code == z.end) break;
+        if (code == z.clear) {
+            clear_table(&z);
+            m->clears++;
+            continue;
+        }
+        if (!is_known(&z, code)) return "bad code";
+        add_entry(&z, code);
+        size_t run = code < z.clear ? 1 : (size_t)z.length[code];
+        if (run > n - filled) return "too many indices";
+        filled += run;
+        put_run(&z, code, out + filled);
+        z.before = code;
+    }
+    if (filled != n) return "too few indices";
+    return z.bit + 8 <= z.bits ? "bytes after the end code" : NULL;
+}
+
+/* GIF89a, 20 and 22.  transparent: an index, or -1 */
+static void add_image(In *in, int transparent)
 {
     Movie *m = in->m;
-    int x = word(in), y = word(in), w = word(in), h = word(in), flags = byte(in), depth = byte(in);
-    if (flags || depth < 2 || depth > 8 || w < 1 || h < 1 || x + w > m->width || y + h > m->height || m->frames == 64) {
+    int x = word(in);
+    int y = word(in);
+    int w = word(in);
+    int h = word(in);
+    int flags = byte(in);
+    int index_bits = byte(in);
+    int is_inside = w >= 1 && h >= 1 && x + w <= m->width && y + h <= m->height;
+    if (flags || index_bits < 2 || index_bits > 8 || !is_inside || m->frames == 64) {
         m->wrong = "bad picture";
         return;
     }
     size_t size, row = 3 * (size_t)m->width, frame = row * (size_t)m->height, f = (size_t)m->frames;
-    Byte *data = gather(in, &size), *index = calloc((size_t)w, (size_t)h);
-    if (!m->wrong) unpack(m, data, size, depth, index, (size_t)w * (size_t)h);
+    Byte *data = gather(in, &size);
+    Byte *index = calloc((size_t)w, (size_t)h);
+    if (!m->wrong) m->wrong = unpack_lzw(m, data, size, index_bits, index, (size_t)w * (size_t)h);
     m->rgb = realloc(m->rgb, (f + 1) * frame);
     if (f) memcpy(m->rgb + f * frame, m->rgb + (f - 1) * frame, frame);
     else memset(m->rgb, 0, frame);
     for (int i = 0; i < w * h; i++) {
         if (index[i] == transparent) continue;
         if (index[i] >= m->colours) m->wrong = "index outside the table";
-        size_t px = (size_t)(x + i % w), py = (size_t)(y + i / w);
+        size_t px = (size_t)(x + i % w);
+        size_t py = (size_t)(y + i / w);
         memcpy(m->rgb + f * frame + py * row + 3 * px, m->table[index[i]], 3);
     }
     int rect[4] = { x, y, w, h };
     memcpy(m->rect[m->frames++], rect, sizeof rect);
-    free(data), free(index);
+    free(data);
+    free(index);
+}
+
+/* An extension (GIF89a, 23, 24, 26).  Sets *transparent from a Graphic Control Extension. */
+static void read_extension(In *in, int *transparent)
+{
+    Movie *m = in->m;
+    size_t n;
+    int label = byte(in);
+    Byte *data = gather(in, &n);
+    if (label == 0xF9) {
+        if (n != 4 || (data[0] & ~1) != 4) m->wrong = "bad control";
+        m->delay[m->frames] = data[1] | data[2] << 8;
+        *transparent = data[0] & 1 ? data[3] : -1;
+    } else if (label == 0xFE) {
+        m->comments++;
+    } else if (n == 14 && !memcmp(data, "NETSCAPE2.0\1", 12)) {
+        m->loops = data[12] | data[13] << 8;
+    } else {
+        m->wrong = "unknown extension";
+    }
+    free(data);
 }
 
 static Movie decode(const Byte *gif, size_t size)
 {
     Movie m = { .loops = -1 };
     In in = { gif, gif + size, &m };
-    if (size < 13 || memcmp(gif, "GIF89a", 6)) { m.wrong = "no GIF89a"; return m; }
+    if (size < 13 || memcmp(gif, "GIF89a", 6)) {
+        m.wrong = "no GIF89a";
+        return m;
+    }
     in.at += 6;
-    m.width = word(&in), m.height = word(&in);
-    int flags = byte(&in), transparent = -1;
+    m.width = word(&in);
+    m.height = word(&in);
+    int flags = byte(&in);
+    int transparent = -1;
     in.at += 2;
     if (flags & 128) m.colours = 2 << (flags & 7);
     for (int i = 0; i < 3 * m.colours; i++) m.table[i / 3][i % 3] = (Byte)byte(&in);
     while (!m.wrong) {
-        int kind = byte(&in);
-        if (kind == 0x3B) break;
-        if (kind == 0x2C) { picture(&in, transparent); transparent = -1; continue; }
-        int label = byte(&in);
-        size_t n;
-        if (kind != 0x21) { m.wrong = "no block"; break; }
-        Byte *data = gather(&in, &n);
-        if (label == 0xF9) {
-            if (n != 4 || (data[0] & ~1) != 4) m.wrong = "bad control";
-            m.delay[m.frames] = data[1] | data[2] << 8;
-            transparent = data[0] & 1 ? data[3] : -1;
+        int introducer = byte(&in);
+        if (introducer == 0x3B) break;
+        if (introducer == 0x2C) {
+            add_image(&in, transparent);
+            transparent = -1;
+        } else if (introducer == 0x21) {
+            read_extension(&in, &transparent);
+        } else {
+            m.wrong = "no block";
         }
-        else if (label == 0xFE) m.comments++;
-        else if (n == 14 && !memcmp(data, "NETSCAPE2.0\1", 12)) m.loops = data[12] | data[13] << 8;
-        else m.wrong = "unknown extension";
-        free(data);
     }
     if (!m.wrong && in.at != in.end) m.wrong = "bytes after the end";
     return m;
@@ -217,13 +321,15 @@ static void few_colours_are_exact(void)
                 Movie m = through(&c, 8, &bytes);
                 CHECK_MSG(m.frames && !memcmp(m.rgb, c.rgb, 3 * (size_t)frames * area(&c)), "%d colours, %dx%dx%d",
                           colours[k], c.width, c.height, frames);
-                free(c.rgb), free(m.rgb);
+                free(c.rgb);
+                free(m.rgb);
             }
     Clip still = confetti(1, 40, 40, 256);                          /* a still needs no transparent index */
     size_t bytes;
     Movie m = through(&still, 8, &bytes);
     CHECK(m.frames && !memcmp(m.rgb, still.rgb, 3 * area(&still)));
-    free(still.rgb), free(m.rgb);
+    free(still.rgb);
+    free(m.rgb);
 }
 
 /* The dictionary fills and is cleared; 255 colours of noise do not repeat, so that takes 4096 pixels or so. */
@@ -234,7 +340,8 @@ static void dictionary_fills(void)
     Movie m = through(&c, 8, &bytes);
     CHECK_MSG(m.clears > 10 && m.widest == 12, "%d clears, %d bits", m.clears, m.widest);
     CHECK(m.frames && !memcmp(m.rgb, c.rgb, 9 * area(&c)));
-    free(c.rgb), free(m.rgb);
+    free(c.rgb);
+    free(m.rgb);
 }
 
 /* Every length of picture from 1 to some past each width of code, so that the end code falls at each growth. */
@@ -246,7 +353,9 @@ static void every_length(void)
         Byte *gif = gif_encode(c.rgb, 1, n, 1, 8, NULL, &bytes);
         Movie m = decode(gif, bytes);
         CHECK_MSG(!m.wrong && !memcmp(m.rgb, c.rgb, 3 * area(&c)), "%d pixels: %s", n, m.wrong ? m.wrong : "differ");
-        free(gif), free(c.rgb), free(m.rgb);
+        free(gif);
+        free(c.rgb);
+        free(m.rgb);
     }
 }
 
@@ -266,13 +375,15 @@ static double mean_error_from_afar(const Movie *m, const Clip *c)
     for (int f = 0; f < c->frames; f++)
         for (int y = 0; y + 8 <= c->height; y += 8)
             for (int x = 0; x + 8 <= c->width; x += 8)
-                for (int k = 0; k < 3; k++, n++) {
+                for (int k = 0; k < 3; k++) {
                     int d = 0;
                     for (int i = 0; i < 64; i++) {
-                        size_t row = (size_t)(f * c->height + y + i / 8), at = 3 * (row * (size_t)c->width + (size_t)(x + i % 8));
-                        d += m->rgb[at + (size_t)k] - c->rgb[at + (size_t)k];
+                        size_t row = (size_t)(f * c->height + y + i / 8);
+                        size_t at = 3 * (row * (size_t)c->width + (size_t)(x + i % 8)) + (size_t)k;
+                        d += m->rgb[at] - c->rgb[at];
                     }
                     sum += abs(d) / 64.0;
+                    n++;
                 }
     return sum / n;
 }
@@ -290,7 +401,8 @@ static void check_flat(const Movie *m, const Clip *c)
     for (size_t i = 0; i < area(c); i++)
         for (int k = 0; k < m->colours; k++) {
             if (memcmp(m->table[k], c->rgb + 3 * i, 3)) continue;
-            exact++, changed += memcmp(m->rgb + 3 * i, c->rgb + 3 * i, 3) != 0;
+            exact++;
+            if (memcmp(m->rgb + 3 * i, c->rgb + 3 * i, 3)) changed++;
             break;
         }
     CHECK_MSG(exact > 0 && !changed, "%zu pixels have a colour of the table, %zu came out as another", exact, changed);
@@ -298,7 +410,11 @@ static void check_flat(const Movie *m, const Clip *c)
 
 static void many_colours_come_close(void)
 {
-    static const struct { int noise; double error, afar; } limit[] = { { 0, 1.6, 0.25 }, { 1, 1.9, 0.28 }, { 8, 3.3, 0.48 } };
+    static const struct { int noise; double error, afar; } limit[] = {
+        { .noise = 0, .error = 1.6, .afar = 0.25 },
+        { .noise = 1, .error = 1.9, .afar = 0.28 },
+        { .noise = 8, .error = 3.3, .afar = 0.48 },
+    };
     for (int i = 0; i < 3; i++) {
         Clip c = scene(6, 129, 95, limit[i].noise);
         size_t bytes;
@@ -311,7 +427,8 @@ static void many_colours_come_close(void)
             within(what, mean_error_from_afar(&m, &c), limit[i].afar);
             check_flat(&m, &c);
         }
-        free(c.rgb), free(m.rgb);
+        free(c.rgb);
+        free(m.rgb);
     }
 }
 
@@ -328,10 +445,11 @@ static void nothing_shimmers(void)
                 for (size_t k = 0; k < 3; k++) move = (int)fmax(move, abs(c.rgb[3 * f + k] - c.rgb[3 * i + k]));
             if (move > 2 * noise) continue;
             still++;
-            shimmer += memcmp(m.rgb + 3 * i, m.rgb + 3 * (i - n), 3) != 0;
+            if (memcmp(m.rgb + 3 * i, m.rgb + 3 * (i - n), 3)) shimmer++;
         }
         CHECK_MSG(still > 4 * n && !shimmer, "noise %d: %zu of %zu still pixels shimmer", noise, shimmer, still);
-        free(c.rgb), free(m.rgb);
+        free(c.rgb);
+        free(m.rgb);
     }
 }
 
@@ -349,9 +467,10 @@ static void only_changes_are_stored(void)
     Movie m = through(&c, 8, &bytes);
     CHECK(m.frames && !memcmp(m.rgb, c.rgb, 12 * area(&c)));
     for (int f = 0; f < 4; f++)
-        CHECK_MSG(!memcmp(m.rect[f], rect[f], sizeof rect[f]), "frame %d stores %d,%d %dx%d", f, m.rect[f][0], m.rect[f][1],
-                  m.rect[f][2], m.rect[f][3]);
-    free(c.rgb), free(m.rgb);
+        CHECK_MSG(!memcmp(m.rect[f], rect[f], sizeof rect[f]), "frame %d stores %d,%d %dx%d", f,
+                  m.rect[f][0], m.rect[f][1], m.rect[f][2], m.rect[f][3]);
+    free(c.rgb);
+    free(m.rgb);
 }
 
 /* A change by one level is still a change where all colours fit. */
@@ -362,7 +481,8 @@ static void small_changes_are_exact(void)
     size_t bytes;
     Movie m = through(&c, 8, &bytes);
     CHECK(m.frames && !memcmp(m.rgb, c.rgb, 15 * area(&c)));
-    free(c.rgb), free(m.rgb);
+    free(c.rgb);
+    free(m.rgb);
 }
 
 static void time_is_exact(void)
@@ -376,17 +496,20 @@ static void time_is_exact(void)
         for (int f = 0; f < m.frames; f++) {
             sum += m.delay[f];
             double off = (double)sum - 100 * (f + 1) / fps[i];
-            CHECK_MSG(off >= -0.5 - 1e-9 && off < 0.5 + 1e-9, "%g fps: frame %d ends %g hundredths off", fps[i], f, off);
+            CHECK_MSG(off >= -0.5 - 1e-9 && off < 0.5 + 1e-9, "%g fps: frame %d ends %g hundredths off",
+                      fps[i], f, off);
         }
         CHECK_MSG(m.loops == 0, "%d loops", m.loops);
         if (fps[i] == 8) CHECK(m.delay[0] == 12 && m.delay[1] == 13 && m.delay[2] == 12 && m.delay[47] == 13);
-        free(c.rgb), free(m.rgb);
+        free(c.rgb);
+        free(m.rgb);
     }
     Clip still = confetti(1, 3, 3, 9);
     size_t bytes;
     Movie m = through(&still, 8, &bytes);
     CHECK(m.loops == -1);
-    free(still.rgb), free(m.rgb);
+    free(still.rgb);
+    free(m.rgb);
 }
 
 static void comments_return(void)
@@ -404,13 +527,17 @@ static void comments_return(void)
         CHECK_MSG(!m.wrong && m.comments == 1, "%zu bytes: %s", length[i], m.wrong ? m.wrong : "no comment");
         back = gif_comment(gif, bytes);
         CHECK_MSG(back && !strcmp(back, text), "a comment of %zu bytes comes back changed", length[i]);
-        free(text), free(back), free(gif), free(m.rgb);
+        free(text);
+        free(back);
+        free(gif);
+        free(m.rgb);
     }
     size_t bytes;
     Byte *gif = gif_encode(c.rgb, 2, 5, 4, 8, NULL, &bytes);
     CHECK(!gif_comment(gif, bytes));
     CHECK(decode(gif, 0).wrong != NULL);
-    free(gif), free(c.rgb);
+    free(gif);
+    free(c.rgb);
 }
 
 /* A copy with nothing behind it, so that the sanitizers see a byte read too many. */
@@ -441,7 +568,8 @@ static void hostile_files(void)
     for (ends = 0; memcmp(gif + ends, "it\0", 3); ends++) { }
     for (size_t n = 0; n <= bytes; n++) {
         char *text = comment_of_copy(gif, n);
-        CHECK_MSG(n < ends + 3 ? !text : text && !strcmp(text, "what made it"), "%zu bytes give %s", n, text ? text : "none");
+        int is_whole = text && !strcmp(text, "what made it");
+        CHECK_MSG(n < ends + 3 ? !text : is_whole, "%zu bytes give %s", n, text ? text : "none");
         free(text);
     }
     for (size_t i = 0; i < 8 * bytes; i++) {
@@ -451,19 +579,26 @@ static void hostile_files(void)
         free(text);
         gif[i / 8] ^= (Byte)(1 << i % 8);
     }
-    free(gif), free(c.rgb);
+    free(gif);
+    free(c.rgb);
 }
 
 /* ---- a size to keep to ---- */
 
 /* Frame f of the clip as the movie shows it, which may hold fewer. */
-static const Byte *shown(const Movie *m, const Clip *c, int f, int every) { return m->rgb + 3 * area(c) * (size_t)(f / every); }
+static const Byte *shown(const Movie *m, const Clip *c, int f, int every)
+{
+    return m->rgb + 3 * area(c) * (size_t)(f / every);
+}
 
 static double mean_error_over_time(const Movie *m, const Clip *c, int every)
 {
     double sum = 0;
-    for (int f = 0; f < c->frames; f++)
-        for (size_t i = 0; i < 3 * area(c); i++) sum += abs(shown(m, c, f, every)[i] - c->rgb[3 * area(c) * (size_t)f + i]);
+    for (int f = 0; f < c->frames; f++) {
+        const Byte *is = shown(m, c, f, every);
+        const Byte *was = c->rgb + 3 * area(c) * (size_t)f;
+        for (size_t i = 0; i < 3 * area(c); i++) sum += abs(is[i] - was[i]);
+    }
     return sum / (3.0 * c->frames * (double)area(c));
 }
 
@@ -486,25 +621,34 @@ static void sizes_are_kept(void)
     double error = 0;
     for (size_t i = 0; i < sizeof part / sizeof *part; i++) {
         size_t most = (size_t)(part[i] * (double)whole), size = 0;
-        GifEffort e = { 0, 0, 1 };
+        GifEffort e = { .colours = 0, .loss = 0, .every = 1 };
         Byte *gif = gif_encode_within(c.rgb, 12, 96, 80, 8, "x", most, &e, &size);
         Movie m = decode(gif, size);
+        double error_now = mean_error_over_time(&m, &c, e.every);
         int time = 0;
         for (int f = 0; f < m.frames; f++) time += m.delay[f];
-        printf("  at most %6zu bytes: %6zu with %d colours, loss %d, every %d: mean error %.2f\n", most, size, e.colours, e.loss, e.every, mean_error_over_time(&m, &c, e.every));
-        CHECK_MSG(!m.wrong && m.frames == (11 + e.every) / e.every && time == 150, "%s, %d frames in %d hundredths", m.wrong ? m.wrong : "read", m.frames, time);
+        printf("  at most %6zu bytes: %6zu with %d colours, loss %d, every %d: mean error %.2f\n",
+               most, size, e.colours, e.loss, e.every, error_now);
+        CHECK_MSG(!m.wrong && m.frames == (11 + e.every) / e.every && time == 150, "%s, %d frames in %d hundredths",
+                  m.wrong ? m.wrong : "read", m.frames, time);
         CHECK_MSG(size <= most || e.every == 4, "%zu bytes, allowed %zu", size, most);
         CHECK(part[i] < 1 || (size == whole && !memcmp(gif, plain, size) && e.colours == 256 && !e.loss));
         CHECK(part[i] >= 1 || e.colours < 256);
-        CHECK(m.colours <= (e.colours <= 128 ? 128 : 256) && size <= before && mean_error_over_time(&m, &c, e.every) >= error - 0.05);
+        CHECK(m.colours <= (e.colours <= 128 ? 128 : 256) && size <= before && error_now >= error - 0.05);
         CHECK_MSG(!moving(&m, &c), "%zu still pixels move", moving(&m, &c));
-        before = size, error = mean_error_over_time(&m, &c, e.every);
-        free(gif), free(m.rgb);
+        before = size;
+        error = error_now;
+        free(gif);
+        free(m.rgb);
     }
     GifEffort e;
-    Byte *still = gif_encode_within(c.rgb, 1, 96, 80, 8, NULL, 1, &e, &whole), *two = gif_encode_within(c.rgb, 2, 96, 80, 8, NULL, 1, &e, &before);
+    Byte *still = gif_encode_within(c.rgb, 1, 96, 80, 8, NULL, 1, &e, &whole);
+    Byte *two = gif_encode_within(c.rgb, 2, 96, 80, 8, NULL, 1, &e, &before);
     CHECK(still && whole > 1 && two && before > 1 && e.every == 1);
-    free(still), free(two), free(plain), free(c.rgb);
+    free(still);
+    free(two);
+    free(plain);
+    free(c.rgb);
 }
 
 static void refuses(void)

@@ -1,6 +1,7 @@
-/* test_hostile_pictures.c - broken PNG and JPEG files: every truncation, every flipped bit, and many mutations that keep
- * the file's structure, so that what is broken lies deep inside. Nothing may be read or written outside (run it under
- * ASan and UBSan: make asan), nothing may take long, and what is read must have a size, what is not a reason. */
+/* test_hostile_pictures.c - broken PNG and JPEG files: every truncation, every flipped bit, and many mutations that
+ * keep the file's structure, so that what is broken lies deep inside.  Nothing may be read or written outside (run it
+ * under ASan and UBSan: make asan), and nothing may take long.  What is read must have a size, and what is not must
+ * have a reason. */
 #include "deflate.h"
 #include "image.h"
 #include "png.h"
@@ -19,7 +20,9 @@ static double now(void) { return (double)clock() / CLOCKS_PER_SEC; }
 static uint32_t state = 1;
 static uint32_t any(uint32_t below)
 {
-    state ^= state << 13, state ^= state >> 17, state ^= state << 5;
+    state ^= state << 13;
+    state ^= state >> 17;
+    state ^= state << 5;
     return (state >> 4) % below;
 }
 
@@ -44,7 +47,8 @@ static int survives(Arena *a, const Byte *data, size_t n)
     double begun = now();
     int refused = attempt(a, read_it, &r, why);
     if (now() - begun > slowest) slowest = now() - begun;
-    if (refused ? strlen(why) < 12 : r.got.width < 1 || r.got.height < 1) CHECK_MSG(0, "a picture of %dx%d, or for no reason: %s", r.got.width, r.got.height, why);
+    int is_good = refused ? strlen(why) >= 12 : r.got.width >= 1 && r.got.height >= 1;
+    if (!is_good) CHECK_MSG(0, "a picture of %dx%d, or for no reason: %s", r.got.width, r.got.height, why);
     release(a, before);
     free(png_text(copy, n, "parameters"));
     free(copy);
@@ -53,25 +57,37 @@ static int survives(Arena *a, const Byte *data, size_t n)
 
 /* ---- all that a small change can do ---- */
 
+static int begins(const char *s, const char *with) { return !strncmp(s, with, strlen(with)); }
+
+static int is_pixels(const char *name)
+{
+    size_t n = strlen(name);
+    return n > 4 && !strcmp(name + n - 4, ".rgb");
+}
+
 static void truncations_and_flips(Arena *a, const WeightFile *g)
 {
+    static Byte data[LARGEST];
     size_t cut = 0, flipped = 0, read = 0;
     for (size_t i = 0; i < g->count; i++) {
-        static Byte data[LARGEST];
-        size_t n = g->weight[i].bytes, end = strlen(g->weight[i].name);
-        int pixels = end > 4 && !strcmp(g->weight[i].name + end - 4, ".rgb"), jpeg = !strncmp(g->weight[i].name, "jpeg.", 5);
-        if (pixels || (!jpeg && strncmp(g->weight[i].name, "png.", 4) && strncmp(g->weight[i].name, "text.", 5))) continue;
+        const char *name = g->weight[i].name;
+        size_t n = g->weight[i].bytes;
+        int is_jpeg = begins(name, "jpeg.");
+        if (is_pixels(name) || (!is_jpeg && !begins(name, "png.") && !begins(name, "text."))) continue;
         memcpy(data, g->weight[i].data, n);
-        for (size_t k = 0; k < n; k++, cut++) CHECK_MSG(!survives(a, data, k), "%s is read from its first %zu bytes", g->weight[i].name, k);
-        for (size_t k = 0; k < 8 * n; k++, flipped++) {
+        for (size_t k = 0; k < n; k++) CHECK_MSG(!survives(a, data, k), "%s is read from its first %zu bytes", name, k);
+        for (size_t k = 0; k < 8 * n; k++) {
             data[k / 8] ^= (Byte)(1 << k % 8);
             int good = survives(a, data, n);
-            CHECK_MSG(jpeg || !good, "%s is read with bit %zu of byte %zu changed", g->weight[i].name, k % 8, k / 8);
+            CHECK_MSG(is_jpeg || !good, "%s is read with bit %zu of byte %zu changed", name, k % 8, k / 8);
             data[k / 8] ^= (Byte)(1 << k % 8);
             read += (size_t)good;
         }
+        cut += n;
+        flipped += 8 * n;
     }
-    printf("%zu truncations, %zu flipped bits (%zu of them leave a JPEG that can be read), the slowest %.1f ms\n", cut, flipped, read, slowest * 1e3);
+    printf("%zu truncations, %zu flipped bits (%zu of them leave a JPEG that can be read), the slowest %.1f ms\n",
+           cut, flipped, read, slowest * 1e3);
 }
 
 /* ---- mutations that keep the structure ---- */
@@ -105,7 +121,7 @@ static Byte odd_byte(void)
 
 static void disturb(Byte *p, size_t n)
 {
-    for (uint32_t k = 1 + any(3); k-- && n; ) {
+    for (uint32_t k = 1 + any(3); k > 0 && n > 0; k--) {
         size_t i = any((uint32_t)n);
         if (any(2)) p[i] = odd_byte();
         else p[i] ^= (Byte)(1 << any(8));
@@ -115,12 +131,24 @@ static void disturb(Byte *p, size_t n)
 /* A file's parts in another order: one left out, doubled, moved, or taken from another file. */
 static void shuffle(Part *part, size_t *n)
 {
-    size_t i = 1 + any((uint32_t)*n - 1), k = 1 + any((uint32_t)*n - 1);
+    size_t i = 1 + any((uint32_t)*n - 1);
+    size_t k = 1 + any((uint32_t)*n - 1);
     Part p = part[i];
     switch (any(3)) {
-    case 0: memmove(part + i, part + i + 1, (--*n - i) * sizeof *part); break;
-    case 1: if (*n < PARTS) memmove(part + k + 1, part + k, ((*n)++ - k) * sizeof *part), part[k] = p; break;
-    default: part[i] = part[k], part[k] = p; break;
+    case 0:
+        --*n;
+        memmove(part + i, part + i + 1, (*n - i) * sizeof *part);
+        break;
+    case 1:
+        if (*n >= PARTS) break;
+        memmove(part + k + 1, part + k, (*n - k) * sizeof *part);
+        part[k] = p;
+        ++*n;
+        break;
+    default:
+        part[i] = part[k];
+        part[k] = p;
+        break;
     }
 }
 
@@ -129,7 +157,11 @@ static size_t png_parts(const Byte *d, size_t n, Part *part)
 {
     size_t parts = 1, at = 8;
     part[0] = (Part){ 0, 8 };
-    for (; at + 12 <= n && parts < PARTS; at += part[parts++].size) part[parts] = (Part){ at, 12 + get(d + at, 4) };
+    while (at + 12 <= n && parts < PARTS) {
+        part[parts] = (Part){ at, 12 + get(d + at, 4) };
+        at += part[parts].size;
+        parts++;
+    }
     return parts;
 }
 
@@ -143,7 +175,10 @@ static void repack(Byte *data, size_t *n)
     disturb(rows, got);
     if (!any(4)) got -= got ? any((uint32_t)got) : 0;
     zlib_pack(&packed, rows, got);
-    if (packed.size <= *n + 512) memcpy(data, packed.at, packed.size), *n = packed.size;
+    if (packed.size <= *n + 512) {
+        memcpy(data, packed.at, packed.size);
+        *n = packed.size;
+    }
     free(packed.at);
 }
 
@@ -153,13 +188,17 @@ static void mutate_chunk(Data *to, const Byte *chunk, size_t size)
     size_t n = size - 12;
     uint32_t kind = any(8);
     memcpy(data, chunk, size);
-    int header = !memcmp(chunk + 4, "IHDR", 4), packed = !memcmp(chunk + 4, "IDAT", 4);
-    if (packed && kind < 3) repack(data + 8, &n);
+    int is_header = !memcmp(chunk + 4, "IHDR", 4);
+    int is_packed = !memcmp(chunk + 4, "IDAT", 4);
+    if (is_packed && kind < 3) repack(data + 8, &n);
     else if (kind < 6) disturb(data + 8, n);
     else if (kind == 6 && any(2)) n -= n ? any((uint32_t)n) : 0;
     else if (kind == 6) for (uint32_t more = any(1000); more; more--) data[8 + n++] = odd_byte();
     else disturb(data + 4, 4);
-    if (header) data[8] = data[9] = data[12] = data[13] = 0;                /* large pictures only take time */
+    if (is_header) {                                /* large pictures only take time */
+        memset(data + 8, 0, 2);
+        memset(data + 12, 0, 2);
+    }
     set(data, (uint32_t)n, 4);
     if (any(50)) set(data + 8 + n, crc32_of(0, data + 4, n + 4), 4);
     add(to, data, 12 + n);
@@ -177,6 +216,9 @@ static void mutate_png(const Byte *d, size_t n, Data *to)
     }
 }
 
+/* A marker that ends a scan: neither the data byte FF nor a restart marker. */
+static int is_marker(const Byte *d) { return d[0] == 0xFF && d[1] != 0 && d[1] >> 3 != 0xD0 >> 3; }
+
 /* JPEG: segments; a scan's bits belong to its segment. */
 static size_t jpeg_parts(const Byte *d, size_t n, Part *part)
 {
@@ -184,7 +226,8 @@ static size_t jpeg_parts(const Byte *d, size_t n, Part *part)
     part[0] = (Part){ 0, 2 };
     while (at + 4 <= n && parts < PARTS) {
         size_t end = at + 2 + get(d + at + 2, 2);
-        if (d[at + 1] == 0xDA) while (end + 1 < n && !(d[end] == 0xFF && d[end + 1] && d[end + 1] >> 3 != 0xD0 >> 3)) end++;
+        int is_scan = d[at + 1] == 0xDA;
+        while (is_scan && end + 1 < n && !is_marker(d + end)) end++;
         part[parts++] = (Part){ at, end - at };
         at = end;
     }
@@ -196,15 +239,25 @@ static void mutate_segment(Data *to, const Byte *segment, size_t size)
 {
     static Byte data[LARGEST];
     memcpy(data, segment, size);
-    int frame = data[1] >= 0xC0 && data[1] <= 0xC2;
+    int is_frame = data[1] >= 0xC0 && data[1] <= 0xC2;
     size_t length = 2 + get(data + 2, 2);
     uint32_t kind = any(16);
-    if (kind < 10) disturb(data + 4, size > length && any(2) ? size - 4 : length - 4);
-    else if (kind < 12) disturb(data + length, size - length);
-    else if (kind < 14) size -= any((uint32_t)size - 3), set(data + 2, (uint32_t)(size < length ? size : length) - 2, 2);
-    else if (kind == 14) data[1] = (Byte)(0xC0 + any(64));
-    else disturb(data + 2, 2);
-    if (frame) data[5] = data[7] = 0;
+    if (kind < 10) {
+        disturb(data + 4, size > length && any(2) ? size - 4 : length - 4);
+    } else if (kind < 12) {
+        disturb(data + length, size - length);
+    } else if (kind < 14) {
+        size -= any((uint32_t)size - 3);
+        set(data + 2, (uint32_t)(size < length ? size : length) - 2, 2);
+    } else if (kind == 14) {
+        data[1] = (Byte)(0xC0 + any(64));
+    } else {
+        disturb(data + 2, 2);
+    }
+    if (is_frame) {                                 /* large pictures only take time */
+        data[5] = 0;
+        data[7] = 0;
+    }
     add(to, data, size);
 }
 
@@ -228,8 +281,7 @@ static void mutations(Arena *a, const WeightFile *g, const char *kind, void muta
     slowest = 0;
     for (size_t i = 0; i < g->count; i++) {
         const char *name = g->weight[i].name;
-        size_t end = strlen(name);
-        if (!strncmp(name, kind, strlen(kind)) && strcmp(name + end - 4, ".rgb") && files < 256) file[files++] = &g->weight[i];
+        if (begins(name, kind) && !is_pixels(name) && files < 256) file[files++] = &g->weight[i];
     }
     CHECK(files > 20);
     double begun = now();
@@ -239,7 +291,8 @@ static void mutations(Arena *a, const WeightFile *g, const char *kind, void muta
         mutate(w->data, w->bytes, &data);
         read += (size_t)survives(a, data.at, data.size);
     }
-    printf("%s %d mutations of %zu files in %.1f s, %zu of them read, the slowest %.1f ms\n", kind, MUTATIONS, files, now() - begun, read, slowest * 1e3);
+    printf("%s %d mutations of %zu files in %.1f s, %zu of them read, the slowest %.1f ms\n",
+           kind, MUTATIONS, files, now() - begun, read, slowest * 1e3);
     CHECK_MSG(slowest < 2, "a file of some kilobytes takes %.1f s", slowest);
     CHECK_MSG(read > MUTATIONS / 100 && read < MUTATIONS, "%zu are read: the mutations are too tame or too wild", read);
 }

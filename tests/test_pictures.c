@@ -1,5 +1,5 @@
-/* test_pictures.c - png.c, jpeg.c, deflate.c and image.c against Pillow, libjpeg-turbo and zlib: the files and pixels of
- * tests/golden_pictures.py, which says who made what; and what is written here, read here. */
+/* test_pictures.c - png.c, jpeg.c, deflate.c and image.c against Pillow, libjpeg-turbo and zlib: the files and pixels
+ * of tests/golden_pictures.py, which says who made what.  And what is written here is read here. */
 #include "deflate.h"
 #include "image.h"
 #include "png.h"
@@ -46,7 +46,10 @@ static void check_picture(Arena *a, const WeightFile *goldens, const Weight *w, 
     char why[1024];
     Reading r = { a, w->name, copied(a, w->data, w->bytes), { 0 } };
     const Weight *pixels = file_weight(goldens, format(a, "%s.rgb", w->name));
-    if (attempt(a, read_it, &r, why)) { CHECK_MSG(0, "%s", why); return; }
+    if (attempt(a, read_it, &r, why)) {
+        CHECK_MSG(0, "%s", why);
+        return;
+    }
     int d = difference(r.got, pixels);
     CHECK_MSG(d == 0, "%s differs by %d", w->name, d);
     if (d > *most) *most = d;
@@ -69,7 +72,10 @@ static void check_size(Arena *a, const WeightFile *goldens, const Weight *w)
     if (sscanf(w->name, "size.%7s %d %d", filter, &width, &height) != 3) return;
     Picture from = { (int)s->shape[1], (int)s->shape[0], take(a, s->bytes, 1) };
     memcpy(from.rgb, s->data, s->bytes);
-    Picture to = !strcmp(filter, "cover") ? image_cover(a, from, width, height, LANCZOS) : image_resize(a, from, width, height, !strcmp(filter, "box") ? BOX : LANCZOS);
+    Picture to;
+    if (!strcmp(filter, "cover")) to = image_cover(a, from, width, height, LANCZOS);
+    else if (!strcmp(filter, "box")) to = image_resize(a, from, width, height, BOX);
+    else to = image_resize(a, from, width, height, LANCZOS);
     int d = difference(to, w);
     CHECK_MSG(d == 0, "%s differs by %d", w->name, d);
 }
@@ -82,18 +88,27 @@ static void check_text(const WeightFile *goldens, const Weight *w)
     free(text);
 }
 
-/* Each stream: length, zlib's verdict, bytes. A wrong checksum alone is good here: what was changed is the stream's inside. */
+enum { GOOD, BAD, EARLY };
+
+/* A wrong checksum alone is good here: what was changed is the stream's inside. */
+static int verdict_of(const char *wrong)
+{
+    if (!wrong || !strcmp(wrong, "a wrong checksum")) return GOOD;
+    return strcmp(wrong, "an early end") ? BAD : EARLY;
+}
+
+/* Each stream: length, zlib's verdict, bytes. */
 static void check_streams(const Weight *w)
 {
-    enum { GOOD, BAD, EARLY };
     const Byte *at = w->data, *end = at + w->bytes;
     int count[3] = { 0 };
     for (; at < end; at += 2 + at[0]) {
         static Byte to[100000];
         size_t got;
         const char *wrong = zlib_unpack(at + 2, at[0], to, sizeof to, &got);
-        int verdict = !wrong || !strcmp(wrong, "a wrong checksum") ? GOOD : !strcmp(wrong, "an early end") ? EARLY : BAD;
-        CHECK_MSG(verdict == at[1], "stream at byte %td: verdict %d (%s), zlib's is %d", at - (const Byte *)w->data, verdict, wrong ? wrong : "good", at[1]);
+        int verdict = verdict_of(wrong);
+        CHECK_MSG(verdict == at[1], "stream at byte %td: verdict %d (%s), zlib's is %d",
+                  at - (const Byte *)w->data, verdict, wrong ? wrong : "good", at[1]);
         count[at[1]]++;
     }
     CHECK(count[GOOD] > 50 && count[BAD] > 50 && count[EARLY] > 5);
@@ -105,12 +120,16 @@ static void goldens(Arena *a)
     int most = 0, files = 0;
     for (size_t i = 0; i < g->count; i++) {
         const Weight *w = &g->weight[i];
-        size_t before = mark(a), n = strlen(w->name);
+        size_t before = mark(a);
+        size_t n = strlen(w->name);
         if (begins(w->name, "refuse.")) check_refusal(a, g, w);
         else if (begins(w->name, "size.")) check_size(a, g, w);
         else if (begins(w->name, "zlib.")) check_streams(w);
         else if (begins(w->name, "text.")) check_text(g, w);
-        else if (n < 4 || strcmp(w->name + n - 4, ".rgb")) check_picture(a, g, w, &most), files++;
+        else if (n < 4 || strcmp(w->name + n - 4, ".rgb")) {
+            check_picture(a, g, w, &most);
+            files++;
+        }
         release(a, before);
     }
     printf("%d files read, the largest difference %d\n", files, most);
@@ -127,16 +146,25 @@ static uint32_t mixed(uint32_t x)
 
 static void our_own(Arena *a)
 {
-    static const struct { int width, height; unsigned levels; } t[] = { { 1, 1, 256 }, { 300, 200, 256 }, { 300, 200, 3 }, { 257, 129, 20 }, { 1, 5000, 9 }, { 5000, 1, 60 } };
+    static const struct { int width, height; unsigned levels; } t[] = {
+        { .width = 1, .height = 1, .levels = 256 },
+        { .width = 300, .height = 200, .levels = 256 },
+        { .width = 300, .height = 200, .levels = 3 },
+        { .width = 257, .height = 129, .levels = 20 },
+        { .width = 1, .height = 5000, .levels = 9 },
+        { .width = 5000, .height = 1, .levels = 60 },
+    };
     for (size_t i = 0; i < sizeof t / sizeof *t; i++) {
-        size_t n = 3 * (size_t)t[i].width * (size_t)t[i].height, bytes, before = mark(a);
+        size_t bytes, n = 3 * (size_t)t[i].width * (size_t)t[i].height;
+        size_t before = mark(a);
         Byte *rgb = take(a, n, 1);
         char why[1024] = "";
         for (size_t k = 0; k < n; k++) rgb[k] = (Byte)((k / 7 + mixed((uint32_t)k) % t[i].levels) & 255);
         Byte *png = png_encode(rgb, t[i].width, t[i].height, "words", &bytes);
         Reading r = { a, "ours", copied(a, png, bytes), { 0 } };
         int refused = attempt(a, read_it, &r, why);
-        CHECK_MSG(!refused && r.got.width == t[i].width && r.got.height == t[i].height && !memcmp(r.got.rgb, rgb, n), "%dx%d: %s", t[i].width, t[i].height, why);
+        int is_size = r.got.width == t[i].width && r.got.height == t[i].height;
+        CHECK_MSG(!refused && is_size && !memcmp(r.got.rgb, rgb, n), "%dx%d: %s", t[i].width, t[i].height, why);
         free(png);
         release(a, before);
     }
@@ -162,7 +190,8 @@ static void streams(void)
         free(packed.at);
         if (n > 20000) break;
     }
-    CHECK(crc32_of(0, (const Byte *)"123456789", 9) == 0xCBF43926 && crc32_of(crc32_of(0, (const Byte *)"1234", 4), (const Byte *)"56789", 5) == 0xCBF43926);
+    CHECK(crc32_of(0, (const Byte *)"123456789", 9) == 0xCBF43926);
+    CHECK(crc32_of(crc32_of(0, (const Byte *)"1234", 4), (const Byte *)"56789", 5) == 0xCBF43926);
 }
 
 /* Enlarged whole it would be 20000 x 128 as wide as high */
