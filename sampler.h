@@ -72,7 +72,7 @@ int sampler_calls(int method, int steps);
 NoiseLevel sampler_level(const Sampler *s, int call);
 double     sampler_time (const Sampler *s, int call);
 
-/* init_noise_sigma: what the first normal noise is multiplied by. */
+/* init_noise_sigma, in the scale that x has here: the first x is this times normal noise. */
 double sampler_start(const Sampler *s);
 
 /* 1 when this call adds noise. */

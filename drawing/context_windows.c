@@ -40,14 +40,14 @@ static double ordered_halving(int n)
     return sum;
 }
 
-static int append(Window *out, int count, Window one)
+static int append(ContextWindow *out, int count, ContextWindow one)
 {
     if (out) out[count] = one;
     return count + 1;
 }
 
 /* Appends the windows of every by-th frame; returns the new count. */
-static int append_stride(const Windows *w, int call, int by, Window *out, int count)
+static int append_stride(const ContextOptions *w, int call, int by, ContextWindow *out, int count)
 {
     double fraction = ordered_halving(call);
     int shift = (int)nearbyint(w->frames * fraction);               /* halves to even, as Python's round */
@@ -59,7 +59,7 @@ static int append_stride(const Windows *w, int call, int by, Window *out, int co
     int has_first = 0;
     int has_last = 0;
     for (int from = shift + (int)(fraction * by); from < end; from += w->length * by - w->overlap) {
-        Window one = { from % w->frames, by };
+        ContextWindow one = { from % w->frames, by };
         if (!may_wrap && one.from > last) {
             replaced = 1;
             continue;
@@ -68,14 +68,14 @@ static int append_stride(const Windows *w, int call, int by, Window *out, int co
         if (one.from == last) has_last = 1;
         count = append(out, count, one);
     }
-    if (replaced && !has_last)  count = append(out, count, (Window){ last, 1 });
-    if (replaced && !has_first) count = append(out, count, (Window){ 0, 1 });
+    if (replaced && !has_last)  count = append(out, count, (ContextWindow){ last, 1 });
+    if (replaced && !has_first) count = append(out, count, (ContextWindow){ 0, 1 });
     return count;
 }
 
-int windows(const Windows *w, int call, Window *out)
+int context_windows(const ContextOptions *w, int call, ContextWindow *out)
 {
-    if (w->length == w->frames && w->loop != CLOSED) return append(out, 0, (Window){ 0, 1 });
+    if (w->length == w->frames && w->loop != CLOSED) return append(out, 0, (ContextWindow){ 0, 1 });
     int strides = (int)ceil(log2((double)w->frames / w->length)) + 1;
     if (strides > w->stride) strides = w->stride;
     int count = 0;
@@ -83,12 +83,12 @@ int windows(const Windows *w, int call, Window *out)
     return count;
 }
 
-void window_frames(const Windows *w, Window one, int *frame)
+void window_frames(const ContextOptions *w, ContextWindow one, int *frame)
 {
     for (int i = 0; i < w->length; i++) frame[i] = (one.from + i * one.by) % w->frames;
 }
 
-int window_weight(const Windows *w, int i)
+int window_weight(const ContextOptions *w, int i)
 {
     int from_begin = i + 1;
     int from_end = w->length - i;

@@ -26,20 +26,20 @@ typedef struct {
     int  stride;                     /* context_stride, from 1.  1: windows of neighbouring frames only;
                                         2: also windows of every second frame; 3: also of every fourth; ... */
     Loop loop;
-} Windows;
+} ContextOptions;
 
 /* The frames from, from + by, from + 2 by, ...: `length` of them, counted around the end of the clip. */
-typedef struct { int from, by; } Window;
+typedef struct { int from, by; } ContextWindow;
 
 /* Writes the windows of this call of the model to out, unless it is NULL, and returns how many there are.
  * Together they hold every frame. */
-int  windows(const Windows *w, int call, Window *out);
+int  context_windows(const ContextOptions *w, int call, ContextWindow *out);
 
 /* Writes the frames of a window to frame[length]. */
-void window_frames(const Windows *w, Window one, int *frame);
+void window_frames(const ContextOptions *w, ContextWindow one, int *frame);
 
 /* Returns the weight of frame i of a window where windows overlap: 1 at its ends, the most in its middle
  * ("pyramid"). */
-int  window_weight(const Windows *w, int i);
+int  window_weight(const ContextOptions *w, int i);
 
 #endif

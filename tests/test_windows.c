@@ -5,14 +5,14 @@
 #include <stdint.h>
 
 /* in the order of golden/windows.inc */
-static const struct { Windows w; int call, count; uint32_t hash; } cases[] = {
+static const struct { ContextOptions w; int call, count; uint32_t hash; } cases[] = {
 #include "golden/windows.inc"
 };
 
 enum { MOST = 512 };
 
 /* FNV-1a over the frames of all windows */
-static uint32_t hash_of(const Windows *w, const Window *window, int count)
+static uint32_t hash_of(const ContextOptions *w, const ContextWindow *window, int count)
 {
     uint32_t hash = 2166136261u;
     int frame[MOST];
@@ -26,10 +26,10 @@ static uint32_t hash_of(const Windows *w, const Window *window, int count)
 static void same_as_python(void)
 {
     for (size_t c = 0; c < sizeof cases / sizeof *cases; c++) {
-        const Windows *w = &cases[c].w;
-        Window window[MOST];
-        int count = windows(w, cases[c].call, NULL);
-        CHECK(count <= MOST && windows(w, cases[c].call, window) == count);
+        const ContextOptions *w = &cases[c].w;
+        ContextWindow window[MOST];
+        int count = context_windows(w, cases[c].call, NULL);
+        CHECK(count <= MOST && context_windows(w, cases[c].call, window) == count);
         CHECK_MSG(count == cases[c].count && hash_of(w, window, count) == cases[c].hash,
                   "%d frames, windows of %d, overlap %d, stride %d, loop %s, call %d: other windows than Python's",
                   w->frames, w->length, w->overlap, w->stride, loop_name((int)w->loop), cases[c].call);
@@ -37,14 +37,14 @@ static void same_as_python(void)
 }
 
 /* Every frame is in some window.  In an open clip with stride 1 no window wraps around. */
-static void covered(const Windows *w, int call)
+static void covered(const ContextOptions *w, int call)
 {
     int frame[MOST];
     int seen[MOST] = { 0 };
     int missing = 0;
     int wraps = 0;
-    Window window[MOST];
-    for (int k = windows(w, call, window) - 1; k >= 0; k--) {
+    ContextWindow window[MOST];
+    for (int k = context_windows(w, call, window) - 1; k >= 0; k--) {
         window_frames(w, window[k], frame);
         for (int i = 0; i < w->length; i++) seen[frame[i]] = 1;
         for (int i = 1; i < w->length; i++) wraps |= frame[i] < frame[i - 1];
@@ -61,7 +61,7 @@ static void all_covered(int frames, int length)
     for (int overlap = 0; overlap < length; overlap += 3)
         for (int loop = OPEN; loop <= CLOSED; loop++)
             for (int call = 0; call < 20; call++)
-                covered(&(Windows){
+                covered(&(ContextOptions){
                     .frames = frames,
                     .length = length,
                     .overlap = overlap,
@@ -79,12 +79,12 @@ static void all_lengths_covered(void)
 /* In a closed clip of one window the joint, too, is inside a window in some calls. */
 static void closed_short(void)
 {
-    Windows w = { .frames = 16, .length = 16, .overlap = 4, .stride = 1, .loop = CLOSED };
+    ContextOptions w = { .frames = 16, .length = 16, .overlap = 4, .stride = 1, .loop = CLOSED };
     int frame[MOST];
     int joined = 0;
-    Window window[MOST];
+    ContextWindow window[MOST];
     for (int call = 0; call < 4; call++)
-        for (int k = windows(&w, call, window) - 1; k >= 0; k--) {
+        for (int k = context_windows(&w, call, window) - 1; k >= 0; k--) {
             window_frames(&w, window[k], frame);
             for (int i = 1; i < 16; i++) joined += frame[i - 1] == 15 && frame[i] == 0;
         }
@@ -100,8 +100,8 @@ static void names(void)
 
 static void weights(void)
 {
-    Windows even = { .length = 16 };
-    Windows odd = { .length = 5 };
+    ContextOptions even = { .length = 16 };
+    ContextOptions odd = { .length = 5 };
     CHECK(window_weight(&even, 0) == 1);
     CHECK(window_weight(&even, 7) == 8);
     CHECK(window_weight(&even, 8) == 8);
