@@ -96,7 +96,7 @@ static void scatter_frames(Tensor sum, int frames, Tensor window, const int *fra
 }
 
 /* For each frame the sum of its weights in all windows, so that its shares add up to one. */
-static void total_weights(const Windows *w, const Window *window, int count, int *frame, float *total)
+static void total_weights(const ContextOptions *w, const ContextWindow *window, int count, int *frame, float *total)
 {
     memset(total, 0, (size_t)w->frames * sizeof *total);
     for (int k = 0; k < count; k++) {
@@ -119,14 +119,14 @@ static Tensor predict(Run *r, const Denoising *d, Tensor x, double t, Tensor tex
 {
     Arena *a = r->machine->mem;
     int dry = r->machine->dry;
-    const Windows *w = &d->windows;
-    int count = windows(w, call, NULL);
+    const ContextOptions *w = &d->windows;
+    int count = context_windows(w, call, NULL);
     int *frame = take(a, (size_t)w->length, sizeof *frame);
-    Window *window = take(a, (size_t)count, sizeof *window);
+    ContextWindow *window = take(a, (size_t)count, sizeof *window);
     float *total = take(a, (size_t)w->frames, sizeof *total);
     float *weight = take(a, (size_t)w->length, sizeof *weight);
     Tensor sum = tensor(r, text.n * x.n, x.h, x.w, x.c);
-    windows(w, call, window);
+    context_windows(w, call, window);
     total_weights(w, window, count, frame, total);
     if (!dry) memset(sum.x, 0, size(sum) * sizeof *sum.x);
     for (int k = 0; k < (dry ? 1 : count); k++) {
@@ -235,7 +235,7 @@ int denoise_calls(const Denoising *d)
 int denoise_passes(const Denoising *d)
 {
     int passes = 0;
-    for (int i = 0; i < denoise_calls(d); i++) passes += windows(&d->windows, i, NULL);
+    for (int i = 0; i < denoise_calls(d); i++) passes += context_windows(&d->windows, i, NULL);
     return passes;
 }
 
@@ -265,7 +265,7 @@ static void dry_run(Run *r, const Denoising *d, Tensor x, const Guide *guide)
             predict(r, d, x, 1, guide[i].text, i, &nobody);
             operations = r->machine->ops - ops_before;
         }
-        r->machine->ops = ops_before + operations * windows(&d->windows, i, NULL);
+        r->machine->ops = ops_before + operations * context_windows(&d->windows, i, NULL);
         release(r->machine->mem, before);
     }
 }

@@ -8,7 +8,7 @@
 
 typedef struct {
     SamplerSetup sampling;               /* its memory is allocated by denoise() */
-    Windows      windows;                /* context windows; r->frames is the length of one */
+    ContextOptions windows;              /* context windows; r->frames is the length of one */
     double       cfg;                    /* scale of classifier-free guidance */
     double       cfg_rescale;            /* phi of Lin et al., 2024, 0..1; 0: no rescaling */
     uint64_t     seed;

@@ -196,7 +196,7 @@ static void choose_windows(Work *w, int most)
     if (j->overlap >= length && length < j->frames)
         fail(w->mem, "Overlap is %d, expected less than the %d frames of a window", j->overlap, length);
     if (length > j->frames) length = j->frames;
-    w->denoising.windows = (Windows){
+    w->denoising.windows = (ContextOptions){
         .frames = j->frames,
         .length = length,
         .overlap = choose_overlap(j, length),
@@ -343,7 +343,7 @@ static void preview(void *work, Tensor x0)
 static void say_without_effect(Work *w)
 {
     const Job *j = w->job;
-    const Windows *v = &w->denoising.windows;
+    const ContextOptions *v = &w->denoising.windows;
     int has_hires = j->hires > 0;
     if (j->strength > 0 && !j->init && !has_hires)
         watch_say(w->watch, "Denoising strength has no effect: there is neither an Init image nor a Hires upscale");
@@ -591,7 +591,7 @@ static void say_settings(Work *w)
 
 static void say_windows(Work *w)
 {
-    const Windows *v = &w->denoising.windows;
+    const ContextOptions *v = &w->denoising.windows;
     if (v->length == v->frames && v->loop != CLOSED) return;
     const char *steps = amount(w->mem, (size_t)w->denoising.sampling.steps, "step");
     watch_say(w->watch, "windows of %d frames, overlap %d, stride %d, closed loop %s: %d passes in %s",

@@ -348,10 +348,12 @@ static void lcm(Sampler *s, int i, float *x, const float *x0, const float *noise
 /* ---- along the eps of several steps: LMS, PLMS ------------------------------------------------ */
 
 /* x'/sqrt(alpha_bar') = x_begin/sqrt(alpha_bar) + sum of weight[j] eps_(i-j)
- * The eps of x at level `at` is the i-th of the run; it is stored for later steps, in history[i % KEPT].  In this sum
- * it stands as x and x0 themselves: rounded to float, it would hide the little of x0 that there is in the first x. */
+ * The eps of x at level `at` is the i-th of the run; it is stored for later steps, in history[i % KEPT].
+ * In this sum it stands as x and x0 themselves.  Rounded to float, it would hide the little of x0 that the first x
+ * holds. */
 static void linear_multistep(Sampler *s, int i, NoiseLevel at, NoiseLevel from, NoiseLevel to,
-                             const double weight[KEPT], const float *x_begin, float *x, const float *x0, size_t n)
+                             const double weight[KEPT], const float *x_begin,
+                             float *x, const float *x0, size_t n)
 {
     double now = to.sqrt_alpha_bar * weight[0] / at.sqrt_one_minus_alpha_bar;
     Term terms[KEPT + 3] = {

@@ -2,7 +2,8 @@
  *
  * Useful copied alone, with schedule.[ch] and ddim.[ch].  Takes no memory and cannot fail; a Sampler is a plain value.
  *
- * The caller owns the model.  x begins as sampler_start() times normal noise.  Then, for each call of the model:
+ * The caller owns the model.  x begins as normal noise times sampler_start().
+ * Then, for each call of the model:
  *
  *     for (int call = 0; call < sampler_calls(method, steps); call++) {
  *         predict(x, sampler_time(&s, call)) -> model_output;
@@ -72,7 +73,7 @@ int sampler_calls(int method, int steps);
 NoiseLevel sampler_level(const Sampler *s, int call);
 double     sampler_time (const Sampler *s, int call);
 
-/* init_noise_sigma: what the first normal noise is multiplied by. */
+/* init_noise_sigma, in the scale that x has here: the first x is this times normal noise. */
 double sampler_start(const Sampler *s);
 
 /* 1 when this call adds noise. */

@@ -116,7 +116,10 @@ static double linspace_timestep(int i, int n) { return (double)(float)(LAST_TIME
 static double whole_linspace_timestep(int i, int n) { return nearbyint((n - i) * ((double)LAST_TIMESTEP / n)); }
 
 /* np.arange(1000, 0, -1000 / n).round() - 1 */
-static double trailing_timestep(int i, int n) { return nearbyint(TRAIN_STEPS - i * ((double)TRAIN_STEPS / n)) - 1; }
+static double trailing_timestep(int i, int n)
+{
+    return nearbyint(TRAIN_STEPS - i * ((double)TRAIN_STEPS / n)) - 1;
+}
 
 /* The distillation took every 20th timestep: 999, 979, ... 19. */
 static double lcm_timestep(int i, int n)
@@ -241,7 +244,8 @@ static double whole_timestep(ScheduleType type, double timestep)
     return fmax(floor(timestep - 1e-4), 0);
 }
 
-NoiseLevel schedule_level(const float alpha_bar[TRAIN_STEPS], ScheduleType type, int whole_timesteps, int i, int steps)
+NoiseLevel schedule_level(const float alpha_bar[TRAIN_STEPS], ScheduleType type, int whole_timesteps,
+                          int i, int steps)
 {
     if (!spaces_sigmas(type)) return noise_level_at(alpha_bar, spaced_timestep(type, whole_timesteps, i, steps));
     double sigma = spaced_sigma(alpha_bar, type, i, steps);

@@ -143,7 +143,7 @@ END
 build windows context_windows.c context_windows.h <<'END'
 #include "context_windows.h"
 #include <stdio.h>
-int main(void) { printf("%d\n", windows(&(Windows){ 64, 16, 4, 1, CLOSED }, 0, NULL)); return 0; }
+int main(void) { printf("%d\n", context_windows(&(ContextOptions){ 64, 16, 4, 1, CLOSED }, 0, NULL)); return 0; }
 END
 [ "$("$folder/windows/program")" = 6 ]; check $? "context_windows.c alone counts its windows wrong"
 
