@@ -253,16 +253,16 @@ static int same_shape(Tensor a, Tensor b)
 }
 
 /* Dry: a pass is counted once for each shape of text, and multiplied. */
-static void dry_run(Run *r, const Denoising *d, Tensor x, const Guide *guide)
+static void dry_run(Run *r, const Denoising *d, Tensor x, const Guide *conditioning)
 {
     double operations = 0;
     for (int i = 0; i < denoise_calls(d); i++) {
         if (r->problems && r->problems->count) return;
         size_t before = mark(r->machine->mem);
         double ops_before = r->machine->ops;
-        if (!i || !same_shape(guide[i].text, guide[i - 1].text)) {
+        if (!i || !same_shape(conditioning[i].text, conditioning[i - 1].text)) {
             ProgressCount nobody = { 0 };
-            predict(r, d, x, 1, guide[i].text, i, &nobody);
+            predict(r, d, x, 1, conditioning[i].text, i, &nobody);
             operations = r->machine->ops - ops_before;
         }
         r->machine->ops = ops_before + operations * context_windows(&d->windows, i, NULL);
@@ -288,7 +288,7 @@ static ProgressCount count_progress(const Denoising *d, Progress *callback, void
     return p;
 }
 
-void denoise(Run *r, const Denoising *d, Tensor x, const Guide *guide, Progress *progress, void *to)
+void denoise(Run *r, const Denoising *d, Tensor x, const Guide *conditioning, Progress *progress, void *to)
 {
     Arena *a = r->machine->mem;
     size_t before = mark(a);
@@ -301,7 +301,7 @@ void denoise(Run *r, const Denoising *d, Tensor x, const Guide *guide, Progress 
     Tensor fresh = tensor(r, x.n, x.h, x.w, x.c);
     ProgressCount count = count_progress(d, progress, to);
     if (r->machine->dry) {
-        dry_run(r, d, x, guide);
+        dry_run(r, d, x, conditioning);
         release(a, before);
         return;
     }
@@ -309,9 +309,9 @@ void denoise(Run *r, const Denoising *d, Tensor x, const Guide *guide, Progress 
     for (int i = 0; i < calls; i++) {
         size_t before_call = mark(a);
         int call = first_call + i;
-        Tensor eps = predict(r, d, x, sampler_time(s, call), guide[i].text, i, &count);
-        if (guide[i].guided) {
-            classifier_free_guidance(eps.x, unscaled, &guide[i], d->cfg, n);
+        Tensor eps = predict(r, d, x, sampler_time(s, call), conditioning[i].text, i, &count);
+        if (conditioning[i].has_negative) {
+            classifier_free_guidance(eps.x, unscaled, &conditioning[i], d->cfg, n);
             rescale_guidance(eps.x, unscaled, d->cfg_rescale, n);
         }
         int needs_noise = sampler_draws(s, call);

@@ -35,7 +35,7 @@ typedef struct {
     Machine      machine;
     Run          run;
     MotionKind   motion;
-    const Text  *text;
+    const TokenizedPrompts *text;
     Picture      init;                   /* img2img: the picture to begin from, at the size of the first pass */
     Denoising    denoising;              /* the first pass ... */
     Denoising    hires;                  /* ... and the second */
@@ -302,12 +302,12 @@ static Tensor encode(Work *w)
 }
 
 /* x at the larger size, with noise added and removed again */
-static Tensor second_pass(Work *w, Tensor x, const Guide *guide, Progress *progress, void *to)
+static Tensor second_pass(Work *w, Tensor x, const Guide *conditioning, Progress *progress, void *to)
 {
     const Job *j = w->job;
     Tensor y = tensor(&w->run, x.n, hires_side(j, j->height) / FACTOR, hires_side(j, j->width) / FACTOR, x.c);
     if (!w->machine.dry) latent_resize(y, x, upscalers[upscaler_named(j->upscaler)].nearest);
-    denoise(&w->run, &w->hires, y, guide, progress, to);
+    denoise(&w->run, &w->hires, y, conditioning, progress, to);
     return y;
 }
 
@@ -418,7 +418,7 @@ static void read_text(Work *w)
     const char **lora = take(w->mem, j->loras, sizeof *lora);
     for (size_t i = 0; i < j->loras; i++) lora[i] = j->lora[i].path;
     Loop loop = w->denoising.windows.loop;
-    Wording wording = {
+    Wording specification = {
         .prompt = j->prompt,
         .negative = j->negative,
         .merges = j->merges,
@@ -428,15 +428,15 @@ static void read_text(Work *w)
         .loras = j->loras,
         .cfg = j->cfg,
         .calls = denoise_calls(&w->denoising),
-        .counted = evaluations * j->steps,
+        .editing_steps = evaluations * j->steps,
         .clip_skip = j->clip_skip,
         .frames = j->frames,
-        .closed = loop == REDUCED_TOO || loop == CLOSED,
+        .closed_loop = loop == REDUCED_TOO || loop == CLOSED,
     };
-    if (j->hires > 0) wording.again = denoise_calls(&w->hires);
-    if (wording.again) wording.counted_again = evaluations * hires_steps;
+    if (j->hires > 0) specification.second_pass_calls = denoise_calls(&w->hires);
+    if (specification.second_pass_calls) specification.second_pass_editing_steps = evaluations * hires_steps;
     void (*say)(void *, const char *) = w->watch ? w->watch->say : NULL;
-    w->text = text_read(w->mem, w->run.weights, &wording, say, w->watch ? w->watch->to : NULL);
+    w->text = text_read(w->mem, w->run.weights, &specification, say, w->watch ? w->watch->to : NULL);
 }
 
 /* ---- drawing ----------------------------------------------------------------------------------- */
@@ -495,10 +495,10 @@ static unsigned char *draw(Work *w)
     Tensor x = tensor(&w->run, j->frames, j->height / FACTOR, j->width / FACTOR, LATENT);
     if (j->init) w->denoising.moments = encode(w);
     end_stage(w, "vae.encoder.", "vae.quant_conv.");
-    const Guide *guide = text_encode(&w->run, w->text);
+    const Guide *conditioning = text_encode(&w->run, w->text);
     end_stage(w, "te.", NULL);
-    denoise(&w->run, &w->denoising, x, guide, progress, to);
-    if (j->hires > 0) x = second_pass(w, x, guide + denoise_calls(&w->denoising), progress, to);
+    denoise(&w->run, &w->denoising, x, conditioning, progress, to);
+    if (j->hires > 0) x = second_pass(w, x, conditioning + denoise_calls(&w->denoising), progress, to);
     end_stage(w, "unet.", "motion.");
     decode(w, x, rgb);
     end_stage(w, "vae.decoder.", "vae.post_quant_conv.");

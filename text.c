@@ -55,7 +55,7 @@ struct TokenizedPrompts {
 };
 
 static int keys(const TokenizedPrompts *t) { return t->travel.count ? (int)t->travel.count : 1; }
-static int all_calls(const TokenizedPrompts *t) { return t->specification.calls + t->specification.again; }
+static int all_calls(const TokenizedPrompts *t) { return t->specification.calls + t->specification.second_pass_calls; }
 static int texts_per_call(const TokenizedPrompts *t) { return t->negatives + keys(t) * (int)t->prompts.count; }
 
 /* A model without a vocabulary gets one empty text, so that the dry run can say what the model lacks. */
@@ -109,7 +109,7 @@ static int index_of_text(Reader *r, const char *text, const char *kind)
 static ScheduledPrompt schedule(Reader *r, const char *text, const char *kind)
 {
     const Wording *w = &r->t->specification;
-    return (ScheduledPrompt){ kind, grammar_edits(r->a, text, w->counted, w->counted_again) };
+    return (ScheduledPrompt){ kind, grammar_edits(r->a, text, w->editing_steps, w->second_pass_editing_steps) };
 }
 
 static int same_weights(WeightedTexts a, WeightedTexts b)
@@ -243,7 +243,7 @@ static void report(Arena *a, const TokenizedPrompts *t, void (*say)(void *to, co
         line = format(a, "%s%s %d versions over the steps", line, *line ? ";" : "", t->combinations);
     if (t->travel.count)
         line = format(a, "%s%s travel over %zu keys%s", line, *line ? ";" : "", t->travel.count,
-                      t->specification.closed ? " and round" : "");
+                      t->specification.closed_loop ? " and round" : "");
     if (*line && say) say(to, format(a, "prompt:%s", line));
 }
 
@@ -315,8 +315,8 @@ static Segment segment_at(const TokenizedPrompts *t, int frame)
     size_t next = 0;                                    /* the first key behind the frame */
     while (next < v->count && v->key[next].frame <= frame) next++;
     size_t last = v->count - 1, from = next ? next - 1 : 0, to = next < v->count ? next : last;
-    if (t->specification.closed && !next) from = last;
-    if (t->specification.closed && next == v->count) to = 0;
+    if (t->specification.closed_loop && !next) from = last;
+    if (t->specification.closed_loop && next == v->count) to = 0;
     int behind = frame - v->key[from].frame, ahead = v->key[to].frame - frame;
     if (behind < 0) behind += t->specification.frames;
     if (ahead < 0) ahead += t->specification.frames;
@@ -382,7 +382,7 @@ const Guide *text_encode(Run *r, const TokenizedPrompts *t)
     for (int i = 0; i < all_calls(t); i++)
         conditioning[i] = (Guide){
             .text = combined[t->combination_of[i]],
-            .guided = t->negatives,
+            .has_negative = t->negatives,
             .weight = t->prompt_weight,
         };
     return conditioning;

@@ -25,16 +25,17 @@ typedef struct {
     size_t      loras;
     double      cfg;                    /* guidance scale.  Up to 1 there is no guidance and the negative prompt is not
                                            used, unless AND or a weight of the prompt needs the formula below. */
-    int         calls, again;           /* calls of the noise predictor in the first and in the second pass (Hires) */
-    int         counted, counted_again; /* steps of each pass as prompt editing counts them: the sampler's steps, or
+    int         calls;                  /* of the noise predictor, in the first pass */
+    int         second_pass_calls;      /* and in the second (Hires); 0 without one */
+    int         editing_steps;          /* steps of each pass as prompt editing counts them: the sampler's steps, or
                                            twice as many for a sampler of the second order */
+    int         second_pass_editing_steps;
     int         clip_skip;              /* 1: the last layer of CLIP, 2: the one before, as the web UI counts */
     int         frames;
-    int         closed;                 /* prompt travel goes on from the last key to the first */
+    int         closed_loop;            /* prompt travel goes on from the last key to the first */
 } Wording;
 
 typedef struct TokenizedPrompts TokenizedPrompts;
-typedef TokenizedPrompts Text;
 
 /* The conditioning of one call of the noise predictor: a batch of prompts for the same noisy latents.
  *
@@ -47,7 +48,7 @@ typedef TokenizedPrompts Text;
 typedef struct {
     Tensor       text;                  /* [prompts, 1 or frames, tokens, width]: the same for all frames, or one for
                                            each.  diffusers: prompt_embeds, and in the UNet encoder_hidden_states. */
-    int          guided;                /* 1: with guidance, the first of the batch is the negative prompt */
+    int          has_negative;          /* 1: with guidance, the first of the batch is the negative prompt */
     const float *weight;                /* one for each prompt but the negative */
 } Guide;
 

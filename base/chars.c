@@ -131,7 +131,7 @@ char *names_of(Arena *a, const char *(*name)(int))
     return list;
 }
 
-size_t printable(const char *text)
+size_t printable_size(const char *text)
 {
     const unsigned char *s = (const unsigned char *)text;
     size_t n = utf8_following(*s) + 1;
@@ -146,7 +146,7 @@ size_t printable(const char *text)
 void make_printable(char *text, const char *but)
 {
     while (*text) {
-        size_t n = printable(text);
+        size_t n = printable_size(text);
         if (!n && !strchr(but, *text)) *text = ' ';
         text += n ? n : 1;
     }
@@ -159,7 +159,7 @@ char *quoted(Arena *a, const char *text)
     size_t n = 0;
     out[n++] = '"';
     while (*text && n < CUT) {
-        size_t size = printable(text);
+        size_t size = printable_size(text);
         if (size) memcpy(out + n, text, size);
         else out[n] = '?';
         if (!size) size = 1;
@@ -170,7 +170,7 @@ char *quoted(Arena *a, const char *text)
     return out;
 }
 
-Draft draft(Arena *a) { return (Draft){ .mem = a, .text = format(a, "%s", "") }; }
+Draft string_builder(Arena *a) { return (Draft){ .mem = a, .text = format(a, "%s", "") }; }
 
 void draft_add(Draft *d, const char *words)
 {

@@ -48,7 +48,7 @@ char *names_of(Arena *a, const char *(*name)(int));
 
 /* The size in bytes of the UTF-8 character that text begins with.  0 for a broken one, and for a control character,
  * which a terminal would obey. */
-size_t printable(const char *text);
+size_t printable_size(const char *text);
 
 /* Replaces each byte that is not printable by a space, except the bytes in `but`. */
 void make_printable(char *text, const char *but);
@@ -58,7 +58,7 @@ char *quoted(Arena *a, const char *text);
 
 /* A string builder: text is everything that was added, n bytes and NUL. */
 typedef struct { Arena *mem; char *text; size_t n, room; } Draft;
-Draft draft(Arena *a);
+Draft string_builder(Arena *a);
 void draft_add(Draft *d, const char *words);
 
 /* ---- "did you mean" ---- */

@@ -134,7 +134,7 @@ static const char *next_value(Arena *a, const char *s, char *scratch, const char
     return *s ? s + 1 : NULL;
 }
 
-static void add_values(Arena *a, Axis *x, const char *list, Takes takes)
+static void add_values(Arena *a, Axis *x, const char *list, ValueType takes)
 {
     char *scratch = take(a, strlen(list) + 1, 1);
     int is_whole = takes == WHOLE;
@@ -168,7 +168,7 @@ static void refuse_common(Arena *a, const Axis *x)
 }
 
 /* Finds the setting of that name, sets key and lora, and returns what kind of values it takes. */
-static Takes find_setting(Arena *a, Axis *x, const char *name)
+static ValueType find_setting(Arena *a, Axis *x, const char *name)
 {
     if (same(name, PROMPT_S_R)) return WORDS;
     if (begins(name, "LoRA ")) x->lora = trimmed(a, name + 5, strlen(name + 5));
@@ -214,7 +214,7 @@ Axis axis_read(Arena *a, Name text)
     Axis x = { .label = text.label };
     x.value = take(a, AXIS_VALUES, sizeof *x.value);
     x.said = take(a, AXIS_VALUES, sizeof *x.said);
-    Takes takes = find_setting(a, &x, trimmed(a, text.text, (size_t)(colon - text.text)));
+    ValueType takes = find_setting(a, &x, trimmed(a, text.text, (size_t)(colon - text.text)));
     add_values(a, &x, colon + 1, takes);
     check_values(a, &x, text.text);
     for (int i = 0; i < x.count; i++) x.said[i] = shown(a, &x, x.value[i]);

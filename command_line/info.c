@@ -363,7 +363,7 @@ static void all_tensors(Text *t, const WeightFile *f)
 
 const char *info_weights(Arena *a, const WeightFile *f, size_t most)
 {
-    Text t = { draft(a), most };
+    Text t = { string_builder(a), most };
     const char *kind = kind_of(a, f);
     const char *more = details(a, f);
     append(&t, format(a, "%s: %s, %s (%s), %.1f MB\n",

@@ -152,7 +152,7 @@ void terminal_end(Terminal *t)
 void terminal_print(const char *line)
 {
     while (*line) {
-        size_t n = printable(line);
+        size_t n = printable_size(line);
         if (n) {
             fwrite(line, 1, n, stderr);
             line += n;

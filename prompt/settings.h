@@ -34,7 +34,6 @@ typedef struct {
 typedef struct Setting Setting;
 
 typedef enum { WORDS, WHOLE, NUMBER } ValueType;
-typedef ValueType Takes;
 
 /* How one kind of value is read and written. */
 typedef struct {

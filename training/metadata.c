@@ -46,7 +46,7 @@ static const char *folder_entry(Arena *a, const Photo *p, const Photo *end)
 /* {"10_sks": {"n_repeats": 10, "img_count": 15}} of class images, or of the others */
 static const char *dataset_dirs(Arena *a, const Photos *photos, int of_class)
 {
-    Draft d = draft(a);
+    Draft d = string_builder(a);
     const Photo *end = photos->photo + photos->count;
     const Photo *next;
     draft_add(&d, "{");
@@ -68,7 +68,7 @@ static const char *bucket_info(Arena *a, const Photos *photos)
 {
     size_t count;
     const BucketCount *b = photos_buckets(a, photos, &count);
-    Draft d = draft(a);
+    Draft d = string_builder(a);
     draft_add(&d, "{\"buckets\": {");
     for (size_t i = 0; i < count; i++)
         draft_add(&d, format(a, "%s\"%zu\": {\"resolution\": [%d, %d], \"count\": %zu}", i ? ", " : "", i, b[i].width,
@@ -119,7 +119,7 @@ static void add_tags(Arena *a, Draft *d, char **tag, size_t count)
 /* {"10_sks": {"red hair": 7, "smiling": 9}} */
 static const char *tag_frequency(Arena *a, const Photos *photos)
 {
-    Draft d = draft(a);
+    Draft d = string_builder(a);
     const Photo *end = photos->photo + photos->count;
     const Photo *next;
     draft_add(&d, "{");
