@@ -115,7 +115,7 @@ static Tensor embed(Run *r, const int *ids, int n, const float *learned)
         token_embedding(x, token, learned, (size_t)ids[i]);
         for (size_t j = 0; j < c; j++) x[j] += dtype_value(position->data, position->type, at + j);
     }
-    float *d = learning_gradient(r->learner, learned);
+    float *d = trainable_gradient(r->trainable, learned);
     if (!d) return h;
     Op op = {
         .backward = textual_inversion_backward,

@@ -26,28 +26,28 @@ static float linspace(float from, float to, int i, int n)
 /* scaled_linear: torch.linspace(0.00085**0.5, 0.012**0.5, 1000)[t] ** 2 */
 static float beta(BetaSchedule schedule, int t)
 {
-    if (schedule == LINEAR) return linspace(0.00085f, 0.012f, t, TRAIN_STEPS);
-    float root = linspace((float)sqrt(0.00085), (float)sqrt(0.012), t, TRAIN_STEPS);
+    if (schedule == LINEAR) return linspace(0.00085f, 0.012f, t, TRAIN_TIMESTEPS);
+    float root = linspace((float)sqrt(0.00085), (float)sqrt(0.012), t, TRAIN_TIMESTEPS);
     return root * root;
 }
 
 /* Moves and scales sqrt(alpha_bar) so that the first stays and the last is zero (Lin et al., 2024, algorithm 1).
  * 2^-24 stands for zero, as in diffusers: eq. 9 divides by sqrt(alpha_bar). */
-static void rescale_zero_terminal_snr(float alpha_bar[TRAIN_STEPS])
+static void rescale_zero_terminal_snr(float alpha_bar[TRAIN_TIMESTEPS])
 {
     double first = sqrt((double)alpha_bar[0]);
-    double last = sqrt((double)alpha_bar[TRAIN_STEPS - 1]);
-    for (int t = 0; t < TRAIN_STEPS; t++) {
+    double last = sqrt((double)alpha_bar[TRAIN_TIMESTEPS - 1]);
+    for (int t = 0; t < TRAIN_TIMESTEPS; t++) {
         double sqrt_alpha_bar = (sqrt((double)alpha_bar[t]) - last) * first / (first - last);
         alpha_bar[t] = (float)fmax(sqrt_alpha_bar * sqrt_alpha_bar, 0x1p-24);
     }
 }
 
 /* alphas_cumprod = torch.cumprod(1 - betas) */
-void alpha_bars(float alpha_bar[TRAIN_STEPS], BetaSchedule schedule, int zero_snr)
+void alpha_bars(float alpha_bar[TRAIN_TIMESTEPS], BetaSchedule schedule, int zero_snr)
 {
     double product = 1;
-    for (int t = 0; t < TRAIN_STEPS; t++) {
+    for (int t = 0; t < TRAIN_TIMESTEPS; t++) {
         product *= (double)(1 - beta(schedule, t));
         alpha_bar[t] = (float)product;
     }
@@ -71,9 +71,9 @@ NoiseLevel noise_level(double timestep, double sigma)
     };
 }
 
-NoiseLevel noise_level_at(const float alpha_bar[TRAIN_STEPS], double timestep)
+NoiseLevel noise_level_at(const float alpha_bar[TRAIN_TIMESTEPS], double timestep)
 {
-    int below = timestep < TRAIN_STEPS - 1 ? (int)timestep : TRAIN_STEPS - 2;
+    int below = timestep < TRAIN_TIMESTEPS - 1 ? (int)timestep : TRAIN_TIMESTEPS - 2;
     double from = alpha_bar_to_sigma(alpha_bar[below]);
     double to = alpha_bar_to_sigma(alpha_bar[below + 1]);
     return noise_level(timestep, from + (to - from) * (timestep - below));
@@ -85,11 +85,11 @@ NoiseLevel noise_level_at(const float alpha_bar[TRAIN_STEPS], double timestep)
  * which does not exist: it begins and ends at 999, and changes nothing. */
 int ddim_timestep(int i, int steps)
 {
-    int timestep = (steps - 1 - i) * (TRAIN_STEPS / steps) + 1;
-    return timestep < TRAIN_STEPS ? timestep : TRAIN_STEPS - 1;
+    int timestep = (steps - 1 - i) * (TRAIN_TIMESTEPS / steps) + 1;
+    return timestep < TRAIN_TIMESTEPS ? timestep : TRAIN_TIMESTEPS - 1;
 }
 
-NoiseLevel ddim_final_level(const float alpha_bar[TRAIN_STEPS], int set_alpha_to_one)
+NoiseLevel ddim_final_level(const float alpha_bar[TRAIN_TIMESTEPS], int set_alpha_to_one)
 {
     return set_alpha_to_one ? noise_level(0, 0) : noise_level_at(alpha_bar, 0);
 }

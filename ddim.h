@@ -2,7 +2,7 @@
  *
  * Useful copied alone: ddim.c and ddim.h need only libm.  They take no memory and cannot fail.
  *
- *     float alpha_bar[TRAIN_STEPS];
+ *     float alpha_bar[TRAIN_TIMESTEPS];
  *     alpha_bars(alpha_bar, SCALED_LINEAR, 0);
  *     for (int i = 0; i < steps; i++) {
  *         NoiseLevel t = noise_level_at(alpha_bar, ddim_timestep(i, steps));
@@ -18,7 +18,7 @@
 #include <stddef.h>
 
 /* num_train_timesteps: the number of timesteps that the model was trained on, 0 .. 999. */
-enum { TRAIN_STEPS = 1000 };
+enum { TRAIN_TIMESTEPS = 1000 };
 
 /* beta_schedule, by the names of diffusers.  Both run from 0.00085 to 0.012.
  *   SCALED_LINEAR   The square roots of the betas are evenly spaced.  Stable Diffusion 1.x was trained with it;
@@ -29,7 +29,7 @@ typedef enum { SCALED_LINEAR, LINEAR } BetaSchedule;
 
 /* alpha_bar[t] = product of (1 - beta_s) for s <= t: diffusers' alphas_cumprod.
  * zero_snr: rescale_betas_zero_snr (zero terminal SNR); the last alpha_bar is then 2^-24, which stands for zero. */
-void alpha_bars(float alpha_bar[TRAIN_STEPS], BetaSchedule schedule, int zero_snr);
+void alpha_bars(float alpha_bar[TRAIN_TIMESTEPS], BetaSchedule schedule, int zero_snr);
 
 /* How much noise is in x_t:  x_t = sqrt_alpha_bar x0 + sqrt_one_minus_alpha_bar eps. */
 typedef struct {
@@ -44,14 +44,14 @@ double     sigma_of(NoiseLevel level);
 NoiseLevel noise_level(double timestep, double sigma);
 
 /* The level of this timestep, 0 .. 999.  Between two timesteps sigma is interpolated linearly. */
-NoiseLevel noise_level_at(const float alpha_bar[TRAIN_STEPS], double timestep);
+NoiseLevel noise_level_at(const float alpha_bar[TRAIN_TIMESTEPS], double timestep);
 
 /* The timestep where step i of `steps` (1 .. 1000) begins: timestep_spacing "leading", steps_offset 1. */
 int ddim_timestep(int i, int steps);
 
 /* The level where the last step ends.  set_alpha_to_one: 1 for alpha_bar = 1, no noise at all (AnimateDiff's clips);
  * 0 for the first of the alpha_bars (Stable Diffusion's stills). */
-NoiseLevel ddim_final_level(const float alpha_bar[TRAIN_STEPS], int set_alpha_to_one);
+NoiseLevel ddim_final_level(const float alpha_bar[TRAIN_TIMESTEPS], int set_alpha_to_one);
 
 /* x: n values of x0, becomes x_t = sqrt(alpha_bar) x0 + sqrt(1 - alpha_bar) noise. */
 void ddim_add_noise(float *x, const float *noise, size_t n, NoiseLevel level);

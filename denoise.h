@@ -34,6 +34,6 @@ int denoise_passes(const Denoising *d);
  * progress, which may be NULL, is called before each pass with how many are done.
  * Fails when x is no longer finite, or as nn.h says.  Dry, the operations of all passes are added up and x is not
  * touched. */
-void denoise(Run *r, const Denoising *d, Tensor x, const Guide *conditioning, Progress *progress, void *to);
+void denoise(Run *r, const Denoising *d, Tensor x, const Conditioning *conditioning, Progress *progress, void *to);
 
 #endif

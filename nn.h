@@ -28,7 +28,7 @@ typedef struct {
     Machine       *machine;
     const Weights *weights;
     const Lora    *lora;                 /* LoRA files in use; NULL: none */
-    const Learner *learner;              /* the trainable parameters; NULL: none */
+    const Trainable *trainable;              /* the trainable parameters; NULL: none */
     Tape          *tape;                 /* NULL when nothing is trained, or when nobody will call backward() */
     int            gradient_checkpointing;      /* with a tape: blocks are computed again on the way back, for memory */
     int            frames;               /* of one clip; the n of a UNet tensor is a multiple of it */

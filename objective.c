@@ -26,7 +26,7 @@
 
 void objective_schedule(Objective *o) { alpha_bars(o->alpha_bar, SCALED_LINEAR, 0); }
 
-void objective_set_timestep(const Objective *o, Lesson *e, int timestep)
+void objective_set_timestep(const Objective *o, TrainingExample *e, int timestep)
 {
     e->timestep = timestep;
     e->alpha_bar = o->alpha_bar[timestep];
@@ -47,17 +47,17 @@ static void add_noise_offset(float *noise, size_t n, double noise_offset, Rng *r
 }
 
 /* timesteps = torch.randint(0, 1000, (1,));  noise = torch.randn_like(latents) */
-void objective_draw(const Objective *o, Lesson *e, float *noise, Rng *rng)
+void objective_draw(const Objective *o, TrainingExample *e, float *noise, Rng *rng)
 {
     size_t n = size(e->latents);
-    objective_set_timestep(o, e, (int)rng_below(rng, TRAIN_STEPS));
+    objective_set_timestep(o, e, (int)rng_below(rng, TRAIN_TIMESTEPS));
     rng_normal(rng, noise, n);
     if (o->noise_offset > 0) add_noise_offset(noise, n, o->noise_offset, rng);
     e->noise = noise;
 }
 
 /* noise_scheduler.add_noise(latents, noise, timesteps):  x_t = sqrt(alpha_bar) x0 + sqrt(1 - alpha_bar) eps */
-static Tensor add_noise(Run *r, const Lesson *e)
+static Tensor add_noise(Run *r, const TrainingExample *e)
 {
     Tensor x_t = tensor(r, e->latents.n, e->latents.h, e->latents.w, e->latents.c);
     float signal = sqrtf(e->alpha_bar);
@@ -93,7 +93,7 @@ static double min_snr_weight(double alpha_bar, double gamma)
  * belongs to, as the model drew them before (prior.c), so that it keeps what it knew of the class.
  *     loss = loss * loss_weights                                  kohya: train_network.py; 1, or prior_loss_weight
  *     loss = loss + args.prior_loss_weight * prior_loss           diffusers: train_dreambooth_lora.py */
-double objective_weight(const Objective *o, const Lesson *e)
+double objective_weight(const Objective *o, const TrainingExample *e)
 {
     double weight = min_snr_weight((double)e->alpha_bar, o->min_snr_gamma);
     return e->is_class_image ? weight * o->prior_loss_weight : weight;
@@ -107,25 +107,25 @@ double objective_weight(const Objective *o, const Lesson *e)
  *     loss = loss.mean() / gradient_accumulation_steps;  loss.backward() */
 int objective_examples(const Objective *o) { return o->train_batch_size * o->gradient_accumulation_steps; }
 
-double objective_accumulate(Run *r, const Objective *o, const Lesson *e)
+double objective_accumulate(Run *r, const Objective *o, const TrainingExample *e)
 {
     int examples = objective_examples(o);
-    return learn_from(r, e, objective_weight(o, e) / examples) / examples;
+    return objective_backward(r, e, objective_weight(o, e) / examples) / examples;
 }
 
 /* ---- forward and back ------------------------------------------------------------------------- */
 
 /* encoder_hidden_states = text_encoder(ids): [1,1,tokens,width] */
-static Tensor encode_caption(Run *r, const Lesson *e)
+static Tensor encode_caption(Run *r, const TrainingExample *e)
 {
     if (!e->ids) return e->text;
-    const float *token_vectors = r->learner ? r->learner->words.data : NULL;
+    const float *token_vectors = r->trainable ? r->trainable->words.data : NULL;
     Tensor t = clip_encode(r, e->ids, e->texts, e->clip_skip, token_vectors);
     return (Tensor){ .n = 1, .h = 1, .w = t.n * t.h, .c = t.c, .x = t.x, .from = t.from };
 }
 
 /* model_pred = unet(noisy_latents, timesteps, encoder_hidden_states) */
-static Tensor predict(Run *r, const Lesson *e)
+static Tensor predict(Run *r, const TrainingExample *e)
 {
     Tensor text = encode_caption(r, e);
     Tensor x_t = add_noise(r, e);
@@ -133,7 +133,7 @@ static Tensor predict(Run *r, const Lesson *e)
 }
 
 /* loss = mean (prediction - eps)^2:   d prediction = weight * 2 (prediction - eps) / n */
-double learn_from(Run *r, const Lesson *e, double weight)
+double objective_backward(Run *r, const TrainingExample *e, double weight)
 {
     size_t before = mark(r->machine->mem);
     size_t n = size(e->latents);
@@ -150,19 +150,19 @@ double learn_from(Run *r, const Lesson *e, double weight)
     return loss;
 }
 
-double objective_loss(Run *r, const Lesson *e)
+double objective_loss(Run *r, const TrainingExample *e)
 {
     Run forward = *r;
     forward.tape = NULL;
-    return learn_from(&forward, e, 0);
+    return objective_backward(&forward, e, 0);
 }
 
-void rehearse_lesson(Run *r, const Lesson *e)
+void objective_dry_run(Run *r, const TrainingExample *e)
 {
     if (!r->tape) r->tape = tape_new(r->machine->mem);
     r->machine->dry = 1;
-    learn_from(r, e, 1);
+    objective_backward(r, e, 1);
     r->machine->dry = 0;
 }
 
-void begin_lessons(Run *r) { tape_start(r->machine->mem, r->tape); }
+void objective_start(Run *r) { tape_start(r->machine->mem, r->tape); }

@@ -17,7 +17,7 @@
 #include "generate.h"
 #include "gif.h"
 #include "info.h"
-#include "lookup.h"
+#include "search_path.h"
 #include "options.h"
 #include "output.h"
 #include "png.h"
@@ -94,17 +94,17 @@ static void handle_signals(void)
 
 static int is_gif(Bytes b)
 {
-    return stands_at(b, 0, "GIF8", 4);
+    return has_bytes_at(b, 0, "GIF8", 4);
 }
 
 static int is_png(Bytes b)
 {
-    return stands_at(b, 0, "\x89PNG\r\n\x1a\n", 8);
+    return has_bytes_at(b, 0, "\x89PNG\r\n\x1a\n", 8);
 }
 
 static int is_jpeg(Bytes b)
 {
-    return stands_at(b, 0, "\xff\xd8\xff", 3);
+    return has_bytes_at(b, 0, "\xff\xd8\xff", 3);
 }
 
 /* An object with a name in it.  "{" alone is not enough: {a|b} may begin a prompt. */
@@ -140,7 +140,7 @@ static Bytes open_input(Run *r, const char *path, const char *expected)
 static char *stored_settings(Run *r, Bytes b)
 {
     char *text = is_gif(b) ? gif_comment(b.data, b.size) : png_text(b.data, b.size, "parameters");
-    adopt(r->a, text);
+    arena_own(r->a, text);
     return text && *text ? text : NULL;
 }
 
@@ -195,7 +195,7 @@ static void read_request(Run *r, const char *input)
 static SearchPath *search_path(Run *r, const char *beside)
 {
     const Options *o = &r->options;
-    return places(r->a, beside, o->folder, o->folders, o->program);
+    return search_path_new(r->a, beside, o->folder, o->folders, o->program);
 }
 
 /* A seed of 32 bits, as torch's generator takes no more. */
@@ -220,11 +220,11 @@ static const char *output_path(Run *r)
     const Options *o = &r->options;
     if (o->output) return o->output;
     if (r->is_redrawn) return o->input;
-    if (o->input) return format(r->a, "%s.gif", without_ending(r->a, o->input));
+    if (o->input) return format(r->a, "%s.gif", without_extension(r->a, o->input));
     return "persona.gif";
 }
 
-static Result place_result(Run *r, const Watch *watch)
+static Result place_result(Run *r, const Callbacks *watch)
 {
     const Options *o = &r->options;
     r->out = output_path(r);
@@ -234,7 +234,7 @@ static Result place_result(Run *r, const Watch *watch)
         .request = &r->request,
         .watch = watch,
     };
-    r->status = result_known(r->out) ? FAILED : MISUSED;         /* a wrong ending was typed */
+    r->status = result_has_format(r->out) ? FAILED : MISUSED;         /* a wrong ending was typed */
     result_check(r->a, &result, r->is_redrawn ? NULL : o->input);
     r->status = FAILED;
     return result;
@@ -249,16 +249,16 @@ static void save(Run *r, const Result *result, Pictures p, double began)
         bytes += (double)files[i].content.size;
         printf("%s\n", files[i].path);
     }
-    say(r, format(r->a, "done in %.1f s, peak memory %.0f MB: %s of %dx%d, %.0f KB", clock_now() - began,
+    say(r, format(r->a, "done in %.1f s, peak memory %.0f MB: %s of %dx%d, %.0f KB", system_seconds() - began,
                   system_memory_peak() / 1e6, amount(r->a, (size_t)p.frames, "frame"), p.width, p.height, bytes / 1e3));
 }
 
 /* ---- persona, persona check -------------------------------------------------------------------- */
 
 /* Draws one picture; check: only says what that takes. */
-static Pictures draw_one(Run *r, const Watch *watch, int check)
+static Pictures draw_one(Run *r, const Callbacks *watch, int check)
 {
-    place_spare(r->a, r->out, r->request.job.init);
+    output_spare(r->a, r->out, r->request.job.init);
     if (!check) return generate(r->a, &r->request.job, watch);
     Plan plan = generate_check(r->a, &r->request.job, watch);
     plan_say(r->a, &plan, watch);
@@ -278,10 +278,10 @@ static Sweep *read_axes(Run *r)
 
 static const char *cells_folder(Run *r)
 {
-    return format(r->a, "%s.cells", without_ending(r->a, r->out));
+    return format(r->a, "%s.cells", without_extension(r->a, r->out));
 }
 
-static Pictures draw_grid(Run *r, Sweep *s, const SearchPath *path, const Watch *watch, int check)
+static Pictures draw_grid(Run *r, Sweep *s, const SearchPath *path, const Callbacks *watch, int check)
 {
     sweep_check(r->a, s, &r->request, path, r->out, watch);
     if (check) return (Pictures){ 0 };
@@ -295,23 +295,23 @@ static Pictures draw_grid(Run *r, Sweep *s, const SearchPath *path, const Watch 
 static int can_preview(Run *r)
 {
     if (!r->options.preview || r->options.quiet) return 0;
-    const char *why_not = terminal_lacks();
+    const char *why_not = terminal_why_no_preview();
     if (why_not) say(r, why_not);
     return !why_not;
 }
 
 static void draw(Run *r, int check)
 {
-    double began = clock_now();
+    double began = system_seconds();
     const Options *o = &r->options;
-    Watch watch = { .to = &r->terminal, .say = terminal_say, .progress = terminal_progress, .stop = &stopped };
+    Callbacks watch = { .to = &r->terminal, .say = terminal_say, .progress = terminal_progress, .stop = &stopped };
     if (check && !o->input && !o->has_prompt) misuse(r, "persona check needs a prompt file, or --prompt");
     system_ignore_broken_pipe();                 /* the work goes on when nobody reads its messages any more */
     read_request(r, o->input);
     Result result = place_result(r, &watch);
     const SearchPath *path = search_path(r, o->input);
     int is_grid = sweep_asked(&r->request);
-    if (!is_grid) lookup_request(r->a, path, &r->request);
+    if (!is_grid) search_path_resolve(r->a, path, &r->request);
     if (!r->request.seeded) {
         choose_seed(r);
         if (!check) say_seed(r);
@@ -321,7 +321,7 @@ static void draw(Run *r, int check)
     Sweep *s = is_grid ? read_axes(r) : NULL;
     Pictures p = is_grid ? draw_grid(r, s, path, &watch, check) : draw_one(r, &watch, check);
     terminal_end(&r->terminal);
-    if (o->verbose) say(r, prompt_settings(r->a, &r->request));
+    if (o->verbose) say(r, prompt_infotext(r->a, &r->request));
     if (check) {
         say(r, format(r->a, "%s: all is well; without check it draws %s", o->input ? o->input : "--prompt", r->out));
         return;
@@ -404,10 +404,10 @@ static void check_photos(Run *r, const char *photos)
 
 static void check_trained_file(Run *r)
 {
-    if (strcmp(ending_of(r->out), ".safetensors"))
+    if (strcmp(file_extension(r->out), ".safetensors"))
         misuse(r, format(r->a, "%s: expected an output that ends in .safetensors, as -o %s.safetensors", r->out,
-                         without_ending(r->a, r->out)));
-    place_check(r->a, r->out, 0);
+                         without_extension(r->a, r->out)));
+    output_check(r->a, r->out, 0);
 }
 
 /* Does a setting of drawing say something about training too? */
@@ -433,18 +433,18 @@ static void refuse_drawing_options(Run *r)
 }
 
 /* The pictures to draw while training, with the model and the VAE that training was given. */
-static Samples read_samples(Run *r)
+static SamplePrompts read_samples(Run *r)
 {
     const char *path = r->options.training.sample_prompts;
-    if (!path) return (Samples){ .count = 0 };
+    if (!path) return (SamplePrompts){ .count = 0 };
     Bytes b = open_input(r, path, "a file of prompts");
     refuse_binary(r, b, path);
-    Samples s = samples_read(r->a, (const char *)b.data, b.size, path, say, r);
+    SamplePrompts s = sample_prompts_read(r->a, (const char *)b.data, b.size, path, say, r);
     const SearchPath *search = search_path(r, path);
     for (size_t i = 0; i < s.count; i++) {
         s.request[i].model = r->request.model;
         s.request[i].vae = r->request.vae;
-        lookup_request(r->a, search, &s.request[i]);
+        search_path_resolve(r->a, search, &s.request[i]);
     }
     return s;
 }
@@ -461,15 +461,15 @@ static void check_training_options(Run *r)
     check_trained_file(r);
     refuse_drawing_options(r);
     r->status = MISUSED;
-    recipe_check(r->a, &o->training);
+    training_config_check(r->a, &o->training);
     r->status = FAILED;
 }
 
 static void learn(Run *r)
 {
-    double began = clock_now();
+    double began = system_seconds();
     const Options *o = &r->options;
-    Watch watch = {
+    Callbacks watch = {
         .to = &r->terminal,
         .say = terminal_say,
         .progress = terminal_progress,
@@ -479,13 +479,13 @@ static void learn(Run *r)
     system_ignore_broken_pipe();
     check_training_options(r);
     read_request(r, NULL);                       /* no prompt file, only options */
-    Samples samples = read_samples(r);
-    lookup_request(r->a, search_path(r, NULL), &r->request);
-    place_spare(r->a, r->out, r->request.job.model);
-    place_spare(r->a, r->out, r->request.job.vae);
+    SamplePrompts samples = read_samples(r);
+    search_path_resolve(r->a, search_path(r, NULL), &r->request);
+    output_spare(r->a, r->out, r->request.job.model);
+    output_spare(r->a, r->out, r->request.job.vae);
     int is_seed_given = r->request.seeded;
     if (!is_seed_given) choose_seed(r);
-    Training training = {
+    TrainingJob training = {
         .photos = o->input,
         .out = r->out,
         .job = r->request.job,
@@ -496,7 +496,7 @@ static void learn(Run *r)
     train(r->a, &training, &watch);
     terminal_end(&r->terminal);
     printf("%s\n", r->out);
-    say(r, format(r->a, "done in %.0f s, peak memory %.0f MB", clock_now() - began, system_memory_peak() / 1e6));
+    say(r, format(r->a, "done in %.0f s, peak memory %.0f MB", system_seconds() - began, system_memory_peak() / 1e6));
 }
 
 /* ---- main -------------------------------------------------------------------------------------- */

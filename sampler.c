@@ -352,18 +352,18 @@ static void lcm(Sampler *s, int i, float *x, const float *x0, const float *noise
  * In this sum it stands as x and x0 themselves.  Rounded to float, it would hide the little of x0 that the first x
  * holds. */
 static void linear_multistep(Sampler *s, int i, NoiseLevel at, NoiseLevel from, NoiseLevel to,
-                             const double weight[KEPT], const float *x_begin,
+                             const double weight[SAMPLER_BUFFERS], const float *x_begin,
                              float *x, const float *x0, size_t n)
 {
     double now = to.sqrt_alpha_bar * weight[0] / at.sqrt_one_minus_alpha_bar;
-    Term terms[KEPT + 3] = {
+    Term terms[SAMPLER_BUFFERS + 3] = {
         { to.sqrt_alpha_bar / from.sqrt_alpha_bar, x_begin },
         { now, x },
         { -now * at.sqrt_alpha_bar, x0 },
     };
-    for (int j = 1; j < KEPT && weight[j] != 0; j++)
-        terms[j + 2] = (Term){ to.sqrt_alpha_bar * weight[j], s->history[(i - j) % KEPT] };
-    weighted_sum(s->history[i % KEPT], n, (Term[]){
+    for (int j = 1; j < SAMPLER_BUFFERS && weight[j] != 0; j++)
+        terms[j + 2] = (Term){ to.sqrt_alpha_bar * weight[j], s->history[(i - j) % SAMPLER_BUFFERS] };
+    weighted_sum(s->history[i % SAMPLER_BUFFERS], n, (Term[]){
         { 1 / at.sqrt_one_minus_alpha_bar, x },
         { -at.sqrt_alpha_bar / at.sqrt_one_minus_alpha_bar, x0 },
         { 0, NULL },
@@ -402,9 +402,9 @@ static void lms(Sampler *s, int i, float *x, const float *x0, const float *noise
 {
     NoiseLevel from = s->level[i];
     int order = 1;
-    double weight[KEPT] = { 0 };
+    double weight[SAMPLER_BUFFERS] = { 0 };
     (void)noise;
-    while (order < KEPT && order <= s->calls_done && lambda_step(s, i - order) > 0) order++;
+    while (order < SAMPLER_BUFFERS && order <= s->calls_done && lambda_step(s, i - order) > 0) order++;
     for (int j = 0; j < order; j++) weight[j] = lms_coefficient(s, i, j, order);
     linear_multistep(s, i, from, from, s->level[i + 1], weight, x, x, x0, n);
 }
@@ -413,25 +413,25 @@ static void lms(Sampler *s, int i, float *x, const float *x0, const float *noise
  * The first step is taken twice: the second time from its beginning, with the mean of the eps at its two ends. */
 static void plms(Sampler *s, int call, float *x, const float *x0, const float *noise, size_t n)
 {
-    static const double adams_bashforth[][KEPT] = {
+    static const double adams_bashforth[][SAMPLER_BUFFERS] = {
         { 1 },
         { 1 / 2.0, 1 / 2.0 },
         { 3 / 2.0, -1 / 2.0 },
         { 23 / 12.0, -16 / 12.0, 5 / 12.0 },
         { 55 / 24.0, -59 / 24.0, 37 / 24.0, -9 / 24.0 },
     };
-    int row = s->calls_done < KEPT ? s->calls_done : KEPT;
+    int row = s->calls_done < SAMPLER_BUFFERS ? s->calls_done : SAMPLER_BUFFERS;
     int i = s->calls_done > 0 ? call - 1 : call;                        /* the step */
     int nth = s->calls_done > 1 ? s->calls_done - 1 : s->calls_done;    /* of the eps that are stored */
     NoiseLevel at = sampler_level(s, call);
     NoiseLevel from = s->level[i];
     NoiseLevel to = s->level[i + 1];
-    float *x_first = s->history[KEPT - 1];
-    double weight[KEPT];
+    float *x_first = s->history[SAMPLER_BUFFERS - 1];
+    double weight[SAMPLER_BUFFERS];
     (void)noise;
     if (!(at.sqrt_one_minus_alpha_bar > 0)) return;     /* the first step was the only one: x has no noise any more */
     if (s->calls_done == 0) copy(x_first, x, n);
-    for (int j = 0; j < KEPT; j++) weight[j] = adams_bashforth[row][j] * (sigma_of(to) - sigma_of(from));
+    for (int j = 0; j < SAMPLER_BUFFERS; j++) weight[j] = adams_bashforth[row][j] * (sigma_of(to) - sigma_of(from));
     linear_multistep(s, nth, at, from, to, weight, s->calls_done == 1 ? x_first : x, x, x0, n);
 }
 
@@ -573,13 +573,13 @@ static NoiseLevel level_of_second_call(const float *alpha_bar, const struct Meth
 
 void sampler_init(Sampler *s, const SamplerSetup *setup)
 {
-    float alpha_bar[TRAIN_STEPS];
+    float alpha_bar[TRAIN_TIMESTEPS];
     const struct Method *m = &methods[setup->method];
     ScheduleType type = sampler_schedule(setup);
     int steps = setup->steps;
     int computed = m->discards_penultimate_sigma ? steps + 1 : steps;
     int still = setup->betas == SCALED_LINEAR;
-    *s = (Sampler){ .method = m, .velocity = setup->velocity, .eta = chosen_eta(m, setup->eta) };
+    *s = (Sampler){ .method = m, .v_prediction = setup->v_prediction, .eta = chosen_eta(m, setup->eta) };
     alpha_bars(alpha_bar, setup->betas, setup->zero_snr);
     for (int i = 0; i < steps; i++)
         s->level[i] = schedule_level(alpha_bar, type, m->whole_timesteps, i, computed);
@@ -587,10 +587,10 @@ void sampler_init(Sampler *s, const SamplerSetup *setup)
     if (m->two_calls)
         for (int i = 0; i < steps; i++)
             s->second_level[i] = level_of_second_call(alpha_bar, m, s->eta, s->level[i], s->level[i + 1]);
-    for (size_t i = 0; i < KEPT; i++) s->history[i] = setup->memory + i * setup->n;
+    for (size_t i = 0; i < SAMPLER_BUFFERS; i++) s->history[i] = setup->memory + i * setup->n;
 }
 
-int sampler_twice(int method) { return methods[method].two_calls; }
+int sampler_calls_twice(int method) { return methods[method].two_calls; }
 
 int sampler_calls(int method, int steps)
 {
@@ -606,15 +606,15 @@ NoiseLevel sampler_level(const Sampler *s, int call)
     return call % 2 ? s->second_level[call / 2] : s->level[call / 2];
 }
 
-double sampler_time(const Sampler *s, int call) { return sampler_level(s, call).timestep; }
+double sampler_timestep(const Sampler *s, int call) { return sampler_level(s, call).timestep; }
 
-double sampler_start(const Sampler *s)
+double sampler_init_noise_sigma(const Sampler *s)
 {
     return s->method->whole_timesteps ? 1 : s->level[0].sqrt_one_minus_alpha_bar;
 }
 
 /* Of two calls in a step the first adds no noise, but for DPM++ SDE. */
-int sampler_draws(const Sampler *s, int call)
+int sampler_needs_noise(const Sampler *s, int call)
 {
     int first_of_two = s->method->two_calls && call % 2 == 0;
     if (first_of_two && !s->method->noise_in_both_calls) return 0;
@@ -623,7 +623,7 @@ int sampler_draws(const Sampler *s, int call)
 
 void sampler_step(Sampler *s, int call, float *x, float *model_output, const float *noise, size_t n)
 {
-    predict_x0(model_output, x, n, sampler_level(s, call), s->velocity);
+    predict_x0(model_output, x, n, sampler_level(s, call), s->v_prediction);
     const float *x0 = model_output;
     s->method->step(s, call, x, x0, noise, n);
     s->calls_done++;

@@ -72,17 +72,17 @@ size_t mark(const Arena *a)
     return a->used;
 }
 
-size_t peak(const Arena *a)
+size_t arena_peak(const Arena *a)
 {
     return a->most;
 }
 
-void peak_anew(Arena *a)
+void arena_peak_reset(Arena *a)
 {
     a->most = a->used;
 }
 
-void arena_rest(Arena *a)
+void arena_trim(Arena *a)
 {
     system_memory_discard((char *)a + a->used, a->limit - a->used);
 }
@@ -97,7 +97,7 @@ static size_t aligned(size_t bytes)
     return (bytes + ALIGN - 1) / ALIGN * ALIGN;
 }
 
-void *take(Arena *a, size_t count, size_t each)
+void *allocate(Arena *a, size_t count, size_t each)
 {
     if (each && count > (SIZE_MAX - ALIGN) / each)
         fail(a, "out of memory: %zu x %zu bytes is more than can be counted", count, each);
@@ -111,27 +111,27 @@ void *take(Arena *a, size_t count, size_t each)
     return p;
 }
 
-void *roomier(Arena *a, void *list, size_t count, size_t *room, size_t each)
+void *grow_array(Arena *a, void *list, size_t count, size_t *room, size_t each)
 {
     if (count < *room) return list;
     *room = 2 * count + 16;
-    void *longer = take(a, *room, each);
+    void *longer = allocate(a, *room, each);
     if (count) memcpy(longer, list, count * each);
     return longer;
 }
 
-void undo(Arena *a, void (*how)(void *), void *what)
+void on_release(Arena *a, void (*how)(void *), void *what)
 {
     size_t at = a->used;
-    if (a->limit - at < aligned(sizeof(Undo))) how(what);        /* take() fails, and nobody else would call it */
-    Undo *u = take(a, 1, sizeof *u);
+    if (a->limit - at < aligned(sizeof(Undo))) how(what);        /* allocate() fails, and nobody else would call it */
+    Undo *u = allocate(a, 1, sizeof *u);
     *u = (Undo){ .before = a->last_undo, .at = at, .how = how, .what = what };
     a->last_undo = u;
 }
 
-void *adopt(Arena *a, void *memory)
+void *arena_own(Arena *a, void *memory)
 {
-    if (memory) undo(a, free, memory);
+    if (memory) on_release(a, free, memory);
     return memory;
 }
 
@@ -152,7 +152,7 @@ char *format(Arena *a, const char *fmt, ...)
     va_copy(again, args);
     int n = vsnprintf(NULL, 0, fmt, args);
     va_end(args);
-    char *s = take(a, n > 0 ? (size_t)n + 1 : 1, 1);
+    char *s = allocate(a, n > 0 ? (size_t)n + 1 : 1, 1);
     s[0] = 0;
     if (n > 0) vsnprintf(s, (size_t)n + 1, fmt, again);
     va_end(again);

@@ -30,26 +30,26 @@ Arena *arena_new (void);              /* reserves addresses, not memory; returns
 void   arena_free(Arena *a);          /* releases everything, and the arena itself; a may be NULL */
 
 /* Allocates count * each bytes, 64-byte aligned, not cleared.  Fails when there is no memory. */
-void  *take   (Arena *a, size_t count, size_t each);
+void  *allocate   (Arena *a, size_t count, size_t each);
 size_t mark   (const Arena *a);       /* how many bytes are allocated now */
 /* Frees all that was allocated since that mark, and calls the undo functions registered since, last first. */
 void   release(Arena *a, size_t to);
 
 /* Grows a list of `count` elements of `each` bytes: returns the list itself, or where all `*room` slots are in use, a
  * longer copy of it.  An empty list is NULL, with *room 0. */
-void  *roomier(Arena *a, void *list, size_t count, size_t *room, size_t each);
+void  *grow_array(Arena *a, void *list, size_t count, size_t *room, size_t each);
 /* sprintf into the arena */
 char  *format (Arena *a, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
 /* On release of this point, how(what) is called: it frees what is no memory of the arena, like an open file.  When
  * there is no memory to remember that by, it is called at once, before this fails. */
-void   undo (Arena *a, void (*how)(void *), void *what);
+void   on_release (Arena *a, void (*how)(void *), void *what);
 /* Owns memory from malloc: calls free() on release.  Returns the memory; NULL is fine. */
-void  *adopt(Arena *a, void *memory);
+void  *arena_own(Arena *a, void *memory);
 
-size_t peak      (const Arena *a);    /* the most bytes that were allocated at once since the last peak_anew */
-void   peak_anew (Arena *a);
-void   arena_rest(Arena *a);          /* gives the memory that is not allocated back to the system (trim) */
+size_t arena_peak      (const Arena *a);    /* the most bytes that were allocated at once since the last arena_peak_reset */
+void   arena_peak_reset (Arena *a);
+void   arena_trim(Arena *a);          /* gives the memory that is not allocated back to the system (trim) */
 
 struct MappedFile **mapped_files(Arena *a);      /* where files.c keeps the list of this arena's mapped files */
 

@@ -34,7 +34,7 @@ typedef struct {
 } TokenizedText;
 
 struct TokenizedPrompts {
-    Wording specification;
+    PromptSpecification specification;
 
     TokenizedText *text;                /* every distinct text, in the order of its first use */
     int            texts;
@@ -63,15 +63,15 @@ static const TokenizedPrompts *without_vocabulary(Arena *a, TokenizedPrompts *t)
 {
     static const float one[] = { 1 };
     static WeightedText empty = { "", 1 };
-    int *combination_of = take(a, (size_t)all_calls(t), sizeof *combination_of);
-    int *combination = take(a, 1, sizeof *combination);
+    int *combination_of = allocate(a, (size_t)all_calls(t), sizeof *combination_of);
+    int *combination = allocate(a, 1, sizeof *combination);
     memset(combination_of, 0, (size_t)all_calls(t) * sizeof *combination_of);
     *combination = 0;
     t->texts = 1;
     t->chunks = 1;
     t->prompts = (WeightedTexts){ &empty, 1 };
     t->prompt_weight = one;
-    t->combination = take(a, 1, sizeof *t->combination);
+    t->combination = allocate(a, 1, sizeof *t->combination);
     t->combination[0] = combination;
     t->combinations = 1;
     t->combination_of = combination_of;
@@ -97,9 +97,9 @@ static int index_of_text(Reader *r, const char *text, const char *kind)
     TokenizedPrompts *t = r->t;
     for (int i = 0; i < t->texts; i++)
         if (!strcmp(t->text[i].text, text)) return i;
-    t->text = roomier(r->a, t->text, (size_t)t->texts, &t->room, sizeof *t->text);
+    t->text = grow_array(r->a, t->text, (size_t)t->texts, &t->room, sizeof *t->text);
     int chunks = chunks_tokenize(r->a, r->tokenizer, r->embeddings, text, kind, r->scratch);
-    Chunk *chunk = take(r->a, (size_t)chunks, sizeof *chunk);
+    Chunk *chunk = allocate(r->a, (size_t)chunks, sizeof *chunk);
     memcpy(chunk, r->scratch, (size_t)chunks * sizeof *chunk);
     t->text[t->texts] = (TokenizedText){ .text = text, .chunk = chunk, .chunks = chunks };
     if (chunks > t->chunks) t->chunks = chunks;
@@ -108,7 +108,7 @@ static int index_of_text(Reader *r, const char *text, const char *kind)
 
 static ScheduledPrompt schedule(Reader *r, const char *text, const char *kind)
 {
-    const Wording *w = &r->t->specification;
+    const PromptSpecification *w = &r->t->specification;
     return (ScheduledPrompt){ kind, grammar_edits(r->a, text, w->editing_steps, w->second_pass_editing_steps) };
 }
 
@@ -125,7 +125,7 @@ static WeightedTexts *read_keys(Reader *r, const char *prompt)
 {
     TokenizedPrompts *t = r->t;
     t->travel = t->specification.frames > 1 ? grammar_travel(r->a, prompt, t->specification.frames) : (Travel){ 0 };
-    WeightedTexts *p = take(r->a, (size_t)keys(t), sizeof *p);
+    WeightedTexts *p = allocate(r->a, (size_t)keys(t), sizeof *p);
     for (size_t k = 0; k < (size_t)keys(t); k++) {
         p[k] = grammar_split_and(r->a, t->travel.count ? grammar_key_prompt(r->a, &t->travel, k) : prompt);
         if (p[k].count > MOST_PROMPTS)
@@ -140,7 +140,7 @@ static WeightedTexts *read_keys(Reader *r, const char *prompt)
 /* The weights of AND as the sampling loop needs them. */
 static const float *weights_as_float(Arena *a, WeightedTexts p)
 {
-    float *weight = take(a, p.count, sizeof *weight);
+    float *weight = allocate(a, p.count, sizeof *weight);
     for (size_t i = 0; i < p.count; i++) weight[i] = (float)p.at[i].weight;
     return weight;
 }
@@ -149,12 +149,12 @@ static const float *weights_as_float(Arena *a, WeightedTexts p)
 static ScheduledPrompt *read_prompts(Reader *r)
 {
     TokenizedPrompts *t = r->t;
-    const Wording *w = &t->specification;
+    const PromptSpecification *w = &t->specification;
     WeightedTexts *p = read_keys(r, w->prompt ? w->prompt : "");
     t->prompts = p[0];
     if (w->cfg > 1 || p[0].count > 1 || p[0].at[0].weight != 1) t->negatives = 1;
     t->prompt_weight = weights_as_float(r->a, p[0]);
-    ScheduledPrompt *scheduled = take(r->a, (size_t)texts_per_call(t), sizeof *scheduled);
+    ScheduledPrompt *scheduled = allocate(r->a, (size_t)texts_per_call(t), sizeof *scheduled);
     size_t n = 0;
     if (t->negatives) scheduled[n++] = schedule(r, w->negative ? w->negative : "", "negative prompt");
     for (size_t k = 0; k < (size_t)keys(t); k++)
@@ -180,7 +180,7 @@ static int combination_at_call(Reader *r, const ScheduledPrompt *scheduled, int 
 {
     TokenizedPrompts *t = r->t;
     size_t n = (size_t)texts_per_call(t);
-    int *row = take(r->a, n, sizeof *row);
+    int *row = allocate(r->a, n, sizeof *row);
     for (size_t i = 0; i < n; i++) row[i] = text_at_call(r, &scheduled[i], call);
     for (int i = 0; i < t->combinations; i++)
         if (!memcmp(t->combination[i], row, n * sizeof *row)) return i;
@@ -198,9 +198,9 @@ static int any_edits(const ScheduledPrompt *scheduled, int n)
 static void read_calls(Reader *r)
 {
     TokenizedPrompts *t = r->t;
-    int *combination_of = take(r->a, (size_t)all_calls(t), sizeof *combination_of);
+    int *combination_of = allocate(r->a, (size_t)all_calls(t), sizeof *combination_of);
     const ScheduledPrompt *scheduled = read_prompts(r);
-    t->combination = take(r->a, (size_t)all_calls(t), sizeof *t->combination);
+    t->combination = allocate(r->a, (size_t)all_calls(t), sizeof *t->combination);
     int edited = any_edits(scheduled, texts_per_call(t));
     for (int i = 0; i < all_calls(t); i++)
         combination_of[i] = i == 0 || edited ? combination_at_call(r, scheduled, i) : 0;
@@ -212,8 +212,8 @@ static void lay_out(Reader *r)
 {
     TokenizedPrompts *t = r->t;
     size_t tokens = (size_t)t->texts * (size_t)t->chunks * CONTEXT, at = 0;
-    int *id = take(r->a, tokens, sizeof *id);
-    float *weight = take(r->a, tokens, sizeof *weight);
+    int *id = allocate(r->a, tokens, sizeof *id);
+    float *weight = allocate(r->a, tokens, sizeof *weight);
     Chunk empty = chunk_empty(r->tokenizer);
     for (int i = 0; i < t->texts; i++)
         for (int c = 0; c < t->chunks; c++) {
@@ -247,18 +247,18 @@ static void report(Arena *a, const TokenizedPrompts *t, void (*say)(void *to, co
     if (*line && say) say(to, format(a, "prompt:%s", line));
 }
 
-const TokenizedPrompts *text_read(Arena *a, const Weights *w, const Wording *specification,
+const TokenizedPrompts *text_tokenize(Arena *a, const Weights *w, const PromptSpecification *specification,
         void (*say)(void *to, const char *line), void *to)
 {
     int vocabulary = clip_vocabulary(w);
-    TokenizedPrompts *t = take(a, 1, sizeof *t);
+    TokenizedPrompts *t = allocate(a, 1, sizeof *t);
     *t = (TokenizedPrompts){ .specification = *specification };
     if (!vocabulary) return without_vocabulary(a, t);
     Reader r = { .a = a, .t = t };
     r.tokenizer = tokenizer_new(a, file_map(a, specification->merges), (size_t)vocabulary);
     r.embeddings = embeddings_open(a, r.tokenizer, specification->embedding, specification->embeddings,
                                    specification->lora, specification->loras, w);
-    r.scratch = take(a, MOST_CHUNKS, sizeof *r.scratch);
+    r.scratch = allocate(a, MOST_CHUNKS, sizeof *r.scratch);
     read_calls(&r);
     lay_out(&r);
     t->learned = embeddings_rows(a, r.embeddings);
@@ -372,15 +372,15 @@ static Tensor combine(Run *r, const TokenizedPrompts *t, Tensor encoded, const i
     return g;
 }
 
-const Guide *text_encode(Run *r, const TokenizedPrompts *t)
+const Conditioning *text_encode(Run *r, const TokenizedPrompts *t)
 {
     Arena *a = r->machine->mem;
-    Guide *conditioning = take(a, (size_t)all_calls(t), sizeof *conditioning);
+    Conditioning *conditioning = allocate(a, (size_t)all_calls(t), sizeof *conditioning);
     Tensor encoded = encode_texts(r, t);
-    Tensor *combined = take(a, (size_t)t->combinations, sizeof *combined);
+    Tensor *combined = allocate(a, (size_t)t->combinations, sizeof *combined);
     for (int i = 0; i < t->combinations; i++) combined[i] = combine(r, t, encoded, t->combination[i]);
     for (int i = 0; i < all_calls(t); i++)
-        conditioning[i] = (Guide){
+        conditioning[i] = (Conditioning){
             .text = combined[t->combination_of[i]],
             .has_negative = t->negatives,
             .weight = t->prompt_weight,

@@ -33,7 +33,7 @@ typedef struct {
     int         clip_skip;              /* 1: the last layer of CLIP, 2: the one before, as the web UI counts */
     int         frames;
     int         closed_loop;            /* prompt travel goes on from the last key to the first */
-} Wording;
+} PromptSpecification;
 
 typedef struct TokenizedPrompts TokenizedPrompts;
 
@@ -50,16 +50,16 @@ typedef struct {
                                            each.  diffusers: prompt_embeds, and in the UNet encoder_hidden_states. */
     int          has_negative;          /* 1: with guidance, the first of the batch is the negative prompt */
     const float *weight;                /* one for each prompt but the negative */
-} Guide;
+} Conditioning;
 
 /* Reads and tokenizes the prompts: every text of every call.  The result lives in the arena.  The callback, which
  * may be NULL, hears which embeddings are used.  Fails when a prompt is too long, when its keys or weights make no
  * sense, or when a file that it names cannot be used with this model. */
-const TokenizedPrompts *text_read(Arena *a, const Weights *w, const Wording *specification,
+const TokenizedPrompts *text_tokenize(Arena *a, const Weights *w, const PromptSpecification *specification,
         void (*say)(void *to, const char *line), void *to);
 
 /* Runs CLIP's text encoder on each distinct text once (diffusers: encode_prompt) -> [calls of both passes].
  * Calls with the same conditioning share one tensor, so its address can be a key. */
-const Guide *text_encode(Run *r, const TokenizedPrompts *t);
+const Conditioning *text_encode(Run *r, const TokenizedPrompts *t);
 
 #endif

@@ -35,20 +35,20 @@ static double lr_factor_of(const Trainer *t, int step)
 }
 
 /* The learning rates of the step that is next. */
-static Rates scheduled_rates(const Trainer *t)
+static LearningRates scheduled_rates(const Trainer *t)
 {
     double factor = lr_factor_of(t, (int)t->progress->step);
-    Rates rates = training_learning_rates(t->config);
-    return (Rates){ .words = factor * rates.words, .text = factor * rates.text, .unet = factor * rates.unet };
+    LearningRates rates = training_learning_rates(t->config);
+    return (LearningRates){ .words = factor * rates.words, .text = factor * rates.text, .unet = factor * rates.unet };
 }
 
 /* Sums the gradients of all examples of a step, and returns their mean loss.  last: the last one, or the first one
  * with a loss that is not finite. */
 static double accumulate_gradients(Trainer *t, const DatasetItem **last)
 {
-    Learner *learner = t->learner;
+    Trainable *trainable = t->trainable;
     double loss = 0;
-    memset(learner->d, 0, learner->count * sizeof *learner->d);      /* optimizer.zero_grad() */
+    memset(trainable->d, 0, trainable->count * sizeof *trainable->d);      /* optimizer.zero_grad() */
     for (int i = 0; i < objective_examples(&t->objective); i++) {
         const DatasetItem *item = dataset_next(&t->dataset, t->progress);
         int was_finite = isfinite(loss);
@@ -62,19 +62,19 @@ static double accumulate_gradients(Trainer *t, const DatasetItem **last)
  * something was not finite. */
 static double take_step(Trainer *t)
 {
-    Learner *learner = t->learner;
+    Trainable *trainable = t->trainable;
     const DatasetItem *last = NULL;
     double loss = accumulate_gradients(t, &last);
-    double norm = clip_grad_norm(learner->d, learner->count, t->config->max_grad_norm);
+    double norm = clip_grad_norm(trainable->d, trainable->count, t->config->max_grad_norm);
     if (!isfinite(loss) || !isfinite(norm)) {
         const char *what = isfinite(loss) ? "gradient is not finite after" : "loss is not finite at";
-        watch_say(t->callbacks, "step %u: the %s %s; the step is left out", t->progress->step + 1, what,
+        callbacks_say(t->callbacks, "step %u: the %s %s; the step is left out", t->progress->step + 1, what,
                       last->photo->path);
         return NAN;
     }
-    Rates rates = scheduled_rates(t);
+    LearningRates rates = scheduled_rates(t);
     int number = (int)++t->progress->taken;
-    optimizer_step(t->optimizer, learner, rates, training_adamw(t->config), number, t->machine.threads);
+    optimizer_step(t->optimizer, trainable, rates, training_adamw(t->config), number, t->machine.threads);
     return loss;
 }
 
@@ -86,7 +86,7 @@ static void show_loss(const Trainer *t)
     size_t step = t->progress->step;
     double loss = curve_mean(t->loss, step > CURVE_WINDOW ? step - CURVE_WINDOW : 0, step);
     double rate = training_learning_rate(t->config) * lr_factor_of(t, (int)step - 1);
-    watch_note(t->callbacks, "loss %.4f, rate %.3g", loss, rate);
+    callbacks_note(t->callbacks, "loss %.4f, rate %.3g", loss, rate);
 }
 
 /* Once the validation loss has been rising, the model learns its pictures by heart (overfitting). */
@@ -96,7 +96,7 @@ static void say_validation_loss(Trainer *t, size_t epoch)
     double loss = dataset_validation_loss(&t->dataset);
     if (!(v->first > 0)) {
         *v = (Validation){ .first = loss, .least = loss, .epoch = epoch };
-        watch_say(t->callbacks, "held out: loss %.4f", loss);
+        callbacks_say(t->callbacks, "held out: loss %.4f", loss);
         return;
     }
     if (loss < v->least) {
@@ -105,10 +105,10 @@ static void say_validation_loss(Trainer *t, size_t epoch)
         v->rising = 0;
     }
     else v->rising++;
-    watch_say(t->callbacks, "epoch %zu: held out: loss %.4f, %.4f at first, least %.4f after epoch %zu", epoch,
+    callbacks_say(t->callbacks, "epoch %zu: held out: loss %.4f, %.4f at first, least %.4f after epoch %zu", epoch,
                   loss, v->first, v->least, v->epoch);
     if (v->rising == 2)
-        watch_say(t->callbacks, "the held-out loss has been rising since epoch %zu: from there on the pictures are "
+        callbacks_say(t->callbacks, "the held-out loss has been rising since epoch %zu: from there on the pictures are "
                       "learned by heart; fewer steps may be better", v->epoch);
 }
 
@@ -153,7 +153,7 @@ static void run_steps(void *trainer)
     settle(t);
     if (t->dataset.photos.validations) say_validation_loss(t, t->progress->step / trainer_epoch(t));
     while ((int)t->progress->step < t->steps) {
-        watch_progress(t->callbacks, "step", (int)t->progress->step, t->steps);
+        callbacks_progress(t->callbacks, "step", (int)t->progress->step, t->steps);
         double loss = take_step(t);
         size_t step = ++t->progress->step;
         t->loss[step - 1] = (float)loss;
@@ -166,10 +166,10 @@ static void run_steps(void *trainer)
         validate(t);
         if (!is_told(t, step)) continue;
         double mean = curve_mean(t->loss, told, step);
-        watch_say(t->callbacks, "step %zu/%d: loss %.4f on average", step, t->steps, mean);
+        callbacks_say(t->callbacks, "step %zu/%d: loss %.4f on average", step, t->steps, mean);
         told = step;
     }
-    watch_progress(t->callbacks, "done", t->steps, t->steps);
+    callbacks_progress(t->callbacks, "done", t->steps, t->steps);
 }
 
 /* When it is stopped, the step under way is dropped: nothing but the progress has changed since the last one. */
@@ -188,7 +188,7 @@ static void run_or_save(Trainer *t)
 /* Everything up to the first step. */
 static void set_up(Trainer *t)
 {
-    recipe_check(t->mem, t->config);
+    training_config_check(t->mem, t->config);
     trainer_open_state(t);
     trainer_open_model(t);
     trainer_check_model(t);
@@ -202,7 +202,7 @@ static void set_up(Trainer *t)
     trainer_resume(t);
     trainer_set_aside(t);
     size_t encoding = trainer_trim(t);
-    t->run.learner = t->learner;
+    t->run.trainable = t->trainable;
     t->run.gradient_checkpointing = t->config->gradient_checkpointing;
     dataset_dry_run(&t->dataset);
     trainer_say_plan(t, encoding);
@@ -214,18 +214,18 @@ static void write_results(Trainer *t)
     if (t->config->save_state) trainer_save_state(t, t->progress);
     trainer_save(t);
     if (file_is(state))
-        watch_say(t->callbacks, "%s: the state stays; --resume with a larger --max_train_steps learns on from it; "
+        callbacks_say(t->callbacks, "%s: the state stays; --resume with a larger --max_train_steps learns on from it; "
                       "it may be deleted", state);
     if (t->word && !is_textual_inversion(t->config))
-        watch_say(t->callbacks, "the word %s: %s; the two belong together", t->word, trainer_embedding_path(t, ""));
+        callbacks_say(t->callbacks, "the word %s: %s; the two belong together", t->word, trainer_embedding_path(t, ""));
     trainer_save_curve(t);
     if (t->job->sample_prompts.count) trainer_draw_samples(t);
 }
 
-void train(Arena *a, const Training *job, const Watch *callbacks)
+void train(Arena *a, const TrainingJob *job, const Callbacks *callbacks)
 {
     size_t before = mark(a);
-    Trainer *t = take(a, 1, sizeof *t);
+    Trainer *t = allocate(a, 1, sizeof *t);
     *t = (Trainer){ .mem = a, .job = job, .config = &job->config, .callbacks = callbacks, .seed = job->job.seed };
     t->machine = (Machine){ .mem = a, .threads = job->job.threads > 0 ? job->job.threads : machine_threads() };
     t->machine.bf16 = job->job.precision && !strcmp(job->job.precision, "bf16");

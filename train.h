@@ -9,6 +9,6 @@
  * kohya's trainer would.  Call it inside attempt().  When it fails, nothing is written but what the configuration
  * asks to be saved on the way.  When it is stopped after the first step has begun, it saves its state and fails with
  * how to resume it. */
-void train(Arena *a, const Training *job, const Watch *callbacks);
+void train(Arena *a, const TrainingJob *job, const Callbacks *callbacks);
 
 #endif

@@ -4,7 +4,7 @@
  *
  *     y = W x + b + alpha / rank * up(down(x))                 down [rank,in], up [out,rank]
  *
- * up begins at zero, so training begins with the model as it was.  backward.c has the gradients (low_rank_back).
+ * up begins at zero, so training begins with the model as it was.  backward.c has the gradients (lora_backward).
  *
  * Textual inversion (Gal et al., 2022) trains new rows v_0 .. v_K-1 of the text encoder's token embedding table.
  * They stand behind its V rows, so token numbers V .. V+K-1 in a caption (captions.c) mean them.  With the input of
@@ -58,7 +58,7 @@ static int is_unet_target(const Weight *w, int convolutions)
     return convolutions && (has_part(w, ".resnets.") || has_part(w, ".downsamplers.") || has_part(w, ".upsamplers."));
 }
 
-static int is_target(const Weight *w, const LearnPlan *config)
+static int is_target(const Weight *w, const TrainableConfig *config)
 {
     if (!ends_with(w->name, WEIGHT)) return 0;
     if (starts_with(w->name, "te.")) return config->text && is_text_target(w);
@@ -66,7 +66,7 @@ static int is_target(const Weight *w, const LearnPlan *config)
 }
 
 /* The next target from number *i on, or NULL.  A weight that a file added later has replaced is passed over. */
-static const Weight *next_target(const Weights *weights, const LearnPlan *config, size_t *i)
+static const Weight *next_target(const Weights *weights, const TrainableConfig *config, size_t *i)
 {
     const Weight *w;
     while ((w = weights_at(weights, *i))) {
@@ -81,7 +81,7 @@ static const Weight *next_target(const Weights *weights, const LearnPlan *config
 /* A matrix without its data: [rows,columns], or [rows,columns,side,side] for a convolution (rank 4). */
 static Weight matrix_of(Arena *a, const char *name, size_t rank, size_t rows, size_t columns, size_t side)
 {
-    size_t *shape = take(a, 4, sizeof *shape);
+    size_t *shape = allocate(a, 4, sizeof *shape);
     shape[0] = rows;
     shape[1] = columns;
     shape[2] = side;
@@ -93,12 +93,12 @@ static Weight matrix_of(Arena *a, const char *name, size_t rank, size_t rows, si
 static size_t elements(const Weight *w) { return w->bytes / sizeof(float); }
 
 /* Makes a pair for each target, without data, in the order of the layers' names. */
-static void make_pairs(Arena *a, Learner *t, const Weights *weights, const LearnPlan *config)
+static void make_pairs(Arena *a, Trainable *t, const Weights *weights, const TrainableConfig *config)
 {
     size_t i = 0;
     while (next_target(weights, config, &i)) t->pairs++;
-    t->down = take(a, t->pairs, sizeof *t->down);
-    t->up = take(a, t->pairs, sizeof *t->up);
+    t->down = allocate(a, t->pairs, sizeof *t->down);
+    t->up = allocate(a, t->pairs, sizeof *t->up);
     i = 0;
     for (size_t k = 0; k < t->pairs; k++) {
         const Weight *w = next_target(weights, config, &i);
@@ -112,7 +112,7 @@ static void make_pairs(Arena *a, Learner *t, const Weights *weights, const Learn
     weights_sort(t->up, t->pairs);
 }
 
-static size_t count_all(const Learner *t)
+static size_t count_all(const Trainable *t)
 {
     size_t count = elements(&t->words);
     for (size_t k = 0; k < t->pairs; k++) count += elements(&t->down[k]) + elements(&t->up[k]);
@@ -120,20 +120,20 @@ static size_t count_all(const Learner *t)
 }
 
 /* Gives a tensor the next place in x. */
-static void place(Learner *t, Weight *w, ParameterGroup group)
+static void place(Trainable *t, Weight *w, ParameterGroup group)
 {
     w->data = t->x + t->count;
     t->tensor[t->tensors++] = (ParameterTensor){ .offset = t->count, .count = elements(w), .group = group };
     t->count += elements(w);
 }
 
-static void place_all(Arena *a, Learner *t)
+static void place_all(Arena *a, Trainable *t)
 {
     size_t count = count_all(t);
-    t->x = take(a, 2 * count, sizeof *t->x);
+    t->x = allocate(a, 2 * count, sizeof *t->x);
     memset(t->x, 0, 2 * count * sizeof *t->x);
     t->d = t->x + count;
-    t->tensor = take(a, 1 + 2 * t->pairs, sizeof *t->tensor);
+    t->tensor = allocate(a, 1 + 2 * t->pairs, sizeof *t->tensor);
     place(t, &t->words, TOKEN_VECTORS);
     t->word_count = t->count;
     for (size_t k = 0; k < t->pairs; k++) {
@@ -143,10 +143,10 @@ static void place_all(Arena *a, Learner *t)
     }
 }
 
-Learner *learner_new(Arena *a, const Weights *w, LearnPlan config)
+Trainable *trainable_new(Arena *a, const Weights *w, TrainableConfig config)
 {
-    Learner *t = take(a, 1, sizeof *t);
-    *t = (Learner){ .alpha = config.alpha, .conv_alpha = config.conv_alpha };
+    Trainable *t = allocate(a, 1, sizeof *t);
+    *t = (Trainable){ .alpha = config.alpha, .conv_alpha = config.conv_alpha };
     const Weight *table = config.vectors ? weights_find(w, TOKEN_TABLE) : NULL;
     make_pairs(a, t, w, &config);
     if (config.vectors && (!table || table->rank != 2))
@@ -161,13 +161,13 @@ Learner *learner_new(Arena *a, const Weights *w, LearnPlan config)
 static float uniform(Rng *rng) { return (float)(rng_bits(rng) & 0xffffffu) * 0x1p-23f - 1; }      /* -1 .. 1 */
 
 /* What belongs to this matrix in x, or in d, which is laid out alike. */
-static float *part_of(float *array, const Learner *t, const Weight *w)
+static float *part_of(float *array, const Trainable *t, const Weight *w)
 {
     return array + ((const float *)w->data - t->x);
 }
 
 /* torch.nn.init.kaiming_uniform_(down, a=sqrt(5)), which is uniform in +-1/sqrt(fan_in); zeros_(up) */
-void learner_seed(Learner *t, Rng *rng)
+void trainable_init(Trainable *t, Rng *rng)
 {
     for (size_t k = 0; k < t->pairs; k++) {
         const Weight *down = &t->down[k];
@@ -179,9 +179,9 @@ void learner_seed(Learner *t, Rng *rng)
 
 /* ---- what the forward pass and the way back ask ----------------------------------------------- */
 
-static float alpha_of(const Learner *t, const Weight *down) { return has_kernel(down, 3) ? t->conv_alpha : t->alpha; }
+static float alpha_of(const Trainable *t, const Weight *down) { return has_kernel(down, 3) ? t->conv_alpha : t->alpha; }
 
-int learning_pair(const Learner *t, const char *layer, LowRank *pair)
+int trainable_pair(const Trainable *t, const char *layer, LoraLayer *pair)
 {
     const Weight *down = t ? weight_named(t->down, t->pairs, layer) : NULL;
     if (!down) return 0;
@@ -193,7 +193,7 @@ int learning_pair(const Learner *t, const char *layer, LowRank *pair)
     return 1;
 }
 
-float *learning_gradient(const Learner *t, const float *x)
+float *trainable_gradient(const Trainable *t, const float *x)
 {
     if (!t) return NULL;
     uintptr_t at = (uintptr_t)x;
@@ -217,23 +217,23 @@ static char *kohya_name(Arena *a, const char *layer, const char *end)
 static Weight in_half_precision(Arena *a, const Weight *w, const char *end)
 {
     const float *x = w->data;
-    uint16_t *half = take(a, elements(w), sizeof *half);
+    uint16_t *half = allocate(a, elements(w), sizeof *half);
     for (size_t i = 0; i < elements(w); i++) half[i] = float_to_half(x[i]);
     return (Weight){ .name = kohya_name(a, w->name, end), .data = half, .type = F16, .rank = w->rank, .shape = w->shape,
                      .bytes = elements(w) * sizeof *half };
 }
 
-static Weight alpha_tensor(Arena *a, const Learner *t, const Weight *down)
+static Weight alpha_tensor(Arena *a, const Trainable *t, const Weight *down)
 {
-    uint16_t *half = take(a, 1, sizeof *half);
+    uint16_t *half = allocate(a, 1, sizeof *half);
     *half = float_to_half(alpha_of(t, down));
     return (Weight){ .name = kohya_name(a, down->name, ".alpha"), .data = half, .type = F16, .bytes = sizeof *half };
 }
 
-void trainable_save_lora(Arena *a, const Learner *t, const char *path, const Pair *metadata, size_t pairs)
+void trainable_save_lora(Arena *a, const Trainable *t, const char *path, const Pair *metadata, size_t pairs)
 {
     size_t before = mark(a);
-    Weight *list = take(a, 3 * t->pairs, sizeof *list);
+    Weight *list = allocate(a, 3 * t->pairs, sizeof *list);
     for (size_t k = 0; k < t->pairs; k++) {
         list[3 * k] = in_half_precision(a, &t->down[k], ".lora_down.weight");
         list[3 * k + 1] = in_half_precision(a, &t->up[k], ".lora_up.weight");
@@ -243,7 +243,7 @@ void trainable_save_lora(Arena *a, const Learner *t, const char *path, const Pai
     release(a, before);
 }
 
-void trainable_save_embedding(Arena *a, const Learner *t, const char *name, const char *path, const Pair *metadata,
+void trainable_save_embedding(Arena *a, const Trainable *t, const char *name, const char *path, const Pair *metadata,
                               size_t pairs)
 {
     Weight words = t->words;

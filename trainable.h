@@ -29,7 +29,7 @@ typedef struct {
     Weight *down, *up;                   /* [pairs] the matrices of the LoRA pairs, in x, sorted by layer name */
     size_t  pairs;
     float   alpha, conv_alpha;           /* of the pairs, and of those of 3x3 convolutions; the scale is alpha / rank */
-} Learner;
+} Trainable;
 
 /* What to train.  Layers as in kohya sd-scripts, networks/lora.py: in the UNet all linear layers and 1x1 convolutions
  * of the transformers, in the text encoder those of attention and MLP.  A conv_rank above 0 adds the UNet's resnets,
@@ -39,29 +39,29 @@ typedef struct {
     int   rank, conv_rank;
     float alpha, conv_alpha;
     int   vectors;                       /* token vectors of textual inversion; 0: none */
-} LearnPlan;
+} TrainableConfig;
 
 /* Makes all of them, at zero, in the arena: for every layer that gets a pair down [rank,in] or, as the layer is,
  * [rank,in,k,k], and up [out,rank] or [out,rank,1,1]; and the token vectors.  Fails when there is nothing to train. */
-Learner *learner_new(Arena *a, const Weights *w, LearnPlan config);
+Trainable *trainable_new(Arena *a, const Weights *w, TrainableConfig config);
 
 /* Initialises the pairs as kohya's trainer does: down uniform in +-1/sqrt(in k k), up stays zero. */
-void learner_seed(Learner *t, Rng *rng);
+void trainable_init(Trainable *t, Rng *rng);
 
 /* The query of the forward pass: fills in weights, scale and gradients of this layer's pair (the rest of *pair stays).
  * Returns 0 when it has none.  t may be NULL. */
-int learning_pair(const Learner *t, const char *layer, LowRank *pair);
+int trainable_pair(const Trainable *t, const char *layer, LoraLayer *pair);
 
 /* Where the gradient of the parameters at x is summed; NULL when they are not trainable.  t may be NULL. */
-float *learning_gradient(const Learner *t, const float *x);
+float *trainable_gradient(const Trainable *t, const float *x);
 
 /* Writes the pairs as a LoRA file by kohya's names, in half precision, each with its alpha.  Fails as
  * safetensors_save. */
-void trainable_save_lora(Arena *a, const Learner *t, const char *path, const Pair *metadata, size_t pairs);
+void trainable_save_lora(Arena *a, const Trainable *t, const char *path, const Pair *metadata, size_t pairs);
 
 /* Writes the token vectors, F32 [vectors,width], as an embedding file.  name: of the tensor, "emb_params" as kohya's
  * trainer has it, or the token itself as diffusers has it. */
-void trainable_save_embedding(Arena *a, const Learner *t, const char *name, const char *path, const Pair *metadata,
+void trainable_save_embedding(Arena *a, const Trainable *t, const char *name, const char *path, const Pair *metadata,
                               size_t pairs);
 
 #endif

@@ -85,7 +85,7 @@ int begins(const char *text, const char *with)
 
 char *copy(Arena *a, const char *text, size_t n)
 {
-    char *s = take(a, n + 1, 1);
+    char *s = allocate(a, n + 1, 1);
     memcpy(s, text, n);
     s[n] = 0;
     return s;
@@ -104,7 +104,7 @@ char **comma_parts(Arena *a, const char *text, size_t *count)
     size_t parts = 1;
     for (const char *s = text; *s; s++)
         if (*s == ',') parts++;
-    char **part = take(a, parts, sizeof *part);
+    char **part = allocate(a, parts, sizeof *part);
     const char *s = text;
     for (size_t i = 0; i < parts; i++) {
         size_t n = strcspn(s, ",");
@@ -155,7 +155,7 @@ void make_printable(char *text, const char *but)
 char *quoted(Arena *a, const char *text)
 {
     enum { CUT = 60 };
-    char *out = take(a, CUT + 16, 1);
+    char *out = allocate(a, CUT + 16, 1);
     size_t n = 0;
     out[n++] = '"';
     while (*text && n < CUT) {
@@ -170,14 +170,14 @@ char *quoted(Arena *a, const char *text)
     return out;
 }
 
-Draft string_builder(Arena *a) { return (Draft){ .mem = a, .text = format(a, "%s", "") }; }
+StringBuilder string_builder(Arena *a) { return (StringBuilder){ .mem = a, .text = format(a, "%s", "") }; }
 
-void draft_add(Draft *d, const char *words)
+void string_builder_add(StringBuilder *d, const char *words)
 {
     size_t n = strlen(words);
     if (d->n + n + 1 > d->room) {
         d->room = 2 * (d->n + n) + 1024;
-        char *more = take(d->mem, d->room, 1);
+        char *more = allocate(d->mem, d->room, 1);
         memcpy(more, d->text, d->n);
         d->text = more;
     }
@@ -215,7 +215,7 @@ Nearest nearest_to(const char *word)
     return (Nearest){ .word = word, .distance = limit };
 }
 
-void nearest_of(Nearest *n, const char *name)
+void nearest_consider(Nearest *n, const char *name)
 {
     int is_beginning = *n->word && begins(name, n->word);
     size_t distance = is_beginning ? 0 : edit_distance(name, n->word);
@@ -237,13 +237,13 @@ const char *file_name(const char *path)
     return slash ? slash + 1 : path;
 }
 
-const char *ending_of(const char *path)
+const char *file_extension(const char *path)
 {
     const char *name = file_name(path), *dot = strrchr(name, '.');
     return dot && dot > name ? dot : name + strlen(name);
 }
 
-char *without_ending(Arena *a, const char *path) { return copy(a, path, (size_t)(ending_of(path) - path)); }
+char *without_extension(Arena *a, const char *path) { return copy(a, path, (size_t)(file_extension(path) - path)); }
 
 char *folder_of(Arena *a, const char *path)
 {

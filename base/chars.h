@@ -57,9 +57,9 @@ void make_printable(char *text, const char *but);
 char *quoted(Arena *a, const char *text);
 
 /* A string builder: text is everything that was added, n bytes and NUL. */
-typedef struct { Arena *mem; char *text; size_t n, room; } Draft;
-Draft string_builder(Arena *a);
-void draft_add(Draft *d, const char *words);
+typedef struct { Arena *mem; char *text; size_t n, room; } StringBuilder;
+StringBuilder string_builder(Arena *a);
+void string_builder_add(StringBuilder *d, const char *words);
 
 /* ---- "did you mean" ---- */
 
@@ -72,7 +72,7 @@ typedef struct { const char *word, *name; size_t distance; } Nearest;
 Nearest nearest_to(const char *word);
 
 /* Considers one more name. */
-void nearest_of(Nearest *n, const char *name);
+void nearest_consider(Nearest *n, const char *name);
 
 /* " (did you mean NAME?)", or "" */
 char *did_you_mean(Arena *a, Nearest n);
@@ -81,8 +81,8 @@ char *did_you_mean(Arena *a, Nearest n);
 
 /* Of the path "dir/name.txt".  A name whose only dot is its first character has no extension. */
 const char *file_name(const char *path);        /* "name.txt" */
-const char *ending_of(const char *path);        /* ".txt", or "" */
-char *without_ending(Arena *a, const char *path);       /* "dir/name" */
+const char *file_extension(const char *path);        /* ".txt", or "" */
+char *without_extension(Arena *a, const char *path);       /* "dir/name" */
 char *folder_of(Arena *a, const char *path);            /* "dir", or "." */
 
 /* ---- numbers ---- */

@@ -15,7 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-int stands_at(Bytes b, size_t at, const void *what, size_t n)
+int has_bytes_at(Bytes b, size_t at, const void *what, size_t n)
 {
     return b.size >= n && b.size - n >= at && !memcmp(b.data + at, what, n);
 }
@@ -76,7 +76,7 @@ static int open_regular(Arena *a, const char *path, size_t *size)
 
 Bytes file_map(Arena *a, const char *path)
 {
-    MappedFile *f = take(a, 1, sizeof *f);       /* before the file is open, as this may fail */
+    MappedFile *f = allocate(a, 1, sizeof *f);       /* before the file is open, as this may fail */
     const void *data = f;                        /* of an empty file: any address, but not NULL */
     const char *why = NULL;
     *f = (MappedFile){ .arena = a, .path = format(a, "%s", path) };
@@ -88,7 +88,7 @@ Bytes file_map(Arena *a, const char *path)
     if (!f->content.size) return f->content;
     f->before = *mapped_files(a);
     *mapped_files(a) = f;
-    undo(a, unmap, f);
+    on_release(a, unmap, f);
     return f->content;
 }
 
@@ -99,7 +99,7 @@ const char *mapped_file_at(Arena *a, const void *address)
     return NULL;
 }
 
-void files_rest(Arena *a)
+void files_trim(Arena *a)
 {
     for (const MappedFile *f = *mapped_files(a); f; f = f->before)
         system_file_discard(f->content.data, f->content.size);
@@ -126,19 +126,19 @@ static void close_folder(void *open)
     *folder = NULL;
 }
 
-const char **names_in(Arena *a, const char *folder, size_t *count)
+const char **folder_list(Arena *a, const char *folder, size_t *count)
 {
     const char **names = NULL;
     const char *name;
     size_t room = 0;
-    Folder **open = take(a, 1, sizeof *open);
+    Folder **open = allocate(a, 1, sizeof *open);
     *count = 0;
     *open = system_folder_open(folder);
     if (!*open) return NULL;
-    undo(a, close_folder, open);
+    on_release(a, close_folder, open);
     while ((name = system_folder_next(*open))) {
         if (*name == '.') continue;
-        names = roomier(a, names, *count, &room, sizeof *names);
+        names = grow_array(a, names, *count, &room, sizeof *names);
         names[(*count)++] = format(a, "%s", name);
     }
     close_folder(open);
@@ -159,7 +159,7 @@ static char *write_beside(Arena *a, const File *f)
 {
     char *name = format(a, "%s.%ld.part", f->path, system_process_id());
     system_file_remove(name);                    /* left by a process that had our number, and was killed */
-    undo(a, remove_temporary, name);
+    on_release(a, remove_temporary, name);
     int file;
     const char *why = system_file_create(name, &file);
     if (why) fail(a, "%s: cannot be written: %s; does the folder exist, and may you write there?", f->path, why);
@@ -173,7 +173,7 @@ static char *write_beside(Arena *a, const File *f)
 void files_save(Arena *a, const File *files, size_t count)
 {
     size_t before = mark(a);
-    char **temporary = take(a, count, sizeof *temporary);
+    char **temporary = allocate(a, count, sizeof *temporary);
     for (size_t i = 0; i < count; i++)           /* all, or none */
         if (folder_is(files[i].path))
             fail(a, "%s: cannot be replaced: it is a folder; nothing was written", files[i].path);

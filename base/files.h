@@ -10,7 +10,7 @@ typedef struct { const unsigned char *data; size_t size; } Bytes;
 typedef struct { const char *path; Bytes content; } File;
 
 /* Are b's bytes from `at` on these n bytes? */
-int stands_at(Bytes b, size_t at, const void *what, size_t n);
+int has_bytes_at(Bytes b, size_t at, const void *what, size_t n);
 
 /* ---- reading ----------------------------------------------------------------------------------- */
 
@@ -18,7 +18,7 @@ int stands_at(Bytes b, size_t at, const void *what, size_t n);
 Bytes file_map(Arena *a, const char *path);
 
 /* Gives the memory of all mapped files back; what is read of them afterwards comes from the disk again. */
-void  files_rest(Arena *a);
+void  files_trim(Arena *a);
 
 /* The path of the mapped file that this address lies in, or NULL.  May be called from a signal handler. */
 const char *mapped_file_at(Arena *a, const void *address);
@@ -35,7 +35,7 @@ int   same_file(const char *x, const char *y);      /* Do both exist, and are th
 void  folder_make(Arena *a, const char *path);
 
 /* The names in a folder, sorted by bytes, without hidden ones (".name").  *count is 0 when it cannot be read. */
-const char **names_in(Arena *a, const char *folder, size_t *count);
+const char **folder_list(Arena *a, const char *folder, size_t *count);
 
 /* ---- saving ------------------------------------------------------------------------------------ */
 

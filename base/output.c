@@ -20,7 +20,7 @@ static void try_writing(Arena *a, const char *path)
     system_file_remove(trial);
 }
 
-void place_check(Arena *a, const char *path, double bytes)
+void output_check(Arena *a, const char *path, double bytes)
 {
     FileInfo info;
     const char *folder = folder_of(a, path);
@@ -35,7 +35,7 @@ void place_check(Arena *a, const char *path, double bytes)
              path, bytes / 1e6, room / 1e6);
 }
 
-void place_spare(Arena *a, const char *path, const char *input)
+void output_spare(Arena *a, const char *path, const char *input)
 {
     if (input && same_file(input, path))
         fail(a, "%s: would be replaced by what is made from it; choose another name with -o", path);

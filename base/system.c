@@ -297,7 +297,7 @@ void system_restart(char **argv, const char *name, const char *value)
 
 /* ---- clock ------------------------------------------------------------------------------------- */
 
-double clock_now(void)
+double system_seconds(void)
 {
     struct timespec t;
     clock_gettime(CLOCK_MONOTONIC, &t);

@@ -81,7 +81,7 @@ void system_restart(char **argv, const char *name, const char *value);
 
 /* ---- clock ------------------------------------------------------------------------------------- */
 
-double clock_now(void);                  /* seconds, of a clock that never goes back */
+double system_seconds(void);                  /* seconds, of a clock that never goes back */
 void   system_sleep(double seconds);     /* a signal ends it early */
 
 /* ---- signals ----------------------------------------------------------------------------------- */

@@ -136,7 +136,7 @@ static const char *next_value(Arena *a, const char *s, char *scratch, const char
 
 static void add_values(Arena *a, Axis *x, const char *list, ValueType takes)
 {
-    char *scratch = take(a, strlen(list) + 1, 1);
+    char *scratch = allocate(a, strlen(list) + 1, 1);
     int is_whole = takes == WHOLE;
     while (list) {
         const char *value;
@@ -153,7 +153,7 @@ static _Noreturn void unknown_setting(Arena *a, const char *label, const char *n
 {
     Nearest near = nearest_to(name);
     for (const Setting *s = all_settings; s->flag; s++)
-        if (!setting_is_axis(s)) nearest_of(&near, s->key ? s->key : s->flag);
+        if (!setting_is_axis(s)) nearest_consider(&near, s->key ? s->key : s->flag);
     fail(a, "%s: %s is no setting%s; expected a key of prompt files like Steps or CFG scale, %s, or LoRA NAME", label,
          quoted(a, name), did_you_mean(a, near), PROMPT_S_R);
 }
@@ -176,7 +176,7 @@ static ValueType find_setting(Arena *a, Axis *x, const char *name)
     if (!s || setting_is_axis(s)) unknown_setting(a, x->label, name);
     x->key = s->key ? s->key : s->flag;
     refuse_common(a, x);
-    return x->lora ? NUMBER : setting_takes(s);
+    return x->lora ? NUMBER : setting_value_type(s);
 }
 
 /* How the grid shows a value: "CFG scale: 7".  Words of a prompt stand alone, as in the web UI. */
@@ -196,7 +196,7 @@ static void check_values(Arena *a, const Axis *x, const char *text)
     if (!x->key) return;
     for (int i = 0; i < x->count; i++) {
         size_t before = mark(a);
-        Request *scratch = take(a, 1, sizeof *scratch);
+        Request *scratch = allocate(a, 1, sizeof *scratch);
         *scratch = (Request){ 0 };
         if (same(x->key, "Seed") && same(x->value[i], "-1"))
             fail(a, "%s: Seed: -1 would be another seed each time; name them, as in Seed: 1-4", x->label);
@@ -212,8 +212,8 @@ Axis axis_read(Arena *a, Name text)
         fail(a, "%s is %s, expected SETTING: VALUE, VALUE, ... like \"CFG scale: 3, 7, 11\"", text.label,
              quoted(a, text.text));
     Axis x = { .label = text.label };
-    x.value = take(a, AXIS_VALUES, sizeof *x.value);
-    x.said = take(a, AXIS_VALUES, sizeof *x.said);
+    x.value = allocate(a, AXIS_VALUES, sizeof *x.value);
+    x.said = allocate(a, AXIS_VALUES, sizeof *x.said);
     ValueType takes = find_setting(a, &x, trimmed(a, text.text, (size_t)(colon - text.text)));
     add_values(a, &x, colon + 1, takes);
     check_values(a, &x, text.text);
@@ -239,7 +239,7 @@ static const char *replaced(Arena *a, const char *text, const char *from, const 
     size_t new = strlen(to);
     if (!found) return NULL;
     size_t longer = new > old ? found * (new - old) : 0;
-    char *out = take(a, strlen(text) + 1 + longer, 1);
+    char *out = allocate(a, strlen(text) + 1 + longer, 1);
     char *end = out;
     for (const char *s = strstr(text, from); s; s = strstr(text, from)) {
         size_t before = (size_t)(s - text);

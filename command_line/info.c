@@ -27,9 +27,9 @@ enum { MESSAGE = 1024 };      /* of attempt() */
 /* ---- words of the file ------------------------------------------------------------------------ */
 
 /* The description so far.  most: bytes of the file's words that a line shows */
-typedef struct { Draft draft; size_t most; } Text;
+typedef struct { StringBuilder draft; size_t most; } Text;
 
-static void append(Text *t, const char *words) { draft_add(&t->draft, words); }
+static void append(Text *t, const char *words) { string_builder_add(&t->draft, words); }
 
 /* Makes words of the file printable, on one line, and cuts them after `most` bytes. */
 static const char *printable_words(Arena *a, const char *words, size_t most)
@@ -179,8 +179,8 @@ const char *info_embedding(Arena *a, const char *path)
  * its token. */
 static const char *kind_of(Arena *a, const WeightFile *f)
 {
-    StateSaid s;
-    if (state_said(a, f, &s))
+    TrainingStateInfo s;
+    if (training_state_info(a, f, &s))
         return format(a, "a state of training, step %u of %zu, %s", s.step, s.steps, amount(a, s.pictures, "picture"));
     FileKind kind = file_kind(f);
     const char *embedding = NULL;
@@ -234,8 +234,8 @@ static void training_settings(Text *t, const WeightFile *f)
 /* Draws how the loss went, in a saved state of training, or in a LoRA that persona has trained; else returns NULL. */
 static const char *loss_chart(Arena *a, const WeightFile *f)
 {
-    StateSaid s;
-    if (state_said(a, f, &s)) {
+    TrainingStateInfo s;
+    if (training_state_info(a, f, &s)) {
         const char *curve = curve_text(a, s.loss, s.step);
         return curve ? curve_chart(a, curve, s.step) : NULL;
     }
@@ -303,7 +303,7 @@ static Tag *all_tags(Arena *a, const char *path, const char *json, size_t *count
     size_t most = 1;
     for (const char *p = json; *p; p++)
         if (*p == ':') most++;
-    Tag *tag = take(a, most, sizeof *tag);
+    Tag *tag = allocate(a, most, sizeof *tag);
     size_t n = 0;
     json_expect(&c, '{', "it is not an object");
     do {

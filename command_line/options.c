@@ -134,7 +134,7 @@ void print_training_help(void)
            "--seed, --precision and --threads are as for drawing.\n\n"
            "Ctrl-C saves the state to OUT-state.safetensors; "
            "the same command with --resume goes on to the same bytes, with more steps it learns on.\n\n");
-    for (size_t i = 0; (flag = recipe_flag(i, &value, &help)); i++)
+    for (size_t i = 0; (flag = training_option(i, &value, &help)); i++)
         printf("  --%-28s %-5s %s\n", flag, value ? value : "", help);
 }
 
@@ -148,13 +148,13 @@ static _Noreturn void unknown_option(Arena *a, const Options *o, const char *arg
     const char *flag, *value, *help;
     const char *ours = foreign_option(name, is_training);
     if (ours) fail(a, "%s is no option of persona; here it is %s", quoted(a, arg), ours);
-    if (!is_training && recipe_flag_find(name, &takes_none))
+    if (!is_training && training_option_find(name, &takes_none))
         fail(a, "%s is no option of drawing, but of persona train", quoted(a, arg));
     Nearest near = nearest_to(name);
-    for (size_t i = 0; i < OPTIONS; i++) nearest_of(&near, options[i].flag);
+    for (size_t i = 0; i < OPTIONS; i++) nearest_consider(&near, options[i].flag);
     if (is_training)
-        for (size_t i = 0; (flag = recipe_flag(i, &value, &help)); i++) nearest_of(&near, flag);
-    for (const Setting *s = all_settings; s->flag; s++) nearest_of(&near, s->flag);
+        for (size_t i = 0; (flag = training_option(i, &value, &help)); i++) nearest_consider(&near, flag);
+    for (const Setting *s = all_settings; s->flag; s++) nearest_consider(&near, s->flag);
     if (near.name) fail(a, "%s is no option of persona; did you mean --%s?", quoted(a, arg), near.name);
     fail(a, "%s is no option of persona; persona --help lists them", quoted(a, arg));
 }
@@ -198,7 +198,7 @@ static void read_option(Arena *a, Options *o, int argc, char **argv, int *i)
     Typed t = take_apart(a, argv[*i]);
     const Option *own = option_named(t.name);
     int takes_none = own && !own->value;
-    const char *recipe = options_are_training(o) ? recipe_flag_find(t.name, &takes_none) : NULL;
+    const char *recipe = options_are_training(o) ? training_option_find(t.name, &takes_none) : NULL;
     const Setting *setting = own || recipe ? NULL : setting_named(t.name);
     int is_known = own || recipe || setting;
     if (!is_known || has_wrong_dashes(t, setting)) unknown_option(a, o, t.arg, t.name);
@@ -206,7 +206,7 @@ static void read_option(Arena *a, Options *o, int argc, char **argv, int *i)
     if (own) {
         obey(a, o, own, value);
     } else if (recipe) {
-        recipe_set(a, &o->training, recipe, value);
+        training_config_set(a, &o->training, recipe, value);
     } else {
         o->given[o->givens++] = (Given){ setting, value };
         if (same(setting->flag, "prompt")) o->has_prompt = 1;
@@ -217,7 +217,7 @@ const char *nearest_command(const char *word)
 {
     static const char *const commands[] = { "check", "info", "train", "help" };
     Nearest near = nearest_to(word);
-    for (size_t i = 0; i < sizeof commands / sizeof *commands; i++) nearest_of(&near, commands[i]);
+    for (size_t i = 0; i < sizeof commands / sizeof *commands; i++) nearest_consider(&near, commands[i]);
     return near.name;
 }
 
@@ -240,8 +240,8 @@ static void read_operand(Arena *a, Options *o, const char *arg)
 Options options_read(Arena *a, int argc, char **argv)
 {
     int only_operands = 0;                       /* behind "--" */
-    Options o = { .program = argv[0], .training = recipe_default };
-    o.given = take(a, (size_t)argc + 1, sizeof *o.given);
+    Options o = { .program = argv[0], .training = training_config_default };
+    o.given = allocate(a, (size_t)argc + 1, sizeof *o.given);
     for (int i = 1; i < argc; i++) {
         int is_option = !only_operands && argv[i][0] == '-' && argv[i][1];
         if (is_option && !strcmp(argv[i], "--")) only_operands = 1;

@@ -29,9 +29,9 @@ static void say_effort(Arena *a, const Result *r, GifEffort e, size_t most, size
     const char *limit = bytes_text(a, most);
     const char *loss = e.loss ? format(a, ", matched within %d/255", e.loss) : "";
     const char *frames = e.every > 1 ? format(a, ", one frame of %d", e.every) : "";
-    if (e.colours < 256) watch_say(r->watch, "to keep to %s: %d colours%s%s", limit, e.colours, loss, frames);
+    if (e.colours < 256) callbacks_say(r->watch, "to keep to %s: %d colours%s%s", limit, e.colours, loss, frames);
     if (size > most)
-        watch_say(r->watch, "Max size is %s, but %.0f KB is as small as this GIF gets; "
+        callbacks_say(r->watch, "Max size is %s, but %.0f KB is as small as this GIF gets; "
                             "a smaller Size or fewer Frames would do more", limit, (double)size / 1024);
 }
 
@@ -74,13 +74,13 @@ static const Format formats[] = {
 /* The format that the path's ending names; NULL when there is none. */
 static const Format *format_of(const char *path)
 {
-    const char *ending = ending_of(path);
+    const char *ending = file_extension(path);
     for (size_t i = 0; i < sizeof formats / sizeof *formats; i++)
         if (same(ending, formats[i].ending)) return &formats[i];
     return NULL;
 }
 
-int result_known(const char *path)
+int result_has_format(const char *path)
 {
     return format_of(path) != NULL;
 }
@@ -95,7 +95,7 @@ void result_check(Arena *a, const Result *r, const char *prompt_file)
     if (r->request->max_size && !f->has_max_size)
         fail(a, "%s: Max size makes GIFs smaller, other pictures keep every pixel; take it out, or --max-size 0",
              r->path);
-    place_check(a, r->path, 0);
+    output_check(a, r->path, 0);
     if (prompt_file && same_file(prompt_file, r->path))
         fail(a, "%s: the picture would replace the prompt file; choose another name with -o", r->path);
 }
@@ -105,7 +105,7 @@ void result_check(Arena *a, const Result *r, const char *prompt_file)
 /* The path without its ending.  Of a series that is drawn again also without its number: "name-001.png" is "name". */
 static const char *stem_of(Arena *a, const Result *r)
 {
-    char *stem = without_ending(a, r->path);
+    char *stem = without_extension(a, r->path);
     size_t n = strlen(stem);
     size_t digits = 0;
     if (!r->is_redrawn) return stem;
@@ -119,7 +119,7 @@ static Bytes encode(Arena *a, const Result *r, Pictures p, const char *settings)
 {
     const Format *f = format_of(r->path);
     size_t size = 0;
-    unsigned char *bytes = adopt(a, f->encode(a, r, p, settings, &size));
+    unsigned char *bytes = arena_own(a, f->encode(a, r, p, settings, &size));
     if (!bytes)
         fail(a, "%s: %d frames of %dx%d cannot be made into a %s: out of memory, or larger than it can be", r->path,
              p.frames, p.width, p.height, f->ending + 1);
@@ -136,11 +136,11 @@ static Pictures one_frame(Pictures p, size_t i)
 /* r->path, or one file a frame: stem-001.png, stem-002.png, ... */
 static File *encode_all(Arena *a, const Result *r, Pictures p, size_t *count)
 {
-    const char *settings = prompt_settings(a, r->request);
+    const char *settings = prompt_infotext(a, r->request);
     const char *stem = stem_of(a, r);
-    const char *ending = ending_of(r->path);
+    const char *ending = file_extension(r->path);
     *count = format_of(r->path)->is_file_a_frame ? (size_t)p.frames : 1;
-    File *files = take(a, *count, sizeof *files);
+    File *files = allocate(a, *count, sizeof *files);
     if (*count == 1) {
         files[0] = (File){ r->path, encode(a, r, p, settings) };
         return files;
@@ -178,17 +178,17 @@ static size_t how_many_exist(const File *files, size_t count)
 static void keep_old(Arena *a, const Result *r, File *files, size_t count)
 {
     if (!would_lose_another(a, files, count)) {
-        if (how_many_exist(files, count) == count) watch_say(r->watch, "the same bytes as before");
+        if (how_many_exist(files, count) == count) callbacks_say(r->watch, "the same bytes as before");
         return;
     }
-    const char **first = take(a, count, sizeof *first);
+    const char **first = allocate(a, count, sizeof *first);
     for (size_t i = 0; i < count; i++) first[i] = files[i].path;
     for (int n = 1; would_lose_another(a, files, count); n++) {
         const char *number = n > 1 ? format(a, "-%d", n) : "";
         for (size_t i = 0; i < count; i++)
-            files[i].path = format(a, "%s-again%s%s", without_ending(a, first[i]), number, ending_of(first[i]));
+            files[i].path = format(a, "%s-again%s%s", without_extension(a, first[i]), number, file_extension(first[i]));
     }
-    watch_say(r->watch, "%s: came out different than it was, so the first is kept; to replace it: -o %s", r->path,
+    callbacks_say(r->watch, "%s: came out different than it was, so the first is kept; to replace it: -o %s", r->path,
               r->path);
 }
 

@@ -10,11 +10,11 @@ typedef struct {
     const char    *path;                 /* ends in .gif, .png (several frames become NAME-001.png and on) or .apng */
     int            is_redrawn;           /* path is the picture that the settings came from: it is never lost */
     const Request *request;
-    const Watch   *watch;                /* may be NULL */
+    const Callbacks   *watch;                /* may be NULL */
 } Result;
 
 /* Does a path end like a picture that can be written? */
-int result_known(const char *path);
+int result_has_format(const char *path);
 
 /* Fails with all that can be known before the work: an ending of no format, a setting that this format does not have,
  * no place for the file.  prompt_file: the file that the request was read from, which must not be replaced; may be

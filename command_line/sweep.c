@@ -95,7 +95,7 @@ static void fill_cell(Arena *a, const Sweep *s, Cell *c, int i, const Request *r
 
 Sweep *sweep_read(Arena *a, const Request *r)
 {
-    Sweep *s = take(a, 1, sizeof *s);
+    Sweep *s = allocate(a, 1, sizeof *s);
     *s = (Sweep){ .cells = 1 };
     for (int k = 0; k < AXES; k++) {
         s->axis[k] = (Axis){ .count = 1 };
@@ -103,7 +103,7 @@ Sweep *sweep_read(Arena *a, const Request *r)
     }
     check_axes(a, s);
     for (int k = 0; k < AXES; k++) s->cells *= s->axis[k].count;
-    s->cell = take(a, (size_t)s->cells, sizeof *s->cell);
+    s->cell = allocate(a, (size_t)s->cells, sizeof *s->cell);
     memset(s->cell, 0, (size_t)s->cells * sizeof *s->cell);
     for (int i = 0; i < s->cells; i++) fill_cell(a, s, &s->cell[i], i, r);
     return s;
@@ -127,7 +127,7 @@ enum { MOST_LINES = 64, BEGINNING = 160 };
 /* Passes a message on unless one with the same beginning, up to a comma or colon, was passed on before.  So what is
  * common to all cells is said once. */
 typedef struct {
-    const Watch *watch;
+    const Callbacks *watch;
     char         line[MOST_LINES][BEGINNING];
     int          lines;
 } OnceOnly;
@@ -141,7 +141,7 @@ static void say_once(void *to, const char *line)
         if (!strcmp(o->line[i], beginning)) return;
     if (o->lines == MOST_LINES) return;
     memcpy(o->line[o->lines++], beginning, sizeof beginning);
-    watch_say(o->watch, "%s", line);
+    callbacks_say(o->watch, "%s", line);
 }
 
 /* ---- the plan ---------------------------------------------------------------------------------- */
@@ -158,7 +158,7 @@ static void check_size(Arena *a, const Sweep *s, const Cell *c)
          cell_name(a, s, c), this->frames, this->width, this->height);
 }
 
-typedef struct { Arena *a; Job *job; const Watch *watch; Plan plan; } DryRun;
+typedef struct { Arena *a; Job *job; const Callbacks *watch; Plan plan; } DryRun;
 
 static void run_dry(void *dry_run)
 {
@@ -166,16 +166,16 @@ static void run_dry(void *dry_run)
     d->plan = generate_check(d->a, d->job, d->watch);
 }
 
-static void check_cell(Arena *a, const Sweep *s, Cell *c, const SearchPath *p, const char *out, const Watch *watch)
+static void check_cell(Arena *a, const Sweep *s, Cell *c, const SearchPath *p, const char *out, const Callbacks *watch)
 {
     char why[1024];
-    lookup_request(a, p, &c->request);
-    place_spare(a, out, c->request.job.init);
+    search_path_resolve(a, p, &c->request);
+    output_spare(a, out, c->request.job.init);
     DryRun d = { .a = a, .job = &c->request.job, .watch = watch };
     if (attempt(a, run_dry, &d, why)) fail(a, "%s: %s", cell_name(a, s, c), why);
     c->plan = d.plan;
     check_size(a, s, c);
-    c->settings = prompt_settings(a, &c->request);
+    c->settings = prompt_infotext(a, &c->request);
     c->first = 0;
     while (strcmp(s->cell[c->first].settings, c->settings)) c->first++;
 }
@@ -213,22 +213,22 @@ static Plan plan_of_all(const Sweep *s)
 }
 
 /* "grid: 3 x 2 x 1 pictures of 128x128, 410x278 in all" */
-static void say_grid(Arena *a, const Sweep *s, const Plan *all, const Watch *watch)
+static void say_grid(Arena *a, const Sweep *s, const Plan *all, const Callbacks *watch)
 {
     int repeated = 0;
     for (int i = 0; i < s->cells; i++)
         if (is_repeated(s, i)) repeated++;
     const char *alike = repeated ? format(a, ", %d of them as another one", repeated) : "";
-    watch_say(watch, "grid: %d x %d x %d pictures of %dx%d%s, %dx%d in all", s->axis[0].count, s->axis[1].count,
+    callbacks_say(watch, "grid: %d x %d x %d pictures of %dx%d%s, %dx%d in all", s->axis[0].count, s->axis[1].count,
               s->axis[2].count, all->width, all->height, alike, s->grid.width, s->grid.height);
 }
 
-void sweep_check(Arena *a, Sweep *s, Request *r, const SearchPath *p, const char *out, const Watch *watch)
+void sweep_check(Arena *a, Sweep *s, Request *r, const SearchPath *p, const char *out, const Callbacks *watch)
 {
-    OnceOnly *once = take(a, 1, sizeof *once);
+    OnceOnly *once = allocate(a, 1, sizeof *once);
     once->watch = watch;
     once->lines = 0;
-    Watch quieter = *watch;
+    Callbacks quieter = *watch;
     quieter.to = once;
     quieter.say = say_once;
     quieter.progress = NULL;
@@ -257,14 +257,14 @@ static const char *unfinished(Arena *a, const char *cells)
 static void list_finished(Arena *a, Store *store, const char *folder)
 {
     size_t count;
-    const char **names = names_in(a, folder, &count);
-    Finished *all = take(a, store->count + count, sizeof *all);
+    const char **names = folder_list(a, folder, &count);
+    Finished *all = allocate(a, store->count + count, sizeof *all);
     if (store->count) memcpy(all, store->file, store->count * sizeof *all);
     store->file = all;
     for (size_t i = 0; i < count; i++) {
         FileInfo info;
         const char *path = format(a, "%s/%s", folder, names[i]);
-        const char *settings = settings_in(a, path);
+        const char *settings = png_settings(a, path);
         if (!settings || system_file_info(path, &info)) continue;
         all[store->count++] = (Finished){ .path = path, .settings = settings, .written = info.modified };
     }
@@ -287,7 +287,7 @@ static int is_newer(Arena *a, const char *path, struct timespec than, int depth)
     size_t before = mark(a);
     size_t count;
     int any = 0;
-    const char **names = names_in(a, path, &count);
+    const char **names = folder_list(a, path, &count);
     for (size_t i = 0; i < count && !any; i++) any = is_newer(a, format(a, "%s/%s", path, names[i]), than, depth - 1);
     release(a, before);
     return any;
@@ -316,7 +316,7 @@ static const unsigned char *find_finished(Arena *a, const Store *store, const Ce
         unsigned char *rgb = apng_decode(png.data, png.size, c->plan.frames, c->plan.width, c->plan.height);
         if (!rgb) continue;
         *from = f->path;
-        return adopt(a, rgb);
+        return arena_own(a, rgb);
     }
     return NULL;
 }
@@ -348,7 +348,7 @@ static void save_cell(Arena *a, const Sweep *s, const Cell *c, const char *folde
     size_t size;
     const Plan *p = &c->plan;
     double fps = c->request.job.fps;
-    unsigned char *png = adopt(a, apng_encode(rgb, p->frames, p->width, p->height, fps, c->settings, &size));
+    unsigned char *png = arena_own(a, apng_encode(rgb, p->frames, p->width, p->height, fps, c->settings, &size));
     if (!png) fail(a, "%s: out of memory", folder);
     folder_make(a, folder);
     files_save(a, &(File){ free_path(a, s, c, folder), { png, size } }, 1);
@@ -368,13 +368,13 @@ void sweep_done(Arena *a, const Sweep *s, const char *cells)
     size_t before = mark(a);
     size_t count;
     const char *folder = unfinished(a, cells);
-    const char **names = names_in(a, folder, &count);
+    const char **names = folder_list(a, folder, &count);
     for (size_t i = 0; i < count; i++) {
         const char *path = format(a, "%s/%s", folder, names[i]);
         const char *dot = strrchr(names[i], '.');
         if (!dot) continue;
         int is_half_written = !strcmp(dot, ".part");
-        if (is_half_written || are_settings_of_cell(s, settings_in(a, path))) system_file_remove(path);
+        if (is_half_written || are_settings_of_cell(s, png_settings(a, path))) system_file_remove(path);
     }
     system_folder_remove(folder);
     release(a, before);
@@ -388,7 +388,7 @@ typedef struct {
     const char  *folder;                 /* where finished cells are saved */
     int          keep;                   /* cells that were found elsewhere are saved there too */
     const char  *command;                /* what goes on from there, for a message */
-    const Watch *watch;
+    const Callbacks *watch;
     Store        store;                  /* cells that are finished already */
     Cell        *cell;                   /* the one under way */
     int          drawn;                  /* cells */
@@ -402,7 +402,7 @@ static void report_progress(void *to, const char *stage, int done, int of)
     Drawing *d = to;
     if (!strcmp(stage, "frame") || !strcmp(stage, "done")) return;
     if (!strcmp(stage, "hires step")) done += d->cell->plan.passes - of;
-    watch_progress(d->watch, "step", d->passes_before + done, d->passes);
+    callbacks_progress(d->watch, "step", d->passes_before + done, d->passes);
 }
 
 static void show_preview(void *to, Pictures small)
@@ -413,7 +413,7 @@ static void show_preview(void *to, Pictures small)
 
 static const unsigned char *draw(Drawing *d)
 {
-    Watch watch = *d->watch;
+    Callbacks watch = *d->watch;
     watch.to = d;
     watch.say = NULL;                            /* it was all said by sweep_check */
     watch.progress = report_progress;
@@ -466,7 +466,7 @@ static int passes_to_draw(const Drawing *d)
 static _Noreturn void give_up(const Drawing *d, const char *why)
 {
     size_t kept;
-    names_in(d->a, d->folder, &kept);
+    folder_list(d->a, d->folder, &kept);
     const char *rest = "";
     if (kept)
         rest = format(d->a, "; %zu finished pictures are in %s, and %s goes on from there", kept, d->folder,
@@ -475,7 +475,7 @@ static _Noreturn void give_up(const Drawing *d, const char *why)
     fail(d->a, "%s: %s%s", cell_name(d->a, d->s, d->cell), why, rest);
 }
 
-Pictures sweep_draw(Arena *a, Sweep *s, const char *cells, int keep, const char *command, const Watch *watch)
+Pictures sweep_draw(Arena *a, Sweep *s, const char *cells, int keep, const char *command, const Callbacks *watch)
 {
     char why[1024];
     Drawing d = { .a = a, .s = s, .keep = keep, .command = command, .watch = watch };
@@ -486,13 +486,13 @@ Pictures sweep_draw(Arena *a, Sweep *s, const char *cells, int keep, const char 
     d.passes = passes_to_draw(&d);
     for (int i = 0; i < s->cells; i++) {
         d.cell = &s->cell[i];
-        watch_say(watch, "cell %d/%d: %s", i + 1, s->cells, cell_name(a, s, d.cell));
+        callbacks_say(watch, "cell %d/%d: %s", i + 1, s->cells, cell_name(a, s, d.cell));
         if (is_repeated(s, i)) continue;
         int drawn = d.drawn;
         if (attempt(a, do_cell, &d, why)) give_up(&d, why);
         if (d.drawn > drawn) d.passes_before += d.cell->plan.passes;
     }
-    if (d.passes) watch_progress(watch, "done", d.passes, d.passes);
+    if (d.passes) callbacks_progress(watch, "done", d.passes, d.passes);
     const Grid *g = &s->grid;
     return (Pictures){ .frames = g->of.frames, .width = g->width, .height = g->height, .rgb = g->rgb };
 }

@@ -73,12 +73,12 @@ static char *put_cell(char *to, const unsigned char *upper, const unsigned char 
     return to + sprintf(to, "\xe2\x96\x80");
 }
 
-char *half_blocks(Arena *a, Picture p)
+char *half_block_text(Arena *a, Picture p)
 {
     size_t width = (size_t)p.width;
     size_t height = (size_t)p.height;
     size_t lines = (height + 1) / 2;
-    char *text = take(a, lines * (width * CELL + 16) + 1, 1);
+    char *text = allocate(a, lines * (width * CELL + 16) + 1, 1);
     char *end = text;
     for (size_t y = 0; y < lines; y++) {
         const unsigned char *upper = p.rgb + 2 * y * width * 3;
@@ -96,7 +96,7 @@ static void show(Terminal *t, Picture p)
 {
     size_t before = mark(t->a);
     Picture small = fitted(t->a, p);
-    const char *text = half_blocks(t->a, small);
+    const char *text = half_block_text(t->a, small);
     fputs("\r\033[K", stderr);
     if (t->picture_lines) fprintf(stderr, "\033[%dA", t->picture_lines);
     fputs(text, stderr);
@@ -121,7 +121,7 @@ static Picture frame_of(Pictures p, int i)
     return (Picture){ .width = p.width, .height = p.height, .rgb = p.rgb + (size_t)(i % p.frames) * frame };
 }
 
-const char *terminal_lacks(void)
+const char *terminal_why_no_preview(void)
 {
     const char *colours = system_terminal_colours();
     if (!system_is_terminal()) return "no preview: stderr is no terminal";
@@ -198,7 +198,7 @@ static void draw_bar(Terminal *t, int done)
     char left[32] = "";
     int is_terminal = system_is_terminal();
     double seconds = 0;                          /* of a step; 0: not known yet */
-    if (done > t->from) seconds = (clock_now() - t->begun) / (done - t->from);
+    if (done > t->from) seconds = (system_seconds() - t->begun) / (done - t->from);
     if (seconds > 0 && done < t->of) format_time_left(left, seconds * (t->of - done));
     fprintf(stderr, "%s%s %d/%d", is_terminal ? "\r" : "", t->stage, done, t->of);
     if (is_terminal) draw_gauge(done, t->of);
@@ -206,12 +206,12 @@ static void draw_bar(Terminal *t, int done)
     fputs(is_terminal ? "\033[K" : "\n", stderr);
     fflush(stderr);
     t->is_bar_open = is_terminal;
-    t->told = clock_now();
+    t->told = system_seconds();
 }
 
 static void begin_stage(Terminal *t, int done)
 {
-    t->begun = clock_now();
+    t->begun = system_seconds();
     t->told = t->begun;
     t->from = done;
     t->note[0] = 0;
@@ -229,8 +229,8 @@ static int is_due(const Terminal *t, int is_new)
 {
     const double every = 10;                     /* seconds from line to line, where no terminal shows a bar */
     const double redraw = 0.1;
-    if (!system_is_terminal()) return clock_now() >= t->told + every;
-    return is_new || t->done == t->of || clock_now() > t->told + redraw;
+    if (!system_is_terminal()) return system_seconds() >= t->told + every;
+    return is_new || t->done == t->of || system_seconds() > t->told + redraw;
 }
 
 /* A job calls this before each step with the number of those done.  So a new stage means that the last one is finished,

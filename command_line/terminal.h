@@ -28,7 +28,7 @@ void terminal_print(const char *line);   /* with "?" for every byte that a termi
 void terminal_end  (Terminal *t);        /* ends the line of the progress bar */
 
 /* Returns NULL when pictures can be shown here, else the reason why not. */
-const char *terminal_lacks(void);
+const char *terminal_why_no_preview(void);
 
 /* Plays the clip twice, below the messages.  Ends early when *stop is set. */
 void terminal_play(Terminal *t, Pictures p, double fps, const volatile sig_atomic_t *stop);
@@ -36,6 +36,6 @@ void terminal_play(Terminal *t, Pictures p, double fps, const volatile sig_atomi
 /* The picture as text: two pixels a character, the upper half block U+2580 in the colour of the upper pixel on that
  * of the lower one.  Each row of text begins with a carriage return and ends with a newline.  Below an odd last row
  * of pixels is the terminal's own background. */
-char *half_blocks(Arena *a, Picture p);
+char *half_block_text(Arena *a, Picture p);
 
 #endif

@@ -15,13 +15,13 @@
 static const char *const names[] = {
     [OPEN]        = "N",
     [REDUCED]     = "R-P",
-    [REDUCED_TOO] = "R+P",
+    [REDUCED_WITH_PROMPTS] = "R+P",
     [CLOSED]      = "A",
 };
 
-const char *loop_name(int loop) { return loop <= CLOSED ? names[loop] : NULL; }
+const char *closed_loop_name(int loop) { return loop <= CLOSED ? names[loop] : NULL; }
 
-int loop_named(const char *name)
+int closed_loop_named(const char *name)
 {
     for (int i = OPEN; i <= CLOSED; i++)
         if (!strcmp(name, names[i])) return i;
@@ -83,12 +83,12 @@ int context_windows(const ContextOptions *w, int call, ContextWindow *out)
     return count;
 }
 
-void window_frames(const ContextOptions *w, ContextWindow one, int *frame)
+void context_window_frames(const ContextOptions *w, ContextWindow one, int *frame)
 {
     for (int i = 0; i < w->length; i++) frame[i] = (one.from + i * one.by) % w->frames;
 }
 
-int window_weight(const ContextOptions *w, int i)
+int context_window_weight(const ContextOptions *w, int i)
 {
     int from_begin = i + 1;
     int from_end = w->length - i;

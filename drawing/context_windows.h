@@ -10,13 +10,13 @@
 /* closed_loop: how the end of the clip meets its beginning, by the names of sd-webui-animatediff.
  *   OPEN         "N"    No window holds both, except those with a stride above 1.
  *   REDUCED      "R-P"  Windows wrap around the end only where that saves one.
- *   REDUCED_TOO  "R+P"  The same, and prompt travel leads from the last prompt to the first.
+ *   REDUCED_WITH_PROMPTS  "R+P"  The same, and prompt travel leads from the last prompt to the first.
  *   CLOSED       "A"    Windows cover the joint like any other place.  When the clip is one window long, each window
  *                       is the whole clip and begins at another frame. */
-typedef enum { OPEN, REDUCED, REDUCED_TOO, CLOSED } Loop;
+typedef enum { OPEN, REDUCED, REDUCED_WITH_PROMPTS, CLOSED } ClosedLoop;
 
-int         loop_named(const char *name);        /* returns a Loop, or -1 */
-const char *loop_name (int loop);                /* returns NULL after the last */
+int         closed_loop_named(const char *name);        /* returns a Loop, or -1 */
+const char *closed_loop_name (int loop);                /* returns NULL after the last */
 
 /* context options */
 typedef struct {
@@ -25,7 +25,7 @@ typedef struct {
     int  overlap;                    /* context_overlap: the frames that neighbouring windows share, 0 .. length - 1 */
     int  stride;                     /* context_stride, from 1.  1: windows of neighbouring frames only;
                                         2: also windows of every second frame; 3: also of every fourth; ... */
-    Loop loop;
+    ClosedLoop loop;
 } ContextOptions;
 
 /* The frames from, from + by, from + 2 by, ...: `length` of them, counted around the end of the clip. */
@@ -36,10 +36,10 @@ typedef struct { int from, by; } ContextWindow;
 int  context_windows(const ContextOptions *w, int call, ContextWindow *out);
 
 /* Writes the frames of a window to frame[length]. */
-void window_frames(const ContextOptions *w, ContextWindow one, int *frame);
+void context_window_frames(const ContextOptions *w, ContextWindow one, int *frame);
 
 /* Returns the weight of frame i of a window where windows overlap: 1 at its ends, the most in its middle
  * ("pyramid"). */
-int  window_weight(const ContextOptions *w, int i);
+int  context_window_weight(const ContextOptions *w, int i);
 
 #endif

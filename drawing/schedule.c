@@ -13,7 +13,7 @@
 
 #include <math.h>
 
-enum { LAST_TIMESTEP = TRAIN_STEPS - 1 };
+enum { LAST_TIMESTEP = TRAIN_TIMESTEPS - 1 };
 
 /* ---- names ------------------------------------------------------------------------------------ */
 
@@ -118,7 +118,7 @@ static double whole_linspace_timestep(int i, int n) { return nearbyint((n - i) *
 /* np.arange(1000, 0, -1000 / n).round() - 1 */
 static double trailing_timestep(int i, int n)
 {
-    return nearbyint(TRAIN_STEPS - i * ((double)TRAIN_STEPS / n)) - 1;
+    return nearbyint(TRAIN_TIMESTEPS - i * ((double)TRAIN_TIMESTEPS / n)) - 1;
 }
 
 /* The distillation took every 20th timestep: 999, 979, ... 19. */
@@ -126,10 +126,10 @@ static double lcm_timestep(int i, int n)
 {
     enum { ORIGINAL_INFERENCE_STEPS = 50 };
     int index = ORIGINAL_INFERENCE_STEPS - (int)(i * ((double)ORIGINAL_INFERENCE_STEPS / n));
-    return index * (TRAIN_STEPS / ORIGINAL_INFERENCE_STEPS) - 1;
+    return index * (TRAIN_TIMESTEPS / ORIGINAL_INFERENCE_STEPS) - 1;
 }
 
-static double simple_timestep(int i, int n) { return LAST_TIMESTEP - (int)(i * ((double)TRAIN_STEPS / n)); }
+static double simple_timestep(int i, int n) { return LAST_TIMESTEP - (int)(i * ((double)TRAIN_TIMESTEPS / n)); }
 
 static double spaced_timestep(ScheduleType type, int whole_timesteps, int i, int n)
 {
@@ -226,10 +226,10 @@ static double spaced_sigma(const float *alpha_bar, ScheduleType type, int i, int
     }
 }
 
-double sigma_to_timestep(const float alpha_bar[TRAIN_STEPS], double sigma)
+double sigma_to_timestep(const float alpha_bar[TRAIN_TIMESTEPS], double sigma)
 {
     int below = 0;
-    while (below < TRAIN_STEPS - 2 && alpha_bar_to_sigma(alpha_bar[below + 1]) <= sigma) below++;
+    while (below < TRAIN_TIMESTEPS - 2 && alpha_bar_to_sigma(alpha_bar[below + 1]) <= sigma) below++;
     double from = log(alpha_bar_to_sigma(alpha_bar[below]));
     double to = log(alpha_bar_to_sigma(alpha_bar[below + 1]));
     double part = (log(sigma) - from) / (to - from);
@@ -244,7 +244,7 @@ static double whole_timestep(ScheduleType type, double timestep)
     return fmax(floor(timestep - 1e-4), 0);
 }
 
-NoiseLevel schedule_level(const float alpha_bar[TRAIN_STEPS], ScheduleType type, int whole_timesteps,
+NoiseLevel schedule_level(const float alpha_bar[TRAIN_TIMESTEPS], ScheduleType type, int whole_timesteps,
                           int i, int steps)
 {
     if (!spaces_sigmas(type)) return noise_level_at(alpha_bar, spaced_timestep(type, whole_timesteps, i, steps));

@@ -35,11 +35,11 @@ int         schedule_is_own_spacing(ScheduleType type);
 
 /* Returns the level where step i of `steps` begins.  type: any but AUTOMATIC.
  * whole_timesteps: 1 for samplers that look at trained timesteps only; 0 where a timestep may lie between two. */
-NoiseLevel  schedule_level(const float alpha_bar[TRAIN_STEPS], ScheduleType type, int whole_timesteps,
+NoiseLevel  schedule_level(const float alpha_bar[TRAIN_TIMESTEPS], ScheduleType type, int whole_timesteps,
                            int i, int steps);
 
 /* Returns the timestep of this sigma, 0 .. 999.  Between two timesteps log(sigma) is interpolated linearly. */
-double      sigma_to_timestep(const float alpha_bar[TRAIN_STEPS], double sigma);
+double      sigma_to_timestep(const float alpha_bar[TRAIN_TIMESTEPS], double sigma);
 
 /* Returns what follows `name` at the beginning of text, or NULL when text begins otherwise.
  * Case, spaces, "-" and "_" do not matter, and "+" is the same as "p". */

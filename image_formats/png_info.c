@@ -17,12 +17,12 @@ static void read_settings(void *reading)
     r->text = png_text(png.data, png.size, "parameters");
 }
 
-const char *settings_in(Arena *a, const char *path)
+const char *png_settings(Arena *a, const char *path)
 {
     char why[1024];
     size_t before = mark(a);
     Reading r = { .a = a, .path = path };
     if (file_is(path)) attempt(a, read_settings, &r, why);
     release(a, before);                  /* the file is unmapped; the text came from malloc and stays */
-    return adopt(a, r.text);
+    return arena_own(a, r.text);
 }

@@ -6,6 +6,6 @@
 
 /* The text stored as "parameters" in this PNG file, in the arena.  Returns NULL when it holds none, is no PNG, or
  * cannot be read. */
-const char *settings_in(Arena *a, const char *path);
+const char *png_settings(Arena *a, const char *path);
 
 #endif

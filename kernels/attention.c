@@ -47,7 +47,7 @@ typedef struct { size_t outer, inner, head; } Head;
 /* Its tokens, d channels each; from one token to the next there are `stride` floats. */
 typedef struct { const float *x; size_t stride; } Tokens;
 
-static Tokens tokens_of(Rows r, Head at, size_t d)
+static Tokens tokens_of(StridedRows r, Head at, size_t d)
 {
     size_t row = at.outer * r.step[0] + at.inner * r.step[1];
     return (Tokens){ .x = r.x + row * r.row + at.head * d, .stride = r.step[2] * r.row };
@@ -55,12 +55,12 @@ static Tokens tokens_of(Rows r, Head at, size_t d)
 
 /* The softmax statistics, two floats for each query: where those of a head's first query stand, and how many floats
  * further those of the next one. */
-static float *sums_of(Rows q, const Attention *s, Head at)
+static float *sums_of(StridedRows q, const Attention *s, Head at)
 {
     size_t row = at.outer * q.step[0] + at.inner * q.step[1];
-    return s->sums + (row * (size_t)s->heads + at.head) * 2;
+    return s->softmax_stats + (row * (size_t)s->heads + at.head) * 2;
 }
-static size_t sums_stride(Rows q, const Attention *s) { return q.step[2] * (size_t)s->heads * 2; }
+static size_t sums_stride(StridedRows q, const Attention *s) { return q.step[2] * (size_t)s->heads * 2; }
 
 /* to[j][i] = scale * from[i][j], for n rows of c columns; the rows of to are filled up with zeros to whole vectors. */
 static void transpose_rows(float *restrict to, size_t to_row, const float *restrict from, size_t from_row, size_t n,
@@ -96,7 +96,7 @@ static void prefetch(Tokens t, size_t n, size_t d)
 /* n zeros.  Padding is multiplied, though the results are not used, and must not be NaN. */
 static float *zeros(Machine *m, size_t n)
 {
-    float *x = take(m->mem, n, sizeof *x);
+    float *x = allocate(m->mem, n, sizeof *x);
     if (!m->dry) memset(x, 0, n * sizeof *x);
     return x;
 }
@@ -125,9 +125,9 @@ static Scratch scratch_of(Machine *m, const Attention *s)
     t.v = zeros(m, d * t.v_row);
     t.q = zeros(m, d * queries);
     t.s = zeros(m, scores > results ? scores : results);
-    t.o = take(m->mem, d * queries, sizeof *t.o);
-    t.max = take(m->mem, queries, sizeof *t.max);
-    t.sum = take(m->mem, queries, sizeof *t.sum);
+    t.o = allocate(m->mem, d * queries, sizeof *t.o);
+    t.max = allocate(m->mem, queries, sizeof *t.max);
+    t.sum = allocate(m->mem, queries, sizeof *t.sum);
     return t;
 }
 
@@ -258,7 +258,7 @@ static void attend_panels(const Scratch *t, float *y, float *sums, size_t sums_r
 }
 
 /* Queries from .. end - 1 of one head.  y: laid out as q */
-static void attend_head(const Scratch *t, float *y, Rows q, Rows k, Rows v, const Attention *s,
+static void attend_head(const Scratch *t, float *y, StridedRows q, StridedRows k, StridedRows v, const Attention *s,
                         Head at, size_t from, size_t end)
 {
     size_t d = (size_t)s->width, keys = (size_t)s->keys;
@@ -270,20 +270,20 @@ static void attend_head(const Scratch *t, float *y, Rows q, Rows k, Rows v, cons
         prefetch(tokens_of(v, next, d), keys, d);
     }
     pack_keys_values(t, tokens_of(k, at, d), tokens_of(v, at, d), keys, d);
-    float *sums = s->sums ? sums_of(q, s, at) : NULL;
+    float *sums = s->softmax_stats ? sums_of(q, s, at) : NULL;
     for (size_t i = from; i < end; i += PANELS * NR)
         attend_panels(t, y + (mine.x - q.x), sums, sums_stride(q, s), mine, s, i, min(PANELS * NR, end - i));
 }
 
 /* Each head of each sequence is a job.  Where these are few, the queries of a head are cut into parts too, but always
  * between whole groups of PANELS panels, so that the result is the same for any number of parts. */
-void attend(Machine *m, float *y, Rows q, Rows k, Rows v, Attention s)
+void attend(Machine *m, float *y, StridedRows q, StridedRows k, StridedRows v, Attention s)
 {
     size_t before = mark(m->mem), threads = (size_t)m->threads;
     size_t heads = (size_t)s.heads, inner = (size_t)s.inner, queries = (size_t)s.queries;
     size_t all = (size_t)s.outer * inner * heads, blocks = ceil_div(queries, PANELS * NR);
     size_t parts = min(blocks, all >= 4 * threads ? 1 : ceil_div(4 * threads, all));
-    Scratch *t = take(m->mem, threads, sizeof *t);
+    Scratch *t = allocate(m->mem, threads, sizeof *t);
     for (size_t i = 0; i < threads; i++) t[i] = scratch_of(m, &s);
     m->ops += 4.0 * (double)all * (double)queries * s.keys * s.width;
     if (!m->dry) {
@@ -506,7 +506,7 @@ static float *gradient_of(float *gradient, const float *from, const float *x)
 
 /* One head: its keys, and the queries of the sequences at.inner .. end - 1, which all share these keys. */
 static void head_backward(Backward *t, AttentionGradients g, const float *dy, const float *y,
-                          Rows q, Rows k, Rows v, const Attention *s, Head at, size_t end)
+                          StridedRows q, StridedRows k, StridedRows v, const Attention *s, Head at, size_t end)
 {
     size_t keys = (size_t)s->keys, queries = (size_t)s->queries, sums_row = sums_stride(q, s);
     Tokens mine_k = tokens_of(k, at, t->d), mine_v = tokens_of(v, at, t->d);
@@ -525,12 +525,12 @@ static void head_backward(Backward *t, AttentionGradients g, const float *dy, co
 }
 
 void attend_back(Machine *m, AttentionGradients g, const float *dy, const float *y,
-                 Rows q, Rows k, Rows v, Attention s)
+                 StridedRows q, StridedRows k, StridedRows v, Attention s)
 {
     size_t before = mark(m->mem), threads = (size_t)m->threads, heads = (size_t)s.heads;
     size_t shared = k.step[1] == 0 ? (size_t)s.inner : 1;      /* sequences that have the same keys */
     size_t groups = (size_t)s.inner / shared;
-    Backward *t = take(m->mem, threads, sizeof *t);
+    Backward *t = allocate(m->mem, threads, sizeof *t);
     for (size_t i = 0; i < threads; i++) t[i] = backward_of(m, &s);
     m->ops += 10.0 * (double)s.outer * s.inner * s.heads * (double)s.queries * s.keys * s.width;
     if (!m->dry) {

@@ -106,7 +106,7 @@ static void multiply_strip(float *c, size_t wide, const float *packed, size_t n,
 static const float *whole_vectors(Machine *m, const float *x, size_t count, size_t c, size_t wide)
 {
     if (wide == c) return x;
-    float *y = take(m->mem, count * wide, sizeof *y);
+    float *y = allocate(m->mem, count * wide, sizeof *y);
     if (m->dry) return y;
     memset(y, 0, count * wide * sizeof *y);
     for (size_t i = 0; i < count; i++) memcpy(y + i * wide, x + i * c, c * sizeof *y);
@@ -139,8 +139,8 @@ static void add_outer(Machine *m, float *d, const float *a, size_t ac, const flo
     size_t n = swapped ? bc : ac, r = swapped ? ac : bc, wide = round_up(r, LANES);
     size_t before = mark(m->mem), tiles = ceil_div(n, MR), shares = min(tiles, (size_t)m->threads);
     const float *thin = whole_vectors(m, other, count, r, wide);
-    float *sums = take(m->mem, round_up(n, MR) * wide, sizeof *sums);
-    float *packed = take(m->mem, shares * NEAR * STRIP, sizeof *packed);
+    float *sums = allocate(m->mem, round_up(n, MR) * wide, sizeof *sums);
+    float *packed = allocate(m->mem, shares * NEAR * STRIP, sizeof *packed);
     m->ops += 2.0 * (double)count * (double)ac * (double)bc;
     if (!m->dry) {
 #pragma omp parallel for schedule(static) num_threads(m->threads)
@@ -165,7 +165,7 @@ static Tensor spread(Machine *m, Tensor x, Tensor like, int stride)
 {
     size_t c = (size_t)x.c, h = (size_t)x.h, w = (size_t)x.w;
     Tensor y = { .n = like.n, .h = like.h, .w = like.w, .c = x.c };
-    y.x = take(m->mem, rows(like) * c, sizeof *y.x);
+    y.x = allocate(m->mem, rows(like) * c, sizeof *y.x);
     if (m->dry) return y;
     memset(y.x, 0, size(y) * sizeof *y.x);
     for (size_t r = 0; r < rows(x); r++) {
@@ -182,7 +182,7 @@ void conv_back(Machine *m, Tensor dx, Tensor dy, const Weight *w, Conv how)
     size_t before = mark(m->mem);
     int side = w->rank == 4 ? (int)w->shape[2] : 1;
     if (how.stride > 1) dy = spread(m, dy, dx, how.stride);
-    Conv back = { .stride = 1, .pad = side - 1 - how.pad, .scale = how.scale, .add = 1, .turned = 1 };
+    Conv back = { .stride = 1, .pad = side - 1 - how.pad, .scale = how.scale, .add = 1, .transposed = 1 };
     conv(m, dx, dy, w, NULL, back);
     release(m->mem, before);
 }
@@ -192,7 +192,7 @@ void conv_back(Machine *m, Tensor dx, Tensor dy, const Weight *w, Conv how)
 static const float *tap_pixels(Machine *m, Tensor x, Tensor y, Conv how, int i, int j)
 {
     size_t c = (size_t)x.c, w = (size_t)y.w, h = (size_t)y.h;
-    float *to = take(m->mem, rows(y) * c, sizeof *to);
+    float *to = allocate(m->mem, rows(y) * c, sizeof *to);
     for (size_t r = 0; r < rows(y) && !m->dry; r++) {
         size_t n = r / (h * w);
         int row = (int)(r / w % h) * how.stride - how.pad + i;
@@ -215,7 +215,7 @@ static void conv_weight_backward(Machine *m, float *d, Tensor dy, Tensor x, cons
     }
     for (size_t tap = 0; tap < taps; tap++) {
         size_t before = mark(m->mem);
-        float *sums = take(m->mem, out * in, sizeof *sums);
+        float *sums = allocate(m->mem, out * in, sizeof *sums);
         const float *pixels = tap_pixels(m, x, dy, how, (int)(tap / side), (int)(tap % side));
         if (!m->dry) memset(sums, 0, out * in * sizeof *sums);
         add_outer(m, sums, dy.x, out, pixels, in, rows(dy), 1);
@@ -227,16 +227,16 @@ static void conv_weight_backward(Machine *m, float *d, Tensor dy, Tensor x, cons
 /* y = x W' + scale * up(middle), middle = down(x):
  *     d_middle = scale * dy up                  d_up += scale * dy' middle
  *     d_down += d_middle' x                     dx += dy W + d_middle down, or dy (W + scale * up down) at once */
-void low_rank_back(Machine *m, Tensor dx, Tensor dy, Tensor x, Tensor middle, const LowRank *p)
+void lora_backward(Machine *m, Tensor dx, Tensor dy, Tensor x, Tensor middle, const LoraLayer *p)
 {
     size_t before = mark(m->mem), r = p->down->shape[0];
     Tensor d_middle = { .n = dy.n, .h = dy.h, .w = dy.w, .c = (int)r };
-    d_middle.x = take(m->mem, rows(dy) * r, sizeof *d_middle.x);
-    conv(m, d_middle, dy, p->up, NULL, (Conv){ .stride = 1, .scale = p->scale, .turned = 1 });
+    d_middle.x = allocate(m->mem, rows(dy) * r, sizeof *d_middle.x);
+    conv(m, d_middle, dy, p->up, NULL, (Conv){ .stride = 1, .scale = p->scale, .transposed = 1 });
     if (p->d_up) add_outer(m, p->d_up, dy.x, (size_t)dy.c, middle.x, r, rows(dy), p->scale);
     if (p->d_down) conv_weight_backward(m, p->d_down, d_middle, x, p->down, p->how);
     if (dx.x) {
-        const Weight *merged = both_in_one(m, p, rows(dy));
+        const Weight *merged = lora_merged_weight(m, p, rows(dy));
         const Weight *w = merged ? merged : p->w;
         if (w) conv_back(m, dx, dy, w, p->how);
         if (!merged) conv_back(m, dx, d_middle, p->down, p->how);
@@ -327,11 +327,11 @@ void group_normalize_back(Machine *m, float *dx, const float *dy, const float *x
                           const Weight *beta, GroupNorm g)
 {
     size_t before = mark(m->mem), c = (size_t)g.c, chunks = ceil_div(g.rows, NORM_CHUNK), count = g.samples * chunks;
-    float *mean = take(m->mem, 4 * c * g.samples, sizeof *mean);
+    float *mean = allocate(m->mem, 4 * c * g.samples, sizeof *mean);
     float *over = mean + c * g.samples, *mean_a = over + c * g.samples, *mean_az = mean_a + c * g.samples;
     float *w = upcast_vector(m, gamma, c);
     float *b = upcast_vector(m, beta, c);
-    float *sums = take(m->mem, count * 2 * c, sizeof *sums);
+    float *sums = allocate(m->mem, count * 2 * c, sizeof *sums);
     group_statistics(m, mean, over, x, NULL, g);
     m->ops += 20.0 * (double)g.samples * (double)g.rows * (double)c;
     if (!m->dry) {
@@ -442,7 +442,7 @@ void geglu_back(Machine *m, float *dx, const float *dy, const float *x, size_t c
         }
 }
 
-void sum_rows_of(Machine *m, float *dx, const float *dy, size_t count, int c)
+void add_row_back(Machine *m, float *dx, const float *dy, size_t count, int c)
 {
     m->ops += (double)count * c;
     if (m->dry) return;

@@ -20,7 +20,7 @@ void conv_back(Machine *m, Tensor dx, Tensor dy, const Weight *w, Conv how);
  *
  * d_up and d_down are p->d_up and p->d_down.  Where these are NULL, the pair is not trained, and the values of x and
  * middle are not read.  dx.x is NULL where the gradient by x is not wanted. */
-void low_rank_back(Machine *m, Tensor dx, Tensor dy, Tensor x, Tensor middle, const LowRank *p);
+void lora_backward(Machine *m, Tensor dx, Tensor dy, Tensor x, Tensor middle, const LoraLayer *p);
 
 /* dq, dk and dv, laid out as q, k and v; each is NULL where it is not wanted. */
 typedef struct { float *q, *k, *v; } AttentionGradients;
@@ -31,7 +31,7 @@ typedef struct { float *q, *k, *v; } AttentionGradients;
  *
  * y: the result of attend().  shape has the softmax statistics that it wrote, with which p is computed again. */
 void attend_back(Machine *m, AttentionGradients d, const float *dy, const float *y,
-                 Rows q, Rows k, Rows v, Attention shape);
+                 StridedRows q, StridedRows k, StridedRows v, Attention shape);
 
 /* Backward of group_normalize() and layer_normalize().  z = (x - mean) / sqrt(var + eps), v = z gamma + beta, and y is
  * v, or silu(v) with shape.silu.  dv is the gradient by v, and a = gamma dv.  Means go over the same rows and channels
@@ -59,6 +59,6 @@ void geglu_back(Machine *m, float *dx, const float *dy, const float *x, size_t c
 
 /* Backward of add_row(), by its row:  dx += the sum of the rows of dy.
  * dx: [c]     dy: [count][c] */
-void sum_rows_of(Machine *m, float *dx, const float *dy, size_t count, int c);
+void add_row_back(Machine *m, float *dx, const float *dy, size_t count, int c);
 
 #endif

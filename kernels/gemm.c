@@ -265,7 +265,7 @@ static void pack_panel(const Gemm *g, float *b, size_t filter, size_t panels, si
     size_t p = i / chunks, channel = i % chunks * g->chunk;
     float *panel = b + panel_at(g, panels, p, channel);
     WeightBlock block = { .w = g->w, .filter = filter + p * NR, .channel = channel,
-                          .channels = chunk_channels(g, channel), .tap_major = 1, .transposed = g->how.turned };
+                          .channels = chunk_channels(g, channel), .tap_major = 1, .transposed = g->how.transposed };
     pack_weights(panel, &block);
     if (g->bf16) bf16_panel(panel, block.channels * g->taps);
 }
@@ -302,8 +302,8 @@ void gemm_conv(Machine *m, Tensor y, Tensor x, const Weight *w, const float *bia
     g.blocks = min(round_up(ceil_div(g.rows, most), threads), g.rows);
     size_t fit = min(MOST_FILTERS, MOST_PACKED / (g.in * g.taps) / NR * NR);
     g.filters = min(round_up(g.out, NR), fit ? fit : NR);
-    float *b = take(m->mem, g.filters * g.in * g.taps, sizeof *b);
-    float *a = take(m->mem, threads * MC * K_CHUNK, sizeof *a);
+    float *b = allocate(m->mem, g.filters * g.in * g.taps, sizeof *b);
+    float *a = allocate(m->mem, threads * MC * K_CHUNK, sizeof *a);
     if (!m->dry) multiply_all(&g, b, a, threads);
     release(m->mem, before);
 }

@@ -57,7 +57,7 @@ typedef struct {
     int   pad;          /* zeros above and to the left; those below and to the right follow from the size of y */
     float scale;
     int   add;          /* y is added to; else it is written */
-    int   turned;       /* w is transposed: [in,out] or [in,out,k,k], its k x k taps in reverse order.  The gradient
+    int   transposed;       /* w is transposed: [in,out] or [in,out,k,k], its k x k taps in reverse order.  The gradient
                            by x is such a convolution, see conv_back(). */
 } Conv;
 void conv(Machine *m, Tensor y, Tensor x, const Weight *w, const Weight *bias, Conv how);
@@ -69,16 +69,16 @@ typedef struct {
     float scale;                /* strength * alpha / r */
     Conv  how;                  /* of the layer and of down, with a scale of 1; up is a linear layer */
     float *d_down, *d_up;       /* the gradients, float32, laid out as down and up; NULL where the pair is frozen */
-} LowRank;
+} LoraLayer;
 
 /* LoRA forward:  middle = down(x);  y = w(x) + bias + scale * up(middle)
  * Writes middle [n,oh,ow,r] and y.  Where p->w is NULL, it adds scale * up(middle) to y, and bias is not used. */
-void low_rank_product(Machine *m, Tensor y, Tensor middle, Tensor x, const Weight *bias, const LowRank *p);
+void lora_forward(Machine *m, Tensor y, Tensor middle, Tensor x, const Weight *bias, const LoraLayer *p);
 
 /* The merged weight W' = W + scale * up down, float32, allocated in m's arena, where it stays.  Returns NULL where
  * building W' costs more than it saves for a product of so many rows, where p->w is NULL, where the kernel is larger
  * than 1x1, and in bf16. */
-const Weight *both_in_one(Machine *m, const LowRank *p, size_t rows);
+const Weight *lora_merged_weight(Machine *m, const LoraLayer *p, size_t rows);
 
 /* ---- attention -------------------------------------------------------------------------------- */
 
@@ -89,14 +89,14 @@ const Weight *both_in_one(Machine *m, const LowRank *p, size_t rows);
  * The heads of a token lie side by side in its row.  So spatial self-attention, cross-attention and temporal
  * attention differ in their steps only.  Where all inner sequences share their keys, as the frames of a clip share
  * the text, step[1] of the keys and values is 0. */
-typedef struct { const float *x; size_t step[3], row; } Rows;
+typedef struct { const float *x; size_t step[3], row; } StridedRows;
 
 typedef struct {
     int    outer, inner;         /* outer * inner sequences */
     int    queries, keys;        /* tokens of one sequence */
     int    heads, width;         /* width d of one head, in channels */
     int    causal;               /* causal mask: query i sees keys 0 .. i only */
-    float *sums;                 /* softmax statistics, see attend(); NULL where they are not wanted */
+    float *softmax_stats;                 /* softmax statistics, see attend(); NULL where they are not wanted */
 } Attention;
 
 /* torch.nn.functional.scaled_dot_product_attention, each head of each sequence by itself:
@@ -106,7 +106,7 @@ typedef struct {
  * k and v have the same steps.  Writes y, laid out as q, and the softmax statistics that attend_back() needs.  These
  * are two floats for each row of y and head: m log2 e, where m is the largest score, and 1 / l, where l is the sum
  * over the keys of e^(score - m). */
-void attend(Machine *m, float *y, Rows q, Rows k, Rows v, Attention shape);
+void attend(Machine *m, float *y, StridedRows q, StridedRows k, StridedRows v, Attention shape);
 
 /* ---- norms ------------------------------------------------------------------------------------ */
 

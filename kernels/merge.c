@@ -94,18 +94,18 @@ void decompose(Machine *m, Matrix y, const float *old, const float *size, Decomp
 /* The pair beside the layer costs rows * r * (in + out) multiply-adds, merging costs r * in * out.  Merging also writes
  * a whole weight to memory, so it is done from about twice as many rows on.  It is not done in bf16, because rounding
  * W' would lose what the pair adds. */
-const Weight *both_in_one(Machine *m, const LowRank *p, size_t rows)
+const Weight *lora_merged_weight(Machine *m, const LoraLayer *p, size_t rows)
 {
     size_t out = p->up->shape[0], r = p->up->shape[1], in = p->down->shape[1];
     size_t side = p->down->rank == 4 ? p->down->shape[2] : 1;
     if (!p->w || m->bf16 || side > 1 || rows * (in + out) < 2 * in * out) return NULL;
-    Weight *merged = take(m->mem, 1, sizeof *merged);
-    float *x = take(m->mem, out * in, sizeof *x);
+    Weight *merged = allocate(m->mem, 1, sizeof *merged);
+    float *x = allocate(m->mem, out * in, sizeof *x);
     weight_into(m, x, p->w, out * in, 1, 0);
     /* merged [out,in] += scale * up [out,r] down [r,in]: as a layer, its weight is down transposed */
     Tensor y = { .n = 1, .h = (int)out, .w = 1, .c = (int)in, .x = x };
     Tensor up = { .n = 1, .h = (int)out, .w = 1, .c = (int)r, .x = upcast_vector(m, p->up, out * r) };
-    conv(m, y, up, p->down, NULL, (Conv){ .stride = 1, .scale = p->scale, .add = 1, .turned = 1 });
+    conv(m, y, up, p->down, NULL, (Conv){ .stride = 1, .scale = p->scale, .add = 1, .transposed = 1 });
     *merged = *p->w;
     merged->data = x;
     merged->type = F32;
@@ -113,10 +113,10 @@ const Weight *both_in_one(Machine *m, const LowRank *p, size_t rows)
     return merged;
 }
 
-void low_rank_product(Machine *m, Tensor y, Tensor middle, Tensor x, const Weight *bias, const LowRank *p)
+void lora_forward(Machine *m, Tensor y, Tensor middle, Tensor x, const Weight *bias, const LoraLayer *p)
 {
     size_t before = mark(m->mem);
-    const Weight *merged = both_in_one(m, p, rows(y));
+    const Weight *merged = lora_merged_weight(m, p, rows(y));
     const Weight *w = merged ? merged : p->w;
     conv(m, middle, x, p->down, NULL, p->how);
     if (w) conv(m, y, x, w, bias, p->how);

@@ -58,7 +58,7 @@ static void sample_statistics(float *mean_of, float *scale, const double *sums, 
 void group_statistics(Machine *m, float *mean, float *scale, const float *x, const float *gamma, GroupNorm g)
 {
     size_t before = mark(m->mem), c = (size_t)g.c, chunks = ceil_div(g.rows, NORM_CHUNK), count = g.samples * chunks;
-    double *sums = take(m->mem, count * 2 * c, sizeof *sums);
+    double *sums = allocate(m->mem, count * 2 * c, sizeof *sums);
     m->ops += 4.0 * (double)g.samples * (double)g.rows * (double)c;
     if (!m->dry) {
 #pragma omp parallel num_threads(m->threads)
@@ -97,7 +97,7 @@ static void normalize_rows(float *restrict y, const float *restrict x, const flo
 void group_normalize(Machine *m, float *y, const float *x, const Weight *gamma, const Weight *beta, GroupNorm g)
 {
     size_t before = mark(m->mem), c = (size_t)g.c, chunks = ceil_div(g.rows, NORM_CHUNK);
-    float *mean = take(m->mem, 2 * c * g.samples, sizeof *mean);
+    float *mean = allocate(m->mem, 2 * c * g.samples, sizeof *mean);
     float *scale = mean + c * g.samples;
     float *w = upcast_vector(m, gamma, c);
     float *b = upcast_vector(m, beta, c);

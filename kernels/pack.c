@@ -45,7 +45,7 @@ void upcast(float *restrict out, const Weight *w, size_t first, size_t count)
 float *upcast_vector(Machine *m, const Weight *w, size_t n)
 {
     if (!w) return NULL;
-    float *out = take(m->mem, n, sizeof *out);
+    float *out = allocate(m->mem, n, sizeof *out);
     if (!m->dry) upcast(out, w, 0, n);
     return out;
 }

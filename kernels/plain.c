@@ -26,7 +26,7 @@
 static float *floats(Machine *m, const Weight *w, size_t n)
 {
     if (!w) return NULL;
-    float *x = take(m->mem, n, sizeof *x);
+    float *x = allocate(m->mem, n, sizeof *x);
     if (!m->dry) dtype_widen(x, w->data, w->type, 0, n);
     return x;
 }
@@ -78,7 +78,7 @@ static double *matrix_of(Machine *m, const Weight *w, int transposed)
 {
     size_t height = w->shape[0], width = w->shape[1], taps = (size_t)(kernel_side(w) * kernel_side(w));
     const float *from = floats(m, w, height * width * taps);
-    double *to = take(m->mem, height * width * taps, sizeof *to);
+    double *to = allocate(m->mem, height * width * taps, sizeof *to);
     for (size_t r = 0; r < height && !m->dry; r++)
         for (size_t c = 0; c < width; c++)
             for (size_t t = 0; t < taps; t++) {
@@ -114,21 +114,21 @@ static int input_of(Conv how, int i, int a) { return i * how.stride - how.pad + 
  *     y[n,i,j,o] = bias[o] + scale * the sum over a,b,c of x[n, i*stride - pad + a, j*stride - pad + b, c] * w[o,c,a,b]
  *
  * x is zero outside of the picture.  With how.add, y as it was takes the bias' place.
- * With how.turned, w is w.transpose(0, 1).flip(2, 3): w[c,o,k-1-a,k-1-b].
+ * With how.transposed, w is w.transpose(0, 1).flip(2, 3): w[c,o,k-1-a,k-1-b].
  * The window, F.unfold(x), is all that one pixel of y is computed from, as one row [k*k*in]. */
 void conv(Machine *m, Tensor y, Tensor x, const Weight *w, const Weight *bias, Conv how)
 {
     size_t before = mark(m->mem), in = (size_t)x.c, out = (size_t)y.c;
     int side = kernel_side(w), taps = side * side;
-    const double *matrix = matrix_of(m, w, how.turned);
+    const double *matrix = matrix_of(m, w, how.transposed);
     const float *b = floats(m, bias, out);
-    double *window = take(m->mem, (size_t)taps * in, sizeof *window), *sum = take(m->mem, out, sizeof *sum);
+    double *window = allocate(m->mem, (size_t)taps * in, sizeof *window), *sum = allocate(m->mem, out, sizeof *sum);
     m->ops += 2.0 * (double)size(y) * taps * (double)in;
     for (size_t r = 0; r < rows(y) && !m->dry; r++) {
         Pixel p = pixel_of(y, r);
         for (int t = 0; t < taps; t++) {
             int i = input_of(how, p.i, t / side), j = input_of(how, p.j, t % side);
-            int to = how.turned ? taps - 1 - t : t;
+            int to = how.transposed ? taps - 1 - t : t;
             copy_pixel(m, window + (size_t)to * in, x, p.n, i, j);
         }
         product(sum, window, matrix, 1, (size_t)taps * in, out);
@@ -158,7 +158,7 @@ void conv_back(Machine *m, Tensor dx, Tensor dy, const Weight *w, Conv how)
     size_t before = mark(m->mem), in = (size_t)dx.c, out = (size_t)dy.c;
     int side = kernel_side(w), taps = side * side;
     const double *matrix = matrix_of(m, w, 1);
-    double *window = take(m->mem, (size_t)taps * out, sizeof *window), *sum = take(m->mem, in, sizeof *sum);
+    double *window = allocate(m->mem, (size_t)taps * out, sizeof *window), *sum = allocate(m->mem, in, sizeof *sum);
     m->ops += 2.0 * (double)size(dx) * taps * (double)out;
     for (size_t r = 0; r < rows(dx) && !m->dry; r++) {
         Pixel p = pixel_of(dx, r);
@@ -178,8 +178,8 @@ void conv_back(Machine *m, Tensor dx, Tensor dy, const Weight *w, Conv how)
 static void weight_back(Machine *m, float *d, int side, Tensor dy, Tensor x, Conv how)
 {
     size_t before = mark(m->mem), in = (size_t)x.c, out = (size_t)dy.c, taps = (size_t)(side * side);
-    double *window = take(m->mem, taps * in, sizeof *window), *left = take(m->mem, out, sizeof *left);
-    double *sum = take(m->mem, out * taps * in, sizeof *sum);
+    double *window = allocate(m->mem, taps * in, sizeof *window), *left = allocate(m->mem, out, sizeof *left);
+    double *sum = allocate(m->mem, out * taps * in, sizeof *sum);
     Machine exact = { .mem = m->mem };
     m->ops += 2.0 * (double)size(dy) * (double)(taps * in);
     if (!m->dry) zero(sum, out * taps * in);
@@ -203,11 +203,11 @@ static void weight_back(Machine *m, float *d, int side, Tensor dy, Tensor x, Con
 
 /* The layer's weight with the pair merged into it:  W' = W + scale * up @ down.
  * The fast kernels multiply by it where that is less work than the pair beside the layer; here nothing does. */
-const Weight *both_in_one(Machine *m, const LowRank *p, size_t rows)
+const Weight *lora_merged_weight(Machine *m, const LoraLayer *p, size_t rows)
 {
     size_t out = p->up->shape[0], rank = p->up->shape[1], in = p->down->shape[1];
     if (!p->w || m->bf16 || kernel_side(p->down) > 1 || rows * (in + out) < 2 * in * out) return NULL;
-    Weight *merged = take(m->mem, 1, sizeof *merged);
+    Weight *merged = allocate(m->mem, 1, sizeof *merged);
     float *x = floats(m, p->w, out * in);
     const float *up = floats(m, p->up, out * rank), *down = floats(m, p->down, rank * in);
     m->ops += 2.0 * (double)(out * in) * (double)(rank + 1);
@@ -221,23 +221,23 @@ const Weight *both_in_one(Machine *m, const LowRank *p, size_t rows)
 }
 
 /* middle = down(x);  y = layer(x) + scale * up(middle)        or, without a layer, y += scale * up(middle) */
-void low_rank_product(Machine *m, Tensor y, Tensor middle, Tensor x, const Weight *bias, const LowRank *p)
+void lora_forward(Machine *m, Tensor y, Tensor middle, Tensor x, const Weight *bias, const LoraLayer *p)
 {
     conv(m, middle, x, p->down, NULL, p->how);
     if (p->w) conv(m, y, x, p->w, bias, p->how);
     conv(m, y, middle, p->up, NULL, (Conv){ .stride = 1, .scale = p->scale, .add = 1 });
 }
 
-/* Backward of low_rank_product():
+/* Backward of lora_forward():
  *
  *     d_middle = scale * dy @ up;   d_up += scale * dy.T @ middle;   d_down += d_middle.T @ x
  *     dx += what comes back through the layer from dy, and through down from d_middle */
-void low_rank_back(Machine *m, Tensor dx, Tensor dy, Tensor x, Tensor middle, const LowRank *p)
+void lora_backward(Machine *m, Tensor dx, Tensor dy, Tensor x, Tensor middle, const LoraLayer *p)
 {
     size_t before = mark(m->mem), rank = p->down->shape[0];
     Tensor d_middle = { .n = dy.n, .h = dy.h, .w = dy.w, .c = (int)rank };
-    d_middle.x = take(m->mem, size(d_middle), sizeof *d_middle.x);
-    conv(m, d_middle, dy, p->up, NULL, (Conv){ .stride = 1, .scale = p->scale, .turned = 1 });
+    d_middle.x = allocate(m->mem, size(d_middle), sizeof *d_middle.x);
+    conv(m, d_middle, dy, p->up, NULL, (Conv){ .stride = 1, .scale = p->scale, .transposed = 1 });
     if (p->d_up) weight_back(m, p->d_up, 1, dy, middle, (Conv){ .stride = 1, .scale = p->scale });
     if (p->d_down) weight_back(m, p->d_down, kernel_side(p->down), d_middle, x, p->how);
     if (dx.x && p->w) conv_back(m, dx, dy, p->w, p->how);
@@ -252,18 +252,18 @@ static const double LOG2_E = 1.4426950408889634;
 /* One head of one sequence (outer, inner): where its first token's channels are, and the step from token to token */
 typedef struct { size_t at, step; } Head;
 
-static Head head_of(Rows r, const Attention *s, size_t job)
+static Head head_of(StridedRows r, const Attention *s, size_t job)
 {
     size_t heads = (size_t)s->heads, inner = (size_t)s->inner, head = job % heads, in = job / heads % inner;
     size_t row = job / heads / inner * r.step[0] + in * r.step[1];
     return (Head){ row * r.row + head * (size_t)s->width, r.step[2] * r.row };
 }
 
-/* The two numbers that shape.sums keeps for the query and head whose channels are at `at`; NULL where it keeps none */
-static float *sums_of(Rows q, const Attention *s, size_t at)
+/* The two numbers that shape.softmax_stats keeps for the query and head whose channels are at `at`; NULL where it keeps none */
+static float *sums_of(StridedRows q, const Attention *s, size_t at)
 {
     size_t row = at / q.row, head = at % q.row / (size_t)s->width;
-    return s->sums ? s->sums + (row * (size_t)s->heads + head) * 2 : NULL;
+    return s->softmax_stats ? s->softmax_stats + (row * (size_t)s->heads + head) * 2 : NULL;
 }
 
 /* A head's tokens as a matrix [count,width], or [width,count] where transposed */
@@ -316,13 +316,13 @@ static void softmax(const Machine *m, double *s, size_t n, float *sums)
 
 /* F.scaled_dot_product_attention(q, k, v, is_causal=causal), for each query of each head:
  *     p = softmax(q @ k.T / sqrt(width));   y = p @ v      */
-void attend(Machine *m, float *y, Rows q, Rows k, Rows v, Attention s)
+void attend(Machine *m, float *y, StridedRows q, StridedRows k, StridedRows v, Attention s)
 {
     size_t before = mark(m->mem), keys = (size_t)s.keys, width = (size_t)s.width;
     size_t jobs = (size_t)s.outer * (size_t)s.inner * (size_t)s.heads;
-    double *k_t = take(m->mem, keys * width, sizeof *k_t), *v_of = take(m->mem, keys * width, sizeof *v_of);
-    double *scaled = take(m->mem, width, sizeof *scaled), *sum = take(m->mem, width, sizeof *sum);
-    double *p = take(m->mem, keys, sizeof *p);
+    double *k_t = allocate(m->mem, keys * width, sizeof *k_t), *v_of = allocate(m->mem, keys * width, sizeof *v_of);
+    double *scaled = allocate(m->mem, width, sizeof *scaled), *sum = allocate(m->mem, width, sizeof *sum);
+    double *p = allocate(m->mem, keys, sizeof *p);
     m->ops += 4.0 * (double)jobs * (double)s.queries * s.keys * s.width;
     for (size_t job = 0; job < jobs && !m->dry; job++) {
         Head mine = head_of(q, &s, job);
@@ -356,15 +356,15 @@ static void softmax_back(const Machine *m, double *p, double *ds, const float *s
 
 /* Backward of attend(), for each query:
  *     dv += p.T @ dy;   dq += ds @ k / sqrt(width);   dk += ds.T @ q / sqrt(width)      */
-void attend_back(Machine *m, AttentionGradients d, const float *dy, const float *y, Rows q, Rows k, Rows v, Attention s)
+void attend_back(Machine *m, AttentionGradients d, const float *dy, const float *y, StridedRows q, StridedRows k, StridedRows v, Attention s)
 {
     size_t before = mark(m->mem), keys = (size_t)s.keys, width = (size_t)s.width, n = keys * width;
     size_t jobs = (size_t)s.outer * (size_t)s.inner * (size_t)s.heads;
-    double *k_of = take(m->mem, n, sizeof *k_of), *dk = take(m->mem, n, sizeof *dk);
-    double *k_t = take(m->mem, n, sizeof *k_t), *v_t = take(m->mem, n, sizeof *v_t), *dv = take(m->mem, n, sizeof *dv);
-    double *scaled = take(m->mem, width, sizeof *scaled), *dy_of = take(m->mem, width, sizeof *dy_of);
-    double *p = take(m->mem, keys, sizeof *p), *ds = take(m->mem, keys, sizeof *ds);
-    double *dq = take(m->mem, width, sizeof *dq);
+    double *k_of = allocate(m->mem, n, sizeof *k_of), *dk = allocate(m->mem, n, sizeof *dk);
+    double *k_t = allocate(m->mem, n, sizeof *k_t), *v_t = allocate(m->mem, n, sizeof *v_t), *dv = allocate(m->mem, n, sizeof *dv);
+    double *scaled = allocate(m->mem, width, sizeof *scaled), *dy_of = allocate(m->mem, width, sizeof *dy_of);
+    double *p = allocate(m->mem, keys, sizeof *p), *ds = allocate(m->mem, keys, sizeof *ds);
+    double *dq = allocate(m->mem, width, sizeof *dq);
     m->ops += 10.0 * (double)jobs * (double)s.queries * s.keys * s.width;
     for (size_t job = 0; job < jobs && !m->dry; job++) {
         Head mine = head_of(q, &s, job), my_keys = head_of(k, &s, job), my_values = head_of(v, &s, job);
@@ -453,7 +453,7 @@ void group_normalize_back(Machine *m, float *dx, const float *dy, const float *x
 {
     size_t before = mark(m->mem), c = (size_t)shape.c, n = shape.rows * c / (size_t)shape.groups;
     const float *w = floats(m, gamma, c), *b = floats(m, beta, c);
-    double *z = take(m->mem, n, sizeof *z), *a = take(m->mem, n, sizeof *a);
+    double *z = allocate(m->mem, n, sizeof *z), *a = allocate(m->mem, n, sizeof *a);
     m->ops += 24.0 * (double)shape.samples * (double)shape.rows * (double)c;
     for (size_t k = 0; k < shape.samples * (size_t)shape.groups && !m->dry; k++) {
         Group g = group_of(x, &shape, k);
@@ -583,7 +583,7 @@ void add_columns(Machine *m, float *y, const float *x, size_t x_row, size_t coun
 void add_row(Machine *m, float *y, const float *row, size_t count, size_t c) { add_columns(m, y, row, 0, count, c); }
 
 /* Backward of add_row():  dx += dy.sum(0), for dy [count,c] */
-void sum_rows_of(Machine *m, float *dx, const float *dy, size_t count, int c)
+void add_row_back(Machine *m, float *dx, const float *dy, size_t count, int c)
 {
     size_t wide = (size_t)c;
     m->ops += (double)count * c;
@@ -662,14 +662,14 @@ double machine_speed(Machine *m)
     enum { N = 64 };
     size_t before = mark(m->mem), shape[] = { N, N };
     Machine real = { .mem = m->mem, .threads = 1, .bf16 = m->bf16 };
-    float *x = take(m->mem, N * N, sizeof *x);
-    Tensor y = { .n = 1, .h = N, .w = 1, .c = N, .x = take(m->mem, N * N, sizeof *x) };
+    float *x = allocate(m->mem, N * N, sizeof *x);
+    Tensor y = { .n = 1, .h = N, .w = 1, .c = N, .x = allocate(m->mem, N * N, sizeof *x) };
     Weight w = { "", x, F32, 2, shape, N * N * sizeof *x };
     clear(&real, x, N * N);
-    double begun = clock_now(), seconds = 0;
+    double begun = system_seconds(), seconds = 0;
     while (seconds < 1 / 30.0) {
         conv(&real, y, (Tensor){ .n = 1, .h = N, .w = 1, .c = N, .x = x }, &w, NULL, (Conv){ .stride = 1, .scale = 1 });
-        seconds = clock_now() - begun;
+        seconds = system_seconds() - begun;
     }
     release(m->mem, before);
     return real.ops / seconds;

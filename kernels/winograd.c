@@ -131,7 +131,7 @@ static void transform_filters(float *u, size_t stride, float *packed, const Wino
                               size_t n)
 {
     pack_weights(packed, &(WeightBlock){ .w = g->w, .filter = filter, .channel = channel, .channels = n,
-                                         .transposed = g->how.turned });
+                                         .transposed = g->how.transposed });
     for (size_t i = 0; i < n; i++)
         for (size_t v = 0; v < NR; v += LANES) {
             vf tap[TAPS], rows_done[3][IN], t[IN];
@@ -284,11 +284,11 @@ static size_t even_channels(size_t n, size_t most) { return round_up(ceil_div(n,
 static Scratch *scratch_of(Machine *m, const Winograd *g)
 {
     size_t threads = (size_t)g->threads;
-    Scratch *t = take(m->mem, threads, sizeof *t);
+    Scratch *t = allocate(m->mem, threads, sizeof *t);
     for (size_t i = 0; i < threads; i++) {
-        t[i].u = take(m->mem, ELEMENTS * u_stride(g), sizeof(float));
-        t[i].m = take(m->mem, ELEMENTS * m_stride(g), sizeof(float));
-        t[i].packed = take(m->mem, TAPS * PIECE * NR, sizeof(float));
+        t[i].u = allocate(m->mem, ELEMENTS * u_stride(g), sizeof(float));
+        t[i].m = allocate(m->mem, ELEMENTS * m_stride(g), sizeof(float));
+        t[i].packed = allocate(m->mem, TAPS * PIECE * NR, sizeof(float));
     }
     return t;
 }
@@ -310,7 +310,7 @@ void winograd(Machine *m, Tensor y, Tensor x, const Weight *w, const float *bias
     g.block = ceil_div(g.tiles, blocks);
     size_t at_once = many ? threads : min(blocks, ceil_div(4 * threads, g.panels));      /* blocks whose V is kept */
     size_t v_size = ceil_div(pass, g.step) * ELEMENTS * v_stride(&g);
-    float *v = take(m->mem, at_once * v_size, sizeof *v);
+    float *v = allocate(m->mem, at_once * v_size, sizeof *v);
     Scratch *scratch = scratch_of(m, &g);
 
     g.how.scale /= SCALE * SCALE;

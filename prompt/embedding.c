@@ -63,7 +63,7 @@ const Weight *embedding_read(Arena *a, const char *path, const char **name)
 {
     Bytes bytes = file_map(a, path);
     *name = NULL;
-    if (stands_at(bytes, 0, "\x89PNG\r\n\x1a\n", 8)) return embedding_image_read(a, path, bytes, name);
+    if (has_bytes_at(bytes, 0, "\x89PNG\r\n\x1a\n", 8)) return embedding_image_read(a, path, bytes, name);
     return from_weights(a, weights_open(a, path), name);
 }
 
@@ -126,7 +126,7 @@ static void add_file(Arena *a, Embeddings *e, const Tokenizer *t, Embedding *to,
     Opening o = { .a = a, .to = to, .width = e->width };
     *to = (Embedding){ .path = path, .row = UNUSED };
     try_to_open(&o);
-    add_trigger(a, e, t, without_ending(a, file_name(path)), to);
+    add_trigger(a, e, t, without_extension(a, file_name(path)), to);
     if (o.name) add_trigger(a, e, t, o.name, to);
 }
 
@@ -157,16 +157,16 @@ static void add_bundle(Arena *a, Embeddings *e, const Tokenizer *t, const Weight
 Embeddings *embeddings_open(Arena *a, const Tokenizer *t, const char *const *path, size_t count,
                             const char *const *lora, size_t loras, const Weights *model)
 {
-    Embeddings *e = take(a, 1, sizeof *e);
-    const WeightFile **bundle = take(a, loras, sizeof *bundle);
+    Embeddings *e = allocate(a, 1, sizeof *e);
+    const WeightFile **bundle = allocate(a, loras, sizeof *bundle);
     size_t room = count;
     for (size_t i = 0; i < loras; i++) {
         bundle[i] = weights_open(a, lora[i]);
         room += bundle[i]->count;
     }
     *e = (Embeddings){ .count = count, .width = (size_t)clip_width(model), .vocabulary = clip_vocabulary(model) };
-    e->trigger = take(a, 2 * room, sizeof *e->trigger);
-    e->embedding = take(a, room, sizeof *e->embedding);
+    e->trigger = allocate(a, 2 * room, sizeof *e->trigger);
+    e->embedding = allocate(a, room, sizeof *e->embedding);
     for (size_t i = 0; i < count; i++) add_file(a, e, t, &e->embedding[i], path[i]);
     for (size_t i = 0; i < loras; i++) add_bundle(a, e, t, bundle[i]);
     return e;
@@ -214,7 +214,7 @@ EmbeddingMatch embeddings_match(Arena *a, Embeddings *e, const int *id, size_t c
 
 const float *embeddings_rows(Arena *a, const Embeddings *e)
 {
-    float *x = take(a, (size_t)e->rows * e->width, sizeof *x);
+    float *x = allocate(a, (size_t)e->rows * e->width, sizeof *x);
     for (size_t i = 0; i < e->count; i++) {
         const Embedding *m = &e->embedding[i];
         if (m->row == UNUSED) continue;

@@ -33,7 +33,7 @@ typedef struct { const unsigned char *at; int width, height, stride; } Block;
 static Bytes decode_base64(Arena *a, const char *text)
 {
     static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    unsigned char *out = take(a, strlen(text), 1);
+    unsigned char *out = allocate(a, strlen(text), 1);
     size_t size = 0;
     uint32_t bits = 0;
     int held = 0;                       /* bits that wait for a whole byte */
@@ -109,7 +109,7 @@ static Bytes unpack_blocks(Arena *a, const char *path, Block low, Block high)
 {
     size_t n = (size_t)low.width * (size_t)low.height * CHANNELS, size;
     size_t room = n < LARGEST / 8 ? 8 * n + 65536 : LARGEST;
-    unsigned char *packed = take(a, n, 1), *json = take(a, room, 1);
+    unsigned char *packed = allocate(a, n, 1), *json = allocate(a, room, 1);
     memset(packed, 0, n);
     extract_bits(packed, low, 0);
     extract_bits(packed, high, 4);
@@ -122,7 +122,7 @@ static Bytes read_pixels(Arena *a, const char *path, Bytes png)
 {
     char why[PNG_WHY];
     int width, height;
-    unsigned char *rgb = adopt(a, png_decode(png.data, png.size, &width, &height, why));
+    unsigned char *rgb = arena_own(a, png_decode(png.data, png.size, &width, &height, why));
     if (!rgb) fail(a, "%s: %s", path, why);
     Block b = without_border((Block){ .at = rgb, .width = width, .height = height, .stride = width * CHANNELS });
     int first = 0, last = b.width - 1;
@@ -151,8 +151,8 @@ static const Weight *read_table(Json *c)
     static const char no_table[] = "its tensor is no table";
     size_t room = (size_t)(c->end - c->at) / 2 + 1;     /* a value takes at least two bytes: "1," */
     size_t count = 0, rows = 0;
-    size_t *shape = take(c->mem, 2, sizeof *shape);
-    float *x = take(c->mem, room, sizeof *x);
+    size_t *shape = allocate(c->mem, 2, sizeof *shape);
+    float *x = allocate(c->mem, room, sizeof *x);
     json_expect(c, '[', no_table);
     do {
         json_expect(c, '[', no_table);
@@ -165,7 +165,7 @@ static const Weight *read_table(Json *c)
         if (count != rows * shape[1]) json_bad(c, "its tensor has rows of different lengths");
     } while (json_next(c, ','));
     shape[0] = rows;
-    Weight *w = take(c->mem, 1, sizeof *w);
+    Weight *w = allocate(c->mem, 1, sizeof *w);
     *w = (Weight){ .name = "TORCHTENSOR", .data = x, .type = F32, .rank = 2, .shape = shape };
     w->bytes = count * sizeof *x;
     return w;
@@ -174,7 +174,7 @@ static const Weight *read_table(Json *c)
 const Weight *embedding_image_read(Arena *a, const char *path, Bytes png, const char **name)
 {
     static const char no_object[] = "its string_to_param is no object";
-    const char *text = adopt(a, png_text(png.data, png.size, "sd-ti-embedding"));
+    const char *text = arena_own(a, png_text(png.data, png.size, "sd-ti-embedding"));
     Bytes json = text ? decode_base64(a, text) : read_pixels(a, path, png);
     Json c = json_begin(a, path, "embedding in a picture", json), at_name = c;
     if (json_member(&at_name, "name") && json_peek(&at_name) == '"') *name = json_string(&at_name);

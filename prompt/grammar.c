@@ -130,7 +130,7 @@ WeightedTexts grammar_split_and(Arena *a, const char *text)
     const char *end = text + strlen(text);
     size_t count = 1;
     for (const char *s = find_word(text, end, word); s < end; s = find_word(s + size, end, word)) count++;
-    WeightedTexts p = { take(a, count, sizeof *p.at), 0 };
+    WeightedTexts p = { allocate(a, count, sizeof *p.at), 0 };
     const char *s = text;
     while (p.count < count) {
         const char *next = find_word(s, end, word);
@@ -279,10 +279,10 @@ const PromptEdits *grammar_edits(Arena *a, const char *text, int steps, int agai
     size_t count = 0;
     for (const char *s = text; *s; s++)
         if (strchr(mark_characters, *s)) count++;
-    PromptEdits *e = take(a, 1, sizeof *e);
-    *e = (PromptEdits){ .text = text, .mark = take(a, count, sizeof *e->mark) };
+    PromptEdits *e = allocate(a, 1, sizeof *e);
+    *e = (PromptEdits){ .text = text, .mark = allocate(a, count, sizeof *e->mark) };
     size_t before = mark(a);
-    EditReader r = { .e = e, .open = take(a, count, sizeof *r.open), .steps = { steps, again } };
+    EditReader r = { .e = e, .open = allocate(a, count, sizeof *r.open), .steps = { steps, again } };
     if (!read_edits(&r)) e->opens = 0;
     release(a, before);
     return e;
@@ -317,9 +317,9 @@ const char *grammar_at_step(Arena *a, const PromptEdits *e, int pass, int step)
     if (!e->opens) return e->text;
     if (step < 1) step = 1;
     size_t n = strlen(e->text), from = 0, depth = 0;
-    char *out = take(a, n + 1, 1), *end = out;
+    char *out = allocate(a, n + 1, 1), *end = out;
     size_t before = mark(a);
-    Level *level = take(a, e->opens, sizeof *level);
+    Level *level = allocate(a, e->opens, sizeof *level);
     int shown = 1;
     for (const Mark *m = e->mark; m < e->mark + e->marks; m++) {
         if (m->kind == PLAIN) continue;
@@ -437,8 +437,8 @@ static size_t read_token(Emphasis *e, const char *s, const char *end)
 /* Neighbours of equal weight become one.  size: of the whole text. */
 static WeightedTexts join_equal_weights(Arena *a, const Emphasis *e, size_t size)
 {
-    WeightedTexts p = { take(a, e->count, sizeof *p.at), 0 };
-    char *out = take(a, size + e->count, 1);
+    WeightedTexts p = { allocate(a, e->count, sizeof *p.at), 0 };
+    char *out = allocate(a, size + e->count, 1);
     size_t i = 0;
     while (i < e->count) {
         double weight = e->stretch[i].weight;
@@ -456,9 +456,9 @@ WeightedTexts grammar_emphasis(Arena *a, const char *text, const char *what)
 {
     size_t size = strlen(text), most = 3 * size + 2;
     const char *s = text, *end = text + size;
-    Emphasis *e = take(a, 1, sizeof *e);
+    Emphasis *e = allocate(a, 1, sizeof *e);
     *e = (Emphasis){ .a = a, .what = what };
-    e->stretch = take(a, most < MOST_STRETCHES ? most : MOST_STRETCHES, sizeof *e->stretch);
+    e->stretch = allocate(a, most < MOST_STRETCHES ? most : MOST_STRETCHES, sizeof *e->stretch);
     while (s < end) s += read_token(e, s, end);
     while (close_bracket(e, &e->round, MORE)) {}
     while (close_bracket(e, &e->square, LESS)) {}
@@ -515,7 +515,7 @@ static char *join_lines(Arena *a, const char *from, const char *to)
     size_t newlines = 0;
     for (const char *s = from; s < to; s++)
         if (*s == '\n') newlines++;
-    char *out = take(a, (size_t)(to - from) + newlines + 1, 1), *end = out;
+    char *out = allocate(a, (size_t)(to - from) + newlines + 1, 1), *end = out;
     if (to > from && to[-1] == '\n') to--;
     for (const char *s = from; s < to; s++) {
         if (*s == '\n') end = append(end, ", ", 2);
@@ -534,7 +534,7 @@ Travel grammar_travel(Arena *a, const char *text, int frames)
     if (s == end) return t;
     t.head = join_lines(a, text, s);
     while (s < end && line_kind(s, end) == KEY_LINE) {
-        t.key = roomier(a, t.key, t.count, &room, sizeof *t.key);
+        t.key = grow_array(a, t.key, t.count, &room, sizeof *t.key);
         t.key[t.count] = read_key(a, s, end, &t, frames);
         t.count++;
         s = next_line(s, end);

@@ -72,7 +72,7 @@ static char unescaped(char c)
 /* quoted_text: [n], a JSON string with its quotes -> the text without quotes and escapes.  \uXXXX stays as it is. */
 static char *json_text(Arena *a, const char *quoted_text, size_t n)
 {
-    char *out = take(a, n, 1), *end = out;
+    char *out = allocate(a, n, 1), *end = out;
     for (const char *s = quoted_text + 1; s < quoted_text + n - 1; s++) {
         if (*s != '\\') {
             *end++ = *s;
@@ -128,7 +128,7 @@ static void add_unknown(Reader *rd, const char *prefix, const char *key)
     int is_typo = key[0] && key[1];         /* a single letter means nothing */
     Nearest near = nearest_to(key);
     for (const Setting *s = all_settings; s->flag; s++)
-        if (s->key && is_typo) nearest_of(&near, s->key);
+        if (s->key && is_typo) nearest_consider(&near, s->key);
     char *line = format(rd->a, "%s%s%s", prefix, quoted(rd->a, key), did_you_mean(rd->a, near));
     for (size_t i = 0; i < listed(rd); i++)
         if (!strcmp(rd->unknown[i], line)) {
@@ -140,7 +140,7 @@ static void add_unknown(Reader *rd, const char *prefix, const char *key)
     rd->unknowns++;
 }
 
-static void warn_unknown(const Reader *rd, Say *warn, void *to)
+static void warn_unknown(const Reader *rd, LineCallback *warn, void *to)
 {
     if (!rd->unknowns || !warn) return;
     char *list = format(rd->a, "%s: ignored, as persona does not know them:", rd->path);
@@ -256,7 +256,7 @@ static void check_encoding(Arena *a, const char *text, size_t n, const char *pat
 static char *plain(Arena *a, const char *text, size_t n, const char *path)
 {
     check_encoding(a, text, n, path);
-    char *out = take(a, n + 1, 1), *end = out;
+    char *out = allocate(a, n + 1, 1), *end = out;
     for (size_t i = leading(text, n); i < n; i++) {
         int next_is_newline = i + 1 < n && text[i + 1] == '\n';
         if (text[i] != '\r') *end++ = text[i];
@@ -276,7 +276,7 @@ static char *find_negative(char *text)
 }
 
 /* A last line with settings that does not begin with one is read as words, which may not be meant. */
-static void warn_settings(Arena *a, const char *line, const char *path, Say *warn, void *to)
+static void warn_settings(Arena *a, const char *line, const char *path, LineCallback *warn, void *to)
 {
     char *key, *value;
     while (*line) {
@@ -320,7 +320,7 @@ static void set(Arena *a, Request *r, const char *name, const char *label, const
 }
 
 /* Cuts the template and the settings line off the end of whole -> the settings line, or NULL. */
-static char *cut_settings(Reader *rd, char *whole, Say *warn, void *to)
+static char *cut_settings(Reader *rd, char *whole, LineCallback *warn, void *to)
 {
     char *line = last_line(whole);
     char *template = is_settings(rd->a, line) ? NULL : find_template(rd->a, whole);
@@ -338,7 +338,7 @@ static char *cut_settings(Reader *rd, char *whole, Say *warn, void *to)
     return settings;
 }
 
-void prompt_parse(Arena *a, Request *r, const char *text, size_t n, const char *path, Say *warn, void *to)
+void prompt_parse(Arena *a, Request *r, const char *text, size_t n, const char *path, LineCallback *warn, void *to)
 {
     Reader rd = { .a = a, .r = r, .path = path };
     char *whole = plain(a, text, n, path);
@@ -371,7 +371,7 @@ void prompt_set(Arena *a, Request *r, const char *flag, const char *value)
     prompt_set_as(a, r, flag, format(a, "--%s", s ? s->flag : flag), value);
 }
 
-void prompt_warn(Arena *a, const Request *r, const char *label, Say *warn, void *to)
+void prompt_warn(Arena *a, const Request *r, const char *label, LineCallback *warn, void *to)
 {
     if (r->ignored)
         warn(to, format(a, "%s: ignored in the prompt, as persona knows LoRA tags and their strengths only: %s", label,
@@ -383,7 +383,7 @@ void prompt_warn(Arena *a, const Request *r, const char *label, Say *warn, void 
 
 /* ---- writing ---------------------------------------------------------------------------------- */
 
-char *prompt_settings(Arena *a, const Request *r)
+char *prompt_infotext(Arena *a, const Request *r)
 {
     const char *prompt = r->prompt ? r->prompt : "";
     const char *negative = r->job.negative ? r->job.negative : "";

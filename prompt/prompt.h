@@ -4,19 +4,19 @@
  *     Negative prompt: watermark
  *     Steps: 25, Sampler: DDIM, CFG scale: 7.5, Seed: 42, Size: 512x512, Model: toonyou_beta3
  *
- * Nothing here opens a file; lookup.h turns names into paths. */
+ * Nothing here opens a file; search_path.h turns names into paths. */
 #ifndef PROMPT_H
 #define PROMPT_H
 
 #include "settings.h"
 
 /* A callback that gets one line of text; to is the caller's. */
-typedef void Say(void *to, const char *line);
+typedef void LineCallback(void *to, const char *line);
 
 /* Reads infotext.  text: [n], any bytes at all -> r, which need not be initialised.  path is only named in
  * messages.  Keys that are unknown are told to warn, all in one line; warn may be NULL.  A bad value fails with
  * key, value and what is allowed. */
-void prompt_parse(Arena *a, Request *r, const char *text, size_t n, const char *path, Say *warn, void *to);
+void prompt_parse(Arena *a, Request *r, const char *text, size_t n, const char *path, LineCallback *warn, void *to);
 
 /* Does such a text hold more than the words of a prompt: a settings line, or a negative prompt? */
 int prompt_is_infotext(Arena *a, const char *text, size_t n, const char *path);
@@ -29,9 +29,9 @@ void prompt_set_as(Arena *a, Request *r, const char *name, const char *label, co
 
 /* Tells warn, in a line each, which parts of the prompt's tags are ignored, and which tag is none.  label begins
  * the lines. */
-void prompt_warn(Arena *a, const Request *r, const char *label, Say *warn, void *to);
+void prompt_warn(Arena *a, const Request *r, const char *label, LineCallback *warn, void *to);
 
 /* Writes the infotext that reads as this request again: keys in the web UI's order, only those that matter. */
-char *prompt_settings(Arena *a, const Request *r);
+char *prompt_infotext(Arena *a, const Request *r);
 
 #endif

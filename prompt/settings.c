@@ -26,7 +26,7 @@ static char *in_quotes(Arena *a, const char *value)
     static const char escaped[] = "\n\t\r\"\\", letter[] = "ntr\"\\";
     size_t n = strlen(value);
     if (n && !strpbrk(value, ",:\"\n\r\t") && !blank(value[0]) && !blank(value[n - 1])) return format(a, "%s", value);
-    char *out = take(a, 2 * n + 3, 1), *end = out;
+    char *out = allocate(a, 2 * n + 3, 1), *end = out;
     *end++ = '"';
     for (; *value; value++) {
         const char *special = strchr(escaped, *value);
@@ -415,7 +415,7 @@ static void set_prompt(Arena *a, Request *r, const Setting *s, const char *label
 {
     (void)s;
     const char *at = value, *close = strchr(at, '>');
-    char *out = take(a, strlen(at) + 1, 1), *end = out;
+    char *out = allocate(a, strlen(at) + 1, 1), *end = out;
     r->prompt = value;
     r->tags = 0;
     r->ignored = NULL;
@@ -589,7 +589,7 @@ const Setting *setting_named(const char *name)
     return same(name, "negative-prompt") ? setting_named("negative") : setting_key(name);
 }
 
-ValueType setting_takes(const Setting *s) { return s->kind->type; }
+ValueType setting_value_type(const Setting *s) { return s->kind->type; }
 
 int setting_is_axis(const Setting *s) { return s->kind->is_axis; }
 

@@ -1,5 +1,5 @@
 /* settings.h - a request, and the table of all settings in it: one for prompt files, the command line, and its help.
- * Nothing here opens a file; lookup.h turns names into paths. */
+ * Nothing here opens a file; search_path.h turns names into paths. */
 #ifndef SETTINGS_H
 #define SETTINGS_H
 
@@ -17,7 +17,7 @@ typedef struct {
 enum { LORAS = 64 };                    /* most LoRAs in one request */
 
 typedef struct {
-    Job         job;                    /* the prompt is without tags; lookup.h and the caller add paths, seed, LoRAs */
+    Job         job;                    /* the prompt is without tags; search_path.h and the caller add paths, seed, LoRAs */
     const char *prompt;                 /* with its <lora:name:strength> tags */
     Name        model, vae, motion, init;       /* text is NULL when it is not said, and may be "none" */
     LoraName    tag[LORAS];             /* LoRAs from the prompt's tags */
@@ -69,7 +69,7 @@ const Setting *setting_key(const char *name);
 /* The same, by command-line name or key. */
 const Setting *setting_named(const char *name);
 
-ValueType setting_takes(const Setting *s);
+ValueType setting_value_type(const Setting *s);
 int setting_is_axis(const Setting *s);
 
 /* "Steps: 25, Sampler: DDIM, ...": everything in the request that matters, except the two prompts. */

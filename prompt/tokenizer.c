@@ -181,10 +181,10 @@ static void add_merge(Arena *a, Tokenizer *t, Spellings *s, Merge m, size_t numb
 static void read_merges(Arena *a, Tokenizer *t, Bytes text, size_t count)
 {
     size_t before = mark(a), at = 0;
-    Merge *merge = take(a, count, sizeof *merge);
-    Spellings s = { .merge = merge, .slot = take(a, t->slots, sizeof(Spelling)), .slots = t->slots };
+    Merge *merge = allocate(a, count, sizeof *merge);
+    Spellings s = { .merge = merge, .slot = allocate(a, t->slots, sizeof(Spelling)), .slots = t->slots };
     for (size_t i = 0; i < t->slots; i++) s.slot[i].id = NONE;
-    if (stands_at(text, 0, "#version", 8)) next_line(text, &at);
+    if (has_bytes_at(text, 0, "#version", 8)) next_line(text, &at);
     for (size_t i = 0; i < count; i++) {
         if (at == text.size)
             fail(a, "token embedding: it has %zu rows, expected at most %zu: is this CLIP's text encoder?",
@@ -202,9 +202,9 @@ Tokenizer *tokenizer_new(Arena *a, Bytes merges, size_t vocabulary)
     if (vocabulary < least || vocabulary - least > most)
         fail(a, "token embedding: it has %zu rows, expected 49408 (at least %zu): is this CLIP's text encoder?",
              vocabulary, least);
-    Tokenizer *t = take(a, 1, sizeof *t);
+    Tokenizer *t = allocate(a, 1, sizeof *t);
     *t = (Tokenizer){ .vocabulary = (int)vocabulary, .slots = slots_for(vocabulary - least) };
-    t->pair = take(a, t->slots, sizeof *t->pair);
+    t->pair = allocate(a, t->slots, sizeof *t->pair);
     for (size_t i = 0; i < t->slots; i++) t->pair[i].rank = NONE;
     read_merges(a, t, merges, vocabulary - least);
     return t;
@@ -216,7 +216,7 @@ typedef struct { uint32_t *at; size_t count; } CodePoints;
 
 static CodePoints code_points_new(Arena *a, size_t count)
 {
-    return (CodePoints){ take(a, count, sizeof(uint32_t)), count };
+    return (CodePoints){ allocate(a, count, sizeof(uint32_t)), count };
 }
 
 /* A special token spelled out at s -> its length, or 0. */
@@ -315,7 +315,7 @@ static int compare_numbers(const void *x, const void *y)
 static void sort_marks(Arena *a, uint32_t *c, size_t n)
 {
     size_t before = mark(a);
-    uint64_t *key = take(a, n, sizeof *key);
+    uint64_t *key = allocate(a, n, sizeof *key);
     for (size_t i = 0; i < n; i++) key[i] = (uint64_t)class_of(c[i]) << 56 | (uint64_t)i << 21 | c[i];
     qsort(key, n, sizeof *key, compare_numbers);
     for (size_t i = 0; i < n; i++) c[i] = (uint32_t)(key[i] & 0x1FFFFF);
@@ -472,7 +472,7 @@ static void heap_offer(Heap *h, const Tokenizer *t, const Symbol *s, uint32_t i)
 static void merge(Arena *a, const Tokenizer *t, Symbol *s, size_t n)
 {
     size_t before = mark(a);
-    Heap heap = { take(a, 2 * n, sizeof(uint64_t)), 0 };
+    Heap heap = { allocate(a, 2 * n, sizeof(uint64_t)), 0 };
     for (uint32_t i = 0; i < n; i++) heap_offer(&heap, t, s, i);
     while (heap.count) {
         uint64_t top = heap_pop(&heap);
@@ -524,7 +524,7 @@ static void put_word(Writer *w, const uint32_t *c, size_t count)
     size_t before = mark(w->a), bytes = 0;
     for (size_t i = 0; i < count; i++) bytes += utf8_size(c[i]);
     if (bytes >= NONE) fail(w->a, "text: one word of %zu bytes, expected less than 4 GB", bytes);
-    Symbol *s = take(w->a, bytes, sizeof *s);
+    Symbol *s = allocate(w->a, bytes, sizeof *s);
     word_symbols(s, c, count);
     merge(w->a, w->t, s, bytes);
     for (uint32_t i = 0; i != NONE; i = s[i].after) w->id[w->count++] = (int)s[i].id;
@@ -601,7 +601,7 @@ Tokens tokenize(Arena *a, const Tokenizer *t, const char *bytes, size_t length)
     for (size_t i = 0; i < text.count; i++) most += utf8_size(text.at[i]);
     release(a, before);
 
-    Writer w = { .a = a, .t = t, .id = take(a, most, sizeof(int)) };
+    Writer w = { .a = a, .t = t, .id = allocate(a, most, sizeof(int)) };
     before = mark(a);
     text = normalize(a, bytes, length);                 /* again, now above the ids, which stay */
     size_t i = 0;

@@ -38,7 +38,7 @@ CASES = [(frames, length, stride, overlap, loop) for frames, length, stride, ove
          for loop in ("N", "R-P", "R+P", "A")]
 CASES += [(16, 16, 1, 4, "N"), (16, 16, 1, 4, "A"), (16, 16, 1, 0, "A"), (5, 5, 1, 1, "A"), (2, 2, 3, 1, "A"),
           (1, 1, 1, 0, "N")]
-LOOPS = {"N": "OPEN", "R-P": "REDUCED", "R+P": "REDUCED_TOO", "A": "CLOSED"}
+LOOPS = {"N": "OPEN", "R-P": "REDUCED", "R+P": "REDUCED_WITH_PROMPTS", "A": "CLOSED"}
 
 
 def main():

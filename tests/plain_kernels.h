@@ -8,9 +8,9 @@
 #define PLAIN(name) plain_##name
 #define conv PLAIN(conv)
 #define conv_back PLAIN(conv_back)
-#define both_in_one PLAIN(both_in_one)
-#define low_rank_product PLAIN(low_rank_product)
-#define low_rank_back PLAIN(low_rank_back)
+#define lora_merged_weight PLAIN(lora_merged_weight)
+#define lora_forward PLAIN(lora_forward)
+#define lora_backward PLAIN(lora_backward)
 #define attend PLAIN(attend)
 #define attend_back PLAIN(attend_back)
 #define group_normalize PLAIN(group_normalize)
@@ -28,7 +28,7 @@
 #define add_into PLAIN(add_into)
 #define add_columns PLAIN(add_columns)
 #define add_row PLAIN(add_row)
-#define sum_rows_of PLAIN(sum_rows_of)
+#define add_row_back PLAIN(add_row_back)
 #define weight_into PLAIN(weight_into)
 #define add_hadamard PLAIN(add_hadamard)
 #define add_kronecker PLAIN(add_kronecker)
@@ -40,9 +40,9 @@
 #undef PLAIN
 #undef conv
 #undef conv_back
-#undef both_in_one
-#undef low_rank_product
-#undef low_rank_back
+#undef lora_merged_weight
+#undef lora_forward
+#undef lora_backward
 #undef attend
 #undef attend_back
 #undef group_normalize
@@ -60,7 +60,7 @@
 #undef add_into
 #undef add_columns
 #undef add_row
-#undef sum_rows_of
+#undef add_row_back
 #undef weight_into
 #undef add_hadamard
 #undef add_kronecker

@@ -93,7 +93,7 @@ build ddim ddim.c ddim.h <<'END'
 int main(void)
 {
     enum { STEPS = 25 };
-    float alpha_bar[TRAIN_STEPS], x = 1, x0 = 0.25f;
+    float alpha_bar[TRAIN_TIMESTEPS], x = 1, x0 = 0.25f;
     alpha_bars(alpha_bar, LINEAR, 0);
     for (int i = 0; i < STEPS; i++) {
         NoiseLevel t = noise_level_at(alpha_bar, ddim_timestep(i, STEPS)), prev = ddim_final_level(alpha_bar, 1);
@@ -119,7 +119,7 @@ int main(void)
     setup.method = sampler_named("DDIM", &setup.type);
     sampler_init(&s, &setup);
     sampler_step(&s, 0, &x, &model_output, NULL, 1);
-    printf("%g %d\n", sampler_time(&s, 0), x > 1);
+    printf("%g %d\n", sampler_timestep(&s, 0), x > 1);
     return 0;
 }
 END

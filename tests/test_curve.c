@@ -73,7 +73,7 @@ static void test_no_curve(Arena *a)
     };
     for (size_t i = 0; i < sizeof none / sizeof *none; i++)
         CHECK_MSG(!curve_chart(a, none[i], 10), "\"%s\" is a curve", none[i]);
-    char *long_one = take(a, 2 * (CURVE_PARTS + 1) + 1, 1);
+    char *long_one = allocate(a, 2 * (CURVE_PARTS + 1) + 1, 1);
     for (size_t i = 0; i <= CURVE_PARTS; i++) memcpy(long_one + 2 * i, "1 ", 2);
     long_one[2 * CURVE_PARTS + 1] = 0;
     CHECK(!curve_chart(a, long_one, 10));

@@ -48,7 +48,7 @@ static void usual_buckets(Arena *a)
         { 512, 256, 1024, 64 }, { 768, 256, 1024, 64 }, { 1280, 256, 1280, 64 }, { 128, 64, 256, 16 },
         { 64, 32, 128, 8 },
     };
-    TrainingConfig c = recipe_default;
+    TrainingConfig c = training_config_default;
     CHECK(training_buckets(a, &c, 512).step == 0);
     c.enable_bucket = 1;
     for (size_t i = 0; i < sizeof expected / sizeof *expected; i++) {
@@ -96,7 +96,7 @@ static void dropped_captions(Arena *a, Rng *rng)
 /* What is not asked for draws no random number. */
 static void plain_captions(Arena *a, Rng *rng)
 {
-    Rng *before = take(a, 1, sizeof *before);
+    Rng *before = allocate(a, 1, sizeof *before);
     *before = *rng;
     caption_augmented(a, "a, b", NONE, rng);
     CHECK(!memcmp(before, rng, sizeof *rng));
@@ -104,7 +104,7 @@ static void plain_captions(Arena *a, Rng *rng)
 
 static void captions(Arena *a)
 {
-    Rng *rng = take(a, 1, sizeof *rng);
+    Rng *rng = allocate(a, 1, sizeof *rng);
     rng_seed(rng, 1);
     shuffled_captions(a, rng);
     dropped_captions(a, rng);
@@ -135,7 +135,7 @@ static void words(Arena *a, const Tokenizer *t)
 
 static Photos pretend(Arena *a, size_t count, int repeats)
 {
-    Photos p = { .photo = take(a, count, sizeof *p.photo), .count = count, .repeated = count * (size_t)repeats,
+    Photos p = { .photo = allocate(a, count, sizeof *p.photo), .count = count, .repeated = count * (size_t)repeats,
                  .instances = count };
     for (size_t i = 0; i < count; i++)
         p.photo[i] = (Photo){ .path = "", .name = "", .caption = "", .repeats = repeats };
@@ -200,13 +200,13 @@ static void save_picture(Arena *a, const char *path, int mirrored)
 static Dataset read_set(Arena *a, Run *run, const TrainingConfig *config, const Tokenizer *t, const char *path,
                         const char *other)
 {
-    Objective *objective = take(a, 1, sizeof *objective);
+    Objective *objective = allocate(a, 1, sizeof *objective);
     *objective = (Objective){ 0 };
     objective_schedule(objective);
     Dataset d = { .mem = a, .run = run, .config = config, .objective = objective, .clip_skip = 1 };
     d.captions.tokenizer = t;
     d.photos = pretend(a, other ? 2 : 1, 1);
-    Rng *rng = take(a, 1, sizeof *rng);
+    Rng *rng = allocate(a, 1, sizeof *rng);
     for (size_t i = 0; i < d.photos.count; i++) {
         d.photos.photo[i].path = i ? other : path;
         d.photos.photo[i].bucket = (Bucket){ .width = SIDE, .height = SIDE, .wide = SIDE, .high = SIDE };
@@ -221,8 +221,8 @@ static void flip_aug(Arena *a, Run *run, const Tokenizer *t, const char *folder)
 {
     const char *path = format(a, "%s/a.png", folder);
     const char *other = format(a, "%s/b.png", folder);
-    TrainingConfig plain = recipe_default;
-    TrainingConfig flip = recipe_default;
+    TrainingConfig plain = training_config_default;
+    TrainingConfig flip = training_config_default;
     flip.flip_aug = 1;
     save_picture(a, path, 0);
     save_picture(a, other, 1);
@@ -233,7 +233,7 @@ static void flip_aug(Arena *a, Run *run, const Tokenizer *t, const char *folder)
     CHECK(!memcmp(item->latents, two.item[0].latents, bytes));
     CHECK(!memcmp(item->mirrored, two.item[1].latents, bytes));
     CHECK(memcmp(item->latents, item->mirrored, bytes) && !two.item[0].mirrored);
-    TrainingProgress *progress = take(a, progress_bytes(1), 1);
+    TrainingProgress *progress = allocate(a, progress_bytes(1), 1);
     rng_seed(&progress->rng, 3);
     dataset_begin(&one, progress);
     int mirrored = 0;

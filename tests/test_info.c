@@ -64,7 +64,7 @@ static void test_alone(Arena *a, const char *folder)
     static const struct { const char *name; size_t rows, width; int is; } files[] = {
         { "<cat-toy>", 2, 64, 1 }, { "sks", 75, 768, 1 }, { "sks", 76, 64, 0 }, { "sks", 2, 65, 0 }, { "proj.weight", 2, 64, 0 }, { "conv.bias", 1, 64, 0 },
     };
-    float *zeros = take(a, 75 * 768, sizeof *zeros);
+    float *zeros = allocate(a, 75 * 768, sizeof *zeros);
     memset(zeros, 0, 75 * 768 * sizeof *zeros);
     for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
         const char *path = format(a, "%s/alone", folder);

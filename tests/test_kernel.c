@@ -23,14 +23,14 @@ static float noise(void)                                       /* -1 .. 1 */
 
 static float *noises(Arena *a, size_t n)
 {
-    float *x = take(a, n + 1, sizeof *x);
+    float *x = allocate(a, n + 1, sizeof *x);
     for (size_t i = 0; i < n; i++) x[i] = noise();
     return x;
 }
 
 static float *copied(Arena *a, const float *x, size_t n)
 {
-    float *y = take(a, n + 1, sizeof *y);
+    float *y = allocate(a, n + 1, sizeof *y);
     memcpy(y, x, n * sizeof *y);
     return y;
 }
@@ -39,7 +39,7 @@ static float *copied(Arena *a, const float *x, size_t n)
 static void poison(Arena *a)
 {
     size_t before = mark(a), bytes = 1 << 20;
-    memset(take(a, bytes, 1), 0xff, bytes);
+    memset(allocate(a, bytes, 1), 0xff, bytes);
     release(a, before);
 }
 
@@ -76,14 +76,14 @@ static void limit(const char *what, double allowed)
             Machine real_ = { .mem = a, .threads = threads_, .bf16 = rounds }, dry_ = real_;                         \
             dry_.dry = 1;                                                                                            \
             to = copied(a, start_, n);                                                                               \
-            peak_anew(a);                                                                                            \
+            arena_peak_reset(a);                                                                                            \
             kernel(&dry_, __VA_ARGS__);                                                                              \
-            size_t planned_ = peak(a);                                                                               \
+            size_t planned_ = arena_peak(a);                                                                               \
             CHECK_MSG(!memcmp(to, start_, (n) * sizeof *to), "%s: a dry run has written", #kernel);                  \
             poison(a);                                                                                               \
-            peak_anew(a);                                                                                            \
+            arena_peak_reset(a);                                                                                            \
             kernel(&real_, __VA_ARGS__);                                                                             \
-            CHECK_MSG(peak(a) == planned_ && real_.ops == dry_.ops, "%s: a dry run counts otherwise", #kernel);      \
+            CHECK_MSG(arena_peak(a) == planned_ && real_.ops == dry_.ops, "%s: a dry run counts otherwise", #kernel);      \
             if (!kept_) kept_ = to;                                                                                  \
             CHECK_MSG(!memcmp(to, kept_, (n) * sizeof *to), "%s: %d threads: other bytes", #kernel, threads_);       \
         }                                                                                                            \
@@ -101,8 +101,8 @@ static Tensor with(Tensor t, float *x)
 
 static Weight weight_of(Arena *a, DType type, size_t out, size_t in, size_t side, float scale)
 {
-    size_t n = out * in * side * side, *shape = take(a, 4, sizeof *shape);
-    uint16_t *half = take(a, n, 2);
+    size_t n = out * in * side * side, *shape = allocate(a, 4, sizeof *shape);
+    uint16_t *half = allocate(a, n, 2);
     float *full = noises(a, n);
     memcpy(shape, (size_t[]){ out, in, side, side }, 4 * sizeof *shape);
     for (size_t i = 0; i < n; i++) {
@@ -114,7 +114,7 @@ static Weight weight_of(Arena *a, DType type, size_t out, size_t in, size_t side
 
 static Weight vector_of(Arena *a, size_t n)
 {
-    size_t *shape = take(a, 1, sizeof *shape);
+    size_t *shape = allocate(a, 1, sizeof *shape);
     *shape = n;
     return (Weight){ "v", noises(a, n), F32, 1, shape, n * sizeof(float) };
 }
@@ -136,7 +136,7 @@ static void conv_case(Arena *a, Tensor x, int out, int side, int stride, int pad
     AGAINST_PLAIN(a, 0, y.x, size(y), conv, with(y, to), x, &w, add ? NULL : &bias, how);
     if (side <= 3) AGAINST_PLAIN(a, 0, x.x, size(x), conv_back, with(x, to), y, &w, how);
     if (stride == 1) {                                         /* the same weight, as that of a layer from out to in */
-        how.turned = 1;
+        how.transposed = 1;
         how.pad = side - 1 - pad;
         AGAINST_PLAIN(a, 0, x.x, size(x), conv, with(x, to), y, &w, NULL, how);
     }
@@ -202,20 +202,20 @@ static void low_rank_case(Arena *a, Tensor x, int out, int rank, int side, int s
     Tensor y = output_of_conv(x, out, side, stride, side / 2), middle = y;
     Weight w = weight_of(a, F16, (size_t)out, in, (size_t)side, 0.1f), bias = vector_of(a, (size_t)out);
     Weight down = weight_of(a, F32, r, in, (size_t)side, 0.1f), up = weight_of(a, F32, (size_t)out, r, 1, 1);
-    LowRank pair = { &w, &down, &up, 0.8f, { .stride = stride, .pad = side / 2, .scale = 1 }, NULL, NULL };
+    LoraLayer pair = { &w, &down, &up, 0.8f, { .stride = stride, .pad = side / 2, .scale = 1 }, NULL, NULL };
     middle.c = rank;
     x.x = noises(a, size(x));
     y.x = noises(a, size(y));
     middle.x = noises(a, size(middle));
     if (!layer) pair.w = NULL;
     size_t ny = size(y), nx = size(x), n_down = r * in * taps, n_up = (size_t)out * r;
-    AGAINST_PLAIN(a, 0, noises(a, ny + size(middle)), ny + size(middle), low_rank_product, with(y, to),
+    AGAINST_PLAIN(a, 0, noises(a, ny + size(middle)), ny + size(middle), lora_forward, with(y, to),
                   with(middle, to + ny), x, layer ? &bias : NULL, &pair);
     if (learns)
-        AGAINST_PLAIN(a, 0, noises(a, n_down + n_up), n_down + n_up, low_rank_back, with(x, NULL), y, x, middle,
-                      &(LowRank){ pair.w, &down, &up, pair.scale, pair.how, to, to + n_down });
+        AGAINST_PLAIN(a, 0, noises(a, n_down + n_up), n_down + n_up, lora_backward, with(x, NULL), y, x, middle,
+                      &(LoraLayer){ pair.w, &down, &up, pair.scale, pair.how, to, to + n_down });
     else
-        AGAINST_PLAIN(a, 0, noises(a, nx), nx, low_rank_back, with(x, to), y, with(x, NULL), with(middle, NULL), &pair);
+        AGAINST_PLAIN(a, 0, noises(a, nx), nx, lora_backward, with(x, to), y, with(x, NULL), with(middle, NULL), &pair);
     release(a, before);
 }
 
@@ -233,13 +233,13 @@ static void test_low_rank(Arena *a)
     size_t before = mark(a);
     Weight w = weight_of(a, F16, 20, 30, 1, 1);
     Weight down = weight_of(a, F32, 4, 30, 1, 1), up = weight_of(a, F32, 20, 4, 1, 1);
-    LowRank pair = { &w, &down, &up, 0.8f, { .stride = 1, .scale = 1 }, NULL, NULL };
+    LoraLayer pair = { &w, &down, &up, 0.8f, { .stride = 1, .scale = 1 }, NULL, NULL };
     Machine m = { .mem = a, .threads = 2 }, bf16 = { .mem = a, .threads = 2, .bf16 = 1 };
-    const Weight *found = both_in_one(&m, &pair, 24), *expected = plain_both_in_one(&m, &pair, 24);
+    const Weight *found = lora_merged_weight(&m, &pair, 24), *expected = plain_lora_merged_weight(&m, &pair, 24);
     CHECK(found && expected && found->type == F32 && expected->type == F32);
     if (found && expected) compare(found->data, expected->data, 20 * 30);
-    CHECK(!both_in_one(&m, &pair, 23) && !plain_both_in_one(&m, &pair, 23));      /* more work than it saves */
-    CHECK(!both_in_one(&bf16, &pair, 24) && !plain_both_in_one(&bf16, &pair, 24));
+    CHECK(!lora_merged_weight(&m, &pair, 23) && !plain_lora_merged_weight(&m, &pair, 23));      /* more work than it saves */
+    CHECK(!lora_merged_weight(&bf16, &pair, 24) && !plain_lora_merged_weight(&bf16, &pair, 24));
     limit("a pair merged into its layer", 1e-6);
     release(a, before);
 }
@@ -252,8 +252,8 @@ static void attention_case(Arena *a, Attention s, int over_time, int bf16, doubl
     size_t nq = outer * inner * (size_t)s.queries * c, nk = outer * (over_time ? inner : 1) * (size_t)s.keys * c;
     size_t n_sums = nq / c * (size_t)s.heads * 2;
     float *q_of = noises(a, nq);
-    Rows q = { q_of, { inner * (size_t)s.queries, (size_t)s.queries, 1 }, c };
-    Rows k = { noises(a, nk), { (size_t)s.keys, 0, 1 }, c }, v = { noises(a, nk), { (size_t)s.keys, 0, 1 }, c };
+    StridedRows q = { q_of, { inner * (size_t)s.queries, (size_t)s.queries, 1 }, c };
+    StridedRows k = { noises(a, nk), { (size_t)s.keys, 0, 1 }, c }, v = { noises(a, nk), { (size_t)s.keys, 0, 1 }, c };
     if (over_time) {
         size_t step[] = { inner * (size_t)s.keys, 1, inner };
         memcpy(q.step, step, sizeof step);
@@ -266,7 +266,7 @@ static void attention_case(Arena *a, Attention s, int over_time, int bf16, doubl
     worst = 0;
 
     float *y = noises(a, nq), *dy = noises(a, nq);
-    s.sums = noises(a, n_sums);
+    s.softmax_stats = noises(a, n_sums);
     attend(&(Machine){ .mem = a, .threads = 2, .bf16 = bf16 }, y, q, k, v, s);
     AGAINST_PLAIN(a, bf16, noises(a, nq + 2 * nk), nq + 2 * nk, attend_back,
                   (AttentionGradients){ to, to + nq, to + nq + nk }, dy, y, q, k, v, s);
@@ -302,7 +302,7 @@ static void test_sums(Arena *a)
 {
     size_t before = mark(a), c = 3 * 20, n = 2 * 50 * 3 * 2;
     Attention s = { .outer = 2, .inner = 1, .queries = 50, .keys = 50, .heads = 3, .width = 20 };
-    Rows q = { noises(a, 100 * c), { 50, 50, 1 }, c }, k = { noises(a, 100 * c), { 50, 0, 1 }, c };
+    StridedRows q = { noises(a, 100 * c), { 50, 50, 1 }, c }, k = { noises(a, 100 * c), { 50, 0, 1 }, c };
     float *y = noises(a, 100 * c);
     for (s.causal = 0; s.causal < 2; s.causal++)
         AGAINST_PLAIN(a, 0, noises(a, n), n, attend, y, q, k, k,
@@ -362,7 +362,7 @@ static void test_activations(Arena *a)
 {
     enum { N = 10007, C = 1429, ROWS = 7 };                    /* N = C * ROWS */
     size_t before = mark(a);
-    float *x = take(a, N, sizeof *x), *dy = noises(a, N), *start = noises(a, 2 * N), *pair = noises(a, 2 * N);
+    float *x = allocate(a, N, sizeof *x), *dy = noises(a, N), *start = noises(a, 2 * N), *pair = noises(a, 2 * N);
     for (int i = 0; i < N; i++) x[i] = ((float)i - N / 2) * 0.004f;
     for (int i = 0; i < N; i++) pair[i / C * 2 * C + C + i % C] = x[i];
     AGAINST_PLAIN(a, 0, start, N, silu_of, to, x, N);
@@ -401,7 +401,7 @@ static void test_copies(Arena *a)
     AGAINST_PLAIN(a, 0, start, ROWS * C, add_row, to, x, ROWS, C);
     AGAINST_PLAIN(a, 0, start, ROWS * C, add_columns, to, x, WIDE, ROWS, C);
     limit("copies and sums of two", 0);
-    AGAINST_PLAIN(a, 0, start, C, sum_rows_of, to, x, ROWS, C);
+    AGAINST_PLAIN(a, 0, start, C, add_row_back, to, x, ROWS, C);
     limit("sum of rows", 1e-6);
     release(a, before);
 }
@@ -452,7 +452,7 @@ static void test_known(Arena *a)
     Conv same = { .stride = 1, .pad = 1, .scale = 1 };
     conv(&m, to, x, &box, NULL, same);            /* how many pixels of the picture each pixel's window has */
     ARE(y, 4, 6, 4, 6, 9, 6, 4, 6, 4);
-    conv(&m, to, dot, &ramp, NULL, same);         /* a correlation, so a dot gives the kernel turned round */
+    conv(&m, to, dot, &ramp, NULL, same);         /* a correlation, so a dot gives the kernel transposed round */
     ARE(y, 9, 8, 7, 6, 5, 4, 3, 2, 1);
     memcpy(y, zeros, sizeof zeros);
     conv_back(&m, to, dot, &ramp, same);
@@ -464,7 +464,7 @@ static void test_known(Arena *a)
 
     /* keys all alike: the mean of the values seen; sums: the scores are 0, so there are 1 / count */
     float values[] = { 1, 5, 9 }, sums[6];
-    Rows q = { counting, { 3, 0, 1 }, 1 }, k = { zeros, { 3, 0, 1 }, 1 }, v = { values, { 3, 0, 1 }, 1 };
+    StridedRows q = { counting, { 3, 0, 1 }, 1 }, k = { zeros, { 3, 0, 1 }, 1 }, v = { values, { 3, 0, 1 }, 1 };
     attend(&m, y, q, k, v, (Attention){ 1, 1, 3, 3, 1, 1, 0, sums });
     ARE(y, 5, 5, 5);
     ARE(sums, 0, 1 / 3.0f, 0, 1 / 3.0f, 0, 1 / 3.0f);

@@ -38,8 +38,8 @@ static void fill_gradient(Arena *a, float *d, size_t n, int step)
 
 static Moved moved(Arena *a, size_t n, int eight_bits, int threads)
 {
-    Moved m = { .x = take(a, n, sizeof(float)), .s = { .eight_bits = eight_bits } };
-    float *d = take(a, n, sizeof *d);
+    Moved m = { .x = allocate(a, n, sizeof(float)), .s = { .eight_bits = eight_bits } };
+    float *d = allocate(a, n, sizeof *d);
     const char *name = format(a, "x %zu", n);
     adamw_add(&m.s, n);
     adamw_allocate(a, &m.s);
@@ -162,8 +162,8 @@ static void several(Case *c)
     enum { TENSORS = 4, ALL = 13198 };
     static const size_t sizes[TENSORS] = { 5000, 7, 4096, 4095 };
     AdamWState s = { .eight_bits = 1 };
-    float *x = take(c->a, ALL, sizeof *x);
-    float *d = take(c->a, ALL, sizeof *d);
+    float *x = allocate(c->a, ALL, sizeof *x);
+    float *d = allocate(c->a, ALL, sizeof *d);
     for (size_t i = 0; i < ALL; i++) {
         x[i] = 0;
         d[i] = (float)hash_value("several", i);
@@ -198,9 +198,9 @@ static void groups(Case *c)
         { .offset = 1, .count = 1, .group = TEXT_ENCODER_LORA },
         { .offset = 2, .count = 1, .group = UNET_LORA },
     };
-    Learner t = { .x = x, .d = d, .count = 3, .tensor = tensor, .tensors = 3 };
+    Trainable t = { .x = x, .d = d, .count = 3, .tensor = tensor, .tensors = 3 };
     AdamWState *s = optimizer_new(c->a, &t, OPTIMIZER_ADAMW);
-    optimizer_step(s, &t, (Rates){ .words = 0.3, .text = 0.2, .unet = 0 }, HOW, 1, 1);
+    optimizer_step(s, &t, (LearningRates){ .words = 0.3, .text = 0.2, .unet = 0 }, HOW, 1, 1);
     CHECK(fabsf(x[0] + 0.3f) < 1e-6f && fabsf(x[1] - 0.2f) < 1e-6f && !(fabsf(x[2]) > 0));
     CHECK(!s->eight_bits && optimizer_new(c->a, &t, OPTIMIZER_ADAMW_8BIT)->eight_bits);
 }

@@ -2,7 +2,7 @@
  * looking up names. */
 #define _XOPEN_SOURCE 700
 #include "chars.h"
-#include "lookup.h"
+#include "search_path.h"
 #include "test.h"
 
 #include <math.h>
@@ -27,10 +27,10 @@ static void keep_warning(void *to, const char *line)
 static void work(void *to)
 {
     Reading *t = to;
-    t->r = take(t->a, 1, sizeof *t->r);
+    t->r = allocate(t->a, 1, sizeof *t->r);
     prompt_parse(t->a, t->r, t->text, t->size ? t->size : strlen(t->text), "p.txt", keep_warning, t);
     if (t->flag) prompt_set(t->a, t->r, t->flag, t->value);
-    if (t->where) lookup_request(t->a, places(t->a, NULL, &t->where, 1, NULL), t->r);
+    if (t->where) search_path_resolve(t->a, search_path_new(t->a, NULL, &t->where, 1, NULL), t->r);
 }
 
 /* "" or the message it failed with */
@@ -110,7 +110,7 @@ static void test_settings(Arena *a)
 /* what t holds as text, in the arena */
 static char *settings(Reading *t)
 {
-    return *reading(t) ? format(t->a, "failed: %s", t->message) : prompt_settings(t->a, t->r);
+    return *reading(t) ? format(t->a, "failed: %s", t->message) : prompt_infotext(t->a, t->r);
 }
 
 /* as the web UI of several years writes them, and what comes back */
@@ -413,7 +413,7 @@ static void test_numbers(Arena *a)
 static void check_repeated(Arena *a, const char *head, const char *piece, size_t times, const char *tail)
 {
     size_t before = mark(a), n = strlen(piece), at = strlen(head);
-    char *text = take(a, at + n * times + strlen(tail) + 1, 1);
+    char *text = allocate(a, at + n * times + strlen(tail) + 1, 1);
     strcpy(text, head);
     for (size_t i = 0; i < times; i++, at += n) memcpy(text + at, piece, n);
     strcpy(text + at, tail);
@@ -460,7 +460,7 @@ static void test_mangled(Arena *a)
             size_t before = mark(a);
             if (i >= n) text[i - n] = (char)(whole[i - n] ^ (char)flip);
             Reading t = { .a = a, .text = text, .size = i < n ? i + 1 : n };
-            done += *reading(&t) ? strstr(t.message, "p.txt") != NULL : prompt_settings(a, t.r) != NULL;
+            done += *reading(&t) ? strstr(t.message, "p.txt") != NULL : prompt_infotext(a, t.r) != NULL;
             release(a, before);
         }
     }
@@ -557,7 +557,7 @@ static void test_nearest(Arena *a)
     };
     for (size_t i = 0; i < sizeof words / sizeof *words; i++) {
         Nearest near = nearest_to(words[i].word);
-        for (size_t k = 0; k < sizeof there / sizeof *there; k++) nearest_of(&near, there[k]);
+        for (size_t k = 0; k < sizeof there / sizeof *there; k++) nearest_consider(&near, there[k]);
         CHECK_MSG(!strcmp(did_you_mean(a, near), words[i].meant), "%s:%s", words[i].word, did_you_mean(a, near));
     }
 }
@@ -573,8 +573,8 @@ static void test_paths(Arena *a)
         const char *path = paths[i].path;
         CHECK_MSG(!strcmp(folder_of(a, path), paths[i].folder), "%s: %s", path, folder_of(a, path));
         CHECK_MSG(!strcmp(file_name(path), paths[i].name), "%s: %s", path, file_name(path));
-        CHECK_MSG(!strcmp(ending_of(path), paths[i].ending), "%s: %s", path, ending_of(path));
-        CHECK_MSG(!strcmp(without_ending(a, path), paths[i].without), "%s: %s", path, without_ending(a, path));
+        CHECK_MSG(!strcmp(file_extension(path), paths[i].ending), "%s: %s", path, file_extension(path));
+        CHECK_MSG(!strcmp(without_extension(a, path), paths[i].without), "%s: %s", path, without_extension(a, path));
     }
 }
 

@@ -15,7 +15,7 @@ typedef struct {
     BetaSchedule betas;
     int          steps;
     double       eta;
-    int          velocity, zero_snr, rows;
+    int          v_prediction, zero_snr, rows;
     const Row   *row;
 } Case;
 
@@ -44,7 +44,7 @@ static SamplerSetup setup_of(const Case *c, float *memory)
         .type = (ScheduleType)schedule_named(c->type),
         .betas = c->betas,
         .zero_snr = c->zero_snr,
-        .velocity = c->velocity,
+        .v_prediction = c->v_prediction,
         .steps = c->steps,
         .eta = c->eta,
         .memory = memory,
@@ -56,17 +56,17 @@ static SamplerSetup setup_of(const Case *c, float *memory)
 static double trajectory(const Case *c)
 {
     Sampler s;
-    float x[N], model_output[N], noise[N], memory[KEPT * N];
+    float x[N], model_output[N], noise[N], memory[SAMPLER_BUFFERS * N];
     SamplerSetup setup = setup_of(c, memory);
     int calls = sampler_calls(setup.method, setup.steps);
     double worst = 0;
     int row = 0;
     sampler_init(&s, &setup);
-    for (int k = 0; k < N; k++) x[k] = first_noise[k] * (float)sampler_start(&s);
+    for (int k = 0; k < N; k++) x[k] = first_noise[k] * (float)sampler_init_noise_sigma(&s);
     for (int i = 0; i < calls; i++) {
-        for (int k = 0; k < N; k++) model_output[k] = (float)sin(x[k] + sampler_time(&s, i) / 100 + k);
+        for (int k = 0; k < N; k++) model_output[k] = (float)sin(x[k] + sampler_timestep(&s, i) / 100 + k);
         for (int k = 0; k < N; k++) noise[k] = (float)cos(4 * i + k);
-        sampler_step(&s, i, x, model_output, sampler_draws(&s, i) ? noise : NULL, N);
+        sampler_step(&s, i, x, model_output, sampler_needs_noise(&s, i) ? noise : NULL, N);
         if (row == c->rows || c->row[row].call != i) continue;
         worst = fmax(worst, worst_of(x, c->row[row].x));
         row++;
@@ -85,16 +85,16 @@ static void trajectories(void)
         most = fmax(most, worst);
         CHECK_MSG(worst < tolerance, "%s, %s, %s, %d steps, eta %g%s%s: differs from diffusers by %g",
                   c->sampler, c->type, c->betas == LINEAR ? "linear" : "scaled linear", c->steps, c->eta,
-                  c->velocity ? ", v" : "", c->zero_snr ? ", zero SNR" : "", worst);
+                  c->v_prediction ? ", v" : "", c->zero_snr ? ", zero SNR" : "", worst);
     }
     printf("  %d trajectories: %.0f%% of %g\n", CASES, 100 * most / tolerance, tolerance);
 }
 
 /* What a model that knows x0 predicts: eps, or v = sqrt(alpha_bar) eps - sqrt(1 - alpha_bar) x0 */
-static float perfect_output(float x, float x0, NoiseLevel at, int velocity)
+static float perfect_output(float x, float x0, NoiseLevel at, int v_prediction)
 {
     double eps = (x - at.sqrt_alpha_bar * x0) / at.sqrt_one_minus_alpha_bar;
-    if (!velocity) return (float)eps;
+    if (!v_prediction) return (float)eps;
     return (float)(at.sqrt_alpha_bar * eps - at.sqrt_one_minus_alpha_bar * x0);
 }
 
@@ -106,16 +106,16 @@ static double distance_from_x0(SamplerSetup setup)
     static const float x0[N] = { 0.3f, -1.5f, 4 };
     static const float noise[N] = { 0.5f, -1, 0.1f };
     Sampler s;
-    float x[N], model_output[N], memory[KEPT * N];
+    float x[N], model_output[N], memory[SAMPLER_BUFFERS * N];
     setup.memory = memory;
     setup.n = N;
     sampler_init(&s, &setup);
     if (s.level[0].timestep < 100) return 0;
-    for (int k = 0; k < N; k++) x[k] = first_noise[k] * (float)sampler_start(&s);
+    for (int k = 0; k < N; k++) x[k] = first_noise[k] * (float)sampler_init_noise_sigma(&s);
     for (int i = 0; i < sampler_calls(setup.method, setup.steps); i++) {
         NoiseLevel at = sampler_level(&s, i);
-        for (int k = 0; k < N; k++) model_output[k] = perfect_output(x[k], x0[k], at, setup.velocity);
-        sampler_step(&s, i, x, model_output, sampler_draws(&s, i) ? noise : NULL, N);
+        for (int k = 0; k < N; k++) model_output[k] = perfect_output(x[k], x0[k], at, setup.v_prediction);
+        sampler_step(&s, i, x, model_output, sampler_needs_noise(&s, i) ? noise : NULL, N);
     }
     double allowed = 3 * s.level[setup.steps].sqrt_one_minus_alpha_bar;
     double worst = 0;
@@ -128,9 +128,9 @@ static double distance_from_x0(SamplerSetup setup)
  *   - LCM at timesteps it is not made for;
  *   - PLMS where x begins as noise alone, or where its second call looks next to the end: eps says little there;
  *   - LMS that goes on through many sigmas side by side to zero. */
-static int left_out(const char *sampler, int automatic, int steps, int velocity, int zero_snr)
+static int left_out(const char *sampler, int automatic, int steps, int v_prediction, int zero_snr)
 {
-    if (zero_snr && !velocity) return 1;
+    if (zero_snr && !v_prediction) return 1;
     if (!strcmp(sampler, "LCM")) return !automatic;
     if (!strcmp(sampler, "PLMS")) return zero_snr || (steps < 3 && !automatic);
     if (!strcmp(sampler, "LMS")) return steps > 51;
@@ -144,11 +144,11 @@ static void ends_at_x0(int method, int type, int steps)
             .method = method,
             .type = (ScheduleType)type,
             .betas = bits & 1 ? LINEAR : SCALED_LINEAR,
-            .velocity = bits >> 1 & 1,
+            .v_prediction = bits >> 1 & 1,
             .zero_snr = bits >> 2 & 1,
             .steps = steps,
         };
-        if (left_out(sampler_name(method), type == AUTOMATIC, steps, setup.velocity, setup.zero_snr)) continue;
+        if (left_out(sampler_name(method), type == AUTOMATIC, steps, setup.v_prediction, setup.zero_snr)) continue;
         double off = distance_from_x0(setup);
         CHECK_MSG(off < 1e-4, "%s, %s, %d steps, case %d: ends %g beside",
                   sampler_name(method), schedule_name(type), steps, bits, off);

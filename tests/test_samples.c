@@ -5,21 +5,21 @@
 #include <stdlib.h>
 #include <string.h>
 
-typedef struct { Arena *a; const char *text; size_t n; Samples s; } Read;
+typedef struct { Arena *a; const char *text; size_t n; SamplePrompts s; } Read;
 
 static void read_it(void *to)
 {
     Read *r = to;
-    r->s = samples_read(r->a, r->text, r->n, "f.txt", NULL, NULL);
+    r->s = sample_prompts_read(r->a, r->text, r->n, "f.txt", NULL, NULL);
 }
 
-static Samples of(Arena *a, const char *text)
+static SamplePrompts of(Arena *a, const char *text)
 {
     char why[1024];
     Read r = { a, text, strlen(text), { NULL, 0 } };
     int failed = attempt(a, read_it, &r, why);
     CHECK_MSG(!failed, "\"%s\": %s", text, why);
-    return failed ? (Samples){ NULL, 0 } : r.s;
+    return failed ? (SamplePrompts){ NULL, 0 } : r.s;
 }
 
 static void refuses(Arena *a, const char *text, const char *words)
@@ -34,7 +34,7 @@ static int is(const char *a, const char *b) { return a && !strcmp(a, b); }
 
 static void test_lines(Arena *a)
 {
-    Samples s = of(a, "# comment\n\n"
+    SamplePrompts s = of(a, "# comment\n\n"
                             "  a woman, best--quality -- really --n low, worst --w 256 --h 320 --d 12345 --l 7.5 "
                             "--s 28 --ss dpm++ 2m\r\n"
                             "#--w\n"
@@ -54,7 +54,7 @@ static void test_lines(Arena *a)
 
 static void test_infotext(Arena *a)
 {
-    Samples s = of(a, "a woman\nin two lines\nNegative prompt: low\nSteps: 7, Size: 64x128, Seed: 3");
+    SamplePrompts s = of(a, "a woman\nin two lines\nNegative prompt: low\nSteps: 7, Size: 64x128, Seed: 3");
     CHECK(s.count == 1 && is(s.request[0].prompt, "a woman\nin two lines"));
     CHECK(s.request[0].job.steps == 7 && s.request[0].job.height == 128 && s.request[0].job.frames == 0);
     CHECK(of(a, "a woman\nsecond").count == 2 && of(a, "a woman\nNegative prompt: low").count == 1);

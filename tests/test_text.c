@@ -226,7 +226,7 @@ typedef struct {
 static void set_up(Bench *b, Arena *a)
 {
     static const size_t shape[] = { VOCABULARY, WIDTH };
-    Weight *w = take(a, 1, sizeof *w);
+    Weight *w = allocate(a, 1, sizeof *w);
     *w = (Weight){ "te.text_model.embeddings.token_embedding.weight", w, F32, 2, shape, 0 };
     b->a = a;
     b->paths = 0;
@@ -281,7 +281,7 @@ static void test_chunks(Arena *a)
     size_t lines = 0;
     while (f && fgets(line, sizeof line, f)) {
         size_t before = mark(a), n = 0;
-        Bench *b = take(a, 1, sizeof *b);
+        Bench *b = allocate(a, 1, sizeof *b);
         char *tab = strchr(line, '\t'), *end = strchr(line, '\n');
         if (!tab || !end) break;
         *tab = *end = 0;
@@ -303,7 +303,7 @@ static void test_containers(Arena *a)
     const WeightFile *expected = weights_open(a, "tests/golden/embeddings/expected.safetensors");
     for (size_t i = 0; i < expected->count; i++) {
         const Weight *w = &expected->weight[i];
-        Bench *b = take(a, 1, sizeof *b);
+        Bench *b = allocate(a, 1, sizeof *b);
         set_up(b, a);
         CHECK_MSG(!*chunking(b, w->name) && b->chunk[0].id[1] == VOCABULARY, "%s: %s", w->name, b->message);
         const float *rows = embeddings_rows(a, b->embeddings);
@@ -321,7 +321,7 @@ static void test_bundle(Arena *a)
 {
     const char *path = "tests/golden/embeddings/bundle.safetensors", *const lora[] = { path };
     const Weight *w = file_weight(weights_open(a, path), "bundle_emb.carried thing.string_to_param.*");
-    Bench *b = take(a, 1, sizeof *b);
+    Bench *b = allocate(a, 1, sizeof *b);
     set_up(b, a);
     b->embeddings = embeddings_open(a, b->tokenizer, b->path, b->paths, lora, 1, b->model);
     CHECK_MSG(!*chunking(b, "bundle carried thing, other"), "%s", b->message);
@@ -354,7 +354,7 @@ static void test_messages(Arena *a)
         "embedding sks_face: 2 vectors, tests/golden/embeddings/sks_face.safetensors\n"
         "embedding half: 4 vectors, tests/golden/embeddings/half.safetensors\n"
         "warning: elsewhere/half.pt has the name \"half\" too and is not used; rename one of them\n";
-    Bench *b = take(a, 1, sizeof *b);
+    Bench *b = allocate(a, 1, sizeof *b);
     char path[] = "/tmp/persona-XXXXXX", said[1024] = "";
     if (!mkdtemp(path)) { CHECK_MSG(0, "no temporary folder"); return; }
     const char *broken = format(a, "%s/notes.pt", path);
@@ -381,7 +381,7 @@ static void test_messages(Arena *a)
 static const char *repeated(Arena *a, const char *piece, size_t times, const char *tail)
 {
     size_t n = strlen(piece);
-    char *text = take(a, n * times + strlen(tail) + 1, 1), *end = text;
+    char *text = allocate(a, n * times + strlen(tail) + 1, 1), *end = text;
     for (size_t i = 0; i < times; i++, end += n) memcpy(end, piece, n);
     strcpy(end, tail);
     return text;
@@ -396,7 +396,7 @@ static void test_hostile_prompts(Arena *a)
     };
     for (size_t i = 0; i < sizeof pieces / sizeof *pieces; i++) {
         size_t before = mark(a);
-        Bench *b = take(a, 1, sizeof *b);
+        Bench *b = allocate(a, 1, sizeof *b);
         set_up(b, a);
         const char *text = repeated(a, pieces[i], 1000000 / strlen(pieces[i]), "x:2]");
         const PromptEdits *e = grammar_edits(a, text, STEPS, 0);
@@ -407,7 +407,7 @@ static void test_hostile_prompts(Arena *a)
         release(a, before);
     }
     size_t before = mark(a);
-    Bench *b = take(a, 1, sizeof *b);
+    Bench *b = allocate(a, 1, sizeof *b);
     set_up(b, a);
     CHECK_MSG(strstr(chunking(b, repeated(a, "(", 1000000, repeated(a, ")", 1000000, ""))),
                      "more than 1024 brackets open at once"), "%s", b->message);
@@ -429,13 +429,13 @@ static void test_damaged_files(Arena *a)
     size_t tried = 0, used = 0;
     for (size_t i = 0; i < FILES; i++) {
         size_t before = mark(a);
-        Bench *b = take(a, 1, sizeof *b);
+        Bench *b = allocate(a, 1, sizeof *b);
         set_up(b, a);
         Bytes whole = file_map(a, b->path[i]);
         const char *path = format(a, "%s/x%s", folder, strrchr(files[i], '.'));
         for (size_t k = 0; k < 9 * whole.size; k += k < whole.size ? 7 : 11, tried++) {
             size_t here = mark(a);
-            unsigned char *bytes = take(a, whole.size, 1);
+            unsigned char *bytes = allocate(a, whole.size, 1);
             memcpy(bytes, whole.data, whole.size);
             if (k >= whole.size) bytes[(k - whole.size) / 8] ^= (unsigned char)(1u << (k - whole.size) % 8);
             FILE *f = fopen(path, "w");

@@ -31,7 +31,7 @@ static size_t read_text(Arena *a, const char *s, char **text)
     size_t n = 0, times = 1;
     while (hex(s[2 * n]) >= 0) n++;
     if (s[2 * n] == '*') times = strtoul(s + 2 * n + 1, NULL, 10);
-    *text = take(a, n * times, 1);
+    *text = allocate(a, n * times, 1);
     for (size_t i = 0; i < n * times; i++) (*text)[i] = (char)(hex(s[2 * (i % n)]) << 4 | hex(s[2 * (i % n) + 1]));
     return n * times;
 }
@@ -64,7 +64,7 @@ static void test_line(Arena *a, const Tokenizer *t, const char *file, size_t num
 static void test_golden(Arena *a, const char *file)
 {
     Bytes b = file_map(a, file);
-    char *text = take(a, b.size + 1, 1);
+    char *text = allocate(a, b.size + 1, 1);
     memcpy(text, b.data, b.size);
     text[b.size] = 0;
     Tokenizer *t = tokenizer_new(a, file_map(a, MERGES), strtoul(text, NULL, 10));
@@ -87,7 +87,7 @@ static void test_huge(Arena *a, const Tokenizer *t)
     enum { LETTERS = 2000000, WORDS = 600000 };
     size_t before = mark(a);
     double start = seconds();
-    char *s = take(a, LETTERS, 1);
+    char *s = allocate(a, LETTERS, 1);
     uint32_t x = 1;
     for (size_t i = 0; i < LETTERS; i++) {
         x = x * 1664525u + 1013904223u;
@@ -102,7 +102,7 @@ static void test_huge(Arena *a, const Tokenizer *t)
 
     start = seconds();
     static const char cat[] = "a photo of a cat, ";
-    s = take(a, WORDS, sizeof cat - 1);
+    s = allocate(a, WORDS, sizeof cat - 1);
     for (size_t i = 0; i < WORDS; i++) memcpy(s + i * (sizeof cat - 1), cat, sizeof cat - 1);
     Tokens many = tokens_of(a, t, s, WORDS * (sizeof cat - 1));
     static const int ids[] = { 320, 1125, 539, 320, 2368, 267 };

@@ -19,11 +19,11 @@ typedef struct {
     Arena           *a;
     Machine          machine;
     Run              run;
-    Learner       *learner;
+    Trainable       *trainable;
     AdamWState      *optimizer;
     const WeightFile *golden;
     const char      *model;
-    Lesson  example;
+    TrainingExample  example;
     float           *noise;
     int              checkpointing;      /* gradient checkpointing */
 } Case;
@@ -76,10 +76,10 @@ static void fill(Arena *a, const Weight *w, const char *end, double scale)
     for (size_t i = 0; i < w->bytes / 4; i++) x[i] = (float)(scale * hash_value(name, i));
 }
 
-static LearnPlan config_of(const Case *c)
+static TrainableConfig config_of(const Case *c)
 {
     const Weight *words = file_weight(c->golden, "words_after");
-    LearnPlan config = { .unet = 1, .text = 1 };
+    TrainableConfig config = { .unet = 1, .text = 1 };
     config.rank = (int)number(c, "rank");
     config.alpha = (float)number(c, "alpha");
     if (words) config.vectors = (int)words->shape[0];
@@ -98,23 +98,23 @@ static void begin(Case *c, int threads, double up, int bf16)
     c->machine = (Machine){ .mem = c->a, .threads = threads, .bf16 = bf16 };
     c->run = (Run){ .machine = &c->machine, .weights = weights_add(c->a, NULL, c->model, MODEL_FILE), .frames = 1,
                     .gradient_checkpointing = c->checkpointing };
-    Learner *t = learner_new(c->a, c->run.weights, config_of(c));
-    c->learner = t;
+    Trainable *t = trainable_new(c->a, c->run.weights, config_of(c));
+    c->trainable = t;
     c->optimizer = optimizer_new(c->a, t, OPTIMIZER_ADAMW);
-    c->run.learner = t;
+    c->run.trainable = t;
     for (size_t i = 0; i < t->word_count; i++) t->x[i] = (float)(number(c, "word") * hash_value("words", i));
     for (size_t i = 0; i < t->pairs; i++) {
         const Weight *down = &t->down[i];
         fill(c->a, down, ".lora_down.weight", 1 / sqrt((double)(down->bytes / 4 / down->shape[0])));
         fill(c->a, &t->up[i], ".lora_up.weight", up);
     }
-    c->example = (Lesson){ .ids = ids->data, .texts = (int)ids->shape[0] };
+    c->example = (TrainingExample){ .ids = ids->data, .texts = (int)ids->shape[0] };
     c->example.clip_skip = (int)number(c, "clip_skip");
     c->example.latents = (Tensor){ .n = 1, .h = (int)latents->shape[1], .w = (int)latents->shape[2], .c = 4 };
-    c->noise = take(c->a, size(c->example.latents), sizeof *c->noise);
+    c->noise = allocate(c->a, size(c->example.latents), sizeof *c->noise);
     c->example.noise = c->noise;
-    rehearse_lesson(&c->run, &c->example);
-    begin_lessons(&c->run);
+    objective_dry_run(&c->run, &c->example);
+    objective_start(&c->run);
 }
 
 /* ---- steps -------------------------------------------------------------------------------------- */
@@ -124,8 +124,8 @@ static void draw_noise(Case *c, size_t n, uint64_t seed)
 {
     size_t before = mark(c->a);
     size_t plane = n / 4;
-    Rng *rng = take(c->a, 1, sizeof *rng);
-    float *drawn = take(c->a, n, sizeof *drawn);
+    Rng *rng = allocate(c->a, 1, sizeof *rng);
+    float *drawn = allocate(c->a, n, sizeof *drawn);
     rng_seed(rng, seed);
     rng_normal(rng, drawn, n);
     for (size_t i = 0; i < n; i++) c->noise[i] = drawn[i % 4 * plane + i / 4];
@@ -137,22 +137,22 @@ static double backward_of(Case *c, size_t i, double weight)
 {
     const Weight *latents = tensor_of(c, c->golden, "latents");
     Step s = step_of(c, i);
-    Lesson *e = &c->example;
+    TrainingExample *e = &c->example;
     size_t n = size(e->latents);
     e->latents.x = (float *)(uintptr_t)latents->data + i % latents->shape[0] * n;
     e->timestep = (int)s.timestep;
     e->alpha_bar = (float)s.alpha_bar;
     draw_noise(c, n, (uint64_t)s.seed);
-    return learn_from(&c->run, e, weight);
+    return objective_backward(&c->run, e, weight);
 }
 
-static void zero_gradients(Case *c) { memset(c->learner->d, 0, c->learner->count * sizeof *c->learner->d); }
+static void zero_gradients(Case *c) { memset(c->trainable->d, 0, c->trainable->count * sizeof *c->trainable->d); }
 
 static void optimize(Case *c, size_t i, double word_rate, double eps)
 {
-    Rates rates = { .words = word_rate, .text = number(c, "text_rate"), .unet = number(c, "unet_rate") };
+    LearningRates rates = { .words = word_rate, .text = number(c, "text_rate"), .unet = number(c, "unet_rate") };
     AdamW how = { .weight_decay = number(c, "decay"), .beta1 = 0.9, .beta2 = 0.999, .eps = eps };
-    optimizer_step(c->optimizer, c->learner, rates, how, (int)i + 1, 2);
+    optimizer_step(c->optimizer, c->trainable, rates, how, (int)i + 1, 2);
 }
 
 /* ---- comparing ---------------------------------------------------------------------------------- */
@@ -186,7 +186,7 @@ typedef enum { DOWN, UP } PairPart;
  * turns. */
 static Error compare_all(Case *c, const float *from, const float *golden, PairPart which)
 {
-    const Learner *t = c->learner;
+    const Trainable *t = c->trainable;
     Error e = { 0 };
     size_t expected = tensor_of(c, c->golden, "gradients")->shape[0];
     CHECK_MSG(2 * t->pairs == expected, "%zu pairs, PyTorch has %zu", t->pairs, expected / 2);
@@ -204,7 +204,7 @@ static void compare_words(Case *c, const char *what, const float *found, const c
 {
     const float *expected = data(c, golden);
     double square = 0, whole = 0;
-    for (size_t i = 0; i < c->learner->word_count; i++) {
+    for (size_t i = 0; i < c->trainable->word_count; i++) {
         square += pow((double)found[i] - (double)expected[i], 2);
         whole += pow((double)expected[i], 2);
     }
@@ -241,8 +241,8 @@ static void gradients(Case *c)
 {
     begin(c, 2, number(c, "up"), 0);
     check_loss("loss", backward_of(c, 0, 1), number(c, "loss"));
-    compare_pairs(c, "gradients", c->learner->d, data(c, "gradients"));
-    if (c->learner->word_count) compare_words(c, "gradient", c->learner->d, "word_gradient");
+    compare_pairs(c, "gradients", c->trainable->d, data(c, "gradients"));
+    if (c->trainable->word_count) compare_words(c, "gradient", c->trainable->d, "word_gradient");
 }
 
 /* two batches of two pictures are four pictures, each for a quarter */
@@ -252,20 +252,20 @@ static void batches(Case *c)
     begin(c, 2, number(c, "up"), 0);
     for (size_t i = 0; i < 4; i++) loss += backward_of(c, i, 0.25) / 4;
     check_loss("loss of batches", loss, number(c, "batch_loss"));
-    compare_pairs(c, "batch 2, accumulated 2", c->learner->d, data(c, "batch"));
+    compare_pairs(c, "batch 2, accumulated 2", c->trainable->d, data(c, "batch"));
 }
 
 /* torch's Conv2d and Linear begin uniform in +-1/sqrt of the inputs that one output sees; kohya's pairs, too */
 static void beginnings(Case *c)
 {
-    Rng *rng = take(c->a, 1, sizeof *rng);
+    Rng *rng = allocate(c->a, 1, sizeof *rng);
     begin(c, 1, 0, 0);
     rng_seed(rng, 1);
-    learner_seed(c->learner, rng);
-    for (size_t k = 0; k < c->learner->pairs; k++) {
-        const Weight *down = &c->learner->down[k];
+    trainable_init(c->trainable, rng);
+    for (size_t k = 0; k < c->trainable->pairs; k++) {
+        const Weight *down = &c->trainable->down[k];
         const float *x = down->data;
-        const float *up = c->learner->up[k].data;
+        const float *up = c->trainable->up[k].data;
         double most = 0;
         double bound = sqrt((double)down->shape[0] / (double)(down->bytes / 4));
         for (size_t i = 0; i < down->bytes / 4; i++) most = fmax(most, fabs((double)x[i]));
@@ -279,7 +279,7 @@ static double train(Case *c, int bf16, int norms)
 {
     double worst = 0;
     begin(c, 2, 0, bf16);
-    Learner *t = c->learner;
+    Trainable *t = c->trainable;
     double word_rate = t->word_count ? number(c, "word_rate") : 0;
     for (size_t i = 0; i < tensor_of(c, c->golden, "steps")->shape[0]; i++) {
         Step expected = step_of(c, i);
@@ -298,8 +298,8 @@ static void ten_steps(Case *c)
     double worst = train(c, 0, 1);
     printf("  losses and norms of ten steps: %.2g of %g\n", worst, TOLERANCE);
     CHECK_MSG(worst < TOLERANCE, "losses or norms of ten steps are off by %.2g", worst);
-    compare_pairs(c, "after them", c->learner->x, data(c, "after"));
-    if (c->learner->word_count) compare_words(c, "after ten steps", c->learner->x, "words_after");
+    compare_pairs(c, "after them", c->trainable->x, data(c, "after"));
+    if (c->trainable->word_count) compare_words(c, "after ten steps", c->trainable->x, "words_after");
 }
 
 /* hardly farther from float64 than PyTorch is under autocast to bfloat16: the roundings are as many and as large, but
@@ -315,32 +315,32 @@ static void with_bf16(Case *c)
 {
     begin(c, 2, number(c, "up"), 1);
     backward_of(c, 0, 1);
-    within(c, "bf16.all", error_of_all(c, c->learner->d, data(c, "gradients")));
+    within(c, "bf16.all", error_of_all(c, c->trainable->d, data(c, "gradients")));
     within(c, "bf16.losses", train(c, 1, 0));
-    within(c, "bf16.after", error_of_all(c, c->learner->x, data(c, "after")));
+    within(c, "bf16.after", error_of_all(c, c->trainable->x, data(c, "after")));
 }
 
 /* ---- prior preservation ------------------------------------------------------------------------- */
 
 /* One of a batch of an instance image and a class image.  expected: timestep, alpha_bar, seed of the noise, loss.
  * Returns how far off the loss is. */
-static double half_step(Case *c, const Objective *o, Lesson e, const double *expected, const float *latents)
+static double half_step(Case *c, const Objective *o, TrainingExample e, const double *expected, const float *latents)
 {
     e.latents.x = (float *)(uintptr_t)latents;
     e.timestep = (int)expected[0];
     e.alpha_bar = (float)expected[1];
     draw_noise(c, size(e.latents), (uint64_t)expected[2]);
-    double loss = learn_from(&c->run, &e, objective_weight(o, &e) / 2);
+    double loss = objective_backward(&c->run, &e, objective_weight(o, &e) / 2);
     double error = fabs(loss / expected[3] - 1);
     const char *what = e.is_class_image ? "class picture" : "picture";
     CHECK_MSG(error < TOLERANCE, "%s: loss %.9g, expected %.9g", what, loss, expected[3]);
     return error;
 }
 
-static Lesson class_example(Case *c, const WeightFile *golden)
+static TrainingExample class_example(Case *c, const WeightFile *golden)
 {
     const Weight *latents = tensor_of(c, golden, "class_latents");
-    Lesson e = c->example;
+    TrainingExample e = c->example;
     e.ids = tensor_of(c, golden, "class_ids")->data;
     e.texts = 1;
     e.latents.h = (int)latents->shape[1];
@@ -359,13 +359,13 @@ static void prior(Case *c)
     double eps = strtod(file_metadata(golden, "eps"), NULL);
     double worst = 0;
     begin(c, 2, 0, 0);
-    Lesson picture = c->example;
-    Lesson class_picture = class_example(c, golden);
+    TrainingExample picture = c->example;
+    TrainingExample class_picture = class_example(c, golden);
     size_t n = size(class_picture.latents);
     c->run.tape = NULL;
-    rehearse_lesson(&c->run, &class_picture);
-    rehearse_lesson(&c->run, &picture);
-    begin_lessons(&c->run);
+    objective_dry_run(&c->run, &class_picture);
+    objective_dry_run(&c->run, &picture);
+    objective_start(&c->run);
     for (size_t i = 0; i < steps->shape[0]; i++) {
         const double *expected = (const double *)steps->data + 8 * i;
         size_t at = i % class_latents->shape[0] * n;
@@ -375,14 +375,14 @@ static void prior(Case *c)
         optimize(c, i, 0, eps);
     }
     printf("  prior preservation: losses %.2g of %g\n", worst, TOLERANCE);
-    compare_pairs(c, "after its steps", c->learner->x, tensor_of(c, golden, "after")->data);
+    compare_pairs(c, "after its steps", c->trainable->x, tensor_of(c, golden, "after")->data);
 }
 
 /* min_snr_gamma against Hang et al.: min(snr, gamma) / snr, on both sides of gamma, and without */
 static void min_snr(Case *c)
 {
     const Objective o = { .min_snr_gamma = 5, .prior_loss_weight = 0.5 };
-    Lesson e = { .alpha_bar = 0.9375f };      /* snr 15 */
+    TrainingExample e = { .alpha_bar = 0.9375f };      /* snr 15 */
     (void)c;
     CHECK(fabs(objective_weight(&o, &e) - 1.0 / 3) < 1e-12);
     CHECK(objective_weight(&(Objective){ .min_snr_gamma = 0 }, &e) >= 1);
@@ -399,10 +399,10 @@ static void threads(Case *c)
 {
     begin(c, 1, number(c, "up"), 0);
     backward_of(c, 0, 1);
-    const float *one = c->learner->d;
+    const float *one = c->trainable->d;
     begin(c, 3, number(c, "up"), 0);
     backward_of(c, 0, 1);
-    CHECK(!memcmp(one, c->learner->d, c->learner->count * sizeof *one));
+    CHECK(!memcmp(one, c->trainable->d, c->trainable->count * sizeof *one));
 }
 
 /* two passes over the same tape; the gradients are those of the second */
@@ -421,11 +421,11 @@ static void two_passes(Case *c, int checkpointing)
 static void gradient_checkpointing(Case *c)
 {
     two_passes(c, 0);
-    const float *kept = c->learner->d;
+    const float *kept = c->trainable->d;
     size_t copies = tape_copies(c->run.tape);
     two_passes(c, 1);
     size_t fewer = tape_copies(c->run.tape);
-    CHECK(!memcmp(kept, c->learner->d, c->learner->count * sizeof *kept));
+    CHECK(!memcmp(kept, c->trainable->d, c->trainable->count * sizeof *kept));
     CHECK_MSG(fewer < copies / 2, "%zu bytes of copies, %zu without computing again", fewer, copies);
 }
 

@@ -13,19 +13,19 @@ typedef struct {
 static void set(void *to)
 {
     Case *c = to;
-    recipe_set(c->a, &c->config, c->name, c->value);
+    training_config_set(c->a, &c->config, c->name, c->value);
 }
 
 static void check(void *to)
 {
     Case *c = to;
-    recipe_check(c->a, &c->config);
+    training_config_check(c->a, &c->config);
 }
 
 static TrainingConfig with(Arena *a, const char *name, const char *value)
 {
     char why[1024];
-    Case c = { .a = a, .config = recipe_default, .name = name, .value = value };
+    Case c = { .a = a, .config = training_config_default, .name = name, .value = value };
     CHECK_MSG(!attempt(a, set, &c, why), "--%s %s: %s", name, value, why);
     return c.config;
 }
@@ -33,7 +33,7 @@ static TrainingConfig with(Arena *a, const char *name, const char *value)
 static void refuses(Arena *a, const char *name, const char *value, const char *words)
 {
     char why[1024] = "";
-    Case c = { .a = a, .config = recipe_default, .name = name, .value = value };
+    Case c = { .a = a, .config = training_config_default, .name = name, .value = value };
     int failed = attempt(a, set, &c, why);
     CHECK_MSG(failed && strstr(why, words), "--%s %s: expected \"%s\", found %s", name, value, words,
               failed ? why : "nothing");
@@ -59,7 +59,7 @@ static void test_choices(Arena *a)
     method[0] = 0;
     CHECK(with(a, "optimizer_type", optimizer).optimizer_type == OPTIMIZER_ADAMW_8BIT);
     CHECK(with(a, "lr_scheduler", scheduler).lr_scheduler == LR_POLYNOMIAL);
-    c = recipe_default;
+    c = training_config_default;
     CHECK(c.method == METHOD_LORA && c.optimizer_type == OPTIMIZER_ADAMW && c.lr_scheduler == LR_COSINE);
 }
 
@@ -80,23 +80,23 @@ static void test_refused(Arena *a)
 /* Enums that a program sets by hand are checked, too. */
 static void test_checked(Arena *a)
 {
-    TrainingConfig c = recipe_default;
+    TrainingConfig c = training_config_default;
     c.method = (TrainingMethod)7;
     check_refuses(a, c, "--method is number 7, expected lora, dreambooth or textual_inversion");
-    c = recipe_default;
+    c = training_config_default;
     c.optimizer_type = OPTIMIZERS;
     check_refuses(a, c, "--optimizer_type is number 2, expected AdamW or AdamW8bit");
-    c = recipe_default;
+    c = training_config_default;
     c.lr_scheduler = LR_SCHEDULERS;
     check_refuses(a, c, "expected constant, constant_with_warmup, linear, cosine, cosine_with_restarts or polynomial");
-    c = recipe_default;
+    c = training_config_default;
     c.lr_scheduler = LR_CONSTANT;
     c.lr_warmup_steps = 3;
     check_refuses(a, c, "--lr_scheduler constant has no warm-up");
-    c = recipe_default;
+    c = training_config_default;
     c.learning_rate = 0;
     check_refuses(a, c, "nothing learns; expected one of --unet_lr and --text_encoder_lr above 0");
-    c = recipe_default;
+    c = training_config_default;
     c.method = METHOD_DREAMBOOTH;
     check_refuses(a, c, "--method dreambooth needs pictures of the class");
 }
@@ -106,7 +106,7 @@ static void test_values(Arena *a)
     CHECK(with(a, "resolution", "512, 512").resolution == 512 && with(a, "min-snr-gamma", "5").min_snr_gamma >= 5);
     CHECK(with(a, "LEARNING_RATE", "1e-3").learning_rate <= 1e-3 && with(a, "flip_aug", NULL).flip_aug == 1);
     TrainingConfig c = with(a, "learning_rate", "0.002");
-    Rates rates = training_learning_rates(&c);
+    LearningRates rates = training_learning_rates(&c);
     CHECK(rates.unet >= 0.002 && rates.text >= 0.001 && rates.text <= 0.001 && rates.words >= 0.005);
     c.network_train_unet_only = 1;
     CHECK(!(training_learning_rates(&c).text > 0));
@@ -120,7 +120,7 @@ static void test_text(Arena *a)
     TrainingConfig c = with(a, "optimizer_type", "adamw8bit");
     const char *name, *value, *help;
     int found = 0;
-    for (size_t i = 0; (name = recipe_flag(i, &value, &help)); i++) {
+    for (size_t i = 0; (name = training_option(i, &value, &help)); i++) {
         const char *text = training_option_text(a, &c, i);
         if (!strcmp(name, "optimizer_type")) found += text && !strcmp(text, "\"AdamW8bit\"") ? 1 : 0;
         if (!strcmp(name, "unet_lr")) found += text && !strcmp(text, "as usual") ? 1 : 0;

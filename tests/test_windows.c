@@ -17,7 +17,7 @@ static uint32_t hash_of(const ContextOptions *w, const ContextWindow *window, in
     uint32_t hash = 2166136261u;
     int frame[MOST];
     for (int k = 0; k < count; k++) {
-        window_frames(w, window[k], frame);
+        context_window_frames(w, window[k], frame);
         for (int i = 0; i < w->length; i++) hash = (hash ^ (uint32_t)frame[i]) * 16777619u;
     }
     return hash;
@@ -32,7 +32,7 @@ static void same_as_python(void)
         CHECK(count <= MOST && context_windows(w, cases[c].call, window) == count);
         CHECK_MSG(count == cases[c].count && hash_of(w, window, count) == cases[c].hash,
                   "%d frames, windows of %d, overlap %d, stride %d, loop %s, call %d: other windows than Python's",
-                  w->frames, w->length, w->overlap, w->stride, loop_name((int)w->loop), cases[c].call);
+                  w->frames, w->length, w->overlap, w->stride, closed_loop_name((int)w->loop), cases[c].call);
     }
 }
 
@@ -45,13 +45,13 @@ static void covered(const ContextOptions *w, int call)
     int wraps = 0;
     ContextWindow window[MOST];
     for (int k = context_windows(w, call, window) - 1; k >= 0; k--) {
-        window_frames(w, window[k], frame);
+        context_window_frames(w, window[k], frame);
         for (int i = 0; i < w->length; i++) seen[frame[i]] = 1;
         for (int i = 1; i < w->length; i++) wraps |= frame[i] < frame[i - 1];
     }
     for (int f = 0; f < w->frames; f++) missing += !seen[f];
     CHECK_MSG(!missing, "%d frames, windows of %d, overlap %d, stride %d, loop %s, call %d: %d frames are in no window",
-              w->frames, w->length, w->overlap, w->stride, loop_name((int)w->loop), call, missing);
+              w->frames, w->length, w->overlap, w->stride, closed_loop_name((int)w->loop), call, missing);
     CHECK_MSG(!(wraps && w->loop == OPEN && w->stride == 1), "%d frames, windows of %d: an open clip wraps around",
               w->frames, w->length);
 }
@@ -66,7 +66,7 @@ static void all_covered(int frames, int length)
                     .length = length,
                     .overlap = overlap,
                     .stride = 1 + call % 3,
-                    .loop = (Loop)loop,
+                    .loop = (ClosedLoop)loop,
                 }, call);
 }
 
@@ -85,7 +85,7 @@ static void closed_short(void)
     ContextWindow window[MOST];
     for (int call = 0; call < 4; call++)
         for (int k = context_windows(&w, call, window) - 1; k >= 0; k--) {
-            window_frames(&w, window[k], frame);
+            context_window_frames(&w, window[k], frame);
             for (int i = 1; i < 16; i++) joined += frame[i - 1] == 15 && frame[i] == 0;
         }
     CHECK_MSG(joined >= 4, "the joint of a closed clip is inside a window %d times in 4 calls", joined);
@@ -93,19 +93,19 @@ static void closed_short(void)
 
 static void names(void)
 {
-    CHECK(loop_named("R+P") == REDUCED_TOO);
-    CHECK(loop_named("x") == -1);
-    CHECK(!loop_name(CLOSED + 1));
+    CHECK(closed_loop_named("R+P") == REDUCED_WITH_PROMPTS);
+    CHECK(closed_loop_named("x") == -1);
+    CHECK(!closed_loop_name(CLOSED + 1));
 }
 
 static void weights(void)
 {
     ContextOptions even = { .length = 16 };
     ContextOptions odd = { .length = 5 };
-    CHECK(window_weight(&even, 0) == 1);
-    CHECK(window_weight(&even, 7) == 8);
-    CHECK(window_weight(&even, 8) == 8);
-    CHECK(window_weight(&odd, 2) == 3);
+    CHECK(context_window_weight(&even, 0) == 1);
+    CHECK(context_window_weight(&even, 7) == 8);
+    CHECK(context_window_weight(&even, 8) == 8);
+    CHECK(context_window_weight(&odd, 2) == 3);
 }
 
 int main(void)

@@ -117,7 +117,7 @@ void adamw_add(AdamWState *s, size_t n)
     else s->floats += n;
 }
 
-static void *zeros(Arena *a, size_t count, size_t each) { return memset(take(a, count, each), 0, count * each); }
+static void *zeros(Arena *a, size_t count, size_t each) { return memset(allocate(a, count, each), 0, count * each); }
 
 static Moment moment_of(Arena *a, const AdamWState *s)
 {
@@ -130,7 +130,7 @@ static Moment moment_of(Arena *a, const AdamWState *s)
 
 void adamw_allocate(Arena *a, AdamWState *s)
 {
-    struct QuantizationMaps *maps = take(a, 1, sizeof *maps);
+    struct QuantizationMaps *maps = allocate(a, 1, sizeof *maps);
     dynamic_map(maps->mean, 1);
     dynamic_map(maps->square, 0);
     s->maps = maps;

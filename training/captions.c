@@ -60,7 +60,7 @@ static Tokens with_vectors(Arena *a, const Captions *c, Tokens caption, int name
     size_t vectors = (size_t)c->vectors;
     size_t n = vectors;                  /* in front there is room for the vectors once more */
     int found = 0;
-    int *id = take(a, (caption.count + 1) * vectors + caption.count, sizeof *id);
+    int *id = allocate(a, (caption.count + 1) * vectors + caption.count, sizeof *id);
     for (size_t i = 0; i < caption.count; ) {
         if (stands_here(name, caption.id + i, caption.count - i)) {
             put_vectors(c, id + n);

@@ -213,11 +213,11 @@ void curve_save(Arena *a, const float *loss, size_t steps, const char *path)
     }
     if (!(most > LEAST && most < MOST)) return;
     double top = round_up(most);
-    unsigned char *rgb = memset(take(a, WIDTH * HEIGHT, 3), 255, WIDTH * HEIGHT * 3);
+    unsigned char *rgb = memset(allocate(a, WIDTH * HEIGHT, 3), 255, WIDTH * HEIGHT * 3);
     draw_axes(a, rgb, top, steps);
     draw_line(rgb, light, top, 0, LIGHT);
     draw_line(rgb, dark, top, 0.005, DARK);
-    unsigned char *png = adopt(a, png_encode(rgb, WIDTH, HEIGHT, NULL, &size));
+    unsigned char *png = arena_own(a, png_encode(rgb, WIDTH, HEIGHT, NULL, &size));
     if (!png) fail(a, "%s: out of memory", path);
     files_save(a, &(File){ path, { png, size } }, 1);
     release(a, before);

@@ -59,7 +59,7 @@ static float normal(Rng *rng)
  * 20 */
 static float *encode_photo(Dataset *d, const Photo *photo, int mirror, Rng *rng)
 {
-    float *latents = take(d->mem, latent_values(photo), sizeof *latents);
+    float *latents = allocate(d->mem, latent_values(photo), sizeof *latents);
     size_t before = mark(d->mem);
     Tensor moments = vae_encode(d->run, pixels_of(d, photo, mirror));
     for (size_t i = 0; i < rows(moments); i++) {
@@ -84,12 +84,12 @@ static int captions_stay(const Dataset *d)
 
 static void read_item(Dataset *d, const Photo *photo, DatasetItem *item, Rng *rng)
 {
-    int *ids = take(d->mem, CONTEXT, sizeof *ids);
+    int *ids = allocate(d->mem, CONTEXT, sizeof *ids);
     caption_ids(d->mem, &d->captions, photo->caption, photo->role != CLASS_IMAGE, ids);
     *item = (DatasetItem){ .photo = photo };
     item->latents = encode_photo(d, photo, 0, rng);
     if (d->config->flip_aug) item->mirrored = encode_photo(d, photo, 1, rng);
-    Lesson *e = &item->example;
+    TrainingExample *e = &item->example;
     e->ids = ids;
     e->texts = 1;
     e->clip_skip = d->clip_skip;
@@ -111,13 +111,13 @@ void dataset_read(Dataset *d, Rng *rng)
         size_t values = latent_values(&d->photos.photo[i]);
         if (values > most) most = values;
     }
-    d->noise = take(d->mem, most, sizeof *d->noise);
-    d->item = take(d->mem, n, sizeof *d->item);
+    d->noise = allocate(d->mem, most, sizeof *d->noise);
+    d->item = allocate(d->mem, n, sizeof *d->item);
     for (size_t i = 0; i < n; i++) {
-        watch_progress(d->callbacks, "picture", (int)i, (int)n);
+        callbacks_progress(d->callbacks, "picture", (int)i, (int)n);
         read_item(d, &d->photos.photo[i], &d->item[i], rng);
     }
-    watch_progress(d->callbacks, "picture", (int)n, (int)n);
+    callbacks_progress(d->callbacks, "picture", (int)n, (int)n);
 }
 
 /* ---- memory ------------------------------------------------------------------------------------ */
@@ -139,12 +139,12 @@ void dataset_dry_run(Dataset *d)
         DatasetItem *first = first_of_size(d, item);
         if (first == item) {
             d->run->machine->ops = 0;
-            rehearse_lesson(d->run, &item->example);
+            objective_dry_run(d->run, &item->example);
             item->ops = d->run->machine->ops;
         }
         all += first->ops * item->photo->repeats;
     }
-    begin_lessons(d->run);
+    objective_start(d->run);
     d->run->machine->ops = all / (double)d->photos.repeated;
 }
 
@@ -209,11 +209,11 @@ static const int validation_timesteps[VALIDATION_TIMES] = { 200, 400, 600, 800 }
 double dataset_validation_loss(Dataset *d)
 {
     size_t before = mark(d->mem);
-    Rng *rng = take(d->mem, 1, sizeof *rng);
+    Rng *rng = allocate(d->mem, 1, sizeof *rng);
     double sum = 0;
     rng_seed(rng, 0);
     for (size_t i = 0; i < d->photos.count; i++) {
-        Lesson *e = &d->item[i].example;
+        TrainingExample *e = &d->item[i].example;
         if (d->item[i].photo->role != VALIDATION_IMAGE) continue;
         for (int k = 0; k < VALIDATION_TIMES; k++) {
             objective_set_timestep(d->objective, e, validation_timesteps[k]);

@@ -13,7 +13,7 @@
 typedef struct {
     const Photo    *photo;
     float          *latents, *mirrored;  /* x0; mirrored is NULL without flip_aug */
-    Lesson example;
+    TrainingExample example;
     double          ops;                 /* operations of a step; only of the first item of each size */
 } DatasetItem;
 
@@ -23,7 +23,7 @@ typedef struct {
     Run                  *run;
     const TrainingConfig *config;
     const Objective      *objective;
-    const Watch      *callbacks;
+    const Callbacks      *callbacks;
     Photos                photos;
     Captions              captions;
     int                   clip_skip;

@@ -46,18 +46,18 @@ static const char *folder_entry(Arena *a, const Photo *p, const Photo *end)
 /* {"10_sks": {"n_repeats": 10, "img_count": 15}} of class images, or of the others */
 static const char *dataset_dirs(Arena *a, const Photos *photos, int of_class)
 {
-    Draft d = string_builder(a);
+    StringBuilder d = string_builder(a);
     const Photo *end = photos->photo + photos->count;
     const Photo *next;
-    draft_add(&d, "{");
+    string_builder_add(&d, "{");
     for (const Photo *p = photos->photo; p < end; p = next) {
         next = folder_end(a, p, end);
         const char *entry = (p->role == CLASS_IMAGE) == of_class ? folder_entry(a, p, next) : NULL;
         if (!entry) continue;
-        if (d.n > 1) draft_add(&d, ", ");
-        draft_add(&d, entry);
+        if (d.n > 1) string_builder_add(&d, ", ");
+        string_builder_add(&d, entry);
     }
-    draft_add(&d, "}");
+    string_builder_add(&d, "}");
     return d.text;
 }
 
@@ -68,12 +68,12 @@ static const char *bucket_info(Arena *a, const Photos *photos)
 {
     size_t count;
     const BucketCount *b = photos_buckets(a, photos, &count);
-    Draft d = string_builder(a);
-    draft_add(&d, "{\"buckets\": {");
+    StringBuilder d = string_builder(a);
+    string_builder_add(&d, "{\"buckets\": {");
     for (size_t i = 0; i < count; i++)
-        draft_add(&d, format(a, "%s\"%zu\": {\"resolution\": [%d, %d], \"count\": %zu}", i ? ", " : "", i, b[i].width,
+        string_builder_add(&d, format(a, "%s\"%zu\": {\"resolution\": [%d, %d], \"count\": %zu}", i ? ", " : "", i, b[i].width,
                              b[i].height, b[i].repeated));
-    draft_add(&d, "}}");
+    string_builder_add(&d, "}}");
     return d.text;
 }
 
@@ -92,7 +92,7 @@ static char **tags_of(Arena *a, const Photo *p, const Photo *end, size_t *count)
     size_t most = 0;
     size_t n = 0;
     for (const Photo *one = p; one < end; one++) most += strlen(one->caption) + 1;
-    char **tag = take(a, most, sizeof *tag);
+    char **tag = allocate(a, most, sizeof *tag);
     for (; p < end; p++) {
         size_t parts;
         char **part = comma_parts(a, p->caption, &parts);
@@ -107,31 +107,31 @@ static char **tags_of(Arena *a, const Photo *p, const Photo *end, size_t *count)
 }
 
 /* "red hair": 7, "smiling": 9 */
-static void add_tags(Arena *a, Draft *d, char **tag, size_t count)
+static void add_tags(Arena *a, StringBuilder *d, char **tag, size_t count)
 {
     for (size_t i = 0, n; i < count; i += n) {
         n = 1;
         while (i + n < count && !strcmp(tag[i], tag[i + n])) n++;
-        draft_add(d, format(a, "%s%s: %zu", i ? ", " : "", json_quoted(a, tag[i]), n));
+        string_builder_add(d, format(a, "%s%s: %zu", i ? ", " : "", json_quoted(a, tag[i]), n));
     }
 }
 
 /* {"10_sks": {"red hair": 7, "smiling": 9}} */
 static const char *tag_frequency(Arena *a, const Photos *photos)
 {
-    Draft d = string_builder(a);
+    StringBuilder d = string_builder(a);
     const Photo *end = photos->photo + photos->count;
     const Photo *next;
-    draft_add(&d, "{");
+    string_builder_add(&d, "{");
     for (const Photo *p = photos->photo; p < end; p = next) {
         size_t count;
         next = folder_end(a, p, end);
         char **tag = tags_of(a, p, next, &count);
-        draft_add(&d, format(a, "%s%s: {", p > photos->photo ? ", " : "", folder_name(a, p)));
+        string_builder_add(&d, format(a, "%s%s: {", p > photos->photo ? ", " : "", folder_name(a, p)));
         add_tags(a, &d, tag, count);
-        draft_add(&d, "}");
+        string_builder_add(&d, "}");
     }
-    draft_add(&d, "}");
+    string_builder_add(&d, "}");
     return d.text;
 }
 
@@ -150,7 +150,7 @@ static void add_switch(Entries *e, const char *key, int is_on)       { add_text(
 
 static void add_lora(Entries *e, const TrainingConfig *c)
 {
-    Rates rates = training_learning_rates(c);
+    LearningRates rates = training_learning_rates(c);
     double alpha = c->network_alpha > 0 ? c->network_alpha : c->network_dim;
     double conv_alpha = c->conv_alpha > 0 ? c->conv_alpha : c->conv_dim;
     add_text(e, "modelspec.architecture", "stable-diffusion-v1/lora");
@@ -219,7 +219,7 @@ static void add_pictures(Entries *e, const Photos *p)
 Pair *metadata_of(Arena *a, const ResultInfo *info, ResultKind kind, size_t more, size_t *count)
 {
     enum { MOST = 64 };
-    Entries e = { .a = a, .pair = take(a, MOST + more, sizeof *e.pair) };
+    Entries e = { .a = a, .pair = allocate(a, MOST + more, sizeof *e.pair) };
     add_text(&e, "ss_sd_model_name", file_name(info->model));
     add_text(&e, "ss_base_model_version", "sd_v1");
     if (kind == LORA_RESULT) add_lora(&e, info->config);

@@ -14,16 +14,16 @@ const char *const optimizer_names[] = {
     [OPTIMIZERS]           = NULL,
 };
 
-AdamWState *optimizer_new(Arena *a, const Learner *t, OptimizerType type)
+AdamWState *optimizer_new(Arena *a, const Trainable *t, OptimizerType type)
 {
-    AdamWState *s = take(a, 1, sizeof *s);
+    AdamWState *s = allocate(a, 1, sizeof *s);
     *s = (AdamWState){ .eight_bits = type == OPTIMIZER_ADAMW_8BIT };
     for (size_t i = 0; i < t->tensors; i++) adamw_add(s, t->tensor[i].count);
     adamw_allocate(a, s);
     return s;
 }
 
-static double rate_of(const Rates *rates, ParameterGroup group)
+static double rate_of(const LearningRates *rates, ParameterGroup group)
 {
     switch (group) {
     case TOKEN_VECTORS:     return rates->words;
@@ -32,7 +32,7 @@ static double rate_of(const Rates *rates, ParameterGroup group)
     }
 }
 
-void optimizer_step(AdamWState *s, Learner *t, Rates rates, AdamW how, int step, int threads)
+void optimizer_step(AdamWState *s, Trainable *t, LearningRates rates, AdamW how, int step, int threads)
 {
     AdamWState next = *s;
     for (size_t i = 0; i < t->tensors; i++) {

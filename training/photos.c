@@ -51,7 +51,7 @@ static void check_caption(Arena *a, const char *path, const char *text, size_t n
  * file. */
 static const char *line_beside(Arena *a, const char *picture, const char *ending)
 {
-    const char *path = format(a, "%s%s%s", without_ending(a, picture), *ending == '.' ? "" : ".", ending);
+    const char *path = format(a, "%s%s%s", without_extension(a, picture), *ending == '.' ? "" : ".", ending);
     if (!file_is(path)) return NULL;
     Bytes b = file_map(a, path);
     const char *text = (const char *)b.data;
@@ -86,7 +86,7 @@ typedef struct {
 static int holds_pictures(Arena *a, const char *folder)
 {
     size_t count, i = 0;
-    const char **names = names_in(a, folder, &count);
+    const char **names = folder_list(a, folder, &count);
     while (i < count && !is_picture(names[i])) i++;
     return i < count;
 }
@@ -105,7 +105,7 @@ static void add_photo(Finding *f, const char *path, const char *words, int repea
     Photos *p = &f->photos;
     const char *name = path + strlen(f->root);
     const char *caption = caption_of(f->a, path, f->caption_extension);
-    p->photo = roomier(f->a, p->photo, p->count, &f->room, sizeof *p->photo);
+    p->photo = grow_array(f->a, p->photo, p->count, &f->room, sizeof *p->photo);
     Photo *photo = &p->photo[p->count++];
     *photo = (Photo){ .path = path, .name = name + strspn(name, "/"), .repeats = repeats };
     photo->captioned = caption != NULL;
@@ -119,9 +119,9 @@ static void add_photo(Finding *f, const char *path, const char *words, int repea
 static void add_folder(Finding *f, const char *folder, const char *words, int repeats)
 {
     size_t count;
-    const char **names = names_in(f->a, folder, &count);
+    const char **names = folder_list(f->a, folder, &count);
     const char *stem = NULL;
-    if (f->out && same_file(folder, folder_of(f->a, f->out))) stem = without_ending(f->a, file_name(f->out));
+    if (f->out && same_file(folder, folder_of(f->a, f->out))) stem = without_extension(f->a, file_name(f->out));
     for (size_t i = 0; i < count; i++) {
         const char *path = format(f->a, "%s/%s", folder, names[i]);
         if (!is_picture(names[i]) || !file_is(path)) continue;
@@ -172,7 +172,7 @@ Photos photos_find(Arena *a, const char *folder, const char *caption_extension, 
     Finding f = { .a = a, .root = folder, .caption_extension = caption_extension, .out = out };
     size_t count;
     if (!folder_is(folder)) fail(a, "%s: there is no such folder of pictures", folder);
-    const char **names = names_in(a, folder, &count);
+    const char **names = folder_list(a, folder, &count);
     add_folder(&f, folder, words, repeats);
     for (size_t i = 0; i < count; i++) add_subfolder(&f, names[i], repeats);
     if (!f.photos.count) fail_without_pictures(a, folder, names, count);
@@ -204,7 +204,7 @@ void photos_add_class(Arena *a, Photos *p, Photos class_images)
 {
     size_t wanted = p->repeated;
     size_t n = 0;
-    Photo *all = take(a, p->count + class_images.count, sizeof *all);
+    Photo *all = allocate(a, p->count + class_images.count, sizeof *all);
     p->photo = memcpy(all, p->photo, p->count * sizeof *all);
     Photo *first = p->photo + p->count;
     for (size_t i = 0; i < class_images.count && n < wanted; i++) {
@@ -243,7 +243,7 @@ static int by_pictures(const void *x, const void *y)
 const BucketCount *photos_buckets(Arena *a, const Photos *p, size_t *count)
 {
     size_t n = 0;
-    BucketCount *b = take(a, p->count, sizeof *b);
+    BucketCount *b = allocate(a, p->count, sizeof *b);
     for (size_t i = 0; i < p->count; i++) {
         const Photo *photo = &p->photo[i];
         b[i] = (BucketCount){ .width = photo->bucket.width, .height = photo->bucket.height, .pictures = 1,

@@ -21,21 +21,21 @@ typedef struct {
     const Job       *job;
     const char      *folder;
     size_t           count, done;
-    const Watch *callbacks;
+    const Callbacks *callbacks;
 } Set;
 
 static const char *path_of(const Set *s, size_t i) { return format(s->a, "%s/%04zu.png", s->folder, i + 1); }
 
 static void draw_one(Set *s, size_t i, const char *path)
 {
-    const Watch quiet = { .stop = s->callbacks ? s->callbacks->stop : NULL };
+    const Callbacks quiet = { .stop = s->callbacks ? s->callbacks->stop : NULL };
     size_t size;
     Job job = *s->job;
     job.frames = 1;
     job.motion = NULL;
     job.seed += i;
     Pictures p = generate(s->a, &job, &quiet);
-    unsigned char *png = adopt(s->a, png_encode(p.rgb, p.width, p.height, s->job->prompt, &size));
+    unsigned char *png = arena_own(s->a, png_encode(p.rgb, p.width, p.height, s->job->prompt, &size));
     if (!png) fail(s->a, "%s: out of memory", path);
     files_save(s->a, &(File){ path, { png, size } }, 1);
 }
@@ -47,11 +47,11 @@ static void draw_missing(void *set)
         size_t before = mark(s->a);
         const char *path = path_of(s, s->done);
         if (file_is(path)) continue;
-        watch_progress(s->callbacks, "class picture", (int)s->done, (int)s->count);
+        callbacks_progress(s->callbacks, "class picture", (int)s->done, (int)s->count);
         draw_one(s, s->done, path);
         release(s->a, before);
     }
-    watch_progress(s->callbacks, "done", (int)s->count, (int)s->count);
+    callbacks_progress(s->callbacks, "done", (int)s->count, (int)s->count);
 }
 
 /* A picture says in its settings what it was drawn of.  Other words than now mean that --class_prompt was another
@@ -61,9 +61,9 @@ static void warn_of_other_words(const Set *s)
     size_t before = mark(s->a);
     for (size_t i = 0; i < s->count; i++) {
         const char *path = path_of(s, i);
-        const char *words = settings_in(s->a, path);
+        const char *words = png_settings(s->a, path);
         if (!words || !strcmp(words, s->job->prompt)) continue;
-        watch_say(s->callbacks, "warning: %s was drawn of %s, not of what --class_prompt says now; "
+        callbacks_say(s->callbacks, "warning: %s was drawn of %s, not of what --class_prompt says now; "
                       "without that folder all are drawn anew", path, quoted(s->a, words));
         break;
     }
@@ -78,15 +78,15 @@ static size_t count_there(const Set *s)
     return there;
 }
 
-void prior_draw(Arena *a, const Job *job, const char *folder, size_t count, const Watch *callbacks)
+void prior_draw(Arena *a, const Job *job, const char *folder, size_t count, const Callbacks *callbacks)
 {
     Set s = { .a = a, .job = job, .folder = folder, .count = count, .callbacks = callbacks };
     char why[1024];
     size_t there = count_there(&s);
-    if (there) watch_say(callbacks, "%s: %s there already, kept", folder, amount(a, there, "class picture"));
+    if (there) callbacks_say(callbacks, "%s: %s there already, kept", folder, amount(a, there, "class picture"));
     warn_of_other_words(&s);
     if (there == count) return;
-    watch_say(callbacks, "%s: draws %s: %s", folder, amount(a, count - there, "class picture"), job->prompt);
+    callbacks_say(callbacks, "%s: draws %s: %s", folder, amount(a, count - there, "class picture"), job->prompt);
     folder_make(a, folder);
     if (!attempt(a, draw_missing, &s, why)) return;
     if (strcmp(why, "interrupted")) fail(a, "%s", why);

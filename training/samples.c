@@ -95,7 +95,7 @@ static size_t count_lines(const char *text, size_t n)
     return lines;
 }
 
-static void read_lines(Arena *a, Samples *s, const char *text, size_t n, const char *path)
+static void read_lines(Arena *a, SamplePrompts *s, const char *text, size_t n, const char *path)
 {
     const char *stop = text + n;
     const char *at = text;
@@ -111,9 +111,9 @@ static void read_lines(Arena *a, Samples *s, const char *text, size_t n, const c
 
 static int has_axis(const Request *r) { return r->axis[0].text || r->axis[1].text || r->axis[2].text; }
 
-Samples samples_read(Arena *a, const char *text, size_t n, const char *path, Say *warn, void *to)
+SamplePrompts sample_prompts_read(Arena *a, const char *text, size_t n, const char *path, LineCallback *warn, void *to)
 {
-    Samples s = { take(a, count_lines(text, n), sizeof *s.request), 0 };
+    SamplePrompts s = { allocate(a, count_lines(text, n), sizeof *s.request), 0 };
     if (prompt_is_infotext(a, text, n, path)) prompt_parse(a, &s.request[s.count++], text, n, path, warn, to);
     else read_lines(a, &s, text, n, path);
     if (!s.count) fail(a, "%s: no prompt to draw samples of; expected one on each line", path);
@@ -130,7 +130,7 @@ Samples samples_read(Arena *a, const char *text, size_t n, const char *path, Say
 static void add_lora(Arena *a, Request *r, TrainedFiles trained)
 {
     Job *j = &r->job;
-    LoraUse *use = take(a, j->loras + 1, sizeof *use);
+    LoraUse *use = allocate(a, j->loras + 1, sizeof *use);
     size_t tags = j->loras - r->keys;
     for (size_t i = 0; i < tags; i++) use[i] = j->lora[i];
     use[tags] = (LoraUse){ .path = trained.lora, .text = 1, .unet = 1 };
@@ -143,7 +143,7 @@ static void add_lora(Arena *a, Request *r, TrainedFiles trained)
 /* The new embedding comes first, for of two with one name the first one counts. */
 static void add_embedding(Arena *a, Request *r, TrainedFiles trained)
 {
-    const char **list = take(a, r->job.embeddings + 1, sizeof *list);
+    const char **list = allocate(a, r->job.embeddings + 1, sizeof *list);
     list[0] = trained.embedding;
     for (size_t i = 0; i < r->job.embeddings; i++) list[i + 1] = r->job.embedding[i];
     r->job.embedding = list;
@@ -154,10 +154,10 @@ static void save_picture(Arena *a, const Request *r, Pictures p, const char *pat
 {
     size_t size = 0;
     unsigned char *bytes;
-    const char *settings = prompt_settings(a, r);
+    const char *settings = prompt_infotext(a, r);
     if (p.frames == 1) bytes = png_encode(p.rgb, p.width, p.height, settings, &size);
     else bytes = gif_encode(p.rgb, p.frames, p.width, p.height, r->job.fps, settings, &size);
-    adopt(a, bytes);
+    arena_own(a, bytes);
     if (!bytes)
         fail(a, "%s: %d frames of %dx%d cannot be made into a picture: out of memory, or larger than it can be", path,
              p.frames, p.width, p.height);
@@ -165,10 +165,10 @@ static void save_picture(Arena *a, const Request *r, Pictures p, const char *pat
 }
 
 const char *sample_draw(Arena *a, const Request *request, TrainedFiles trained, const char *stem,
-                        const Watch *callbacks)
+                        const Callbacks *callbacks)
 {
     Request r = *request;
-    Watch silent = { .stop = callbacks ? callbacks->stop : NULL };
+    Callbacks silent = { .stop = callbacks ? callbacks->stop : NULL };
     int is_still = r.job.frames == 1 || !r.job.motion;
     const char *path = format(a, "%s.%s", stem, is_still ? "png" : "gif");
     size_t before = mark(a);

@@ -7,15 +7,15 @@
 #include "prompt.h"
 
 /* What to draw: one request for each sample image. */
-typedef struct { Request *request; size_t count; } Samples;
+typedef struct { Request *request; size_t count; } SamplePrompts;
 
 /* Reads text, n bytes of a file, any bytes at all.  It is either infotext, as prompt.h reads it, which is one sample,
  * or a prompt on each line as kohya's trainer takes them, with options behind it:
  *     portrait of yumin --n negative prompt --w 512 --h 512 --d 1 --l 7.5 --s 25
  * Any other option of drawing may stand there by its full name.  A line is a still unless it has --frames.  Empty
- * lines and those that begin with # are passed over.  Names of files stay names until lookup.h makes them paths.
+ * lines and those that begin with # are passed over.  Names of files stay names until search_path.h makes them paths.
  * Fails, with file and line, when an option is wrong or there is no prompt. */
-Samples samples_read(Arena *a, const char *text, size_t n, const char *path, Say *warn, void *to);
+SamplePrompts sample_prompts_read(Arena *a, const char *text, size_t n, const char *path, LineCallback *warn, void *to);
 
 /* What has been trained so far, in files; NULL: none of that kind. */
 typedef struct {
@@ -27,6 +27,6 @@ typedef struct {
 /* Draws one sample image with them and writes stem.png, or stem.gif for a clip, with the settings that draw it
  * again.  Returns the path.  Fails as generate() does. */
 const char *sample_draw(Arena *a, const Request *r, TrainedFiles trained, const char *stem,
-                        const Watch *callbacks);
+                        const Callbacks *callbacks);
 
 #endif

@@ -64,19 +64,19 @@ static void look(void *to)
     memcpy(photo->thumbnail, image_resize(l->a, p, 8, 8, BOX).rgb, THUMBNAIL);
 }
 
-static void look_at_all(Arena *a, Photos *p, const Buckets *b, const Watch *callbacks)
+static void look_at_all(Arena *a, Photos *p, const Buckets *b, const Callbacks *callbacks)
 {
     List unusable = { 0 };
     char why[1024];
     for (size_t i = 0; i < p->count; i++) {
         size_t before = mark(a);
         Look l = { .a = a, .photo = &p->photo[i], .buckets = b };
-        watch_progress(callbacks, "looking", (int)i, (int)p->count);
+        callbacks_progress(callbacks, "looking", (int)i, (int)p->count);
         if (callbacks && callbacks->stop && *callbacks->stop) fail(a, "interrupted");
         if (attempt(a, look, &l, why)) list(a, &unusable, NAMED, format(a, "%.300s", why));
         else release(a, before);
     }
-    watch_progress(callbacks, "done", (int)p->count, (int)p->count);
+    callbacks_progress(callbacks, "done", (int)p->count, (int)p->count);
     if (unusable.count)
         fail(a, "%zu of %zu pictures cannot be used, repair them or take them away: %s", unusable.count, p->count,
              listed(a, &unusable, NAMED));
@@ -103,7 +103,7 @@ static int by_brightness(const void *x, const void *y)
 
 static Bright *in_order_of_brightness(Arena *a, const Photos *p)
 {
-    Bright *order = take(a, p->count, sizeof *order);
+    Bright *order = allocate(a, p->count, sizeof *order);
     for (size_t i = 0; i < p->count; i++) {
         order[i] = (Bright){ &p->photo[i], 0 };
         for (int k = 0; k < THUMBNAIL; k++) order[i].brightness += p->photo[i].thumbnail[k];
@@ -116,7 +116,7 @@ static Bright *in_order_of_brightness(Arena *a, const Photos *p)
  * thumbnails do, so in its order pictures that are alike stand near each other. */
 static const Photo **find_doubles(Arena *a, const Photos *p)
 {
-    const Photo **first = take(a, p->count, sizeof *first);
+    const Photo **first = allocate(a, p->count, sizeof *first);
     for (size_t i = 0; i < p->count; i++) first[i] = &p->photo[i];
     const Bright *order = in_order_of_brightness(a, p);
     for (size_t i = 0; i < p->count; i++)
@@ -133,7 +133,7 @@ static const Photo **find_doubles(Arena *a, const Photos *p)
 
 /* ---- messages ----------------------------------------------------------------------------------- */
 
-static void say_doubles(Arena *a, const Photos *p, const Watch *callbacks)
+static void say_doubles(Arena *a, const Photos *p, const Callbacks *callbacks)
 {
     List identical = { 0 };
     List near = { 0 };
@@ -144,11 +144,11 @@ static void say_doubles(Arena *a, const Photos *p, const Watch *callbacks)
         if (x == y) continue;
         list(a, x->digest == y->digest ? &identical : &near, NAMED, format(a, "%s and %s", x->name, y->name));
     }
-    if (identical.count) watch_say(callbacks, "warning: the same picture twice: %s", listed(a, &identical, NAMED));
-    if (near.count) watch_say(callbacks, "warning: nearly the same picture: %s", listed(a, &near, NAMED));
+    if (identical.count) callbacks_say(callbacks, "warning: the same picture twice: %s", listed(a, &identical, NAMED));
+    if (near.count) callbacks_say(callbacks, "warning: nearly the same picture: %s", listed(a, &near, NAMED));
 }
 
-static void say_enlarged(Arena *a, const Photos *p, const Watch *callbacks)
+static void say_enlarged(Arena *a, const Photos *p, const Callbacks *callbacks)
 {
     List small = { 0 };
     for (size_t i = 0; i < p->count; i++) {
@@ -157,41 +157,41 @@ static void say_enlarged(Arena *a, const Photos *p, const Watch *callbacks)
         list(a, &small, NAMED, format(a, "%s (%dx%d)", photo->name, photo->width, photo->height));
     }
     if (!small.count) return;
-    watch_say(callbacks, "warning: smaller than they are learned at, so enlarged and soft: %s",
+    callbacks_say(callbacks, "warning: smaller than they are learned at, so enlarged and soft: %s",
                   listed(a, &small, NAMED));
 }
 
-static void say_without_caption(Arena *a, const Photos *p, const Watch *callbacks)
+static void say_without_caption(Arena *a, const Photos *p, const Callbacks *callbacks)
 {
     List mute = { 0 };
     for (size_t i = 0; i < p->count; i++)
         if (!*p->photo[i].caption) list(a, &mute, NAMED, p->photo[i].name);
     if (!mute.count) return;
-    watch_say(callbacks, "warning: nothing is said of %s; a caption beside it, a name of its folder or --%s would",
+    callbacks_say(callbacks, "warning: nothing is said of %s; a caption beside it, a name of its folder or --%s would",
                   listed(a, &mute, NAMED), p->photo->role == CLASS_IMAGE ? "class_prompt" : "prompt");
 }
 
-static void say_buckets(Arena *a, const Photos *p, const Watch *callbacks)
+static void say_buckets(Arena *a, const Photos *p, const Callbacks *callbacks)
 {
     List sizes = { 0 };
     size_t count;
     const BucketCount *b = photos_buckets(a, p, &count);
     for (size_t i = 0; i < count; i++)
         list(a, &sizes, SIZES, format(a, "%zu of %dx%d", b[i].pictures, b[i].width, b[i].height));
-    watch_say(callbacks, "buckets: %s", listed(a, &sizes, SIZES));
+    callbacks_say(callbacks, "buckets: %s", listed(a, &sizes, SIZES));
 }
 
-static void say_counts(Arena *a, const Photos *p, const char *folder, const Watch *callbacks)
+static void say_counts(Arena *a, const Photos *p, const char *folder, const Callbacks *callbacks)
 {
     const char *held_out = p->validations ? format(a, "; %zu held out", p->validations) : "";
-    watch_say(callbacks, "%s: %s, %zu with a caption, %zu in an epoch%s", folder, amount(a, p->count, "picture"),
+    callbacks_say(callbacks, "%s: %s, %zu with a caption, %zu in an epoch%s", folder, amount(a, p->count, "picture"),
                   p->captioned, p->repeated, held_out);
     if (!p->passed_over) return;
-    watch_say(callbacks, "warning: pictures in %s are left out; to learn from them call it <repeats>_<words>, "
+    callbacks_say(callbacks, "warning: pictures in %s are left out; to learn from them call it <repeats>_<words>, "
                   "as 1_%s", p->passed_over, file_name(p->passed_over));
 }
 
-void survey(Arena *a, Photos *p, const Buckets *b, const char *folder, const Watch *callbacks)
+void survey(Arena *a, Photos *p, const Buckets *b, const char *folder, const Callbacks *callbacks)
 {
     look_at_all(a, p, b, callbacks);
     size_t before = mark(a);

@@ -8,6 +8,6 @@
 /* Opens every picture and fills in its size, bucket, digest and thumbnail.  Says what the user should know: counts,
  * buckets, pictures that are there twice or nearly so, that get enlarged, that have no caption.  Fails, with each
  * picture and why, when some cannot be used.  folder: for messages. */
-void survey(Arena *a, Photos *p, const Buckets *b, const char *folder, const Watch *callbacks);
+void survey(Arena *a, Photos *p, const Buckets *b, const char *folder, const Callbacks *callbacks);
 
 #endif

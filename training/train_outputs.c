@@ -36,7 +36,7 @@ static void write_lora(Trainer *t, const char *path)
     size_t before = mark(t->mem);
     size_t count;
     Pair *metadata = result_metadata(t, LORA_RESULT, &count);
-    trainable_save_lora(t->mem, t->learner, path, metadata, count);
+    trainable_save_lora(t->mem, t->trainable, path, metadata, count);
     release(t->mem, before);
 }
 
@@ -46,7 +46,7 @@ static void write_embedding(Trainer *t, const char *name, const char *path)
     size_t before = mark(t->mem);
     size_t count;
     Pair *metadata = result_metadata(t, EMBEDDING_RESULT, &count);
-    trainable_save_embedding(t->mem, t->learner, name, path, metadata, count);
+    trainable_save_embedding(t->mem, t->trainable, name, path, metadata, count);
     release(t->mem, before);
 }
 
@@ -104,7 +104,7 @@ static void check_embedding(Trainer *t)
 {
     const char *path = trainer_embedding_path(t, "");
     folder_make(t->mem, folder_of(t->mem, path));
-    place_check(t->mem, path, 0);
+    output_check(t->mem, path, 0);
     if (file_is(path) && !owner_of(t, path))
         fail(t->mem, "%s: is there, and was not learned here; choose another word with --token, or another folder "
                      "with -o", path);
@@ -129,13 +129,13 @@ static size_t count_saves_of_steps(const Trainer *t)
 void trainer_check_room(Trainer *t)
 {
     size_t saves = count_saves_of_epochs(t) + count_saves_of_steps(t);
-    double lora = (double)t->learner->count * sizeof(uint16_t);
-    double embedding = (double)t->learner->word_count * sizeof(float);
+    double lora = (double)t->trainable->count * sizeof(uint16_t);
+    double embedding = (double)t->trainable->word_count * sizeof(float);
     double results = (double)(1 + saves) * (lora + embedding);
     double states = (saves ? 2 : 1) * training_state_bytes(&t->state);
-    place_check(t->mem, t->job->out, results + states);
-    place_check(t->mem, trainer_state_path(t), 0);
-    place_check(t->mem, trainer_curve_path(t), 0);
+    output_check(t->mem, t->job->out, results + states);
+    output_check(t->mem, trainer_state_path(t), 0);
+    output_check(t->mem, trainer_curve_path(t), 0);
     if (t->word && !is_textual_inversion(t->config)) check_embedding(t);
 }
 
@@ -204,14 +204,14 @@ static void draw_sample(void *to)
 {
     Drawing *d = to;
     const char *path = sample_draw(d->t->mem, d->request, d->trained, d->stem, d->t->callbacks);
-    watch_say(d->t->callbacks, "sample %s", path);
+    callbacks_say(d->t->callbacks, "sample %s", path);
 }
 
 /* A path for a temporary file, which is removed when the arena is released. */
 static char *temporary_path(Trainer *t, const char *kind)
 {
     char *path = format(t->mem, "%s.%s.part", t->job->out, kind);
-    undo(t->mem, remove_file, path);
+    on_release(t->mem, remove_file, path);
     return path;
 }
 
@@ -222,7 +222,7 @@ static int try_sample(Drawing *d, size_t i, const char *stem)
     d->request = &d->t->job->sample_prompts.request[i];
     d->stem = format(d->t->mem, "%s-sample%zu", stem, i + 1);
     if (!attempt(d->t->mem, draw_sample, d, why)) return 1;
-    watch_say(d->t->callbacks, "sample %s was not drawn: %s", d->stem, why);
+    callbacks_say(d->t->callbacks, "sample %s was not drawn: %s", d->stem, why);
     return strcmp(why, "interrupted") != 0;
 }
 
@@ -233,12 +233,12 @@ static void draw_samples(Trainer *t, const char *what)
     char why[1024];
     size_t before = mark(t->mem);
     const char *as = trainer_path(t, what);
-    const char *stem = without_ending(t->mem, as);
+    const char *stem = without_extension(t->mem, as);
     Drawing d = { .t = t, .trained = { .lora_name = trainer_stem(t->mem, as) } };
     if (!is_textual_inversion(t->config)) d.trained.lora = temporary_path(t, "lora");
     if (t->word) d.trained.embedding = temporary_path(t, "word");
     int goes_on = !attempt(t->mem, write_trained, &d, why);
-    if (!goes_on) watch_say(t->callbacks, "samples were not drawn: %s", why);
+    if (!goes_on) callbacks_say(t->callbacks, "samples were not drawn: %s", why);
     for (size_t i = 0; i < t->job->sample_prompts.count && goes_on; i++) goes_on = try_sample(&d, i, stem);
     release(t->mem, before);
 }

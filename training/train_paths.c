@@ -12,17 +12,17 @@
 
 #include "chars.h"
 
-const char *trainer_stem(Arena *a, const char *path) { return without_ending(a, file_name(path)); }
+const char *trainer_stem(Arena *a, const char *path) { return without_extension(a, file_name(path)); }
 
 /* OUT, without its ending, and what is added to it */
 static const char *out_and(Trainer *t, const char *what)
 {
-    return format(t->mem, "%s%s", without_ending(t->mem, t->job->out), what);
+    return format(t->mem, "%s%s", without_extension(t->mem, t->job->out), what);
 }
 
 const char *trainer_path(Trainer *t, const char *what)
 {
-    return format(t->mem, "%s%s", out_and(t, what), ending_of(t->job->out));
+    return format(t->mem, "%s%s", out_and(t, what), file_extension(t->job->out));
 }
 
 const char *trainer_state_path(Trainer *t) { return trainer_path(t, "-state"); }

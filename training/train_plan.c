@@ -40,7 +40,7 @@ static double usual_steps(const Trainer *t)
 
 static TrainingProgress *progress_new(const Trainer *t)
 {
-    TrainingProgress *p = take(t->mem, progress_bytes(t->dataset.photos.repeated), 1);
+    TrainingProgress *p = allocate(t->mem, progress_bytes(t->dataset.photos.repeated), 1);
     p->step = 0;
     p->taken = 0;
     return p;
@@ -53,7 +53,7 @@ void trainer_count_steps(Trainer *t)
     t->progress = progress_new(t);
     t->safe = progress_new(t);
     dataset_begin(&t->dataset, t->progress);
-    t->loss = take(t->mem, (size_t)t->steps, sizeof *t->loss);
+    t->loss = allocate(t->mem, (size_t)t->steps, sizeof *t->loss);
     memset(t->loss, 0, (size_t)t->steps * sizeof *t->loss);
 }
 
@@ -73,10 +73,10 @@ static Mapped mapped_weights(const Trainer *t)
 
 size_t trainer_trim(Trainer *t)
 {
-    size_t bytes = peak(t->mem) + mapped_weights(t).autoencoder;
-    files_rest(t->mem);
-    arena_rest(t->mem);
-    peak_anew(t->mem);
+    size_t bytes = arena_peak(t->mem) + mapped_weights(t).autoencoder;
+    files_trim(t->mem);
+    arena_trim(t->mem);
+    arena_peak_reset(t->mem);
     return bytes;
 }
 
@@ -84,14 +84,14 @@ static void say_memory_and_time(Trainer *t, size_t encoding)
 {
     Mapped m = mapped_weights(t);
     size_t mapped = m.down_to_middle > m.up ? m.down_to_middle : m.up;
-    size_t most = peak(t->mem) + mapped;
+    size_t most = arena_peak(t->mem) + mapped;
     if (most < encoding) {
         most = encoding;
         mapped = m.autoencoder;
     }
     double ops = t->machine.ops * t->steps * objective_examples(&t->objective);
     double seconds = ops / machine_speed(&t->machine);
-    watch_say(t->callbacks, "plan: %.2f GB of memory (%.2f GB of it the mapped weights), about %.0f min on %s",
+    callbacks_say(t->callbacks, "plan: %.2f GB of memory (%.2f GB of it the mapped weights), about %.0f min on %s",
                   (double)most / 1e9, (double)mapped / 1e9, ceil(seconds / 60),
                   amount(t->mem, (size_t)t->machine.threads, "thread"));
 }
@@ -116,7 +116,7 @@ static const char *steps_said(const Trainer *t)
 static const char *rates_said(const Trainer *t)
 {
     const char *init_word = t->config->init_word;
-    Rates rates = training_learning_rates(t->config);
+    LearningRates rates = training_learning_rates(t->config);
     if (is_textual_inversion(t->config)) return format(t->mem, "begins as \"%s\"", init_word);
     const char *unet = "no UNet";
     const char *text = "no text encoder";
@@ -133,7 +133,7 @@ static const char *lora_said(const Trainer *t)
     const char *convolutions = "";
     if (c->conv_dim > 0) convolutions = format(t->mem, ", 3x3 convolutions %d,", c->conv_dim);
     return format(t->mem, "LoRA of rank %d%s on %s", c->network_dim, convolutions,
-                  amount(t->mem, t->learner->pairs, "layer"));
+                  amount(t->mem, t->trainable->pairs, "layer"));
 }
 
 static const char *what_said(const Trainer *t)
@@ -162,10 +162,10 @@ static const char *clipping_said(const Trainer *t)
 void trainer_say_plan(Trainer *t, size_t encoding)
 {
     size_t before = mark(t->mem);                  /* examples must begin where the arena stands now */
-    watch_say(t->callbacks, "%s, %s of %d, learning rate %g, seed %llu", what_said(t),
+    callbacks_say(t->callbacks, "%s, %s of %d, learning rate %g, seed %llu", what_said(t),
                   amount(t->mem, (size_t)t->steps, "step"), objective_examples(&t->objective),
                   training_learning_rate(t->config), (unsigned long long)t->seed);
-    watch_say(t->callbacks, "%s; %s, %s, %s, gradients of %s", steps_said(t), rates_said(t),
+    callbacks_say(t->callbacks, "%s; %s, %s, %s, gradients of %s", steps_said(t), rates_said(t),
                   optimizer_names[t->config->optimizer_type], scheduler_said(t), clipping_said(t));
     say_memory_and_time(t, encoding);
     release(t->mem, before);

@@ -23,7 +23,7 @@ static const char *digest_of_weights(Trainer *t)
     for (size_t i = 0; (w = weights_at(t->run.weights, i)); i++) {
         h = digest_text(h, w->name);
         h = digest(h, w->data, w->bytes);
-        files_rest(t->mem);              /* all of them at once would be the most memory of the whole job */
+        files_trim(t->mem);              /* all of them at once would be the most memory of the whole job */
     }
     return format(t->mem, "weights of digest %016llx", (unsigned long long)h);
 }
@@ -60,7 +60,7 @@ static size_t count_options(void)
 {
     const char *value, *help;
     size_t n = 0;
-    while (recipe_flag(n, &value, &help)) n++;
+    while (training_option(n, &value, &help)) n++;
     return n;
 }
 
@@ -68,7 +68,7 @@ static void add_options(Trainer *t, Identity *id)
 {
     for (size_t i = 0; i < count_options(); i++) {
         const char *argument, *help;
-        const char *name = recipe_flag(i, &argument, &help);
+        const char *name = training_option(i, &argument, &help);
         const char *value = training_option_text(t->mem, t->config, i);
         if (value) add_entry(id, format(t->mem, "--%s", name), value);
     }
@@ -79,7 +79,7 @@ void trainer_identify(Trainer *t)
     enum { OTHERS = 8 };
     Arena *a = t->mem;
     const Photos *p = &t->dataset.photos;
-    Identity id = { .pair = take(a, p->count + count_options() + OTHERS, sizeof *id.pair) };
+    Identity id = { .pair = allocate(a, p->count + count_options() + OTHERS, sizeof *id.pair) };
     add_entry(&id, "seed", format(a, "%llu", (unsigned long long)t->seed));
     add_entry(&id, "model", digest_of_weights(t));
     add_entry(&id, "word", t->word ? quoted(a, t->word) : "");
@@ -122,16 +122,16 @@ void trainer_resume(Trainer *t)
     if (steps != (size_t)t->steps)
         other_number = format(t->mem, "; they were %zu when it was saved, and the learning rate follows the new "
                                       "number from here on", steps);
-    watch_say(t->callbacks, "%s: goes on after step %u of %d%s", t->resumed->path, t->progress->step, t->steps,
+    callbacks_say(t->callbacks, "%s: goes on after step %u of %d%s", t->resumed->path, t->progress->step, t->steps,
                   other_number);
 }
 
 /* OUT-state-before.safetensors, or with a number where that is there */
 static const char *free_path(Trainer *t, const char *path)
 {
-    const char *stem = without_ending(t->mem, path);
-    const char *to = format(t->mem, "%s-before%s", stem, ending_of(path));
-    for (int n = 2; file_is(to); n++) to = format(t->mem, "%s-before%d%s", stem, n, ending_of(path));
+    const char *stem = without_extension(t->mem, path);
+    const char *to = format(t->mem, "%s-before%s", stem, file_extension(path));
+    for (int n = 2; file_is(to); n++) to = format(t->mem, "%s-before%d%s", stem, n, file_extension(path));
     return to;
 }
 
@@ -143,6 +143,6 @@ void trainer_set_aside(Trainer *t)
     if (!file_is(path) || (t->resumed && same_file(t->resumed->path, path))) return;
     const char *to = free_path(t, path);
     if (rename(path, to)) fail(t->mem, "%s: cannot be renamed to %s: %s", path, to, strerror(errno));
-    watch_say(t->callbacks, "warning: %s was there from a job before and is %s now; this job does not go on from "
+    callbacks_say(t->callbacks, "warning: %s was there from a job before and is %s now; this job does not go on from "
                   "it, as with --resume", path, to);
 }

@@ -47,14 +47,14 @@ void trainer_open_model(Trainer *t)
     t->objective = objective_of(t->config);
     objective_check_prediction(t->mem, weights, job->model);
     clip_check_skip(t->mem, weights, job->clip_skip);
-    watch_say(t->callbacks, "model %s, pictures of %dx%d", job->model, t->side, t->side);
+    callbacks_say(t->callbacks, "model %s, pictures of %dx%d", job->model, t->side, t->side);
 }
 
 /* A dry run of one step: every layer looks its weights up. */
 void trainer_check_model(Trainer *t)
 {
     size_t before = mark(t->mem);
-    Problems problems = { 0, take(t->mem, 4096, 1) };
+    Problems problems = { 0, allocate(t->mem, 4096, 1) };
     problems.text[0] = 0;
     t->machine.dry = 1;
     t->run.problems = &problems;
@@ -122,14 +122,14 @@ static void add_class_images(Trainer *t, Photos *photos, const Buckets *buckets)
     const char *not_needed = "";
     if (photos->classes < class_images.count)
         not_needed = format(t->mem, "; %zu more are not needed", class_images.count - photos->classes);
-    watch_say(t->callbacks, "%s of the class, counting %g: with them %zu pictures in an epoch%s",
+    callbacks_say(t->callbacks, "%s of the class, counting %g: with them %zu pictures in an epoch%s",
                   amount(t->mem, photos->classes, "picture"), c->prior_loss_weight, photos->repeated, not_needed);
 }
 
 void trainer_find_photos(Trainer *t)
 {
     const TrainingConfig *c = t->config;
-    const Training *job = t->job;
+    const TrainingJob *job = t->job;
     Photos photos = photos_find(t->mem, job->photos, c->caption_extension, job->job.prompt, c->repeats, job->out);
     Buckets buckets = training_buckets(t->mem, c, t->side);
     if (c->validation_split > 0) photos_hold_out(t->mem, &photos, c->validation_split);
@@ -146,12 +146,12 @@ void trainer_find_photos(Trainer *t)
 static void begin_word(Trainer *t)
 {
     const char *init_word = t->config->init_word;
-    const Weight *words = &t->learner->words;
+    const Weight *words = &t->trainable->words;
     size_t width = words->shape[1];
     Tokens known = tokenize(t->mem, t->dataset.captions.tokenizer, init_word, strlen(init_word));
     if (!known.count) fail(t->mem, "--init_word says nothing; expected a word that the model knows");
     for (size_t i = 0; i < words->shape[0]; i++)
-        clip_token(t->run.weights, known.id[i % known.count], t->learner->x + i * width);
+        clip_token(t->run.weights, known.id[i % known.count], t->trainable->x + i * width);
 }
 
 static Captions captions_of(Trainer *t)
@@ -164,14 +164,14 @@ static Captions captions_of(Trainer *t)
 
 void trainer_begin(Trainer *t)
 {
-    LearnPlan what = training_trainable(t->config);
+    TrainableConfig what = training_trainable(t->config);
     if (t->word) what.vectors = t->config->num_vectors;
     t->dataset.captions = captions_of(t);
-    t->learner = learner_new(t->mem, t->run.weights, what);
-    t->optimizer = optimizer_new(t->mem, t->learner, t->config->optimizer_type);
+    t->trainable = trainable_new(t->mem, t->run.weights, what);
+    t->optimizer = optimizer_new(t->mem, t->trainable, t->config->optimizer_type);
     rng_seed(&t->progress->rng, t->seed);
     if (t->word) begin_word(t);
-    learner_seed(t->learner, &t->progress->rng);
-    t->state.learner = t->learner;
+    trainable_init(t->trainable, &t->progress->rng);
+    t->state.trainable = t->trainable;
     t->state.optimizer = t->optimizer;
 }

@@ -22,9 +22,9 @@ typedef struct {
 
 typedef struct {
     Arena                *mem;
-    const Training    *job;
+    const TrainingJob    *job;
     const TrainingConfig *config;        /* the job's */
-    const Watch      *callbacks;
+    const Callbacks      *callbacks;
     Machine               machine;
     Run                   run;
     uint64_t              seed;
@@ -33,7 +33,7 @@ typedef struct {
 
     Dataset               dataset;
     Objective             objective;
-    Learner            *learner;
+    Trainable            *trainable;
     AdamWState           *optimizer;
 
     int                   steps;         /* in all */

@@ -15,7 +15,7 @@
 #include <math.h>
 #include <string.h>
 
-const TrainingConfig recipe_default = {
+const TrainingConfig training_config_default = {
     .method = METHOD_LORA,
     .init_word = "person",
     .num_vectors = 4,
@@ -166,7 +166,7 @@ static const Option *option_named(const char *name)
     return NULL;
 }
 
-const char *recipe_flag(size_t i, const char **value, const char **help)
+const char *training_option(size_t i, const char **value, const char **help)
 {
     if (i >= OPTIONS) return NULL;
     *value = options[i].value;
@@ -174,7 +174,7 @@ const char *recipe_flag(size_t i, const char **value, const char **help)
     return options[i].name;
 }
 
-const char *recipe_flag_find(const char *name, int *bare)
+const char *training_option_find(const char *name, int *bare)
 {
     const Option *o = option_named(name);
     if (!o) return NULL;
@@ -219,7 +219,7 @@ static void check_multiple_of_8(Arena *a, const Option *o, const char *value, in
     if (x % 8) fail(a, "--%s is %s, expected a multiple of 8", o->name, quoted(a, value));
 }
 
-void recipe_set(Arena *a, TrainingConfig *c, const char *name, const char *value)
+void training_config_set(Arena *a, TrainingConfig *c, const char *name, const char *value)
 {
     const Option *o = option_named(name);
     if (!o) fail(a, "%s is no option of training", quoted(a, name));
@@ -267,14 +267,14 @@ static void check_choice(Arena *a, const char *name, int value, const char *cons
     if (value < 0 || value >= count) fail(a, "--%s is number %d, expected %s", name, value, one_of(a, names));
 }
 
-void recipe_check(Arena *a, const TrainingConfig *c)
+void training_config_check(Arena *a, const TrainingConfig *c)
 {
     check_choice(a, "method", (int)c->method, method_names, METHODS);
     check_choice(a, "optimizer_type", (int)c->optimizer_type, optimizer_names, OPTIMIZERS);
     check_choice(a, "lr_scheduler", (int)c->lr_scheduler, lr_scheduler_names, LR_SCHEDULERS);
     if (c->lr_warmup_steps > 0 && c->lr_scheduler == LR_CONSTANT)
         fail(a, "--lr_scheduler constant has no warm-up: use constant_with_warmup, or no --lr_warmup_steps");
-    Rates rates = training_learning_rates(c);
+    LearningRates rates = training_learning_rates(c);
     int trains_lora = rates.unet > 0 || rates.text > 0;
     int trains_something = is_textual_inversion(c) ? rates.words > 0 : trains_lora;
     if (!trains_something)
@@ -325,10 +325,10 @@ double training_learning_rate(const TrainingConfig *c)
     return is_textual_inversion(c) ? 5e-3 : 1e-4;
 }
 
-Rates training_learning_rates(const TrainingConfig *c)
+LearningRates training_learning_rates(const TrainingConfig *c)
 {
     double rate = training_learning_rate(c);
-    Rates rates = { .words = is_textual_inversion(c) ? rate : 5e-3, .text = rate / 2, .unet = rate };
+    LearningRates rates = { .words = is_textual_inversion(c) ? rate : 5e-3, .text = rate / 2, .unet = rate };
     if (c->embedding_lr >= 0) rates.words = c->embedding_lr;
     if (c->text_encoder_lr >= 0) rates.text = c->text_encoder_lr;
     if (c->unet_lr >= 0) rates.unet = c->unet_lr;
@@ -349,11 +349,11 @@ AdamW training_adamw(const TrainingConfig *c)
     return (AdamW){ .weight_decay = c->weight_decay, .beta1 = 0.9, .beta2 = 0.999, .eps = 1e-8 };
 }
 
-LearnPlan training_trainable(const TrainingConfig *c)
+TrainableConfig training_trainable(const TrainingConfig *c)
 {
-    Rates rates = training_learning_rates(c);
+    LearningRates rates = training_learning_rates(c);
     int trains_lora = !is_textual_inversion(c);
-    LearnPlan t = { .rank = c->network_dim, .conv_rank = c->conv_dim };
+    TrainableConfig t = { .rank = c->network_dim, .conv_rank = c->conv_dim };
     t.unet = trains_lora && rates.unet > 0;
     t.text = trains_lora && rates.text > 0;
     t.alpha = (float)(c->network_alpha > 0 ? c->network_alpha : c->network_dim);

@@ -61,27 +61,27 @@ typedef struct {
     const char *resume;                  /* a state, or the folder of one; NULL: from the beginning */
 } TrainingConfig;
 
-extern const TrainingConfig recipe_default;
+extern const TrainingConfig training_config_default;
 
 /* ---- the table of options ---------------------------------------------------------------------- */
 
 /* Sets one option by its name without dashes ("-", "_" and case alike).  value: NULL for an option that takes none.
  * Strings are not copied.  Fails with what is allowed. */
-void recipe_set(Arena *a, TrainingConfig *c, const char *name, const char *value);
+void training_config_set(Arena *a, TrainingConfig *c, const char *name, const char *value);
 
 /* Option i from 0 on: returns its name, NULL after the last.  value: what to call its argument, NULL when it takes
  * none. */
-const char *recipe_flag(size_t i, const char **value, const char **help);
+const char *training_option(size_t i, const char **value, const char **help);
 
 /* The option of that name, written in any way; NULL when there is none.  bare: it takes no value. */
-const char *recipe_flag_find(const char *name, int *bare);
+const char *training_option_find(const char *name, int *bare);
 
 /* What option i is, as text, when the bytes of the result depend on it; NULL otherwise.  A state can be resumed only
  * where all of these are the same. */
 const char *training_option_text(Arena *a, const TrainingConfig *c, size_t i);
 
 /* Fails when an option is none of its choices, and when options that are each right do not go together. */
-void recipe_check(Arena *a, const TrainingConfig *c);
+void training_config_check(Arena *a, const TrainingConfig *c);
 
 /* ---- what follows from the options -------------------------------------------------------------- */
 
@@ -92,12 +92,12 @@ int has_prior_preservation(const TrainingConfig *c);
 Buckets training_buckets(Arena *a, const TrainingConfig *c, int side);
 
 double        training_learning_rate(const TrainingConfig *c);      /* as asked for, or what is usual */
-Rates training_learning_rates(const TrainingConfig *c);     /* of each parameter group; 0: it is not trained */
+LearningRates training_learning_rates(const TrainingConfig *c);     /* of each parameter group; 0: it is not trained */
 
 /* The schedule of the learning rate.  lr_factor() tells what it comes to in a step. */
 LrScheduler training_lr_scheduler(const TrainingConfig *c);
 
 AdamW           training_adamw(const TrainingConfig *c);            /* without a learning rate */
-LearnPlan training_trainable(const TrainingConfig *c);        /* the LoRA's part of it */
+TrainableConfig training_trainable(const TrainingConfig *c);        /* the LoRA's part of it */
 
 #endif

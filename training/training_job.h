@@ -16,8 +16,8 @@ typedef struct {
     Job            job;                  /* what counts of it: model, vae, merges, clip_skip, seed, threads,
                                           * precision, and prompt for pictures without a caption */
     TrainingConfig config;
-    Samples  sample_prompts;       /* to draw on the way; their model and VAE become those of the job */
+    SamplePrompts  sample_prompts;       /* to draw on the way; their model and VAE become those of the job */
     int            seeded;               /* job.seed was asked for; otherwise a job that is resumed keeps its own */
-} Training;
+} TrainingJob;
 
 #endif

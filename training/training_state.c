@@ -48,7 +48,7 @@ static void lay_out(Layout *l, const TrainingState *s, TrainingProgress *progres
 {
     const AdamWState *o = s->optimizer;
     l->tensors = 0;
-    add_tensor(l, "parameters", s->learner->x, F32, s->learner->count);
+    add_tensor(l, "parameters", s->trainable->x, F32, s->trainable->count);
     add_tensor(l, "mean", o->mean.value, F32, o->floats);
     add_tensor(l, "square", o->square.value, F32, o->floats);
     add_tensor(l, "mean.codes", o->mean.code, U8, o->codes);
@@ -76,7 +76,7 @@ void training_state_save(Arena *a, const TrainingState *s, const TrainingProgres
 {
     size_t before = mark(a);
     Layout l;
-    Pair *metadata = take(a, s->entries + 1, sizeof *metadata);
+    Pair *metadata = allocate(a, s->entries + 1, sizeof *metadata);
     metadata[0] = (Pair){ MARK, VERSION };
     memcpy(metadata + 1, s->identity, s->entries * sizeof *metadata);
     lay_out(&l, s, (TrainingProgress *)(uintptr_t)progress);      /* it is only read here */
@@ -113,17 +113,17 @@ static size_t count_pictures(const WeightFile *f)
     return n;
 }
 
-int state_said(Arena *a, const WeightFile *f, StateSaid *info)
+int training_state_info(Arena *a, const WeightFile *f, TrainingStateInfo *info)
 {
     const Weight *progress = file_weight(f, "course");
     const Weight *loss = file_weight(f, "loss");
     if (!file_metadata(f, MARK)) return 0;
     if (!progress || progress->type != U32 || progress->bytes < sizeof(TrainingProgress)) return 0;
     if (!loss || loss->type != F32) return 0;
-    *info = (StateSaid){ .steps = loss->bytes / sizeof(float), .pictures = count_pictures(f) };
+    *info = (TrainingStateInfo){ .steps = loss->bytes / sizeof(float), .pictures = count_pictures(f) };
     memcpy(&info->step, (const char *)progress->data + offsetof(TrainingProgress, step), sizeof info->step);
     if (info->step > info->steps) return 0;
-    if (loss->bytes) info->loss = memcpy(take(a, loss->bytes, 1), loss->data, loss->bytes);
+    if (loss->bytes) info->loss = memcpy(allocate(a, loss->bytes, 1), loss->data, loss->bytes);
     return 1;
 }
 
@@ -177,7 +177,7 @@ size_t training_state_load(Arena *a, const WeightFile *f, TrainingState *s)
     size_t before = mark(a);
     size_t steps = 0;
     Layout l;
-    TrainingProgress *progress = take(a, progress_bytes(s->repeated), 1);
+    TrainingProgress *progress = allocate(a, progress_bytes(s->repeated), 1);
     lay_out(&l, s, progress);
     for (size_t i = 0; i < TENSORS; i++) {
         const Weight *to = &l.tensor[i];

@@ -19,7 +19,7 @@ typedef struct {
 typedef struct {
     const Pair       *identity;          /* what the job depends on: names, and what each is */
     size_t            entries;           /* of identity */
-    Learner        *learner;
+    Trainable        *trainable;
     AdamWState       *optimizer;
     TrainingProgress *progress;
     size_t            pictures;          /* how many there are */
@@ -57,9 +57,9 @@ typedef struct {
     uint32_t     step;                   /* steps done */
     size_t       steps, pictures;        /* in all */
     const float *loss;                   /* [step] in the arena */
-} StateSaid;
+} TrainingStateInfo;
 
 /* Returns 0 when the file is no state, or a damaged one. */
-int state_said(Arena *a, const WeightFile *f, StateSaid *info);
+int training_state_info(Arena *a, const WeightFile *f, TrainingStateInfo *info);
 
 #endif

@@ -303,11 +303,11 @@ static size_t list_entries(Arena *a, LoraFile *f, Entry *entry)
 static void sort_into_modules(Arena *a, LoraFile *f)
 {
     const WeightFile *s = f->file;
-    Entry *entry = take(a, s->count, sizeof *entry);
-    f->unknown = take(a, s->count, sizeof *f->unknown);
+    Entry *entry = allocate(a, s->count, sizeof *entry);
+    f->unknown = allocate(a, s->count, sizeof *f->unknown);
     size_t n = list_entries(a, f, entry);
     if (n) qsort(entry, n, sizeof *entry, by_layer);
-    f->module = take(a, n, sizeof *f->module);
+    f->module = allocate(a, n, sizeof *f->module);
     for (size_t i = 0; i < n; i++) {
         int is_new = !i || strcmp(entry[i].layer, entry[i - 1].layer);
         if (is_new) f->module[f->modules++] = (Module){ .layer = entry[i].layer };

@@ -23,7 +23,7 @@ static int begins_with(const char *text, const char *prefix) { return !strncmp(t
 
 Weights *weights_of(Arena *a, Weights *below, Weight *weights, size_t count)
 {
-    Weights *w = take(a, 1, sizeof *w);
+    Weights *w = allocate(a, 1, sizeof *w);
     *w = (Weights){ .weight = weights, .count = count, .below = below };
     weights_sort(weights, count);
     return w;
@@ -32,7 +32,7 @@ Weights *weights_of(Arena *a, Weights *below, Weight *weights, size_t count)
 /* Returns the tensors of f that are used here, under their diffusers names, and writes how many they are. */
 static Weight *renamed_weights(Arena *a, const WeightFile *f, const char *path, FileKind kind, size_t *count)
 {
-    Weight *list = take(a, f->count, 2 * sizeof *list);      /* a tensor has two names at most */
+    Weight *list = allocate(a, f->count, 2 * sizeof *list);      /* a tensor has two names at most */
     size_t n = 0;
     for (size_t i = 0; i < f->count; i++) {
         const Weight *w = &f->weight[i];

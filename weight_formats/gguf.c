@@ -149,7 +149,7 @@ static size_t alignment_value(const Cursor *c, uint64_t type)
 /* Reads `count` pairs as the metadata of f; writes the alignment if it is among them. */
 static void read_pairs(Cursor *c, WeightFile *f, size_t count, size_t *alignment)
 {
-    f->metadata = take(c->mem, count, sizeof *f->metadata);
+    f->metadata = allocate(c->mem, count, sizeof *f->metadata);
     while (f->pairs < count) {
         const char *key = name_string(c);
         uint64_t type = number(c, 4);
@@ -247,7 +247,7 @@ static void read_shape(Cursor *c, Weight *w)
     if (rank > MOST_DIMS)
         fail(c->mem, "%s: %s has %llu dims, expected at most %d",
              c->path, w->name, (unsigned long long)rank, MOST_DIMS);
-    size_t *shape = take(c->mem, MOST_DIMS, sizeof *shape);
+    size_t *shape = allocate(c->mem, MOST_DIMS, sizeof *shape);
     w->rank = (size_t)rank;
     w->shape = shape;
     for (size_t i = w->rank; i-- > 0; ) {
@@ -308,7 +308,7 @@ static void place_data(const Cursor *c, WeightFile *f, const unsigned char *star
 
 /* ---- the file --------------------------------------------------------------------------------- */
 
-int gguf_is(Bytes file) { return stands_at(file, 0, "GGUF", 4); }
+int gguf_is(Bytes file) { return has_bytes_at(file, 0, "GGUF", 4); }
 
 static void check_version(Cursor *c)
 {
@@ -321,7 +321,7 @@ static void check_version(Cursor *c)
 WeightFile *gguf_read(Arena *a, const char *path, Bytes file)
 {
     Cursor c = { .mem = a, .path = format(a, "%s", path), .at = file.data, .end = file.data + file.size };
-    WeightFile *f = take(a, 1, sizeof *f);
+    WeightFile *f = allocate(a, 1, sizeof *f);
     *f = (WeightFile){ .path = c.path, .bytes = file.size };
 
     bytes(&c, strlen("GGUF"));
@@ -331,7 +331,7 @@ WeightFile *gguf_read(Arena *a, const char *path, Bytes file)
     size_t alignment = DEFAULT_ALIGNMENT;
     read_pairs(&c, f, pairs, &alignment);
     if (tensors > bytes_left(&c) / SHORTEST_TENSOR) bad(&c, "it counts more than there is room for");
-    f->weight = take(a, tensors, sizeof *f->weight);
+    f->weight = allocate(a, tensors, sizeof *f->weight);
     size_t next = 0;
     while (f->count < tensors) f->weight[f->count++] = tensor_entry(&c, alignment, &next);
 

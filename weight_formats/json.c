@@ -145,7 +145,7 @@ char *json_string(Json *c)
 {
     json_expect(c, '"', "its JSON is not what it should be (a string was expected)");
     /* An escape is never shorter than what it stands for, so the string fits into its length in the text. */
-    char *out = take(c->mem, (size_t)(closing_quote(c) - c->at) + 1, 1);
+    char *out = allocate(c->mem, (size_t)(closing_quote(c) - c->at) + 1, 1);
     char *end = out;
     while (*c->at != '"') end += string_character(c, end);
     c->at++;
@@ -356,7 +356,7 @@ static size_t quoted_ascii(char *out, int b)
 
 char *json_quoted(Arena *a, const char *text)
 {
-    char *out = take(a, 6 * strlen(text) + 3, 1);
+    char *out = allocate(a, 6 * strlen(text) + 3, 1);
     char *end = out;
     *end++ = '"';
     for (const unsigned char *p = (const unsigned char *)text; *p; ) {

@@ -117,7 +117,7 @@ static Pickled *value(Unpickler *m, PickleKind kind)
 {
     if (!m->left) {
         m->left = VALUES_AT_ONCE;
-        m->fresh = take(m->mem, m->left, sizeof *m->fresh);
+        m->fresh = allocate(m->mem, m->left, sizeof *m->fresh);
     }
     Pickled *v = &m->fresh[--m->left];
     *v = (Pickled){ .kind = kind };
@@ -126,14 +126,14 @@ static Pickled *value(Unpickler *m, PickleKind kind)
 
 static void append(Unpickler *m, Values *list, Pickled *v)
 {
-    list->item = roomier(m->mem, list->item, list->count, &list->room, sizeof *list->item);
+    list->item = grow_array(m->mem, list->item, list->count, &list->room, sizeof *list->item);
     list->item[list->count++] = v;
 }
 
 /* Appends v to the items of a tuple, list, dict, call or persistent id. */
 static void add_item(Unpickler *m, Pickled *to, Pickled *v)
 {
-    to->item = roomier(m->mem, to->item, to->count, &to->room, sizeof *to->item);
+    to->item = grow_array(m->mem, to->item, to->count, &to->room, sizeof *to->item);
     to->item[to->count++] = v;
 }
 
@@ -167,7 +167,7 @@ static void pop_several(Unpickler *m, Pickled **item, size_t n)
 
 static void push_mark(Unpickler *m)
 {
-    m->mark = roomier(m->mem, m->mark, m->marks, &m->marks_room, sizeof *m->mark);
+    m->mark = grow_array(m->mem, m->mark, m->marks, &m->marks_room, sizeof *m->mark);
     m->mark[m->marks++] = m->stack.count;
 }
 
@@ -225,7 +225,7 @@ static size_t length(Unpickler *m, size_t n)
 static void push_text(Unpickler *m, PickleKind kind, size_t n)
 {
     Pickled *v = value(m, kind);
-    char *copy = take(m->mem, n + 1, 1);
+    char *copy = allocate(m->mem, n + 1, 1);
     memcpy(copy, bytes(m, n), n);
     copy[n] = 0;
     v->text = copy;

@@ -54,7 +54,7 @@ static size_t *size_list(Json *c, size_t *count)
 {
     json_expect(c, '[', "a shape or offset is not a list");
     size_t most = commas_in_list(c) + 1;
-    size_t *list = take(c->mem, most, sizeof *list);
+    size_t *list = allocate(c->mem, most, sizeof *list);
     *count = 0;
     if (json_next(c, ']')) return list;
     do {
@@ -152,7 +152,7 @@ static void metadata_entry(Json *c, WeightFile *f)
 {
     if (json_word(c, "null")) return;
     json_expect(c, '{', "__metadata__ is not an object");
-    f->metadata = take(c->mem, count_of(c, ':') + 1, sizeof *f->metadata);
+    f->metadata = allocate(c->mem, count_of(c, ':') + 1, sizeof *f->metadata);
     if (json_next(c, '}')) return;
     do {
         Pair *pair = &f->metadata[f->pairs++];
@@ -167,7 +167,7 @@ static void metadata_entry(Json *c, WeightFile *f)
 static Entry *header_entries(Json *c, WeightFile *f)
 {
     int has_metadata = 0;
-    Entry *entry = take(c->mem, count_of(c, '{') + 1, sizeof *entry);
+    Entry *entry = allocate(c->mem, count_of(c, '{') + 1, sizeof *entry);
     json_expect(c, '{', "its header is not a JSON object");
     if (!json_next(c, '}')) {
         do {
@@ -236,12 +236,12 @@ WeightFile *safetensors_read(Arena *a, const char *path, Bytes file)
     const unsigned char *data = file.data + LENGTH + header;
     c = json_begin(a, path, c.kind, (Bytes){ file.data + LENGTH, header });
 
-    WeightFile *f = take(a, 1, sizeof *f);
+    WeightFile *f = allocate(a, 1, sizeof *f);
     *f = (WeightFile){ .path = c.path, .bytes = file.size };
     Entry *entry = header_entries(&c, f);
     check_offsets(&c, entry, f->count, file.size - LENGTH - header);
 
-    f->weight = take(a, f->count, sizeof *f->weight);
+    f->weight = allocate(a, f->count, sizeof *f->weight);
     for (size_t i = 0; i < f->count; i++) {
         f->weight[i] = entry[i].weight;
         f->weight[i].data = data + entry[i].begin;
@@ -314,7 +314,7 @@ static int by_width(const void *x, const void *y)
 
 static Weight *in_order_of_width(Arena *a, const Weight *weights, size_t count)
 {
-    Weight *w = take(a, count, sizeof *w);
+    Weight *w = allocate(a, count, sizeof *w);
     if (count) {
         memcpy(w, weights, count * sizeof *w);
         qsort(w, count, sizeof *w, by_width);
@@ -333,7 +333,7 @@ void safetensors_save(Arena *a, const char *path, const Weight *weights, size_t 
     Text counted = { NULL, 0 };
     put_header(a, &counted, w, count, metadata, pairs);
     size_t size = LENGTH + counted.n + data;
-    unsigned char *file = take(a, size, 1);
+    unsigned char *file = allocate(a, size, 1);
     Text header = { (char *)file + LENGTH, 0 };
     put_header(a, &header, w, count, metadata, pairs);
     for (int i = 0; i < LENGTH; i++) file[i] = (unsigned char)((uint64_t)header.n >> 8 * i);

@@ -123,7 +123,7 @@ static int by_key(const void *x, const void *y)
 /* Fills t->storage, one for each key.  Every tensor describes its storage anew, and they must agree. */
 static void collect_storages(Torch *t, Pickle p)
 {
-    Storage *s = take(t->mem, p.persistents, sizeof *s);
+    Storage *s = allocate(t->mem, p.persistents, sizeof *s);
     for (size_t i = 0; i < p.persistents; i++) s[i] = storage_of_id(t, p.persistent[i]->item[0]);
     if (p.persistents) qsort(s, p.persistents, sizeof *s, by_key);
     t->storage = s;
@@ -186,7 +186,7 @@ static const void *contiguous(Torch *t, const unsigned char *data, const View *v
     if (bytes > t->file.size + MOST_COPIED - t->copied)
         bad(t, "its tensors with gaps or repetitions would be larger than the file");
     t->copied += bytes;
-    unsigned char *out = take(t->mem, bytes, 1);
+    unsigned char *out = allocate(t->mem, bytes, 1);
     for (size_t done = 0; done < bytes; done += element_bytes) {
         memcpy(out + done, data + from * element_bytes, element_bytes);
         for (size_t i = v->rank; i-- > 0; ) {
@@ -292,7 +292,7 @@ static Weight tensor(Torch *t, const char *name, Rebuild r)
     DType type = dtype_of(t, s, r);
     check_no_lazy_view(t, name, r);
 
-    size_t *shape = take(t->mem, v.rank, sizeof *shape);
+    size_t *shape = allocate(t->mem, v.rank, sizeof *shape);
     memcpy(shape, v.size, v.rank * sizeof *shape);
     Weight w = { .name = name, .type = type, .rank = v.rank, .shape = shape };
     const char *wrong = shape_bytes(type, v.rank, shape, &w.bytes);
@@ -312,7 +312,7 @@ static void add_weight(Torch *t, Weight w)
 {
     WeightFile *f = t->out;
     if (f->count == MOST_TENSORS) bad(t, "it has more tensors than any model");
-    f->weight = roomier(t->mem, f->weight, f->count, &t->weights_room, sizeof *f->weight);
+    f->weight = grow_array(t->mem, f->weight, f->count, &t->weights_room, sizeof *f->weight);
     f->weight[f->count++] = w;
 }
 
@@ -333,7 +333,7 @@ static void add_metadata(Torch *t, const char *name, const Pickled *p)
     WeightFile *f = t->out;
     const char *text = plain_value(t, p);
     if (!text || f->pairs == MOST_PAIRS) return;
-    if (!f->metadata) f->metadata = take(t->mem, MOST_PAIRS, sizeof *f->metadata);
+    if (!f->metadata) f->metadata = allocate(t->mem, MOST_PAIRS, sizeof *f->metadata);
     f->metadata[f->pairs++] = (Pair){ name, text };
 }
 
@@ -410,7 +410,7 @@ static void walk(Torch *t, Pickled *root)
 /* Collects the tensors of the saved object: one alone, which gets the name "tensor", or all in dicts and lists. */
 static void collect_weights(Torch *t, Pickled *root)
 {
-    t->out = take(t->mem, 1, sizeof *t->out);
+    t->out = allocate(t->mem, 1, sizeof *t->out);
     *t->out = (WeightFile){ .path = t->path, .bytes = t->file.size };
     Rebuild alone = rebuild_of(root);
     if (alone.arguments) add_weight(t, tensor(t, "tensor", alone));
@@ -533,8 +533,8 @@ static Pickled *read_five_pickles(Torch *t)
 
 /* ---- both ------------------------------------------------------------------------------------- */
 
-static int is_zip   (Bytes f) { return stands_at(f, 0, "PK\3\4", 4) || stands_at(f, 0, "PK\5\6", 4); }
-static int is_tar   (Bytes f) { return stands_at(f, 257, "ustar", 5); }
+static int is_zip   (Bytes f) { return has_bytes_at(f, 0, "PK\3\4", 4) || has_bytes_at(f, 0, "PK\5\6", 4); }
+static int is_tar   (Bytes f) { return has_bytes_at(f, 257, "ustar", 5); }
 static int is_pickle(Bytes f) { return f.size > 2 && f.data[0] == 0x80 && f.data[1] >= 2 && f.data[1] <= 5; }
 
 int torch_is(Bytes file) { return is_zip(file) || is_tar(file) || is_pickle(file); }

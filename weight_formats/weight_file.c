@@ -74,7 +74,7 @@ size_t weight_values(const Weight *w)
 const char *shape_text(Arena *a, size_t rank, const size_t *shape)
 {
     enum { DIGITS = 20 };      /* of the largest size_t; a comma goes with each */
-    char *text = take(a, rank * (DIGITS + 1) + 3, 1);
+    char *text = allocate(a, rank * (DIGITS + 1) + 3, 1);
     char *end = text;
     *end++ = '[';
     for (size_t i = 0; i < rank; i++) {

@@ -26,7 +26,7 @@
 /* ---- files ------------------------------------------------------------------------------------ */
 
 /* A safetensors file begins with a length of less than 4 GB, and '{'. */
-static int safetensors_is(Bytes f) { return stands_at(f, 4, "\0\0\0\0{", 5); }
+static int safetensors_is(Bytes f) { return has_bytes_at(f, 4, "\0\0\0\0{", 5); }
 
 int weights_like(Bytes file) { return safetensors_is(file) || torch_is(file) || gguf_is(file); }
 
@@ -53,8 +53,8 @@ enum { OTHER_KINDS = sizeof other_kinds / sizeof *other_kinds };
 static const char *other_kind(Bytes f)
 {
     for (size_t i = 0; i < OTHER_KINDS; i++)
-        if (stands_at(f, 0, other_kinds[i].begin, other_kinds[i].n)) return other_kinds[i].name;
-    if (stands_at(f, 4, "ftyp", 4)) return "a film, or a HEIC or AVIF picture";
+        if (has_bytes_at(f, 0, other_kinds[i].begin, other_kinds[i].n)) return other_kinds[i].name;
+    if (has_bytes_at(f, 4, "ftyp", 4)) return "a film, or a HEIC or AVIF picture";
     return NULL;
 }
 
@@ -66,8 +66,8 @@ static int is_web_page(Bytes f)
         f.data++;
         f.size--;
     }
-    return stands_at(f, 0, "<!", 2) || stands_at(f, 0, "<h", 2) || stands_at(f, 0, "<H", 2)
-        || stands_at(f, 0, "<?xml", 5);
+    return has_bytes_at(f, 0, "<!", 2) || has_bytes_at(f, 0, "<h", 2) || has_bytes_at(f, 0, "<H", 2)
+        || has_bytes_at(f, 0, "<?xml", 5);
 }
 
 /* Does it begin with text: 64 printable ASCII characters, or as many as it has? */
@@ -88,7 +88,7 @@ static void refuse_other_kinds(Arena *a, const char *path, Bytes file)
     if (is_web_page(file))
         fail(a, "%s: is a web page, expected weights: the download asked for a login, or failed; download it again",
              path);
-    if (stands_at(file, 0, "version https://git-lfs", 23))
+    if (has_bytes_at(file, 0, "version https://git-lfs", 23))
         fail(a, "%s: is a Git LFS pointer, expected weights: run git lfs pull, or download the file itself", path);
     if (!file.size) fail(a, "%s: is empty, expected weights; download it again", path);
     const char *kind = other_kind(file);
@@ -154,11 +154,11 @@ typedef struct { const WeightFile *file; const char *prefix; } FolderPart;
 
 static WeightFile *joined(Arena *a, const char *path, const FolderPart *part, size_t parts)
 {
-    WeightFile *all = take(a, 1, sizeof *all);
+    WeightFile *all = allocate(a, 1, sizeof *all);
     *all = (WeightFile){ .path = format(a, "%s", path) };
     size_t count = 0;
     for (size_t i = 0; i < parts; i++) count += part[i].file->count;
-    all->weight = take(a, count, sizeof *all->weight);
+    all->weight = allocate(a, count, sizeof *all->weight);
     for (size_t i = 0; i < parts; i++) {
         const WeightFile *f = part[i].file;
         const char *prefix = part[i].prefix;
@@ -192,7 +192,7 @@ static Listed *weight_map(Arena *a, const char *index, size_t *count)
     size_t most = 1;
     for (const unsigned char *p = c.at; p < c.end; p++)
         if (*p == ':') most++;
-    Listed *map = take(a, most, sizeof *map);
+    Listed *map = allocate(a, most, sizeof *map);
     *count = 0;
     if (!json_member(&c, "weight_map")) json_bad(&c, "it has no weight_map");
     json_expect(&c, '{', "its weight_map is not an object");
@@ -219,7 +219,7 @@ static WeightFile *open_shards(Arena *a, const char *index)
 {
     size_t count;
     Listed *map = weight_map(a, index, &count);
-    FolderPart *shard = take(a, count, sizeof *shard);
+    FolderPart *shard = allocate(a, count, sizeof *shard);
     size_t shards = 0;
     if (count) qsort(map, count, sizeof *map, by_file);
     for (size_t i = 0; i < count; i++) {
@@ -291,7 +291,7 @@ static WeightFile *open_folder(Arena *a, const char *path)
         fail(a, "%s: is a folder without weights as diffusers writes them "
              "(unet/diffusion_pytorch_model.safetensors and so on); name a file", path);
     WeightFile *all = joined(a, path, part, parts);
-    all->metadata = take(a, FOLDER_METADATA, sizeof *all->metadata);
+    all->metadata = allocate(a, FOLDER_METADATA, sizeof *all->metadata);
     add_pipeline(a, all, path);
     add_schedule(a, all, path);
     return all;

@@ -314,7 +314,7 @@ static int by_name(const void *x, const void *y)
 /* Reads the headers of the central directory, which they must fill.  Returns them in the order of their entries. */
 static Header *central_headers(const Reader *r, Directory d)
 {
-    Header *h = take(r->mem, d.count, sizeof *h);
+    Header *h = allocate(r->mem, d.count, sizeof *h);
     size_t at = d.begin;
     size_t end = d.begin + d.size;
     for (size_t i = 0; i < d.count; i++) at += central_header(r, r->file.data + at, end - at, &h[i]);
@@ -326,7 +326,7 @@ static Header *central_headers(const Reader *r, Directory d)
 /* Reads the entries that the headers describe.  They must fill the file from byte 0 to the central directory. */
 static ZipEntry *entries(const Reader *r, Directory d, const Header *h)
 {
-    ZipEntry *entry = take(r->mem, d.count, sizeof *entry);
+    ZipEntry *entry = allocate(r->mem, d.count, sizeof *entry);
     size_t next = 0;
     for (size_t i = 0; i < d.count; i++) {
         if (h[i].begin != next) bad(r, h[i].name, "entries overlap, or something lies between them");

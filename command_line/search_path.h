@@ -1,4 +1,4 @@
-/* lookup.h - the search path: from the names of weights in a prompt to the paths of files.
+/* search_path.h - the search path: from the names of weights in a prompt to the paths of files.
  *
  * All strings are in the arena, or the caller's.  Failures say what was searched for, and where. */
 #ifndef LOOKUP_H
@@ -14,11 +14,11 @@ typedef struct SearchPath SearchPath;
 
 /* beside: the path of the prompt file or picture; NULL when there is none.  extra[extras]: folders.  program: argv[0].
  * Fails when an extra folder does not exist. */
-SearchPath *places(Arena *a, const char *beside, const char *const *extra, size_t extras, const char *program);
+SearchPath *search_path_new(Arena *a, const char *beside, const char *const *extra, size_t extras, const char *program);
 
 /* Turns all names of the request into paths in its job: model, VAE, motion module, init image, LoRAs, CLIP's merges,
  * and every embedding that the prompt may name.  When no model is named, it is the one that comes with persona.  Fails
  * when there is no such file, with the nearest names that there are. */
-void lookup_request(Arena *a, const SearchPath *p, Request *r);
+void search_path_resolve(Arena *a, const SearchPath *p, Request *r);
 
 #endif

@@ -1,4 +1,4 @@
-/* lookup.c - the search path.
+/* search_path.c - the search path.
  *
  * People name weights as the download sites do, "toonyou_beta3", and keep them in folders of folders.  So a list of
  * folders is made once, each with all the folders in it, sorted by name, so that a name means the same file every
@@ -10,7 +10,7 @@
  *
  * What comes with the source (the small model, its motion module, CLIP's merges) is taken from weights/ itself first,
  * so that a file of the same name near a prompt cannot take its place. */
-#include "lookup.h"
+#include "search_path.h"
 
 #include "chars.h"
 #include "files.h"
@@ -59,7 +59,7 @@ static int add(Arena *a, SearchPath *p, const char *path, int is_root)
     if (p->count == MOST_FOLDERS)
         fail(a, "%s: more than %d folders to look for weights in; use --weights with a smaller one", path,
              MOST_FOLDERS);
-    p->folder = roomier(a, p->folder, p->count, &p->room, sizeof *p->folder);
+    p->folder = grow_array(a, p->folder, p->count, &p->room, sizeof *p->folder);
     p->folder[p->count++] = (SearchedFolder){
         .path = path,
         .device = info.device,
@@ -74,7 +74,7 @@ static void add_tree(Arena *a, SearchPath *p, const char *path, int is_root, int
 {
     if (!add(a, p, path, is_root) || !depth) return;
     size_t count;
-    const char **names = names_in(a, path, &count);
+    const char **names = folder_list(a, path, &count);
     for (size_t i = 0; i < count; i++) add_tree(a, p, join(a, path, names[i]), 0, depth - 1);
 }
 
@@ -86,9 +86,9 @@ static const char *program_folder(Arena *a, const char *program)
     return folder_of(a, path);
 }
 
-SearchPath *places(Arena *a, const char *beside, const char *const *extra, size_t extras, const char *program)
+SearchPath *search_path_new(Arena *a, const char *beside, const char *const *extra, size_t extras, const char *program)
 {
-    SearchPath *p = take(a, 1, sizeof *p);
+    SearchPath *p = allocate(a, 1, sizeof *p);
     *p = (SearchPath){ 0 };
     if (beside) add(a, p, folder_of(a, beside), 0);
     add(a, p, ".", 0);
@@ -155,7 +155,7 @@ static const char *nearest_names(Arena *a, const SearchPath *p, const char *want
     const char *want = stem(a, wanted);
     for (size_t i = 0; i < p->count; i++) {
         size_t count;
-        const char **names = names_in(a, p->folder[i].path, &count);
+        const char **names = folder_list(a, p->folder[i].path, &count);
         for (size_t k = 0; k < count; k++) {
             if (!ending_index(names[k])) continue;
             size_t distance = stem_distance(want, stem(a, names[k]));
@@ -288,7 +288,7 @@ static int is_also_key(Arena *a, const SearchPath *p, const Request *r, Name tag
 /* Those of the prompt's tags first, then those of LoRA keys.  A file that has both is used once, as the key says. */
 static void find_loras(Arena *a, const SearchPath *p, Request *r)
 {
-    LoraUse *use = take(a, r->tags + r->keys, sizeof *use);
+    LoraUse *use = allocate(a, r->tags + r->keys, sizeof *use);
     r->job.lora = use;
     r->job.loras = 0;
     for (size_t i = 0; i < r->tags + r->keys; i++) {
@@ -334,11 +334,11 @@ static void find_embeddings(Arena *a, const SearchPath *p, Request *r)
     for (size_t i = 0; i < p->count; i++) {
         if (!holds_embeddings(p->folder[i].path)) continue;
         size_t files;
-        const char **names = names_in(a, p->folder[i].path, &files);
+        const char **names = folder_list(a, p->folder[i].path, &files);
         for (size_t k = 0; k < files; k++) {
             const char *path = join(a, p->folder[i].path, names[k]);
             if (!ends_like_embedding(names[k]) || !file_is(path)) continue;
-            list = roomier(a, list, count, &room, sizeof *list);
+            list = grow_array(a, list, count, &room, sizeof *list);
             list[count++] = path;
         }
     }
@@ -346,7 +346,7 @@ static void find_embeddings(Arena *a, const SearchPath *p, Request *r)
     r->job.embeddings = count;
 }
 
-void lookup_request(Arena *a, const SearchPath *p, Request *r)
+void search_path_resolve(Arena *a, const SearchPath *p, Request *r)
 {
     int is_our_model = !r->model.text;
     if (is_our_model) r->model.text = OUR_MODEL;
