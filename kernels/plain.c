@@ -22,7 +22,7 @@
 
 /* ---- weights, rounding, the matrix product ------------------------------------------------------ */
 
-/* w.float(): the first n numbers of a weight of any type, in the arena.  NULL stays NULL. */
+/* w.float(): the first n numbers of a weight of any type, in the arena.  Returns NULL when w is NULL. */
 static float *floats(Machine *m, const Weight *w, size_t n)
 {
     if (!w) return NULL;
@@ -259,7 +259,7 @@ static Head head_of(StridedRows r, const Attention *s, size_t job)
     return (Head){ row * r.row + head * (size_t)s->width, r.step[2] * r.row };
 }
 
-/* The two numbers that shape.softmax_stats keeps for the query and head whose channels are at `at`; NULL where it keeps none */
+/* Returns where shape.softmax_stats has its two numbers for the query and head whose channels are at `at`, or NULL. */
 static float *sums_of(StridedRows q, const Attention *s, size_t at)
 {
     size_t row = at / q.row, head = at % q.row / (size_t)s->width;
