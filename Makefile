@@ -69,6 +69,10 @@ golden:
 golden-full: persona
 	python3 tests/golden_full.py $(or $(WORK),$(B)/full)
 
+# every file of the library side by side, to be copied into another program
+flat:
+	@mkdir -p $(B)/flat && cp $(filter-out ./persona.c,$(wildcard ./*.[ch] $(FOLDERS:%=%/*.[ch]))) $(B)/flat && rm -f $(LEFT_OUT:%=$(B)/flat/%.c)
+
 clean:
 	rm -rf build persona
 

@@ -164,7 +164,7 @@ static void choose_prediction(Work *w, const Weights *weights)
     const Job *j = w->job;
     SamplerSetup *s = &w->denoising.sampling;
     if (j->prediction) s->v_prediction = predicts_v(j->prediction);
-    else s->v_prediction = weights_predict_v(weights);
+    else s->v_prediction = weights_v_prediction(weights);
     if (j->noise_schedule) s->zero_snr = !strcmp(j->noise_schedule, "Zero Terminal SNR");
     else s->zero_snr = weights_find(weights, "unet.ztsnr") || weights_metadata(weights, "rescale_betas_zero_snr");
     if (s->zero_snr && !s->v_prediction)

@@ -67,7 +67,7 @@ int lora_pair(Arena *a, const Lora *l, size_t i, const char *layer, LoraPair *pa
 
 static float *widen(Machine *m, const Weight *w)
 {
-    size_t n = weight_values(w);
+    size_t n = weight_numel(w);
     float *x = allocate(m->mem, n, sizeof *x);
     weight_into(m, x, w, n, 1, 0);
     return x;
@@ -191,7 +191,7 @@ static Weight *copy_as_floats(Machine *m, const Weight *w)
     *y = *w;
     y->data = widen(m, w);
     y->type = F32;
-    y->bytes = weight_values(w) * sizeof(float);
+    y->bytes = weight_numel(w) * sizeof(float);
     return y;
 }
 
@@ -209,7 +209,7 @@ static int magnitude_fits(const Module *mod, const Weight *w)
 {
     size_t inputs = w->rank > 1 ? w->shape[1] : 0;
     size_t expected = has_magnitude_by_row(mod, w->shape[0]) ? w->shape[0] : inputs;
-    return weight_values(magnitude_of(mod)) == expected;
+    return weight_numel(magnitude_of(mod)) == expected;
 }
 
 static const char *misfit(Arena *a, const Module *mod, const char *layer, const Weight *w, const Weight *bias)
@@ -223,7 +223,7 @@ static const char *misfit(Arena *a, const Module *mod, const char *layer, const 
         return format(a, "%s is %s, but %s.weight is %s", magnitude->name, shape_of(a, magnitude), layer,
                       shape_of(a, w));
     if (bias_difference && !bias) return format(a, "%s: %s has no bias", bias_difference->name, layer);
-    if (bias_difference && weight_values(bias_difference) != weight_values(bias))
+    if (bias_difference && weight_numel(bias_difference) != weight_numel(bias))
         return format(a, "%s is %s, but %s.bias is %s", bias_difference->name, shape_of(a, bias_difference), layer,
                       shape_of(a, bias));
     return NULL;
@@ -236,7 +236,7 @@ static void merge_module(Machine *m, const Module *mod, float strength, const We
     const Weight *bias_difference = mod->part[DIFF_B];
     if (mod->family && magnitude_of(mod)) add_dora(m, y, mod, inputs, strength);
     else if (mod->family) add_delta(m, y, mod, strength * mod->scale);
-    if (bias_difference) weight_into(m, writable(bias), bias_difference, weight_values(bias), strength, 1);
+    if (bias_difference) weight_into(m, writable(bias), bias_difference, weight_numel(bias), strength, 1);
 }
 
 const char *lora_merge(Machine *m, const Lora *l, const char *layer, const Weight **w, const Weight **bias)

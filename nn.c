@@ -210,7 +210,7 @@ static int pair_fits(Run *r, Tensor y, Tensor x, const Weight *w, const LoraLaye
 {
     size_t kernel_size = w->rank == 4 ? w->shape[2] : 1;
     size_t down_size = p->down->rank == 4 ? p->down->shape[2] : 1;
-    int square = weight_values(p->down) == p->down->shape[0] * p->down->shape[1] * kernel_size * kernel_size;
+    int square = weight_numel(p->down) == p->down->shape[0] * p->down->shape[1] * kernel_size * kernel_size;
     int inputs_fit = p->down->shape[1] == (size_t)x.c;
     int outputs_fit = p->up->shape[0] == (size_t)y.c;
     if (inputs_fit && outputs_fit && down_size == kernel_size && square) return 1;

@@ -74,7 +74,7 @@ static Tensor add_noise(Run *r, const TrainingExample *e)
  * weight min(snr, gamma) / (snr + 1).  Taught eps instead, it would forget how to draw, so it is refused. */
 void objective_check_prediction(Arena *a, const Weights *w, const char *path)
 {
-    if (weights_predict_v(w)) fail(a, "%s: predicts v, and only models that predict epsilon can learn here yet", path);
+    if (weights_v_prediction(w)) fail(a, "%s: predicts v, and only models that predict epsilon can learn here yet", path);
 }
 
 /* ---- weight ----------------------------------------------------------------------------------- */

@@ -147,7 +147,7 @@ static char *stored_settings(Run *r, Bytes b)
 /* Fails for what is given in place of a prompt file by mistake. */
 static void refuse_binary(Run *r, Bytes b, const char *path)
 {
-    if (weights_like(b))
+    if (looks_like_weights(b))
         fail(r->a, "%s: this is a weights file, expected a prompt file; name it in one as Model, VAE, Motion module or "
                    "LoRA, or see persona info", path);
     if (is_jpeg(b))
@@ -384,7 +384,7 @@ static void info(Run *r)
         return;
     }
     Bytes b = open_input(r, path, "weights, a GIF or a PNG");
-    int is_weights = weights_like(b) || strstr(file_name(path), ".safetensors");
+    int is_weights = looks_like_weights(b) || strstr(file_name(path), ".safetensors");
     const char *found = "none of them; for a prompt file there is persona check";
     if (is_jpeg(b)) found = "a JPEG, which carries no settings";
     if (is_gif(b) || is_png(b)) info_picture(r, b);

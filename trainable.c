@@ -230,7 +230,7 @@ static Weight alpha_tensor(Arena *a, const Trainable *t, const Weight *down)
     return (Weight){ .name = kohya_name(a, down->name, ".alpha"), .data = half, .type = F16, .bytes = sizeof *half };
 }
 
-void trainable_save_lora(Arena *a, const Trainable *t, const char *path, const Pair *metadata, size_t pairs)
+void trainable_save_lora(Arena *a, const Trainable *t, const char *path, const KeyValue *metadata, size_t pairs)
 {
     size_t before = mark(a);
     Weight *list = allocate(a, 3 * t->pairs, sizeof *list);
@@ -243,7 +243,7 @@ void trainable_save_lora(Arena *a, const Trainable *t, const char *path, const P
     release(a, before);
 }
 
-void trainable_save_embedding(Arena *a, const Trainable *t, const char *name, const char *path, const Pair *metadata,
+void trainable_save_embedding(Arena *a, const Trainable *t, const char *name, const char *path, const KeyValue *metadata,
                               size_t pairs)
 {
     Weight words = t->words;

@@ -57,11 +57,11 @@ float *trainable_gradient(const Trainable *t, const float *x);
 
 /* Writes the pairs as a LoRA file by kohya's names, in half precision, each with its alpha.  Fails as
  * safetensors_save. */
-void trainable_save_lora(Arena *a, const Trainable *t, const char *path, const Pair *metadata, size_t pairs);
+void trainable_save_lora(Arena *a, const Trainable *t, const char *path, const KeyValue *metadata, size_t pairs);
 
 /* Writes the token vectors, F32 [vectors,width], as an embedding file.  name: of the tensor, "emb_params" as kohya's
  * trainer has it, or the token itself as diffusers has it. */
-void trainable_save_embedding(Arena *a, const Trainable *t, const char *name, const char *path, const Pair *metadata,
+void trainable_save_embedding(Arena *a, const Trainable *t, const char *name, const char *path, const KeyValue *metadata,
                               size_t pairs);
 
 #endif

@@ -73,7 +73,7 @@ static double parameters(const Weights *w, const char *prefix)
     size_t i = 0;
     const Weight *one;
     while ((one = weights_at(w, i++)))
-        if (!strncmp(one->name, prefix, strlen(prefix))) sum += (double)weight_values(one);
+        if (!strncmp(one->name, prefix, strlen(prefix))) sum += (double)weight_numel(one);
     return sum;
 }
 
@@ -161,7 +161,7 @@ static void describe_embedding(void *to)
     const Weight *w = embedding_read(t->a, t->path, &name);
     if (w->rank < 1 || w->rank > 2 || !dtype_is_float(w->type)) return;
     size_t width = w->shape[w->rank - 1];
-    size_t count = width ? weight_values(w) / width : 0;
+    size_t count = width ? weight_numel(w) / width : 0;
     if (name && !like_vectors(name, count, width)) return;
     const char *called = name ? format(t->a, ", called %s", printable_words(t->a, name, LONGEST_NAME)) : "";
     t->text = format(t->a, "a textual inversion embedding, %s of %zu%s", amount(t->a, count, "vector"), width, called);
@@ -279,7 +279,7 @@ static void read_folder(Json *c, Tag *tag, size_t *count)
         json_expect(c, ':', "a tag is without its count");
         const char *number = json_number(c);
         tag[(*count)++] = (Tag){ name, number ? strtod(number, NULL) : 0 };
-    } while (json_next(c, ','));
+    } while (json_accept(c, ','));
     json_expect(c, '}', "a folder does not end");
 }
 
@@ -309,7 +309,7 @@ static Tag *all_tags(Arena *a, const char *path, const char *json, size_t *count
     do {
         if (json_peek(&c) == '}') break;
         read_folder(&c, tag, &n);
-    } while (json_next(&c, ','));
+    } while (json_accept(&c, ','));
     *count = merge_same(tag, n);
     return tag;
 }

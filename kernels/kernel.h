@@ -17,7 +17,7 @@
  *             d        channels of one attention head                '      transposed
  *
  * Tensors are float32, channels last: [n,h,w,c], c fastest.  Their rows are the n * h * w pixels or tokens, of c
- * floats each.  Weights are F32, F16, BF16 or any other type of element.h, as they lie in the file; they become
+ * floats each.  Weights are F32, F16, BF16 or any other type of dtype.h, as they lie in the file; they become
  * float32 while they are packed.  y is the result, and each comment says whether y is written or added to.  y must
  * not overlap the other arguments, except where a comment allows it.
  *

@@ -2,7 +2,7 @@
  *
  * A file holds a weight as [out][in][taps]: the numbers of one filter lie together.  The micro-kernel wants NR filters
  * beside each other instead, b[k][NR].  So packing transposes, in squares of LANES x LANES numbers.  On the way the
- * numbers become float32: F16 and BF16 by vectors, types other than these and F32 by element.c.
+ * numbers become float32: F16 and BF16 by vectors, types other than these and F32 by dtype.c.
  *
  * The gradient by a layer's input needs the transposed weight, whose file holds [in][out][taps] (see Conv in kernel.h).
  * There the NR filters of one channel lie together already, and only the taps change places.
@@ -28,7 +28,7 @@ void upcast(float *restrict out, const Weight *w, size_t first, size_t count)
         return;
     }
     if (w->type != F16 && w->type != BF16) {
-        dtype_widen(out, w->data, w->type, first, count);
+        dtype_to_float(out, w->data, w->type, first, count);
         return;
     }
     for (size_t i = 0; i < count; i += LANES) {

@@ -27,7 +27,7 @@ static float *floats(Machine *m, const Weight *w, size_t n)
 {
     if (!w) return NULL;
     float *x = allocate(m->mem, n, sizeof *x);
-    if (!m->dry) dtype_widen(x, w->data, w->type, 0, n);
+    if (!m->dry) dtype_to_float(x, w->data, w->type, 0, n);
     return x;
 }
 

@@ -158,12 +158,12 @@ static const Weight *read_table(Json *c)
         json_expect(c, '[', no_table);
         do {
             x[count++] = read_value(c);
-        } while (json_next(c, ','));
+        } while (json_accept(c, ','));
         json_expect(c, ']', no_table);
         if (!rows) shape[1] = count;
         rows++;
         if (count != rows * shape[1]) json_bad(c, "its tensor has rows of different lengths");
-    } while (json_next(c, ','));
+    } while (json_accept(c, ','));
     shape[0] = rows;
     Weight *w = allocate(c->mem, 1, sizeof *w);
     *w = (Weight){ .name = "TORCHTENSOR", .data = x, .type = F32, .rank = 2, .shape = shape };

@@ -105,14 +105,14 @@ Weight *hash_recipe(Arena *a, const char *recipe, size_t *count)
     return made;
 }
 
-static size_t recipe_metadata(Arena *a, const char *recipe, Pair *pairs)
+static size_t recipe_metadata(Arena *a, const char *recipe, KeyValue *pairs)
 {
     Bytes text = file_map(a, recipe);
     size_t n = 0;
     for (char *line, *key, *value; (line = recipe_line(a, &text)); ) {
         if (!(key = metadata_of(line)) || !(value = strchr(key, ' ')) || n == MOST_PAIRS) continue;
         *value = 0;
-        pairs[n++] = (Pair){ key, value + 1 };
+        pairs[n++] = (KeyValue){ key, value + 1 };
     }
     return n;
 }
@@ -121,7 +121,7 @@ void hash_weights(Arena *a, const char *recipe, const char *path)
 {
     size_t before = mark(a), count;
     Weight *made = hash_recipe(a, recipe, &count);
-    Pair pairs[MOST_PAIRS];
+    KeyValue pairs[MOST_PAIRS];
     safetensors_save(a, path, made, count, pairs, recipe_metadata(a, recipe, pairs));
     release(a, before);
 }
@@ -157,7 +157,7 @@ Weight hash_as(Arena *a, Weight w, DType type)
     if (!dtype_bytes(type, n, &w.bytes)) fail(a, "%s cannot be %s", w.name, dtype_name(type));
     float *x = allocate(a, n, sizeof *x);
     unsigned char *out = allocate(a, w.bytes, 1);
-    dtype_widen(x, w.data, w.type, 0, n);
+    dtype_to_float(x, w.data, w.type, 0, n);
     for (size_t i = 0; type == Q8_0 && i < n; i += 32) to_q8_0(out + i / 32 * 34, x + i);
     for (size_t i = 0; dtype_bytes(type, 1, &each) && i < n; i++) {
         double d = x[i];

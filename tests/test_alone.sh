@@ -114,7 +114,7 @@ build sampler sampler.c sampler.h schedule.c schedule.h ddim.c ddim.h <<'END'
 int main(void)
 {
     Sampler s;
-    float memory[KEPT], x = 1, model_output = 0;
+    float memory[SAMPLER_BUFFERS], x = 1, model_output = 0;
     SamplerSetup setup = { .betas = LINEAR, .steps = 25, .memory = memory, .n = 1 };
     setup.method = sampler_named("DDIM", &setup.type);
     sampler_init(&s, &setup);
@@ -168,9 +168,9 @@ int main(void)
     return 0;
 }
 END
-[ "$(cd "$folder/weights" && ./program | tr '\n' ' ')" = "2.5 refused " ]; check $? "safetensors.c with json.c, element.c, files.c, tensor.c and system.c alone do not write, read and refuse"
+[ "$(cd "$folder/weights" && ./program | tr '\n' ' ')" = "2.5 refused " ]; check $? "safetensors.c with json.c, dtype.c, files.c, tensor.c and system.c alone do not write, read and refuse"
 
-# the whole program as a library: the README's own example, taken from the README
+# the whole program as a library: the example of docs/embedding.md
 sources=$(ls ./*.[ch] ./*/*.[ch] | grep -v '^./tests/\|^./build')
 # plain.c is there instead of the other kernels, or they instead of it
 if [ "$PLAIN" ]; then chosen=$(printf '%s\n' $sources | grep -v '^./kernels/.*\.c$'; echo ./kernels/plain.c)
@@ -178,34 +178,16 @@ else chosen=$(printf '%s\n' $sources | grep -v '/plain.c$'); fi
 rooms=$(printf '%s\n' $chosen | sed 's|.*/||' | grep -v '^persona.c$')
 awk '/^```c$/ { block = ""; inside = 1; next }
      /^```$/  { if (inside && block ~ /generate\.h/) printf "%s", block; inside = 0 }
-     inside   { block = block $0 "\n" }' README.md > "$folder/example.c"
+     inside   { block = block $0 "\n" }' docs/embedding.md > "$folder/example.c"
 build library $rooms < "$folder/example.c"
 ln -s "$here/weights" "$folder/library/weights"
-(cd "$folder/library" && ./program) > "$folder/out" 2>&1; check $? "the README's example fails: $(tail -3 "$folder/out")"
-[ "$(grep -c '^drew 1 frames of 128x128' "$folder/out")" = 2 ]; check $? "the README's example does not draw, fail and draw again: $(cat "$folder/out")"
-grep -q 'cannot be opened' "$folder/out"; check $? "the README's example does not show the message of a bad file"
+(cd "$folder/library" && ./program) > "$folder/out" 2>&1; check $? "the example of docs/embedding.md fails: $(tail -3 "$folder/out")"
+[ "$(grep -c '^drew 1 frames of 128x128' "$folder/out")" = 2 ]; check $? "the example of docs/embedding.md does not draw, fail and draw again: $(cat "$folder/out")"
+grep -q 'cannot be opened' "$folder/out"; check $? "the example of docs/embedding.md does not show the message of a bad file"
 
 # what CFLAGS say goes for all files, and the kernels stay quick
 PLAIN= MAKEFLAGS= make -nB B=build build/gemm.o build/text.o CFLAGS=-g NATIVE= 2>/dev/null > "$folder/made"
 [ "$(grep -c -- ' -g ' "$folder/made")$(grep -c -- '-O3 .*gemm' "$folder/made")$(grep -c -- '-O3 .*text' "$folder/made")" = 210 ]; check $? "make CFLAGS=-g does not keep -g for all and -O3 for the kernels"
-
-# the README counts lines; it may be ten lines behind
-sed -n 's/^| `\([a-z_]*\.c\)` | \([0-9]*\) |.*/\1 \2/p' README.md > "$folder/counts"
-[ "$(wc -l < "$folder/counts")" = "$(printf '%s\n' $sources | grep -c '\.c$')" ]; check $? "the README's table of files does not list each file once"
-while read -r file lines; do
-    off=$(($(cat "$file" ./*/"$file" 2>/dev/null | wc -l) - lines))
-    [ "${off#-}" -le 10 ]; check $? "the README says that $file has $lines lines, it has $((lines + off))"
-done < "$folder/counts"
-
-# includes form a strict order
-for f in $(printf '%s\n' $sources | grep '\.c$'); do
-    room=$(basename "$f" .c)
-    sed -n 's/^#include "\([a-z_]*\)\.h"/\1/p' "$f" "${f%c}h" 2>/dev/null | grep -v "^$room\$" | sed "s/^/$room /"
-done > "$folder/order"
-awk 'NR == FNR { sub(/\.c$/, "", $1); at[$1] = NR; next }
-     at[$1] && at[$2] && at[$2] < at[$1] { print $1, "includes", $2 }' "$folder/counts" "$folder/order" > "$folder/up"
-[ ! -s "$folder/up" ]; check $? "the README's order is not from the top down: $(cat "$folder/up")"
-tsort "$folder/order" > /dev/null 2> "$folder/loops"; check $? "includes go in a circle: $(cat "$folder/loops")"
 
 echo "test_alone: $passed passed, $failed failed"
 [ $failed = 0 ]

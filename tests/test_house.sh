@@ -55,6 +55,10 @@ for folder in $folders; do
 done
 tsort "$work/folders" > /dev/null 2> "$work/circle"; check $? "folders include in a circle: $(cat "$work/circle")"
 
+# ---- the map of all files
+sh tests/source_map.sh > "$work/map"
+cmp -s "$work/map" docs/map.md; check $? "docs/map.md is not what tests/source_map.sh prints: $(diff "$work/map" docs/map.md | head -5)"
+
 # ---- files: includes
 room() { sed 's|\.[ch] | |; s|\.[ch]$||; s|[^ ]*/||g' "$1" | awk '$1 != $2' | sort -u; }
 room "$work/includes" > "$work/rooms"

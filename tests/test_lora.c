@@ -35,7 +35,7 @@ static Weight weight(Arena *a, const char *name, const size_t *dims)
 }
 
 /* written plainly: safetensors_save flushes every file to the disk, and there are thousands */
-static void save(Arena *a, const Shape *s, size_t count, const Pair *metadata)
+static void save(Arena *a, const Shape *s, size_t count, const KeyValue *metadata)
 {
     size_t before = mark(a), at = 0, n = 0;
     char *header = allocate(a, 200, count + 10);
@@ -190,7 +190,7 @@ static void test_report(Arena *a)
 static double scale_of(Arena *a, const Shape *s, size_t count, const char *config, char message[1024])
 {
     size_t before = mark(a);
-    Pair p = { "lora_adapter_metadata", config };
+    KeyValue p = { "lora_adapter_metadata", config };
     save(a, s, count, config ? &p : NULL);
     LoraUse use = { path, 3, 2 };
     Asking q = { .a = a, .layer = { "unet.conv_in" }, .layers = 1, .w = { weight(a, "w", square) }, .text = 1, .unet = 1 };
@@ -294,7 +294,7 @@ static void try_bytes(Asking *q, const unsigned char *bytes, size_t n, int *refu
 
 static void test_bits(Arena *a)
 {
-    static const Pair config = { "lora_adapter_metadata", "{\"unet.lora_alpha\":3,\"unet.alpha_pattern\":{\"b\":2},\"unet.use_rslora\":true}" };
+    static const KeyValue config = { "lora_adapter_metadata", "{\"unet.lora_alpha\":3,\"unet.alpha_pattern\":{\"b\":2},\"unet.use_rslora\":true}" };
     Asking q = of_every(a);
     int refused = 0, all = 0;
     save(a, every, EVERY, &config);

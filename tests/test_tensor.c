@@ -181,12 +181,12 @@ static void test_elements(void)
         int wrong = 0;
         DType t = elements[i].type;
         float whole[256], want;
-        dtype_widen(whole, elements[i].bytes, t, 0, n);
+        dtype_to_float(whole, elements[i].bytes, t, 0, n);
         for (size_t k = 0; k < n; k++) {
             float part[40], one = dtype_value(elements[i].bytes, t, k);
             size_t some = n - k < 40 ? n - k : 40;
             memcpy(&want, &elements[i].value[k], sizeof want);
-            dtype_widen(part, elements[i].bytes, t, k, some);
+            dtype_to_float(part, elements[i].bytes, t, k, some);
             wrong += isnan(want) ? !isnan(one) : one != want || whole[k] != want || memcmp(part, whole + k, some * sizeof *part);
         }
         CHECK_MSG(!wrong, "%s: %d of %zu values are not torch's", dtype_name(t), wrong, n);

@@ -32,7 +32,7 @@ static void compare(const WeightFile *found, const WeightFile *wanted)
 static void test_contents(Arena *a)
 {
     static const char *const names[] = { "torch_zip.ckpt", "torch_old.ckpt", "torch_protocol4.ckpt" };
-    static const Pair said[] = { { "epoch", "7" }, { "global_step", "8589934592" }, { "lr", "0.0001" }, { "done", "true" },
+    static const KeyValue said[] = { { "epoch", "7" }, { "global_step", "8589934592" }, { "lr", "0.0001" }, { "done", "true" },
                                  { "pytorch-lightning_version", "1.4.2" }, { "optimizer_states.0.state.0.step", "3" },
                                  { "optimizer_states.0.param_groups.0.lr", "0.1" } };
     size_t before = mark(a);

@@ -139,11 +139,11 @@ static const char *tag_frequency(Arena *a, const Photos *photos)
 
 typedef struct {
     Arena *a;
-    Pair  *pair;
+    KeyValue  *pair;
     size_t count;
 } Entries;
 
-static void add_text(Entries *e, const char *key, const char *value) { e->pair[e->count++] = (Pair){ key, value }; }
+static void add_text(Entries *e, const char *key, const char *value) { e->pair[e->count++] = (KeyValue){ key, value }; }
 static void add_number(Entries *e, const char *key, double x)        { add_text(e, key, number_text(e->a, x)); }
 static void add_whole(Entries *e, const char *key, size_t n)         { add_number(e, key, (double)n); }
 static void add_switch(Entries *e, const char *key, int is_on)       { add_text(e, key, is_on ? "True" : "False"); }
@@ -216,7 +216,7 @@ static void add_pictures(Entries *e, const Photos *p)
     add_text(e, "ss_tag_frequency", tag_frequency(e->a, p));
 }
 
-Pair *metadata_of(Arena *a, const ResultInfo *info, ResultKind kind, size_t more, size_t *count)
+KeyValue *metadata_of(Arena *a, const ResultInfo *info, ResultKind kind, size_t more, size_t *count)
 {
     enum { MOST = 64 };
     Entries e = { .a = a, .pair = allocate(a, MOST + more, sizeof *e.pair) };

@@ -19,6 +19,6 @@ typedef struct {
 } ResultInfo;
 
 /* Returns count entries, in the arena, with room for `more` behind them. */
-Pair *metadata_of(Arena *a, const ResultInfo *info, ResultKind kind, size_t more, size_t *count);
+KeyValue *metadata_of(Arena *a, const ResultInfo *info, ResultKind kind, size_t more, size_t *count);
 
 #endif

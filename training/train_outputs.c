@@ -20,14 +20,14 @@ static const char JOB[] = "persona_job", LOSS[] = "persona_loss";
 
 /* ---- results ----------------------------------------------------------------------------------- */
 
-static Pair *result_metadata(Trainer *t, ResultKind kind, size_t *count)
+static KeyValue *result_metadata(Trainer *t, ResultKind kind, size_t *count)
 {
     const ResultInfo info = { .config = t->config, .photos = &t->dataset.photos, .model = t->job->job.model,
                               .side = t->side, .clip_skip = t->dataset.clip_skip, .seed = t->seed,
                               .step = t->progress->step, .steps = (size_t)t->steps, .epoch = trainer_epoch(t) };
-    Pair *metadata = metadata_of(t->mem, &info, kind, 2, count);
-    metadata[(*count)++] = (Pair){ JOB, trainer_job_id(t) };
-    metadata[(*count)++] = (Pair){ LOSS, curve_text(t->mem, t->loss, t->progress->step) };
+    KeyValue *metadata = metadata_of(t->mem, &info, kind, 2, count);
+    metadata[(*count)++] = (KeyValue){ JOB, trainer_job_id(t) };
+    metadata[(*count)++] = (KeyValue){ LOSS, curve_text(t->mem, t->loss, t->progress->step) };
     return metadata;
 }
 
@@ -35,7 +35,7 @@ static void write_lora(Trainer *t, const char *path)
 {
     size_t before = mark(t->mem);
     size_t count;
-    Pair *metadata = result_metadata(t, LORA_RESULT, &count);
+    KeyValue *metadata = result_metadata(t, LORA_RESULT, &count);
     trainable_save_lora(t->mem, t->trainable, path, metadata, count);
     release(t->mem, before);
 }
@@ -45,7 +45,7 @@ static void write_embedding(Trainer *t, const char *name, const char *path)
 {
     size_t before = mark(t->mem);
     size_t count;
-    Pair *metadata = result_metadata(t, EMBEDDING_RESULT, &count);
+    KeyValue *metadata = result_metadata(t, EMBEDDING_RESULT, &count);
     trainable_save_embedding(t->mem, t->trainable, name, path, metadata, count);
     release(t->mem, before);
 }

@@ -47,13 +47,13 @@ static const char *photo_said(Trainer *t, const Photo *photo)
 }
 
 typedef struct {
-    Pair  *pair;
+    KeyValue  *pair;
     size_t count;
 } Identity;
 
 static void add_entry(Identity *id, const char *key, const char *value)
 {
-    id->pair[id->count++] = (Pair){ key, value };
+    id->pair[id->count++] = (KeyValue){ key, value };
 }
 
 static size_t count_options(void)

@@ -76,8 +76,8 @@ void training_state_save(Arena *a, const TrainingState *s, const TrainingProgres
 {
     size_t before = mark(a);
     Layout l;
-    Pair *metadata = allocate(a, s->entries + 1, sizeof *metadata);
-    metadata[0] = (Pair){ MARK, VERSION };
+    KeyValue *metadata = allocate(a, s->entries + 1, sizeof *metadata);
+    metadata[0] = (KeyValue){ MARK, VERSION };
     memcpy(metadata + 1, s->identity, s->entries * sizeof *metadata);
     lay_out(&l, s, (TrainingProgress *)(uintptr_t)progress);      /* it is only read here */
     safetensors_save(a, path, l.tensor, TENSORS, metadata, s->entries + 1);
@@ -129,10 +129,10 @@ int training_state_info(Arena *a, const WeightFile *f, TrainingStateInfo *info)
 
 static const char *or_none(const char *text) { return text && *text ? text : "none"; }
 
-void training_state_match(Arena *a, const WeightFile *f, const Pair *identity, size_t entries)
+void training_state_match(Arena *a, const WeightFile *f, const KeyValue *identity, size_t entries)
 {
     for (size_t i = 0; i < entries; i++) {
-        const Pair *now = &identity[i];
+        const KeyValue *now = &identity[i];
         const char *was = file_metadata(f, now->key);
         if (was && !strcmp(was, now->value)) continue;
         fail(a, "%s: cannot be resumed, for %s differs: %s now, %s when it was saved; give what was given then, "

@@ -17,7 +17,7 @@ typedef struct {
 
 /* What a file of state holds.  The arrays belong to the caller. */
 typedef struct {
-    const Pair       *identity;          /* what the job depends on: names, and what each is */
+    const KeyValue       *identity;          /* what the job depends on: names, and what each is */
     size_t            entries;           /* of identity */
     Trainable        *trainable;
     AdamWState       *optimizer;
@@ -45,7 +45,7 @@ const WeightFile *training_state_open(Arena *a, const char *path);
 uint64_t training_state_seed(Arena *a, const WeightFile *f);
 
 /* Fails, with what differs, unless the file's job depends on the same. */
-void training_state_match(Arena *a, const WeightFile *f, const Pair *identity, size_t entries);
+void training_state_match(Arena *a, const WeightFile *f, const KeyValue *identity, size_t entries);
 
 /* Fills in parameters, moments, progress and the losses of the steps done.  Returns how many steps the job had when
  * it was saved.  Fails when the file's tensors do not fit or point outside, or when more steps are done than the job

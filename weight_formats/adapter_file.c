@@ -58,7 +58,7 @@ static const char *shape_of(Arena *a, const Weight *w)
 
 size_t values_per_output(const Weight *w)
 {
-    return weight_values(w) / w->shape[0];
+    return weight_numel(w) / w->shape[0];
 }
 
 static int has_possible_shape(const Weight *w)
@@ -109,14 +109,14 @@ static Extent factor_extent(Arena *a, const char *path, const Module *m, Factor 
     size_t taps = 1;
     if (core) {
         inner = core->shape[0];
-        taps = weight_values(core) / core->shape[0] / right->shape[0];
+        taps = weight_numel(core) / core->shape[0] / right->shape[0];
         if (!core_fits(core, right)) fail_misfit(a, path, core, right);
     }
     if (left->rank < 2 || right->rank < 2) fail_misfit(a, path, core ? core : right, left);
     int transposed = left_transposed && core;
     size_t left_inner = transposed ? left->shape[0] : left->shape[1];
     size_t left_rows = transposed ? left->shape[1] : left->shape[0];
-    if (left_inner != inner || weight_values(left) != left->shape[0] * left->shape[1])
+    if (left_inner != inner || weight_numel(left) != left->shape[0] * left->shape[1])
         fail_misfit(a, path, core ? core : right, left);
     return (Extent){ .rows = left_rows, .columns = values_per_output(right) * taps, .rank = right->shape[0] };
 }
@@ -195,13 +195,13 @@ static int pattern_alpha(Arena *a, const LoraFile *f, const Module *m, double *a
     const Weight *w = adapter_some_part(m);
     adapter_part(w->name, &stem);
     if (!configured(a, f, m, "alpha_pattern", &value)) return 0;
-    if (!json_next(&value, '{') || json_next(&value, '}')) return 0;
+    if (!json_accept(&value, '{') || json_accept(&value, '}')) return 0;
     do {
         const char *pattern = json_string(&value);
         json_expect(&value, ':', "alpha_pattern lacks a colon");
         *alpha = config_number(&value, "alpha_pattern");
         if (pattern_fits(&value, pattern, w->name, stem)) return 1;
-    } while (json_next(&value, ','));
+    } while (json_accept(&value, ','));
     return 0;
 }
 
@@ -224,7 +224,7 @@ static float scale_of(Arena *a, const LoraFile *f, const Module *m)
     double rank = (double)m->all.rank;
     double alpha = w ? (double)dtype_value(w->data, w->type, 0) : configured_alpha(a, f, m);
     if (!isfinite(alpha)) fail(a, "%s: %s is not a finite number: the file is damaged", f->file->path, w->name);
-    if (!w && configured(a, f, m, "use_rslora", &value) && json_word(&value, "true")) rank = sqrt(rank);
+    if (!w && configured(a, f, m, "use_rslora", &value) && json_literal(&value, "true")) rank = sqrt(rank);
     if (alpha == 0 || !m->all.rank) return 1;
     return (float)(alpha / rank);
 }
@@ -235,7 +235,7 @@ static void check_part(Arena *a, const char *path, AdapterPart p, const Weight *
 {
     int type_fits = p == ALPHA ? dtype_is_number(w->type) : dtype_is_float(w->type);
     if (!type_fits) fail(a, "%s: %s is of type %s, expected floating point", path, w->name, dtype_name(w->type));
-    int shape_fits = p == ALPHA ? weight_values(w) == 1 : has_possible_shape(w);
+    int shape_fits = p == ALPHA ? weight_numel(w) == 1 : has_possible_shape(w);
     if (!shape_fits) fail(a, "%s: %s is %s, which cannot be", path, w->name, shape_of(a, w));
 }
 

@@ -112,7 +112,7 @@ const char *weights_metadata(const Weights *w, const char *key)
     return NULL;
 }
 
-int weights_predict_v(const Weights *w)
+int weights_v_prediction(const Weights *w)
 {
     const char *prediction = weights_metadata(w, "modelspec.prediction_type");      /* "v", "v_prediction", "epsilon" */
     if (weights_find(w, "unet.v_pred")) return 1;

@@ -33,7 +33,7 @@ const char *weights_metadata(const Weights *w, const char *key);
 
 /* Does the model predict v instead of epsilon?  Told by modelspec's metadata, by the empty tensor that ComfyUI looks
  * for, or by the scheduler's configuration in a folder. */
-int weights_predict_v(const Weights *w);
+int weights_v_prediction(const Weights *w);
 
 /* Writes the size in pixels of the pictures that the model was trained on: what its metadata say
  * (modelspec.resolution) if that is a possible size, else 512 x 512. */

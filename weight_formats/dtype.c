@@ -354,7 +354,7 @@ static void dequantise(float *out, const unsigned char *data, DType t, size_t i,
     }                                                     \
     return
 
-void dtype_widen(float *out, const void *data, DType t, size_t i, size_t n)
+void dtype_to_float(float *out, const void *data, DType t, size_t i, size_t n)
 {
     const unsigned char *p = data;
     switch (t) {
@@ -386,6 +386,6 @@ void dtype_widen(float *out, const void *data, DType t, size_t i, size_t n)
 float dtype_value(const void *data, DType t, size_t i)
 {
     float f;
-    dtype_widen(&f, data, t, i, 1);
+    dtype_to_float(&f, data, t, i, 1);
     return f;
 }

@@ -46,7 +46,7 @@ int dtype_bytes(DType t, size_t n, size_t *bytes);
 /* Converts elements i .. i+n-1 of data to float32 (dequantises them): out is [n].
  * Integers are rounded to float32.  Dtypes that are no number give zeros.  data may be unaligned.
  * Does not fail; the caller has checked with dtype_bytes that data are long enough. */
-void dtype_widen(float *out, const void *data, DType t, size_t i, size_t n);
+void dtype_to_float(float *out, const void *data, DType t, size_t i, size_t n);
 
 /* Returns element i of data as float32. */
 float dtype_value(const void *data, DType t, size_t i);

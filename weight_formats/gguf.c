@@ -154,14 +154,14 @@ static void read_pairs(Cursor *c, WeightFile *f, size_t count, size_t *alignment
         const char *key = name_string(c);
         uint64_t type = number(c, 4);
         if (!strcmp(key, "general.alignment")) *alignment = alignment_value(c, type);
-        f->metadata[f->pairs++] = (Pair){ key, value(c, type) };
+        f->metadata[f->pairs++] = (KeyValue){ key, value(c, type) };
     }
 }
 
 static int by_key(const void *x, const void *y)
 {
-    const Pair *a = x;
-    const Pair *b = y;
+    const KeyValue *a = x;
+    const KeyValue *b = y;
     return strcmp(a->key, b->key);
 }
 

@@ -44,7 +44,7 @@ int json_peek(Json *c)
     return c->at < c->end ? *c->at : -1;
 }
 
-int json_next(Json *c, int want)
+int json_accept(Json *c, int want)
 {
     if (json_peek(c) != want) return 0;
     c->at++;
@@ -53,7 +53,7 @@ int json_next(Json *c, int want)
 
 void json_expect(Json *c, int want, const char *else_say)
 {
-    if (!json_next(c, want)) json_bad(c, else_say);
+    if (!json_accept(c, want)) json_bad(c, else_say);
 }
 
 /* ---- strings ---------------------------------------------------------------------------------- */
@@ -209,7 +209,7 @@ char *json_number(Json *c)
 
 /* ---- any value -------------------------------------------------------------------------------- */
 
-int json_word(Json *c, const char *w)
+int json_literal(Json *c, const char *w)
 {
     size_t n = strlen(w);
     skip_white_space(c);
@@ -231,7 +231,7 @@ static void skip_scalar(Json *c)
     int b = json_peek(c);
     if (b == '"') json_string(c);
     else if (begins_number(b)) skip_number(c);
-    else if (!json_word(c, "true") && !json_word(c, "false") && !json_word(c, "null"))
+    else if (!json_literal(c, "true") && !json_literal(c, "false") && !json_literal(c, "null"))
         json_bad(c, "its JSON is not what it should be");
 }
 
@@ -246,14 +246,14 @@ void json_skip(Json *c, int depth)
         if (b == '{' || b == '[') {
             c->at++;
             if (count + depth >= DEEPEST) json_bad(c, "its JSON is nested too deep");
-            if (!json_next(c, closing(b))) {
+            if (!json_accept(c, closing(b))) {
                 open[count++] = (char)b;
                 if (b == '{') skip_name(c);
                 continue;
             }
         }
         else skip_scalar(c);
-        while (count && json_next(c, closing(open[count - 1]))) count--;
+        while (count && json_accept(c, closing(open[count - 1]))) count--;
         if (!count) return;
         json_expect(c, ',', "its JSON lacks a comma");
         if (open[count - 1] == '{') skip_name(c);
@@ -265,7 +265,7 @@ int json_member(Json *c, const char *key)
     int found = 0;
     Json here = *c;
     json_expect(c, '{', "an object was expected");
-    if (json_next(c, '}')) {
+    if (json_accept(c, '}')) {
         *c = here;
         return 0;
     }
@@ -277,7 +277,7 @@ int json_member(Json *c, const char *key)
             here = *c;
         }
         json_skip(c, 1);
-    } while (json_next(c, ','));
+    } while (json_accept(c, ','));
     json_expect(c, '}', "its JSON lacks a comma or its end");
     *c = here;
     return found;

@@ -17,7 +17,7 @@ Json json_begin(Arena *a, const char *path, const char *kind, Bytes text);
 int json_peek(Json *c);
 
 /* Steps over the next byte that is not white space if it is `want`; returns whether it was. */
-int json_next(Json *c, int want);
+int json_accept(Json *c, int want);
 
 /* The same, but fails with the words else_say when it is another. */
 void json_expect(Json *c, int want, const char *else_say);
@@ -32,7 +32,7 @@ size_t json_size(Json *c);
 char *json_number(Json *c);
 
 /* Steps over w, one of true, false and null, if it stands here; returns whether it does. */
-int json_word(Json *c, const char *w);
+int json_literal(Json *c, const char *w);
 
 /* Steps over any one value.  depth: how many brackets are open around it; more than 128 in all are refused. */
 void json_skip(Json *c, int depth);

@@ -56,11 +56,11 @@ static size_t *size_list(Json *c, size_t *count)
     size_t most = commas_in_list(c) + 1;
     size_t *list = allocate(c->mem, most, sizeof *list);
     *count = 0;
-    if (json_next(c, ']')) return list;
+    if (json_accept(c, ']')) return list;
     do {
         if (*count == most) json_bad(c, "a shape or offset is malformed");
         list[(*count)++] = json_size(c);
-    } while (json_next(c, ','));
+    } while (json_accept(c, ','));
     json_expect(c, ']', "a shape or offset is malformed");
     return list;
 }
@@ -135,10 +135,10 @@ static void tensor_entry(Json *c, Entry *e)
 {
     Seen seen = { 0 };
     json_expect(c, '{', "a tensor's entry in its header is not an object");
-    if (!json_next(c, '}')) {
+    if (!json_accept(c, '}')) {
         do {
             entry_member(c, e, &seen);
-        } while (json_next(c, ','));
+        } while (json_accept(c, ','));
         json_expect(c, '}', "a tensor's entry in its header does not end");
     }
     check_complete(c, e, &seen);
@@ -150,16 +150,16 @@ static void tensor_entry(Json *c, Entry *e)
 /* {"key": "value", ...}, or null. */
 static void metadata_entry(Json *c, WeightFile *f)
 {
-    if (json_word(c, "null")) return;
+    if (json_literal(c, "null")) return;
     json_expect(c, '{', "__metadata__ is not an object");
     f->metadata = allocate(c->mem, count_of(c, ':') + 1, sizeof *f->metadata);
-    if (json_next(c, '}')) return;
+    if (json_accept(c, '}')) return;
     do {
-        Pair *pair = &f->metadata[f->pairs++];
+        KeyValue *pair = &f->metadata[f->pairs++];
         pair->key = json_string(c);
         json_expect(c, ':', "__metadata__ lacks a colon");
         pair->value = json_string(c);
-    } while (json_next(c, ','));
+    } while (json_accept(c, ','));
     json_expect(c, '}', "__metadata__ may hold only strings, and must end");
 }
 
@@ -169,7 +169,7 @@ static Entry *header_entries(Json *c, WeightFile *f)
     int has_metadata = 0;
     Entry *entry = allocate(c->mem, count_of(c, '{') + 1, sizeof *entry);
     json_expect(c, '{', "its header is not a JSON object");
-    if (!json_next(c, '}')) {
+    if (!json_accept(c, '}')) {
         do {
             const char *name = json_string(c);
             json_expect(c, ':', "its header lacks a colon after a name");
@@ -182,7 +182,7 @@ static Entry *header_entries(Json *c, WeightFile *f)
             Entry *e = &entry[f->count++];
             *e = (Entry){ .weight.name = name };
             tensor_entry(c, e);
-        } while (json_next(c, ','));
+        } while (json_accept(c, ','));
         json_expect(c, '}', "its header lacks a comma or its end");
     }
     if (json_peek(c) != -1) json_bad(c, "its header goes on after its end");
@@ -264,7 +264,7 @@ static void put_text(Text *t, const char *s)
     t->n += n;
 }
 
-static void put_metadata(Arena *a, Text *t, const Pair *metadata, size_t pairs)
+static void put_metadata(Arena *a, Text *t, const KeyValue *metadata, size_t pairs)
 {
     put_text(t, "\"__metadata__\":{");
     for (size_t i = 0; i < pairs; i++) {
@@ -286,7 +286,7 @@ static void put_entry(Arena *a, Text *t, const Weight *w, size_t begin)
     release(a, before);
 }
 
-static void put_header(Arena *a, Text *t, const Weight *w, size_t count, const Pair *metadata, size_t pairs)
+static void put_header(Arena *a, Text *t, const Weight *w, size_t count, const KeyValue *metadata, size_t pairs)
 {
     size_t begin = 0;
     put_text(t, "{");
@@ -323,7 +323,7 @@ static Weight *in_order_of_width(Arena *a, const Weight *weights, size_t count)
 }
 
 void safetensors_save(Arena *a, const char *path, const Weight *weights, size_t count,
-                      const Pair *metadata, size_t pairs)
+                      const KeyValue *metadata, size_t pairs)
 {
     size_t before = mark(a);
     const Weight *w = in_order_of_width(a, weights, count);

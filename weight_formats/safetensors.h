@@ -19,6 +19,6 @@ WeightFile *safetensors_read(Arena *a, const char *path, Bytes file);
  * same tensors give the same bytes.  weights: [count], metadata: [pairs].
  * Fails with a message; then a file that existed is untouched. */
 void safetensors_save(Arena *a, const char *path, const Weight *weights, size_t count,
-                      const Pair *metadata, size_t pairs);
+                      const KeyValue *metadata, size_t pairs);
 
 #endif

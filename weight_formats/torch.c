@@ -334,7 +334,7 @@ static void add_metadata(Torch *t, const char *name, const Pickled *p)
     const char *text = plain_value(t, p);
     if (!text || f->pairs == MOST_PAIRS) return;
     if (!f->metadata) f->metadata = allocate(t->mem, MOST_PAIRS, sizeof *f->metadata);
-    f->metadata[f->pairs++] = (Pair){ name, text };
+    f->metadata[f->pairs++] = (KeyValue){ name, text };
 }
 
 /* Makes "a.b" of "a" and the key "b".  Returns NULL when the key is neither a text nor a whole number. */

@@ -64,7 +64,7 @@ const char *shape_bytes(DType t, size_t rank, const size_t *shape, size_t *bytes
     return NULL;
 }
 
-size_t weight_values(const Weight *w)
+size_t weight_numel(const Weight *w)
 {
     size_t n = 1;
     for (size_t i = 0; i < w->rank; i++) n *= w->shape[i];

@@ -18,14 +18,14 @@ typedef struct {
 } Weight;
 
 /* One entry of a file's metadata. */
-typedef struct { const char *key, *value; } Pair;
+typedef struct { const char *key, *value; } KeyValue;
 
 /* The state dict of a file.  All of it lives in the arena that it was read into; data may be a mapping of the file. */
 typedef struct {
     const char *path;           /* for messages */
     Weight     *weight;         /* [count], sorted by name */
     size_t      count;
-    Pair       *metadata;       /* [pairs], in the file's order; those of GGUF are sorted */
+    KeyValue       *metadata;       /* [pairs], in the file's order; those of GGUF are sorted */
     size_t      pairs;
     size_t      bytes;          /* size of the whole file */
 } WeightFile;
@@ -54,7 +54,7 @@ const char *file_metadata(const WeightFile *f, const char *key);
 const char *shape_bytes(DType t, size_t rank, const size_t *shape, size_t *bytes);
 
 /* Returns the number of elements (numel).  The reader of the file has checked that the product does not overflow. */
-size_t weight_values(const Weight *w);
+size_t weight_numel(const Weight *w);
 
 /* Returns the shape as text, "[320,4,3,3]", in the arena. */
 const char *shape_text(Arena *a, size_t rank, const size_t *shape);

@@ -28,7 +28,7 @@
 /* A safetensors file begins with a length of less than 4 GB, and '{'. */
 static int safetensors_is(Bytes f) { return has_bytes_at(f, 4, "\0\0\0\0{", 5); }
 
-int weights_like(Bytes file) { return safetensors_is(file) || torch_is(file) || gguf_is(file); }
+int looks_like_weights(Bytes file) { return safetensors_is(file) || torch_is(file) || gguf_is(file); }
 
 /* The first bytes of other kinds of file. */
 static const struct { const char *begin; size_t n; const char *name; } other_kinds[] = {
@@ -196,13 +196,13 @@ static Listed *weight_map(Arena *a, const char *index, size_t *count)
     *count = 0;
     if (!json_member(&c, "weight_map")) json_bad(&c, "it has no weight_map");
     json_expect(&c, '{', "its weight_map is not an object");
-    if (json_next(&c, '}')) return map;
+    if (json_accept(&c, '}')) return map;
     do {
         Listed *l = &map[(*count)++];
         l->tensor = json_string(&c);
         json_expect(&c, ':', "a tensor in it is without a file");
         l->file = json_string(&c);
-    } while (json_next(&c, ','));
+    } while (json_accept(&c, ','));
     json_expect(&c, '}', "its weight_map does not end");
     return map;
 }
@@ -247,7 +247,7 @@ enum { FOLDER_METADATA = 3 };      /* entries at most: the three that follow */
 
 static void add_metadata(WeightFile *f, const char *key, const char *value)
 {
-    f->metadata[f->pairs++] = (Pair){ key, value };
+    f->metadata[f->pairs++] = (KeyValue){ key, value };
 }
 
 static void add_pipeline(Arena *a, WeightFile *f, const char *folder)

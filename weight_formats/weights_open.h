@@ -14,7 +14,7 @@ const WeightFile *weights_open(Arena *a, const char *path);
 const WeightFile *weights_read(Arena *a, const char *path, Bytes file);
 
 /* Does it begin as a weight file does? */
-int weights_like(Bytes file);
+int looks_like_weights(Bytes file);
 
 /* Is there a file, or a folder in diffusers' layout, at this path? */
 int weights_exist(Arena *a, const char *path);
