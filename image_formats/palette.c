@@ -339,9 +339,9 @@ static PaletteDither choose_dither(const Palette *p, const Byte *rgb)
         best = b;
         share = s;
     }
-    int places = (int)(share * PLACES + 0.5);
-    if (best < a) return (PaletteDither){ .share = PLACES - places, .dark = (Byte)best, .bright = (Byte)a };
-    return (PaletteDither){ .share = places, .dark = (Byte)a, .bright = (Byte)best };
+    int taken = (int)(share * PLACES + 0.5);            /* places that b takes */
+    if (best < a) return (PaletteDither){ .share = PLACES - taken, .dark = (Byte)best, .bright = (Byte)a };
+    return (PaletteDither){ .share = taken, .dark = (Byte)a, .bright = (Byte)best };
 }
 
 /* ---- the whole ---- */
