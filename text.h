@@ -52,11 +52,11 @@ typedef struct {
     const float *weight;                /* one for each prompt but the negative */
 } Conditioning;
 
-/* Reads and tokenizes the prompts: every text of every call.  The result lives in the arena.  The callback, which
- * may be NULL, hears which embeddings are used.  Fails when a prompt is too long, when its keys or weights make no
- * sense, or when a file that it names cannot be used with this model. */
+/* Reads and tokenizes the prompts: every text of every call.  The result lives in the arena.  say, which may
+ * be NULL, receives messages about the embeddings that are used.  Fails when a prompt is too long, when its keys or
+ * weights make no sense, or when a file that it names cannot be used with this model. */
 const TokenizedPrompts *text_tokenize(Arena *a, const Weights *w, const PromptSpecification *specification,
-        void (*say)(void *to, const char *line), void *to);
+                                      void (*say)(void *to, const char *line), void *to);
 
 /* Runs CLIP's text encoder on each distinct text once (diffusers: encode_prompt) -> [calls of both passes].
  * Calls with the same conditioning share one tensor, so its address can be a key. */
