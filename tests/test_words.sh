@@ -21,7 +21,7 @@ while IFS='|' read -r word file definition; do
         # comment: the text of the comment that ended in the line before; head: that of the first one
         /^ *\/\*/ && !open { comment = ""; open = 1; above = 1 }
         open { comment = comment "\n" $0; if (/\*\//) { open = 0; ended = NR; if (!head) head = comment } next_is_code = 0 }
-        !open && definition && $0 ~ ("(^|[^a-zA-Z0-9_])" definition "([^a-zA-Z0-9_]|$)") && (ended == NR || /^ *[A-Za-z#]/) {
+        !open && definition && $0 ~ ("(^|[^a-zA-Z0-9_])" definition "([^a-zA-Z0-9_]|$)") && (/^[A-Za-z#}]/ || $0 ~ ("^    [A-Za-z_ *]*" definition ";")) {
             if (has($0) || (ended >= NR - 1 && has(comment))) { found = 1; exit }
             # declarations that belong to one comment stand right below each other
             if (block && has(block)) { found = 1; exit }
