@@ -9,6 +9,8 @@
  * Names as in transformers' CLIPTextModel. */
 #include "clip.h"
 
+#include "trainable.h"
+
 #include <stdio.h>
 #include <string.h>
 

@@ -13,7 +13,10 @@
  * pair.  lora.c says what a LoRA is. */
 #include "nn.h"
 
+#include "checkpoint.h"
 #include "files.h"
+#include "lora.h"
+#include "trainable.h"
 
 #include <math.h>
 #include <stdarg.h>

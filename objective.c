@@ -17,6 +17,7 @@
 #include "objective.h"
 
 #include "clip.h"
+#include "trainable.h"
 #include "unet.h"
 #include "vae.h"
 

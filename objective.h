@@ -2,6 +2,7 @@
 #ifndef OBJECTIVE_H
 #define OBJECTIVE_H
 
+#include "checkpoint.h"
 #include "nn.h"
 #include "random.h"
 #include "sampler.h"

@@ -12,6 +12,7 @@
 #ifndef TEXT_H
 #define TEXT_H
 
+#include "checkpoint.h"
 #include "nn.h"
 
 /* The prompt specification: everything that decides what the noise predictor is conditioned on. */

@@ -19,7 +19,7 @@ typedef struct {
 } ParameterTensor;
 
 /* All trainable parameters are one array of floats, and their gradients another one of the same layout. */
-typedef struct {
+typedef struct Trainable {
     float  *x, *d;                       /* [count] values (torch: param), [count] gradients (torch: param.grad) */
     size_t  count;
     size_t  word_count;                  /* floats of the token vectors, which come first in x */

@@ -13,6 +13,7 @@
  * (UNet2DConditionModel); up_blocks.k belongs to level 3-k. */
 #include "unet.h"
 
+#include "checkpoint.h"
 #include "motion.h"
 
 #include <math.h>
