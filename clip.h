@@ -22,7 +22,7 @@ void clip_token(const Weights *w, int id, float *to);
  * skip:    clip skip: 1 uses the last layer's output, 2 that of the layer before, as the web UI counts (diffusers
  *          counts from 0)
  * learned: [rows,width], vectors of textual inversion; NULL when no id needs them
- * Returns [n,77,1,width], after the final layer norm whatever skip is, in the arena.  Fails as nn.h says. */
+ * Returns [n,77,1,width], after the final layer norm for every skip, in the arena.  Fails as nn.h says. */
 Tensor clip_encode(Run *r, const int *ids, int n, int skip, const float *learned);
 
 #endif

@@ -104,6 +104,7 @@ static void total_weights(const ContextOptions *w, const ContextWindow *window, 
     }
 }
 
+/* Counts the passes of the UNet for the progress callback. */
 typedef struct { Progress *callback; void *to; int done, of; const char *stage; } ProgressCount;
 
 static void report_progress(ProgressCount *p)

@@ -29,8 +29,11 @@ static int has_mid_block(const Weights *w)
 static int computes_positions(const Weights *w)
 {
     const Weight *x;
-    for (size_t i = 0; (x = weights_at(w, i)); i++)
+    size_t i = 0;
+    while ((x = weights_at(w, i))) {
         if (strstr(x->name, POSITIONS)) return 0;
+        i++;
+    }
     return has_mid_block(w);
 }
 

@@ -11,7 +11,7 @@ typedef enum { NO_MOTION, MOTION_V1, MOTION_V2, MOTION_V3, MOTION_LCM } MotionKi
 
 /* Which motion module is loaded, found out from its tensors: AnimateLCM has a module in the mid block and no positional
  * encoding, v2 has both, v1 has positions for 24 frames, and everything else is v3. */
-MotionKind  motion_kind     (const Weights *w);
+MotionKind  motion_kind(const Weights *w);
 const char *motion_kind_name(MotionKind k);
 /* The most frames that it can take at once.  Returns 0 when there is no module, or when the positional encoding of its
  * first block is missing. */

@@ -25,7 +25,7 @@
 
 enum { LISTED = 8, GROUPS = 32, MOST_OUTPUTS = 1 << 20 };
 
-/* ---- names and complaints ---------------------------------------------------------------------- */
+/* ---- names and problems ------------------------------------------------------------------------ */
 
 const char *at(Run *r, const char *prefix, const char *leaf)
 {
@@ -53,7 +53,8 @@ void problem(Run *r, const char *fmt, ...)
     vsnprintf(line, sizeof line, fmt, args);
     va_end(args);
     if (!r->problems) fail(r->machine->mem, "%s", line);
-    if (r->problems->count++ >= LISTED) return;
+    r->problems->count++;
+    if (r->problems->count > LISTED) return;
     size_t n = strlen(r->problems->text);
     snprintf(r->problems->text + n, LISTED * sizeof line - n, "\n  %s", line);
 }

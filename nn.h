@@ -26,7 +26,7 @@ typedef struct {
     const struct Weights   *weights;     /* of the model, see checkpoint.h */
     const struct Lora      *lora;        /* LoRA files in use; NULL: none */
     const struct Trainable *trainable;   /* the trainable parameters; NULL: none */
-    Tape          *tape;                 /* NULL when nothing is trained, or when nobody will call backward() */
+    Tape          *tape;                 /* NULL when nothing is trained, or when only the loss is needed */
     int            gradient_checkpointing;       /* with a tape: backward() recomputes blocks to save memory */
     int            frames;               /* of one clip; the n of a UNet tensor is a multiple of it */
     int            norm_across_frames;   /* v1 motion modules: the UNet's resnets have a group norm across frames */
@@ -36,16 +36,17 @@ typedef struct {
     void          *to;                   /* passed to probe */
 } Run;
 
-/* ---- names and complaints ---------------------------------------------------------------------- */
+/* ---- names and problems ------------------------------------------------------------------------ */
 
-const char   *at  (Run *r, const char *prefix, const char *leaf);      /* "prefix.leaf", in the arena */
+const char   *at(Run *r, const char *prefix, const char *leaf);        /* "prefix.leaf", in the arena */
 const Weight *find(Run *r, const char *layer, const char *leaf);       /* the tensor layer.leaf, or NULL */
-int           has (Run *r, const char *layer);                         /* is there a tensor layer.weight? */
+int           has(Run *r, const char *layer);                          /* is there a tensor layer.weight? */
+/* printf-style.  A dry run lists the problem in r->problems; otherwise this fails with it. */
 void          problem(Run *r, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
 /* ---- memory ------------------------------------------------------------------------------------ */
 
-Tensor tensor (Run *r, int n, int h, int w, int c);                    /* torch.empty: allocated, not cleared */
+Tensor tensor(Run *r, int n, int h, int w, int c);                     /* torch.empty: allocated, not cleared */
 /* Releases everything that was allocated since the mark `to`, except t, which is moved there. */
 Tensor compact(Run *r, size_t to, Tensor t);
 /* Returns x.  In training, this drops the mapped weights that were read so far from memory, and backward() reads them
@@ -58,28 +59,28 @@ Tensor checkpointed(Run *r, Block *block, const void *args, size_t bytes, const 
 /* ---- layers with weights ----------------------------------------------------------------------- */
 
 /* nn.Linear, or a 1x1 nn.Conv2d:  y = x W' + b, and what LoRA adds.  W: [out,in] or [out,in,1,1] */
-Tensor linear     (Run *r, const char *layer, Tensor x);
+Tensor linear(Run *r, const char *layer, Tensor x);
 Tensor linear_no_bias(Run *r, const char *layer, Tensor x);
 /* nn.Conv2d(in, out, 3, stride, padding=1).  W: [out,in,3,3].  [n,h,w,in] -> [n,(h-1)/stride+1,(w-1)/stride+1,out] */
-Tensor conv2d     (Run *r, const char *layer, Tensor x, int stride);
+Tensor conv2d(Run *r, const char *layer, Tensor x, int stride);
 /* The same with stride 2 and padding on the right and below only, for even sizes.  Autoencoders downsample with it.
  * [n,h,w,in] -> [n,h/2,w/2,out] */
 Tensor conv2d_half(Run *r, const char *layer, Tensor x);
 /* nn.GroupNorm(32, c, eps), and then SiLU when activation is SILU.  frames: how many pictures share their statistics,
  * which is 1 except for a group norm across frames. */
 enum { NO_ACTIVATION, SILU };
-Tensor group_norm (Run *r, const char *layer, Tensor x, float eps, int frames, int activation);
-Tensor layer_norm (Run *r, const char *layer, Tensor x);               /* nn.LayerNorm(c, eps=1e-5) */
+Tensor group_norm(Run *r, const char *layer, Tensor x, float eps, int frames, int activation);
+Tensor layer_norm(Run *r, const char *layer, Tensor x);                /* nn.LayerNorm(c, eps=1e-5) */
 
 /* ---- layers without weights -------------------------------------------------------------------- */
 
-Tensor silu      (Run *r, Tensor x);                                   /* x sigmoid(x) */
+Tensor silu(Run *r, Tensor x);                                         /* x sigmoid(x) */
 Tensor quick_gelu(Run *r, Tensor x);                                   /* x sigmoid(1.702 x), CLIP's */
-Tensor geglu     (Run *r, Tensor x);                                   /* [..,2c] -> [..,c]: first half gelu(second) */
-Tensor add       (Run *r, Tensor a, Tensor b);                         /* a += b; use the result.  b may be [1,1,1,c] */
-Tensor concat    (Run *r, Tensor a, Tensor b);                         /* torch.cat along channels */
-Tensor upsample  (Run *r, Tensor x, int h, int w);                     /* F.interpolate(mode="nearest") */
-Tensor repeat    (Run *r, Tensor x, int n);                            /* [x; x; ...] of n pictures */
+Tensor geglu(Run *r, Tensor x);                                        /* [..,2c] -> [..,c]: first half gelu(second) */
+Tensor add(Run *r, Tensor a, Tensor b);                                /* a += b; use the result.  b may be [1,1,1,c] */
+Tensor concat(Run *r, Tensor a, Tensor b);                             /* torch.cat along channels */
+Tensor upsample(Run *r, Tensor x, int h, int w);                       /* F.interpolate(mode="nearest") */
+Tensor repeat(Run *r, Tensor x, int n);                                /* [x; x; ...] of n pictures */
 
 /* Scaled dot-product attention: softmax(q k' / sqrt(d)) v, with d channels a head.
  * PyTorch: F.scaled_dot_product_attention(q, k, v, is_causal=(axis == CAUSAL))

@@ -232,6 +232,7 @@ static void dpmpp_2m(Sampler *s, int i, float *x, const float *x0, const float *
  *     phi_2 = (exp(-h) - 1)/h + 1,                    phi_3 = phi_2/h - 1/2
  *     d_1 = (x0 - x0_last)/r_1,                       d_2 = (x0_last - x0_older)/r_2
  *     x' += sqrt(alpha_bar') (phi_2 d_1 + (phi_2 r_1 - phi_3) (d_1 - d_2)/(r_1 + r_2))
+ * The code adds this up as last (x0 - x0_last) + older (x0_older - x0_last).
  * earlier: how many earlier x0 are used, 1 or 2; with 1, (d_1 - d_2) is left out. */
 static void dpmpp_3m(Sampler *s, int i, float *x, const float *x0, const float *noise, int earlier, size_t n)
 {
@@ -418,7 +419,7 @@ static void plms(Sampler *s, int call, float *x, const float *x0, const float *n
 {
     static const double adams_bashforth[][SAMPLER_BUFFERS] = {
         { 1 },
-        { 1 / 2.0, 1 / 2.0 },
+        { 1 / 2.0, 1 / 2.0 },            /* the first step, the second time */
         { 3 / 2.0, -1 / 2.0 },
         { 23 / 12.0, -16 / 12.0, 5 / 12.0 },
         { 55 / 24.0, -59 / 24.0, 37 / 24.0, -9 / 24.0 },

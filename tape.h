@@ -1,4 +1,4 @@
-/* tape.h - backpropagation: reverse-mode differentiation of whatever the layers of nn.c computed.
+/* tape.h - backpropagation: reverse-mode differentiation of what the layers of nn.c compute.
  *
  * With a tape, each layer records an op: what it computed, and how to go back.  backward() runs through the ops in
  * reverse and adds up gradients, as loss.backward() does in PyTorch.  Only what depends on a trainable parameter is
@@ -11,7 +11,7 @@
 
 /* A tensor as backward() sees it.
  * t.x: its value; NULL where the derivative does not need it.
- * d:   where its gradient is added up, laid out as the value was; NULL where none is wanted. */
+ * d:   where its gradient is added up, laid out as the value was; NULL where none is needed. */
 typedef struct { Tensor t; float *d; } Var;
 
 enum { INPUTS = 4, MOST_ARGS = 256 };

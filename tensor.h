@@ -26,12 +26,12 @@ static inline size_t size(Tensor t) { return rows(t) * (size_t)t.c; }           
 /* An arena allocates by moving one number up.  Moving it back to a mark frees all that was allocated since. */
 typedef struct Arena Arena;
 
-Arena *arena_new (void);              /* reserves addresses, not memory; returns NULL when that fails */
+Arena *arena_new(void);               /* reserves addresses, not memory; returns NULL when that fails */
 void   arena_free(Arena *a);          /* releases everything, and the arena itself; a may be NULL */
 
 /* Allocates count * each bytes, 64-byte aligned, not cleared.  Fails when there is no memory. */
-void  *allocate   (Arena *a, size_t count, size_t each);
-size_t mark   (const Arena *a);       /* how many bytes are allocated now */
+void  *allocate(Arena *a, size_t count, size_t each);
+size_t mark(const Arena *a);          /* how many bytes are allocated now */
 /* Frees everything that was allocated since that mark.  The functions that on_release() has registered since are
  * called, last first. */
 void   release(Arena *a, size_t to);
@@ -40,7 +40,7 @@ void   release(Arena *a, size_t to);
  * slots are in use.  An empty list is NULL, with *room 0. */
 void  *grow_array(Arena *a, void *list, size_t count, size_t *room, size_t each);
 /* sprintf into the arena */
-char  *format (Arena *a, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+char  *format(Arena *a, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
 /* Registers how(what), to be called when the arena is released to the present mark or below.  It frees what is no
  * memory of the arena, like an open file.  When there is no memory to register it, how(what) is called at once, and

@@ -45,7 +45,7 @@ struct TokenizedPrompts {
     const float   *learned;             /* [rows, width]: vectors of textual inversions; NULL without any */
 
     int            negatives;           /* 1 with guidance: the negative prompt leads each combination; else 0 */
-    WeightedTexts  prompts;             /* what stands between the ANDs.  Their weights are those of every key. */
+    WeightedTexts  prompts;             /* the prompts that AND joins.  Every key has the same weights. */
     const float   *prompt_weight;       /* the same weights, as the sampling loop needs them */
     Travel         travel;              /* without keys: one prompt for all frames */
     int          **combination;         /* distinct ones.  Each has [texts_per_call] indexes of text: the negative,

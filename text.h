@@ -3,8 +3,8 @@
  *     conditional prompt      what the picture should show.  AND joins several of them (composable diffusion).
  *     unconditional prompt    the negative prompt, often empty: classifier-free guidance moves away from it.
  *
- * The prompt language is the web UI's (grammar.h).  The vectors of a textual inversion stand where their name does
- * (embedding.h).  All prompts of a job fill the same number of 75-token chunks at every step (chunks.h).
+ * The prompt language is the web UI's (grammar.h).  The vectors of a textual inversion replace its name in a
+ * prompt (embedding.h).  All prompts of a job fill the same number of 75-token chunks at every step (chunks.h).
  *
  * Emphasis is the web UI's "Original" mode: each vector of a chunk is multiplied by its weight, then all of them by one
  * factor that restores the mean.  The web UI takes that mean over all versions that prompt editing makes of a
@@ -33,7 +33,7 @@ typedef struct {
     int         second_pass_editing_steps;
     int         clip_skip;              /* 1: the last layer of CLIP, 2: the one before, as the web UI counts */
     int         frames;
-    int         closed_loop;            /* prompt travel goes on from the last key to the first */
+    int         closed_loop;            /* prompt travel also leads from the last key to the first */
 } PromptSpecification;
 
 typedef struct TokenizedPrompts TokenizedPrompts;
