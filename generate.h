@@ -23,7 +23,10 @@ Pictures generate(Arena *a, Job *job, const Callbacks *watch);
  * */
 Plan generate_check(Arena *a, Job *job, const Callbacks *watch);
 
-/* Says "plan: 0.05 GB of memory (...), about 3 s on 2 threads".  Measures for that how fast the machine is now. */
+/* How long the plan will take, in seconds.  Measures for that how fast the machine is now. */
+double plan_seconds(Arena *a, const Plan *plan);
+
+/* Says "plan: 0.05 GB of memory (...), about 3 s on 2 threads".  Measures as plan_seconds() does. */
 void plan_say(Arena *a, const Plan *plan, const Callbacks *watch);
 
 #endif
