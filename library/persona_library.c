@@ -15,6 +15,7 @@
 #include "output.h"
 #include "png.h"
 #include "train.h"
+#include "training_config.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -172,15 +172,15 @@ END
 
 # all files side by side: the example of docs/embedding.md builds with them by the line that stands there.  Its speed
 # flags are those of make's kernels; here -O1 is quicker.
-awk '/^```c$/ { inside = 1; next }  /^```$/ { inside = 0 }  inside' docs/embedding.md > "$folder/your.c"
+mkdir -p "$folder/flat/build"
+awk '/^```c$/ { inside = 1; next }  /^```$/ { inside = 0 }  inside' docs/embedding.md > "$folder/flat/your.c"
 line=$(grep '^cc .*build/flat' docs/embedding.md)
 case $line in *" -O3 -march=native -ffp-contract=fast "*) true ;; *) false ;; esac; check $? "docs/embedding.md builds with other flags: $line"
 PLAIN= MAKEFLAGS= make -nB B=build build/gemm.o 2>/dev/null | grep -q -- '-O3 \(-march=native \)\?-ffp-contract=fast'; check $? "make builds the kernels with other flags than $line"
-mkdir "$folder/build"
-MAKEFLAGS= make -s flat B="$folder/build" && ln -s "$here/weights" "$folder/weights"
+MAKEFLAGS= make -s flat B="$folder/flat/build" && ln -s "$here/weights" "$folder/flat/weights"
 line=$(printf '%s' "$line" | sed "s/^cc /$CC /; s/-O3/-O1/; s/-march=native//")
 [ "$PLAIN" ] && line=$(printf '%s' "$line" | sed 's/-fopenmp//')
-(cd "$folder" && eval "$line -o your" 2> log && ./your) > "$folder/out" 2>&1; check $? "the flat folder does not build, or its program fails: $(cat "$folder/log" "$folder/out" | tail -3)"
+(cd "$folder/flat" && eval "$line -o your" 2> log && ./your) > "$folder/out" 2>&1; check $? "the flat folder does not build, or its program fails: $(cat "$folder/flat/log" "$folder/out" | tail -3)"
 grep -q '^drew 1 frames of 128x128' "$folder/out"; check $? "the flat program does not draw: $(cat "$folder/out")"
 
 # what CFLAGS say goes for all files, and the kernels stay quick
