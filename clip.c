@@ -9,6 +9,8 @@
  * Names as in transformers' CLIPTextModel. */
 #include "clip.h"
 
+#include "trainable.h"
+
 #include <stdio.h>
 #include <string.h>
 
@@ -37,7 +39,7 @@ int clip_width(const Weights *w)
 void clip_token(const Weights *w, int id, float *to)
 {
     const Weight *e = weights_find(w, TOKENS);
-    dtype_widen(to, e->data, e->type, (size_t)id * e->shape[1], e->shape[1]);
+    dtype_to_float(to, e->data, e->type, (size_t)id * e->shape[1], e->shape[1]);
 }
 
 int clip_layers(const Weights *w)
@@ -80,7 +82,7 @@ static void token_embedding(float *to, const Weight *token, const float *learned
 {
     size_t c = token->shape[1];
     size_t vocabulary = token->shape[0];
-    if (id < vocabulary) dtype_widen(to, token->data, token->type, id * c, c);
+    if (id < vocabulary) dtype_to_float(to, token->data, token->type, id * c, c);
     else memcpy(to, learned + (id - vocabulary) * c, c * sizeof *to);
 }
 
@@ -115,7 +117,7 @@ static Tensor embed(Run *r, const int *ids, int n, const float *learned)
         token_embedding(x, token, learned, (size_t)ids[i]);
         for (size_t j = 0; j < c; j++) x[j] += dtype_value(position->data, position->type, at + j);
     }
-    float *d = learning_gradient(r->learner, learned);
+    float *d = trainable_gradient(r->trainable, learned);
     if (!d) return h;
     Op op = {
         .backward = textual_inversion_backward,

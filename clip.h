@@ -3,6 +3,7 @@
 #ifndef CLIP_H
 #define CLIP_H
 
+#include "checkpoint.h"
 #include "nn.h"
 
 enum { CHUNK_TOKENS = 75, CONTEXT = CHUNK_TOKENS + 2 };      /* begin of text, 75 tokens, end of text */

@@ -13,6 +13,7 @@
  * look like. */
 #include "denoise.h"
 
+#include "random.h"
 #include "unet.h"
 #include "vae.h"
 
@@ -45,7 +46,7 @@ static void draw_noise(Run *r, Noise *noise, Tensor x)
     size_t before = mark(r->machine->mem);
     size_t plane = (size_t)x.h * (size_t)x.w;
     size_t frames = (size_t)x.n;
-    float *drawn = take(r->machine->mem, size(x), sizeof *drawn);
+    float *drawn = allocate(r->machine->mem, size(x), sizeof *drawn);
     if (noise->nv) {
         for (size_t f = 0; f < frames; f++)
             philox_normal(noise->seed + f, noise->draws, drawn + f * LATENT * plane, LATENT * plane);
@@ -95,12 +96,12 @@ static void scatter_frames(Tensor sum, int frames, Tensor window, const int *fra
 }
 
 /* For each frame the sum of its weights in all windows, so that its shares add up to one. */
-static void total_weights(const Windows *w, const Window *window, int count, int *frame, float *total)
+static void total_weights(const ContextOptions *w, const ContextWindow *window, int count, int *frame, float *total)
 {
     memset(total, 0, (size_t)w->frames * sizeof *total);
     for (int k = 0; k < count; k++) {
-        window_frames(w, window[k], frame);
-        for (int i = 0; i < w->length; i++) total[frame[i]] += (float)window_weight(w, i);
+        context_window_frames(w, window[k], frame);
+        for (int i = 0; i < w->length; i++) total[frame[i]] += (float)context_window_weight(w, i);
     }
 }
 
@@ -118,21 +119,21 @@ static Tensor predict(Run *r, const Denoising *d, Tensor x, double t, Tensor tex
 {
     Arena *a = r->machine->mem;
     int dry = r->machine->dry;
-    const Windows *w = &d->windows;
-    int count = windows(w, call, NULL);
-    int *frame = take(a, (size_t)w->length, sizeof *frame);
-    Window *window = take(a, (size_t)count, sizeof *window);
-    float *total = take(a, (size_t)w->frames, sizeof *total);
-    float *weight = take(a, (size_t)w->length, sizeof *weight);
+    const ContextOptions *w = &d->windows;
+    int count = context_windows(w, call, NULL);
+    int *frame = allocate(a, (size_t)w->length, sizeof *frame);
+    ContextWindow *window = allocate(a, (size_t)count, sizeof *window);
+    float *total = allocate(a, (size_t)w->frames, sizeof *total);
+    float *weight = allocate(a, (size_t)w->length, sizeof *weight);
     Tensor sum = tensor(r, text.n * x.n, x.h, x.w, x.c);
-    windows(w, call, window);
+    context_windows(w, call, window);
     total_weights(w, window, count, frame, total);
     if (!dry) memset(sum.x, 0, size(sum) * sizeof *sum.x);
     for (int k = 0; k < (dry ? 1 : count); k++) {
         size_t before = mark(a);
         report_progress(progress);
-        window_frames(w, window[k], frame);
-        for (int i = 0; i < w->length; i++) weight[i] = (float)window_weight(w, i) / total[frame[i]];
+        context_window_frames(w, window[k], frame);
+        for (int i = 0; i < w->length; i++) weight[i] = (float)context_window_weight(w, i) / total[frame[i]];
         Tensor x_window = gather_frames(r, x, x.n, frame, w->length);
         Tensor text_window = gather_text(r, text, frame, w->length);
         Tensor eps = unet(r, x_window, (float)t, text_window);
@@ -148,7 +149,7 @@ static Tensor predict(Run *r, const Denoising *d, Tensor x, double t, Tensor tex
  *     eps_uncond + cfg * sum of weight[p] (eps_cond[p] - eps_uncond)
  * Ho and Salimans, 2022, whose w is cfg - 1; several prompts joined by AND: Liu et al., 2022.
  * unscaled: receives the same with cfg 1, what the prompts predict without guidance. */
-static void classifier_free_guidance(float *eps, float *unscaled, const Guide *g, double cfg, size_t n)
+static void classifier_free_guidance(float *eps, float *unscaled, const Conditioning *g, double cfg, size_t n)
 {
     for (size_t i = 0; i < n; i++) {
         float uncond = eps[i];
@@ -217,11 +218,11 @@ static void start(Run *r, const Denoising *d, const Sampler *s, Noise *noise, Te
     rng_seed(&noise->torch, d->seed);
     if (d->moments.x) draw_latents(r, noise, d->moments, x);
     draw_noise(r, noise, e);
-    Level t = s->level[d->first_step];
-    for (size_t i = 0; i < size(x); i++) {
-        if (d->img2img) x.x[i] = (float)t.signal * x.x[i] + (float)t.noise * e.x[i];
-        else x.x[i] = (float)sampler_start(s) * e.x[i];
+    if (d->img2img) {
+        ddim_add_noise(x.x, e.x, size(x), s->level[d->first_step]);
+        return;
     }
+    for (size_t i = 0; i < size(x); i++) x.x[i] = (float)sampler_init_noise_sigma(s) * e.x[i];
 }
 
 /* ---- the loop ---------------------------------------------------------------------------------- */
@@ -234,7 +235,7 @@ int denoise_calls(const Denoising *d)
 int denoise_passes(const Denoising *d)
 {
     int passes = 0;
-    for (int i = 0; i < denoise_calls(d); i++) passes += windows(&d->windows, i, NULL);
+    for (int i = 0; i < denoise_calls(d); i++) passes += context_windows(&d->windows, i, NULL);
     return passes;
 }
 
@@ -252,19 +253,19 @@ static int same_shape(Tensor a, Tensor b)
 }
 
 /* Dry: a pass is counted once for each shape of text, and multiplied. */
-static void dry_run(Run *r, const Denoising *d, Tensor x, const Guide *guide)
+static void dry_run(Run *r, const Denoising *d, Tensor x, const Conditioning *conditioning)
 {
     double operations = 0;
     for (int i = 0; i < denoise_calls(d); i++) {
         if (r->problems && r->problems->count) return;
         size_t before = mark(r->machine->mem);
         double ops_before = r->machine->ops;
-        if (!i || !same_shape(guide[i].text, guide[i - 1].text)) {
+        if (!i || !same_shape(conditioning[i].text, conditioning[i - 1].text)) {
             ProgressCount nobody = { 0 };
-            predict(r, d, x, 1, guide[i].text, i, &nobody);
+            predict(r, d, x, 1, conditioning[i].text, i, &nobody);
             operations = r->machine->ops - ops_before;
         }
-        r->machine->ops = ops_before + operations * windows(&d->windows, i, NULL);
+        r->machine->ops = ops_before + operations * context_windows(&d->windows, i, NULL);
         release(r->machine->mem, before);
     }
 }
@@ -272,8 +273,8 @@ static void dry_run(Run *r, const Denoising *d, Tensor x, const Guide *guide)
 static Sampler *new_sampler(Run *r, const Denoising *d, size_t n)
 {
     SamplerSetup setup = d->sampling;
-    Sampler *s = take(r->machine->mem, 1, sizeof *s);
-    setup.memory = take(r->machine->mem, KEPT * n, sizeof *setup.memory);
+    Sampler *s = allocate(r->machine->mem, 1, sizeof *s);
+    setup.memory = allocate(r->machine->mem, SAMPLER_BUFFERS * n, sizeof *setup.memory);
     setup.n = n;
     sampler_init(s, &setup);
     return s;
@@ -287,7 +288,7 @@ static ProgressCount count_progress(const Denoising *d, Progress *callback, void
     return p;
 }
 
-void denoise(Run *r, const Denoising *d, Tensor x, const Guide *guide, Progress *progress, void *to)
+void denoise(Run *r, const Denoising *d, Tensor x, const Conditioning *conditioning, Progress *progress, void *to)
 {
     Arena *a = r->machine->mem;
     size_t before = mark(a);
@@ -295,12 +296,12 @@ void denoise(Run *r, const Denoising *d, Tensor x, const Guide *guide, Progress 
     int calls = denoise_calls(d);
     int first_call = sampler_calls(d->sampling.method, d->sampling.steps) - calls;
     Sampler *s = new_sampler(r, d, n);
-    Noise *noise = take(a, 1, sizeof *noise);
-    float *unscaled = take(a, n, sizeof *unscaled);
+    Noise *noise = allocate(a, 1, sizeof *noise);
+    float *unscaled = allocate(a, n, sizeof *unscaled);
     Tensor fresh = tensor(r, x.n, x.h, x.w, x.c);
     ProgressCount count = count_progress(d, progress, to);
     if (r->machine->dry) {
-        dry_run(r, d, x, guide);
+        dry_run(r, d, x, conditioning);
         release(a, before);
         return;
     }
@@ -308,12 +309,12 @@ void denoise(Run *r, const Denoising *d, Tensor x, const Guide *guide, Progress 
     for (int i = 0; i < calls; i++) {
         size_t before_call = mark(a);
         int call = first_call + i;
-        Tensor eps = predict(r, d, x, sampler_time(s, call), guide[i].text, i, &count);
-        if (guide[i].guided) {
-            classifier_free_guidance(eps.x, unscaled, &guide[i], d->cfg, n);
+        Tensor eps = predict(r, d, x, sampler_timestep(s, call), conditioning[i].text, i, &count);
+        if (conditioning[i].has_negative) {
+            classifier_free_guidance(eps.x, unscaled, &conditioning[i], d->cfg, n);
             rescale_guidance(eps.x, unscaled, d->cfg_rescale, n);
         }
-        int needs_noise = sampler_draws(s, call);
+        int needs_noise = sampler_needs_noise(s, call);
         if (needs_noise) draw_noise(r, noise, fresh);
         sampler_step(s, call, x.x, eps.x, needs_noise ? fresh.x : NULL, n);      /* eps becomes the predicted x0 */
         check_finite(r, x, i * (d->sampling.steps - d->first_step) / calls);

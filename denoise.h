@@ -8,7 +8,7 @@
 
 typedef struct {
     SamplerSetup sampling;               /* its memory is allocated by denoise() */
-    Windows      windows;                /* context windows; r->frames is the length of one */
+    ContextOptions windows;              /* context windows; r->frames is the length of one */
     double       cfg;                    /* scale of classifier-free guidance */
     double       cfg_rescale;            /* phi of Lin et al., 2024, 0..1; 0: no rescaling */
     uint64_t     seed;
@@ -30,10 +30,10 @@ int denoise_calls (const Denoising *d);
 int denoise_passes(const Denoising *d);
 
 /* x:     [frames,h,w,4]; receives the denoised latents.  Its contents matter only for img2img without moments.
- * guide: the conditioning of each call, denoise_calls() of them; texts for all frames, or for each of `frames`
+ * conditioning: for each call, denoise_calls() of them; texts for all frames, or for each of `frames`
  * progress, which may be NULL, is called before each pass with how many are done.
  * Fails when x is no longer finite, or as nn.h says.  Dry, the operations of all passes are added up and x is not
  * touched. */
-void denoise(Run *r, const Denoising *d, Tensor x, const Guide *guide, Progress *progress, void *to);
+void denoise(Run *r, const Denoising *d, Tensor x, const Conditioning *conditioning, Progress *progress, void *to);
 
 #endif

@@ -19,6 +19,7 @@
 #include "lora.h"
 #include "motion.h"
 #include "preview.h"
+#include "system.h"
 #include "vae.h"
 
 #include <math.h>
@@ -30,11 +31,11 @@ enum { DEFAULT_FRAMES = 16, DEFAULT_STEPS = 25, DEFAULT_CONTEXT = 16, LARGEST_SI
 typedef struct {
     Arena       *mem;
     Job         *job;
-    const Watch *watch;
+    const Callbacks *watch;
     Machine      machine;
     Run          run;
     MotionKind   motion;
-    const Text  *text;
+    const TokenizedPrompts *text;
     Picture      init;                   /* img2img: the picture to begin from, at the size of the first pass */
     Denoising    denoising;              /* the first pass ... */
     Denoising    hires;                  /* ... and the second */
@@ -86,13 +87,13 @@ static void check_job(Work *w)
     if (!j->model)  fail(w->mem, "no model named: set Model, or --model");
     if (!j->merges) fail(w->mem, "CLIP's merges.txt is not there; it belongs in weights/");
     fill_defaults(j);
-    check_range(w->mem, "Steps", j->steps, 1, TRAIN_STEPS);
+    check_range(w->mem, "Steps", j->steps, 1, TRAIN_TIMESTEPS);
     check_range(w->mem, "Clip skip", j->clip_skip, 1, 100);
     check_range(w->mem, "CFG scale", j->cfg, 0, 1000);
     check_range(w->mem, "Eta", j->eta, -1, 1);
     check_range(w->mem, "Denoising strength", j->strength, 0, 1);
     check_range(w->mem, "Hires upscale", j->hires, 0, 8);
-    check_range(w->mem, "Hires steps", j->hires_steps, 0, TRAIN_STEPS);
+    check_range(w->mem, "Hires steps", j->hires_steps, 0, TRAIN_TIMESTEPS);
     check_range(w->mem, "CFG rescale", j->cfg_rescale, 0, 1);
     check_range(w->mem, "Context", j->context, 0, 100000);
     check_range(w->mem, "Stride", j->stride, 0, 30);
@@ -119,7 +120,7 @@ static int choose_schedule(Work *w)
     if (type >= 0) return type;
     type = schedule_nearest(j->schedule);
     if (type < 0) fail(w->mem, "Schedule type is %s, expected %s", j->schedule, names_of(w->mem, schedule_name));
-    watch_say(w->watch, "Schedule type %s is not here; %s instead", j->schedule, schedule_name(type));
+    callbacks_say(w->watch, "Schedule type %s is not here; %s instead", j->schedule, schedule_name(type));
     j->schedule = schedule_name(type);
     return type;
 }
@@ -136,7 +137,7 @@ static void choose_nearest_sampler(Work *w, int schedule_given)
         j->schedule = schedule_name((int)s->type);
         type = format(w->mem, " %s", j->schedule);
     }
-    watch_say(w->watch, "Sampler %s is not here; %s%s instead", j->sampler, sampler_name(s->method), type);
+    callbacks_say(w->watch, "Sampler %s is not here; %s%s instead", j->sampler, sampler_name(s->method), type);
     j->sampler = sampler_name(s->method);
 }
 
@@ -153,7 +154,7 @@ static void choose_sampler(Work *w)
     s->steps = j->steps;
     s->eta = j->eta;
     if (j->eta > 0 && !sampler_takes_eta(s->method))
-        watch_say(w->watch, "Eta is ignored: %s adds no noise", sampler_name(s->method));
+        callbacks_say(w->watch, "Eta is ignored: %s adds no noise", sampler_name(s->method));
 }
 
 /* What the model predicts, eps or v, and whether its schedule ends in pure noise: as the job says, or as the file
@@ -162,12 +163,12 @@ static void choose_prediction(Work *w, const Weights *weights)
 {
     const Job *j = w->job;
     SamplerSetup *s = &w->denoising.sampling;
-    if (j->prediction) s->velocity = predicts_v(j->prediction);
-    else s->velocity = weights_predict_v(weights);
+    if (j->prediction) s->v_prediction = predicts_v(j->prediction);
+    else s->v_prediction = weights_v_prediction(weights);
     if (j->noise_schedule) s->zero_snr = !strcmp(j->noise_schedule, "Zero Terminal SNR");
     else s->zero_snr = weights_find(weights, "unet.ztsnr") || weights_metadata(weights, "rescale_betas_zero_snr");
-    if (s->zero_snr && !s->velocity)
-        watch_say(w->watch, "Noise schedule is Zero Terminal SNR, but the model predicts epsilon, "
+    if (s->zero_snr && !s->v_prediction)
+        callbacks_say(w->watch, "Noise schedule is Zero Terminal SNR, but the model predicts epsilon, "
                   "which says nothing where there is noise alone; expect a poor picture");
 }
 
@@ -184,23 +185,23 @@ static int choose_overlap(const Job *j, int length)
 static void choose_windows(Work *w, int most)
 {
     const Job *j = w->job;
-    int loop = j->loop ? loop_named(j->loop) : OPEN;
+    int loop = j->loop ? closed_loop_named(j->loop) : OPEN;
     int length = most < DEFAULT_CONTEXT ? most : DEFAULT_CONTEXT;
     if (j->frames <= most) length = j->frames;
     if (j->context) length = j->context;
-    if (loop < 0) fail(w->mem, "Closed loop is %s, expected %s", j->loop, names_of(w->mem, loop_name));
+    if (loop < 0) fail(w->mem, "Closed loop is %s, expected %s", j->loop, names_of(w->mem, closed_loop_name));
     if (length > most)
         fail(w->mem, "Context is %d, but %s (%s) holds at most %d frames; set Context: %d or less",
              length, j->motion, motion_kind_name(w->motion), most, most);
     if (j->overlap >= length && length < j->frames)
         fail(w->mem, "Overlap is %d, expected less than the %d frames of a window", j->overlap, length);
     if (length > j->frames) length = j->frames;
-    w->denoising.windows = (Windows){
+    w->denoising.windows = (ContextOptions){
         .frames = j->frames,
         .length = length,
         .overlap = choose_overlap(j, length),
         .stride = j->stride ? j->stride : 1,
-        .loop = (Loop)loop,
+        .loop = (ClosedLoop)loop,
     };
 }
 
@@ -215,7 +216,7 @@ static void check_motion(Work *w, const char *path)
              "is the file whole?", path);
     choose_windows(w, most);
     const char *frames = amount(w->mem, (size_t)most, "frame");
-    watch_say(w->watch, "motion module %s: %s, up to %s at once", path, motion_kind_name(w->motion), frames);
+    callbacks_say(w->watch, "motion module %s: %s, up to %s at once", path, motion_kind_name(w->motion), frames);
 }
 
 /* ---- img2img and the second pass (hires fix) --------------------------------------------------- */
@@ -250,7 +251,7 @@ static void choose_init(Work *w)
     d->img2img = 1;
     d->first_step = j->steps - left;
     w->init = image_cover(w->mem, p, j->width, j->height, LANCZOS);
-    watch_say(w->watch, "begins as %s (%dx%d), strength %g: %d of %s", j->init, p.width, p.height, j->strength, left,
+    callbacks_say(w->watch, "begins as %s (%dx%d), strength %g: %d of %s", j->init, p.width, p.height, j->strength, left,
               amount(w->mem, (size_t)j->steps, "step"));
 }
 
@@ -260,7 +261,7 @@ static void choose_upscaler(Work *w)
     const char *latent = upscalers[0].name;
     if (!j->upscaler) j->upscaler = latent;
     if (upscaler_named(j->upscaler) < UPSCALERS) return;
-    watch_say(w->watch, "Hires upscaler %s is not here; %s instead", j->upscaler, latent);
+    callbacks_say(w->watch, "Hires upscaler %s is not here; %s instead", j->upscaler, latent);
     j->upscaler = latent;
 }
 
@@ -275,9 +276,9 @@ static void choose_hires(Work *w)
     int height = hires_side(j, j->height);
     double strength = j->strength < 0.999 ? j->strength : 0.999;
     double steps = left / strength;
-    if (steps > TRAIN_STEPS)
+    if (steps > TRAIN_TIMESTEPS)
         fail(w->mem, "Denoising strength is %g, and %d Hires steps at that come to more than %d in all; "
-             "set one higher or the other lower", j->strength, left, TRAIN_STEPS);
+             "set one higher or the other lower", j->strength, left, TRAIN_TIMESTEPS);
     if (width > LARGEST_SIDE || height > LARGEST_SIDE)
         fail(w->mem, "Hires upscale is %g, which makes %dx%d; expected at most %d a side",
              j->hires, width, height, LARGEST_SIDE);
@@ -287,7 +288,7 @@ static void choose_hires(Work *w)
     d->stage = "hires step";
     d->sampling.steps = (int)steps;
     d->first_step = (int)steps - left;
-    watch_say(w->watch, "then at %dx%d, %s, strength %g: %s", width, height, j->upscaler, j->strength,
+    callbacks_say(w->watch, "then at %dx%d, %s, strength %g: %s", width, height, j->upscaler, j->strength,
               amount(w->mem, (size_t)left, "step"));
 }
 
@@ -301,12 +302,12 @@ static Tensor encode(Work *w)
 }
 
 /* x at the larger size, with noise added and removed again */
-static Tensor second_pass(Work *w, Tensor x, const Guide *guide, Progress *progress, void *to)
+static Tensor second_pass(Work *w, Tensor x, const Conditioning *conditioning, Progress *progress, void *to)
 {
     const Job *j = w->job;
     Tensor y = tensor(&w->run, x.n, hires_side(j, j->height) / FACTOR, hires_side(j, j->width) / FACTOR, x.c);
     if (!w->machine.dry) latent_resize(y, x, upscalers[upscaler_named(j->upscaler)].nearest);
-    denoise(&w->run, &w->hires, y, guide, progress, to);
+    denoise(&w->run, &w->hires, y, conditioning, progress, to);
     return y;
 }
 
@@ -319,7 +320,7 @@ static void preview(void *work, Tensor x0)
     Work *w = work;
     size_t before = mark(w->mem);
     size_t frame = size(x0) / (size_t)x0.n;
-    double begun = clock_now();
+    double begun = system_seconds();
     if (begun < w->next_preview) return;
     if (w->next_preview <= 0) {
         w->next_preview = begun;
@@ -329,11 +330,11 @@ static void preview(void *work, Tensor x0)
     unprobed.probe = NULL;
     Tensor middle_frame = { 1, x0.h, x0.w, x0.c, x0.x + (size_t)(x0.n / 2) * frame, NULL };
     LatentMap map = preview_fit(&unprobed, middle_frame);
-    Pictures p = { .frames = x0.n, .width = x0.w, .height = x0.h, .rgb = take(w->mem, rows(x0), 3) };
+    Pictures p = { .frames = x0.n, .width = x0.w, .height = x0.h, .rgb = allocate(w->mem, rows(x0), 3) };
     preview_draw(&map, x0, p.rgb);
     w->watch->preview(w->watch->to, p);
     release(w->mem, before);
-    w->next_preview = clock_now() + 100 * (clock_now() - begun);
+    w->next_preview = system_seconds() + 100 * (system_seconds() - begun);
 }
 
 /* ---- loading ----------------------------------------------------------------------------------- */
@@ -342,16 +343,16 @@ static void preview(void *work, Tensor x0)
 static void say_without_effect(Work *w)
 {
     const Job *j = w->job;
-    const Windows *v = &w->denoising.windows;
+    const ContextOptions *v = &w->denoising.windows;
     int has_hires = j->hires > 0;
     if (j->strength > 0 && !j->init && !has_hires)
-        watch_say(w->watch, "Denoising strength has no effect: there is neither an Init image nor a Hires upscale");
-    if (j->upscaler && !has_hires) watch_say(w->watch, "Hires upscaler has no effect without Hires upscale");
-    else if (j->hires_steps && !has_hires) watch_say(w->watch, "Hires steps have no effect without Hires upscale");
+        callbacks_say(w->watch, "Denoising strength has no effect: there is neither an Init image nor a Hires upscale");
+    if (j->upscaler && !has_hires) callbacks_say(w->watch, "Hires upscaler has no effect without Hires upscale");
+    else if (j->hires_steps && !has_hires) callbacks_say(w->watch, "Hires steps have no effect without Hires upscale");
     if ((j->context || j->overlap || j->stride > 1) && v->length == v->frames && v->loop != CLOSED) {
         const char *why = "this is a still";
         if (v->frames > 1) why = format(w->mem, "all %d frames are seen together", v->frames);
-        watch_say(w->watch, "Context, Overlap and Stride have no effect: %s", why);
+        callbacks_say(w->watch, "Context, Overlap and Stride have no effect: %s", why);
     }
 }
 
@@ -361,7 +362,7 @@ static Weights *load_model(Work *w)
     int width;
     int height;
     Weights *weights = weights_add(w->mem, NULL, j->model, MODEL_FILE);
-    watch_say(w->watch, "model %s: Stable Diffusion 1.x", j->model);
+    callbacks_say(w->watch, "model %s: Stable Diffusion 1.x", j->model);
     weights_resolution(weights, &width, &height);
     if (!j->width)  j->width = width;
     if (!j->height) j->height = height;
@@ -383,7 +384,7 @@ static void load(Work *w)
     Weights *weights = load_model(w);
     if (j->vae) {
         weights = weights_add(w->mem, weights, j->vae, VAE_FILE);
-        watch_say(w->watch, "VAE %s", j->vae);
+        callbacks_say(w->watch, "VAE %s", j->vae);
     }
     if (!j->frames) j->frames = j->motion ? DEFAULT_FRAMES : 1;
     if (j->frames > 1 && !j->motion)
@@ -412,12 +413,12 @@ static void load(Work *w)
 static void read_text(Work *w)
 {
     const Job *j = w->job;
-    int evaluations = sampler_twice(w->denoising.sampling.method) ? 2 : 1;      /* of the model, in a step */
+    int evaluations = sampler_calls_twice(w->denoising.sampling.method) ? 2 : 1;      /* of the model, in a step */
     int hires_steps = j->hires_steps ? j->hires_steps : j->steps;
-    const char **lora = take(w->mem, j->loras, sizeof *lora);
+    const char **lora = allocate(w->mem, j->loras, sizeof *lora);
     for (size_t i = 0; i < j->loras; i++) lora[i] = j->lora[i].path;
-    Loop loop = w->denoising.windows.loop;
-    Wording wording = {
+    ClosedLoop loop = w->denoising.windows.loop;
+    PromptSpecification specification = {
         .prompt = j->prompt,
         .negative = j->negative,
         .merges = j->merges,
@@ -427,15 +428,15 @@ static void read_text(Work *w)
         .loras = j->loras,
         .cfg = j->cfg,
         .calls = denoise_calls(&w->denoising),
-        .counted = evaluations * j->steps,
+        .editing_steps = evaluations * j->steps,
         .clip_skip = j->clip_skip,
         .frames = j->frames,
-        .closed = loop == REDUCED_TOO || loop == CLOSED,
+        .closed_loop = loop == REDUCED_WITH_PROMPTS || loop == CLOSED,
     };
-    if (j->hires > 0) wording.again = denoise_calls(&w->hires);
-    if (wording.again) wording.counted_again = evaluations * hires_steps;
+    if (j->hires > 0) specification.second_pass_calls = denoise_calls(&w->hires);
+    if (specification.second_pass_calls) specification.second_pass_editing_steps = evaluations * hires_steps;
     void (*say)(void *, const char *) = w->watch ? w->watch->say : NULL;
-    w->text = text_read(w->mem, w->run.weights, &wording, say, w->watch ? w->watch->to : NULL);
+    w->text = text_tokenize(w->mem, w->run.weights, &specification, say, w->watch ? w->watch->to : NULL);
 }
 
 /* ---- drawing ----------------------------------------------------------------------------------- */
@@ -457,7 +458,7 @@ static void decode(Work *w, Tensor x, unsigned char *rgb)
     size_t frame = size(x) / (size_t)x.n;
     for (int f = 0; f < (dry ? 1 : x.n); f++) {
         size_t before = mark(w->mem);
-        if (!dry) watch_progress(w->watch, "frame", f, x.n);
+        if (!dry) callbacks_progress(w->watch, "frame", f, x.n);
         Tensor latents = { 1, x.h, x.w, x.c, x.x + (size_t)f * frame, NULL };
         Tensor picture = vae_decode(&w->run, latents);
         for (size_t i = 0; i < size(picture) && !dry; i++) *rgb++ = pixel(picture.x[i]);
@@ -471,16 +472,16 @@ static void decode(Work *w, Tensor x, unsigned char *rgb)
 static void end_stage(Work *w, const char *prefix, const char *other)
 {
     if (!w->machine.dry) {
-        files_rest(w->mem);
+        files_trim(w->mem);
         return;
     }
     size_t mapped = weights_bytes(w->run.weights, prefix);
     if (other) mapped += weights_bytes(w->run.weights, other);
-    if (peak(w->mem) + mapped > w->planned) {
-        w->planned = peak(w->mem) + mapped;
+    if (arena_peak(w->mem) + mapped > w->planned) {
+        w->planned = arena_peak(w->mem) + mapped;
         w->mapped = mapped;
     }
-    peak_anew(w->mem);
+    arena_peak_reset(w->mem);
 }
 
 /* -> [frames,height,width,3].  Dry: only the operations of it all are counted. */
@@ -490,14 +491,14 @@ static unsigned char *draw(Work *w)
     Progress *progress = w->machine.dry || !w->watch ? NULL : w->watch->progress;
     void *to = w->watch ? w->watch->to : NULL;
     size_t pixels = (size_t)j->frames * (size_t)hires_side(j, j->height) * (size_t)hires_side(j, j->width);
-    unsigned char *rgb = take(w->mem, pixels * 3, 1);
+    unsigned char *rgb = allocate(w->mem, pixels * 3, 1);
     Tensor x = tensor(&w->run, j->frames, j->height / FACTOR, j->width / FACTOR, LATENT);
     if (j->init) w->denoising.moments = encode(w);
     end_stage(w, "vae.encoder.", "vae.quant_conv.");
-    const Guide *guide = text_encode(&w->run, w->text);
+    const Conditioning *conditioning = text_encode(&w->run, w->text);
     end_stage(w, "te.", NULL);
-    denoise(&w->run, &w->denoising, x, guide, progress, to);
-    if (j->hires > 0) x = second_pass(w, x, guide + denoise_calls(&w->denoising), progress, to);
+    denoise(&w->run, &w->denoising, x, conditioning, progress, to);
+    if (j->hires > 0) x = second_pass(w, x, conditioning + denoise_calls(&w->denoising), progress, to);
     end_stage(w, "unet.", "motion.");
     decode(w, x, rgb);
     end_stage(w, "vae.decoder.", "vae.post_quant_conv.");
@@ -529,7 +530,7 @@ static const char *files_used(Work *w)
 static double dry_run(Work *w)
 {
     size_t before = mark(w->mem);
-    Problems problems = { .text = take(w->mem, PROBLEM_TEXT, 1) };
+    Problems problems = { .text = allocate(w->mem, PROBLEM_TEXT, 1) };
     problems.text[0] = 0;
     w->machine.dry = 1;
     w->run.problems = &problems;
@@ -551,14 +552,14 @@ static const char *duration(Arena *a, double seconds)
     return format(a, "%.1f h", seconds / 3600);
 }
 
-void plan_say(Arena *a, const Plan *p, const Watch *watch)
+void plan_say(Arena *a, const Plan *p, const Callbacks *watch)
 {
     if (!watch || !watch->say) return;
     size_t before = mark(a);
     Machine machine = { .mem = a, .threads = p->threads, .bf16 = p->bf16 };
     const char *time = duration(a, p->ops / machine_speed(&machine));
     const char *threads = amount(a, (size_t)p->threads, "thread");
-    watch_say(watch, "plan: %.2f GB of memory (%.2f GB of it the mapped weights), about %s on %s",
+    callbacks_say(watch, "plan: %.2f GB of memory (%.2f GB of it the mapped weights), about %s on %s",
               (double)p->memory / 1e9, (double)p->mapped / 1e9, time, threads);
     release(a, before);
 }
@@ -568,10 +569,10 @@ static const char *describe_sampling(Work *w)
 {
     const SamplerSetup *s = &w->denoising.sampling;
     ScheduleType schedule = sampler_schedule(s);
-    int own_schedule = schedule == DDIM_UNIFORM || schedule == LCM_UNIFORM;
+    int own_schedule = schedule_is_own_spacing(schedule);
     const char *type = own_schedule ? "" : format(w->mem, " %s", schedule_name((int)schedule));
     const char *steps = amount(w->mem, (size_t)s->steps, "step");
-    const char *v_prediction = s->velocity ? ", v-prediction" : "";
+    const char *v_prediction = s->v_prediction ? ", v-prediction" : "";
     const char *zero_snr = s->zero_snr ? ", zero terminal SNR" : "";
     const char *noise = w->denoising.nv_noise ? ", NV noise" : "";
     return format(w->mem, "%s%s, %s%s%s%s", sampler_name(s->method), type, steps, v_prediction, zero_snr, noise);
@@ -584,17 +585,17 @@ static void say_settings(Work *w)
     if (j->frames > 1) length = format(w->mem, "%d frames at %g fps", j->frames, j->fps);
     const char *betas = w->motion ? "linear" : "scaled linear";
     const char *precision = w->machine.bf16 ? ", bf16" : "";
-    watch_say(w->watch, "betas %s, %s, CFG scale %g, clip skip %d, %dx%d, %s, seed %llu%s", betas, describe_sampling(w),
+    callbacks_say(w->watch, "betas %s, %s, CFG scale %g, clip skip %d, %dx%d, %s, seed %llu%s", betas, describe_sampling(w),
               j->cfg, j->clip_skip, j->width, j->height, length, (unsigned long long)j->seed, precision);
 }
 
 static void say_windows(Work *w)
 {
-    const Windows *v = &w->denoising.windows;
+    const ContextOptions *v = &w->denoising.windows;
     if (v->length == v->frames && v->loop != CLOSED) return;
     const char *steps = amount(w->mem, (size_t)w->denoising.sampling.steps, "step");
-    watch_say(w->watch, "windows of %d frames, overlap %d, stride %d, closed loop %s: %d passes in %s",
-              v->length, v->overlap, v->stride, loop_name((int)v->loop), denoise_passes(&w->denoising), steps);
+    callbacks_say(w->watch, "windows of %d frames, overlap %d, stride %d, closed loop %s: %d passes in %s",
+              v->length, v->overlap, v->stride, closed_loop_name((int)v->loop), denoise_passes(&w->denoising), steps);
 }
 
 static Plan prepare(Work *w)
@@ -620,7 +621,7 @@ static Plan prepare(Work *w)
     return plan;
 }
 
-static Work begin(Arena *a, Job *job, const Watch *watch)
+static Work begin(Arena *a, Job *job, const Callbacks *watch)
 {
     Work w = { .mem = a, .job = job, .watch = watch };
     w.machine = (Machine){
@@ -635,7 +636,7 @@ static Work begin(Arena *a, Job *job, const Watch *watch)
     return w;
 }
 
-Plan generate_check(Arena *a, Job *job, const Watch *watch)
+Plan generate_check(Arena *a, Job *job, const Callbacks *watch)
 {
     size_t before = mark(a);
     Work w = begin(a, job, watch);
@@ -644,7 +645,7 @@ Plan generate_check(Arena *a, Job *job, const Watch *watch)
     return plan;
 }
 
-Pictures generate(Arena *a, Job *job, const Watch *watch)
+Pictures generate(Arena *a, Job *job, const Callbacks *watch)
 {
     size_t before = mark(a);
     Work w = begin(a, job, watch);
@@ -653,9 +654,9 @@ Pictures generate(Arena *a, Job *job, const Watch *watch)
     Pictures p = { .frames = plan.frames, .width = plan.width, .height = plan.height };
     size_t bytes = (size_t)p.frames * (size_t)p.height * (size_t)p.width * 3;
     const unsigned char *rgb = draw(&w);
-    watch_progress(w.watch, "done", p.frames, p.frames);
+    callbacks_progress(w.watch, "done", p.frames, p.frames);
     release(a, before);                      /* unmaps the files and gives all memory back; the pictures move down */
-    p.rgb = take(a, bytes, 1);
+    p.rgb = allocate(a, bytes, 1);
     memmove(p.rgb, rgb, bytes);
     return p;
 }

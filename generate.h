@@ -17,13 +17,13 @@ typedef struct {
 
 /* Draws.  Zero fields of the job receive what was chosen.  Allocates in the arena, where only the pictures stay.
  * Fails through the arena with a message, so call it inside attempt().  watch may be NULL. */
-Pictures generate(Arena *a, Job *job, const Watch *watch);
+Pictures generate(Arena *a, Job *job, const Callbacks *watch);
 
 /* Everything up to the first step of work: files are found, shapes fit, LoRAs are matched.  Fails as generate() does.
  * */
-Plan generate_check(Arena *a, Job *job, const Watch *watch);
+Plan generate_check(Arena *a, Job *job, const Callbacks *watch);
 
 /* Says "plan: 0.05 GB of memory (...), about 3 s on 2 threads".  Measures for that how fast the machine is now. */
-void plan_say(Arena *a, const Plan *plan, const Watch *watch);
+void plan_say(Arena *a, const Plan *plan, const Callbacks *watch);
 
 #endif

@@ -29,8 +29,8 @@
 
 Lora *lora_open(Arena *a, const LoraUse *use, size_t count)
 {
-    Lora *l = take(a, 1, sizeof *l);
-    *l = (Lora){ .file = take(a, count, sizeof *l->file), .count = count };
+    Lora *l = allocate(a, 1, sizeof *l);
+    *l = (Lora){ .file = allocate(a, count, sizeof *l->file), .count = count };
     for (size_t i = 0; i < count; i++) l->file[i] = adapter_open(a, use[i]);
     return l;
 }
@@ -67,8 +67,8 @@ int lora_pair(Arena *a, const Lora *l, size_t i, const char *layer, LoraPair *pa
 
 static float *widen(Machine *m, const Weight *w)
 {
-    size_t n = weight_values(w);
-    float *x = take(m->mem, n, sizeof *x);
+    size_t n = weight_numel(w);
+    float *x = allocate(m->mem, n, sizeof *x);
     weight_into(m, x, w, n, 1, 0);
     return x;
 }
@@ -76,7 +76,7 @@ static float *widen(Machine *m, const Weight *w)
 /* [rows,columns] -> [columns,rows] */
 static float *transpose(Machine *m, const float *x, size_t rows, size_t columns)
 {
-    float *y = take(m->mem, rows * columns, sizeof *y);
+    float *y = allocate(m->mem, rows * columns, sizeof *y);
     for (size_t j = 0; j < columns && !m->dry; j++)
         for (size_t i = 0; i < rows; i++) y[j * rows + i] = x[i * columns + j];
     return y;
@@ -86,7 +86,7 @@ static float *transpose(Machine *m, const float *x, size_t rows, size_t columns)
 static float *core_times_right(Machine *m, const float *core, const float *right,
                                size_t p, size_t q, size_t in, size_t taps)
 {
-    float *y = take(m->mem, in * taps * p, sizeof *y);
+    float *y = allocate(m->mem, in * taps * p, sizeof *y);
     m->ops += 2 * (double)(in * taps) * (double)(p * q);
     for (size_t i = 0; i < in && !m->dry; i++)
         for (size_t t = 0; t < taps; t++)
@@ -132,7 +132,7 @@ static void add_factor(Machine *m, Matrix y, const Module *mod, Factor f, float 
 
 static Matrix factor_matrix(Machine *m, const Module *mod, Factor f, Extent e)
 {
-    Matrix y = { .x = take(m->mem, e.rows * e.columns, sizeof *y.x), .rows = e.rows, .columns = e.columns };
+    Matrix y = { .x = allocate(m->mem, e.rows * e.columns, sizeof *y.x), .rows = e.rows, .columns = e.columns };
     add_factor(m, y, mod, f, 1, 0);
     return y;
 }
@@ -172,7 +172,7 @@ static void add_dora(Machine *m, Matrix y, const Module *mod, size_t inputs, flo
 {
     size_t before = mark(m->mem);
     size_t bytes = y.rows * y.columns * sizeof *y.x;
-    float *w = take(m->mem, bytes, 1);
+    float *w = allocate(m->mem, bytes, 1);
     if (!m->dry) memcpy(w, y.x, bytes);
     add_delta(m, y, mod, mod->scale);
     Decompose d = { .parts = y.rows, .n = y.columns / inputs, .strength = strength };
@@ -187,11 +187,11 @@ static void add_dora(Machine *m, Matrix y, const Module *mod, size_t inputs, flo
 /* A copy of a weight as floats, to be added to. */
 static Weight *copy_as_floats(Machine *m, const Weight *w)
 {
-    Weight *y = take(m->mem, 1, sizeof *y);
+    Weight *y = allocate(m->mem, 1, sizeof *y);
     *y = *w;
     y->data = widen(m, w);
     y->type = F32;
-    y->bytes = weight_values(w) * sizeof(float);
+    y->bytes = weight_numel(w) * sizeof(float);
     return y;
 }
 
@@ -209,7 +209,7 @@ static int magnitude_fits(const Module *mod, const Weight *w)
 {
     size_t inputs = w->rank > 1 ? w->shape[1] : 0;
     size_t expected = has_magnitude_by_row(mod, w->shape[0]) ? w->shape[0] : inputs;
-    return weight_values(magnitude_of(mod)) == expected;
+    return weight_numel(magnitude_of(mod)) == expected;
 }
 
 static const char *misfit(Arena *a, const Module *mod, const char *layer, const Weight *w, const Weight *bias)
@@ -223,7 +223,7 @@ static const char *misfit(Arena *a, const Module *mod, const char *layer, const 
         return format(a, "%s is %s, but %s.weight is %s", magnitude->name, shape_of(a, magnitude), layer,
                       shape_of(a, w));
     if (bias_difference && !bias) return format(a, "%s: %s has no bias", bias_difference->name, layer);
-    if (bias_difference && weight_values(bias_difference) != weight_values(bias))
+    if (bias_difference && weight_numel(bias_difference) != weight_numel(bias))
         return format(a, "%s is %s, but %s.bias is %s", bias_difference->name, shape_of(a, bias_difference), layer,
                       shape_of(a, bias));
     return NULL;
@@ -236,7 +236,7 @@ static void merge_module(Machine *m, const Module *mod, float strength, const We
     const Weight *bias_difference = mod->part[DIFF_B];
     if (mod->family && magnitude_of(mod)) add_dora(m, y, mod, inputs, strength);
     else if (mod->family) add_delta(m, y, mod, strength * mod->scale);
-    if (bias_difference) weight_into(m, writable(bias), bias_difference, weight_values(bias), strength, 1);
+    if (bias_difference) weight_into(m, writable(bias), bias_difference, weight_numel(bias), strength, 1);
 }
 
 const char *lora_merge(Machine *m, const Lora *l, const char *layer, const Weight **w, const Weight **bias)

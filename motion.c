@@ -66,7 +66,7 @@ const char *motion_kind_name(MotionKind k)
 /* pe[p,2i] = sin(p 10000^(-2i/c)),  pe[p,2i+1] = cos(p 10000^(-2i/c))      (Vaswani et al., 2017) */
 static float *sinusoidal_positions(Run *r, size_t frames, size_t c)
 {
-    float *pe = take(r->machine->mem, frames * c, sizeof *pe);
+    float *pe = allocate(r->machine->mem, frames * c, sizeof *pe);
     if (r->machine->dry) return pe;
     for (size_t p = 0; p < frames; p++)
         for (size_t k = 0; k < c; k++) {
@@ -97,7 +97,7 @@ static const float *positions(Run *r, const char *p, size_t c)
     size_t frames = (size_t)r->frames;
     if (!pe && computes_positions(r->weights)) return sinusoidal_positions(r, frames, c);
     if (!positions_fit(r, p, pe, frames, c)) return NULL;
-    float *x = take(r->machine->mem, frames * c, sizeof *x);
+    float *x = allocate(r->machine->mem, frames * c, sizeof *x);
     for (size_t i = 0; i < frames * c && !r->machine->dry; i++) x[i] = dtype_value(pe->data, pe->type, i);
     return x;
 }

@@ -3,6 +3,7 @@
 #ifndef MOTION_H
 #define MOTION_H
 
+#include "checkpoint.h"
 #include "nn.h"
 
 typedef enum { NO_MOTION, MOTION_V1, MOTION_V2, MOTION_V3, MOTION_LCM } MotionKind;

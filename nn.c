@@ -14,6 +14,11 @@
  * pair.  lora.c says what a LoRA is. */
 #include "nn.h"
 
+#include "checkpoint.h"
+#include "files.h"
+#include "lora.h"
+#include "trainable.h"
+
 #include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -106,7 +111,7 @@ static Tensor probed(Run *r, const char *layer, Tensor y)
 Tensor tensor(Run *r, int n, int h, int w, int c)
 {
     Tensor t = { n, h, w, c, NULL, NULL };
-    t.x = take(r->machine->mem, size(t), sizeof *t.x);
+    t.x = allocate(r->machine->mem, size(t), sizeof *t.x);
     return t;
 }
 
@@ -124,7 +129,7 @@ Tensor compact(Run *r, size_t to, Tensor t)
 {
     Tensor before = t;
     release(r->machine->mem, to);
-    t.x = take(r->machine->mem, size(t), sizeof *t.x);
+    t.x = allocate(r->machine->mem, size(t), sizeof *t.x);
     move_down(r->machine, t.x, before.x, size(t));
     return record(r->machine, r->tape, t, (Op){ .backward = compact_backward, .in = { { before } } });
 }
@@ -132,13 +137,13 @@ Tensor compact(Run *r, size_t to, Tensor t)
 static void drop_mapped_backward(Machine *m, const Op *op)
 {
     (void)op;
-    if (!m->dry) files_rest(m->mem);
+    if (!m->dry) files_trim(m->mem);
 }
 
 Tensor drop_mapped_weights(Run *r, Tensor x)
 {
-    if (!r->learner) return x;
-    if (!r->machine->dry) files_rest(r->machine->mem);
+    if (!r->trainable) return x;
+    if (!r->machine->dry) files_trim(r->machine->mem);
     return record(r->machine, r->tape, x, (Op){ .backward = drop_mapped_backward });
 }
 
@@ -181,17 +186,17 @@ static void product_backward(Machine *m, const Op *op)
  * d up += scale dy' z;   dz = scale dy up;   d down += dz' x;   dx += dy W + dz down */
 static void low_rank_backward(Machine *m, const Op *op)
 {
-    low_rank_back(m, gradient_tensor(op->in[0]), gradient_tensor(op->y), op->in[0].t, op->in[1].t, &op->low_rank);
+    lora_backward(m, gradient_tensor(op->in[0]), gradient_tensor(op->y), op->in[0].t, op->in[1].t, &op->low_rank);
 }
 
 /* LoRA forward, beside the layer:  y = x W' + b + scale up(down(x));  without W:  y += scale up(down(x))
  * scale = strength * alpha / rank.  in[1] is z = down(x), which only the gradient of a trained pair needs. */
-static Tensor low_rank_adapter(Run *r, Tensor y, Tensor x, const Weight *bias, LowRank pair)
+static Tensor low_rank_adapter(Run *r, Tensor y, Tensor x, const Weight *bias, LoraLayer pair)
 {
     size_t before = mark(r->machine->mem);
     int trainable = pair.d_down != NULL;
     Tensor z = tensor(r, y.n, y.h, y.w, (int)pair.down->shape[0]);
-    low_rank_product(r->machine, y, z, x, bias, &pair);
+    lora_forward(r->machine, y, z, x, bias, &pair);
     Op op = {
         .backward = low_rank_backward,
         .in = { { x }, { z } },
@@ -204,11 +209,11 @@ static Tensor low_rank_adapter(Run *r, Tensor y, Tensor x, const Weight *bias, L
     return y;
 }
 
-static int pair_fits(Run *r, Tensor y, Tensor x, const Weight *w, const LowRank *p)
+static int pair_fits(Run *r, Tensor y, Tensor x, const Weight *w, const LoraLayer *p)
 {
     size_t kernel_size = w->rank == 4 ? w->shape[2] : 1;
     size_t down_size = p->down->rank == 4 ? p->down->shape[2] : 1;
-    int square = weight_values(p->down) == p->down->shape[0] * p->down->shape[1] * kernel_size * kernel_size;
+    int square = weight_numel(p->down) == p->down->shape[0] * p->down->shape[1] * kernel_size * kernel_size;
     int inputs_fit = p->down->shape[1] == (size_t)x.c;
     int outputs_fit = p->up->shape[0] == (size_t)y.c;
     if (inputs_fit && outputs_fit && down_size == kernel_size && square) return 1;
@@ -227,7 +232,7 @@ static Tensor add_pairs_of_files(Run *r, const char *layer, Tensor y, Tensor x, 
     for (size_t i = 0; i < r->lora->count; i++) {
         LoraPair pair;
         if (!lora_pair(r->machine->mem, r->lora, i, layer, &pair)) continue;
-        LowRank p = { .down = pair.down, .up = pair.up, .scale = pair.scale, .how = how };
+        LoraLayer p = { .down = pair.down, .up = pair.up, .scale = pair.scale, .how = how };
         if (pair_fits(r, y, x, w, &p)) y = low_rank_adapter(r, y, x, NULL, p);
     }
     return y;
@@ -236,8 +241,8 @@ static Tensor add_pairs_of_files(Run *r, const char *layer, Tensor y, Tensor x, 
 /* The layer's own product, with the trainable pair beside it if there is one. */
 static Tensor own_product(Run *r, const char *layer, Tensor y, Tensor x, const Weight *w, const Weight *bias, Conv how)
 {
-    LowRank p = { .w = w, .how = how };
-    if (learning_pair(r->learner, layer, &p) && pair_fits(r, y, x, w, &p)) return low_rank_adapter(r, y, x, bias, p);
+    LoraLayer p = { .w = w, .how = how };
+    if (trainable_pair(r->trainable, layer, &p) && pair_fits(r, y, x, w, &p)) return low_rank_adapter(r, y, x, bias, p);
     conv(r->machine, y, x, w, bias, how);
     return record(r->machine, r->tape, y, (Op){ .backward = product_backward, .in = { { x } }, .product = { w, how } });
 }
@@ -434,7 +439,7 @@ static void add_backward(Machine *m, const Op *op)
     Var b = op->in[0];
     if (!b.d) return;
     if (rows(b.t) == rows(op->y.t)) add_into(m, b.d, op->y.d, size(b.t));
-    else sum_rows_of(m, b.d, op->y.d, rows(op->y.t), b.t.c);
+    else add_row_back(m, b.d, op->y.d, rows(op->y.t), b.t.c);
 }
 
 Tensor add(Run *r, Tensor a, Tensor b)
@@ -501,7 +506,7 @@ static int nearest(int target, int in, int out)
 /* For every row (pixel) of y the row of x that it is a copy of: [n*y.h*y.w] */
 static size_t *nearest_rows(Run *r, Tensor y, Tensor x)
 {
-    size_t *from = take(r->machine->mem, rows(y), sizeof *from);
+    size_t *from = allocate(r->machine->mem, rows(y), sizeof *from);
     size_t *next = from;
     for (int n = 0; n < x.n && !r->machine->dry; n++)
         for (int i = 0; i < y.h; i++)
@@ -544,21 +549,21 @@ Tensor upsample(Run *r, Tensor x, int h, int w)
  * dq += ds k;   dk += ds' q;   dv += p' dy */
 static void attention_backward(Machine *m, const Op *op)
 {
-    Rows q = op->attention.q;
-    Rows k = op->attention.k;
-    Rows v = op->attention.v;
+    StridedRows q = op->attention.q;
+    StridedRows k = op->attention.k;
+    StridedRows v = op->attention.v;
     Attention shape = op->attention.shape;
     q.x = op->in[0].t.x;
     k.x = op->in[1].t.x;
     v.x = op->in[2].t.x;
-    shape.sums = op->in[3].t.x;
+    shape.softmax_stats = op->in[3].t.x;
     AttentionGradients d = { .q = op->in[0].d, .k = op->in[1].d, .v = op->in[2].d };
     attend_back(m, d, op->y.d, op->copy, q, k, v, shape);
 }
 
 /* Which rows of a tensor are the tokens of one attention.  Token t of (outer, inner) is the row
  * outer * step[0] + inner * step[1] + t * step[2]; a row is the c values of a pixel. */
-typedef struct { Rows q, k, v; Attention shape; } Tokens;
+typedef struct { StridedRows q, k, v; Attention shape; } Tokens;
 
 /* Spatial attention: the tokens are the pixels of a picture, which lie one after the other.
  * outer: a text, or a picture (self-attention);  inner: the pictures that look at the same keys. */
@@ -567,8 +572,8 @@ static Tokens spatial_tokens(Tensor q, Tensor k, int heads, int causal)
     size_t pixels = (size_t)q.h * (size_t)q.w;
     size_t keys = (size_t)k.h * (size_t)k.w;
     int pictures_a_text = q.n / k.n;
-    Rows q_rows = { .step = { (size_t)pictures_a_text * pixels, pixels, 1 }, .row = (size_t)q.c };
-    Rows k_rows = { .step = { keys, 0, 1 }, .row = (size_t)k.c };
+    StridedRows q_rows = { .step = { (size_t)pictures_a_text * pixels, pixels, 1 }, .row = (size_t)q.c };
+    StridedRows k_rows = { .step = { keys, 0, 1 }, .row = (size_t)k.c };
     Attention shape = {
         .outer = k.n,
         .inner = pictures_a_text,
@@ -587,7 +592,7 @@ static Tokens spatial_tokens(Tensor q, Tensor k, int heads, int causal)
 static Tokens temporal_tokens(Tensor q, int frames, int heads)
 {
     size_t pixels = (size_t)q.h * (size_t)q.w;
-    Rows rows_of_frames = { .step = { (size_t)frames * pixels, 1, pixels }, .row = (size_t)q.c };
+    StridedRows rows_of_frames = { .step = { (size_t)frames * pixels, 1, pixels }, .row = (size_t)q.c };
     Attention shape = {
         .outer = q.n / frames,
         .inner = (int)pixels,
@@ -620,7 +625,7 @@ Tensor attention(Run *r, Tensor q, Tensor k, Tensor v, int heads, AttentionAxis 
     t.v.x = v.x;
     size_t before = mark(r->machine->mem);
     Tensor sums = tensor(r, q.n, q.h, q.w, r->tape ? 2 * heads : 0);      /* of the softmax, for the way back */
-    if (r->tape) t.shape.sums = sums.x;
+    if (r->tape) t.shape.softmax_stats = sums.x;
     attend(r->machine, y.x, t.q, t.k, t.v, t.shape);
     Op op = {
         .backward = attention_backward,

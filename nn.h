@@ -14,10 +14,7 @@
 #ifndef NN_H
 #define NN_H
 
-#include "checkpoint.h"
 #include "kernel.h"
-#include "learn.h"
-#include "lora.h"
 #include "tape.h"
 
 #include <signal.h>
@@ -26,9 +23,9 @@ typedef struct { int count; char *text; } Problems;      /* text: the first few,
 
 typedef struct {
     Machine       *machine;
-    const Weights *weights;
-    const Lora    *lora;                 /* LoRA files in use; NULL: none */
-    const Learner *learner;              /* the trainable parameters; NULL: none */
+    const struct Weights   *weights;     /* of the model, see checkpoint.h */
+    const struct Lora      *lora;        /* LoRA files in use; NULL: none */
+    const struct Trainable *trainable;   /* the trainable parameters; NULL: none */
     Tape          *tape;                 /* NULL when nothing is trained, or when nobody will call backward() */
     int            gradient_checkpointing;      /* with a tape: blocks are computed again on the way back, for memory */
     int            frames;               /* of one clip; the n of a UNet tensor is a multiple of it */

@@ -1,107 +1,56 @@
-/* sampler.c - noise schedules and samplers.
+/* sampler.c - the samplers, on top of the noise schedule and the DDIM step in ddim.c.
  *
- *     x = signal clean + noise e,     sigma = noise / signal
+ *     x = sqrt(alpha_bar) x0 + sqrt(1 - alpha_bar) eps,     sigma = sqrt((1 - alpha_bar) / alpha_bar)
  *
- * What the model predicts is solved for the clean picture.  Then every sampler is one weighted sum: of x, this clean picture,
- * those it remembers, and fresh noise.  What differs are the weights.  So there are fewer samplers than names:
+ * sampler_step() turns the model output into the predicted x0.  Then every sampler is a weighted sum of arrays:
+ * x, x0, the x0 of earlier steps, and noise.  Samplers differ in the weights only, and many names share one function:
  *
- *   - DDIM, Euler and Euler a are one step with more or less fresh noise, over different timesteps;
- *   - DPM++ 2M and DPM++ 2M SDE likewise; DPM++ 2M SDE Heun is DPM++ 3M SDE with one picture less to look back on;
- *   - UniPC of order 2 is DPM++ 2M's step, after x has been corrected by what the model just said of it;
- *   - Heun, DPM2, DPM2 a, DPM++ 2S a and DPM++ SDE ask twice in a step: Euler's step part of the way, and the whole way by what was seen there;
- *   - LMS and PLMS go along the slopes e of several steps.
+ *   - DDIM, Euler and Euler a are ddim_step() with more or less noise, at other timesteps;
+ *   - DPM++ 2M and DPM++ 2M SDE differ in eta; DPM++ 2M SDE Heun is DPM++ 3M SDE with a shorter history;
+ *   - UniPC is the step of DPM++ 2M, after a correction of x by what the model predicted for it;
+ *   - Heun, DPM2, DPM2 a, DPM++ 2S a and DPM++ SDE call the model twice in a step: they step part of the way with
+ *     ddim_step(), and then all the way with what the model predicted there;
+ *   - LMS and PLMS go along a weighted sum of the predicted eps of several steps.
  *
- * Weights are computed in double; x is rounded to float once a step.  The last step of all but DDIM and PLMS ends without noise. */
+ * In the formulas x, x0 and sigma belong to the level where a step begins, x' and sigma' to the level where it ends.
+ * Weights are computed in double.  x is rounded to float once in each call.  All samplers but DDIM and PLMS end
+ * without noise.
+ *
+ * Papers: Karras et al., 2022 (EDM); Lu et al., 2022a (DPM-Solver) and 2022b (DPM-Solver++); Liu et al., 2022 (PNDM);
+ * Zhao et al., 2023 (UniPC); Luo et al., 2023 (LCM). */
 #include "sampler.h"
 
 #include <math.h>
 
-/* ---- noise schedules -------------------------------------------------------------------------- */
-
-/* torch.linspace in float32: counted from the nearer end */
-static float spaced(float from, float to, int i, int n)
-{
-    float step = (to - from) / (float)(n - 1);
-    return i < n / 2 ? from + step * (float)i : to - step * (float)(n - 1 - i);
-}
-
-static float beta(Betas kind, int i)
-{
-    if (kind == LINEAR) return spaced(0.00085f, 0.012f, i, TRAIN_STEPS);
-    float root = spaced((float)sqrt(0.00085), (float)sqrt(0.012), i, TRAIN_STEPS);
-    return root * root;
-}
-
-void alpha_bars(float alpha_bar[TRAIN_STEPS], Betas betas, int zero_snr)
-{
-    double product = 1;
-    for (int i = 0; i < TRAIN_STEPS; i++) {
-        product *= (double)(1 - beta(betas, i));
-        alpha_bar[i] = (float)product;
-    }
-    /* signal_t <- (signal_t - signal_T) signal_0 / (signal_0 - signal_T) */
-    double first = sqrt((double)alpha_bar[0]), last = sqrt((double)alpha_bar[TRAIN_STEPS - 1]);
-    for (int i = 0; i < TRAIN_STEPS && zero_snr; i++) {
-        double signal = (sqrt((double)alpha_bar[i]) - last) * first / (first - last);
-        alpha_bar[i] = (float)fmax(signal * signal, 0x1p-24);
-    }
-}
-
-static double sigma_of(Level l) { return l.noise / l.signal; }
-
-static Level level(double t, double sigma)
-{
-    double signal = 1 / sqrt(1 + sigma * sigma);
-    return (Level){ t, signal, sigma * signal };
-}
-
-static double sigma_at(const float *alpha_bar, int t) { return sqrt((1 - (double)alpha_bar[t]) / (double)alpha_bar[t]); }
-
-/* between timesteps, sigma on a straight line */
-static Level level_at(const float *alpha_bar, double t)
-{
-    int below = t < TRAIN_STEPS - 1 ? (int)t : TRAIN_STEPS - 2;
-    double from = sigma_at(alpha_bar, below), to = sigma_at(alpha_bar, below + 1);
-    return level(t, from + (to - from) * (t - below));
-}
-
-/* the timestep of a sigma, log sigma on a straight line between timesteps */
-static double time_of(const float *alpha_bar, double sigma)
-{
-    int below = 0;
-    while (below < TRAIN_STEPS - 2 && sigma_at(alpha_bar, below + 1) <= sigma) below++;
-    double from = log(sigma_at(alpha_bar, below)), to = log(sigma_at(alpha_bar, below + 1)), part = (log(sigma) - from) / (to - from);
-    return below + fmin(fmax(part, 0), 1);
-}
-
-/* ---- the methods ------------------------------------------------------------------------------ */
-
-typedef void Step(Sampler *s, int call, float *x, const float *clean, const float *fresh, size_t n);
-
-/* FRACTIONS: sigmas come first, timesteps may lie between the trained ones.  WHOLE: timesteps come first, and are whole. */
-typedef enum { FRACTIONS, WHOLE } Times;
-
-typedef enum { ONCE, TWICE, ONE_MORE } Calls;        /* of the model, in each step; ONE_MORE: in the first */
+/* x, x0, noise: n values each; noise NULL adds none.  x is overwritten with the next x. */
+typedef void Step(Sampler *s, int call, float *x, const float *x0, const float *noise, size_t n);
 
 struct Method {
-    const char  *name, *alias;
+    const char  *name;                       /* the web UI's */
+    const char  *alias;                      /* ComfyUI's or diffusers' */
     Step        *step;
-    Times        times;
-    ScheduleType automatic;
-    double       eta;                        /* usual */
-    int          takes_eta;
-    Calls        calls;
-    int          jumps;                      /* the schedule is of one step more, and the last level but the end left out (web UI: discard_next_to_last_sigma) */
+    ScheduleType automatic;                  /* the schedule type, unless another one is asked for */
+    double       eta;                        /* the default */
+    int          takes_eta;                  /* another eta can be asked for */
+    int          whole_timesteps;            /* looks at trained timesteps only, and init_noise_sigma is 1 */
+    int          ends_at_first_alpha_bar;    /* stills end at alpha_bar[0], not at 1 (set_alpha_to_one False) */
+    int          two_calls;                  /* of the model in each step */
+    int          second_call_at_end;         /* the second of two calls looks at the end of the step, not its middle */
+    int          noise_in_both_calls;        /* both of two calls add noise, not only the second */
+    int          repeats_first_step;         /* the first step is taken twice, with a call each time */
+    int          discards_penultimate_sigma; /* one sigma more is computed, and the last one before zero left out */
 };
 
-typedef struct { double by; const float *of; } Term;
+/* ---- sums ------------------------------------------------------------------------------------- */
 
-/* out = the sum of the terms, up to the first without an array; out may be among them */
-static void mix(float *out, size_t n, const Term *terms)
+typedef struct { double weight; const float *of; } Term;
+
+/* out = the sum of the terms, up to the first without an array.  out may be one of the arrays. */
+static void weighted_sum(float *out, size_t n, const Term *terms)
 {
     for (size_t k = 0; k < n; k++) {
         double sum = 0;
-        for (const Term *t = terms; t->of; t++) sum += t->by * (double)t->of[k];
+        for (const Term *t = terms; t->of; t++) sum += t->weight * (double)t->of[k];
         out[k] = (float)sum;
     }
 }
@@ -111,460 +60,571 @@ static void copy(float *to, const float *from, size_t n)
     for (size_t k = 0; k < n; k++) to[k] = from[k];
 }
 
-/* the noise that a step brings: eta noise'/noise sqrt(1 - (signal/signal')^2) */
-static double up_of(Level from, Level to, double eta)
+/* ---- one call a step: DDIM, Euler, Euler a ---------------------------------------------------- */
+
+/* DDIM (Song et al., 2021, eq. 12 and 16): DDIMScheduler.
+ * Euler (Karras et al., 2022): EulerDiscreteScheduler, sample_euler.  It steps along eps in x / sqrt(alpha_bar),
+ *     x'/sqrt(alpha_bar') = x/sqrt(alpha_bar) + (sigma' - sigma) eps,
+ * which is DDIM's eq. 13 and the same step.
+ * Euler a: EulerAncestralDiscreteScheduler, sample_euler_ancestral.  It is the same step with eta 1; the sigma_up and
+ * sigma_down of k-diffusion are those of ddim.c, divided by sqrt(alpha_bar'). */
+static void euler(Sampler *s, int i, float *x, const float *x0, const float *noise, size_t n)
 {
-    double ratio = from.signal / to.signal;
-    return eta * to.noise / from.noise * sqrt(fmax(1 - ratio * ratio, 0));
+    ddim_step(x, x, x0, noise, n, s->level[i], s->level[i + 1], s->eta);
 }
 
-/* and what is left of that of x: sqrt(noise'^2 - up^2) */
-static double down_of(Level from, Level to, double eta)
+/* ---- two calls a step: Heun, DPM2, DPM2 a, DPM++ 2S a, DPM++ SDE ------------------------------ */
+
+/* The first of two calls: remembers x and x0 of the beginning, and takes x to the level of the second call. */
+static void first_call(Sampler *s, int i, float *x, const float *x0, size_t n)
 {
-    double up = up_of(from, to, eta);
-    return sqrt(fmax(to.noise * to.noise - up * up, 0));
+    copy(s->history[0], x, n);
+    copy(s->history[1], x0, n);
+    ddim_step(x, x, x0, NULL, n, s->level[i], s->second_level[i], 0);
 }
 
-/* x' = signal' clean + down e + up fresh     (Song et al., 2021, eq. 12 and 16)
- * In x / signal this is Euler's step down in sigma, and up again with fresh noise. */
-static void go(float *to_x, Level from, Level to, double eta, const float *x, const float *clean, const float *fresh, size_t n)
-{
-    double toward = down_of(from, to, eta) / from.noise;
-    mix(to_x, n, (Term[]){ { toward, x }, { to.signal - toward * from.signal, clean }, { up_of(from, to, eta), fresh }, { 0, NULL } });
-}
-
-static void euler(Sampler *s, int i, float *x, const float *clean, const float *fresh, size_t n)
-{
-    go(x, s->level[i], s->level[i + 1], s->eta, x, clean, fresh, n);
-}
-
-/* The first call of two: what the second will want is kept, and x goes to where it looks. */
-static void set_out(Sampler *s, int i, float *x, const float *clean, size_t n)
-{
-    copy(s->kept[0], x, n);
-    copy(s->kept[1], clean, n);
-    go(x, s->level[i], s->middle[i], 0, x, clean, NULL, n);
-}
-
-/* Euler's step, then the same with the mean of the slopes e at both ends:
- * x'/signal' = x/signal + (sigma' - sigma) (e + e')/2     (Karras et al., 2022, alg. 1) */
-static void heun(Sampler *s, int call, float *x, const float *clean, const float *fresh, size_t n)
+/* Heun (Karras et al., 2022, algorithm 1): HeunDiscreteScheduler, sample_heun.
+ * Euler's step, then the same step again with the mean of the eps at its two ends:
+ *     x'/sqrt(alpha_bar') = x/sqrt(alpha_bar) + (sigma' - sigma) (eps + eps')/2 */
+static void heun(Sampler *s, int call, float *x, const float *x0, const float *noise, size_t n)
 {
     int i = call / 2;
-    float *begun = s->kept[0], *first = s->kept[1];
-    (void)fresh;
-    if (call % 2 == 0) { set_out(s, i, x, clean, n); return; }
-    Level from = s->level[i], to = s->level[i + 1];
-    double half = to.signal * (sigma_of(to) - sigma_of(from)) / 2, a = half / from.noise, b = half / to.noise;
-    mix(x, n, (Term[]){ { to.signal / from.signal + a, begun }, { -a * from.signal, first }, { b, x }, { -b * to.signal, clean }, { 0, NULL } });
-}
-
-/* DPM2, DPM2 a: by the slope in the middle, x'/signal' = x/signal + (down/signal' - sigma) e_middle + up/signal' fresh     (Lu et al., 2022a) */
-static void midpoint(Sampler *s, int call, float *x, const float *clean, const float *fresh, size_t n)
-{
-    int i = call / 2;
-    if (call % 2 == 0) { set_out(s, i, x, clean, n); return; }
-    Level from = s->level[i], at = s->middle[i], to = s->level[i + 1];
-    double slope = (down_of(from, to, s->eta) - to.signal * sigma_of(from)) / at.noise;
-    mix(x, n, (Term[]){ { to.signal / from.signal, s->kept[0] }, { slope, x }, { -slope * at.signal, clean }, { up_of(from, to, s->eta), fresh }, { 0, NULL } });
-}
-
-/* DPM++ 2S a: by the clean picture as it looks from the middle     (Lu et al., 2022b, alg. 1, with fresh noise) */
-static void singlestep(Sampler *s, int call, float *x, const float *clean, const float *fresh, size_t n)
-{
-    int i = call / 2;
-    if (call % 2 == 0) set_out(s, i, x, clean, n);
-    else go(x, s->level[i], s->level[i + 1], s->eta, s->kept[0], clean, fresh, n);
-}
-
-/* DPM++ SDE: the same, with fresh noise on the way to the middle too.  The whole step's noise is that of both its halves, one path of
- * Brownian motion in sigma:  sqrt(sigma - sigma') fresh = sqrt(sigma - sigma_middle) first + sqrt(sigma_middle - sigma') second */
-static void twofold(Sampler *s, int call, float *x, const float *clean, const float *fresh, size_t n)
-{
-    int i = call / 2;
-    Level from = s->level[i], at = s->middle[i], to = s->level[i + 1];
-    float *begun = s->kept[0], *first = s->kept[1];
+    (void)noise;
     if (call % 2 == 0) {
-        copy(begun, x, n);
-        if (fresh) copy(first, fresh, n);
-        go(x, from, at, s->eta, x, clean, fresh, n);
+        first_call(s, i, x, x0, n);
         return;
     }
-    double whole = sigma_of(from) - sigma_of(to), half = whole > 0 ? (sigma_of(from) - sigma_of(at)) / whole : 0, up = up_of(from, to, s->eta);
-    go(x, from, to, s->eta, begun, clean, NULL, n);
-    if (fresh) mix(x, n, (Term[]){ { 1, x }, { up * sqrt(half), first }, { up * sqrt(1 - half), fresh }, { 0, NULL } });
+    const float *x_begin = s->history[0];
+    const float *x0_begin = s->history[1];
+    NoiseLevel from = s->level[i];
+    NoiseLevel to = s->level[i + 1];
+    double half = to.sqrt_alpha_bar * (sigma_of(to) - sigma_of(from)) / 2;
+    double begin = half / from.sqrt_one_minus_alpha_bar;
+    double end = half / to.sqrt_one_minus_alpha_bar;
+    weighted_sum(x, n, (Term[]){
+        { to.sqrt_alpha_bar / from.sqrt_alpha_bar + begin, x_begin },
+        { -begin * from.sqrt_alpha_bar, x0_begin },
+        { end, x },
+        { -end * to.sqrt_alpha_bar, x0 },
+        { 0, NULL },
+    });
 }
 
-/* log of sigma from level i to the next */
-static double stretch(const Sampler *s, int i) { return log(sigma_of(s->level[i]) / sigma_of(s->level[i + 1])); }
-
-/* x' = noise'/noise q^eta x + signal' (1 - q^(1+eta)) D + noise' sqrt(1 - q^(2 eta)) fresh,     q = sigma'/sigma = exp(-h)
- * D = clean + h/(2 h_before) (clean - clean_before), the middle of the step on a straight line   (Lu et al., 2022, 2M) */
-static void multistep(Sampler *s, int i, float *x, const float *clean, const float *fresh, size_t n)
+/* DPM2 (DPM-Solver-2, Lu et al., 2022a, algorithm 1): KDPM2DiscreteScheduler, sample_dpm_2.
+ * DPM2 a: KDPM2AncestralDiscreteScheduler, sample_dpm_2_ancestral.
+ * The whole step with the eps in the middle:
+ *     x'/sqrt(alpha_bar') = x/sqrt(alpha_bar) + (sigma_down/sqrt(alpha_bar') - sigma) eps_middle
+ *                           + sigma_up/sqrt(alpha_bar') noise */
+static void dpm_2(Sampler *s, int call, float *x, const float *x0, const float *noise, size_t n)
 {
-    Level from = s->level[i], to = s->level[i + 1];
-    float *before = s->kept[0];
-    double q = sigma_of(to) / sigma_of(from), ahead = 0, fade = to.noise / from.noise * pow(q, s->eta), gain = to.signal * (1 - pow(q, 1 + s->eta));
-    if (s->known && to.noise > 0 && stretch(s, i - 1) > 0) ahead = gain * stretch(s, i) / (2 * stretch(s, i - 1));
-    double up = to.noise * sqrt(1 - pow(q, 2 * s->eta));
-    if (!s->known) copy(before, clean, n);
-    mix(x, n, (Term[]){ { fade, x }, { gain + ahead, clean }, { -ahead, before }, { up, fresh }, { 0, NULL } });
-    copy(before, clean, n);
-}
-
-/* As multistep, but the clean picture is followed on a curve through what it was, and integrated.  h: the step, times 1 + eta;
- * phi2 = (e^-h - 1)/h + 1, phi3 = phi2/h - 1/2     (k-diffusion, sample_dpmpp_3m_sde; with one picture before, 2M SDE's "heun") */
-static void curved(Sampler *s, int i, float *x, const float *clean, const float *fresh, int before, size_t n)
-{
-    Level from = s->level[i], to = s->level[i + 1];
-    double q = sigma_of(to) / sigma_of(from), fade = to.noise / from.noise * pow(q, s->eta);
-    double gain = to.signal * (1 - pow(q, 1 + s->eta)), up = to.noise * sqrt(1 - pow(q, 2 * s->eta));
-    double h = -log(q) * (1 + s->eta), phi2 = (exp(-h) - 1) / h + 1, phi3 = phi2 / h - 0.5, one = 0, two = 0;
-    float *last = s->kept[0], *older = s->kept[1];
-    if (!s->known) copy(last, clean, n);
-    if (s->known < 2) copy(older, last, n);
-    if (s->known && to.noise > 0 && h > 0 && stretch(s, i - 1) > 0) {
-        double r = stretch(s, i - 1) / stretch(s, i), r2 = before > 1 && s->known > 1 ? stretch(s, i - 2) / stretch(s, i) : 0;
-        double bend = r2 > 0 ? (phi2 * r - phi3) / (r + r2) : 0;
-        one = to.signal * (phi2 + bend) / r, two = r2 > 0 ? to.signal * bend / r2 : 0;
+    int i = call / 2;
+    if (call % 2 == 0) {
+        first_call(s, i, x, x0, n);
+        return;
     }
-    mix(x, n, (Term[]){ { fade, x }, { gain + one, clean }, { -one - two, last }, { two, older }, { up, fresh }, { 0, NULL } });
-    copy(older, last, n);
-    copy(last, clean, n);
+    const float *x_begin = s->history[0];
+    NoiseLevel from = s->level[i];
+    NoiseLevel middle = s->second_level[i];
+    NoiseLevel to = s->level[i + 1];
+    double sigma_up = ddim_sigma_up(from, to, s->eta);
+    double sigma_down = ddim_sigma_down(from, to, s->eta);
+    double along = (sigma_down - to.sqrt_alpha_bar * sigma_of(from)) / middle.sqrt_one_minus_alpha_bar;
+    weighted_sum(x, n, (Term[]){
+        { to.sqrt_alpha_bar / from.sqrt_alpha_bar, x_begin },
+        { along, x },
+        { -along * middle.sqrt_alpha_bar, x0 },
+        { sigma_up, noise },
+        { 0, NULL },
+    });
 }
 
-static void multistep_heun(Sampler *s, int i, float *x, const float *clean, const float *fresh, size_t n) { curved(s, i, x, clean, fresh, 1, n); }
-static void multistep_3   (Sampler *s, int i, float *x, const float *clean, const float *fresh, size_t n) { curved(s, i, x, clean, fresh, 2, n); }
-
-/* x at level i once more, from the level before, now that `clean` is known there: UniC of order 1 or 2, B(h) = e^-h - 1   (Zhao et al., 2023) */
-static void correct(Sampler *s, int i, float *x, const float *clean, size_t n)
+/* DPM++ 2S a (DPM-Solver++(2S), Lu et al., 2022b, algorithm 1, with noise): sample_dpmpp_2s_ancestral.
+ * The whole step with the x0 in the middle. */
+static void dpmpp_2s(Sampler *s, int call, float *x, const float *x0, const float *noise, size_t n)
 {
-    Level from = s->level[i - 1], to = s->level[i];
-    const float *begun = s->kept[1], *first = s->kept[0], *before = s->kept[2];
-    double h = stretch(s, i - 1), q = exp(-h), gain = to.signal * (1 - q), c_new = 0.5, c_old = 0;
+    int i = call / 2;
+    if (call % 2 == 0) first_call(s, i, x, x0, n);
+    else               ddim_step(x, s->history[0], x0, noise, n, s->level[i], s->level[i + 1], s->eta);
+}
+
+/* DPM++ SDE (DPM-Solver++ of order 2 with noise): DPMSolverSDEScheduler, sample_dpmpp_sde.
+ * As DPM++ 2S a, but the step to the middle adds noise too.  The noise of the whole step is that of its two halves,
+ * one path of Brownian motion in sigma:
+ *     sqrt(sigma - sigma') noise = sqrt(sigma - sigma_middle) noise_1 + sqrt(sigma_middle - sigma') noise_2 */
+static void dpmpp_sde(Sampler *s, int call, float *x, const float *x0, const float *noise, size_t n)
+{
+    int i = call / 2;
+    float *x_begin = s->history[0];
+    float *noise_begin = s->history[1];
+    NoiseLevel from = s->level[i];
+    NoiseLevel middle = s->second_level[i];
+    NoiseLevel to = s->level[i + 1];
+    if (call % 2 == 0) {
+        copy(x_begin, x, n);
+        if (noise) copy(noise_begin, noise, n);
+        ddim_step(x, x, x0, noise, n, from, middle, s->eta);
+        return;
+    }
+    ddim_step(x, x_begin, x0, NULL, n, from, to, s->eta);
+    if (!noise) return;
+    double sigma_up = ddim_sigma_up(from, to, s->eta);
+    double whole = sigma_of(from) - sigma_of(to);
+    double half = whole > 0 ? (sigma_of(from) - sigma_of(middle)) / whole : 0;
+    weighted_sum(x, n, (Term[]){
+        { 1, x },
+        { sigma_up * sqrt(half), noise_begin },
+        { sigma_up * sqrt(1 - half), noise },
+        { 0, NULL },
+    });
+}
+
+/* ---- one call a step, with the x0 of earlier steps: DPM++ 2M, 2M SDE, 3M SDE, UniPC ------------ */
+
+/* h of step i: by how much lambda = -log(sigma) grows */
+static double lambda_step(const Sampler *s, int i)
+{
+    return log(sigma_of(s->level[i]) / sigma_of(s->level[i + 1]));
+}
+
+typedef struct { double x, x0, noise; } Weights;
+
+/* The weights of SDE-DPM-Solver++ of order 1, with q = sigma'/sigma = exp(-h):
+ *     x' = sqrt(1 - alpha_bar')/sqrt(1 - alpha_bar) q^eta x + sqrt(alpha_bar') (1 - q^(1 + eta)) x0
+ *          + sqrt(1 - alpha_bar') sqrt(1 - q^(2 eta)) noise */
+static Weights first_order(NoiseLevel from, NoiseLevel to, double eta)
+{
+    double q = sigma_of(to) / sigma_of(from);
+    return (Weights){
+        .x = to.sqrt_one_minus_alpha_bar / from.sqrt_one_minus_alpha_bar * pow(q, eta),
+        .x0 = to.sqrt_alpha_bar * (1 - pow(q, 1 + eta)),
+        .noise = to.sqrt_one_minus_alpha_bar * sqrt(1 - pow(q, 2 * eta)),
+    };
+}
+
+/* DPM++ 2M (DPM-Solver++(2M), Lu et al., 2022b, algorithm 2): DPMSolverMultistepScheduler, sample_dpmpp_2m.
+ * DPM++ 2M SDE (SDE-DPM-Solver++(2M)): its algorithm_type "sde-dpmsolver++", sample_dpmpp_2m_sde.
+ * A step of order 1 with x0 moved to the middle of the step, on a straight line through this x0 and the last one:
+ *     D = x0 + h/(2 h_last) (x0 - x0_last) */
+static void dpmpp_2m(Sampler *s, int i, float *x, const float *x0, const float *noise, size_t n)
+{
+    NoiseLevel to = s->level[i + 1];
+    float *x0_last = s->history[0];
+    Weights w = first_order(s->level[i], to, s->eta);
+    double ahead = 0;
+    if (s->calls_done && to.sqrt_one_minus_alpha_bar > 0 && lambda_step(s, i - 1) > 0)
+        ahead = w.x0 * lambda_step(s, i) / (2 * lambda_step(s, i - 1));
+    if (!s->calls_done) copy(x0_last, x0, n);
+    weighted_sum(x, n, (Term[]){
+        { w.x, x },
+        { w.x0 + ahead, x0 },
+        { -ahead, x0_last },
+        { w.noise, noise },
+        { 0, NULL },
+    });
+    copy(x0_last, x0, n);
+}
+
+/* DPM++ 3M SDE: sample_dpmpp_3m_sde.  A step of order 1, and x0 follows a parabola through this x0 and the last two.
+ * With h times (1 + eta) for h, r_1 = h_last/h and r_2 = h_older/h:
+ *     phi_2 = (exp(-h) - 1)/h + 1,                    phi_3 = phi_2/h - 1/2
+ *     d_1 = (x0 - x0_last)/r_1,                       d_2 = (x0_last - x0_older)/r_2
+ *     x' += sqrt(alpha_bar') (phi_2 d_1 + (phi_2 r_1 - phi_3) (d_1 - d_2)/(r_1 + r_2))
+ * earlier: how many earlier x0 are used, 1 or 2; with 1, (d_1 - d_2) is left out. */
+static void dpmpp_3m(Sampler *s, int i, float *x, const float *x0, const float *noise, int earlier, size_t n)
+{
+    NoiseLevel from = s->level[i];
+    NoiseLevel to = s->level[i + 1];
+    float *x0_last = s->history[0];
+    float *x0_older = s->history[1];
+    Weights w = first_order(from, to, s->eta);
+    double h = -log(sigma_of(to) / sigma_of(from)) * (1 + s->eta);
+    double last = 0;
+    double older = 0;
+    if (!s->calls_done) copy(x0_last, x0, n);
+    if (s->calls_done < 2) copy(x0_older, x0_last, n);
+    if (s->calls_done && to.sqrt_one_minus_alpha_bar > 0 && h > 0 && lambda_step(s, i - 1) > 0) {
+        double phi_2 = (exp(-h) - 1) / h + 1;
+        double phi_3 = phi_2 / h - 0.5;
+        double r_1 = lambda_step(s, i - 1) / lambda_step(s, i);
+        double r_2 = 0;
+        double bend = 0;
+        if (earlier > 1 && s->calls_done > 1) r_2 = lambda_step(s, i - 2) / lambda_step(s, i);
+        if (r_2 > 0) bend = (phi_2 * r_1 - phi_3) / (r_1 + r_2);
+        last = to.sqrt_alpha_bar * (phi_2 + bend) / r_1;
+        if (r_2 > 0) older = to.sqrt_alpha_bar * bend / r_2;
+    }
+    weighted_sum(x, n, (Term[]){
+        { w.x, x },
+        { w.x0 + last, x0 },
+        { -last - older, x0_last },
+        { older, x0_older },
+        { w.noise, noise },
+        { 0, NULL },
+    });
+    copy(x0_older, x0_last, n);
+    copy(x0_last, x0, n);
+}
+
+/* DPM++ 2M SDE Heun: DPMSolverMultistepScheduler with algorithm_type "sde-dpmsolver++" and solver_type "heun" */
+static void dpmpp_2m_sde_heun(Sampler *s, int i, float *x, const float *x0, const float *noise, size_t n)
+{
+    dpmpp_3m(s, i, x, x0, noise, 1, n);
+}
+
+static void dpmpp_3m_sde(Sampler *s, int i, float *x, const float *x0, const float *noise, size_t n)
+{
+    dpmpp_3m(s, i, x, x0, noise, 2, n);
+}
+
+/* UniC of order 1 or 2, with B(h) = exp(-h) - 1 (Zhao et al., 2023, algorithm 1): UniPCMultistepScheduler,
+ * multistep_uni_c_bh_update with solver_type "bh2".  Takes the last step, from level i - 1 to level i, once more, now
+ * that x0 is known at its end.  rho is diffusers' rhos_c, the solution of
+ *     rho_1 + rho_c = b_1,     r rho_1 + rho_c = b_2
+ *     x' = sqrt(1 - alpha_bar')/sqrt(1 - alpha_bar) x_last + sqrt(alpha_bar') (1 - exp(-h)) D
+ *     D  = x0_last + rho_c (x0 - x0_last) + rho_1/r (x0_older - x0_last) */
+static void unipc_corrector(Sampler *s, int i, float *x, const float *x0, size_t n)
+{
+    NoiseLevel from = s->level[i - 1];
+    NoiseLevel to = s->level[i];
+    const float *x0_last = s->history[0];
+    const float *x_last = s->history[1];
+    const float *x0_older = s->history[2];
+    double h = lambda_step(s, i - 1);
+    double q = exp(-h);
+    double gain = to.sqrt_alpha_bar * (1 - q);
+    double c_new = 0.5;                      /* rho_c */
+    double c_older = 0;                      /* rho_1/r */
     if (!(h > 0)) return;
-    if (s->known > 1 && stretch(s, i - 2) > 0) {         /* c_new + c_old = b1,  c_new + r c_old = b2 */
-        double r = -stretch(s, i - 2) / h, phi2 = (q - 1) / -h - 1, phi3 = phi2 / -h - 0.5, b1 = phi2 / (q - 1), b2 = 2 * phi3 / (q - 1);
-        c_old = (b1 - b2) / (1 - r);
-        c_new = b1 - c_old;
-        c_old /= r;
+    if (s->calls_done > 1 && lambda_step(s, i - 2) > 0) {
+        double r = -lambda_step(s, i - 2) / h;
+        double phi_2 = (q - 1) / -h - 1;
+        double phi_3 = phi_2 / -h - 0.5;
+        double b_1 = phi_2 / (q - 1);
+        double b_2 = 2 * phi_3 / (q - 1);
+        double rho_1 = (b_1 - b_2) / (1 - r);
+        c_new = b_1 - rho_1;
+        c_older = rho_1 / r;
     }
-    mix(x, n, (Term[]){ { to.noise / from.noise, begun }, { gain * (1 - c_new - c_old), first }, { gain * c_old, before }, { gain * c_new, clean }, { 0, NULL } });
+    weighted_sum(x, n, (Term[]){
+        { to.sqrt_one_minus_alpha_bar / from.sqrt_one_minus_alpha_bar, x_last },
+        { gain * (1 - c_new - c_older), x0_last },
+        { gain * c_older, x0_older },
+        { gain * c_new, x0 },
+        { 0, NULL },
+    });
 }
 
-static void unipc(Sampler *s, int i, float *x, const float *clean, const float *fresh, size_t n)
+/* UniPC of order 2: the predictor UniP-2 is the step of DPM++ 2M. */
+static void unipc(Sampler *s, int i, float *x, const float *x0, const float *noise, size_t n)
 {
-    if (s->known) correct(s, i, x, clean, n);
-    copy(s->kept[1], x, n);
-    copy(s->kept[2], s->kept[0], s->known ? n : 0);
-    multistep(s, i, x, clean, fresh, n);
+    float *x0_last = s->history[0];
+    float *x_last = s->history[1];
+    float *x0_older = s->history[2];
+    if (s->calls_done) unipc_corrector(s, i, x, x0, n);
+    copy(x_last, x, n);
+    if (s->calls_done) copy(x0_older, x0_last, n);
+    dpmpp_2m(s, i, x, x0, noise, n);
 }
 
-/* to the end, and part of the way back   (Luo et al., 2023); sigma_data 1/2, timesteps scaled by 10 */
-static void lcm(Sampler *s, int i, float *x, const float *clean, const float *fresh, size_t n)
+/* ---- latent consistency models ---------------------------------------------------------------- */
+
+/* LCM (Luo et al., 2023, algorithm 3): LCMScheduler.  The consistency function goes all the way to x0, and noise takes
+ * it part of the way back.  sigma_data is 1/2 and timesteps are scaled by 10:
+ *     c_skip = sigma_data^2/(t^2 + sigma_data^2),     c_out = t/sqrt(t^2 + sigma_data^2) */
+static void lcm(Sampler *s, int i, float *x, const float *x0, const float *noise, size_t n)
 {
-    Level to = s->level[i + 1];
-    double t = 10 * s->level[i].t, skip = 0.25 / (t * t + 0.25), out = t / sqrt(t * t + 0.25);
-    mix(x, n, (Term[]){ { to.signal * skip, x }, { to.signal * out, clean }, { to.noise, fresh }, { 0, NULL } });
+    NoiseLevel to = s->level[i + 1];
+    double t = 10 * s->level[i].timestep;
+    double c_skip = 0.25 / (t * t + 0.25);
+    double c_out = t / sqrt(t * t + 0.25);
+    weighted_sum(x, n, (Term[]){
+        { to.sqrt_alpha_bar * c_skip, x },
+        { to.sqrt_alpha_bar * c_out, x0 },
+        { to.sqrt_one_minus_alpha_bar, noise },
+        { 0, NULL },
+    });
 }
 
-/* x'/signal' = begun/signal + the weighted sum of the latest slopes e, the i-th of all first, which is kept for later.  It stands in the sum
- * as x and clean themselves: rounded to float, it would hide the little signal that there is at first. */
-static void along(const Sampler *s, int i, Level at, Level from, Level to, const double weight[KEPT], const float *begun, float *x, const float *clean, size_t n)
+/* ---- along the eps of several steps: LMS, PLMS ------------------------------------------------ */
+
+/* x'/sqrt(alpha_bar') = x_begin/sqrt(alpha_bar) + sum of weight[j] eps_(i-j)
+ * The eps of x at level `at` is the i-th of the run; it is stored for later steps, in history[i % KEPT].
+ * In this sum it stands as x and x0 themselves.  Rounded to float, it would hide the little of x0 that the first x
+ * holds. */
+static void linear_multistep(Sampler *s, int i, NoiseLevel at, NoiseLevel from, NoiseLevel to,
+                             const double weight[SAMPLER_BUFFERS], const float *x_begin,
+                             float *x, const float *x0, size_t n)
 {
-    double by = to.signal * weight[0] / at.noise;
-    Term terms[KEPT + 3] = { { to.signal / from.signal, begun }, { by, x }, { -by * at.signal, clean } };
-    mix(s->kept[i % KEPT], n, (Term[]){ { 1 / at.noise, x }, { -at.signal / at.noise, clean }, { 0, NULL } });
-    for (int j = 1; j < KEPT && weight[j] != 0; j++) terms[j + 2] = (Term){ to.signal * weight[j], s->kept[(i - j) % KEPT] };
-    mix(x, n, terms);
+    double now = to.sqrt_alpha_bar * weight[0] / at.sqrt_one_minus_alpha_bar;
+    Term terms[SAMPLER_BUFFERS + 3] = {
+        { to.sqrt_alpha_bar / from.sqrt_alpha_bar, x_begin },
+        { now, x },
+        { -now * at.sqrt_alpha_bar, x0 },
+    };
+    for (int j = 1; j < SAMPLER_BUFFERS && weight[j] != 0; j++)
+        terms[j + 2] = (Term){ to.sqrt_alpha_bar * weight[j], s->history[(i - j) % SAMPLER_BUFFERS] };
+    weighted_sum(s->history[i % SAMPLER_BUFFERS], n, (Term[]){
+        { 1 / at.sqrt_one_minus_alpha_bar, x },
+        { -at.sqrt_alpha_bar / at.sqrt_one_minus_alpha_bar, x0 },
+        { 0, NULL },
+    });
+    weighted_sum(x, n, terms);
 }
 
-/* weight of the slope of step i - j in the step from sigma to sigma': the integral of the polynomial of this degree that is 1 at that
- * step's sigma and 0 at those of the others; by two points, as it is a cubic at most */
-static double share(const Sampler *s, int i, int j, int slopes)
+/* The Lagrange polynomial that is 1 at the sigma of step i - j and 0 at those of the other `order` steps */
+static double lagrange(const Sampler *s, int i, int j, int order, double sigma)
 {
-    double from = sigma_of(s->level[i]), to = sigma_of(s->level[i + 1]), sum = 0;
+    double product = 1;
+    for (int k = 0; k < order; k++) {
+        double other = sigma_of(s->level[i - k]);
+        if (k != j) product *= (sigma - other) / (sigma_of(s->level[i - j]) - other);
+    }
+    return product;
+}
+
+/* get_lms_coefficient, linear_multistep_coeff: the integral of this polynomial from sigma to sigma'.  It is at most a
+ * cubic, so that the Gauss-Legendre rule with two points is exact. */
+static double lms_coefficient(const Sampler *s, int i, int j, int order)
+{
+    double from = sigma_of(s->level[i]);
+    double to = sigma_of(s->level[i + 1]);
+    double sum = 0;
     for (int side = -1; side <= 1; side += 2) {
-        double at = (from + to) / 2 + side * (to - from) / (2 * sqrt(3)), product = 1;
-        for (int k = 0; k < slopes; k++) {
-            double other = sigma_of(s->level[i - k]);
-            if (k != j) product *= (at - other) / (sigma_of(s->level[i - j]) - other);
-        }
-        sum += product * (to - from) / 2;
+        double sigma = (from + to) / 2 + side * (to - from) / (2 * sqrt(3));
+        sum += lagrange(s, i, j, order, sigma) * (to - from) / 2;
     }
     return sum;
 }
 
-/* LMS: the integral of the slope over sigma, by a polynomial through up to four of them */
-static void linear_multistep(Sampler *s, int i, float *x, const float *clean, const float *fresh, size_t n)
+/* LMS of order 4 (Karras' ODE by a linear multistep method): LMSDiscreteScheduler, sample_lms.
+ * The integral over sigma of the polynomial through the latest eps. */
+static void lms(Sampler *s, int i, float *x, const float *x0, const float *noise, size_t n)
 {
-    Level from = s->level[i];
-    int slopes = 1;
-    double weight[KEPT] = { 0 };
-    (void)fresh;
-    while (slopes < KEPT && slopes <= s->known && stretch(s, i - slopes) > 0) slopes++;
-    for (int j = 0; j < slopes; j++) weight[j] = share(s, i, j, slopes);
-    along(s, i, from, from, s->level[i + 1], weight, x, x, clean, n);
+    NoiseLevel from = s->level[i];
+    int order = 1;
+    double weight[SAMPLER_BUFFERS] = { 0 };
+    (void)noise;
+    while (order < SAMPLER_BUFFERS && order <= s->calls_done && lambda_step(s, i - order) > 0) order++;
+    for (int j = 0; j < order; j++) weight[j] = lms_coefficient(s, i, j, order);
+    linear_multistep(s, i, from, from, s->level[i + 1], weight, x, x, x0, n);
 }
 
-/* PLMS: DDIM's step along a mean of slopes     (Liu et al., 2022, eq. 12)
- * The first step is taken twice: the second time from where it began, by the mean of the slopes at its ends. */
-static void adams_bashforth(Sampler *s, int call, float *x, const float *clean, const float *fresh, size_t n)
+/* PLMS (Liu et al., 2022, eq. 12): PNDMScheduler with skip_prk_steps.  DDIM's step with a weighted mean of eps.
+ * The first step is taken twice: the second time from its beginning, with the mean of the eps at its two ends. */
+static void plms(Sampler *s, int call, float *x, const float *x0, const float *noise, size_t n)
 {
-    static const double mean[][KEPT] = { { 1 }, { 1 / 2.0, 1 / 2.0 }, { 3 / 2.0, -1 / 2.0 },
-                                         { 23 / 12.0, -16 / 12.0, 5 / 12.0 }, { 55 / 24.0, -59 / 24.0, 37 / 24.0, -9 / 24.0 } };
-    int again = s->known == 1, slope = s->known - (s->known > 1), row = s->known < KEPT ? s->known : KEPT;
-    Level at = sampler_look(s, call), from = s->level[call - (s->known > 0)], to = s->level[call + !s->known];
-    float *begun = s->kept[KEPT - 1];
-    double weight[KEPT];
-    (void)fresh;
-    if (!(at.noise > 0)) return;                         /* the first step was the last, and ended clean: there is no slope to see */
-    if (!s->known) copy(begun, x, n);
-    for (int j = 0; j < KEPT; j++) weight[j] = mean[row][j] * (sigma_of(to) - sigma_of(from));
-    along(s, slope, at, from, to, weight, again ? begun : x, x, clean, n);
+    static const double adams_bashforth[][SAMPLER_BUFFERS] = {
+        { 1 },
+        { 1 / 2.0, 1 / 2.0 },
+        { 3 / 2.0, -1 / 2.0 },
+        { 23 / 12.0, -16 / 12.0, 5 / 12.0 },
+        { 55 / 24.0, -59 / 24.0, 37 / 24.0, -9 / 24.0 },
+    };
+    int row = s->calls_done < SAMPLER_BUFFERS ? s->calls_done : SAMPLER_BUFFERS;
+    int i = s->calls_done > 0 ? call - 1 : call;                        /* the step */
+    int nth = s->calls_done > 1 ? s->calls_done - 1 : s->calls_done;    /* of the eps that are stored */
+    NoiseLevel at = sampler_level(s, call);
+    NoiseLevel from = s->level[i];
+    NoiseLevel to = s->level[i + 1];
+    float *x_first = s->history[SAMPLER_BUFFERS - 1];
+    double weight[SAMPLER_BUFFERS];
+    (void)noise;
+    if (!(at.sqrt_one_minus_alpha_bar > 0)) return;     /* the first step was the only one: x has no noise any more */
+    if (s->calls_done == 0) copy(x_first, x, n);
+    for (int j = 0; j < SAMPLER_BUFFERS; j++) weight[j] = adams_bashforth[row][j] * (sigma_of(to) - sigma_of(from));
+    linear_multistep(s, nth, at, from, to, weight, s->calls_done == 1 ? x_first : x, x, x0, n);
 }
+
+/* ---- the methods ------------------------------------------------------------------------------ */
 
 static const struct Method methods[] = {     /* the first is the default */
-    { "DDIM",              "ddim",                euler,            WHOLE,     DDIM_UNIFORM, 0, 1 },
-    { "Euler",             "euler",               euler,            FRACTIONS, UNIFORM,      0, 0 },
-    { "Euler a",           "euler_ancestral",     euler,            FRACTIONS, UNIFORM,      1, 1 },
-    { "Heun",              "heun",                heun,             FRACTIONS, UNIFORM,      0, 0, TWICE },
-    { "LMS",               "lms",                 linear_multistep, FRACTIONS, UNIFORM,      0, 0 },
-    { "PLMS",              "pndm",                adams_bashforth,  WHOLE,     DDIM_UNIFORM, 0, 0, ONE_MORE },
-    { "DPM2",              "dpm_2",               midpoint,         FRACTIONS, KARRAS,       0, 0, TWICE, 1 },
-    { "DPM2 a",            "dpm_2_ancestral",     midpoint,         FRACTIONS, KARRAS,       1, 1, TWICE, 1 },
-    { "DPM++ 2M",          "dpmpp_2m",            multistep,        WHOLE,     KARRAS,       0, 0 },
-    { "DPM++ 2M SDE",      "dpmpp_2m_sde",        multistep,        WHOLE,     EXPONENTIAL,  1, 1 },
-    { "DPM++ 2M SDE Heun", "dpmpp_2m_sde_heun",   multistep_heun,   WHOLE,     EXPONENTIAL,  1, 1 },
-    { "DPM++ 2S a",        "dpmpp_2s_ancestral",  singlestep,       FRACTIONS, KARRAS,       1, 1, TWICE },
-    { "DPM++ SDE",         "dpmpp_sde",           twofold,          FRACTIONS, KARRAS,       1, 1, TWICE },
-    { "DPM++ 3M SDE",      "dpmpp_3m_sde",        multistep_3,      FRACTIONS, EXPONENTIAL,  1, 1, ONCE, 1 },
-    { "UniPC",             "uni_pc",              unipc,            WHOLE,     UNIFORM,      0, 0 },
-    { "LCM",               "lcm",                 lcm,              WHOLE,     LCM_UNIFORM,  1, 0 },
+    { .name = "DDIM", .alias = "ddim", .step = euler, .automatic = DDIM_UNIFORM,
+      .takes_eta = 1, .whole_timesteps = 1, .ends_at_first_alpha_bar = 1 },
+    { .name = "Euler", .alias = "euler", .step = euler, .automatic = UNIFORM },
+    { .name = "Euler a", .alias = "euler_ancestral", .step = euler, .automatic = UNIFORM,
+      .eta = 1, .takes_eta = 1 },
+    { .name = "Heun", .alias = "heun", .step = heun, .automatic = UNIFORM,
+      .two_calls = 1, .second_call_at_end = 1 },
+    { .name = "LMS", .alias = "lms", .step = lms, .automatic = UNIFORM },
+    { .name = "PLMS", .alias = "pndm", .step = plms, .automatic = DDIM_UNIFORM,
+      .whole_timesteps = 1, .ends_at_first_alpha_bar = 1, .repeats_first_step = 1 },
+    { .name = "DPM2", .alias = "dpm_2", .step = dpm_2, .automatic = KARRAS,
+      .two_calls = 1, .discards_penultimate_sigma = 1 },
+    { .name = "DPM2 a", .alias = "dpm_2_ancestral", .step = dpm_2, .automatic = KARRAS,
+      .eta = 1, .takes_eta = 1, .two_calls = 1, .discards_penultimate_sigma = 1 },
+    { .name = "DPM++ 2M", .alias = "dpmpp_2m", .step = dpmpp_2m, .automatic = KARRAS,
+      .whole_timesteps = 1 },
+    { .name = "DPM++ 2M SDE", .alias = "dpmpp_2m_sde", .step = dpmpp_2m, .automatic = EXPONENTIAL,
+      .eta = 1, .takes_eta = 1, .whole_timesteps = 1 },
+    { .name = "DPM++ 2M SDE Heun", .alias = "dpmpp_2m_sde_heun", .step = dpmpp_2m_sde_heun, .automatic = EXPONENTIAL,
+      .eta = 1, .takes_eta = 1, .whole_timesteps = 1 },
+    { .name = "DPM++ 2S a", .alias = "dpmpp_2s_ancestral", .step = dpmpp_2s, .automatic = KARRAS,
+      .eta = 1, .takes_eta = 1, .two_calls = 1 },
+    { .name = "DPM++ SDE", .alias = "dpmpp_sde", .step = dpmpp_sde, .automatic = KARRAS,
+      .eta = 1, .takes_eta = 1, .two_calls = 1, .noise_in_both_calls = 1 },
+    { .name = "DPM++ 3M SDE", .alias = "dpmpp_3m_sde", .step = dpmpp_3m_sde, .automatic = EXPONENTIAL,
+      .eta = 1, .takes_eta = 1, .discards_penultimate_sigma = 1 },
+    { .name = "UniPC", .alias = "uni_pc", .step = unipc, .automatic = UNIFORM,
+      .whole_timesteps = 1 },
+    { .name = "LCM", .alias = "lcm", .step = lcm, .automatic = LCM_UNIFORM,
+      .eta = 1, .whole_timesteps = 1 },
 };
 enum { METHODS = sizeof methods / sizeof *methods };
 
-/* in the order of ScheduleType */
-static const char *const schedules[] = {
-    "Automatic", "Uniform", "Karras", "Exponential", "SGM Uniform", "DDIM", "LCM", "Simple", "Normal", "Beta", "KL Optimal", "Align Your Steps",
+/* samplers of the web UI, Forge and ComfyUI that are not here, and the nearest one that is */
+static const struct { const char *name, *nearest; } elsewhere[] = {
+    { "DPM fast",                  "DPM++ 2S a" },
+    { "DPM adaptive",              "DPM++ 2M Karras" },
+    { "Restart",                   "Heun Karras" },
+    { "DDIM CFG++",                "DDIM" },
+    { "Euler CFG++",               "Euler" },
+    { "Euler a CFG++",             "Euler a" },
+    { "euler_cfg_pp",              "Euler" },
+    { "euler_ancestral_cfg_pp",    "Euler a" },
+    { "DPM++ 2S a CFG++",          "DPM++ 2S a" },
+    { "dpmpp_2s_ancestral_cfg_pp", "DPM++ 2S a" },
+    { "DPM++ 2M CFG++",            "DPM++ 2M" },
+    { "dpmpp_2m_cfg_pp",           "DPM++ 2M" },
+    { "HeunPP2",                   "Heun" },
+    { "Euler Dy",                  "Euler" },
+    { "Euler SMEA",                "Euler" },
+    { "Euler SMEA Dy",             "Euler" },
+    { "Euler Max",                 "Euler" },
+    { "Euler Negative",            "Euler" },
+    { "IPNDM",                     "LMS" },
+    { "IPNDM V",                   "LMS" },
+    { "DEIS",                      "DPM++ 2M Uniform" },
+    { "TCD",                       "LCM" },
+    { "DDPM",                      "Euler a" },
+    { "UniPC BH2",                 "UniPC" },
+    { "dpmpp_sde_gpu",             "DPM++ SDE" },
+    { "dpmpp_2m_sde_gpu",          "DPM++ 2M SDE" },
+    { "dpmpp_2m_sde_heun_gpu",     "DPM++ 2M SDE Heun" },
+    { "dpmpp_3m_sde_gpu",          "DPM++ 3M SDE" },
+    { "Res Multistep",             "DPM++ 2M" },
+    { "Gradient Estimation",       "Euler" },
+    { "ER SDE",                    "DPM++ 3M SDE" },
+    { "SA Solver",                 "DPM++ 3M SDE" },
 };
-enum { SCHEDULES = sizeof schedules / sizeof *schedules };
-
-/* ---- names ------------------------------------------------------------------------------------ */
-
-static const char *past_space(const char *s)
-{
-    while (*s == ' ' || *s == '_' || *s == '-') s++;
-    return s;
-}
-
-static int plain(int c) { return c == '+' ? 'p' : c >= 'A' && c <= 'Z' ? c + 32 : c; }     /* "DPM++" is "dpmpp" */
-
-/* what follows `name` at the beginning of text, NULL when that is something else */
-static const char *after_name(const char *text, const char *name)
-{
-    for (text = past_space(text); *(name = past_space(name)); text = past_space(text + 1), name++)
-        if (plain(*text) != plain(*name)) return NULL;
-    return text;
-}
-
-int schedule_named(const char *name)
-{
-    for (int i = 0; i < SCHEDULES; i++) {
-        const char *rest = after_name(name, schedules[i]);
-        if (rest && !*rest) return i;
-    }
-    return -1;
-}
 
 /* Is text this name, alone or with a schedule type behind it? */
 static int is_named(const char *text, const char *name, ScheduleType *type)
 {
-    const char *rest = after_name(text, name);
-    if (!rest || !*rest) return rest != NULL;
+    const char *rest = text_after_name(text, name);
+    if (!rest) return 0;
+    if (!*rest) return 1;
     int schedule = schedule_named(rest);
-    if (schedule >= 0) *type = (ScheduleType)schedule;
-    return schedule >= 0;
+    if (schedule < 0) return 0;
+    *type = (ScheduleType)schedule;
+    return 1;
 }
 
 int sampler_named(const char *name, ScheduleType *type)
 {
-    for (int i = 0; i < METHODS; i++) if (is_named(name, methods[i].name, type) || is_named(name, methods[i].alias, type)) return i;
+    for (int i = 0; i < METHODS; i++)
+        if (is_named(name, methods[i].name, type) || is_named(name, methods[i].alias, type)) return i;
     return -1;
 }
-
-/* names of the web UI's, Forge's and ComfyUI's samplers and schedule types that are not here, and what is nearest to them */
-static const char *const elsewhere[][2] = {
-    { "DPM fast", "DPM++ 2S a" }, { "DPM adaptive", "DPM++ 2M Karras" }, { "Restart", "Heun Karras" }, { "DDIM CFG++", "DDIM" }, { "Euler CFG++", "Euler" },
-    { "Euler a CFG++", "Euler a" }, { "euler_cfg_pp", "Euler" }, { "euler_ancestral_cfg_pp", "Euler a" }, { "DPM++ 2S a CFG++", "DPM++ 2S a" },
-    { "dpmpp_2s_ancestral_cfg_pp", "DPM++ 2S a" },
-    { "DPM++ 2M CFG++", "DPM++ 2M" }, { "dpmpp_2m_cfg_pp", "DPM++ 2M" }, { "HeunPP2", "Heun" }, { "Euler Dy", "Euler" }, { "Euler SMEA", "Euler" },
-    { "Euler SMEA Dy", "Euler" },
-    { "Euler Max", "Euler" }, { "Euler Negative", "Euler" }, { "IPNDM", "LMS" }, { "IPNDM V", "LMS" }, { "DEIS", "DPM++ 2M Uniform" }, { "TCD", "LCM" },
-    { "DDPM", "Euler a" },
-    { "UniPC BH2", "UniPC" }, { "dpmpp_sde_gpu", "DPM++ SDE" }, { "dpmpp_2m_sde_gpu", "DPM++ 2M SDE" }, { "dpmpp_2m_sde_heun_gpu", "DPM++ 2M SDE Heun" },
-    { "dpmpp_3m_sde_gpu", "DPM++ 3M SDE" }, { "Res Multistep", "DPM++ 2M" }, { "Gradient Estimation", "Euler" }, { "ER SDE", "DPM++ 3M SDE" },
-    { "SA Solver", "DPM++ 3M SDE" },
-}, *const types_elsewhere[][2] = {
-    { "Polyexponential", "Exponential" }, { "Turbo", "SGM Uniform" }, { "DDIM Uniform", "DDIM" }, { "Align Your Steps GITS", "Align Your Steps" },
-    { "Align Your Steps 11", "Align Your Steps" },
-    { "Align Your Steps 32", "Align Your Steps" }, { "Align Your Steps Custom", "Align Your Steps" }, { "GITS", "Align Your Steps" }, { "AYS", "Align Your Steps" },
-    { "Beta57", "Beta" }, { "Linear Quadratic", "Simple" }, { "Bong Tangent", "KL Optimal" }, { "Smoothstep", "Beta" }, { "Sine", "Simple" }, { "Cosine", "Beta" },
-    { "Phi", "Karras" }, { "Laplace", "Karras" },
-};
 
 int sampler_nearest(const char *name, ScheduleType *type)
 {
     ScheduleType asked = AUTOMATIC;
     for (size_t i = 0; i < sizeof elsewhere / sizeof *elsewhere; i++) {
-        if (!is_named(name, elsewhere[i][0], &asked)) continue;
-        int method = sampler_named(elsewhere[i][1], type);
-        if (asked) *type = asked;
+        if (!is_named(name, elsewhere[i].name, &asked)) continue;
+        int method = sampler_named(elsewhere[i].nearest, type);
+        if (asked != AUTOMATIC) *type = asked;
         return method;
     }
     return -1;
 }
 
-int schedule_nearest(const char *name)
-{
-    for (size_t i = 0; i < sizeof types_elsewhere / sizeof *types_elsewhere; i++) {
-        const char *rest = after_name(name, types_elsewhere[i][0]);
-        if (rest && !*rest) return schedule_named(types_elsewhere[i][1]);
-    }
-    return -1;
-}
+const char *sampler_name(int method) { return method < METHODS ? methods[method].name : NULL; }
 
-const char *sampler_name(int method)      { return method < METHODS ? methods[method].name : NULL; }
-const char *schedule_name(int type)       { return type < SCHEDULES ? schedules[type] : NULL; }
-int         sampler_takes_eta(int method) { return methods[method].takes_eta; }
+int sampler_takes_eta(int method) { return methods[method].takes_eta; }
 
 /* ---- a run ------------------------------------------------------------------------------------ */
 
-/* how far step i of n is, 0 to 1 */
-static double part(int i, int n) { return n > 1 ? (double)i / (n - 1) : 0; }
-
-/* how much of the beta distribution (0.6, 0.6) lies below x <= 1/2, but for a factor:  x^a sum of (1-b)_k x^k / (k! (a + k)) */
-static double beta_below(double x)
-{
-    double sum = 0, term = pow(x, 0.6);
-    for (int k = 0; k < 60; k++) sum += term / (0.6 + k), term *= x * (k + 0.4) / (k + 1);
-    return sum;
-}
-
-/* where so much of it lies below; it is symmetric */
-static double beta_quantile(double p)
-{
-    if (p > 0.5) return 1 - beta_quantile(1 - p);
-    double low = 0, high = 0.5, goal = p * 2 * beta_below(0.5);
-    for (int k = 0; k < 60; k++) {
-        double middle = (low + high) / 2;
-        if (beta_below(middle) < goal) low = middle;
-        else high = middle;
-    }
-    return high;
-}
-
-/* the published sigmas, and between them on a straight line in the logarithm */
-static double aligned(double where)
-{
-    static const double sigma[] = { 14.615, 6.475, 3.861, 2.697, 1.886, 1.396, 0.963, 0.652, 0.399, 0.152, 0.029 };
-    enum { LAST = sizeof sigma / sizeof *sigma - 1 };
-    int i = where < 1 ? (int)(where * LAST) : LAST - 1;
-    return exp(log(sigma[i]) + (where * LAST - i) * log(sigma[i + 1] / sigma[i]));
-}
-
-static int spaces_sigmas(ScheduleType type) { return type == KARRAS || type == EXPONENTIAL || type == BETA || type == KL_OPTIMAL || type == ALIGN_YOUR_STEPS; }
-
-/* sigma of step i of n, for the types that space sigmas */
-static double spaced_sigma(ScheduleType type, double most, double least, int i, int n)
-{
-    double where = part(i, n), down = (double)i / n;
-    switch (type) {
-    case EXPONENTIAL:      return exp(log(most) + where * (log(least) - log(most)));
-    case BETA:             return least + beta_quantile(1 - where) * (most - least);
-    case KL_OPTIMAL:       return tan(down * atan(least) + (1 - down) * atan(most));
-    case ALIGN_YOUR_STEPS: return aligned(where);
-    default:               return pow(pow(most, 1 / 7.0) + where * (pow(least, 1 / 7.0) - pow(most, 1 / 7.0)), 7);
-    }
-}
-
-/* the timestep of step i of n, for those that space timesteps */
-static double spaced_time(ScheduleType type, Times times, int i, int n)
-{
-    enum { LAST = TRAIN_STEPS - 1, LCM_STEPS = 50 };
-    switch (type) {
-    case DDIM_UNIFORM: return fmin((n - 1 - i) * (TRAIN_STEPS / n) + 1, LAST);          /* of 1000 steps the first stands still */
-    case LCM_UNIFORM:  return (LCM_STEPS - (int)(i * ((double)LCM_STEPS / n))) * (TRAIN_STEPS / LCM_STEPS) - 1;
-    case SGM_UNIFORM:  return nearbyint(TRAIN_STEPS - i * ((double)TRAIN_STEPS / n)) - 1;
-    case SIMPLE:       return LAST - (int)(i * ((double)TRAIN_STEPS / n));
-    default:           return times == WHOLE && type != NORMAL ? nearbyint((n - i) * ((double)LAST / n)) : (double)(float)(LAST * (1 - part(i, n)));
-    }
-}
-
-static Level level_of_step(const float *alpha_bar, ScheduleType type, Times times, int i, int n)
-{
-    if (!spaces_sigmas(type)) return level_at(alpha_bar, spaced_time(type, times, i, n));
-    double sigma = spaced_sigma(type, sigma_at(alpha_bar, TRAIN_STEPS - 1), sigma_at(alpha_bar, 0), i, n), t = time_of(alpha_bar, sigma);
-    /* diffusers rounds the one and cuts the other; there the first, 999 but for a rounding, comes out as 998 */
-    if (times == WHOLE) t = type == KARRAS ? nearbyint(t) : fmax(floor(t - 1e-4), 0);
-    return level(t, sigma);
-}
-
+/* DDIM, PLMS and LCM have an even spacing of their own, which is theirs for UNIFORM too. */
 ScheduleType sampler_schedule(const SamplerSetup *setup)
 {
-    ScheduleType own = methods[setup->method].automatic;
-    return setup->type == AUTOMATIC || (setup->type == UNIFORM && own >= DDIM_UNIFORM) ? own : setup->type;
+    ScheduleType automatic = methods[setup->method].automatic;
+    if (setup->type == AUTOMATIC) return automatic;
+    if (setup->type == UNIFORM && schedule_is_own_spacing(automatic)) return automatic;
+    return setup->type;
 }
 
-/* Heun looks at the end of a step, the others half-way down in log sigma; of DPM++ SDE the noise is left out of this */
-static Level middle(const float *alpha_bar, const struct Method *m, double eta, Level from, Level to)
+static double chosen_eta(const struct Method *m, double eta)
 {
-    if (m->step == heun || !(to.noise > 0)) return to;
-    double sigma = sqrt(sigma_of(from) * down_of(from, to, m->step == twofold ? 0 : eta) / to.signal);
-    return level(time_of(alpha_bar, sigma), sigma);
+    int asked = eta > 0 || eta < 0;
+    if (!m->takes_eta || !asked) return m->eta;
+    return fmax(eta, 0);
 }
 
-/* DDIM and PLMS end at the first alpha_bar for stills (Stable Diffusion's set_alpha_to_one false), at 1 for clips (AnimateDiff's own setting) */
+/* The second of two calls looks at the end of the step, or half-way down in log(sigma).  A step that ends without noise
+ * has no second call.  DPM++ SDE counts the half-way to the end, the others to sigma_down. */
+static NoiseLevel level_of_second_call(const float *alpha_bar, const struct Method *m, double eta,
+                                       NoiseLevel from, NoiseLevel to)
+{
+    if (m->second_call_at_end || !(to.sqrt_one_minus_alpha_bar > 0)) return to;
+    double sigma_down = ddim_sigma_down(from, to, m->noise_in_both_calls ? 0 : eta);
+    double sigma = sqrt(sigma_of(from) * sigma_down / to.sqrt_alpha_bar);
+    return noise_level(sigma_to_timestep(alpha_bar, sigma), sigma);
+}
+
 void sampler_init(Sampler *s, const SamplerSetup *setup)
 {
-    float alpha_bar[TRAIN_STEPS];
+    float alpha_bar[TRAIN_TIMESTEPS];
     const struct Method *m = &methods[setup->method];
-    int steps = setup->steps, noisy_end = m->automatic == DDIM_UNIFORM && setup->betas == SCALED_LINEAR;
-    *s = (Sampler){ .method = m, .steps = steps, .velocity = setup->velocity, .eta = !m->takes_eta || !(setup->eta > 0 || setup->eta < 0) ? m->eta : fmax(setup->eta, 0) };
+    ScheduleType type = sampler_schedule(setup);
+    int steps = setup->steps;
+    int computed = m->discards_penultimate_sigma ? steps + 1 : steps;
+    int still = setup->betas == SCALED_LINEAR;
+    *s = (Sampler){ .method = m, .v_prediction = setup->v_prediction, .eta = chosen_eta(m, setup->eta) };
     alpha_bars(alpha_bar, setup->betas, setup->zero_snr);
-    for (int i = 0; i < steps; i++) s->level[i] = level_of_step(alpha_bar, sampler_schedule(setup), m->times, i, steps + m->jumps);
-    s->level[steps] = noisy_end ? level_at(alpha_bar, 0) : level(0, 0);
-    for (int i = 0; i < steps && m->calls == TWICE; i++) s->middle[i] = middle(alpha_bar, m, s->eta, s->level[i], s->level[i + 1]);
-    for (size_t i = 0; i < KEPT; i++) s->kept[i] = setup->memory + i * setup->n;
+    for (int i = 0; i < steps; i++)
+        s->level[i] = schedule_level(alpha_bar, type, m->whole_timesteps, i, computed);
+    s->level[steps] = ddim_final_level(alpha_bar, !(m->ends_at_first_alpha_bar && still));
+    if (m->two_calls)
+        for (int i = 0; i < steps; i++)
+            s->second_level[i] = level_of_second_call(alpha_bar, m, s->eta, s->level[i], s->level[i + 1]);
+    for (size_t i = 0; i < SAMPLER_BUFFERS; i++) s->history[i] = setup->memory + i * setup->n;
 }
 
-int sampler_twice(int method)            { return methods[method].calls == TWICE; }
-int sampler_calls(int method, int steps) { return sampler_twice(method) ? 2 * steps - 1 : methods[method].calls == ONE_MORE ? steps + 1 : steps; }
+int sampler_calls_twice(int method) { return methods[method].two_calls; }
 
-Level sampler_look(const Sampler *s, int call)
+int sampler_calls(int method, int steps)
 {
-    if (s->method->calls == TWICE) return call % 2 ? s->middle[call / 2] : s->level[call / 2];
-    return s->level[s->method->calls == ONE_MORE && s->known > 1 ? call - 1 : call];
+    if (methods[method].two_calls) return 2 * steps - 1;
+    if (methods[method].repeats_first_step) return steps + 1;
+    return steps;
 }
 
-double sampler_time(const Sampler *s, int call) { return sampler_look(s, call).t; }
-
-/* of two calls in a step the second, but for DPM++ SDE */
-int sampler_draws(const Sampler *s, int call) { return s->eta > 0 && (s->method->calls != TWICE || s->method->step == twofold || call % 2); }
-
-/* diffusers: init_noise_sigma, sigma for the samplers that count in sigmas, else 1 */
-double sampler_start(const Sampler *s) { return s->method->times == FRACTIONS ? s->level[0].noise : 1; }
-
-/* e = (x - signal clean) / noise,  v = signal e - noise clean */
-static void to_clean(const Sampler *s, Level at, const float *x, float *predicted, size_t n)
+NoiseLevel sampler_level(const Sampler *s, int call)
 {
-    double x_by = s->velocity ? at.signal : 1 / at.signal, by = s->velocity ? -at.noise : -at.noise / at.signal;
-    mix(predicted, n, (Term[]){ { x_by, x }, { by, predicted }, { 0, NULL } });
+    int one_late = s->method->repeats_first_step && s->calls_done > 1;
+    if (!s->method->two_calls) return s->level[one_late ? call - 1 : call];
+    return call % 2 ? s->second_level[call / 2] : s->level[call / 2];
 }
 
-void sampler_step(Sampler *s, int call, float *x, float *predicted, const float *fresh, size_t n)
+double sampler_timestep(const Sampler *s, int call) { return sampler_level(s, call).timestep; }
+
+double sampler_init_noise_sigma(const Sampler *s)
 {
-    to_clean(s, sampler_look(s, call), x, predicted, n);
-    s->method->step(s, call, x, predicted, fresh, n);
-    s->known++;
+    return s->method->whole_timesteps ? 1 : s->level[0].sqrt_one_minus_alpha_bar;
+}
+
+/* Of two calls in a step the first adds no noise, but for DPM++ SDE. */
+int sampler_needs_noise(const Sampler *s, int call)
+{
+    int first_of_two = s->method->two_calls && call % 2 == 0;
+    if (first_of_two && !s->method->noise_in_both_calls) return 0;
+    return s->eta > 0;
+}
+
+void sampler_step(Sampler *s, int call, float *x, float *model_output, const float *noise, size_t n)
+{
+    predict_x0(model_output, x, n, sampler_level(s, call), s->v_prediction);
+    const float *x0 = model_output;
+    s->method->step(s, call, x, x0, noise, n);
+    s->calls_done++;
 }

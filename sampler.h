@@ -1,92 +1,87 @@
-/* sampler.h - noise schedules and samplers, on float arrays only.
+/* sampler.h - samplers (diffusers: schedulers), on float arrays only.
  *
- * Useful copied alone.  No memory of its own, no failure; a Sampler is a plain value.
+ * Useful copied alone, with schedule.[ch] and ddim.[ch].  Takes no memory and cannot fail; a Sampler is a plain value.
  *
- * The caller owns the model.  x starts as sampler_start() times normal noise; then for each call the model looks at x
- * at sampler_time(), and sampler_step() takes x one step on:
+ * The caller owns the model.  x begins as normal noise times sampler_init_noise_sigma().
+ * Then, for each call of the model:
  *
- *     for (int call = 0; call < sampler_calls(method, steps); call++)
- *         predict(x, sampler_time(&s, call)) -> predicted;   sampler_step(&s, call, x, predicted, fresh, n);
+ *     for (int call = 0; call < sampler_calls(method, steps); call++) {
+ *         predict(x, sampler_timestep(&s, call)) -> model_output;
+ *         sampler_step(&s, call, x, model_output, sampler_needs_noise(&s, call) ? noise : NULL, n);
+ *     }
  *
- * x has the scale that the model was trained with, for every sampler: x = signal * clean + noise * e, signal^2 + noise^2 = 1.
- * The reference for the arithmetic is the scheduler of the same name in diffusers, with final sigma zero; k-diffusion, as the web UI
- * calls it, for what diffusers lacks: DPM2, DPM2 a, DPM++ 2S a, DPM++ SDE and DPM++ 3M SDE. */
+ * x has the scale that the model was trained with, for every sampler: x = sqrt(alpha_bar) x0 + sqrt(1 - alpha_bar) eps.
+ * (The x of k-diffusion, and of those diffusers schedulers that call scale_model_input, is x / sqrt(alpha_bar) here.)
+ * The reference for the arithmetic is the scheduler of the same name in diffusers, with final sigma zero.  It is
+ * k-diffusion, as the web UI calls it, for DPM2, DPM2 a, DPM++ 2S a, DPM++ SDE and DPM++ 3M SDE. */
 #ifndef SAMPLER_H
 #define SAMPLER_H
 
-#include <stddef.h>
+#include "schedule.h"
 
-enum { TRAIN_STEPS = 1000, KEPT = 4 };
-
-/* Both run from 0.00085 to 0.012.  SCALED_LINEAR: square roots evenly spaced, what Stable Diffusion 1.x was trained
- * with.  LINEAR: the betas themselves, what AnimateDiff's modules were trained with.  (The names are
- * diffusers'; LDM and ComfyUI call the first one "linear".) */
-typedef enum { SCALED_LINEAR, LINEAR } Betas;
-
-/* alpha_bar: the product of 1 - beta up to each timestep.  zero_snr: moved so that the last one is next to nothing,
- * 2^-24 (Lin et al., 2024). */
-void alpha_bars(float alpha_bar[TRAIN_STEPS], Betas betas, int zero_snr);
-
-/* Which timesteps a number of steps stands for. */
-typedef enum {
-    AUTOMATIC,           /* what the web UI takes for this sampler */
-    UNIFORM,             /* diffusers' timestep_spacing "linspace"; for DDIM and LCM their own even spacing, below */
-    KARRAS,              /* use_karras_sigmas (Karras et al., 2022) */
-    EXPONENTIAL,         /* use_exponential_sigmas */
-    SGM_UNIFORM,         /* timestep_spacing "trailing" */
-    DDIM_UNIFORM,        /* timestep_spacing "leading", steps_offset 1 */
-    LCM_UNIFORM,         /* even steps of the 50 that latent consistency models are distilled on */
-    SIMPLE,              /* every so many-th of the trained timesteps, from the last down */
-    NORMAL,              /* timesteps evenly spaced, for every sampler */
-    BETA,                /* use_beta_sigmas: dense at both ends (Lee et al., 2024) */
-    KL_OPTIMAL,          /* arctangents of sigma evenly spaced (Sabour et al., 2024, appendix) */
-    ALIGN_YOUR_STEPS     /* the sigmas that Sabour et al. found for Stable Diffusion 1.5 */
-} ScheduleType;
-
-typedef struct { double t, signal, noise; } Level;
+/* How many arrays of the size of x a sampler keeps between calls. */
+enum { SAMPLER_BUFFERS = 4 };
 
 typedef struct {
     const struct Method *method;
-    int    steps, velocity, known;
-    double eta;
-    float *kept[KEPT];
-    Level  level[TRAIN_STEPS + 1];           /* where each step begins; the last one is the end */
-    Level  middle[TRAIN_STEPS];              /* where the second of two calls in a step looks */
+    int        v_prediction;                     /* v-prediction */
+    int        calls_done;                   /* of sampler_step() */
+    double     eta;
+    float     *history[SAMPLER_BUFFERS];                /* what each sampler keeps between calls */
+    NoiseLevel level[TRAIN_TIMESTEPS + 1];       /* where each step begins; the last one is where the run ends */
+    NoiseLevel second_level[TRAIN_TIMESTEPS];    /* where the second of two calls in a step looks at x */
 } Sampler;
 
-/* Name -> number for sampler_init, -1 when there is none.  As the web UI, diffusers and ComfyUI write it, a schedule
- * type behind it too ("DPM++ 2M Karras", "dpmpp_2m"); case, spaces, "-" and "_" count for nothing.  *type is set when the name holds one. */
+/* A method is a number, 0 for DDIM.  Returns the method of this name, or -1 when the name is unknown.
+ * Names are those of the web UI, diffusers and ComfyUI, with or without a schedule type behind them:
+ * "DPM++ 2M Karras", "dpmpp_2m".  Case, spaces, "-" and "_" do not matter.
+ * *type is set only when the name holds a schedule type. */
 int         sampler_named(const char *name, ScheduleType *type);
-int         sampler_nearest(const char *name, ScheduleType *type);   /* what comes nearest to one that other programs have and this has not, or -1 */
-int         schedule_nearest(const char *name);
-const char *sampler_name (int method);                           /* NULL after the last */
-int         schedule_named(const char *name);                    /* a ScheduleType, or -1 */
-const char *schedule_name(int type);                             /* NULL after the last */
-int         sampler_takes_eta(int method);
+
+/* Returns the method that is nearest to one that other programs have and this one does not, or -1.  *type as above. */
+int         sampler_nearest(const char *name, ScheduleType *type);
+
+const char *sampler_name(int method);        /* NULL after the last method */
+int         sampler_takes_eta(int method);   /* 1 when eta changes anything */
 
 typedef struct {
-    int          method;                     /* 0: DDIM */
+    int          method;
     ScheduleType type;
-    Betas        betas;
-    int          zero_snr;
-    int          velocity;                   /* the model predicts v = signal e - noise clean, not e (Salimans and Ho, 2022) */
-    int          steps;                      /* 1..1000 */
-    double       eta;                        /* 0..1, fresh noise; 0: what the sampler usually takes, -1: none; ignored where it takes none */
+    BetaSchedule betas;
+    int          zero_snr;                   /* rescale_betas_zero_snr */
+    int          v_prediction;                   /* prediction_type: 0 for epsilon, 1 for v_prediction */
+    int          steps;                      /* num_inference_steps, 1 .. 1000 */
+    double       eta;                        /* how much noise is added, 0 .. 1.  0: the sampler's default; -1: none.
+                                                Ignored where the sampler takes no eta. */
     float       *memory;                     /* KEPT * n values, in use until the last step */
-    size_t       n;
+    size_t       n;                          /* the size of x */
 } SamplerSetup;
 
-void         sampler_init(Sampler *s, const SamplerSetup *setup);
-ScheduleType sampler_schedule(const SamplerSetup *setup);        /* what AUTOMATIC comes to */
-int    sampler_twice(int method);                                /* two calls of the model in each step, one in the last */
-int    sampler_calls(int method, int steps);                     /* of the model: steps, 2 steps - 1, or steps + 1 for PLMS */
-Level  sampler_look (const Sampler *s, int call);                /* where this call looks at x; to be asked before sampler_step() */
-double sampler_time (const Sampler *s, int call);                /* its timestep, 0..999; may lie between timesteps */
-double sampler_start(const Sampler *s);
-int    sampler_draws(const Sampler *s, int call);                /* this call wants fresh noise */
+void sampler_init(Sampler *s, const SamplerSetup *setup);
 
-/* predicted: n values, what the model said of x; overwritten with the clean picture that this comes to.
- * fresh: n normal values where sampler_draws(), else NULL. */
-void   sampler_step(Sampler *s, int call, float *x, float *predicted, const float *fresh, size_t n);
+/* The schedule type that is used: never AUTOMATIC. */
+ScheduleType sampler_schedule(const SamplerSetup *setup);
+
+/* 1 for samplers of order 2 that call the model twice in each step, and once in the last. */
+int sampler_calls_twice(int method);
+
+/* The number of calls of the model (NFE): steps, 2 steps - 1, or steps + 1 for PLMS. */
+int sampler_calls(int method, int steps);
+
+/* The level of x in this call, and its timestep, 0 .. 999, which may lie between two timesteps.
+ * They must be asked for before this call's sampler_step(). */
+NoiseLevel sampler_level(const Sampler *s, int call);
+double     sampler_timestep (const Sampler *s, int call);
+
+/* init_noise_sigma, in the scale that x has here: the first x is this times normal noise. */
+double sampler_init_noise_sigma(const Sampler *s);
+
+/* 1 when this call adds noise. */
+int sampler_needs_noise(const Sampler *s, int call);
+
+/* x: n values, becomes the next x.
+ * model_output: n values, what the model predicted for x; becomes the predicted x0 (pred_original_sample).
+ * noise: n normal values where sampler_needs_noise() returns 1, else NULL. */
+void sampler_step(Sampler *s, int call, float *x, float *model_output, const float *noise, size_t n);
 
 #endif

@@ -43,9 +43,9 @@ struct Tape {
 
 Tape *tape_new(Arena *a)
 {
-    Tape *t = take(a, 1, sizeof *t);
-    *t = (Tape){ .op = take(a, MOST_OPS, sizeof *t->op), .dry = 1 };
-    t->base = take(a, 0, 1);
+    Tape *t = allocate(a, 1, sizeof *t);
+    *t = (Tape){ .op = allocate(a, MOST_OPS, sizeof *t->op), .dry = 1 };
+    t->base = allocate(a, 0, 1);
     t->shadow = t->base;
     t->copies = t->base;
     return t;
@@ -56,10 +56,10 @@ void tape_start(Arena *a, Tape *t)
     t->dry = 0;
     t->count = 0;
     t->copied = 0;
-    t->copies = take(a, t->most_copied, sizeof *t->copies);
-    t->shadow = take(a, t->reach, sizeof *t->shadow);
+    t->copies = allocate(a, t->most_copied, sizeof *t->copies);
+    t->shadow = allocate(a, t->reach, sizeof *t->shadow);
     memset(t->shadow, 0, t->reach * sizeof *t->shadow);
-    t->base = take(a, 0, 1);
+    t->base = allocate(a, 0, 1);
 }
 
 size_t tape_copies(const Tape *t)
@@ -148,7 +148,7 @@ Tensor record(Machine *m, Tape *t, Tensor y, Op op)
 static float *run_again(Machine *m, Tensor x)
 {
     Op maker = *x.from;
-    maker.y.t.x = take(m->mem, size(x), sizeof *x.x);
+    maker.y.t.x = allocate(m->mem, size(x), sizeof *x.x);
     maker.forward(m, &maker);
     return maker.y.t.x;
 }
@@ -195,7 +195,7 @@ static void checkpoint_backward(Machine *m, const Op *recorded)
     Tape *t = op.checkpoint.tape;
     size_t before = mark(m->mem);
     size_t count = t->count;
-    take(m->mem, op.checkpoint.mark - before, 1);
+    allocate(m->mem, op.checkpoint.mark - before, 1);
     for (int i = 0; i < INPUTS; i++) {
         Tensor x = op.in[i].t;
         gather_rows(m, op.checkpoint.place[i], (size_t)x.c, x.x, (size_t)x.c, NULL, rows(x), (size_t)x.c);

@@ -39,9 +39,9 @@ typedef struct Op {
     float *copy;                         /* ... and the copy; NULL before */
     union {                              /* the op's other arguments */
         struct { const Weight *w; Conv how; } product;
-        LowRank low_rank;
+        LoraLayer low_rank;
         struct { const Weight *gamma, *beta; GroupNorm shape; } norm;
-        struct { Rows q, k, v; Attention shape; } attention;
+        struct { StridedRows q, k, v; Attention shape; } attention;
         struct { const int *ids; int first; float *d; } embedding;
         struct {
             Tape  *tape;

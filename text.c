@@ -1,17 +1,20 @@
-/* text.c - prompts to vectors.
+/* text.c - conditioning: from prompts to vectors.
  *
- *     prompt -> a prompt for each key of travel -> its ANDs -> for each call the text after editing       grammar.c
- *     text -> chunks of tokens with weights                                                              chunks.c
- *     tokens -> vectors, times their weights                                                             clip.c
- *     vectors -> what a call is told: negative and prompts, of all frames or of each
+ *     prompt -> one prompt for each key of prompt travel -> split at AND -> for each call, its text     grammar.c
+ *     text -> chunks of 75 tokens, each token with its weight                                          chunks.c
+ *     tokens -> vectors                                                                                clip.c
+ *     vectors -> times their weights -> interpolated for each frame -> the conditioning of each call   here
  *
- * A text is encoded once, however many calls, ANDs and keys say it; a guide is built once for all calls that are told the same.
- * All texts of a job fill the same number of chunks, with empty ones behind: were the negative prompt shorter, or one
- * version of an edited prompt, a clip would come out as two scenes.
+ * Each distinct text is tokenized and encoded once, however many calls, keys and frames use it.  The conditioning
+ * tensor of each distinct combination of texts is built once, too.
  *
- * Between the keys of travel, vectors go along the arc of the whole [tokens,width] tensor at even speed (Shoemake 1985, slerp), or
- * on the straight line where it is as good as that (cosine past 0.9995).  Before the first key and behind the last they
- * stay, or, if the clip is closed, go round. */
+ * All texts of a job are padded to the same number of chunks.  If the negative prompt were shorter, or one version
+ * of an edited prompt, the batch would fall apart and a clip would come out as two scenes.
+ *
+ * Between two keys, prompt travel goes along the arc of the whole [tokens,width] tensor at even speed: slerp
+ * (Shoemake 1985).  Nearly parallel tensors (cosine above 0.9995) are interpolated on a straight line.  Before the
+ * first key and behind the last one the prompt stays as it is; in a closed loop it travels on from the last key to
+ * the first. */
 #include "text.h"
 
 #include "chars.h"
@@ -21,184 +24,241 @@
 #include <math.h>
 #include <string.h>
 
-enum { AT_ONCE = 16, MOST_PROMPTS = 64 };        /* chunks encoded together: what that takes is much more than what it gives; prompts between ANDs */
+enum { CHUNKS_PER_BATCH = 16 };         /* of the text encoder: a larger batch takes memory and saves no time */
+enum { MOST_PROMPTS = 64 };             /* between ANDs */
 
-typedef struct { const char *text; const Chunk *chunk; int chunks; } Line;
+typedef struct {
+    const char  *text;
+    const Chunk *chunk;                 /* [chunks] */
+    int          chunks;
+} TokenizedText;
 
-struct Text {
-    Wording      wording;
-    Line        *line;          /* every text there is, the first one said first */
-    const int   *id;            /* [lines, chunks, 77]; NULL when there is no vocabulary, which the dry run will complain about */
-    const float *weight;        /* the same */
-    const float *learned;       /* rows behind the vocabulary, or NULL */
-    int          lines, chunks;
-    size_t       room;          /* for lines */
+struct TokenizedPrompts {
+    PromptSpecification specification;
 
-    int          guided;
-    Phrases      prompt;        /* the ANDs: their weights are those of every key */
-    const float *prompt_weight;
-    Travel       travel;        /* no keys: the only prompt is that of all frames */
-    int        **told;          /* what calls are told, each once: lines[guided + keys * ANDs], the negative first, then key by key */
-    const int   *call;          /* [calls + again] which of them */
-    int          tolds;
+    TokenizedText *text;                /* every distinct text, in the order of its first use */
+    int            texts;
+    size_t         room;                /* allocated length of text */
+    int            chunks;              /* of the longest text; all others are padded to it */
+    const int     *id;                  /* [texts, chunks, 77]; NULL without a vocabulary, which the dry run reports */
+    const float   *weight;              /* [texts, chunks, 77] */
+    const float   *learned;             /* [rows, width]: vectors of textual inversions; NULL without any */
+
+    int            negatives;           /* 1 with guidance: the negative prompt leads each combination; else 0 */
+    WeightedTexts  prompts;             /* what stands between the ANDs.  Their weights are those of every key. */
+    const float   *prompt_weight;       /* the same weights, as the sampling loop needs them */
+    Travel         travel;              /* without keys: one prompt for all frames */
+    int          **combination;         /* distinct ones.  Each has [texts_per_call] indexes of text: the negative,
+                                           then the prompts of the first key, of the second, ... */
+    int            combinations;
+    const int     *combination_of;      /* [all_calls] */
 };
 
-static int keys(const Text *t)   { return t->travel.count ? (int)t->travel.count : 1; }
-static int calls(const Text *t)  { return t->wording.calls + t->wording.again; }
-static int voices(const Text *t) { return t->guided + keys(t) * (int)t->prompt.count; }
+static int keys(const TokenizedPrompts *t) { return t->travel.count ? (int)t->travel.count : 1; }
+static int all_calls(const TokenizedPrompts *t) { return t->specification.calls + t->specification.second_pass_calls; }
+static int texts_per_call(const TokenizedPrompts *t) { return t->negatives + keys(t) * (int)t->prompts.count; }
 
-/* what a model without a vocabulary is told, in the dry run that will say what it lacks */
-static const Text *nothing(Arena *a, Text *t)
+/* A model without a vocabulary gets one empty text, so that the dry run can say what the model lacks. */
+static const TokenizedPrompts *without_vocabulary(Arena *a, TokenizedPrompts *t)
 {
     static const float one[] = { 1 };
-    static Phrase empty = { "", 1 };
-    int *call = take(a, (size_t)calls(t), sizeof *call), *row = take(a, 1, sizeof *row);
-    memset(call, 0, (size_t)calls(t) * sizeof *call);
-    t->told = take(a, 1, sizeof *t->told);
-    t->prompt = (Phrases){ &empty, 1 }, t->prompt_weight = one;
-    *row = 0, *t->told = row, t->tolds = t->lines = t->chunks = 1, t->call = call;
+    static WeightedText empty = { "", 1 };
+    int *combination_of = allocate(a, (size_t)all_calls(t), sizeof *combination_of);
+    int *combination = allocate(a, 1, sizeof *combination);
+    memset(combination_of, 0, (size_t)all_calls(t) * sizeof *combination_of);
+    *combination = 0;
+    t->texts = 1;
+    t->chunks = 1;
+    t->prompts = (WeightedTexts){ &empty, 1 };
+    t->prompt_weight = one;
+    t->combination = allocate(a, 1, sizeof *t->combination);
+    t->combination[0] = combination;
+    t->combinations = 1;
+    t->combination_of = combination_of;
     return t;
 }
 
 /* ---- reading ---------------------------------------------------------------------------------- */
 
 typedef struct {
-    Arena           *a;
-    Text            *t;
-    const Tokenizer *tokenizer;
-    Embeddings      *embeddings;
-    Chunk           *chunk;     /* [MOST_CHUNKS] to work in */
+    Arena            *a;
+    TokenizedPrompts *t;
+    const Tokenizer  *tokenizer;
+    Embeddings       *embeddings;
+    Chunk            *scratch;          /* [MOST_CHUNKS] */
 } Reader;
 
-typedef struct { const char *what; const Edits *edits; } Voice;      /* one text that may change from call to call */
+/* A prompt that may change from call to call.  kind: "prompt" or "negative prompt", for messages. */
+typedef struct { const char *kind; const PromptEdits *edits; } ScheduledPrompt;
 
-/* the number of a text's line; a new one where nobody has said it yet.  The text stays if it is new. */
-static int line_of(Reader *r, const char *text, const char *what)
+/* The index of this text.  A new one is tokenized and added, and its characters must stay in memory. */
+static int index_of_text(Reader *r, const char *text, const char *kind)
 {
-    Text *t = r->t;
-    for (int i = 0; i < t->lines; i++) if (!strcmp(t->line[i].text, text)) return i;
-    t->line = roomier(r->a, t->line, (size_t)t->lines, &t->room, sizeof *t->line);
-    int count = chunks_of(r->a, r->tokenizer, r->embeddings, text, what, r->chunk);
-    Chunk *chunk = take(r->a, (size_t)count, sizeof *chunk);
-    memcpy(chunk, r->chunk, (size_t)count * sizeof *chunk);
-    t->line[t->lines] = (Line){ text, chunk, count };
-    if (count > t->chunks) t->chunks = count;
-    return t->lines++;
+    TokenizedPrompts *t = r->t;
+    for (int i = 0; i < t->texts; i++)
+        if (!strcmp(t->text[i].text, text)) return i;
+    t->text = grow_array(r->a, t->text, (size_t)t->texts, &t->room, sizeof *t->text);
+    int chunks = chunks_tokenize(r->a, r->tokenizer, r->embeddings, text, kind, r->scratch);
+    Chunk *chunk = allocate(r->a, (size_t)chunks, sizeof *chunk);
+    memcpy(chunk, r->scratch, (size_t)chunks * sizeof *chunk);
+    t->text[t->texts] = (TokenizedText){ .text = text, .chunk = chunk, .chunks = chunks };
+    if (chunks > t->chunks) t->chunks = chunks;
+    return t->texts++;
 }
 
-static Voice voice_of(Reader *r, const char *text, const char *what)
+static ScheduledPrompt schedule(Reader *r, const char *text, const char *kind)
 {
-    return (Voice){ what, grammar_edits(r->a, text, r->t->wording.counted, r->t->wording.counted_again) };
+    const PromptSpecification *w = &r->t->specification;
+    return (ScheduledPrompt){ kind, grammar_edits(r->a, text, w->editing_steps, w->second_pass_editing_steps) };
 }
 
-static int same_weights(Phrases a, Phrases b)
+static int same_weights(WeightedTexts a, WeightedTexts b)
 {
-    int same_ones = a.count == b.count;
-    for (size_t i = 0; same_ones && i < a.count; i++) same_ones = a.at[i].weight == b.at[i].weight;
-    return same_ones;
+    if (a.count != b.count) return 0;
+    for (size_t i = 0; i < a.count; i++)
+        if (a.at[i].weight != b.at[i].weight) return 0;
+    return 1;
 }
 
-/* the prompts that stand between the ANDs of every key's */
-static Phrases *read_keys(Reader *r, const char *prompt)
+/* -> [keys]: for each key of prompt travel, the prompts between its ANDs */
+static WeightedTexts *read_keys(Reader *r, const char *prompt)
 {
-    Text *t = r->t;
-    t->travel = t->wording.frames > 1 ? grammar_travel(r->a, prompt, t->wording.frames) : (Travel){ 0 };
-    Phrases *p = take(r->a, (size_t)keys(t), sizeof *p);
+    TokenizedPrompts *t = r->t;
+    t->travel = t->specification.frames > 1 ? grammar_travel(r->a, prompt, t->specification.frames) : (Travel){ 0 };
+    WeightedTexts *p = allocate(r->a, (size_t)keys(t), sizeof *p);
     for (size_t k = 0; k < (size_t)keys(t); k++) {
-        p[k] = grammar_and(r->a, t->travel.count ? grammar_key(r->a, &t->travel, k) : prompt);
-        if (p[k].count > MOST_PROMPTS) fail(r->a, "the prompt has %zu prompts between its ANDs, expected at most %d", p[k].count, MOST_PROMPTS);
+        p[k] = grammar_split_and(r->a, t->travel.count ? grammar_key_prompt(r->a, &t->travel, k) : prompt);
+        if (p[k].count > MOST_PROMPTS)
+            fail(r->a, "the prompt has %zu prompts between its ANDs, expected at most %d", p[k].count, MOST_PROMPTS);
         if (!same_weights(p[k], p[0]))
-            fail(r->a, "the prompt's keys at frames %d and %d differ in the number or the weights of what stands between AND, expected the same",
-                 t->travel.key[0].frame, t->travel.key[k].frame);
+            fail(r->a, "the prompt's keys at frames %d and %d differ in the number or the weights of what stands "
+                 "between AND, expected the same", t->travel.key[0].frame, t->travel.key[k].frame);
     }
     return p;
 }
 
-static Voice *read_voices(Reader *r)
+/* The weights of AND as the sampling loop needs them. */
+static const float *weights_as_float(Arena *a, WeightedTexts p)
 {
-    Text *t = r->t;
-    const Wording *w = &t->wording;
-    Phrases *p = read_keys(r, w->prompt ? w->prompt : "");
-    t->prompt = p[0];
-    t->guided = w->cfg > 1 || p[0].count > 1 || p[0].at[0].weight != 1;
-    float *weight = take(r->a, p[0].count, sizeof *weight);
-    for (size_t i = 0; i < p[0].count; i++) weight[i] = (float)p[0].at[i].weight;
-    t->prompt_weight = weight;
-    Voice *voice = take(r->a, (size_t)voices(t), sizeof *voice), *end = voice;
-    if (t->guided) *end++ = voice_of(r, w->negative ? w->negative : "", "negative prompt");
+    float *weight = allocate(a, p.count, sizeof *weight);
+    for (size_t i = 0; i < p.count; i++) weight[i] = (float)p.at[i].weight;
+    return weight;
+}
+
+/* -> [texts_per_call], in the order of a combination */
+static ScheduledPrompt *read_prompts(Reader *r)
+{
+    TokenizedPrompts *t = r->t;
+    const PromptSpecification *w = &t->specification;
+    WeightedTexts *p = read_keys(r, w->prompt ? w->prompt : "");
+    t->prompts = p[0];
+    if (w->cfg > 1 || p[0].count > 1 || p[0].at[0].weight != 1) t->negatives = 1;
+    t->prompt_weight = weights_as_float(r->a, p[0]);
+    ScheduledPrompt *scheduled = allocate(r->a, (size_t)texts_per_call(t), sizeof *scheduled);
+    size_t n = 0;
+    if (t->negatives) scheduled[n++] = schedule(r, w->negative ? w->negative : "", "negative prompt");
     for (size_t k = 0; k < (size_t)keys(t); k++)
-        for (size_t i = 0; i < p[k].count; i++) *end++ = voice_of(r, p[k].at[i].text, "prompt");
-    return voice;
+        for (size_t i = 0; i < p[k].count; i++) scheduled[n++] = schedule(r, p[k].at[i].text, "prompt");
+    return scheduled;
 }
 
-static int line_at(Reader *r, const Voice *v, int call)
+/* The text of this prompt at this call, counted over both passes, as an index. */
+static int text_at_call(Reader *r, const ScheduledPrompt *p, int call)
 {
+    TokenizedPrompts *t = r->t;
     size_t before = mark(r->a);
-    int first = r->t->wording.calls, lines = r->t->lines;
-    int line = line_of(r, grammar_at(r->a, v->edits, call >= first, call < first ? call : call - first), v->what);
-    if (lines == r->t->lines) release(r->a, before);
-    return line;
+    int texts = t->texts, first_pass = t->specification.calls;
+    const char *text = call < first_pass ? grammar_at_step(r->a, p->edits, 0, call)
+                                         : grammar_at_step(r->a, p->edits, 1, call - first_pass);
+    int index = index_of_text(r, text, p->kind);
+    if (t->texts == texts) release(r->a, before);       /* a known text needs no second copy of its characters */
+    return index;
 }
 
-/* what this call is told, as the number of a row of lines */
-static int told_of(Reader *r, const Voice *voice, int call)
+/* The combination of texts at this call, as an index. */
+static int combination_at_call(Reader *r, const ScheduledPrompt *scheduled, int call)
 {
-    Text *t = r->t;
-    int *row = take(r->a, (size_t)voices(t), sizeof *row);
-    for (int i = 0; i < voices(t); i++) row[i] = line_at(r, &voice[i], call);
-    for (int i = 0; i < t->tolds; i++) if (!memcmp(t->told[i], row, (size_t)voices(t) * sizeof *row)) return i;
-    t->told[t->tolds] = row;
-    return t->tolds++;
+    TokenizedPrompts *t = r->t;
+    size_t n = (size_t)texts_per_call(t);
+    int *row = allocate(r->a, n, sizeof *row);
+    for (size_t i = 0; i < n; i++) row[i] = text_at_call(r, &scheduled[i], call);
+    for (int i = 0; i < t->combinations; i++)
+        if (!memcmp(t->combination[i], row, n * sizeof *row)) return i;
+    t->combination[t->combinations] = row;
+    return t->combinations++;
+}
+
+static int any_edits(const ScheduledPrompt *scheduled, int n)
+{
+    for (int i = 0; i < n; i++)
+        if (grammar_has_edits(scheduled[i].edits)) return 1;
+    return 0;
 }
 
 static void read_calls(Reader *r)
 {
-    Text *t = r->t;
-    int edited = 0, *call = take(r->a, (size_t)calls(t), sizeof *call);
-    const Voice *voice = read_voices(r);
-    t->told = take(r->a, (size_t)calls(t), sizeof *t->told);
-    for (int i = 0; i < voices(t); i++) edited |= grammar_edited(voice[i].edits);
-    for (int i = 0; i < calls(t); i++) call[i] = i && !edited ? 0 : told_of(r, voice, i);
-    t->call = call;
+    TokenizedPrompts *t = r->t;
+    int *combination_of = allocate(r->a, (size_t)all_calls(t), sizeof *combination_of);
+    const ScheduledPrompt *scheduled = read_prompts(r);
+    t->combination = allocate(r->a, (size_t)all_calls(t), sizeof *t->combination);
+    int edited = any_edits(scheduled, texts_per_call(t));
+    for (int i = 0; i < all_calls(t); i++)
+        combination_of[i] = i == 0 || edited ? combination_at_call(r, scheduled, i) : 0;
+    t->combination_of = combination_of;
 }
 
-/* all lines as one table, short ones with empty chunks behind */
+/* Copies the chunks of all texts into one table of ids and one of weights.  Short texts end in empty chunks. */
 static void lay_out(Reader *r)
 {
-    Text *t = r->t;
-    size_t each = (size_t)t->chunks * CONTEXT, count = 0;
-    int *id = take(r->a, (size_t)t->lines * each, sizeof *id);
-    float *weight = take(r->a, (size_t)t->lines * each, sizeof *weight);
-    for (int i = 0; i < t->lines; i++)
-        for (int c = 0; c < t->chunks; c++)
-            for (int k = 0; k < CONTEXT; k++, count++) {
-                const Chunk *chunk = c < t->line[i].chunks ? &t->line[i].chunk[c] : NULL;
-                id[count] = chunk ? chunk->id[k] : k ? tokenizer_eos(r->tokenizer) : tokenizer_bos(r->tokenizer);
-                weight[count] = chunk ? chunk->weight[k] : 1;
-            }
-    t->id = id, t->weight = weight;
+    TokenizedPrompts *t = r->t;
+    size_t tokens = (size_t)t->texts * (size_t)t->chunks * CONTEXT, at = 0;
+    int *id = allocate(r->a, tokens, sizeof *id);
+    float *weight = allocate(r->a, tokens, sizeof *weight);
+    Chunk empty = chunk_empty(r->tokenizer);
+    for (int i = 0; i < t->texts; i++)
+        for (int c = 0; c < t->chunks; c++) {
+            const Chunk *chunk = c < t->text[i].chunks ? &t->text[i].chunk[c] : &empty;
+            memcpy(id + at, chunk->id, sizeof chunk->id);
+            memcpy(weight + at, chunk->weight, sizeof chunk->weight);
+            at += CONTEXT;
+        }
+    t->id = id;
+    t->weight = weight;
 }
 
-/* "prompt: 2 at once, weights 1 and 1.2; 20 texts over the steps; travel by way of 3 keys", whatever of it there is */
-static void report(Arena *a, const Text *t, void (*say)(void *to, const char *line), void *to)
+/* " 2 at once, weights 1, 1.2" or " weight 1.2"; "" for a single prompt of weight 1 */
+static const char *and_text(Arena *a, WeightedTexts p)
 {
-    const char *line = "";
-    for (size_t i = 0; i < t->prompt.count && (t->prompt.count > 1 || t->prompt.at[0].weight != 1); i++)
-        line = format(a, "%s%s%g", line, i ? ", " : t->prompt.count > 1 ? format(a, " %zu at once, weights ", t->prompt.count) : " weight ", t->prompt.at[i].weight);
-    if (t->tolds > 1) line = format(a, "%s%s %d versions over the steps", line, *line ? ";" : "", t->tolds);
-    if (t->travel.count) line = format(a, "%s%s travel over %zu keys%s", line, *line ? ";" : "", t->travel.count, t->wording.closed ? " and round" : "");
+    if (p.count == 1 && p.at[0].weight == 1) return "";
+    const char *line = p.count > 1 ? format(a, " %zu at once, weights ", p.count) : " weight ";
+    for (size_t i = 0; i < p.count; i++) line = format(a, "%s%s%g", line, i ? ", " : "", p.at[i].weight);
+    return line;
+}
+
+/* "prompt: 2 at once, weights 1, 1.2; 20 versions over the steps; travel over 3 keys", or the parts of it that apply */
+static void report(Arena *a, const TokenizedPrompts *t, void (*say)(void *to, const char *line), void *to)
+{
+    const char *line = and_text(a, t->prompts);
+    if (t->combinations > 1)
+        line = format(a, "%s%s %d versions over the steps", line, *line ? ";" : "", t->combinations);
+    if (t->travel.count)
+        line = format(a, "%s%s travel over %zu keys%s", line, *line ? ";" : "", t->travel.count,
+                      t->specification.closed_loop ? " and round" : "");
     if (*line && say) say(to, format(a, "prompt:%s", line));
 }
 
-const Text *text_read(Arena *a, const Weights *w, const Wording *wording, void (*say)(void *to, const char *line), void *to)
+const TokenizedPrompts *text_tokenize(Arena *a, const Weights *w, const PromptSpecification *specification,
+        void (*say)(void *to, const char *line), void *to)
 {
     int vocabulary = clip_vocabulary(w);
-    Text *t = take(a, 1, sizeof *t);
-    *t = (Text){ .wording = *wording };
-    if (!vocabulary) return nothing(a, t);
-    Tokenizer *tokenizer = tokenizer_new(a, file_map(a, wording->merges), (size_t)vocabulary);
-    Embeddings *embeddings = embeddings_open(a, tokenizer, wording->embedding, wording->embeddings, wording->lora, wording->loras, w);
-    Reader r = { a, t, tokenizer, embeddings, take(a, MOST_CHUNKS, sizeof *r.chunk) };
+    TokenizedPrompts *t = allocate(a, 1, sizeof *t);
+    *t = (TokenizedPrompts){ .specification = *specification };
+    if (!vocabulary) return without_vocabulary(a, t);
+    Reader r = { .a = a, .t = t };
+    r.tokenizer = tokenizer_new(a, file_map(a, specification->merges), (size_t)vocabulary);
+    r.embeddings = embeddings_open(a, r.tokenizer, specification->embedding, specification->embeddings,
+                                   specification->lora, specification->loras, w);
+    r.scratch = allocate(a, MOST_CHUNKS, sizeof *r.scratch);
     read_calls(&r);
     lay_out(&r);
     t->learned = embeddings_rows(a, r.embeddings);
@@ -209,12 +269,13 @@ const Text *text_read(Arena *a, const Weights *w, const Wording *wording, void (
 
 /* ---- encoding --------------------------------------------------------------------------------- */
 
-/* z = z * weight, * (mean before / mean after): x is one chunk's vectors */
+/* x: [77, width], one chunk.     z = x * weight;     x = z * x.mean() / z.mean() */
 static void emphasize(float *x, const float *weight, size_t width)
 {
     double before = 0, after = 0;
     int plain = 1;
-    for (size_t k = 0; k < CONTEXT; k++) plain &= weight[k] == 1;
+    for (size_t k = 0; k < CONTEXT; k++)
+        if (weight[k] != 1) plain = 0;
     if (plain) return;
     for (size_t i = 0; i < CONTEXT * width; i++) {
         before += (double)x[i];
@@ -224,20 +285,20 @@ static void emphasize(float *x, const float *weight, size_t width)
     for (size_t i = 0; i < CONTEXT * width; i++) x[i] *= (float)(before / after);
 }
 
-/* -> [lines, 1, chunks * 77, width] */
-static Tensor encode_lines(Run *r, const Text *t)
+/* -> [texts, 1, chunks * 77, width] */
+static Tensor encode_texts(Run *r, const TokenizedPrompts *t)
 {
     Arena *a = r->machine->mem;
-    Tensor v = tensor(r, t->lines, 1, t->chunks * CONTEXT, clip_width(r->weights));
-    int chunks = t->lines * t->chunks;
+    Tensor v = tensor(r, t->texts, 1, t->chunks * CONTEXT, clip_width(r->weights));
+    int chunks = t->texts * t->chunks;
     size_t each = CONTEXT * (size_t)v.c;
-    for (int i = 0; i < chunks; i += AT_ONCE) {
+    for (int i = 0; i < chunks; i += CHUNKS_PER_BATCH) {
         size_t before = mark(a);
-        int n = chunks - i < AT_ONCE ? chunks - i : AT_ONCE;
-        Tensor part = clip_encode(r, t->id + (size_t)i * CONTEXT, n, t->wording.clip_skip, t->learned);
+        int n = chunks - i < CHUNKS_PER_BATCH ? chunks - i : CHUNKS_PER_BATCH;
+        Tensor batch = clip_encode(r, t->id + (size_t)i * CONTEXT, n, t->specification.clip_skip, t->learned);
         for (size_t k = 0; k < (size_t)n && !r->machine->dry; k++) {
             float *x = v.x + ((size_t)i + k) * each;
-            memcpy(x, part.x + k * each, each * sizeof *x);
+            memcpy(x, batch.x + k * each, each * sizeof *x);
             emphasize(x, t->weight + ((size_t)i + k) * CONTEXT, (size_t)v.c);
         }
         release(a, before);
@@ -245,58 +306,84 @@ static Tensor encode_lines(Run *r, const Text *t)
     return v;
 }
 
-/* the keys before and behind a frame, and how far it is from the first to the second, 0 to 1 */
-typedef struct { size_t from, to; double way; } Between;
+/* The keys of prompt travel before and behind a frame, and the share of the way from one to the other, 0 to 1. */
+typedef struct { size_t from, to; double share; } Segment;
 
-static Between between(const Text *t, int frame)
+static Segment segment_at(const TokenizedPrompts *t, int frame)
 {
     const Travel *v = &t->travel;
-    size_t last = v->count - 1, from = t->wording.closed ? last : 0, to = t->wording.closed ? 0 : last, i = 0;
-    for (; i < v->count && v->key[i].frame <= frame; i++) from = i;
-    if (i < v->count) to = i;
-    int gone = frame - v->key[from].frame, left = v->key[to].frame - frame;
-    if (gone < 0) gone += t->wording.frames;
-    if (left < 0) left += t->wording.frames;
-    return (Between){ from, to, from == to || gone + left == 0 ? 0 : (double)gone / (gone + left) };
+    size_t next = 0;                                    /* the first key behind the frame */
+    while (next < v->count && v->key[next].frame <= frame) next++;
+    size_t last = v->count - 1, from = next ? next - 1 : 0, to = next < v->count ? next : last;
+    if (t->specification.closed_loop && !next) from = last;
+    if (t->specification.closed_loop && next == v->count) to = 0;
+    int behind = frame - v->key[from].frame, ahead = v->key[to].frame - frame;
+    if (behind < 0) behind += t->specification.frames;
+    if (ahead < 0) ahead += t->specification.frames;
+    int stays = from == to || behind + ahead == 0;
+    return (Segment){ from, to, stays ? 0 : (double)behind / (behind + ahead) };
 }
 
-/* (sin((1-t) w) a + sin(t w) b) / sin w,  cos w = a b / |a| |b| */
+/* (sin((1-t) w) a + sin(t w) b) / sin w,   cos w = a.b / (|a| |b|) */
 static void slerp(float *out, const float *a, const float *b, size_t n, double t)
 {
     double aa = 0, bb = 0, ab = 0;
-    for (size_t i = 0; i < n; i++) aa += (double)a[i] * (double)a[i], bb += (double)b[i] * (double)b[i], ab += (double)a[i] * (double)b[i];
-    double cosine = ab / sqrt(aa * bb), angle = acos(cosine), left = 1 - t, right = t;
-    if (fabs(cosine) <= 0.9995) left = sin(left * angle) / sin(angle), right = sin(right * angle) / sin(angle);
-    for (size_t i = 0; i < n; i++) out[i] = (float)(left * (double)a[i] + right * (double)b[i]);
+    for (size_t i = 0; i < n; i++) {
+        aa += (double)a[i] * (double)a[i];
+        bb += (double)b[i] * (double)b[i];
+        ab += (double)a[i] * (double)b[i];
+    }
+    double cosine = ab / sqrt(aa * bb);
+    double of_a = 1 - t, of_b = t;
+    if (fabs(cosine) <= 0.9995) {
+        double angle = acos(cosine);
+        of_a = sin((1 - t) * angle) / sin(angle);
+        of_b = sin(t * angle) / sin(angle);
+    }
+    for (size_t i = 0; i < n; i++) out[i] = (float)(of_a * (double)a[i] + of_b * (double)b[i]);
 }
 
-/* one voice of the guide for a frame: the negative, or one of the ANDs between two keys */
-static void tell(float *out, const Text *t, Tensor lines, const int *row, int prompt, int frame)
+/* One prompt of a combination at one frame -> out: [tokens, width].  prompt: 0 to negatives + ANDs. */
+static void prompt_at_frame(float *out, const TokenizedPrompts *t, Tensor encoded, const int *combination,
+                            int prompt, int frame)
 {
-    size_t each = size(lines) / (size_t)lines.n;
-    if (!t->travel.count || prompt < t->guided) {
-        memcpy(out, lines.x + (size_t)row[prompt] * each, each * sizeof *out);
+    size_t each = size(encoded) / (size_t)encoded.n;
+    if (!t->travel.count || prompt < t->negatives) {
+        memcpy(out, encoded.x + (size_t)combination[prompt] * each, each * sizeof *out);
         return;
     }
-    Between b = between(t, frame);
-    const int *from = row + b.from * t->prompt.count, *to = row + b.to * t->prompt.count;
-    slerp(out, lines.x + (size_t)from[prompt] * each, lines.x + (size_t)to[prompt] * each, each, b.way);
+    Segment s = segment_at(t, frame);
+    const int *from = combination + s.from * t->prompts.count;
+    const int *to = combination + s.to * t->prompts.count;
+    slerp(out, encoded.x + (size_t)from[prompt] * each, encoded.x + (size_t)to[prompt] * each, each, s.share);
 }
 
-static Tensor guide_of(Run *r, const Text *t, Tensor lines, const int *row)
+/* -> [negatives + ANDs, 1 or frames, tokens, width] */
+static Tensor combine(Run *r, const TokenizedPrompts *t, Tensor encoded, const int *combination)
 {
-    Tensor g = tensor(r, t->guided + (int)t->prompt.count, t->travel.count > 1 ? t->wording.frames : 1, lines.w, lines.c);
-    size_t each = size(lines) / (size_t)lines.n;
-    for (int i = 0; i < g.n * g.h && !r->machine->dry; i++) tell(g.x + (size_t)i * each, t, lines, row, i / g.h, i % g.h);
+    int frames = t->travel.count > 1 ? t->specification.frames : 1;
+    Tensor g = tensor(r, t->negatives + (int)t->prompts.count, frames, encoded.w, encoded.c);
+    size_t each = size(encoded) / (size_t)encoded.n;
+    if (r->machine->dry) return g;
+    for (int prompt = 0; prompt < g.n; prompt++)
+        for (int frame = 0; frame < frames; frame++)
+            prompt_at_frame(g.x + ((size_t)prompt * (size_t)frames + (size_t)frame) * each, t, encoded, combination,
+                            prompt, frame);
     return g;
 }
 
-const Guide *text_encode(Run *r, const Text *t)
+const Conditioning *text_encode(Run *r, const TokenizedPrompts *t)
 {
     Arena *a = r->machine->mem;
-    Guide *guide = take(a, (size_t)calls(t), sizeof *guide);
-    Tensor lines = encode_lines(r, t), *told = take(a, (size_t)t->tolds, sizeof *told);
-    for (int i = 0; i < t->tolds; i++) told[i] = guide_of(r, t, lines, t->told[i]);
-    for (int i = 0; i < calls(t); i++) guide[i] = (Guide){ told[t->call[i]], t->guided, t->prompt_weight };
-    return guide;
+    Conditioning *conditioning = allocate(a, (size_t)all_calls(t), sizeof *conditioning);
+    Tensor encoded = encode_texts(r, t);
+    Tensor *combined = allocate(a, (size_t)t->combinations, sizeof *combined);
+    for (int i = 0; i < t->combinations; i++) combined[i] = combine(r, t, encoded, t->combination[i]);
+    for (int i = 0; i < all_calls(t); i++)
+        conditioning[i] = (Conditioning){
+            .text = combined[t->combination_of[i]],
+            .has_negative = t->negatives,
+            .weight = t->prompt_weight,
+        };
+    return conditioning;
 }

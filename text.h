@@ -1,44 +1,65 @@
-/* text.h - what the noise predictor is told: prompts to vectors, for each of its calls.
+/* text.h - conditioning: from prompts to the vectors that the cross-attention of the UNet reads, for each of its calls.
  *
- * The prompts are the web UI's (grammar.h), embeddings stand where their name does (embedding.h), and all prompts of a job, at every
- * step, fill the same number of chunks of 75 tokens.  Emphasis is the web UI's "Original": a chunk's vectors times their
- * weights, then all of them by one factor that brings its mean back.  Unlike there, the mean is that of each chunk alone and not
- * of all versions that editing makes of it.  Prompt travel goes from key to key on the arc between them (slerp), see text.c. */
+ *     conditional prompt      what the picture should show.  AND joins several of them (composable diffusion).
+ *     unconditional prompt    the negative prompt, often empty: classifier-free guidance moves away from it.
+ *
+ * The prompt language is the web UI's (grammar.h).  The vectors of a textual inversion stand where their name does
+ * (embedding.h).  All prompts of a job fill the same number of 75-token chunks at every step (chunks.h).
+ *
+ * Emphasis is the web UI's "Original" mode: each vector of a chunk is multiplied by its weight, then all of them by one
+ * factor that restores the mean.  The web UI takes that mean over all versions that prompt editing makes of a
+ * prompt; here each chunk has its own.  Prompt travel interpolates from key to key by slerp, see text.c. */
 #ifndef TEXT_H
 #define TEXT_H
 
 #include "nn.h"
 
+/* The prompt specification: everything that decides what the noise predictor is conditioned on. */
 typedef struct {
-    const char *prompt, *negative;       /* UTF-8; NULL is empty */
-    const char *merges;                  /* path of CLIP's merges */
-    const char *const *embedding;        /* paths of the embeddings that may be used; of two with one name the first */
+    const char *prompt, *negative;      /* UTF-8; NULL is empty */
+    const char *merges;                 /* path of CLIP's merges */
+    const char *const *embedding;       /* paths of the textual inversions that prompts may name.  Of two files with
+                                           one name the first counts. */
     size_t      embeddings;
-    const char *const *lora;             /* paths of LoRAs, which may carry embeddings of their own */
+    const char *const *lora;            /* paths of LoRAs, which may carry embeddings of their own */
     size_t      loras;
-    double      cfg;                     /* guidance; up to 1 there is none, unless ANDs or weights need it, and then the negative prompt has no part in it */
-    int         calls, again;            /* how often noise is predicted, and how often in a second pass */
-    int         counted, counted_again;  /* what editing takes for all steps of each: the steps, twice that for a sampler of the second order */
-    int         clip_skip, frames;
-    int         closed;                  /* prompt travel goes on from the last key to the first */
-} Wording;
+    double      cfg;                    /* guidance scale.  Up to 1 there is no guidance and the negative prompt is not
+                                           used, unless AND or a weight of the prompt needs the formula below. */
+    int         calls;                  /* of the noise predictor, in the first pass */
+    int         second_pass_calls;      /* and in the second (Hires); 0 without one */
+    int         editing_steps;          /* steps of each pass as prompt editing counts them: the sampler's steps, or
+                                           twice as many for a sampler of the second order */
+    int         second_pass_editing_steps;
+    int         clip_skip;              /* 1: the last layer of CLIP, 2: the one before, as the web UI counts */
+    int         frames;
+    int         closed_loop;            /* prompt travel goes on from the last key to the first */
+} PromptSpecification;
 
-typedef struct Text Text;
+typedef struct TokenizedPrompts TokenizedPrompts;
 
-/* What one call is told: a batch of prompts, all of the same number of tokens, for the same noisy latents.
- *     noise = negative + sum over the others of cfg * weight[i] * (prompt[i] - negative)      with guidance: the negative is text's first
- *     noise = the only prompt                                                                without */
+/* The conditioning of one call of the noise predictor: a batch of prompts for the same noisy latents.
+ *
+ * Classifier-free guidance (Ho and Salimans 2022), extended to several prompts by composable diffusion (Liu et al.
+ * 2022):
+ *
+ *     eps = eps_negative + sum over i of cfg * weight[i] * (eps_prompt[i] - eps_negative)
+ *
+ * classifier_free_guidance() in denoise.c computes it.  Without guidance there is one prompt: eps = eps_prompt[0]. */
 typedef struct {
-    Tensor       text;                   /* [prompts, 1 or frames, tokens, width]: one text for all frames, or one for each */
-    int          guided;
-    const float *weight;                 /* [prompts - guided] */
-} Guide;
+    Tensor       text;                  /* [prompts, 1 or frames, tokens, width]: the same for all frames, or one for
+                                           each.  diffusers: prompt_embeds, and in the UNet encoder_hidden_states. */
+    int          has_negative;          /* 1: with guidance, the first of the batch is the negative prompt */
+    const float *weight;                /* one for each prompt but the negative */
+} Conditioning;
 
-/* Reads the prompts, to the tokens of every text that a call will be told.  Lives in the arena.  Says which embeddings are used (say
- * may be NULL).  Fails when a prompt is too long, its keys or weights make no sense, or a file that it names is none of use. */
-const Text *text_read(Arena *a, const Weights *w, const Wording *wording, void (*say)(void *to, const char *line), void *to);
+/* Reads and tokenizes the prompts: every text of every call.  The result lives in the arena.  The callback, which
+ * may be NULL, hears which embeddings are used.  Fails when a prompt is too long, when its keys or weights make no
+ * sense, or when a file that it names cannot be used with this model. */
+const TokenizedPrompts *text_tokenize(Arena *a, const Weights *w, const PromptSpecification *specification,
+        void (*say)(void *to, const char *line), void *to);
 
-/* Encodes what is said, each text once -> [calls + again] guides.  Calls that are told the same share one tensor, so its address can be a key. */
-const Guide *text_encode(Run *r, const Text *t);
+/* Runs CLIP's text encoder on each distinct text once (diffusers: encode_prompt) -> [calls of both passes].
+ * Calls with the same conditioning share one tensor, so its address can be a key. */
+const Conditioning *text_encode(Run *r, const TokenizedPrompts *t);
 
 #endif

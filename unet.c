@@ -13,6 +13,7 @@
  * level 3-k. */
 #include "unet.h"
 
+#include "checkpoint.h"
 #include "motion.h"
 
 #include <math.h>

@@ -11,7 +11,7 @@ static void format_and_call(void (*callback)(void *to, const char *words), void 
     if (callback) callback(to, words);
 }
 
-void watch_say(const Watch *w, const char *fmt, ...)
+void callbacks_say(const Callbacks *w, const char *fmt, ...)
 {
     va_list args;
     va_start(args, fmt);
@@ -19,7 +19,7 @@ void watch_say(const Watch *w, const char *fmt, ...)
     va_end(args);
 }
 
-void watch_note(const Watch *w, const char *fmt, ...)
+void callbacks_note(const Callbacks *w, const char *fmt, ...)
 {
     va_list args;
     va_start(args, fmt);
@@ -27,7 +27,7 @@ void watch_note(const Watch *w, const char *fmt, ...)
     va_end(args);
 }
 
-void watch_progress(const Watch *w, const char *stage, int done, int of)
+void callbacks_progress(const Callbacks *w, const char *stage, int done, int of)
 {
     if (w && w->progress) w->progress(w->to, stage, done, of);
 }

@@ -26,11 +26,11 @@ typedef struct {
     void (*probe)   (void *to, const char *layer, Tensor output);
     /* Not called but read: when it is set, the job fails with "interrupted" before its next layer. */
     const volatile sig_atomic_t *stop;
-} Watch;
+} Callbacks;
 
 /* Each formats a text of at most 1023 bytes and passes it on, if somebody listens. */
-void watch_say     (const Watch *w, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
-void watch_note    (const Watch *w, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
-void watch_progress(const Watch *w, const char *stage, int done, int of);
+void callbacks_say     (const Callbacks *w, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+void callbacks_note    (const Callbacks *w, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+void callbacks_progress(const Callbacks *w, const char *stage, int done, int of);
 
 #endif

@@ -1,8 +1,15 @@
-/* chars.c - characters and numbers in text.
+/* chars.c - characters, texts, paths and numbers.
  *
- * What people write comes as UTF-8 with any byte in it, and what is said to them must not carry any of that on: decoding
- * replaces what is no UTF-8 as Python does, quoting shows it as question marks.  Numbers are read with one rounding, and
- * written with the fewest digits that read as the same; neither asks for the locale. */
+ * What people write is UTF-8 with any bytes in it.  Decoding replaces invalid bytes as Python's
+ * bytes.decode(errors="replace") does.  Messages never repeat them: quoting shows them, and control characters, as
+ * question marks, because a terminal would obey some of them.
+ *
+ * Names are compared without regard to upper and lower case and to "-", "_" and " ", since people paste all of these.
+ *
+ * Numbers do not depend on the locale.  They are read with one rounding (Clinger 1990: a quotient of two doubles
+ * that are exact), and written with the fewest digits that read as the same number.
+ *
+ * Nothing here fails: a function returns 0 or NULL for text that is not what it looks for. */
 #include "chars.h"
 
 #include <math.h>
@@ -13,22 +20,32 @@
 
 enum { REPLACEMENT = 0xFFFD };
 
+/* How many bytes follow this first byte. */
+static size_t utf8_following(unsigned first)
+{
+    if (first >= 0xF0) return 3;
+    if (first >= 0xE0) return 2;
+    return first >= 0x80 ? 1 : 0;
+}
+
 size_t utf8_decode(const unsigned char *s, size_t n, uint32_t *c)
 {
-    unsigned lead = s[0], low = 0x80, high = 0xBF;
-    size_t more = lead >= 0xF0 ? 3 : lead >= 0xE0 ? 2 : lead >= 0x80 ? 1 : 0;
-    *c = lead;
+    unsigned first = s[0], low = 0x80, high = 0xBF;     /* the bounds of the next byte */
+    size_t more = utf8_following(first);
+    *c = first;
     if (!more) return 1;
     *c = REPLACEMENT;
-    if (lead < 0xC2 || lead > 0xF4) return 1;
-    if (lead == 0xE0) low = 0xA0;           /* else a shorter form would do */
-    if (lead == 0xED) high = 0x9F;          /* else a surrogate */
-    if (lead == 0xF0) low = 0x90;
-    if (lead == 0xF4) high = 0x8F;          /* else past U+10FFFF */
-    uint32_t value = lead & (0x3Fu >> more);
-    for (size_t i = 1; i <= more; i++, low = 0x80, high = 0xBF) {
+    if (first < 0xC2 || first > 0xF4) return 1;
+    if (first == 0xE0) low = 0xA0;                      /* below, a shorter form exists */
+    if (first == 0xF0) low = 0x90;
+    if (first == 0xED) high = 0x9F;                     /* above are surrogates */
+    if (first == 0xF4) high = 0x8F;                     /* above is past U+10FFFF */
+    uint32_t value = first & (0x3Fu >> more);
+    for (size_t i = 1; i <= more; i++) {
         if (i == n || s[i] < low || s[i] > high) return i;
         value = value << 6 | (s[i] & 0x3Fu);
+        low = 0x80;
+        high = 0xBF;
     }
     *c = value;
     return more + 1;
@@ -38,31 +55,37 @@ int unicode_in_range(const void *key, const void *row)
 {
     const uint32_t *c = key;
     const UnicodeRange *r = row;
-    return *c < r->first ? -1 : *c > r->last;
+    if (*c < r->first) return -1;
+    return *c > r->last;
 }
 
-int unicode_is(UnicodeSet set, uint32_t c) { return bsearch(&c, set.at, set.count, sizeof *set.at, unicode_in_range) != NULL; }
+int unicode_is(UnicodeSet set, uint32_t c)
+{
+    return bsearch(&c, set.at, set.count, sizeof *set.at, unicode_in_range) != NULL;
+}
 
 /* ---- text ------------------------------------------------------------------------------------- */
 
-/* letters of a key or an option: case, "-", "_" and " " alike */
-static int letter(int c) { return c == '_' || c == ' ' ? '-' : lower(c); }
+/* A character of a name, as names are compared. */
+static int folded(int c) { return c == '_' || c == ' ' ? '-' : lower(c); }
 
 int same(const char *a, const char *b)
 {
-    while (*a && letter(*a) == letter(*b)) a++, b++;
-    return !*a && !*b;
+    size_t i = 0;
+    while (a[i] && folded(a[i]) == folded(b[i])) i++;
+    return !a[i] && !b[i];
 }
 
 int begins(const char *text, const char *with)
 {
-    while (*with && lower(*text) == lower(*with)) text++, with++;
-    return !*with;
+    size_t i = 0;
+    while (with[i] && lower(text[i]) == lower(with[i])) i++;
+    return !with[i];
 }
 
 char *copy(Arena *a, const char *text, size_t n)
 {
-    char *s = take(a, n + 1, 1);
+    char *s = allocate(a, n + 1, 1);
     memcpy(s, text, n);
     s[n] = 0;
     return s;
@@ -71,16 +94,23 @@ char *copy(Arena *a, const char *text, size_t n)
 char *trimmed(Arena *a, const char *text, size_t n)
 {
     while (n && blank(text[n - 1])) n--;
-    while (n && blank(*text)) text++, n--;
-    return copy(a, text, n);
+    size_t from = 0;
+    while (from < n && blank(text[from])) from++;
+    return copy(a, text + from, n - from);
 }
 
 char **comma_parts(Arena *a, const char *text, size_t *count)
 {
-    size_t parts = 1, n = 0;
-    for (const char *s = text; *s; s++) parts += *s == ',';
-    char **part = take(a, parts, sizeof *part);
-    for (const char *s = text; n < parts; s += strcspn(s, ",") + 1) part[n++] = trimmed(a, s, strcspn(s, ","));
+    size_t parts = 1;
+    for (const char *s = text; *s; s++)
+        if (*s == ',') parts++;
+    char **part = allocate(a, parts, sizeof *part);
+    const char *s = text;
+    for (size_t i = 0; i < parts; i++) {
+        size_t n = strcspn(s, ",");
+        part[i] = trimmed(a, s, n);
+        s += n + 1;
+    }
     *count = parts;
     return part;
 }
@@ -94,13 +124,60 @@ char *one_of(Arena *a, const char *const *choice)
     return list;
 }
 
-Draft draft(Arena *a) { return (Draft){ .mem = a, .text = format(a, "%s", "") }; }
+char *names_of(Arena *a, const char *(*name)(int))
+{
+    char *list = format(a, "%s", name(0));
+    for (int i = 1; name(i); i++) list = format(a, "%s%s%s", list, name(i + 1) ? ", " : " or ", name(i));
+    return list;
+}
 
-void draft_add(Draft *d, const char *words)
+size_t printable_size(const char *text)
+{
+    const unsigned char *s = (const unsigned char *)text;
+    size_t n = utf8_following(*s) + 1;
+    if (*s < 0x20 || *s == 0x7f) return 0;              /* a control character */
+    if (*s == 0xc2 && s[1] < 0xa0) return 0;            /* U+0080 to U+009F are control characters, too */
+    if ((*s >= 0x80 && *s < 0xc2) || *s > 0xf4) return 0;
+    for (size_t i = 1; i < n; i++)
+        if ((s[i] & 0xc0) != 0x80) return 0;
+    return n;
+}
+
+void make_printable(char *text, const char *but)
+{
+    while (*text) {
+        size_t n = printable_size(text);
+        if (!n && !strchr(but, *text)) *text = ' ';
+        text += n ? n : 1;
+    }
+}
+
+char *quoted(Arena *a, const char *text)
+{
+    enum { CUT = 60 };
+    char *out = allocate(a, CUT + 16, 1);
+    size_t n = 0;
+    out[n++] = '"';
+    while (*text && n < CUT) {
+        size_t size = printable_size(text);
+        if (size) memcpy(out + n, text, size);
+        else out[n] = '?';
+        if (!size) size = 1;
+        n += size;
+        text += size;
+    }
+    strcpy(out + n, *text ? "...\"" : "\"");
+    return out;
+}
+
+StringBuilder string_builder(Arena *a) { return (StringBuilder){ .mem = a, .text = format(a, "%s", "") }; }
+
+void string_builder_add(StringBuilder *d, const char *words)
 {
     size_t n = strlen(words);
     if (d->n + n + 1 > d->room) {
-        char *more = take(d->mem, d->room = 2 * (d->n + n) + 1024, 1);
+        d->room = 2 * (d->n + n) + 1024;
+        char *more = allocate(d->mem, d->room, 1);
         memcpy(more, d->text, d->n);
         d->text = more;
     }
@@ -108,67 +185,49 @@ void draft_add(Draft *d, const char *words)
     d->n += n;
 }
 
-size_t printable(const char *text)
-{
-    const unsigned char *s = (const unsigned char *)text;
-    size_t n = *s < 0x80 ? 1 : *s >= 0xf0 ? 4 : *s >= 0xe0 ? 3 : 2;
-    if (*s < 0x20 || *s == 0x7f || (*s >= 0x80 && *s < 0xc2) || *s > 0xf4) return 0;
-    if (*s == 0xc2 && s[1] < 0xa0) return 0;
-    for (size_t i = 1; i < n; i++) if ((s[i] & 0xc0) != 0x80) return 0;
-    return n;
-}
+/* ---- "did you mean" --------------------------------------------------------------------------- */
 
-void make_printable(char *text, const char *but)
-{
-    for (size_t n; *text; text += n ? n : 1) if (!(n = printable(text)) && !strchr(but, *text)) *text = ' ';
-}
+static size_t least(size_t x, size_t y) { return x < y ? x : y; }
 
-char *quoted(Arena *a, const char *text)
-{
-    enum { CUT = 60 };
-    char *out = take(a, CUT + 16, 1);
-    size_t n = 0;
-    out[n++] = '"';
-    while (*text && n < CUT) {
-        size_t step = printable(text);
-        if (!step) { out[n++] = '?'; text++; continue; }
-        memcpy(out + n, text, step);
-        n += step, text += step;
-    }
-    strcpy(out + n, *text ? "...\"" : "\"");
-    return out;
-}
-
-/* Levenshtein 1965; one row of the table is kept */
+/* Levenshtein 1965, Wagner and Fischer 1974.  row[j] is the distance of the first i bytes of a to the first j bytes
+ * of b. */
 size_t edit_distance(const char *a, const char *b)
 {
     enum { MOST = 128 };
-    size_t n = strlen(b) < MOST ? strlen(b) : MOST, row[MOST + 1];
+    size_t n = least(strlen(b), MOST), row[MOST + 1];
     for (size_t j = 0; j <= n; j++) row[j] = j;
     for (size_t i = 0; a[i] && i < MOST; i++) {
-        size_t corner = row[0];
+        size_t diagonal = row[0];                       /* row[j] of the row before, while row[j + 1] is computed */
         row[0] = i + 1;
         for (size_t j = 0; j < n; j++) {
-            size_t replaced = corner + (letter(a[i]) != letter(b[j]));
-            corner = row[j + 1];
-            size_t least = row[j] < corner ? row[j] : corner;
-            row[j + 1] = replaced <= least ? replaced : least + 1;
+            size_t replaced = folded(a[i]) == folded(b[j]) ? diagonal : diagonal + 1;
+            diagonal = row[j + 1];
+            row[j + 1] = least(replaced, least(row[j], row[j + 1]) + 1);
         }
     }
     return row[n];
 }
 
-/* one letter is too little to be nearly anything */
-Nearest nearest_to(const char *word) { return (Nearest){ word, NULL, strlen(word) > 1 ? (strlen(word) + 2) / 3 + 1 : 1 }; }
-
-/* a beginning may be meant as the whole */
-void nearest_of(Nearest *n, const char *name)
+Nearest nearest_to(const char *word)
 {
-    size_t apart = *n->word && begins(name, n->word) ? 0 : edit_distance(name, n->word);
-    if (apart < n->apart) n->name = name, n->apart = apart;
+    size_t n = strlen(word);
+    size_t limit = n > 1 ? (n + 2) / 3 + 1 : 1;         /* a single letter is near only to what it begins */
+    return (Nearest){ .word = word, .distance = limit };
 }
 
-char *did_you_mean(Arena *a, Nearest n) { return n.name ? format(a, " (did you mean %s?)", n.name) : format(a, "%s", ""); }
+void nearest_consider(Nearest *n, const char *name)
+{
+    int is_beginning = *n->word && begins(name, n->word);
+    size_t distance = is_beginning ? 0 : edit_distance(name, n->word);
+    if (distance >= n->distance) return;
+    n->name = name;
+    n->distance = distance;
+}
+
+char *did_you_mean(Arena *a, Nearest n)
+{
+    return n.name ? format(a, " (did you mean %s?)", n.name) : format(a, "%s", "");
+}
 
 /* ---- paths ------------------------------------------------------------------------------------ */
 
@@ -178,13 +237,13 @@ const char *file_name(const char *path)
     return slash ? slash + 1 : path;
 }
 
-const char *ending_of(const char *path)
+const char *file_extension(const char *path)
 {
     const char *name = file_name(path), *dot = strrchr(name, '.');
     return dot && dot > name ? dot : name + strlen(name);
 }
 
-char *without_ending(Arena *a, const char *path) { return copy(a, path, (size_t)(ending_of(path) - path)); }
+char *without_extension(Arena *a, const char *path) { return copy(a, path, (size_t)(file_extension(path) - path)); }
 
 char *folder_of(Arena *a, const char *path)
 {
@@ -207,51 +266,89 @@ int read_whole(const char *s, uint64_t *value)
     return !*s;
 }
 
-static double ten_to(int n)              /* exact up to 22 */
+/* 10^n, exact up to 22 */
+static double ten_to(int n)
 {
     double p = 1;
-    while (n-- > 0) p *= 10;
+    for (int i = 0; i < n; i++) p *= 10;
     return p;
 }
 
-/* [+-]digits[.digits] as digits / 10^places: both exact up to 15 digits, so one rounding, the right one (Clinger 1990) */
+/* [+-]digits[.digits] is digits / 10^places.  Both are exact up to 15 digits, so there is one rounding, and it is
+ * the right one.  Digits behind the point that are too many are ignored. */
 int read_number(const char *s, double *value)
 {
-    const uint64_t full = 100000000000000u;              /* 10^14: room for one digit more */
+    const uint64_t full = 100000000000000u;             /* 10^14: from here on there is no room for another digit */
     uint64_t digits = 0;
-    int places = 0, seen = 0, point = 0, minus = *s == '-';
-    for (s += *s == '-' || *s == '+'; digit(*s) || (*s == '.' && !point); s++) {
-        if (*s == '.') { point = 1; continue; }
-        seen = 1;
-        if (digits >= full || places == 22) {
-            if (!point) return 0;
+    int places = 0, any = 0, point = 0;
+    double sign = *s == '-' ? -1 : 1;
+    if (*s == '-' || *s == '+') s++;
+    for (; digit(*s) || (*s == '.' && !point); s++) {
+        if (*s == '.') {
+            point = 1;
             continue;
         }
+        any = 1;
+        int fits = digits < full && places < 22;
+        if (!fits && !point) return 0;
+        if (!fits) continue;
         digits = 10 * digits + (uint64_t)(*s - '0');
-        places += point;
+        if (point) places++;
     }
-    *value = (minus ? -1 : 1) * (double)digits / ten_to(places);
-    return seen && !*s;
+    *value = sign * (double)digits / ten_to(places);
+    return any && !*s;
+}
+
+/* The length of [+-]digits[.digits] at s, 0 when there is none. */
+static size_t decimal_length(const char *s)
+{
+    size_t n = 0, digits = 0;
+    if (*s == '-' || *s == '+') n++;
+    for (int point = 0; digit(s[n]) || (s[n] == '.' && !point); n++) {
+        if (s[n] == '.') point = 1;
+        else digits++;
+    }
+    return digits ? n : 0;
+}
+
+/* The length of e[+-]digits at s, and its value, at most some thousands; 0 and 0 when there is none. */
+static size_t exponent_at(const char *s, int *power)
+{
+    *power = 0;
+    if (*s != 'e' && *s != 'E') return 0;
+    size_t n = 1;
+    int minus = s[n] == '-';
+    if (s[n] == '-' || s[n] == '+') n++;
+    if (!digit(s[n])) return 0;
+    for (; digit(s[n]); n++)
+        if (*power < 1000) *power = 10 * *power + s[n] - '0';
+    if (minus) *power = -*power;
+    return n;
+}
+
+/* x * 10^power, in steps whose powers of ten are exact */
+static double scaled(double x, int power)
+{
+    int minus = power < 0;
+    for (int left = abs(power); left > 0 && x != 0; left -= 22) {
+        double p = ten_to(left < 22 ? left : 22);
+        x = minus ? x / p : x * p;
+    }
+    return x;
 }
 
 size_t number_at(const char *s, double *value)
 {
     char mantissa[64];
-    size_t sign = *s == '-' || *s == '+', n = sign, digits = 0;
-    int point = 0, power = 0;
-    for (; digit(s[n]) || (s[n] == '.' && !point); n++) point |= s[n] == '.', digits += s[n] != '.';
-    if (!digits) return 0;
-    size_t kept = n < sizeof mantissa ? n : sizeof mantissa - 1;
+    int power;
+    size_t n = decimal_length(s), kept = least(n, sizeof mantissa - 1);
+    if (!n) return 0;
     memcpy(mantissa, s, kept);
     mantissa[kept] = 0;
     if (!read_number(mantissa, value)) *value = *s == '-' ? -HUGE_VAL : HUGE_VAL;
-    if (s[n] != 'e' && s[n] != 'E') return n;
-    size_t e = n + 1, minus = s[e] == '-';
-    e += s[e] == '-' || s[e] == '+';
-    if (!digit(s[e])) return n;
-    for (; digit(s[e]); e++) power = power < 1000 ? 10 * power + s[e] - '0' : power;
-    for (; power > 0 && *value != 0; power -= 22) *value = minus ? *value / ten_to(power < 22 ? power : 22) : *value * ten_to(power < 22 ? power : 22);
-    return e;
+    n += exponent_at(s + n, &power);
+    *value = scaled(*value, power);
+    return n;
 }
 
 char *number_text(Arena *a, double x)
@@ -259,15 +356,11 @@ char *number_text(Arena *a, double x)
     const char *sign = x < 0 ? "-" : "";
     int places = 0;
     double whole = round(fabs(x));
-    while (places < 14 && whole / ten_to(places) != fabs(x) && whole < 1e14) whole = round(fabs(x) * ten_to(++places));
+    while (places < 14 && whole / ten_to(places) != fabs(x) && whole < 1e14) {
+        places++;
+        whole = round(fabs(x) * ten_to(places));
+    }
     unsigned long long digits = (unsigned long long)whole, unit = (unsigned long long)ten_to(places);
     if (!places) return format(a, "%s%llu", sign, digits);
     return format(a, "%s%llu.%0*llu", sign, digits / unit, places, digits % unit);
-}
-
-char *names_of(Arena *a, const char *(*name)(int))
-{
-    char *list = format(a, "%s", name(0));
-    for (int i = 1; name(i); i++) list = format(a, "%s%s%s", list, name(i + 1) ? ", " : " or ", name(i));
-    return list;
 }

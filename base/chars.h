@@ -1,59 +1,102 @@
-/* chars.h - characters and numbers in text, for all that read what people wrote, and that talk to them. */
+/* chars.h - characters, texts, paths and numbers: for everything that reads what people wrote, or talks to them. */
 #ifndef CHARS_H
 #define CHARS_H
 
 #include "tensor.h"
 #include "unicode.h"
 
-static inline int blank(int c) { return c == ' ' || (c >= '\t' && c <= '\r'); }
-static inline int lower(int c) { return c >= 'A' && c <= 'Z' ? c + 32 : c; }
-static inline int digit(int c) { return c >= '0' && c <= '9'; }
-static inline int word (int c) { return digit(c) || c == '_' || (lower(c) >= 'a' && lower(c) <= 'z'); }
+/* ---- ASCII characters, whatever the locale ---- */
 
-/* The bytes that one code point takes, 1 to 4, of n > 0 (Unicode 15, table 3-7); what is none becomes U+FFFD up to the
- * first byte that cannot follow. */
+static inline int blank(int c) { return c == ' ' || (c >= '\t' && c <= '\r'); }         /* isspace */
+static inline int lower(int c) { return c >= 'A' && c <= 'Z' ? c + 32 : c; }            /* tolower */
+static inline int digit(int c) { return c >= '0' && c <= '9'; }                         /* isdigit */
+
+/* A letter, a digit or "_": \w of regular expressions. */
+static inline int word_character(int c) { return digit(c) || c == '_' || (lower(c) >= 'a' && lower(c) <= 'z'); }
+
+/* ---- Unicode ---- */
+
+/* Decodes one code point of s: [n], n > 0 -> the bytes that it takes, 1 to 4 (Unicode 15, table 3-7).  Invalid bytes
+ * become U+FFFD, up to the first byte that cannot follow. */
 size_t utf8_decode(const unsigned char *s, size_t n, uint32_t *c);
-int    unicode_is(UnicodeSet set, uint32_t c);
-int    unicode_in_range(const void *c, const void *row);   /* for bsearch over rows that begin with a UnicodeRange; c: uint32_t */
 
-int    same  (const char *a, const char *b);            /* case, "-", "_" and " " alike */
-int    begins(const char *text, const char *with);      /* case aside */
-char  *copy   (Arena *a, const char *text, size_t n);
-char  *trimmed(Arena *a, const char *text, size_t n);   /* without the white space around it */
-char **comma_parts(Arena *a, const char *text, size_t *count);      /* what stands between its commas, each trimmed; one at least */
-char  *amount (Arena *a, size_t n, const char *what);   /* "1 step", "25 steps" */
-char  *one_of (Arena *a, const char *const *choice);    /* "a, b or c" of those before NULL, at least one */
-size_t printable(const char *text);                     /* bytes of the UTF-8 character there; 0: none, or one of control, which a terminal would obey */
-void   make_printable(char *text, const char *but);     /* each other byte becomes a space, except those in `but` */
-char  *quoted (Arena *a, const char *text);             /* "text" for a message: control and broken bytes as ?, cut after 60 bytes */
+int unicode_is(UnicodeSet set, uint32_t c);
 
-/* Text that grows: text is all that was added, [n]. */
-typedef struct { Arena *mem; char *text; size_t n, room; } Draft;
-Draft  draft    (Arena *a);
-void   draft_add(Draft *d, const char *words);
+/* Compares for bsearch.  c: a uint32_t.  row: anything that begins with a UnicodeRange. */
+int unicode_in_range(const void *c, const void *row);
 
-size_t edit_distance(const char *a, const char *b);     /* insertions, deletions and replacements, case aside; first 128 bytes */
+/* ---- text ---- */
 
-/* Of the path "dir/name.txt": "name.txt"; ".txt", "" when there is none; "dir/name"; "dir", "." when there is none.  A name that begins
- * with its only dot has no ending. */
-const char *file_name (const char *path);
-const char *ending_of (const char *path);
-char   *without_ending(Arena *a, const char *path);
-char   *folder_of     (Arena *a, const char *path);
+/* Are these two names the same?  Upper and lower case are alike, and so are "-", "_" and " ". */
+int same(const char *a, const char *b);
 
-/* For "did you mean": a word that is no name, and of the names that it was held against the nearest; NULL: none is near enough. */
-typedef struct { const char *word, *name; size_t apart; } Nearest;
-Nearest nearest_to  (const char *word);
-void    nearest_of  (Nearest *n, const char *name);     /* holds it against one more */
-char   *did_you_mean(Arena *a, Nearest n);              /* " (did you mean NAME?)", or "" */
+/* Does text begin with that?  Upper and lower case are alike. */
+int begins(const char *text, const char *with);
 
-/* Numbers by hand: strtod and printf change with the locale.  Reading fails (0) unless all of the text is a number. */
-int    read_whole (const char *s, uint64_t *value);     /* digits; fits */
-int    read_number(const char *s, double *value);       /* [+-]digits[.digits], at most 15 digits before the point */
-size_t number_at  (const char *s, double *value);       /* [+-]digits[.digits][e[+-]digits] there -> its length, 0 when there is none; may be infinite */
-char  *number_text(Arena *a, double x);                 /* the fewest decimals that read as the same number */
+/* A copy of n bytes with NUL behind them; trimmed leaves out the white space at both ends. */
+char *copy   (Arena *a, const char *text, size_t n);
+char *trimmed(Arena *a, const char *text, size_t n);
 
-/* "DDIM, Euler or LCM", from names by number up to NULL */
+/* The parts between commas, each trimmed -> [count], at least one. */
+char **comma_parts(Arena *a, const char *text, size_t *count);
+
+char *amount(Arena *a, size_t n, const char *what);         /* "1 step", "25 steps" */
+
+/* "a, b or c": a list of choices, which is not empty and ends with NULL; or name(0), name(1), ... up to NULL. */
+char *one_of  (Arena *a, const char *const *choice);
 char *names_of(Arena *a, const char *(*name)(int));
+
+/* The size in bytes of the UTF-8 character that text begins with.  0 for a broken one, and for a control character,
+ * which a terminal would obey. */
+size_t printable_size(const char *text);
+
+/* Replaces each byte that is not printable by a space, except the bytes in `but`. */
+void make_printable(char *text, const char *but);
+
+/* "text" with its quotes, for a message: control characters and broken bytes become ?, and it is cut after 60 bytes. */
+char *quoted(Arena *a, const char *text);
+
+/* A string builder: text is everything that was added, n bytes and NUL. */
+typedef struct { Arena *mem; char *text; size_t n, room; } StringBuilder;
+StringBuilder string_builder(Arena *a);
+void string_builder_add(StringBuilder *d, const char *words);
+
+/* ---- "did you mean" ---- */
+
+/* Levenshtein distance: insertions, deletions and replacements.  Letters are compared as `same` compares them; only
+ * the first 128 bytes count. */
+size_t edit_distance(const char *a, const char *b);
+
+/* The nearest of several names to a word that is none of them.  name is NULL when none is near enough. */
+typedef struct { const char *word, *name; size_t distance; } Nearest;
+Nearest nearest_to(const char *word);
+
+/* Considers one more name. */
+void nearest_consider(Nearest *n, const char *name);
+
+/* " (did you mean NAME?)", or "" */
+char *did_you_mean(Arena *a, Nearest n);
+
+/* ---- paths ---- */
+
+/* Of the path "dir/name.txt".  A name whose only dot is its first character has no extension. */
+const char *file_name(const char *path);        /* "name.txt" */
+const char *file_extension(const char *path);        /* ".txt", or "" */
+char *without_extension(Arena *a, const char *path);       /* "dir/name" */
+char *folder_of(Arena *a, const char *path);            /* "dir", or "." */
+
+/* ---- numbers ---- */
+
+/* strtod and printf change with the locale, so numbers are read and written here.  read_* return 0 unless the whole
+ * text is a number. */
+int read_whole (const char *s, uint64_t *value);            /* digits; the value must fit */
+int read_number(const char *s, double *value);              /* [+-]digits[.digits], up to 15 digits before the point */
+
+/* The number [+-]digits[.digits][e[+-]digits] at the start of s -> its length, or 0 when there is none.  A value
+ * that is too large is infinite. */
+size_t number_at(const char *s, double *value);
+
+/* The shortest decimals that read as the same number, at most 14 behind the point. */
+char *number_text(Arena *a, double x);
 
 #endif

@@ -1,4 +1,4 @@
-/* axis.h - what one axis of a grid goes through: "CFG scale: 3, 7, 11", in the syntax of the web UI's X/Y/Z plot. */
+/* axis.h - an axis of the web UI's X/Y/Z plot: a setting and the values that it goes through, "CFG scale: 3, 7, 11". */
 #ifndef AXIS_H
 #define AXIS_H
 
@@ -6,20 +6,26 @@
 
 enum { AXIS_VALUES = 1000 };             /* most values of an axis */
 
+/* Everything is in the arena. */
 typedef struct {
-    const char  *label;                  /* who says so, for messages */
-    const char  *key;                    /* the setting; NULL: the prompts, where the first value is replaced by each */
-    const char  *lora;                   /* the LoRA whose strength it is, where key is LoRA; may be NULL */
+    const char  *label;                  /* who says so, for messages: "--x" */
+    const char  *key;                    /* the setting; NULL for Prompt S/R, which replaces value[0] in the prompts */
+    const char  *lora;                   /* where key is LoRA: the one whose strength it is; else NULL */
     int          count;
-    const char **value, **said;          /* [count]: as the setting takes it; as a grid shows it */
+    const char **value;                  /* [count], as the setting takes them */
+    const char **said;                   /* [count], as the grid shows them */
 } Axis;
 
-/* text: "SETTING: VALUE, VALUE, ..."; SETTING: a key or a command-line name, "Prompt S/R", or "LoRA NAME".  Numbers may be ranges:
- *     1-5   1, 2, 3, 4, 5          1-5 (+2)   1, 3, 5          10-5 (-3)   10, 7          1-10 [5]   1, 3, 5, 7, 10: five, evenly spaced
- * A value with a comma stands in quotes.  Fails with axis, value and what is allowed; that a file is there is asked later. */
+/* Reads "SETTING: VALUE, VALUE, ...".  SETTING is a key of prompt files, a name of the command line, "Prompt S/R", or
+ * "LoRA NAME".  A value with a comma stands in quotes.  A value may be a range where the setting takes numbers:
+ *     1-5        1, 2, 3, 4, 5
+ *     1-5 (+2)   1, 3, 5                by steps of 2
+ *     10-5 (-3)  10, 7
+ *     1-10 [5]   1, 3, 5, 7, 10         five values, evenly spaced
+ * Fails with the axis, the value and what is allowed.  Whether files exist is not checked here. */
 Axis axis_read(Arena *a, Name text);
 
-/* Value i into r.  Fails where there is nothing to replace. */
+/* Sets value i in the request.  Fails where Prompt S/R finds nothing to replace. */
 void axis_set(Arena *a, const Axis *x, int i, Request *r);
 
 #endif

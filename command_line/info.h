@@ -1,15 +1,16 @@
-/* info.h - what a file of weights is, for people. */
+/* info.h - describes a weight file to people: persona info FILE. */
 #ifndef INFO_H
 #define INFO_H
 
-#include "formats.h"
+#include "weights_open.h"
 
-/* Kind, size, types; what is particular to its kind; how it was trained, where kohya's trainer says so; then the other
- * metadata and every tensor, a line each, in printable characters.  most: bytes of a line's value, the rest is cut.
- * In the arena. */
+/* Returns the description, in the arena, in printable characters.  Its lines are: path, kind, dtypes and size; what is
+ * particular to the kind; how it was trained, where kohya's trainer says so; all metadata, one a line; the tensors, one
+ * a line.  most: bytes of the file's words that a line shows; the rest is cut. */
 const char *info_weights(Arena *a, const WeightFile *f, size_t most);
 
-/* "a textual inversion embedding, 8 vectors of 768, called face", of a file or picture that holds one; else NULL. */
+/* Returns "a textual inversion embedding, 8 vectors of 768, called face", in the arena, when the weight file or picture
+ * at path holds one; else NULL. */
 const char *info_embedding(Arena *a, const char *path);
 
 #endif

@@ -1,43 +1,46 @@
-/* result.c - a picture into a file.
+/* result.c - a drawn picture into files.
  *
- * The ending of a path says the format: a row of `formats`.  A clip as PNG is a file a frame, all of them written or none.  What the
- * picture was made with stands inside.
+ * The ending of the path says the format: a row of `formats`.  A clip as PNG is one file a frame; all of them are
+ * written or none.  The settings of the picture stand inside each file.
  *
- * What can be wrong with a place is asked before the minutes of work: the folder, the right to write there, room.  A picture that was
- * made again, and came out different by other weights, machine or options, is no reason to lose the first: it stands beside. */
-#define _XOPEN_SOURCE 700
+ * A picture that is drawn again from its own settings replaces the old one only by the same bytes.  Other weights,
+ * another machine or other options may give a different picture; then the new one is saved beside the old one, as
+ * NAME-again.
+ *
+ * Source of the settings' place: the web UI's "parameters" text of a PNG; a GIF has them as its comment. */
 #include "result.h"
 
 #include "chars.h"
 #include "gif.h"
+#include "output.h"
 #include "png.h"
 
-#include <errno.h>
-#include <fcntl.h>
-#include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <sys/statvfs.h>
-#include <unistd.h>
 
-/* ---- formats ---------------------------------------------------------------------------------- */
+/* ---- formats ----------------------------------------------------------------------------------- */
 
+/* Encodes the pictures.  Returns *size bytes from malloc; NULL when there is no memory, or the format has no such
+ * pictures. */
 typedef unsigned char *Encode(Arena *a, const Result *r, Pictures p, const char *settings, size_t *size);
 
+/* Says how the GIF was made small enough for "Max size", or that it is not. */
 static void say_effort(Arena *a, const Result *r, GifEffort e, size_t most, size_t size)
 {
-    const char *loss = e.loss ? format(a, ", matched within %d/255", e.loss) : "", *frames = e.every > 1 ? format(a, ", one frame of %d", e.every) : "";
     const char *limit = bytes_text(a, most);
-    if (e.colours < 256) watch_say(r->watch, "to keep to %s: %d colours%s%s", limit, e.colours, loss, frames);
+    const char *loss = e.loss ? format(a, ", matched within %d/255", e.loss) : "";
+    const char *frames = e.every > 1 ? format(a, ", one frame of %d", e.every) : "";
+    if (e.colours < 256) callbacks_say(r->watch, "to keep to %s: %d colours%s%s", limit, e.colours, loss, frames);
     if (size > most)
-        watch_say(r->watch, "Max size is %s, but %.0f KB is as small as this GIF gets; a smaller Size or fewer Frames would do more", limit, (double)size / 1024);
+        callbacks_say(r->watch, "Max size is %s, but %.0f KB is as small as this GIF gets; "
+                            "a smaller Size or fewer Frames would do more", limit, (double)size / 1024);
 }
 
 static unsigned char *to_gif(Arena *a, const Result *r, Pictures p, const char *settings, size_t *size)
 {
     size_t most = r->request->max_size ? (size_t)r->request->max_size : SIZE_MAX;
+    double fps = r->request->job.fps;
     GifEffort e;
-    unsigned char *gif = gif_encode_within(p.rgb, p.frames, p.width, p.height, r->request->job.fps, settings, most, &e, size);
+    unsigned char *gif = gif_encode_within(p.rgb, p.frames, p.width, p.height, fps, settings, most, &e, size);
     if (gif) say_effort(a, r, e, most, *size);
     return gif;
 }
@@ -50,156 +53,149 @@ static unsigned char *to_apng(Arena *a, const Result *r, Pictures p, const char 
 
 static unsigned char *to_png(Arena *a, const Result *r, Pictures p, const char *settings, size_t *size)
 {
-    (void)a, (void)r;
+    (void)a;
+    (void)r;
     return png_encode(p.rgb, p.width, p.height, settings, size);
 }
 
-static const struct { const char *ending; Encode *encode; int numbered; } formats[] = {
-    { ".gif", to_gif, 0 }, { ".png", to_png, 1 }, { ".apng", to_apng, 0 },
+typedef struct {
+    const char *ending;
+    Encode     *encode;
+    int         is_file_a_frame;         /* a file holds one frame */
+    int         has_max_size;            /* can be made smaller for "Max size" */
+} Format;
+
+static const Format formats[] = {
+    { .ending = ".gif",  .encode = to_gif,  .has_max_size = 1 },
+    { .ending = ".png",  .encode = to_png,  .is_file_a_frame = 1 },
+    { .ending = ".apng", .encode = to_apng },
 };
-enum { FORMATS = sizeof formats / sizeof *formats };
 
-static size_t format_of(const char *path)
+/* The format that the path's ending names; NULL when there is none. */
+static const Format *format_of(const char *path)
 {
-    const char *ending = ending_of(path);
-    size_t i = 0;
-    while (i < FORMATS && !same(ending, formats[i].ending)) i++;
-    return i;
+    const char *ending = file_extension(path);
+    for (size_t i = 0; i < sizeof formats / sizeof *formats; i++)
+        if (same(ending, formats[i].ending)) return &formats[i];
+    return NULL;
 }
 
-int result_known(const char *path) { return format_of(path) < FORMATS; }
-
-/* ---- the place -------------------------------------------------------------------------------- */
-
-/* a file under a name as long as any to come, there and gone */
-static void try_writing(Arena *a, const char *path)
+int result_has_format(const char *path)
 {
-    const char *trial = format(a, "%s-001.%ld.part", path, (long)getpid());
-    int fd = open(trial, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
-    if (fd < 0) fail(a, "%s: cannot be written: %s; choose another place with -o", path, strerror(errno));
-    close(fd);
-    unlink(trial);
+    return format_of(path) != NULL;
 }
 
-void place_check(Arena *a, const char *path, double bytes)
+/* ---- before the work --------------------------------------------------------------------------- */
+
+void result_check(Arena *a, const Result *r, const char *prompt_file)
 {
-    struct statvfs disk;
-    struct stat there;
-    const char *folder = folder_of(a, path);
-    if (!stat(path, &there) && !S_ISREG(there.st_mode)) fail(a, "%s: is there and no file; choose another name with -o", path);
-    if (!folder_is(folder)) fail(a, "%s: there is no folder %s; make it first, or choose another with -o", path, quoted(a, folder));
-    try_writing(a, path);
-    double free = statvfs(folder, &disk) ? bytes : (double)disk.f_bavail * (double)disk.f_frsize;
-    if (free < bytes) fail(a, "%s: %.1f MB are to be written, and there is room for %.1f; make some, or choose another place with -o", path, bytes / 1e6, free / 1e6);
+    const Format *f = format_of(r->path);
+    const char *hint = r->is_redrawn ? "; name one with -o" : "";
+    if (!f) fail(a, "%s: expected an output that ends in .gif, .png or .apng%s", r->path, hint);
+    if (r->request->max_size && !f->has_max_size)
+        fail(a, "%s: Max size makes GIFs smaller, other pictures keep every pixel; take it out, or --max-size 0",
+             r->path);
+    output_check(a, r->path, 0);
+    if (prompt_file && same_file(prompt_file, r->path))
+        fail(a, "%s: the picture would replace the prompt file; choose another name with -o", r->path);
 }
 
+/* ---- encoding ---------------------------------------------------------------------------------- */
 
-void place_spare(Arena *a, const char *path, const char *input)
-{
-    if (input && same_file(input, path)) fail(a, "%s: would be replaced by what is made from it; choose another name with -o", path);
-}
-
-void result_check(Arena *a, const Result *r, const char *keep)
-{
-    size_t kind = format_of(r->path);
-    if (kind == FORMATS) fail(a, "%s: expected an output that ends in .gif, .png or .apng%s", r->path, r->again ? "; name one with -o" : "");
-    if (r->request->max_size && formats[kind].encode != to_gif)
-        fail(a, "%s: Max size makes GIFs smaller, other pictures keep every pixel; take it out, or --max-size 0", r->path);
-    place_check(a, r->path, 0);
-    if (keep && same_file(keep, r->path)) fail(a, "%s: the picture would replace the prompt file; choose another name with -o", r->path);
-}
-
-/* ---- reading ----------------------------------------------------------------------------------- */
-
-typedef struct { Arena *a; const char *path; char *text; } Reading;
-
-static void read_settings(void *to)
-{
-    Reading *r = to;
-    Bytes b = file_map(r->a, r->path);
-    r->text = png_text(b.data, b.size, "parameters");
-}
-
-const char *settings_in(Arena *a, const char *path)
-{
-    char why[1024];
-    size_t before = mark(a);
-    Reading r = { a, path, NULL };
-    if (file_is(path)) attempt(a, read_settings, &r, why);
-    release(a, before);
-    return adopt(a, r.text);
-}
-
-/* ---- writing ---------------------------------------------------------------------------------- */
-
-/* the path without its ending; of "name-001", one of several, "name": a series is made again as a series */
+/* The path without its ending.  Of a series that is drawn again also without its number: "name-001.png" is "name". */
 static const char *stem_of(Arena *a, const Result *r)
 {
-    char *stem = without_ending(a, r->path);
-    size_t n = strlen(stem), digits = 0;
+    char *stem = without_extension(a, r->path);
+    size_t n = strlen(stem);
+    size_t digits = 0;
+    if (!r->is_redrawn) return stem;
     while (digits < n && digit(stem[n - 1 - digits])) digits++;
-    if (r->again && digits >= 3 && n > digits + 1 && stem[n - 1 - digits] == '-') stem[n - 1 - digits] = 0;
+    int is_numbered = digits >= 3 && n > digits + 1 && stem[n - 1 - digits] == '-';
+    if (is_numbered) stem[n - 1 - digits] = 0;
     return stem;
 }
 
 static Bytes encode(Arena *a, const Result *r, Pictures p, const char *settings)
 {
-    size_t n = 0, kind = format_of(r->path);
-    unsigned char *bytes = adopt(a, formats[kind].encode(a, r, p, settings, &n));
+    const Format *f = format_of(r->path);
+    size_t size = 0;
+    unsigned char *bytes = arena_own(a, f->encode(a, r, p, settings, &size));
     if (!bytes)
-        fail(a, "%s: %d frames of %dx%d cannot be made into a %s: out of memory, or larger than it can be", r->path, p.frames, p.width, p.height,
-             formats[kind].ending + 1);
-    return (Bytes){ bytes, n };
+        fail(a, "%s: %d frames of %dx%d cannot be made into a %s: out of memory, or larger than it can be", r->path,
+             p.frames, p.width, p.height, f->ending + 1);
+    return (Bytes){ bytes, size };
 }
 
-/* path, or one file a frame: stem-001.png */
-static File *encode_all(Arena *a, const Result *r, Pictures p, size_t *count)
+/* One frame of a clip, as a picture of its own. */
+static Pictures one_frame(Pictures p, size_t i)
 {
     size_t frame = (size_t)p.width * (size_t)p.height * 3;
-    const char *stem = stem_of(a, r), *settings = prompt_settings(a, r->request);
-    *count = formats[format_of(r->path)].numbered ? (size_t)p.frames : 1;
-    File *files = take(a, *count, sizeof *files);
+    return (Pictures){ .frames = 1, .width = p.width, .height = p.height, .rgb = p.rgb + i * frame };
+}
+
+/* r->path, or one file a frame: stem-001.png, stem-002.png, ... */
+static File *encode_all(Arena *a, const Result *r, Pictures p, size_t *count)
+{
+    const char *settings = prompt_infotext(a, r->request);
+    const char *stem = stem_of(a, r);
+    const char *ending = file_extension(r->path);
+    *count = format_of(r->path)->is_file_a_frame ? (size_t)p.frames : 1;
+    File *files = allocate(a, *count, sizeof *files);
+    if (*count == 1) {
+        files[0] = (File){ r->path, encode(a, r, p, settings) };
+        return files;
+    }
     for (size_t i = 0; i < *count; i++) {
-        Pictures part = *count > 1 ? (Pictures){ 1, p.width, p.height, p.rgb + i * frame } : p;
-        const char *path = *count > 1 ? format(a, "%s-%03zu%s", stem, i + 1, ending_of(r->path)) : r->path;
-        files[i] = (File){ path, encode(a, r, part, settings) };
+        const char *path = format(a, "%s-%03zu%s", stem, i + 1, ending);
+        files[i] = (File){ path, encode(a, r, one_frame(p, i), settings) };
     }
     return files;
 }
 
-/* Is a picture there already that these bytes differ from? */
-static int differs(Arena *a, const File *files, size_t count)
+/* ---- saving ------------------------------------------------------------------------------------ */
+
+/* Does one of the paths hold a file with other bytes? */
+static int would_lose_another(Arena *a, const File *files, size_t count)
 {
     for (size_t i = 0; i < count; i++) {
         if (!file_is(files[i].path)) continue;
+        Bytes new = files[i].content;
         Bytes old = file_map(a, files[i].path);
-        if (old.size != files[i].content.size || memcmp(old.data, files[i].content.data, old.size)) return 1;
+        if (old.size != new.size || memcmp(old.data, new.data, old.size)) return 1;
     }
     return 0;
 }
 
+static size_t how_many_exist(const File *files, size_t count)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < count; i++)
+        if (file_is(files[i].path)) n++;
+    return n;
+}
+
+/* Gives the files other paths, with -again, -again-2, ... before the ending, so that no different file is replaced. */
 static void keep_old(Arena *a, const Result *r, File *files, size_t count)
 {
-    size_t there = 0;
-    for (size_t i = 0; i < count; i++) there += (size_t)file_is(files[i].path);
-    if (!differs(a, files, count)) {
-        if (there == count) watch_say(r->watch, "the same bytes as before");
+    if (!would_lose_another(a, files, count)) {
+        if (how_many_exist(files, count) == count) callbacks_say(r->watch, "the same bytes as before");
         return;
     }
-    File *first = take(a, count, sizeof *first);
-    memcpy(first, files, count * sizeof *first);
-    int n = 0;
-    do {
-        const char *which = ++n > 1 ? format(a, "-%d", n) : "";
-        for (size_t i = 0; i < count; i++) files[i].path = format(a, "%s-again%s%s", without_ending(a, first[i].path), which, ending_of(first[i].path));
-    } while (differs(a, files, count));
-    watch_say(r->watch, "%s: came out different than it was, so the first is kept; to replace it: -o %s", r->path, r->path);
+    const char **first = allocate(a, count, sizeof *first);
+    for (size_t i = 0; i < count; i++) first[i] = files[i].path;
+    for (int n = 1; would_lose_another(a, files, count); n++) {
+        const char *number = n > 1 ? format(a, "-%d", n) : "";
+        for (size_t i = 0; i < count; i++)
+            files[i].path = format(a, "%s-again%s%s", without_extension(a, first[i]), number, file_extension(first[i]));
+    }
+    callbacks_say(r->watch, "%s: came out different than it was, so the first is kept; to replace it: -o %s", r->path,
+              r->path);
 }
 
 File *result_save(Arena *a, const Result *r, Pictures p, size_t *count)
 {
     File *files = encode_all(a, r, p, count);
-    if (r->again) keep_old(a, r, files, *count);
+    if (r->is_redrawn) keep_old(a, r, files, *count);
     files_save(a, files, *count);
     return files;
 }

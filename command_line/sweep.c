@@ -1,80 +1,109 @@
-/* sweep.c - one request over the values of up to three axes.
+/* sweep.c - one request over the values of up to three axes: the web UI's X/Y/Z plot.
  *
- * A cell is a request like any other, drawn by the same call as a prompt file with these settings, so it is that picture to the
- * pixel.  Models are mapped and not read in, so that nothing needs to be kept from one cell for the next.
+ * A cell is a request like any other.  The same call draws it that draws a prompt file with these settings, so it is
+ * the same picture to the pixel.  Models are mapped and not read in, so nothing has to be kept from one cell for the
+ * next.
  *
- * A finished cell is a PNG or an animated PNG of its own, with its settings inside.  That is also how a sweep goes on: a cell whose settings stand
- * in a file of one of its folders is taken from there, whatever the file is called and whichever grid it was drawn for, unless one of the
- * files of weights is newer.
+ * A finished cell is a PNG or an animated PNG with its settings inside.  That is also how an interrupted sweep goes
+ * on: a cell whose settings stand in a file of its folders is taken from that file, whatever the file is called and
+ * whichever grid it was drawn for.  It is drawn anew when a file that the job reads (a model, a LoRA, ...) is newer
+ * than the picture.
  *
- * It refuses cells of different size or length, and removes nothing but what it wrote to the folder ending in ".part". */
-#define _XOPEN_SOURCE 700
+ * Cells of different size or length are refused.  Nothing is removed but what was written to the folder
+ * "<cells>.part". */
 #include "sweep.h"
 
 #include "axis.h"
 #include "chars.h"
+#include "files.h"
 #include "generate.h"
 #include "grid.h"
+#include "output.h"
 #include "png.h"
-#include "result.h"
+#include "png_info.h"
+#include "system.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 enum { AXES = 3 };
 
 typedef struct {
     Request     request;
     int         at[AXES];                /* which value of each axis */
-    const char *settings;                /* known once it was rehearsed */
-    int         first;                   /* the first cell with these settings */
+    const char *settings;                /* set by sweep_check */
+    int         first;                   /* the first cell with these settings: this one, or one before it */
     Plan        plan;
 } Cell;
 
 struct Sweep {
-    Axis  axis[AXES];                    /* count 1, said NULL: none */
+    Axis  axis[AXES];                    /* an axis that is not given has count 1, and said NULL */
     int   cells;
     Cell *cell;                          /* x fastest, then y, then z */
     Grid  grid;
 };
 
-/* ---- the cells -------------------------------------------------------------------------------- */
+/* ---- the cells --------------------------------------------------------------------------------- */
 
-int sweep_asked(const Request *r) { return r->axis[0].text || r->axis[1].text || r->axis[2].text; }
+int sweep_asked(const Request *r)
+{
+    return r->axis[0].text || r->axis[1].text || r->axis[2].text;
+}
 
-static int same_text(const char *x, const char *y) { return x == y || (x && y && same(x, y)); }
+static int is_given(const Axis *x)
+{
+    return x->said != NULL;
+}
+
+/* Do both go through the same setting, and if that is a LoRA, through the same one? */
+static int same_setting(const Axis *x, const Axis *y)
+{
+    if (!x->key || !y->key || strcmp(x->key, y->key)) return 0;
+    if (!x->lora || !y->lora) return x->lora == y->lora;
+    return same(x->lora, y->lora);
+}
 
 static void check_axes(Arena *a, const Sweep *s)
 {
-    for (int i = 0; i < AXES; i++)
-        for (int k = 0; k < i; k++)
-            if (s->axis[i].key && s->axis[k].key && !strcmp(s->axis[i].key, s->axis[k].key) && same_text(s->axis[i].lora, s->axis[k].lora))
-                fail(a, "%s and %s both go through %s; leave one out", s->axis[k].label, s->axis[i].label, s->axis[i].key);
+    for (int i = 0; i < AXES; i++) {
+        for (int k = 0; k < i; k++) {
+            const Axis *one = &s->axis[k];
+            const Axis *other = &s->axis[i];
+            if (same_setting(one, other))
+                fail(a, "%s and %s both go through %s; leave one out", one->label, other->label, other->key);
+        }
+    }
     double cells = (double)s->axis[0].count * s->axis[1].count * s->axis[2].count;
     if (cells > SWEEP_CELLS)
-        fail(a, "%d x %d x %d values are %.0f pictures, expected at most %d", s->axis[0].count, s->axis[1].count, s->axis[2].count, cells, SWEEP_CELLS);
+        fail(a, "%d x %d x %d values are %.0f pictures, expected at most %d", s->axis[0].count, s->axis[1].count,
+             s->axis[2].count, cells, SWEEP_CELLS);
 }
 
+/* Makes cell i of the request r. */
 static void fill_cell(Arena *a, const Sweep *s, Cell *c, int i, const Request *r)
 {
-    c->request = *r, c->request.max_size = 0;
-    for (int k = 0; k < AXES; i /= s->axis[k++].count) {
-        c->request.axis[k].text = NULL, c->at[k] = i % s->axis[k].count;
-        if (s->axis[k].said) axis_set(a, &s->axis[k], c->at[k], &c->request);
+    c->request = *r;
+    c->request.max_size = 0;
+    for (int k = 0; k < AXES; k++) {
+        const Axis *x = &s->axis[k];
+        c->request.axis[k].text = NULL;
+        c->at[k] = i % x->count;
+        i /= x->count;
+        if (is_given(x)) axis_set(a, x, c->at[k], &c->request);
     }
 }
 
 Sweep *sweep_read(Arena *a, const Request *r)
 {
-    Sweep *s = take(a, 1, sizeof *s);
+    Sweep *s = allocate(a, 1, sizeof *s);
     *s = (Sweep){ .cells = 1 };
-    for (int k = 0; k < AXES; k++) s->axis[k] = r->axis[k].text ? axis_read(a, r->axis[k]) : (Axis){ .count = 1 };
+    for (int k = 0; k < AXES; k++) {
+        s->axis[k] = (Axis){ .count = 1 };
+        if (r->axis[k].text) s->axis[k] = axis_read(a, r->axis[k]);
+    }
     check_axes(a, s);
     for (int k = 0; k < AXES; k++) s->cells *= s->axis[k].count;
-    s->cell = take(a, (size_t)s->cells, sizeof *s->cell);
+    s->cell = allocate(a, (size_t)s->cells, sizeof *s->cell);
     memset(s->cell, 0, (size_t)s->cells * sizeof *s->cell);
     for (int i = 0; i < s->cells; i++) fill_cell(a, s, &s->cell[i], i, r);
     return s;
@@ -84,294 +113,386 @@ Sweep *sweep_read(Arena *a, const Request *r)
 static const char *cell_name(Arena *a, const Sweep *s, const Cell *c)
 {
     const char *name = "";
-    for (int k = 0; k < AXES; k++) if (s->axis[k].said) name = format(a, "%s%s%s", name, *name ? ", " : "", s->axis[k].said[c->at[k]]);
+    for (int k = 0; k < AXES; k++) {
+        if (!is_given(&s->axis[k])) continue;
+        name = format(a, "%s%s%s", name, *name ? ", " : "", s->axis[k].said[c->at[k]]);
+    }
     return name;
 }
 
-/* ---- the plan --------------------------------------------------------------------------------- */
+/* ---- messages of many cells -------------------------------------------------------------------- */
 
-enum { LINES = 64, BEGINNING = 160 };
+enum { MOST_LINES = 64, BEGINNING = 160 };
 
-/* Passes on what was not said of an earlier cell: a line whose beginning, up to a comma or colon, is new. */
-typedef struct { const Watch *watch; char line[LINES][BEGINNING]; int lines; } Once;
+/* Passes a message on unless one with the same beginning, up to a comma or colon, was passed on before.  So what is
+ * common to all cells is said once. */
+typedef struct {
+    const Callbacks *watch;
+    char         line[MOST_LINES][BEGINNING];
+    int          lines;
+} OnceOnly;
 
 static void say_once(void *to, const char *line)
 {
-    Once *o = to;
+    OnceOnly *o = to;
     char beginning[BEGINNING];
     snprintf(beginning, sizeof beginning, "%.*s", (int)strcspn(line, ",:"), line);
-    for (int i = 0; i < o->lines; i++) if (!strcmp(o->line[i], beginning)) return;
-    if (o->lines == LINES) return;
+    for (int i = 0; i < o->lines; i++)
+        if (!strcmp(o->line[i], beginning)) return;
+    if (o->lines == MOST_LINES) return;
     memcpy(o->line[o->lines++], beginning, sizeof beginning);
-    watch_say(o->watch, "%s", line);
+    callbacks_say(o->watch, "%s", line);
 }
 
-static void check_alike(Arena *a, const Sweep *s, const Cell *c)
+/* ---- the plan ---------------------------------------------------------------------------------- */
+
+static void check_size(Arena *a, const Sweep *s, const Cell *c)
 {
-    const Cell *first = s->cell;
-    if (c->plan.width != first->plan.width || c->plan.height != first->plan.height || c->plan.frames != first->plan.frames)
-        fail(a, "all pictures of a grid are of one size and length, but \"%s\" comes to %s of %dx%d, and \"%s\" to %d of %dx%d", cell_name(a, s, first),
-             amount(a, (size_t)first->plan.frames, "frame"), first->plan.width, first->plan.height, cell_name(a, s, c), c->plan.frames, c->plan.width, c->plan.height);
+    const Plan *first = &s->cell[0].plan;
+    const Plan *this = &c->plan;
+    int is_same = this->width == first->width && this->height == first->height && this->frames == first->frames;
+    if (is_same) return;
+    fail(a, "all pictures of a grid are of one size and length, but \"%s\" comes to %s of %dx%d, "
+            "and \"%s\" to %d of %dx%d",
+         cell_name(a, s, &s->cell[0]), amount(a, (size_t)first->frames, "frame"), first->width, first->height,
+         cell_name(a, s, c), this->frames, this->width, this->height);
 }
 
-typedef struct { Arena *a; Job *job; Watch watch; Plan plan; } Rehearsal;
+typedef struct { Arena *a; Job *job; const Callbacks *watch; Plan plan; } DryRun;
 
-static void rehearse(void *to)
+static void run_dry(void *dry_run)
 {
-    Rehearsal *r = to;
-    r->plan = generate_check(r->a, r->job, &r->watch);
+    DryRun *d = dry_run;
+    d->plan = generate_check(d->a, d->job, d->watch);
 }
 
-static void check_cell(Arena *a, const Sweep *s, Cell *c, const Places *p, const char *out, const Watch *watch)
+static void check_cell(Arena *a, const Sweep *s, Cell *c, const SearchPath *p, const char *out, const Callbacks *watch)
 {
     char why[1024];
-    Rehearsal r = { a, &c->request.job, *watch, { 0 } };
-    lookup_request(a, p, &c->request);
-    place_spare(a, out, c->request.job.init);
-    if (attempt(a, rehearse, &r, why)) fail(a, "%s: %s", cell_name(a, s, c), why);
-    c->plan = r.plan;
-    check_alike(a, s, c);
-    c->settings = prompt_settings(a, &c->request);
-    for (c->first = 0; strcmp(s->cell[c->first].settings, c->settings); ) c->first++;
+    search_path_resolve(a, p, &c->request);
+    output_spare(a, out, c->request.job.init);
+    DryRun d = { .a = a, .job = &c->request.job, .watch = watch };
+    if (attempt(a, run_dry, &d, why)) fail(a, "%s: %s", cell_name(a, s, c), why);
+    c->plan = d.plan;
+    check_size(a, s, c);
+    c->settings = prompt_infotext(a, &c->request);
+    c->first = 0;
+    while (strcmp(s->cell[c->first].settings, c->settings)) c->first++;
 }
 
 static void lay_out(Arena *a, Sweep *s)
 {
-    const Plan *one = &s->cell->plan;
+    const Plan *one = &s->cell[0].plan;
     GridSetup setup = { .frames = one->frames, .width = one->width, .height = one->height };
-    for (int k = 0; k < AXES; k++) setup.count[k] = s->axis[k].count, setup.label[k] = s->axis[k].said;
+    for (int k = 0; k < AXES; k++) {
+        setup.count[k] = s->axis[k].count;
+        setup.label[k] = s->axis[k].said;
+    }
     s->grid = grid_layout(a, &setup);
 }
 
-static Plan plan_of_all(const Sweep *s, int *alike)
+static int is_repeated(const Sweep *s, int i)
 {
-    Plan all = s->cell->plan;
+    return s->cell[i].first != i;
+}
+
+/* The memory is that of the largest cell and of the grid; operations add up. */
+static Plan plan_of_all(const Sweep *s)
+{
+    Plan all = s->cell[0].plan;
     for (int i = 1; i < s->cells; i++) {
         const Plan *p = &s->cell[i].plan;
-        if (p->memory > all.memory) all.memory = p->memory, all.mapped = p->mapped;
-        if (s->cell[i].first == i) all.ops += p->ops;
-        else ++*alike;
+        if (p->memory > all.memory) {
+            all.memory = p->memory;
+            all.mapped = p->mapped;
+        }
+        if (!is_repeated(s, i)) all.ops += p->ops;
     }
     all.memory += (size_t)s->grid.of.frames * (size_t)s->grid.width * (size_t)s->grid.height * 3;
     return all;
 }
 
-void sweep_check(Arena *a, Sweep *s, Request *r, const Places *p, const char *out, const Watch *watch)
+/* "grid: 3 x 2 x 1 pictures of 128x128, 410x278 in all" */
+static void say_grid(Arena *a, const Sweep *s, const Plan *all, const Callbacks *watch)
 {
-    int alike = 0;
-    Once *once = take(a, 1, sizeof *once);
-    once->watch = watch, once->lines = 0;
-    Watch quieter = *watch;
-    quieter.to = once, quieter.say = say_once, quieter.progress = NULL;
-    for (int i = 0; i < s->cells; i++) {
-        check_cell(a, s, &s->cell[i], p, out, &quieter);
-        if (!i) lay_out(a, s);
-    }
-    Plan all = plan_of_all(s, &alike);
-    watch_say(watch, "grid: %d x %d x %d pictures of %dx%d%s, %dx%d in all", s->axis[0].count, s->axis[1].count, s->axis[2].count, all.width, all.height,
-              alike ? format(a, ", %d of them as another one", alike) : "", s->grid.width, s->grid.height);
-    plan_say(a, &all, watch);
-    r->job.frames = all.frames, r->job.fps = s->cell->request.job.fps;
+    int repeated = 0;
+    for (int i = 0; i < s->cells; i++)
+        if (is_repeated(s, i)) repeated++;
+    const char *alike = repeated ? format(a, ", %d of them as another one", repeated) : "";
+    callbacks_say(watch, "grid: %d x %d x %d pictures of %dx%d%s, %dx%d in all", s->axis[0].count, s->axis[1].count,
+              s->axis[2].count, all->width, all->height, alike, s->grid.width, s->grid.height);
 }
 
-/* ---- finished cells --------------------------------------------------------------------------- */
+void sweep_check(Arena *a, Sweep *s, Request *r, const SearchPath *p, const char *out, const Callbacks *watch)
+{
+    OnceOnly *once = allocate(a, 1, sizeof *once);
+    once->watch = watch;
+    once->lines = 0;
+    Callbacks quieter = *watch;
+    quieter.to = once;
+    quieter.say = say_once;
+    quieter.progress = NULL;
+    for (int i = 0; i < s->cells; i++) {
+        check_cell(a, s, &s->cell[i], p, out, &quieter);
+        if (i == 0) lay_out(a, s);               /* a grid that is too large is known after the first cell */
+    }
+    Plan all = plan_of_all(s);
+    say_grid(a, s, &all, watch);
+    plan_say(a, &all, watch);
+    r->job.frames = all.frames;
+    r->job.fps = s->cell[0].request.job.fps;
+}
+
+/* ---- finished cells ---------------------------------------------------------------------------- */
 
 typedef struct { const char *path, *settings; struct timespec written; } Finished;
 typedef struct { Finished *file; size_t count; } Store;
 
-static const char *unfinished(Arena *a, const char *cells) { return format(a, "%s.part", cells); }
+static const char *unfinished(Arena *a, const char *cells)
+{
+    return format(a, "%s.part", cells);
+}
 
+/* Adds the pictures in a folder that have settings. */
 static void list_finished(Arena *a, Store *store, const char *folder)
 {
     size_t count;
-    const char **names = names_in(a, folder, &count);
-    Finished *all = take(a, store->count + count, sizeof *all);
+    const char **names = folder_list(a, folder, &count);
+    Finished *all = allocate(a, store->count + count, sizeof *all);
     if (store->count) memcpy(all, store->file, store->count * sizeof *all);
     store->file = all;
     for (size_t i = 0; i < count; i++) {
-        struct stat s;
-        const char *path = format(a, "%s/%s", folder, names[i]), *settings = settings_in(a, path);
-        if (settings && !stat(path, &s)) all[store->count++] = (Finished){ path, settings, s.st_mtim };
+        FileInfo info;
+        const char *path = format(a, "%s/%s", folder, names[i]);
+        const char *settings = png_settings(a, path);
+        if (!settings || system_file_info(path, &info)) continue;
+        all[store->count++] = (Finished){ .path = path, .settings = settings, .written = info.modified };
     }
 }
 
-static int later(struct timespec x, struct timespec y) { return x.tv_sec > y.tv_sec || (x.tv_sec == y.tv_sec && x.tv_nsec > y.tv_nsec); }
-
-/* Was it written, or put in its place, later?  A model may be a folder, with folders in it. */
-static int newer(Arena *a, const char *path, struct timespec than, int depth)
+static int is_later(struct timespec x, struct timespec y)
 {
-    struct stat s;
-    size_t before = mark(a), count = 0;
-    if (!path || stat(path, &s)) return 0;
-    int any = later(s.st_mtim, than) || later(s.st_ctim, than);
-    const char **names = !any && depth && S_ISDIR(s.st_mode) ? names_in(a, path, &count) : NULL;
-    for (size_t i = 0; i < count && !any; i++) any = newer(a, format(a, "%s/%s", path, names[i]), than, depth - 1);
+    if (x.tv_sec != y.tv_sec) return x.tv_sec > y.tv_sec;
+    return x.tv_nsec > y.tv_nsec;
+}
+
+/* Was the file written, or put in its place, later than that?  A model may be a folder: then any file in it, `depth`
+ * levels deep.  path may be NULL. */
+static int is_newer(Arena *a, const char *path, struct timespec than, int depth)
+{
+    FileInfo info;
+    if (!path || system_file_info(path, &info)) return 0;
+    if (is_later(info.modified, than) || is_later(info.changed, than)) return 1;
+    if (!depth || !info.is_folder) return 0;
+    size_t before = mark(a);
+    size_t count;
+    int any = 0;
+    const char **names = folder_list(a, path, &count);
+    for (size_t i = 0; i < count && !any; i++) any = is_newer(a, format(a, "%s/%s", path, names[i]), than, depth - 1);
     release(a, before);
     return any;
 }
 
-/* Is a file that the job reads newer? */
-static int outdated(Arena *a, const Job *j, struct timespec written)
+/* Is one of the files that the job reads newer? */
+static int is_outdated(Arena *a, const Job *j, struct timespec written)
 {
-    const char *const one[] = { j->model, j->vae, j->motion, j->init, j->merges };
-    int any = 0;
-    for (size_t i = 0; i < sizeof one / sizeof *one; i++) any |= newer(a, one[i], written, 2);
-    for (size_t i = 0; i < j->loras; i++) any |= newer(a, j->lora[i].path, written, 0);
-    for (size_t i = 0; i < j->embeddings; i++) any |= newer(a, j->embedding[i], written, 0);
-    return any;
+    const char *const files[] = { j->model, j->vae, j->motion, j->init, j->merges };
+    for (size_t i = 0; i < sizeof files / sizeof *files; i++)
+        if (is_newer(a, files[i], written, 2)) return 1;
+    for (size_t i = 0; i < j->loras; i++)
+        if (is_newer(a, j->lora[i].path, written, 0)) return 1;
+    for (size_t i = 0; i < j->embeddings; i++)
+        if (is_newer(a, j->embedding[i], written, 0)) return 1;
+    return 0;
 }
 
-/* the pictures of a finished cell; NULL when there is none, or none that is whole.  *from: its file */
+/* The pictures of a finished cell, and in *from the path of its file; NULL when no file holds it whole. */
 static const unsigned char *find_finished(Arena *a, const Store *store, const Cell *c, const char **from)
 {
     for (size_t i = 0; i < store->count; i++) {
         const Finished *f = &store->file[i];
-        if (strcmp(f->settings, c->settings) || outdated(a, &c->request.job, f->written)) continue;
-        Bytes b = file_map(a, f->path);
-        unsigned char *rgb = apng_decode(b.data, b.size, c->plan.frames, c->plan.width, c->plan.height);
+        if (strcmp(f->settings, c->settings) || is_outdated(a, &c->request.job, f->written)) continue;
+        Bytes png = file_map(a, f->path);
+        unsigned char *rgb = apng_decode(png.data, png.size, c->plan.frames, c->plan.width, c->plan.height);
         if (!rgb) continue;
         *from = f->path;
-        return adopt(a, rgb);
+        return arena_own(a, rgb);
     }
     return NULL;
 }
 
-/* folder/x2-y1.png, or with a number behind where another picture has that name */
-static const char *free_name(Arena *a, const Sweep *s, const Cell *c, const char *folder)
+/* "x2-y1": which value of each axis, from 1 */
+static const char *cell_file_name(Arena *a, const Sweep *s, const Cell *c)
 {
-    struct stat there;
-    const char *name = "", *path = NULL;
-    for (int k = 0; k < AXES; k++) if (s->axis[k].said) name = format(a, "%s%s%c%d", name, *name ? "-" : "", "xyz"[k], c->at[k] + 1);
-    for (int n = 1; n == 1 || !lstat(path, &there); n++)
-        path = format(a, "%s/%s%s.%s", folder, name, n > 1 ? format(a, "-%d", n) : "", c->plan.frames > 1 ? "apng" : "png");
+    const char *name = "";
+    for (int k = 0; k < AXES; k++) {
+        if (!is_given(&s->axis[k])) continue;
+        name = format(a, "%s%s%c%d", name, *name ? "-" : "", "xyz"[k], c->at[k] + 1);
+    }
+    return name;
+}
+
+/* folder/x2-y1.png; with a number behind where another picture has that name */
+static const char *free_path(Arena *a, const Sweep *s, const Cell *c, const char *folder)
+{
+    const char *name = cell_file_name(a, s, c);
+    const char *ending = c->plan.frames > 1 ? "apng" : "png";
+    const char *path = format(a, "%s/%s.%s", folder, name, ending);
+    for (int n = 2; system_file_exists(path); n++) path = format(a, "%s/%s-%d.%s", folder, name, n, ending);
     return path;
 }
 
 static void save_cell(Arena *a, const Sweep *s, const Cell *c, const char *folder, const unsigned char *rgb)
 {
-    size_t before = mark(a), size;
+    size_t before = mark(a);
+    size_t size;
     const Plan *p = &c->plan;
-    unsigned char *png = adopt(a, apng_encode(rgb, p->frames, p->width, p->height, c->request.job.fps, c->settings, &size));
+    double fps = c->request.job.fps;
+    unsigned char *png = arena_own(a, apng_encode(rgb, p->frames, p->width, p->height, fps, c->settings, &size));
     if (!png) fail(a, "%s: out of memory", folder);
     folder_make(a, folder);
-    files_save(a, &(File){ free_name(a, s, c, folder), { png, size } }, 1);
+    files_save(a, &(File){ free_path(a, s, c, folder), { png, size } }, 1);
     release(a, before);
 }
 
-static int is_cell(const Sweep *s, const char *settings)
+static int are_settings_of_cell(const Sweep *s, const char *settings)
 {
-    int i = 0;
-    while (settings && i < s->cells && strcmp(s->cell[i].settings, settings)) i++;
-    return settings && i < s->cells;
+    if (!settings) return 0;
+    for (int i = 0; i < s->cells; i++)
+        if (!strcmp(s->cell[i].settings, settings)) return 1;
+    return 0;
 }
 
 void sweep_done(Arena *a, const Sweep *s, const char *cells)
 {
-    size_t before = mark(a), count;
-    const char *folder = unfinished(a, cells), **names = names_in(a, folder, &count);
+    size_t before = mark(a);
+    size_t count;
+    const char *folder = unfinished(a, cells);
+    const char **names = folder_list(a, folder, &count);
     for (size_t i = 0; i < count; i++) {
-        const char *path = format(a, "%s/%s", folder, names[i]), *dot = strrchr(names[i], '.');
-        if (dot && (!strcmp(dot, ".part") || is_cell(s, settings_in(a, path)))) unlink(path);
+        const char *path = format(a, "%s/%s", folder, names[i]);
+        const char *dot = strrchr(names[i], '.');
+        if (!dot) continue;
+        int is_half_written = !strcmp(dot, ".part");
+        if (is_half_written || are_settings_of_cell(s, png_settings(a, path))) system_file_remove(path);
     }
-    rmdir(folder);
+    system_folder_remove(folder);
     release(a, before);
 }
 
-/* ---- drawing ---------------------------------------------------------------------------------- */
+/* ---- drawing ----------------------------------------------------------------------------------- */
 
 typedef struct {
     Arena       *a;
     Sweep       *s;
-    const char  *folder;                 /* where those that are drawn go */
-    int          keep;                   /* those that were found elsewhere go there too */
-    const char  *command;                /* that goes on where this one is stopped */
-    const Watch *watch;
-    Store        store;
-    int          done, of, base, drawn;  /* cells; passes of all, and of those that are done */
-    Cell        *cell;                   /* under way */
-} Sweeping;
+    const char  *folder;                 /* where finished cells are saved */
+    int          keep;                   /* cells that were found elsewhere are saved there too */
+    const char  *command;                /* what goes on from there, for a message */
+    const Callbacks *watch;
+    Store        store;                  /* cells that are finished already */
+    Cell        *cell;                   /* the one under way */
+    int          drawn;                  /* cells */
+    int          passes_before;          /* passes of the cells that were drawn before this one */
+    int          passes;                 /* of all cells that are to be drawn */
+} Drawing;
 
-/* steps of this cell as steps of all */
-static void count_passes(void *to, const char *stage, int done, int of)
+/* Turns the steps of a cell into steps of the whole sweep. */
+static void report_progress(void *to, const char *stage, int done, int of)
 {
-    Sweeping *w = to;
+    Drawing *d = to;
     if (!strcmp(stage, "frame") || !strcmp(stage, "done")) return;
-    if (!strcmp(stage, "hires step")) done += w->cell->plan.passes - of;
-    watch_progress(w->watch, "step", w->base + done, w->of);
+    if (!strcmp(stage, "hires step")) done += d->cell->plan.passes - of;
+    callbacks_progress(d->watch, "step", d->passes_before + done, d->passes);
 }
 
-static void show_cell(void *to, Pictures small)
+static void show_preview(void *to, Pictures small)
 {
-    Sweeping *w = to;
-    w->watch->preview(w->watch->to, small);
+    Drawing *d = to;
+    d->watch->preview(d->watch->to, small);
 }
 
-static int within(const char *path, const char *folder)
+static const unsigned char *draw(Drawing *d)
+{
+    Callbacks watch = *d->watch;
+    watch.to = d;
+    watch.say = NULL;                            /* it was all said by sweep_check */
+    watch.progress = report_progress;
+    if (watch.preview) watch.preview = show_preview;
+    const unsigned char *rgb = generate(d->a, &d->cell->request.job, &watch).rgb;
+    d->drawn++;
+    return rgb;
+}
+
+static int is_in_folder(const char *path, const char *folder)
 {
     size_t n = strlen(folder);
     return !strncmp(path, folder, n) && path[n] == '/';
 }
 
-static void draw_cell(void *to)
+/* Finds the cell or draws it, saves it, and pastes it to every place of the grid with these settings. */
+static void do_cell(void *drawing)
 {
-    Sweeping *w = to;
-    Sweep *s = w->s;
-    Cell *c = w->cell;
-    size_t before = mark(w->a);
+    Drawing *d = drawing;
+    Sweep *s = d->s;
+    Cell *c = d->cell;
+    size_t before = mark(d->a);
     const char *from = NULL;
-    const unsigned char *rgb = find_finished(w->a, &w->store, c, &from);
-    if (!rgb) {
-        Watch watch = *w->watch;
-        watch.to = w, watch.say = NULL, watch.progress = count_passes;
-        if (watch.preview) watch.preview = show_cell;
-        rgb = generate(w->a, &c->request.job, &watch).rgb;
-        w->drawn++;
+    const unsigned char *rgb = find_finished(d->a, &d->store, c, &from);
+    if (!rgb) rgb = draw(d);
+    int is_missing = d->keep && from && !is_in_folder(from, d->folder);
+    if (!from || is_missing) save_cell(d->a, s, c, d->folder, rgb);
+    for (int i = c->first; i < s->cells; i++) {
+        const Cell *other = &s->cell[i];
+        if (other->first == c->first) grid_paste(&s->grid, other->at[0], other->at[1], other->at[2], rgb);
     }
-    if (!from || (w->keep && !within(from, w->folder))) save_cell(w->a, s, c, w->folder, rgb);
-    for (int i = c->first; i < s->cells; i++)
-        if (s->cell[i].first == c->first) grid_paste(&s->grid, s->cell[i].at[0], s->cell[i].at[1], s->cell[i].at[2], rgb);
-    release(w->a, before);
+    release(d->a, before);
 }
 
-/* passes that no finished cell saves */
-static int passes_to_do(Sweeping *w)
+/* The passes of all cells that are not finished. */
+static int passes_to_draw(const Drawing *d)
 {
     int passes = 0;
-    for (int i = 0; i < w->s->cells; i++) {
-        size_t before = mark(w->a);
-        const Cell *c = &w->s->cell[i];
+    for (int i = 0; i < d->s->cells; i++) {
+        size_t before = mark(d->a);
+        const Cell *c = &d->s->cell[i];
         const char *from;
-        if (c->first == i && !find_finished(w->a, &w->store, c, &from)) passes += c->plan.passes;
-        release(w->a, before);
+        if (!is_repeated(d->s, i) && !find_finished(d->a, &d->store, c, &from)) passes += c->plan.passes;
+        release(d->a, before);
     }
     return passes;
 }
 
-static _Noreturn void stopped(Sweeping *w, const char *why)
+/* Fails with the reason and with what is kept. */
+static _Noreturn void give_up(const Drawing *d, const char *why)
 {
     size_t kept;
-    names_in(w->a, w->folder, &kept);
-    const char *rest = kept ? format(w->a, "; %zu finished pictures are in %s, and %s goes on from there", kept, w->folder, w->command) : "";
-    if (!strcmp(why, "interrupted")) fail(w->a, "interrupted%s", *rest ? rest : "; nothing was written");
-    fail(w->a, "%s: %s%s", cell_name(w->a, w->s, w->cell), why, rest);
+    folder_list(d->a, d->folder, &kept);
+    const char *rest = "";
+    if (kept)
+        rest = format(d->a, "; %zu finished pictures are in %s, and %s goes on from there", kept, d->folder,
+                      d->command);
+    if (!strcmp(why, "interrupted")) fail(d->a, "interrupted%s", *rest ? rest : "; nothing was written");
+    fail(d->a, "%s: %s%s", cell_name(d->a, d->s, d->cell), why, rest);
 }
 
-Pictures sweep_draw(Arena *a, Sweep *s, const char *cells, int keep, const char *command, const Watch *watch)
+Pictures sweep_draw(Arena *a, Sweep *s, const char *cells, int keep, const char *command, const Callbacks *watch)
 {
     char why[1024];
-    Sweeping w = { .a = a, .s = s, .folder = keep ? cells : unfinished(a, cells), .keep = keep, .command = command, .watch = watch };
-    list_finished(a, &w.store, cells);
-    list_finished(a, &w.store, unfinished(a, cells));
+    Drawing d = { .a = a, .s = s, .keep = keep, .command = command, .watch = watch };
+    d.folder = keep ? cells : unfinished(a, cells);
+    list_finished(a, &d.store, cells);
+    list_finished(a, &d.store, unfinished(a, cells));
     grid_begin(a, &s->grid);
-    w.of = passes_to_do(&w);
+    d.passes = passes_to_draw(&d);
     for (int i = 0; i < s->cells; i++) {
-        w.cell = &s->cell[i];
-        watch_say(watch, "cell %d/%d: %s", i + 1, s->cells, cell_name(a, s, w.cell));
-        if (w.cell->first != i) continue;
-        int drawn = w.drawn;
-        if (attempt(a, draw_cell, &w, why)) stopped(&w, why);
-        if (w.drawn > drawn) w.base += w.cell->plan.passes;
+        d.cell = &s->cell[i];
+        callbacks_say(watch, "cell %d/%d: %s", i + 1, s->cells, cell_name(a, s, d.cell));
+        if (is_repeated(s, i)) continue;
+        int drawn = d.drawn;
+        if (attempt(a, do_cell, &d, why)) give_up(&d, why);
+        if (d.drawn > drawn) d.passes_before += d.cell->plan.passes;
     }
-    if (w.of) watch_progress(watch, "done", w.of, w.of);
-    return (Pictures){ s->grid.of.frames, s->grid.width, s->grid.height, s->grid.rgb };
+    if (d.passes) callbacks_progress(watch, "done", d.passes, d.passes);
+    const Grid *g = &s->grid;
+    return (Pictures){ .frames = g->of.frames, .width = g->width, .height = g->height, .rgb = g->rgb };
 }

@@ -1,31 +1,39 @@
-/* sweep.h - one request over the values of up to three axes: a grid. */
+/* sweep.h - one request over the values of up to three axes: the web UI's X/Y/Z plot, a grid of pictures. */
 #ifndef SWEEP_H
 #define SWEEP_H
 
 #include "callbacks.h"
-#include "lookup.h"
+#include "search_path.h"
 
-enum { SWEEP_CELLS = 1000 };             /* most of a grid */
+enum { SWEEP_CELLS = 1000 };             /* most pictures of a grid */
 
 typedef struct Sweep Sweep;
 
-int sweep_asked(const Request *r);       /* is there an axis? */
+int sweep_asked(const Request *r);       /* Does the request have an axis? */
 
-/* The cells, each a request of its own.  r, whose axes these are, stays the caller's.  Fails with axis, value and what is allowed;
- * no file is opened. */
+/* Reads the request's axes and makes the cells of the grid, each a request of its own.  r stays the caller's.  Fails
+ * with the axis, the value and what is allowed.  Opens no file. */
 Sweep *sweep_read(Arena *a, const Request *r);
 
-/* Names to paths, and every cell rehearsed, which must come to pictures of one size; says what each takes, once, and the plan of all.
- * Gives r the frames and the speed of the grid, which goes to out. */
-void sweep_check(Arena *a, Sweep *s, Request *r, const Places *p, const char *out, const Watch *watch);
+/* Finds the files that the cells name, and checks every cell as generate_check does.  All must come to pictures of
+ * one size and length.  Says what each takes, without repeating itself, and the plan of all together.  out: the path
+ * of the grid.  Sets the frames and fps of r to those of the grid. */
+void sweep_check(Arena *a, Sweep *s, Request *r, const SearchPath *p, const char *out, const Callbacks *watch);
 
-/* Draws the grid: cells that are alike once, and none that a folder of finished ones holds already, with the same settings inside.
- * Those folders are `cells`, and `cells`.part, which an interrupted sweep leaves behind.  Each cell is saved as soon as it is drawn, to the
- * first when they are to be kept, and else to the second.  Fails as generate does, and says what is kept; command: what goes on from
- * there, "the same command". */
-Pictures sweep_draw(Arena *a, Sweep *s, const char *cells, int keep, const char *command, const Watch *watch);
+/* Draws the grid and returns its pictures, in the arena.
+ *
+ * Cells with the same settings are drawn once.  A finished cell is saved at once, as a picture with its settings
+ * inside; a cell that is found there already is not drawn again.  So a sweep that was interrupted goes on from there.
+ *
+ * cells:   the folder of the finished cells when they are to be kept; otherwise they are in "<cells>.part" until the
+ *          grid is done.  Both folders are searched.
+ * keep:    whether they are to be kept
+ * command: what goes on from there ("the same command"), for the message of a failure
+ *
+ * Fails as generate does, and says how many cells are kept. */
+Pictures sweep_draw(Arena *a, Sweep *s, const char *cells, int keep, const char *command, const Callbacks *watch);
 
-/* The grid is saved: its cells in `cells`.part go, and that folder when nothing else is in it. */
+/* To be called once the grid is saved: removes the cells in "<cells>.part", and that folder when it is empty then. */
 void sweep_done(Arena *a, const Sweep *s, const char *cells);
 
 #endif

@@ -1,122 +1,165 @@
-/* terminal.c - what the user sees while work goes on.
+/* terminal.c - what the user sees while a job runs.
  *
- *     lines       what was chosen, one by one, and they stay
- *     picture     what the latents come to so far, drawn over itself     on a terminal that shows 24-bit colour
- *     bar         the step, and the time left, drawn over itself         on a terminal; elsewhere a line every so often
+ *     messages    what was chosen, line by line; they stay
+ *     picture     the picture so far, drawn over the one before      on a terminal that shows 24-bit colours
+ *     bar         the step and the time left, drawn over itself      on a terminal; elsewhere a line every ten seconds
  *
- * Picture and bar stand below all lines: before a line is said they are taken away, and appear again below it.  Nothing here keeps track of
- * the screen but how many lines of picture stand above the cursor, so what else is written there does no harm that
- * the next picture does not end. */
-#define _XOPEN_SOURCE 700
+ * Picture and bar stand below all messages: before a message is printed they are erased, and they appear again below
+ * it.  All that is known of the screen is how many lines of picture stand above the cursor.  So what others write
+ * there does no harm that the next picture does not end.
+ *
+ * Names that come out of files may hold bytes that a terminal would obey; none of them is ever printed. */
 #include "terminal.h"
 
 #include "chars.h"
+#include "system.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
-#include <time.h>
-#include <unistd.h>
 
-/* ---- pictures --------------------------------------------------------------------------------- */
+/* ---- pictures ---------------------------------------------------------------------------------- */
 
-enum { MOST_SIDE = 80, KEPT_FREE = 4, CELL = 48 };      /* pixels; rows for what is said beside the picture; bytes of a character in two colours, at most */
+enum {
+    MOST_SIDE = 80,                      /* pixels of the longer side */
+    KEPT_FREE = 4,                       /* lines of the terminal for what is printed below the picture */
+    CELL = 48,                           /* most bytes of a character in two colours */
+};
 
-/* as large as the terminal shows, at most MOST_SIDE */
-static Picture fitted(Arena *a, Picture p)
+static int at_most(int x, int most)
 {
-    struct winsize s = { 0 };
-    int known = !ioctl(STDERR_FILENO, TIOCGWINSZ, &s) && s.ws_col > 1 && s.ws_row > 0;
-    int across = known ? s.ws_col - 1 : MOST_SIDE, down = known ? 2 * (s.ws_row - KEPT_FREE) : MOST_SIDE;
-    if (across > MOST_SIDE) across = MOST_SIDE;
-    if (down > MOST_SIDE) down = MOST_SIDE;
-    if (down < 2) down = 2;
-    double by = (double)across / p.width < (double)down / p.height ? (double)across / p.width : (double)down / p.height;
-    int width = (int)(p.width * by), height = (int)(p.height * by);
-    return image_resize(a, p, width > 0 ? width : 1, height > 0 ? height : 1, by < 1 ? BOX : LANCZOS);
+    return x < most ? x : most;
 }
 
-static char *colour(char *to, const char *begin, const unsigned char *rgb) { return to + sprintf(to, "%s;2;%d;%d;%d", begin, rgb[0], rgb[1], rgb[2]); }
-
-char *half_blocks(Arena *a, Picture p)
+/* The picture as large as the terminal shows it, at most MOST_SIDE pixels. */
+static Picture fitted(Arena *a, Picture p)
 {
-    size_t width = (size_t)p.width, rows = ((size_t)p.height + 1) / 2;
-    char *text = take(a, rows * (width * CELL + 16) + 1, 1), *end = text;
-    for (size_t y = 0; y < rows; y++) {
-        const unsigned char *above = p.rgb + 6 * y * width, *below = 2 * y + 1 < (size_t)p.height ? above + 3 * width : NULL;
+    int columns = 0;
+    int lines = 0;
+    int across = MOST_SIDE;
+    int down = MOST_SIDE;
+    if (system_terminal_size(&columns, &lines) && columns > 1 && lines > 0) {
+        across = at_most(columns - 1, MOST_SIDE);
+        down = at_most(2 * (lines - KEPT_FREE), MOST_SIDE);
+    }
+    if (down < 2) down = 2;
+    double scale = (double)across / p.width;
+    double scale_down = (double)down / p.height;
+    if (scale_down < scale) scale = scale_down;
+    int width = (int)(p.width * scale);
+    int height = (int)(p.height * scale);
+    if (width < 1) width = 1;
+    if (height < 1) height = 1;
+    return image_resize(a, p, width, height, scale < 1 ? BOX : LANCZOS);
+}
+
+/* Writes the parameters of an escape sequence for a 24-bit colour, and returns their end.  which: "38" for the
+ * character, "48" for its background */
+static char *put_colour(char *to, const char *which, const unsigned char *rgb)
+{
+    return to + sprintf(to, "%s;2;%d;%d;%d", which, rgb[0], rgb[1], rgb[2]);
+}
+
+/* Writes one character for the pixels at upper and lower (NULL: none), with the colours that changed, and returns its
+ * end.  first: the row begins here, so all colours are new */
+static char *put_cell(char *to, const unsigned char *upper, const unsigned char *lower, int first)
+{
+    int new_upper = first || memcmp(upper, upper - 3, 3);
+    int new_lower = lower && (first || memcmp(lower, lower - 3, 3));
+    if (new_upper || new_lower) to += sprintf(to, "\033[");
+    if (new_upper) to = put_colour(to, "38", upper);
+    if (new_upper && new_lower) *to++ = ';';
+    if (new_lower) to = put_colour(to, "48", lower);
+    if (new_upper || new_lower) *to++ = 'm';
+    return to + sprintf(to, "\xe2\x96\x80");
+}
+
+char *half_block_text(Arena *a, Picture p)
+{
+    size_t width = (size_t)p.width;
+    size_t height = (size_t)p.height;
+    size_t lines = (height + 1) / 2;
+    char *text = allocate(a, lines * (width * CELL + 16) + 1, 1);
+    char *end = text;
+    for (size_t y = 0; y < lines; y++) {
+        const unsigned char *upper = p.rgb + 2 * y * width * 3;
+        const unsigned char *lower = 2 * y + 1 < height ? upper + width * 3 : NULL;
         *end++ = '\r';
-        for (size_t x = 0; x < 3 * width; x += 3) {
-            int new = !x || memcmp(above + x, above + x - 3, 3), under = below && (!x || memcmp(below + x, below + x - 3, 3));
-            if (new || under) end += sprintf(end, "\033[");
-            if (new) end = colour(end, "38", above + x);
-            if (under) end = colour(end, new ? ";48" : "48", below + x);
-            end += sprintf(end, "%s\xe2\x96\x80", new || under ? "m" : "");
-        }
+        for (size_t x = 0; x < width; x++) end = put_cell(end, upper + 3 * x, lower ? lower + 3 * x : NULL, x == 0);
         end += sprintf(end, "\033[0m\033[K\n");
     }
     *end = 0;
     return text;
 }
 
-/* over the picture before */
+/* Draws the picture over the one before. */
 static void show(Terminal *t, Picture p)
 {
     size_t before = mark(t->a);
-    Picture fits = fitted(t->a, p);
-    const char *text = half_blocks(t->a, fits);
+    Picture small = fitted(t->a, p);
+    const char *text = half_block_text(t->a, small);
     fputs("\r\033[K", stderr);
-    if (t->above) fprintf(stderr, "\033[%dA", t->above);
+    if (t->picture_lines) fprintf(stderr, "\033[%dA", t->picture_lines);
     fputs(text, stderr);
-    t->above = (fits.height + 1) / 2, t->bar = 0;
+    t->picture_lines = (small.height + 1) / 2;
+    t->is_bar_open = 0;
     release(t->a, before);
 }
 
-/* picture and bar are taken away */
-static void lift(Terminal *t)
+/* Erases the picture, and the bar below it. */
+static void erase_picture(Terminal *t)
 {
-    if (t->above) fprintf(stderr, "\r\033[%dA\033[J", t->above), t->bar = 0;
-    t->above = 0;
+    if (!t->picture_lines) return;
+    fprintf(stderr, "\r\033[%dA\033[J", t->picture_lines);
+    t->is_bar_open = 0;
+    t->picture_lines = 0;
 }
 
-static Picture frame_of(Pictures p, int i) { return (Picture){ p.width, p.height, p.rgb + (size_t)(i % p.frames) * (size_t)p.width * (size_t)p.height * 3 }; }
-
-const char *terminal_lacks(void)
+/* frame i of a clip that plays on and on */
+static Picture frame_of(Pictures p, int i)
 {
-    const char *colours = getenv("COLORTERM");
-    if (!isatty(STDERR_FILENO)) return "no preview: stderr is no terminal";
-    if (!colours || !(same(colours, "truecolor") || same(colours, "24bit")))
-        return "no preview: this terminal does not say that it shows 24-bit colour; if it does, set COLORTERM=truecolor";
-    return NULL;
+    size_t frame = (size_t)p.width * (size_t)p.height * 3;
+    return (Picture){ .width = p.width, .height = p.height, .rgb = p.rgb + (size_t)(i % p.frames) * frame };
+}
+
+const char *terminal_why_no_preview(void)
+{
+    const char *colours = system_terminal_colours();
+    if (!system_is_terminal()) return "no preview: stderr is no terminal";
+    if (colours && (same(colours, "truecolor") || same(colours, "24bit"))) return NULL;
+    return "no preview: this terminal does not say that it shows 24-bit colour; if it does, set COLORTERM=truecolor";
 }
 
 void terminal_play(Terminal *t, Pictures p, double fps, const volatile sig_atomic_t *stop)
 {
-    struct timespec each = { (time_t)(1 / fps), (long)((1 / fps - (double)(time_t)(1 / fps)) * 1e9) };
-    lift(t);
-    for (int i = 0; i < (p.frames > 1 ? 2 * p.frames : 1) && !*stop; i++) {
+    int shown = p.frames > 1 ? 2 * p.frames : 1;
+    erase_picture(t);
+    for (int i = 0; i < shown && !*stop; i++) {
         show(t, frame_of(p, i));
         fflush(stderr);
-        if (p.frames > 1) nanosleep(&each, NULL);
+        if (p.frames > 1) system_sleep(1 / fps);
     }
-    t->above = 0;
+    t->picture_lines = 0;
 }
 
-/* ---- lines and bar ---------------------------------------------------------------------------- */
+/* ---- messages ---------------------------------------------------------------------------------- */
 
 void terminal_end(Terminal *t)
 {
-    if (t->bar) fputc('\n', stderr);
-    t->bar = 0;
+    if (t->is_bar_open) fputc('\n', stderr);
+    t->is_bar_open = 0;
 }
 
-/* Names out of files may hold what a terminal would obey. */
 void terminal_print(const char *line)
 {
-    for (size_t n; *line; line += n ? n : 1) {
-        n = printable(line);
-        if (n) fwrite(line, 1, n, stderr);
-        else fputc(*line == '\n' ? '\n' : '?', stderr);
+    while (*line) {
+        size_t n = printable_size(line);
+        if (n) {
+            fwrite(line, 1, n, stderr);
+            line += n;
+            continue;
+        }
+        fputc(*line == '\n' ? '\n' : '?', stderr);
+        line++;
     }
     fputc('\n', stderr);
 }
@@ -125,54 +168,96 @@ void terminal_say(void *terminal, const char *line)
 {
     Terminal *t = terminal;
     if (t->quiet) return;
-    lift(t);
+    erase_picture(t);
     terminal_end(t);
     terminal_print(line);
 }
 
-static void time_left(char text[32], double s)
+/* ---- the progress bar -------------------------------------------------------------------------- */
+
+static void format_time_left(char text[32], double seconds)
 {
-    if (s < 99.5)      snprintf(text, 32, ", %.0f s left", s);
-    else if (s < 5970) snprintf(text, 32, ", %.0f min left", s / 60);
-    else               snprintf(text, 32, ", %.1f h left", s / 3600);
+    if (seconds < 99.5)      snprintf(text, 32, ", %.0f s left", seconds);
+    else if (seconds < 5970) snprintf(text, 32, ", %.0f min left", seconds / 60);
+    else                     snprintf(text, 32, ", %.1f h left", seconds / 3600);
+}
+
+/* [=======>         ] */
+static void draw_gauge(int done, int of)
+{
+    enum { WIDTH = 30 };
+    static const char filled[] = "==============================";
+    static const char empty[]  = "                              ";
+    int full = done * WIDTH / (of > 0 ? of : 1);
+    fprintf(stderr, " [%.*s%s%.*s]", full, filled, done < of ? ">" : "=", WIDTH - full, empty);
 }
 
 /* "step 7/25 [=======>         ] loss 0.1034, rate 0.0001, 1.21 s/it, 22 s left"; on a terminal over the line before */
 static void draw_bar(Terminal *t, int done)
 {
-    enum { WIDTH = 30 };
-    static const char filled[] = "==============================", empty[] = "                              ";
     char left[32] = "";
-    int terminal = isatty(STDERR_FILENO), full = done * WIDTH / (t->of > 0 ? t->of : 1);
-    double each = done > t->from ? (clock_now() - t->begun) / (done - t->from) : 0;
-    if (each > 0 && done < t->of) time_left(left, each * (t->of - done));
-    fprintf(stderr, "%s%s %d/%d", terminal ? "\r" : "", t->stage, done, t->of);
-    if (terminal) fprintf(stderr, " [%.*s%s%.*s]", full, filled, done < t->of ? ">" : "=", WIDTH - full, empty);
-    if (each > 0) fprintf(stderr, " %s%.2f s/it%s", t->beside, each, left);
-    fputs(terminal ? "\033[K" : "\n", stderr);
+    int is_terminal = system_is_terminal();
+    double seconds = 0;                          /* of a step; 0: not known yet */
+    if (done > t->from) seconds = (system_seconds() - t->begun) / (done - t->from);
+    if (seconds > 0 && done < t->of) format_time_left(left, seconds * (t->of - done));
+    fprintf(stderr, "%s%s %d/%d", is_terminal ? "\r" : "", t->stage, done, t->of);
+    if (is_terminal) draw_gauge(done, t->of);
+    if (seconds > 0) fprintf(stderr, " %s%.2f s/it%s", t->note, seconds, left);
+    fputs(is_terminal ? "\033[K" : "\n", stderr);
     fflush(stderr);
-    t->bar = terminal;
-    t->told = clock_now();
+    t->is_bar_open = is_terminal;
+    t->told = system_seconds();
 }
 
-/* Work reports before each step how many are done.  A new stage means that the last one is. */
+static void begin_stage(Terminal *t, int done)
+{
+    t->begun = system_seconds();
+    t->told = t->begun;
+    t->from = done;
+    t->note[0] = 0;
+}
+
+static void finish_stage(Terminal *t)
+{
+    erase_picture(t);
+    draw_bar(t, t->of);
+    terminal_end(t);
+}
+
+/* Is it time to draw the bar again?  A terminal also shows where a stage begins and ends. */
+static int is_due(const Terminal *t, int is_new)
+{
+    const double every = 10;                     /* seconds from line to line, where no terminal shows a bar */
+    const double redraw = 0.1;
+    if (!system_is_terminal()) return system_seconds() >= t->told + every;
+    return is_new || t->done == t->of || system_seconds() > t->told + redraw;
+}
+
+/* A job calls this before each step with the number of those done.  So a new stage means that the last one is finished,
+ * and the stage "done" that all are. */
 void terminal_progress(void *terminal, const char *stage, int done, int of)
 {
-    enum { EVERY = 10 };                        /* seconds from line to line, when no terminal shows a bar */
     Terminal *t = terminal;
     if (t->quiet) return;
-    int fresh = !t->stage || strcmp(t->stage, stage), bar = isatty(STDERR_FILENO);
-    if (fresh && t->stage) { lift(t); draw_bar(t, t->of); terminal_end(t); }
-    if (fresh) t->begun = t->told = clock_now(), t->from = done, t->beside[0] = 0;
-    t->stage = strcmp(stage, "done") ? stage : NULL, t->done = done, t->of = of;
-    if (t->stage && (bar ? clock_now() > t->told + 0.1 || fresh || done == of : clock_now() >= t->told + EVERY)) draw_bar(t, done);
+    int is_new = !t->stage || strcmp(t->stage, stage);
+    if (is_new && t->stage) finish_stage(t);
+    if (is_new) begin_stage(t, done);
+    t->stage = strcmp(stage, "done") ? stage : NULL;
+    t->done = done;
+    t->of = of;
+    if (t->stage && is_due(t, is_new)) draw_bar(t, done);
 }
 
-void terminal_note(void *terminal, const char *words) { snprintf(((Terminal *)terminal)->beside, sizeof ((Terminal *)terminal)->beside, "%.60s, ", words); }
+void terminal_note(void *terminal, const char *words)
+{
+    Terminal *t = terminal;
+    snprintf(t->note, sizeof t->note, "%.60s, ", words);
+}
 
 void terminal_preview(void *terminal, Pictures p)
 {
     Terminal *t = terminal;
-    show(t, frame_of(p, t->looks++));
+    show(t, frame_of(p, t->previews));
+    t->previews++;
     if (t->stage) draw_bar(t, t->done);
 }

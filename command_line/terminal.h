@@ -1,37 +1,41 @@
-/* terminal.h - what the user sees while work goes on: lines, a progress bar, and the picture as it forms; on stderr. */
+/* terminal.h - what the user sees while a job runs, on stderr: messages, a progress bar, and the picture so far. */
 #ifndef TERMINAL_H
 #define TERMINAL_H
 
 #include "callbacks.h"
 #include "image.h"
 
+/* All zero but a and quiet is a valid start. */
 typedef struct {
     Arena      *a;
-    int         quiet;
-    int         bar;                            /* the cursor stands behind a progress bar */
-    int         above, looks;                   /* lines of the picture above it, 0: none; how often one was shown */
-    const char *stage;  int from, done, of;     /* what is under way; from: a job that is resumed is half done when it begins */
-    char        beside[64];                     /* what the bar says of it */
-    double      begun, told;
+    int         quiet;                   /* errors only */
+    int         is_bar_open;             /* the cursor stands behind a progress bar */
+    int         picture_lines;           /* lines of the picture above the cursor; 0: none */
+    int         previews;                /* how many were shown */
+    const char *stage;                   /* what is under way; NULL: nothing */
+    int         from, done, of;          /* steps of the stage: done when it began (a resumed job), done now, in all */
+    char        note[64];                /* what the bar says beside the steps */
+    double      begun, told;             /* when the stage began, and when the bar was drawn last, in seconds */
 } Terminal;
 
-/* For a Watch, whose `to` is the Terminal. */
+/* Callbacks, whose `to` is the Terminal; see callbacks.h. */
 void terminal_say     (void *terminal, const char *line);
 void terminal_progress(void *terminal, const char *stage, int done, int of);
 void terminal_note    (void *terminal, const char *words);
-void terminal_preview (void *terminal, Pictures p);         /* of a clip another frame each time */
+void terminal_preview (void *terminal, Pictures p);      /* of a clip, another frame each time */
 
-void terminal_print(const char *line);                      /* all that a terminal would obey as ? */
-void terminal_end  (Terminal *t);                           /* the bar is done with */
+void terminal_print(const char *line);   /* with "?" for every byte that a terminal would obey */
+void terminal_end  (Terminal *t);        /* ends the line of the progress bar */
 
-/* NULL, or why no picture can be shown here */
-const char *terminal_lacks(void);
+/* Returns NULL when pictures can be shown here, else the reason why not. */
+const char *terminal_why_no_preview(void);
 
-/* The clip, twice, below what was said.  Ends early when *stop is set. */
+/* Plays the clip twice, below the messages.  Ends early when *stop is set. */
 void terminal_play(Terminal *t, Pictures p, double fps, const volatile sig_atomic_t *stop);
 
-/* Two pixels a character: the upper half block U+2580 in the colour of the upper one on that of the lower one.  Each row begins at the
- * left and ends with a newline; below an odd last row of pixels is the terminal's own background. */
-char *half_blocks(Arena *a, Picture p);
+/* The picture as text: two pixels a character, the upper half block U+2580 in the colour of the upper pixel on that
+ * of the lower one.  Each row of text begins with a carriage return and ends with a newline.  Below an odd last row
+ * of pixels is the terminal's own background. */
+char *half_block_text(Arena *a, Picture p);
 
 #endif

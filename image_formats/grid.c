@@ -42,7 +42,7 @@ static char font_byte(uint32_t c)
 static char *as_font_bytes(Arena *a, const char *text)
 {
     size_t n = strlen(text);
-    char *out = take(a, n + 1, 1);
+    char *out = allocate(a, n + 1, 1);
     char *end = out;
     const unsigned char *s = (const unsigned char *)text;
     while (n) {
@@ -90,7 +90,7 @@ static Label wrap(Arena *a, const char *words, int columns)
     const char *text = without_leading_spaces(as_font_bytes(a, words));
     while (*text && l.lines < MAX_LINES) {
         int n = line_length(text, columns);
-        char *line = take(a, (size_t)columns + 1, 1);
+        char *line = allocate(a, (size_t)columns + 1, 1);
         memcpy(line, text, (size_t)n);
         line[n] = 0;
         text = without_leading_spaces(text + n);
@@ -237,7 +237,7 @@ static void draw_page_labels(Arena *a, Grid *g, int page)
 void grid_begin(Arena *a, Grid *g)
 {
     size_t frame = (size_t)g->height * (size_t)g->width * 3;
-    g->rgb = take(a, (size_t)g->of.frames, frame);
+    g->rgb = allocate(a, (size_t)g->of.frames, frame);
     size_t before = mark(a);
     memset(g->rgb, 255, frame);
     for (int page = 0; page < g->of.count[PAGES]; page++) draw_page_labels(a, g, page);

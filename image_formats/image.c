@@ -21,7 +21,7 @@ typedef unsigned char Byte;
 
 static Picture new_picture(Arena *a, int width, int height)
 {
-    return (Picture){ .width = width, .height = height, .rgb = take(a, 3 * (size_t)width, (size_t)height) };
+    return (Picture){ .width = width, .height = height, .rgb = allocate(a, 3 * (size_t)width, (size_t)height) };
 }
 
 static Byte *pixel(Picture p, int x, int y) { return p.rgb + 3 * ((size_t)y * (size_t)p.width + (size_t)x); }
@@ -80,7 +80,7 @@ static Picture turned(Arena *a, Picture p, int orientation)
 
 /* ---- reading ---------------------------------------------------------------------------------- */
 
-static int has(Bytes b, size_t at, const char *text) { return stands_at(b, at, text, strlen(text)); }
+static int has(Bytes b, size_t at, const char *text) { return has_bytes_at(b, at, text, strlen(text)); }
 
 static const char *other_kind(Bytes b)
 {
@@ -105,7 +105,7 @@ Picture image_read(Arena *a, Bytes file, const char *name)
     Picture p;
     if (is_jpeg) p.rgb = jpeg_decode(file.data, file.size, &p.width, &p.height, why);
     else p.rgb = png_decode(file.data, file.size, &p.width, &p.height, why);
-    adopt(a, p.rgb);
+    arena_own(a, p.rgb);
     if (!p.rgb) fail(a, "%s: this %s cannot be read: %s", name, kind, why);
 
     size_t n = 0;
@@ -145,9 +145,9 @@ static Window *make_windows(Arena *a, int from, int to, Filter f)
     double widened = scale > 1 ? scale : 1;
     double support = support_of(f) * widened;
     int most = (int)ceil(support) * 2 + 1;
-    Window *windows = take(a, (size_t)to, sizeof *windows);
-    int *weights = take(a, (size_t)to * (size_t)most, sizeof *weights);
-    double *exact = take(a, (size_t)most, sizeof *exact);
+    Window *windows = allocate(a, (size_t)to, sizeof *windows);
+    int *weights = allocate(a, (size_t)to * (size_t)most, sizeof *weights);
+    double *exact = allocate(a, (size_t)most, sizeof *exact);
     for (int i = 0; i < to; i++) {
         double middle = (i + 0.5) * scale;
         double sum = 0;

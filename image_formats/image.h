@@ -1,11 +1,11 @@
 /* image.h - reads a picture from a file, turns it the right way up, and resizes it.
  *
- * Useful copied alone with png.[ch], jpeg.[ch], deflate.[ch], tensor.[ch] and element.[ch].
+ * Useful copied alone with png.[ch], jpeg.[ch], deflate.[ch] and tensor.[ch].
  * Sources: TIFF 6.0, tag Orientation, which EXIF uses; Pillow's resampling, to the byte. */
 #ifndef IMAGE_H
 #define IMAGE_H
 
-#include "tensor.h"
+#include "files.h"
 
 /* rgb: [height, width, 3], sRGB, rows from the top.  All pictures lie in the arena that is given. */
 typedef struct { int width, height; unsigned char *rgb; } Picture;

@@ -1,14 +1,18 @@
-/* chunks.c - a prompt as CLIP reads it.
+/* chunks.c - a prompt as CLIP reads it: chunks of 75 tokens with weights.
  *
- * Stretches of equal weight are tokenized each by itself, as the web UI does, so a word is cut where a bracket stands in it.  Tokens are
- * then laid one behind another into chunks.  Every rule of the web UI's about where a chunk ends is here, in its order, for
- * a token in another place is another picture:
+ * CLIP's context is 77 tokens: BOS, 75 tokens, EOS.  Longer prompts fill several chunks, which are encoded each by
+ * itself and read by cross-attention one behind the other, as in the web UI.
  *
- *   - a comma is remembered where it stands, even when it is the token that does not fit any more
+ * Each stretch of equal weight is tokenized by itself, as in the web UI, so a word is cut where a bracket stands in
+ * it.  The tokens are then laid into chunks.  The web UI's rules for the end of a chunk are kept in its order,
+ * because a token at another place gives another picture:
+ *
+ *   - a comma's place is remembered, even when the comma is the token that does not fit any more
  *   - the token that does not fit takes along what stands behind that comma, when that is at most 20 tokens
  *   - an embedding that does not fit begins a new chunk, but takes nothing along
  *
- * One thing is mended: vectors of an embedding that move to the next chunk with their comma stay the embedding's. */
+ * One thing differs: when vectors of an embedding move to the next chunk behind a comma, they stay the embedding's.
+ * In the web UI they do not. */
 #include "chunks.h"
 
 #include "chars.h"
@@ -17,89 +21,121 @@
 #include <math.h>
 #include <string.h>
 
-enum { BACKTRACK = 20, MOST_WEIGHT = 1000 };
+enum { BACKTRACK = 20, MOST_WEIGHT = 1000, NO_COMMA = -1 };
 
 typedef struct {
     Arena           *a;
-    const Tokenizer *t;
+    const Tokenizer *tokenizer;
     const char      *what;
     Chunk           *chunk;
-    int              count;         /* chunks that are done */
-    int              size, comma;   /* tokens in the one that is not; the place of its last comma, -1: far off */
+    int              count;         /* finished chunks; chunk[count] is being filled */
+    int              size;          /* tokens in that chunk */
+    int              comma;         /* place of its last comma among them, or NO_COMMA */
     int              comma_id;
 } Layout;
 
-/* the chunk's slots begin behind the beginning of text */
+/* Stable Diffusion 1.x pads with EOS. */
+static void pad(Chunk *c, int from, const Tokenizer *t)
+{
+    for (int i = from; i < CONTEXT; i++) {
+        c->id[i] = tokenizer_eos(t);
+        c->weight[i] = 1;
+    }
+}
+
+Chunk chunk_empty(const Tokenizer *t)
+{
+    Chunk c;
+    c.id[0] = tokenizer_bos(t);
+    c.weight[0] = 1;
+    pad(&c, 1, t);
+    return c;
+}
+
+/* Slot 0 is BOS, so token i of a chunk is in slot i + 1. */
 static void put(Layout *l, int id, float weight)
 {
     Chunk *c = &l->chunk[l->count];
-    c->id[++l->size] = id;
+    l->size++;
+    c->id[l->size] = id;
     c->weight[l->size] = weight;
 }
 
-static void begin(Layout *l)
+static void begin_chunk(Layout *l)
 {
-    if (l->count == MOST_CHUNKS) fail(l->a, "the %s fills more than %d chunks of %d tokens; shorten it", l->what, MOST_CHUNKS, CHUNK_TOKENS);
-    l->chunk[l->count].id[0] = tokenizer_bos(l->t);
-    l->chunk[l->count].weight[0] = 1;
-    l->size = 0, l->comma = -1;
+    if (l->count == MOST_CHUNKS)
+        fail(l->a, "the %s fills more than %d chunks of %d tokens; shorten it", l->what, MOST_CHUNKS, CHUNK_TOKENS);
+    l->chunk[l->count] = chunk_empty(l->tokenizer);
+    l->size = 0;
+    l->comma = NO_COMMA;
 }
 
-/* the rest is filled up with the end of text (Stable Diffusion 1.x pads so) */
-static void end(Layout *l)
+static void end_chunk(Layout *l)
 {
-    Chunk *c = &l->chunk[l->count++];
-    for (int i = l->size + 1; i < CONTEXT; i++) c->id[i] = tokenizer_eos(l->t), c->weight[i] = 1;
+    pad(&l->chunk[l->count], l->size + 1, l->tokenizer);
+    l->count++;
 }
 
-static void next(Layout *l) { end(l), begin(l); }
-
-/* what stands behind the last comma goes to the next chunk */
-static void next_from_comma(Layout *l)
+static void next_chunk(Layout *l)
 {
-    Chunk *c = &l->chunk[l->count];
+    end_chunk(l);
+    begin_chunk(l);
+}
+
+/* What stands behind the last comma moves to the next chunk. */
+static void next_chunk_from_comma(Layout *l)
+{
+    Chunk old = l->chunk[l->count];
     int from = l->comma + 1, to = l->size;
-    Chunk old = *c;
     l->size = from;
-    next(l);
+    next_chunk(l);
     for (int i = from; i < to; i++) put(l, old.id[i + 1], old.weight[i + 1]);
 }
 
-/* one token, or the tokens of an embedding's name -> how many they are */
+/* Puts one token, or the vectors of the embedding whose name begins here -> the number of tokens used. */
 static size_t put_next(Layout *l, Embeddings *e, const int *id, size_t count, float weight)
 {
+    int full = l->size == CHUNK_TOKENS;
     if (id[0] == l->comma_id) l->comma = l->size;
-    else if (l->size == CHUNK_TOKENS && l->size - l->comma <= BACKTRACK) next_from_comma(l);
-    if (l->size == CHUNK_TOKENS) next(l);
+    else if (full && l->comma != NO_COMMA && l->size - l->comma <= BACKTRACK) next_chunk_from_comma(l);
+    if (l->size == CHUNK_TOKENS) next_chunk(l);
     EmbeddingMatch m = embeddings_match(l->a, e, id, count);
     if (!m.tokens) {
         put(l, id[0], weight);
         return 1;
     }
-    if (l->size + m.vectors > CHUNK_TOKENS) next(l);
+    if (l->size + m.vectors > CHUNK_TOKENS) next_chunk(l);
     for (int i = 0; i < m.vectors; i++) put(l, m.id + i, weight);
     return m.tokens;
 }
 
-static void check_weight(Layout *l, Phrase p)
+static void check_weight(Layout *l, WeightedText p)
 {
     if (fabs(p.weight) <= MOST_WEIGHT) return;
-    fail(l->a, "the %s gives %s the weight %g, expected at most %d; too many brackets?", l->what, quoted(l->a, p.text), p.weight, MOST_WEIGHT);
+    fail(l->a, "the %s gives %s the weight %g, expected at most %d; too many brackets?",
+         l->what, quoted(l->a, p.text), p.weight, MOST_WEIGHT);
 }
 
-int chunks_of(Arena *a, const Tokenizer *t, Embeddings *e, const char *text, const char *what, Chunk *chunk)
+static void put_stretch(Layout *l, Embeddings *e, WeightedText p)
+{
+    check_weight(l, p);
+    Tokens tokens = tokenize(l->a, l->tokenizer, p.text, strlen(p.text));
+    size_t i = 0;
+    while (i < tokens.count) i += put_next(l, e, tokens.id + i, tokens.count - i, (float)p.weight);
+}
+
+int chunks_tokenize(Arena *a, const Tokenizer *t, Embeddings *e, const char *text, const char *what, Chunk *chunk)
 {
     size_t before = mark(a);
-    Layout l = { a, t, what, chunk, 0, 0, -1, *tokenize(a, t, ",", 1).id };
-    Phrases p = grammar_emphasis(a, text, what);
-    begin(&l);
+    Layout l = { .a = a, .tokenizer = t, .what = what, .chunk = chunk };
+    l.comma_id = tokenize(a, t, ",", 1).id[0];
+    WeightedTexts p = grammar_emphasis(a, text, what);
+    begin_chunk(&l);
     for (size_t i = 0; i < p.count; i++) {
-        if (grammar_break(p.at[i])) { next(&l); continue; }
-        check_weight(&l, p.at[i]);
-        Tokens tokens = tokenize(a, t, p.at[i].text, strlen(p.at[i].text));
-        for (size_t k = 0; k < tokens.count; ) k += put_next(&l, e, tokens.id + k, tokens.count - k, (float)p.at[i].weight);
+        if (grammar_is_break(p.at[i])) next_chunk(&l);
+        else put_stretch(&l, e, p.at[i]);
     }
-    if (l.size || !l.count) end(&l);
+    if (l.size || !l.count) end_chunk(&l);
     release(a, before);
     return l.count;
 }

@@ -1,53 +1,60 @@
-/* embedding.c - textual inversion.
+/* embedding.c - textual inversion: files, names and vectors.
  *
  *     web UI, .pt          {"string_to_param": {"*": [n,width]}, ...}
  *     kohya, .safetensors  emb_params [n,width]
  *     diffusers            one tensor [n,width] or [width], whose name is the token that it is used by
- *     web UI, .png         a picture of what it makes, see painted.h
- *     within a LoRA        bundle_emb.NAME.string_to_param.* [n,width]
+ *     web UI, .png         a picture with the embedding inside, see embedding_image.h
+ *     inside a LoRA        bundle_emb.NAME.string_to_param.* [n,width]
  *
- * Names are compared as tokens, so "EasyNegative" is easynegative, and a name within a longer word is none.  All files are opened,
- * for some say their token themselves, but those that no prompt names may be anything.  A file's vectors get their ids when it
- * is first matched; those of the rest are never read. */
+ * Names are compared as tokens: "EasyNegative" matches easynegative, and a name inside a longer word does not
+ * match.  All files are opened, because some of them state their token themselves.  A file that cannot be used is
+ * an error only when a prompt names it, so a folder of embeddings may hold anything.  The vectors of a file get
+ * their ids when it is first matched; the vectors of files that are not matched are never read. */
 #include "embedding.h"
 
 #include "chars.h"
 #include "clip.h"
-#include "painted.h"
+#include "embedding_image.h"
 
 #include <string.h>
 
-enum { MOST_VECTORS = 75 };             /* in a chunk, which is never split */
+enum { MOST_VECTORS = 75 };             /* in a chunk; an embedding is never split */
+enum { UNUSED = -1 };
 
 typedef struct {
-    const char   *path, *name;          /* name: as it was matched last */
-    const char   *namesake;             /* another file of that name, which is not used; NULL: none */
-    const Weight *vectors;              /* NULL: unusable, and why */
+    const char   *path;
+    const char   *name;                 /* as it was matched last */
+    const char   *namesake;             /* the path of another file with that name, which is not used; or NULL */
+    const Weight *vectors;              /* NULL: the file cannot be used, for this reason: */
     const char   *why;
-    size_t        count;
-    int           row;                  /* the first of its vectors among those in use; -1: not used */
-} Learned;
+    size_t        count;                /* of vectors */
+    int           row;                  /* of its first vector among those in use, or UNUSED */
+} Embedding;
 
-typedef struct { Tokens tokens; const char *name; Learned *learned; } Trigger;
+typedef struct { Tokens tokens; const char *name; Embedding *embedding; } Trigger;
 
 struct Embeddings {
-    Trigger *trigger;                   /* longest first */
-    Learned *learned;
-    size_t   triggers, count, width;
-    int      vocabulary, rows;
+    Trigger   *trigger;                 /* names; those of more tokens first */
+    size_t     triggers;
+    Embedding *embedding;
+    size_t     count;
+    size_t     width;
+    int        vocabulary, rows;
 };
 
 /* ---- files ------------------------------------------------------------------------------------ */
 
-/* the tensor of a file of weights; name: its token, where the file says one */
+/* The tensor of vectors in a file of weights.  name: its token, where the file states one. */
 static const Weight *from_weights(Arena *a, const WeightFile *f, const char **name)
 {
-    static const char web_ui[] = "string_to_param.";
-    const Weight *w = file_weight(f, "emb_params");
-    for (size_t i = 0; i < f->count && !w; i++) if (begins(f->weight[i].name, web_ui)) w = &f->weight[i];
-    if (w) return w;
-    if (file_weight(f, "clip_g")) fail(a, "%s: this embedding is for SDXL, expected one for Stable Diffusion 1.x", f->path);
-    if (f->count != 1) fail(a, "%s: expected an embedding, found %s with %zu tensors", f->path, file_kind_name(f), f->count);
+    const Weight *kohya = file_weight(f, "emb_params");
+    if (kohya) return kohya;
+    for (size_t i = 0; i < f->count; i++)
+        if (begins(f->weight[i].name, "string_to_param.")) return &f->weight[i];
+    if (file_weight(f, "clip_g"))
+        fail(a, "%s: this embedding is for SDXL, expected one for Stable Diffusion 1.x", f->path);
+    if (f->count != 1)
+        fail(a, "%s: expected an embedding, found %s with %zu tensors", f->path, file_kind_name(f), f->count);
     *name = f->weight[0].name;
     return &f->weight[0];
 }
@@ -56,125 +63,163 @@ const Weight *embedding_read(Arena *a, const char *path, const char **name)
 {
     Bytes bytes = file_map(a, path);
     *name = NULL;
-    if (stands_at(bytes, 0, "\x89PNG\r\n\x1a\n", 8)) return painted_embedding(a, path, bytes, name);
+    if (has_bytes_at(bytes, 0, "\x89PNG\r\n\x1a\n", 8)) return embedding_image_read(a, path, bytes, name);
     return from_weights(a, weights_open(a, path), name);
 }
 
-typedef struct { Arena *a; Learned *to; size_t width; const char *name; } Opening;
-
-static void check_vectors(const Opening *o, const Weight *w)
+static void check_vectors(Arena *a, Embedding *e, size_t model_width, const Weight *w)
 {
-    Arena *a = o->a;
-    const char *path = o->to->path;
     size_t width = w->rank ? w->shape[w->rank - 1] : 0, count = w->rank == 2 ? w->shape[0] : 1;
     if ((w->rank != 1 && w->rank != 2) || !dtype_is_float(w->type))
-        fail(a, "%s: %s is %s of type %s, expected an embedding of [vectors,%zu]", path, w->name, shape_text(a, w->rank, w->shape), dtype_name(w->type), o->width);
-    if (width != o->width)
-        fail(a, "%s: this embedding's vectors are %zu wide, but the model's are %zu%s", path, width, o->width,
-             width == 1024 ? ": it is for Stable Diffusion 2" : width == 1280 ? ": it is for SDXL" : "");
-    if (!count || count > MOST_VECTORS) fail(a, "%s: this embedding has %zu vectors, expected 1 to %d", path, count, MOST_VECTORS);
-    o->to->vectors = w, o->to->count = count;
+        fail(a, "%s: %s is %s of type %s, expected an embedding of [vectors,%zu]", e->path, w->name,
+             shape_text(a, w->rank, w->shape), dtype_name(w->type), model_width);
+    if (width != model_width) {
+        const char *hint = "";
+        if (width == 1024) hint = ": it is for Stable Diffusion 2";
+        if (width == 1280) hint = ": it is for SDXL";
+        fail(a, "%s: this embedding's vectors are %zu wide, but the model's are %zu%s", e->path, width, model_width,
+             hint);
+    }
+    if (!count || count > MOST_VECTORS)
+        fail(a, "%s: this embedding has %zu vectors, expected 1 to %d", e->path, count, MOST_VECTORS);
+    e->vectors = w;
+    e->count = count;
 }
 
-static void open_file(void *to)
+/* What attempt() needs to open a file, or to check a tensor that a LoRA carries. */
+typedef struct {
+    Arena        *a;
+    Embedding    *to;
+    size_t        width;
+    const Weight *bundled;              /* the tensor inside a LoRA; NULL for a file of its own */
+    const char   *name;                 /* out: the name that the file states, or NULL */
+} Opening;
+
+static void open_vectors(void *opening)
 {
-    Opening *o = to;
-    check_vectors(o, embedding_read(o->a, o->to->path, &o->name));
+    Opening *o = opening;
+    const Weight *w = o->bundled ? o->bundled : embedding_read(o->a, o->to->path, &o->name);
+    check_vectors(o->a, o->to, o->width, w);
 }
 
-typedef struct { Opening opening; const Weight *weight; } Bundled;
+/* Keeps the reason of a failure for the prompt that names this embedding. */
+static void try_to_open(Opening *o)
+{
+    char why[1024];
+    if (!attempt(o->a, open_vectors, o, why)) return;
+    o->to->why = format(o->a, "%s", why);
+    o->name = NULL;
+}
 
-static void open_bundled(void *to) { check_vectors(&((Bundled *)to)->opening, ((Bundled *)to)->weight); }
-
-static void add_trigger(Arena *a, Embeddings *e, const Tokenizer *t, const char *name, Learned *learned)
+/* Adds a name behind those of as many tokens or more. */
+static void add_trigger(Arena *a, Embeddings *e, const Tokenizer *t, const char *name, Embedding *embedding)
 {
     Tokens tokens = tokenize(a, t, name, strlen(name));
-    size_t i = e->triggers;
     if (!tokens.count) return;
-    for (e->triggers++; i > 0 && e->trigger[i - 1].tokens.count < tokens.count; i--) e->trigger[i] = e->trigger[i - 1];
-    e->trigger[i] = (Trigger){ tokens, name, learned };
+    size_t i = e->triggers++;
+    for (; i > 0 && e->trigger[i - 1].tokens.count < tokens.count; i--) e->trigger[i] = e->trigger[i - 1];
+    e->trigger[i] = (Trigger){ tokens, name, embedding };
 }
 
-/* the next tensor of an embedding that a LoRA carries, NULL when there is none; name: the embedding's, which ends at a dot */
-static const Weight *next_bundled(Arena *a, const WeightFile *f, size_t *i, const char **name)
+static void add_file(Arena *a, Embeddings *e, const Tokenizer *t, Embedding *to, const char *path)
 {
-    static const char bundle[] = "bundle_emb.", web_ui[] = ".string_to_param.";
-    while (*i < f->count) {
-        const Weight *w = &f->weight[(*i)++];
-        const char *s = begins(w->name, bundle) ? w->name + strlen(bundle) : "", *end = strchr(s, '.');
-        if (!end || !begins(end, web_ui)) continue;
-        *name = copy(a, s, (size_t)(end - s));
-        return w;
+    Opening o = { .a = a, .to = to, .width = e->width };
+    *to = (Embedding){ .path = path, .row = UNUSED };
+    try_to_open(&o);
+    add_trigger(a, e, t, without_extension(a, file_name(path)), to);
+    if (o.name) add_trigger(a, e, t, o.name, to);
+}
+
+/* "NAME" of bundle_emb.NAME.string_to_param.*, or NULL.  NAME ends at the first dot. */
+static const char *bundled_name(Arena *a, const char *tensor)
+{
+    static const char bundle[] = "bundle_emb.";
+    if (!begins(tensor, bundle)) return NULL;
+    const char *name = tensor + strlen(bundle), *end = strchr(name, '.');
+    if (!end || !begins(end, ".string_to_param.")) return NULL;
+    return copy(a, name, (size_t)(end - name));
+}
+
+static void add_bundle(Arena *a, Embeddings *e, const Tokenizer *t, const WeightFile *lora)
+{
+    for (size_t i = 0; i < lora->count; i++) {
+        const Weight *w = &lora->weight[i];
+        const char *name = bundled_name(a, w->name);
+        if (!name) continue;
+        Embedding *to = &e->embedding[e->count++];
+        Opening o = { .a = a, .to = to, .width = e->width, .bundled = w };
+        *to = (Embedding){ .path = lora->path, .row = UNUSED };
+        try_to_open(&o);
+        add_trigger(a, e, t, name, to);
     }
-    return NULL;
 }
 
-static void add_bundle(Arena *a, Embeddings *e, const Tokenizer *t, const WeightFile *f)
+Embeddings *embeddings_open(Arena *a, const Tokenizer *t, const char *const *path, size_t count,
+                            const char *const *lora, size_t loras, const Weights *model)
 {
-    const char *name;
-    const Weight *w;
-    for (size_t i = 0; (w = next_bundled(a, f, &i, &name)); ) {
-        char why[1024];
-        Learned *l = &e->learned[e->count++];
-        Bundled b = { { a, l, e->width, NULL }, w };
-        *l = (Learned){ .path = f->path, .row = -1 };
-        if (attempt(a, open_bundled, &b, why)) l->why = format(a, "%s", why);
-        add_trigger(a, e, t, name, l);
-    }
-}
-
-Embeddings *embeddings_open(Arena *a, const Tokenizer *t, const char *const *path, size_t count, const char *const *lora, size_t loras, const Weights *model)
-{
-    Embeddings *e = take(a, 1, sizeof *e);
-    const WeightFile **bundle = take(a, loras, sizeof *bundle);
+    Embeddings *e = allocate(a, 1, sizeof *e);
+    const WeightFile **bundle = allocate(a, loras, sizeof *bundle);
     size_t room = count;
-    for (size_t i = 0; i < loras; i++) bundle[i] = weights_open(a, lora[i]), room += bundle[i]->count;
-    *e = (Embeddings){ take(a, 2 * room, sizeof *e->trigger), take(a, room, sizeof *e->learned), 0, count, (size_t)clip_width(model), clip_vocabulary(model), 0 };
-    for (size_t i = 0; i < count; i++) {
-        char why[1024];
-        Learned *l = &e->learned[i];
-        Opening o = { a, l, e->width, NULL };
-        *l = (Learned){ .path = path[i], .row = -1 };
-        if (attempt(a, open_file, &o, why)) l->why = format(a, "%s", why), o.name = NULL;
-        add_trigger(a, e, t, without_ending(a, file_name(path[i])), l);
-        if (o.name) add_trigger(a, e, t, o.name, l);
+    for (size_t i = 0; i < loras; i++) {
+        bundle[i] = weights_open(a, lora[i]);
+        room += bundle[i]->count;
     }
+    *e = (Embeddings){ .count = count, .width = (size_t)clip_width(model), .vocabulary = clip_vocabulary(model) };
+    e->trigger = allocate(a, 2 * room, sizeof *e->trigger);
+    e->embedding = allocate(a, room, sizeof *e->embedding);
+    for (size_t i = 0; i < count; i++) add_file(a, e, t, &e->embedding[i], path[i]);
     for (size_t i = 0; i < loras; i++) add_bundle(a, e, t, bundle[i]);
     return e;
 }
 
 /* ---- use -------------------------------------------------------------------------------------- */
 
-static int alike(Tokens a, Tokens b) { return a.count == b.count && !memcmp(a.id, b.id, a.count * sizeof *a.id); }
+static int same_tokens(Tokens a, Tokens b)
+{
+    return a.count == b.count && !memcmp(a.id, b.id, a.count * sizeof *a.id);
+}
 
-/* another file that the prompt's words could mean as well as the one that they are taken for */
-static const char *namesake(const Embeddings *e, const Trigger *taken)
+/* Another file with the same name as the one that a prompt's words are taken for. */
+static const char *find_namesake(const Embeddings *e, const Trigger *taken)
 {
     for (const Trigger *t = taken + 1; t < e->trigger + e->triggers; t++)
-        if (t->learned != taken->learned && alike(t->tokens, taken->tokens)) return t->learned->path;
+        if (t->embedding != taken->embedding && same_tokens(t->tokens, taken->tokens)) return t->embedding->path;
     return NULL;
+}
+
+static int begins_with_name(const int *id, size_t count, Tokens name)
+{
+    return name.count <= count && !memcmp(name.id, id, name.count * sizeof *id);
 }
 
 EmbeddingMatch embeddings_match(Arena *a, Embeddings *e, const int *id, size_t count)
 {
-    for (size_t i = 0; i < e->triggers; i++) {
-        const Trigger *t = &e->trigger[i];
-        if (t->tokens.count > count || memcmp(t->tokens.id, id, t->tokens.count * sizeof *id)) continue;
-        Learned *l = t->learned;
-        if (!l->vectors) fail(a, "%s", l->why);
-        if (l->row < 0) l->row = e->rows, e->rows += (int)l->count;
-        l->name = t->name, l->namesake = namesake(e, t);
-        return (EmbeddingMatch){ t->tokens.count, e->vocabulary + l->row, (int)l->count };
+    const Trigger *t = e->trigger, *end = e->trigger + e->triggers;
+    while (t < end && !begins_with_name(id, count, t->tokens)) t++;
+    if (t == end) return (EmbeddingMatch){ 0 };
+    Embedding *found = t->embedding;
+    if (!found->vectors) fail(a, "%s", found->why);
+    if (found->row == UNUSED) {
+        found->row = e->rows;
+        e->rows += (int)found->count;
     }
-    return (EmbeddingMatch){ 0 };
+    found->name = t->name;
+    found->namesake = find_namesake(e, t);
+    return (EmbeddingMatch){
+        .tokens = t->tokens.count,
+        .id = e->vocabulary + found->row,
+        .vectors = (int)found->count,
+    };
 }
 
 const float *embeddings_rows(Arena *a, const Embeddings *e)
 {
-    float *x = take(a, (size_t)e->rows * e->width, sizeof *x);
+    float *x = allocate(a, (size_t)e->rows * e->width, sizeof *x);
     for (size_t i = 0; i < e->count; i++) {
-        const Learned *l = &e->learned[i];
-        for (size_t k = 0; l->row >= 0 && k < l->count * e->width; k++) x[(size_t)l->row * e->width + k] = dtype_value(l->vectors->data, l->vectors->type, k);
+        const Embedding *m = &e->embedding[i];
+        if (m->row == UNUSED) continue;
+        float *row = x + (size_t)m->row * e->width;
+        for (size_t k = 0; k < m->count * e->width; k++) row[k] = dtype_value(m->vectors->data, m->vectors->type, k);
     }
     return x;
 }
@@ -182,9 +227,11 @@ const float *embeddings_rows(Arena *a, const Embeddings *e)
 void embeddings_report(Arena *a, const Embeddings *e, void (*say)(void *to, const char *line), void *to)
 {
     for (size_t i = 0; i < e->count && say; i++) {
-        const Learned *l = &e->learned[i];
-        if (l->row < 0) continue;
-        say(to, format(a, "embedding %s: %s, %s", l->name, amount(a, (size_t)l->count, "vector"), l->path));
-        if (l->namesake) say(to, format(a, "warning: %s has the name %s too and is not used; rename one of them", l->namesake, quoted(a, l->name)));
+        const Embedding *m = &e->embedding[i];
+        if (m->row == UNUSED) continue;
+        say(to, format(a, "embedding %s: %s, %s", m->name, amount(a, (size_t)m->count, "vector"), m->path));
+        if (m->namesake)
+            say(to, format(a, "warning: %s has the name %s too and is not used; rename one of them", m->namesake,
+                           quoted(a, m->name)));
     }
 }

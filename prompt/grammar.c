@@ -1,34 +1,45 @@
 /* grammar.c - the prompt language of the web UI.
  *
- * Its parser for editing is a grammar with an Earley parser behind it, which takes whatever can be read as an edit for one.  What
- * it finds is found here with a stack in one pass: a bracket is a group when its content is made of groups and plain text, so
- * one that fails (no partner, the wrong partner, colons that mean nothing) makes letters of all brackets still open around it.
- * A bar outside of an alternation, or a backslash before a line's end, cannot be read at all, and then nothing is an edit.
+ * Prompt editing.  The web UI reads it with a context-free grammar and an Earley parser, which takes whatever can
+ * be read as an edit for one.  One pass with a stack finds the same here: a bracket is a group when its content is
+ * made of groups and plain text.  A bracket that fails (no partner, the wrong partner, colons that mean nothing)
+ * turns itself and all brackets still open around it into plain characters.  A bar outside of an alternation, or a
+ * backslash before a line's end, cannot be read by that grammar at all, and then the whole prompt has no edits.
  *
- * Emphasis is a second reading of what editing leaves, by other rules: round and square brackets need not nest in each
- * other, and those left open reach to the end.  Weights are multiplied in the order in which the brackets close, in
- * double, so that they are the web UI's to the last bit and the same stretches come out as equal.
+ * Emphasis is a second reading, of the text that editing leaves, by other rules: round and square brackets need not
+ * nest in each other, and those left open reach to the end.  Weights are multiplied in double, in the order in
+ * which the brackets close.  So they equal the web UI's to the last bit, and the same stretches come out with equal
+ * weights.
  *
- * Nothing recurses, and nothing but emphasis is slower than linear; what that may cost is bounded, see grammar.h. */
+ * Nothing recurses, and everything but emphasis takes linear time.  The cost of emphasis is bounded, see grammar.h. */
 #include "grammar.h"
 
 #include "chars.h"
 
+#include <math.h>
 #include <string.h>
 
 /* ---- characters, as Python's regular expressions see them ------------------------------------- */
 
-static int is_space(uint32_t c) { return unicode_is(unicode_spaces, c) || (c >= 0x1c && c <= 0x1f); }
-static int is_word(uint32_t c)  { return c == '_' || unicode_is(unicode_letters, c) || unicode_is(unicode_numbers, c); }
+static int is_space(uint32_t c)     /* \s */
+{
+    return unicode_is(unicode_spaces, c) || (c >= 0x1c && c <= 0x1f);
+}
 
-static size_t after(const char *s, const char *end, uint32_t *c)
+static int is_word(uint32_t c)      /* \w */
+{
+    return c == '_' || unicode_is(unicode_letters, c) || unicode_is(unicode_numbers, c);
+}
+
+/* The character at s -> its size in bytes; 0 bytes and character 0 at the end. */
+static size_t char_after(const char *s, const char *end, uint32_t *c)
 {
     *c = 0;
     return s < end ? utf8_decode((const unsigned char *)s, (size_t)(end - s), c) : 0;
 }
 
-/* the character that ends before s -> its size, 0 at the start */
-static size_t before(const char *start, const char *s, uint32_t *c)
+/* The character that ends before s -> its size in bytes; 0 bytes and character 0 at the start. */
+static size_t char_before(const char *start, const char *s, uint32_t *c)
 {
     size_t n = 0, most = (size_t)(s - start);
     *c = 0;
@@ -42,33 +53,52 @@ static size_t before(const char *start, const char *s, uint32_t *c)
 static const char *skip_space(const char *s, const char *end)
 {
     uint32_t c;
-    for (size_t n; (n = after(s, end, &c)) && is_space(c); ) s += n;
+    size_t n = char_after(s, end, &c);
+    while (n && is_space(c)) {
+        s += n;
+        n = char_after(s, end, &c);
+    }
     return s;
 }
 
 static const char *trim_space(const char *start, const char *end)
 {
     uint32_t c;
-    for (size_t n; (n = before(start, end, &c)) && is_space(c); ) end -= n;
-    return end;
-}
-
-/* where `what` stands as a word of its own; end when it does not */
-static const char *find_word(const char *s, const char *end, const char *what)
-{
-    size_t n = strlen(what);
-    uint32_t c, d;
-    const char *start = s;
-    for (; (size_t)(end - s) >= n && (s = memchr(s, *what, (size_t)(end - s) - n + 1)); s++) {
-        if (memcmp(s, what, n)) continue;
-        int left = before(start, s, &c) && is_word(c), right = after(s + n, end, &d) && is_word(d);
-        if (!left && !right) return s;
+    size_t n = char_before(start, end, &c);
+    while (n && is_space(c)) {
+        end -= n;
+        n = char_before(start, end, &c);
     }
     return end;
 }
 
-/* [+-]digits.digits in so many characters */
-static int number(const char *s, size_t n, double *value)
+/* The first place of `what` from s on, or end. */
+static const char *find(const char *s, const char *end, const char *what)
+{
+    size_t n = strlen(what);
+    while ((size_t)(end - s) >= n) {
+        s = memchr(s, *what, (size_t)(end - s) - n + 1);
+        if (!s) return end;
+        if (!memcmp(s, what, n)) return s;
+        s++;
+    }
+    return end;
+}
+
+/* The first place of r"\bwhat\b", or end. */
+static const char *find_word(const char *s, const char *end, const char *what)
+{
+    uint32_t left, right;
+    for (const char *at = find(s, end, what); at < end; at = find(at + 1, end, what)) {
+        char_before(s, at, &left);
+        char_after(at + strlen(what), end, &right);
+        if (!is_word(left) && !is_word(right)) return at;
+    }
+    return end;
+}
+
+/* Are these n characters [+-]digits[.digits]? */
+static int read_decimal(const char *s, size_t n, double *value)
 {
     char text[64];
     if (n >= sizeof text) return 0;
@@ -77,70 +107,88 @@ static int number(const char *s, size_t n, double *value)
     return read_number(text, value);
 }
 
-/* ---- AND -------------------------------------------------------------------------------------- */
+/* ---- AND: composable diffusion ---------------------------------------------------------------- */
 
-/* text, ":" and a number, white space anywhere between -> the text without them */
-static Phrase weighted(Arena *a, const char *s, const char *end)
+/* text, ":" and a number, with white space anywhere between -> the text before the colon, and the number */
+static WeightedText weighted(Arena *a, const char *s, const char *end)
 {
-    const char *stop = trim_space(s, end), *p = stop;
-    double weight = 1, x;
-    while (p > s && (digit(p[-1]) || p[-1] == '.')) p--;
-    if (p > s && p < stop && (p[-1] == '+' || p[-1] == '-')) p--;
-    const char *colon = trim_space(s, p);
-    if (colon > s && colon[-1] == ':' && number(p, (size_t)(stop - p), &x)) weight = x, stop = trim_space(s, colon - 1);
-    return (Phrase){ copy(a, s, (size_t)(stop - s)), weight };
+    const char *stop = trim_space(s, end), *number = stop;
+    double weight;
+    while (number > s && (digit(number[-1]) || number[-1] == '.')) number--;
+    if (number > s && number < stop && (number[-1] == '+' || number[-1] == '-')) number--;
+    const char *colon = trim_space(s, number);
+    if (colon == s || colon[-1] != ':' || !read_decimal(number, (size_t)(stop - number), &weight))
+        return (WeightedText){ copy(a, s, (size_t)(stop - s)), 1 };
+    stop = trim_space(s, colon - 1);
+    return (WeightedText){ copy(a, s, (size_t)(stop - s)), weight };
 }
 
-Phrases grammar_and(Arena *a, const char *text)
+WeightedTexts grammar_split_and(Arena *a, const char *text)
 {
-    static const char mark[] = "AND";
+    static const char word[] = "AND";
+    const size_t size = strlen(word);
     const char *end = text + strlen(text);
     size_t count = 1;
-    for (const char *s = text; (s = find_word(s, end, mark)) < end; s += 3) count++;
-    Phrases p = { take(a, count, sizeof *p.at), 0 };
-    for (const char *s = text; p.count < count; ) {
-        const char *next = find_word(s, end, mark);
+    for (const char *s = find_word(text, end, word); s < end; s = find_word(s + size, end, word)) count++;
+    WeightedTexts p = { allocate(a, count, sizeof *p.at), 0 };
+    const char *s = text;
+    while (p.count < count) {
+        const char *next = find_word(s, end, word);
         p.at[p.count++] = weighted(a, s, next);
-        s = next + 3;
+        s = next + size;
     }
     return p;
 }
 
 /* ---- editing: reading ------------------------------------------------------------------------- */
 
-typedef enum { LETTER, OPEN, SEPARATOR, CLOSE } MarkKind;
 enum { PASSES = 2 };
+static const char mark_characters[] = "()[]|:";
 
-typedef struct { size_t at; MarkKind kind; int bars, colons, when[PASSES]; } Mark;      /* the last three of OPEN only */
+/* What a character of those means: PLAIN is text, the others belong to an edit or an alternation and are not shown. */
+typedef enum { PLAIN, OPEN, SEPARATOR, CLOSE } MarkKind;
 
-struct Edits { const char *text; Mark *mark; size_t marks, opens; };            /* marks in the order of the text */
+typedef struct {
+    size_t   at;                        /* place in the text */
+    MarkKind kind;
+    int      bars, colons;              /* of OPEN only: the separators of its bracket */
+    int      when[PASSES];              /* of OPEN only: in each pass, the last step before the change */
+} Mark;
 
-typedef struct { size_t mark, colon[2]; int bars, colons; } Group;              /* an open bracket; indexes of marks */
+struct PromptEdits {
+    const char *text;
+    Mark       *mark;                   /* in the order of the text */
+    size_t      marks;
+    size_t      opens;                  /* marks that are OPEN; 0: nothing changes */
+};
 
-typedef struct { Edits *e; Group *open; size_t depth; int steps[PASSES]; } EditReader;
+/* An open bracket.  mark and colon are indexes of marks; colon has the first two of them. */
+typedef struct { size_t mark, colon[2]; int bars, colons; } Group;
 
-static size_t digits_at(const char *s)
-{
-    size_t n = 0;
-    while (digit(s[n])) n++;
-    return n;
-}
+typedef struct {
+    PromptEdits *e;
+    Group       *open;                  /* a stack */
+    size_t       depth;
+    int          steps[PASSES];
+} EditReader;
 
-/* The number of an edit -> its length, 0 when there is none.  With a point it is a part of all steps; what is past the first
- * pass belongs to the second.  when: in each pass the last step before the change, 0 to its steps. */
+/* The "when" of an edit -> its length, 0 when s is no number.  when: in each pass the last step before the change,
+ * 0 to its steps.  With a point the number is a share of the steps: 0.5 is the middle of the first pass, 1.5 that
+ * of the second. */
 static size_t when_at(const char *s, const int steps[PASSES], int when[PASSES])
 {
     double value;
     size_t n = number_at(s, &value);
-    int part = n && memchr(s, '.', n);
-    for (int pass = 0; n && pass < PASSES; pass++) {
-        double at = part ? (value - pass) * steps[pass] : value - pass * steps[0];
-        when[pass] = at >= steps[pass] ? steps[pass] : at < 1 ? 0 : (int)at;
+    if (!n) return 0;
+    int is_share = memchr(s, '.', n) != NULL;
+    for (int pass = 0; pass < PASSES; pass++) {
+        double at = is_share ? (value - pass) * steps[pass] : value - pass * steps[0];
+        when[pass] = (int)(at < 1 ? 0 : fmin(at, steps[pass]));
     }
     return n;
 }
 
-/* Stands there, from a colon to the end of its bracket, nothing but a number? */
+/* Is there nothing but a number between a colon and the end of its bracket? */
 static int is_when(const EditReader *r, size_t colon, size_t close, int when[PASSES])
 {
     const char *end = r->e->text + close, *s = skip_space(r->e->text + colon + 1, end);
@@ -148,114 +196,158 @@ static int is_when(const EditReader *r, size_t colon, size_t close, int when[PAS
     return n && skip_space(s + n, end) == end;
 }
 
-/* The innermost bracket closes with the last mark: 1 when it is a group.  If that is an edit, its marks are set. */
+/* The last mark closes the innermost bracket -> 1 when that is a group.  If it is an edit or an alternation, its
+ * marks are set. */
 static int close_group(EditReader *r)
 {
-    Mark *mark = r->e->mark, *close = mark + r->e->marks - 1;
+    Mark *mark = r->e->mark, *close = &mark[r->e->marks - 1];
     const Group *g = &r->open[r->depth - 1];
-    const char *text = r->e->text;
+    Mark *open = &mark[g->mark];
+    char opening = r->e->text[open->at], closing = r->e->text[close->at];
+    if (opening == '(') return closing == ')' && !g->bars && g->colons <= 1;
+    if (closing != ']' || g->colons > 2 || (g->bars && g->colons)) return 0;
+    if (!g->bars && !g->colons) return 1;               /* [less]: emphasis, read later */
     int when[PASSES] = { 0 };
-    if (text[mark[g->mark].at] == '(') return text[close->at] == ')' && !g->bars && g->colons <= 1;
-    if (text[close->at] != ']' || g->colons > 2 || (g->bars && g->colons)) return 0;
-    if (!g->bars && !g->colons) return 1;
     if (g->colons && !is_when(r, mark[g->colon[g->colons - 1]].at, close->at, when)) return 0;
-    mark[g->mark] = (Mark){ mark[g->mark].at, OPEN, g->bars, g->colons, { when[0], when[1] } };
+    open->kind = OPEN;
+    open->bars = g->bars;
+    open->colons = g->colons;
+    memcpy(open->when, when, sizeof when);
     close->kind = CLOSE;
     for (int i = 0; i < g->colons; i++) mark[g->colon[i]].kind = SEPARATOR;
     r->e->opens++;
     return 1;
 }
 
-/* All open brackets are letters: 0 when one has bars, which then nobody can read. */
+/* All open brackets become plain characters -> 0 when one of them holds bars, which then cannot be read. */
 static int give_up_open(EditReader *r)
 {
-    int bars = 0;
-    while (r->depth) bars |= r->open[--r->depth].bars;
-    return !bars;
+    int readable = 1;
+    while (r->depth) {
+        r->depth--;
+        if (r->open[r->depth].bars) readable = 0;
+    }
+    return readable;
 }
 
-/* the character that was just marked; 0 when nothing can be made of the text */
+/* Reads the last mark, which is the character c -> 0 when the whole text cannot be read. */
 static int read_mark(EditReader *r, char c)
 {
-    size_t i = r->e->marks - 1;
+    size_t mark = r->e->marks - 1;
     Group *top = r->depth ? &r->open[r->depth - 1] : NULL;
-    if (c == '(' || c == '[') r->open[r->depth++] = (Group){ .mark = i };
-    else if (c == '|' && !top) return 0;
-    else if (c == '|') top->bars++, r->e->mark[i].kind = SEPARATOR;
-    else if (c == ':' && top) {
-        if (top->colons < 2) top->colon[top->colons] = i;
+    switch (c) {
+    case '(':
+    case '[':
+        r->open[r->depth++] = (Group){ .mark = mark };
+        return 1;
+    case '|':
+        if (!top) return 0;
+        top->bars++;
+        r->e->mark[mark].kind = SEPARATOR;
+        return 1;
+    case ':':
+        if (!top) return 1;
+        if (top->colons < 2) top->colon[top->colons] = mark;
         top->colons++;
-    }
-    else if (c == ')' || c == ']') {
+        return 1;
+    default:                                            /* ) or ] */
         if (!top || !close_group(r)) return give_up_open(r);
         r->depth--;
+        return 1;
     }
-    return 1;
 }
 
+/* -> 0 when the whole text cannot be read */
 static int read_edits(EditReader *r)
 {
     const char *text = r->e->text;
     for (size_t i = 0; text[i]; i++) {
         if (text[i] == '\\') {
-            if (!text[++i] || text[i] == '\n') return 0;
+            i++;
+            if (!text[i] || text[i] == '\n') return 0;
             continue;
         }
-        if (!strchr("()[]|:", text[i])) continue;
+        if (!strchr(mark_characters, text[i])) continue;
         r->e->mark[r->e->marks++] = (Mark){ .at = i };
         if (!read_mark(r, text[i])) return 0;
     }
     return give_up_open(r);
 }
 
-const Edits *grammar_edits(Arena *a, const char *text, int steps, int again)
+const PromptEdits *grammar_edits(Arena *a, const char *text, int steps, int again)
 {
     size_t count = 0;
-    for (const char *s = text; *s; s++) count += strchr("()[]|:", *s) != NULL;
-    Edits *e = take(a, 1, sizeof *e);
-    *e = (Edits){ text, take(a, count, sizeof *e->mark), 0, 0 };
-    size_t here = mark(a);
-    EditReader r = { e, take(a, count, sizeof *r.open), 0, { steps, again } };
+    for (const char *s = text; *s; s++)
+        if (strchr(mark_characters, *s)) count++;
+    PromptEdits *e = allocate(a, 1, sizeof *e);
+    *e = (PromptEdits){ .text = text, .mark = allocate(a, count, sizeof *e->mark) };
+    size_t before = mark(a);
+    EditReader r = { .e = e, .open = allocate(a, count, sizeof *r.open), .steps = { steps, again } };
     if (!read_edits(&r)) e->opens = 0;
-    release(a, here);
+    release(a, before);
     return e;
 }
 
 /* ---- editing: writing ------------------------------------------------------------------------- */
 
-int grammar_edited(const Edits *e) { return e->opens > 0; }
+int grammar_has_edits(const PromptEdits *e) { return e->opens > 0; }
 
-typedef struct { int chosen, part, outside; } Level;            /* which part of an edit is shown, which one this is, and whether any could be */
+/* Which part of a bracket is shown at a step; steps count from 1.  Before its step, [to:when] shows no part: -1. */
+static int part_at_step(const Mark *open, int pass, int step)
+{
+    if (open->bars) return (step - 1) % (open->bars + 1);
+    int after = open->colons - 1;                       /* the last part is the number */
+    return step <= open->when[pass] ? after - 1 : after;
+}
 
-const char *grammar_at(Arena *a, const Edits *e, int pass, int step)
+/* A bracket around the current place. */
+typedef struct {
+    int shown_part, part;
+    int outside;                        /* is the text around the bracket shown? */
+} Level;
+
+static char *append(char *to, const char *from, size_t n)
+{
+    memcpy(to, from, n);
+    return to + n;
+}
+
+const char *grammar_at_step(Arena *a, const PromptEdits *e, int pass, int step)
 {
     if (!e->opens) return e->text;
+    if (step < 1) step = 1;
     size_t n = strlen(e->text), from = 0, depth = 0;
-    char *out = take(a, n + 1, 1), *end = out;
-    size_t here = mark(a);
-    Level *level = take(a, e->opens, sizeof *level);
+    char *out = allocate(a, n + 1, 1), *end = out;
+    size_t before = mark(a);
+    Level *level = allocate(a, e->opens, sizeof *level);
     int shown = 1;
-    step = step < 1 ? 1 : step;
-    for (size_t i = 0; i <= e->marks; i++) {
-        Mark m = i < e->marks ? e->mark[i] : (Mark){ .at = n };
-        if (shown) memcpy(end, e->text + from, m.at - from), end += m.at - from;
-        from = m.at + (m.kind != LETTER);
-        if (m.kind == OPEN) level[depth++] = (Level){ m.bars ? (step - 1) % (m.bars + 1) : m.colons - (step <= m.when[pass] ? 2 : 1), 0, shown };
-        if (m.kind == SEPARATOR) level[depth - 1].part++;
-        if (m.kind == CLOSE) shown = level[--depth].outside;
-        else if (m.kind != LETTER) shown = level[depth - 1].outside && level[depth - 1].part == level[depth - 1].chosen;
+    for (const Mark *m = e->mark; m < e->mark + e->marks; m++) {
+        if (m->kind == PLAIN) continue;
+        if (shown) end = append(end, e->text + from, m->at - from);
+        from = m->at + 1;
+        if (m->kind == OPEN) level[depth++] = (Level){ .shown_part = part_at_step(m, pass, step), .outside = shown };
+        Level *inner = &level[depth - 1];
+        if (m->kind == SEPARATOR) inner->part++;
+        shown = inner->outside;
+        if (m->kind == CLOSE) depth--;
+        else if (inner->part != inner->shown_part) shown = 0;
     }
+    if (shown) end = append(end, e->text + from, n - from);
     *end = 0;
-    release(a, here);
+    release(a, before);
     return out;
 }
 
-/* ---- emphasis --------------------------------------------------------------------------------- */
+/* ---- emphasis: attention weighting ------------------------------------------------------------ */
 
 enum { MOST_OPEN = 1024, MOST_STRETCHES = 1 << 16 };
+static const double MORE = 1.1, LESS = 1 / 1.1;         /* (more) and [less] */
+static const double BREAK_WEIGHT = -1;                  /* marks the stretch that stands for BREAK */
 
 typedef struct { const char *at; size_t size; double weight; } Stretch;
-typedef struct { size_t from[MOST_OPEN], depth; } Brackets;     /* the stretches behind each open bracket */
+
+/* The open brackets of one kind: where the stretches behind each of them begin. */
+typedef struct { size_t from[MOST_OPEN], depth; } Brackets;
 
 typedef struct {
     Arena      *a;
@@ -265,127 +357,169 @@ typedef struct {
     Brackets    round, square;
 } Emphasis;
 
-static void add(Emphasis *e, const char *at, size_t size, double weight)
+static void add_stretch(Emphasis *e, const char *at, size_t size, double weight)
 {
-    if (e->count == MOST_STRETCHES) fail(e->a, "the %s has more than %d stretches of text between its brackets; shorten it", e->what, MOST_STRETCHES);
+    if (e->count == MOST_STRETCHES)
+        fail(e->a, "the %s has more than %d stretches of text between its brackets; shorten it", e->what,
+             MOST_STRETCHES);
     e->stretch[e->count++] = (Stretch){ at, size, weight };
 }
 
 static void open_bracket(Emphasis *e, Brackets *b)
 {
-    if (b->depth == MOST_OPEN) fail(e->a, "the %s has more than %d brackets open at once; a letter is written \\( and \\[", e->what, MOST_OPEN);
+    if (b->depth == MOST_OPEN)
+        fail(e->a, "the %s has more than %d brackets open at once; a letter is written \\( and \\[", e->what,
+             MOST_OPEN);
     b->from[b->depth++] = e->count;
 }
 
+/* Multiplies the weights of all stretches since the bracket was opened -> 0 when none is open. */
 static int close_bracket(Emphasis *e, Brackets *b, double weight)
 {
     if (!b->depth) return 0;
-    for (size_t i = b->from[--b->depth]; i < e->count; i++) e->stretch[i].weight *= weight;
+    b->depth--;
+    for (size_t i = b->from[b->depth]; i < e->count; i++) e->stretch[i].weight *= weight;
     return 1;
 }
 
-/* r":\s*([+-]?[.\d]+)\s*\)" -> its length, 0 when it does not stand there */
+/* r":\s*([+-]?[.\d]+)\s*\)" -> its length, 0 when s does not match */
 static size_t weight_at(const char *s, const char *end, double *weight)
 {
-    const char *from = skip_space(s + 1, end), *to = from + (*from == '+' || *from == '-');
+    const char *from = skip_space(s + 1, end), *to = from;
+    if (*to == '+' || *to == '-') to++;
     while (digit(*to) || *to == '.') to++;
     const char *close = skip_space(to, end);
-    return number(from, (size_t)(to - from), weight) && *close == ')' ? (size_t)(close - s) + 1 : 0;
+    if (*close != ')' || !read_decimal(from, (size_t)(to - from), weight)) return 0;
+    return (size_t)(close - s) + 1;
 }
 
-/* text without brackets, cut at BREAK (r"\s*\bBREAK\b\s*") */
+/* Adds text without brackets, split at r"\s*\bBREAK\b\s*". */
 static void add_text(Emphasis *e, const char *s, size_t size)
 {
-    for (const char *end = s + size; ; ) {
-        const char *mark = find_word(s, end, "BREAK"), *stop = mark < end ? trim_space(s, mark) : end;
-        add(e, s, (size_t)(stop - s), 1);
-        if (mark == end) return;
-        add(e, mark, strlen("BREAK"), -1);
-        s = skip_space(mark + strlen("BREAK"), end);
+    static const char word[] = "BREAK";
+    const size_t length = strlen(word);
+    const char *end = s + size;
+    for (const char *at = find_word(s, end, word); at < end; at = find_word(s, end, word)) {
+        add_stretch(e, s, (size_t)(trim_space(s, at) - s), 1);
+        add_stretch(e, at, length, BREAK_WEIGHT);
+        s = skip_space(at + length, end);
     }
+    add_stretch(e, s, (size_t)(end - s), 1);
 }
 
-/* one token of the language -> its length */
+/* "\(" is "("; a backslash before anything else is left out.  -> the length */
+static size_t read_escape(Emphasis *e, const char *s)
+{
+    size_t n = s[1] && strchr("()[]\\", s[1]) ? 2 : 1;
+    add_stretch(e, s + 1, n - 1, 1);
+    return n;
+}
+
+/* Reads one bracket, weight, escape or run of text -> its length. */
 static size_t read_token(Emphasis *e, const char *s, const char *end)
 {
     double weight;
-    size_t n = *s == ':' ? weight_at(s, end, &weight) : 0;
-    if (*s == '\\') {
-        n = s[1] && strchr("()[]\\", s[1]) ? 2 : 1;
-        add(e, s + 1, n - 1, 1);
-        return n;
+    size_t weighted = *s == ':' ? weight_at(s, end, &weight) : 0;
+    if (*s == '\\') return read_escape(e, s);
+    if (weighted && close_bracket(e, &e->round, weight)) return weighted;
+    if (*s == ')' && close_bracket(e, &e->round, MORE)) return 1;
+    if (*s == ']' && close_bracket(e, &e->square, LESS)) return 1;
+    if (*s == '(' || *s == '[') {
+        open_bracket(e, *s == '(' ? &e->round : &e->square);
+        return 1;
     }
-    if (n && close_bracket(e, &e->round, weight)) return n;
-    if (*s == '(') return open_bracket(e, &e->round), 1;
-    if (*s == '[') return open_bracket(e, &e->square), 1;
-    if (*s == ')' && close_bracket(e, &e->round, 1.1)) return 1;
-    if (*s == ']' && close_bracket(e, &e->square, 1 / 1.1)) return 1;
-    if (!n) n = *s == ':' || *s == ')' || *s == ']' ? 1 : strcspn(s, "\\()[]:");
+    size_t n = strcspn(s, "\\()[]:");
+    if (!n) n = weighted ? weighted : 1;                /* ":1.2)" or ")" without an opening bracket is text */
     add_text(e, s, n);
     return n;
 }
 
-/* neighbours of equal weight become one */
-static Phrases joined(Arena *a, const Emphasis *e, size_t size)
+/* Neighbours of equal weight become one.  size: of the whole text. */
+static WeightedTexts join_equal_weights(Arena *a, const Emphasis *e, size_t size)
 {
-    Phrases p = { take(a, e->count, sizeof *p.at), 0 };
-    char *out = take(a, size + e->count, 1);
-    for (size_t i = 0; i < e->count; ) {
+    WeightedTexts p = { allocate(a, e->count, sizeof *p.at), 0 };
+    char *out = allocate(a, size + e->count, 1);
+    size_t i = 0;
+    while (i < e->count) {
         double weight = e->stretch[i].weight;
-        p.at[p.count++] = (Phrase){ out, weight };
-        do memcpy(out, e->stretch[i].at, e->stretch[i].size), out += e->stretch[i].size;
-        while (++i < e->count && e->stretch[i].weight == weight);
+        p.at[p.count++] = (WeightedText){ out, weight };
+        do {
+            out = append(out, e->stretch[i].at, e->stretch[i].size);
+            i++;
+        } while (i < e->count && e->stretch[i].weight == weight);
         *out++ = 0;
     }
     return p;
 }
 
-Phrases grammar_emphasis(Arena *a, const char *text, const char *what)
+WeightedTexts grammar_emphasis(Arena *a, const char *text, const char *what)
 {
     size_t size = strlen(text), most = 3 * size + 2;
-    Emphasis *e = take(a, 1, sizeof *e);
-    *e = (Emphasis){ a, what, take(a, most < MOST_STRETCHES ? most : MOST_STRETCHES, sizeof *e->stretch), 0, { .depth = 0 }, { .depth = 0 } };
-    for (const char *s = text, *end = text + size; s < end; ) s += read_token(e, s, end);
-    while (e->round.depth) close_bracket(e, &e->round, 1.1);
-    while (e->square.depth) close_bracket(e, &e->square, 1 / 1.1);
-    if (!e->count) add(e, text, 0, 1);
-    return joined(a, e, size);
+    const char *s = text, *end = text + size;
+    Emphasis *e = allocate(a, 1, sizeof *e);
+    *e = (Emphasis){ .a = a, .what = what };
+    e->stretch = allocate(a, most < MOST_STRETCHES ? most : MOST_STRETCHES, sizeof *e->stretch);
+    while (s < end) s += read_token(e, s, end);
+    while (close_bracket(e, &e->round, MORE)) {}
+    while (close_bracket(e, &e->square, LESS)) {}
+    if (!e->count) add_stretch(e, text, 0, 1);
+    return join_equal_weights(a, e, size);
 }
 
-int grammar_break(Phrase p) { return p.weight == -1 && !strcmp(p.text, "BREAK"); }
+int grammar_is_break(WeightedText p) { return p.weight == BREAK_WEIGHT && !strcmp(p.text, "BREAK"); }
 
-/* ---- travel ----------------------------------------------------------------------------------- */
+/* ---- prompt travel ---------------------------------------------------------------------------- */
 
-/* one line of a prompt: 0 none of travel's, 1 "8:...", 2 "8: text", which is a key */
-static int key_line(const char *line, size_t size)
+/* NUMBERED: "8:" and anything.  KEY_LINE: "8: text".  Only key lines are keys, but both end the head. */
+typedef enum { ORDINARY, NUMBERED, KEY_LINE } LineKind;
+
+static const char *line_end(const char *s, const char *end)
 {
-    size_t n = digits_at(line);
-    if (!n || line[n] != ':') return 0;
-    return n + 2 < size && line[n + 1] == ' ' ? 2 : 1;
+    const char *newline = memchr(s, '\n', (size_t)(end - s));
+    return newline ? newline : end;
 }
 
-static Key key_of(Arena *a, const char *line, size_t size, const Travel *t, int frames)
+static const char *next_line(const char *s, const char *end)
+{
+    const char *stop = line_end(s, end);
+    return stop < end ? stop + 1 : end;
+}
+
+static LineKind line_kind(const char *s, const char *end)
+{
+    size_t n = strspn(s, "0123456789");
+    if (!n || s[n] != ':') return ORDINARY;
+    size_t size = (size_t)(line_end(s, end) - s);
+    return n + 2 < size && s[n + 1] == ' ' ? KEY_LINE : NUMBERED;
+}
+
+/* The key line at s; it must come after the keys that t has. */
+static TravelKey read_key(Arena *a, const char *s, const char *end, const Travel *t, int frames)
 {
     uint64_t frame;
-    size_t n = digits_at(line);
-    const char *number = copy(a, line, n);
+    size_t n = strspn(s, "0123456789");
+    const char *number = copy(a, s, n);
     if (!read_whole(number, &frame) || frame >= (uint64_t)frames)
-        fail(a, "the prompt has a key at frame %s, but the clip's %d frames are 0 to %d", quoted(a, number), frames, frames - 1);
+        fail(a, "the prompt has a key at frame %s, but the clip's %d frames are 0 to %d", quoted(a, number), frames,
+             frames - 1);
     if (t->count && (int)frame <= t->key[t->count - 1].frame)
-        fail(a, "the prompt's key at frame %d stands behind the one at %d, expected rising order", (int)frame, t->key[t->count - 1].frame);
-    return (Key){ (int)frame, copy(a, line + n + 2, size - n - 2) };
+        fail(a, "the prompt's key at frame %d stands behind the one at %d, expected rising order", (int)frame,
+             t->key[t->count - 1].frame);
+    const char *line = s + n + 2;
+    return (TravelKey){ (int)frame, copy(a, line, (size_t)(line_end(s, end) - line)) };
 }
 
-/* lines as ", ".join(lines) */
-static char *join(Arena *a, const char *from, const char *to)
+/* ", ".join(lines) */
+static char *join_lines(Arena *a, const char *from, const char *to)
 {
-    size_t lines = 0;
-    for (const char *s = from; s < to; s++) lines += *s == '\n';
-    char *out = take(a, (size_t)(to - from) + lines + 1, 1), *end = out;
+    size_t newlines = 0;
+    for (const char *s = from; s < to; s++)
+        if (*s == '\n') newlines++;
+    char *out = allocate(a, (size_t)(to - from) + newlines + 1, 1), *end = out;
     if (to > from && to[-1] == '\n') to--;
-    for (; from < to; from++) {
-        *end++ = *from == '\n' ? ',' : *from;
-        if (*from == '\n') *end++ = ' ';
+    for (const char *s = from; s < to; s++) {
+        if (*s == '\n') end = append(end, ", ", 2);
+        else *end++ = *s;
     }
     *end = 0;
     return out;
@@ -393,23 +527,23 @@ static char *join(Arena *a, const char *from, const char *to)
 
 Travel grammar_travel(Arena *a, const char *text, int frames)
 {
-    enum { HEAD, KEYS, TAIL } part = HEAD;
-    Travel t = { NULL, 0, "", "" };
+    Travel t = { .head = "", .tail = "" };
     size_t room = 0;
-    const char *end = text + strlen(text), *tail = end;
-    for (const char *s = text, *next; s < end && part != TAIL; s = next) {
-        const char *stop = memchr(s, '\n', (size_t)(end - s));
-        next = stop ? stop + 1 : end;
-        int kind = key_line(s, (size_t)((stop ? stop : end) - s));
-        if (part == HEAD && kind) t.head = join(a, text, s), part = KEYS;
-        if (part == KEYS && kind != 2) tail = s, part = TAIL;
-        if (part != KEYS) continue;
-        t.key = roomier(a, t.key, t.count, &room, sizeof *t.key);
-        t.key[t.count] = key_of(a, s, (size_t)((stop ? stop : end) - s), &t, frames);
+    const char *s = text, *end = text + strlen(text);
+    while (s < end && line_kind(s, end) == ORDINARY) s = next_line(s, end);
+    if (s == end) return t;
+    t.head = join_lines(a, text, s);
+    while (s < end && line_kind(s, end) == KEY_LINE) {
+        t.key = grow_array(a, t.key, t.count, &room, sizeof *t.key);
+        t.key[t.count] = read_key(a, s, end, &t, frames);
         t.count++;
+        s = next_line(s, end);
     }
-    t.tail = join(a, tail, end);
+    t.tail = join_lines(a, s, end);
     return t;
 }
 
-const char *grammar_key(Arena *a, const Travel *t, size_t i) { return format(a, "%s, %s, %s", t->head, t->key[i].line, t->tail); }
+const char *grammar_key_prompt(Arena *a, const Travel *t, size_t i)
+{
+    return format(a, "%s, %s, %s", t->head, t->key[i].line, t->tail);
+}

@@ -1,41 +1,60 @@
-/* grammar.h - the prompt language of the Stable Diffusion web UI, on text alone (its modules/prompt_parser.py, 1.6 and later):
+/* grammar.h - the prompt language of the Stable Diffusion web UI 1.6 (its modules/prompt_parser.py), on text alone:
  *
- *     a cat AND a dog :1.2               several prompts at once, each with a weight
- *     [from:to:when]  [to:when]          prompt editing; when: a step, or with a point a part of all steps; past them, of a second pass
- *     [a|b|c]                            alternation, from step to step
- *     (more)  (much more:1.5)  [less]    emphasis: 1.1, 1.5, 1/1.1 times; brackets nest, and \( \) \[ \] \\ are letters
+ *     a cat AND a dog :1.2               composable diffusion: several prompts at once, each with a weight
+ *     [from:to:when]  [to:when]          prompt editing, or scheduling: the text changes at a step
+ *     [a|b|c]                            alternation: the text changes from step to step
+ *     (more)  (much more:1.5)  [less]    emphasis, or attention weighting: 1.1, 1.5 and 1/1.1 times.  Brackets
+ *                                        nest, and \( \) \[ \] \\ are plain characters.
  *     BREAK                              the rest begins a new chunk of tokens
  *
- * and prompt travel as sd-webui-animatediff writes it: lines "8: closed eyes" between a head and a tail.
- * The levels are taken apart from the outside in: travel, AND, editing, emphasis.  Brackets that do not match are letters. */
+ * "when" is a number of steps, or with a decimal point a share of all steps.  Numbers past the first pass belong to
+ * the second pass (Hires).
+ *
+ * Prompt travel is as sd-webui-animatediff writes it: lines "8: closed eyes", one for each key, between a head and
+ * a tail.
+ *
+ * The levels are read from the outside in: travel, AND, editing, emphasis.  Brackets that do not match are plain
+ * characters. */
 #ifndef GRAMMAR_H
 #define GRAMMAR_H
 
 #include "tensor.h"
 
-typedef struct { const char *text; double weight; } Phrase;
-typedef struct { Phrase *at; size_t count; } Phrases;
+typedef struct { const char *text; double weight; } WeightedText;
+typedef struct { WeightedText *at; size_t count; } WeightedTexts;
 
-/* The prompts between the ANDs, at least one.  A number behind the last colon is a weight, of a single prompt too. */
-Phrases grammar_and(Arena *a, const char *text);
+/* The prompts between the ANDs, at least one.  A number behind the last colon is the weight, 1 without; a single
+ * prompt may have one, too. */
+WeightedTexts grammar_split_and(Arena *a, const char *text);
 
-typedef struct Edits Edits;
-/* The places where a prompt changes from step to step; of `steps`, and of `again` in a second pass (Hires), 0 without one.  Steps
- * are counted as calls of the noise predictor. */
-const Edits *grammar_edits(Arena *a, const char *text, int steps, int again);
-int          grammar_edited(const Edits *e);                 /* is there any? */
-/* The prompt of step 0, 1, ... of pass 0 or 1.  Like the web UI, whose steps count from 1 here, step 0 is told the same as step 1. */
-const char  *grammar_at(Arena *a, const Edits *e, int pass, int step);
+/* A prompt with its edits and alternations.  Keeps a pointer to the text. */
+typedef struct PromptEdits PromptEdits;
 
-/* Stretches of equal weight, at least one; grammar_break() tells the marks between chunks.  Fails, naming `what`, when more
- * than a thousand brackets are open at once, or there are more than 65536 stretches. */
-Phrases grammar_emphasis(Arena *a, const char *text, const char *what);
-int     grammar_break(Phrase p);
+/* steps: of the first pass.  again: of a second pass, 0 without one.  A step is a call of the noise predictor. */
+const PromptEdits *grammar_edits(Arena *a, const char *text, int steps, int again);
 
-typedef struct { int frame; const char *line; } Key;
-typedef struct { Key *key; size_t count; const char *head, *tail; } Travel;
-/* The keys of a clip's prompt, in rising order; none when no line is one.  Fails for a key at or past `frames`, or out of order. */
-Travel      grammar_travel(Arena *a, const char *text, int frames);
-const char *grammar_key   (Arena *a, const Travel *t, size_t i);      /* the whole prompt of key i: head, line, tail with commas between */
+/* Does the text change at all? */
+int grammar_has_edits(const PromptEdits *e);
+
+/* The text at a step of a pass; both count from 0.  The web UI counts steps from 1 here, so step 0 has the text of
+ * step 1. */
+const char *grammar_at_step(Arena *a, const PromptEdits *e, int pass, int step);
+
+/* Stretches of text with their emphasis, at least one; neighbours differ in weight.  what: "prompt" or "negative
+ * prompt", for messages.  Fails when more than 1024 brackets are open at once, or with more than 65536 stretches. */
+WeightedTexts grammar_emphasis(Arena *a, const char *text, const char *what);
+
+/* Is this one of the stretches that stand for BREAK? */
+int grammar_is_break(WeightedText p);
+
+typedef struct { int frame; const char *line; } TravelKey;
+typedef struct { TravelKey *key; size_t count; const char *head, *tail; } Travel;
+
+/* The keys of prompt travel, in rising order; count is 0 when no line is a key.  Fails for a key at or past
+ * `frames`, or out of order. */
+Travel grammar_travel(Arena *a, const char *text, int frames);
+
+/* The whole prompt of key i: "head, line, tail". */
+const char *grammar_key_prompt(Arena *a, const Travel *t, size_t i);
 
 #endif

@@ -1,34 +1,37 @@
-/* prompt.h - prompt files: the text that the Stable Diffusion web UI calls infotext, to a job and back.
+/* prompt.h - prompt files: the text that the Stable Diffusion web UI calls infotext, to a request and back.
  *
  *     a portrait, red hair, <lora:yumin:0.8>
  *     Negative prompt: watermark
  *     Steps: 25, Sampler: DDIM, CFG scale: 7.5, Seed: 42, Size: 512x512, Model: toonyou_beta3
  *
- * Nothing here opens a file; names become paths in lookup.h. */
+ * Nothing here opens a file; search_path.h turns names into paths. */
 #ifndef PROMPT_H
 #define PROMPT_H
 
 #include "settings.h"
 
-typedef void Say(void *to, const char *line);
+/* A callback that gets one line of text; to is the caller's. */
+typedef void LineCallback(void *to, const char *line);
 
-/* text: n bytes, any bytes at all -> r, which need not be initialised.  path is named in messages only.
- * Unknown keys are told to warn in one line; a bad value fails with key, value and what is allowed. */
-void prompt_parse(Arena *a, Request *r, const char *text, size_t n, const char *path, Say *warn, void *to);
+/* Reads infotext.  text: [n], any bytes at all -> r, which need not be initialised.  path is only named in
+ * messages.  Keys that are unknown are told to warn, all in one line; warn may be NULL.  A bad value fails with
+ * key, value and what is allowed. */
+void prompt_parse(Arena *a, Request *r, const char *text, size_t n, const char *path, LineCallback *warn, void *to);
 
 /* Does such a text hold more than the words of a prompt: a settings line, or a negative prompt? */
 int prompt_is_infotext(Arena *a, const char *text, size_t n, const char *path);
 
-/* One setting, by its command-line name (without dashes) or its key; checks as above. */
+/* Sets one setting, by its command-line name (without dashes) or its key; checks as above. */
 void prompt_set(Arena *a, Request *r, const char *flag, const char *value);
 
 /* The same; label begins the message of a failure. */
 void prompt_set_as(Arena *a, Request *r, const char *name, const char *label, const char *value);
 
-/* What is left out of the prompt's tags, or is none: told to warn, in a line each. */
-void prompt_warn(Arena *a, const Request *r, const char *label, Say *warn, void *to);
+/* Tells warn, in a line each, which parts of the prompt's tags are ignored, and which tag is none.  label begins
+ * the lines. */
+void prompt_warn(Arena *a, const Request *r, const char *label, LineCallback *warn, void *to);
 
-/* The infotext that gives this request again: keys in the web UI's order, only those that matter. */
-char *prompt_settings(Arena *a, const Request *r);
+/* Writes the infotext that reads as this request again: keys in the web UI's order, only those that matter. */
+char *prompt_infotext(Arena *a, const Request *r);
 
 #endif

@@ -1,14 +1,17 @@
-/* settings.c - a request, and the table of all that can be said in it.
+/* settings.c - a request, and the table of everything that can be set in it.
  *
- * A setting is a row: what it is called in a file and on the command line, how a value is checked and put into the request, how it is
- * printed again, and its help.  The table is the only list of settings there is.  A value prints as text that reads as the same value;
- * one that is as usual, and that everybody takes for granted, prints as nothing.
+ * A setting is a row of the table: its name in a file and on the command line, the kind of its value, and its help.
+ * A kind of value is two functions: one checks a value and puts it into the request, the other prints it again.
+ * The table is the only list of settings there is; the prompt file, the command line, its help and the axes of a
+ * grid all read it.
  *
- * The prompt is a setting too, with tags in it that are LoRAs:
+ * A value prints as text that reads as the same value.  A default that everybody takes for granted is not printed.
+ *
+ * The prompt is a setting too.  Its tags are LoRAs:
  *
  *     tag      = "<lora:" name [":" strength [":" of the UNet]] ">"           taken out of the prompt
  *
- * It refuses names with a path inside tags: a prompt from a stranger must not pick files. */
+ * Names with a path are refused inside tags: a prompt from a stranger must not pick files. */
 #include "settings.h"
 
 #include "chars.h"
@@ -17,25 +20,25 @@
 #include <math.h>
 #include <string.h>
 
-/* the value with quotes around it where the grammar needs them (web UI: quote()) */
+/* The value with quotes around it where the grammar of prompt files needs them (web UI: quote()). */
 static char *in_quotes(Arena *a, const char *value)
 {
-    static const char escaped[] = "\n\t\r\"\\";
+    static const char escaped[] = "\n\t\r\"\\", letter[] = "ntr\"\\";
     size_t n = strlen(value);
     if (n && !strpbrk(value, ",:\"\n\r\t") && !blank(value[0]) && !blank(value[n - 1])) return format(a, "%s", value);
-    char *out = take(a, 2 * n + 3, 1), *end = out;
+    char *out = allocate(a, 2 * n + 3, 1), *end = out;
     *end++ = '"';
     for (; *value; value++) {
         const char *special = strchr(escaped, *value);
         if (special) *end++ = '\\';
-        *end++ = special ? "ntr\"\\"[special - escaped] : *value;
+        *end++ = special ? letter[special - escaped] : *value;
     }
     *end++ = '"';
     *end = 0;
     return out;
 }
 
-/* ---- one kind of value after the other -------------------------------------------------------- */
+/* ---- kinds of values: numbers ----------------------------------------------------------------- */
 
 static void       *field      (Request *r, const Setting *s)       { return (char *)r + s->field; }
 static const void *shown_field(const Request *r, const Setting *s) { return (const char *)r + s->field; }
@@ -51,14 +54,15 @@ static void set_whole(Arena *a, Request *r, const Setting *s, const char *label,
 static char *show_whole(Arena *a, const Request *r, const Setting *s)
 {
     int n = *(const int *)shown_field(r, s);
-    return n && n != (int)s->usual ? format(a, "%d", n) : NULL;
+    return n && n != (int)s->not_shown ? format(a, "%d", n) : NULL;
 }
 
 static void set_number(Arena *a, Request *r, const Setting *s, const char *label, const char *value)
 {
     double x;
     if (!read_number(value, &x) || x < s->low || x > s->high)
-        fail(a, "%s is %s, expected a number from %s to %s", label, quoted(a, value), number_text(a, s->low), number_text(a, s->high));
+        fail(a, "%s is %s, expected a number from %s to %s", label, quoted(a, value), number_text(a, s->low),
+             number_text(a, s->high));
     *(double *)field(r, s) = x;
 }
 
@@ -74,7 +78,8 @@ static void set_seed(Arena *a, Request *r, const Setting *s, const char *label, 
     r->seeded = strcmp(value, "-1") != 0;
     r->job.seed = 0;
     if (r->seeded && !read_whole(value, &r->job.seed))
-        fail(a, "%s is %s, expected a whole number from 0 to 18446744073709551615, or -1 for a random one", label, quoted(a, value));
+        fail(a, "%s is %s, expected a whole number from 0 to 18446744073709551615, or -1 for a random one", label,
+             quoted(a, value));
 }
 
 static char *show_seed(Arena *a, const Request *r, const Setting *s)
@@ -83,14 +88,24 @@ static char *show_seed(Arena *a, const Request *r, const Setting *s)
     return r->seeded ? format(a, "%llu", (unsigned long long)r->job.seed) : NULL;
 }
 
-/* 300000, 256K, 1M: K is 1024 */
+/* The number of bytes that a unit of one letter stands for: K is 1024; 1 for anything else. */
+static size_t unit_of(char letter)
+{
+    switch (lower(letter)) {
+    case 'k': return 1 << 10;
+    case 'm': return 1 << 20;
+    default:  return 1;
+    }
+}
+
+/* 300000, 256K, 256KB, 1M */
 static void set_bytes(Arena *a, Request *r, const Setting *s, const char *label, const char *value)
 {
-    size_t n = strlen(value), unit = 1;
+    size_t n = strlen(value);
     uint64_t count;
     if (n && lower(value[n - 1]) == 'b') n--;
-    if (n && lower(value[n - 1]) == 'k') n--, unit = 1 << 10;
-    else if (n && lower(value[n - 1]) == 'm') n--, unit = 1 << 20;
+    size_t unit = n ? unit_of(value[n - 1]) : 1;
+    if (unit > 1) n--;
     if (!read_whole(trimmed(a, value, n), &count) || count > (uint64_t)s->high / unit)
         fail(a, "%s is %s, expected bytes like 256K, 1M or 300000, 0 for any size", label, quoted(a, value));
     *(uint64_t *)field(r, s) = count * unit;
@@ -98,8 +113,9 @@ static void set_bytes(Arena *a, Request *r, const Setting *s, const char *label,
 
 char *bytes_text(Arena *a, uint64_t bytes)
 {
-    int shift = bytes % (1 << 20) == 0 ? 20 : bytes % (1 << 10) == 0 ? 10 : 0;
-    return format(a, "%llu%s", (unsigned long long)(bytes >> shift), shift == 20 ? "M" : shift ? "K" : "");
+    if (bytes % (1 << 20) == 0) return format(a, "%lluM", (unsigned long long)(bytes >> 20));
+    if (bytes % (1 << 10) == 0) return format(a, "%lluK", (unsigned long long)(bytes >> 10));
+    return format(a, "%llu", (unsigned long long)bytes);
 }
 
 static char *show_bytes(Arena *a, const Request *r, const Setting *s)
@@ -108,14 +124,22 @@ static char *show_bytes(Arena *a, const Request *r, const Setting *s)
     return bytes ? bytes_text(a, bytes) : NULL;
 }
 
+/* text: [n], one side of a size -> 0 when it is none */
+static int read_side(Arena *a, const Setting *s, const char *text, size_t n, uint64_t *side)
+{
+    if (!read_whole(trimmed(a, text, n), side)) return 0;
+    return *side >= (uint64_t)s->low && *side <= (uint64_t)s->high && *side % 8 == 0;
+}
+
 static void set_size(Arena *a, Request *r, const Setting *s, const char *label, const char *value)
 {
-    uint64_t size[2] = {0};
+    uint64_t width, height;
     const char *x = strpbrk(value, "xX");
-    int good = x && read_whole(trimmed(a, value, (size_t)(x - value)), &size[0]) && read_whole(trimmed(a, x + 1, strlen(x + 1)), &size[1]);
-    for (int i = 0; i < 2; i++) good = good && size[i] >= (uint64_t)s->low && size[i] <= (uint64_t)s->high && size[i] % 8 == 0;
-    if (!good) fail(a, "%s is %s, expected WIDTHxHEIGHT, like 512x768, both multiples of 8 from %.0f to %.0f", label, quoted(a, value), s->low, s->high);
-    r->job.width = (int)size[0], r->job.height = (int)size[1];
+    if (!x || !read_side(a, s, value, (size_t)(x - value), &width) || !read_side(a, s, x + 1, strlen(x + 1), &height))
+        fail(a, "%s is %s, expected WIDTHxHEIGHT, like 512x768, both multiples of 8 from %.0f to %.0f", label,
+             quoted(a, value), s->low, s->high);
+    r->job.width = (int)width;
+    r->job.height = (int)height;
 }
 
 static char *show_size(Arena *a, const Request *r, const Setting *s)
@@ -123,6 +147,49 @@ static char *show_size(Arena *a, const Request *r, const Setting *s)
     (void)s;
     return r->job.width ? format(a, "%dx%d", r->job.width, r->job.height) : NULL;
 }
+
+/* Frames, or -1 for as many as suit.  The request keeps those as 0, and 0 frames as -1. */
+static void set_overlap(Arena *a, Request *r, const Setting *s, const char *label, const char *value)
+{
+    int *overlap = field(r, s);
+    if (!strcmp(value, "-1")) {
+        *overlap = 0;
+        return;
+    }
+    set_whole(a, r, s, label, value);
+    if (!*overlap) *overlap = -1;
+}
+
+static char *show_overlap(Arena *a, const Request *r, const Setting *s)
+{
+    int overlap = *(const int *)shown_field(r, s);
+    if (!overlap) return NULL;
+    return format(a, "%d", overlap > 0 ? overlap : 0);
+}
+
+/* The request keeps what the sampler usually adds as 0, and an eta of 0 as -1. */
+static void set_eta(Arena *a, Request *r, const Setting *s, const char *label, const char *value)
+{
+    set_number(a, r, s, label, value);
+    if (!(r->job.eta > 0)) r->job.eta = -1;
+}
+
+static char *show_eta(Arena *a, const Request *r, const Setting *s)
+{
+    double eta = *(const double *)shown_field(r, s);
+    return eta < 0 || eta > 0 ? number_text(a, fmax(eta, 0)) : NULL;
+}
+
+/* A model that is named brings no motion module, so a still need not say that it is one.  A grid may leave the
+ * model open. */
+static char *show_frames(Arena *a, const Request *r, const Setting *s)
+{
+    int is_grid = r->axis[0].text || r->axis[1].text || r->axis[2].text;
+    if (r->job.frames == 1 && (r->job.model || !is_grid)) return NULL;
+    return show_whole(a, r, s);
+}
+
+/* ---- kinds of values: words ------------------------------------------------------------------- */
 
 static void set_choice(Arena *a, Request *r, const Setting *s, const char *label, const char *value)
 {
@@ -140,19 +207,28 @@ static char *show_choice(Arena *a, const Request *r, const Setting *s)
     return format(a, "%s", chosen ? chosen : s->choices[0]);
 }
 
-/* only what was asked for */
+/* Prints only what was asked for. */
 static char *show_asked(Arena *a, const Request *r, const Setting *s)
 {
     const char *chosen = *(const char *const *)shown_field(r, s);
     return chosen ? format(a, "%s", chosen) : NULL;
 }
 
-/* a sampler, maybe with its schedule type behind it: "DPM++ 2M Karras"; one that is only known by name is told and replaced in generate.c */
+/* Prints only what is not the default. */
+static char *show_unusual(Arena *a, const Request *r, const Setting *s)
+{
+    char *chosen = show_choice(a, r, s);
+    return strcmp(chosen, s->choices[0]) ? chosen : NULL;
+}
+
+/* A sampler, maybe with its schedule type behind it: "DPM++ 2M Karras".  A sampler of the web UI that persona lacks
+ * stays as it is; generate.c says so and takes the nearest. */
 static void set_sampler(Arena *a, Request *r, const Setting *s, const char *label, const char *value)
 {
     ScheduleType type = AUTOMATIC;
     int method = sampler_named(value, &type);
-    if (method < 0 && sampler_nearest(value, &type) < 0) fail(a, "%s is %s, expected %s", label, quoted(a, value), names_of(a, sampler_name));
+    if (method < 0 && sampler_nearest(value, &type) < 0)
+        fail(a, "%s is %s, expected %s", label, quoted(a, value), names_of(a, sampler_name));
     *(const char **)field(r, s) = method < 0 ? value : sampler_name(method);
     if (method >= 0 && type != AUTOMATIC) r->job.schedule = schedule_name((int)type);
 }
@@ -163,53 +239,16 @@ static char *show_sampler(Arena *a, const Request *r, const Setting *s)
     return format(a, "%s", r->job.sampler ? r->job.sampler : sampler_name(0));
 }
 
+/* NULL is the automatic schedule.  One that persona lacks stays as it is, like a sampler. */
 static void set_schedule(Arena *a, Request *r, const Setting *s, const char *label, const char *value)
 {
+    const char **schedule = field(r, s);
     int type = schedule_named(value);
-    if (type < 0 && schedule_nearest(value) < 0) fail(a, "%s is %s, expected %s", label, quoted(a, value), names_of(a, schedule_name));
-    *(const char **)field(r, s) = type < 0 ? value : type == AUTOMATIC ? NULL : schedule_name(type);
-}
-
-/* frames, or -1 for as many as suit; kept as 0 for those, and none as -1 */
-static void set_overlap(Arena *a, Request *r, const Setting *s, const char *label, const char *value)
-{
-    int *overlap = field(r, s);
-    if (!strcmp(value, "-1")) { *overlap = 0; return; }
-    set_whole(a, r, s, label, value);
-    if (!*overlap) *overlap = -1;
-}
-
-static char *show_overlap(Arena *a, const Request *r, const Setting *s)
-{
-    int overlap = *(const int *)shown_field(r, s);
-    return overlap ? format(a, "%d", overlap > 0 ? overlap : 0) : NULL;
-}
-
-/* kept as 0 for what the sampler usually adds, and none as -1 */
-static void set_eta(Arena *a, Request *r, const Setting *s, const char *label, const char *value)
-{
-    set_number(a, r, s, label, value);
-    if (!(r->job.eta > 0)) r->job.eta = -1;
-}
-
-static char *show_eta(Arena *a, const Request *r, const Setting *s)
-{
-    double eta = *(const double *)shown_field(r, s);
-    return eta < 0 || eta > 0 ? number_text(a, fmax(eta, 0)) : NULL;
-}
-
-/* A model that is named brings no motion module, so a still need not say that it is one; a grid may leave the model open. */
-static char *show_frames(Arena *a, const Request *r, const Setting *s)
-{
-    int grid = r->axis[0].text || r->axis[1].text || r->axis[2].text;
-    return r->job.frames == 1 && (r->job.model || !grid) ? NULL : show_whole(a, r, s);
-}
-
-/* only where it changes the picture */
-static char *show_precision(Arena *a, const Request *r, const Setting *s)
-{
-    char *chosen = show_choice(a, r, s);
-    return strcmp(chosen, s->choices[0]) ? chosen : NULL;
+    if (type < 0 && schedule_nearest(value) < 0)
+        fail(a, "%s is %s, expected %s", label, quoted(a, value), names_of(a, schedule_name));
+    *schedule = value;
+    if (type == AUTOMATIC) *schedule = NULL;
+    else if (type >= 0) *schedule = schedule_name(type);
 }
 
 static void set_text(Arena *a, Request *r, const Setting *s, const char *label, const char *value)
@@ -224,10 +263,12 @@ static char *show_text(Arena *a, const Request *r, const Setting *s)
     return text ? in_quotes(a, text) : NULL;
 }
 
+/* The name of a file.  All of the choices mean the first of them. */
 static void set_name(Arena *a, Request *r, const Setting *s, const char *label, const char *value)
 {
     if (!*value) fail(a, "%s is empty, expected the name of a file", label);
-    for (size_t i = 0; s->choices[i]; i++) if (same(value, s->choices[i])) value = s->choices[0];
+    for (size_t i = 0; s->choices[i]; i++)
+        if (same(value, s->choices[i])) value = s->choices[0];
     *(Name *)field(r, s) = (Name){ value, label };
 }
 
@@ -237,14 +278,15 @@ static char *show_name(Arena *a, const Request *r, const Setting *s)
     return name->text ? in_quotes(a, name->text) : NULL;
 }
 
-/* an axis of a grid, or none */
+/* An axis of a grid, or none. */
 static void set_axis(Arena *a, Request *r, const Setting *s, const char *label, const char *value)
 {
-    if (!*value) fail(a, "%s is empty, expected SETTING: VALUE, VALUE, ... like \"CFG scale: 3, 7, 11\", or none", label);
+    if (!*value)
+        fail(a, "%s is empty, expected SETTING: VALUE, VALUE, ... like \"CFG scale: 3, 7, 11\", or none", label);
     *(Name *)field(r, s) = (Name){ same(value, "none") ? NULL : value, label };
 }
 
-/* ---- LoRA ------------------------------------------------------------------------------------- */
+/* ---- kinds of values: the prompts, and LoRAs -------------------------------------------------- */
 
 static const double strongest = 100;
 
@@ -252,60 +294,86 @@ static double strength(Arena *a, const char *label, const char *value)
 {
     double x;
     if (!read_number(value, &x) || fabs(x) > strongest)
-        fail(a, "%s: the strength is %s, expected a number from -%.0f to %.0f", label, quoted(a, value), strongest, strongest);
+        fail(a, "%s: the strength is %s, expected a number from -%.0f to %.0f", label, quoted(a, value), strongest,
+             strongest);
     return x;
 }
 
 static void add_lora(Arena *a, LoraName *list, size_t *count, LoraName l)
 {
     if (*count == LORAS) fail(a, "%s: more than %d LoRAs; leave some out", l.name.label, LORAS);
-    list[(*count)++] = l;
+    list[*count] = l;
+    ++*count;
 }
 
-/* Remembers a part of the prompt that other programs understand, for the caller to tell. */
-static void leave_out(Arena *a, Request *r, const char *part)
+/* Remembers a part of the prompt that other programs understand, so that the caller can tell. */
+static void ignore_part(Arena *a, Request *r, const char *part)
 {
     enum { LISTED = 8 };
-    if (r->left_out < LISTED) r->left = format(a, "%s%s%s", r->left ? r->left : "", r->left ? ", " : "", quoted(a, part));
-    if (r->left_out++ == LISTED) r->left = format(a, "%s and more", r->left);
+    size_t before = r->ignored_count++;
+    if (before == 0) r->ignored = quoted(a, part);
+    else if (before < LISTED) r->ignored = format(a, "%s, %s", r->ignored, quoted(a, part));
+    else if (before == LISTED) r->ignored = format(a, "%s and more", r->ignored);
 }
 
-/* "0.8", or "0.5:0.8" for text encoder and UNet, or "te=0.5:unet=0.8"; the UNet's is the text encoder's where it is not given.
- * Other "key=value" are extensions' of the web UI: weights by block, first and last step. */
+/* list: "0.8"; or "0.5:0.8" for text encoder and UNet; or "te=0.5:unet=0.8".  NULL is the strength 1.  Without a
+ * strength of its own, the UNet has that of the text encoder.  Other "key=value" belong to extensions of the web
+ * UI: weights by block, first and last step. */
 static LoraName with_strengths(Arena *a, Request *r, const char *label, Name name, const char *list)
 {
     double text = 1, unet = NAN;
-    int place = 0;
+    int numbers = 0;                    /* strengths without a name so far */
     while (list) {
         const char *colon = strchr(list, ':');
         char *item = trimmed(a, list, colon ? (size_t)(colon - list) : strlen(list));
         list = colon ? colon + 1 : NULL;
-        if      (begins(item, "te="))   text = strength(a, label, item + 3);
-        else if (begins(item, "unet=")) unet = strength(a, label, item + 5);
-        else if (strchr(item, '=')) leave_out(a, r, format(a, "%s: %s", name.text, item));
-        else if (place == 2) fail(a, "%s: %s is not understood, expected NAME:STRENGTH or NAME:TEXT:UNET", label, quoted(a, item));
-        else *(place++ ? &unet : &text) = strength(a, label, item);
+        if (begins(item, "te=")) {
+            text = strength(a, label, item + 3);
+        } else if (begins(item, "unet=")) {
+            unet = strength(a, label, item + 5);
+        } else if (strchr(item, '=')) {
+            ignore_part(a, r, format(a, "%s: %s", name.text, item));
+        } else {
+            if (numbers == 2)
+                fail(a, "%s: %s is not understood, expected NAME:STRENGTH or NAME:TEXT:UNET", label, quoted(a, item));
+            *(numbers == 0 ? &text : &unet) = strength(a, label, item);
+            numbers++;
+        }
     }
-    return (LoraName){ name, text, isnan(unet) ? text : unet };
+    return (LoraName){ .name = name, .text = text, .unet = isnan(unet) ? text : unet };
 }
 
-/* NAME, NAME:STRENGTH or NAME:TEXT:UNET; one that is there already gets the new strengths.  A name may hold colons. */
+/* Where the name ends in NAME, NAME:STRENGTH or NAME:TEXT:UNET: its colon, or NULL.  A name may hold colons itself. */
+static const char *name_end(Arena *a, const char *value)
+{
+    double ignored;
+    const char *last = strrchr(value, ':');
+    if (!last || last == value) return last;
+    const char *one_before = last - 1;
+    while (one_before > value && *one_before != ':') one_before--;
+    if (one_before == value) return last;
+    int two = read_number(trimmed(a, one_before + 1, (size_t)(last - one_before - 1)), &ignored);
+    return two ? one_before : last;
+}
+
+/* A LoRA that is there already gets the new strengths. */
 static void set_lora(Arena *a, Request *r, const Setting *s, const char *label, const char *value)
 {
-    const char *last = strrchr(value, ':'), *first = last;
-    double ignored;
-    while (first && first > value && *--first != ':') {}
-    const char *colon = last && first > value && read_number(trimmed(a, first + 1, (size_t)(last - first - 1)), &ignored) ? first : last;
+    (void)s;
+    const char *colon = name_end(a, value);
     const char *name = colon ? trimmed(a, value, (size_t)(colon - value)) : value;
     if (!*name) fail(a, "%s is %s, expected NAME, NAME:STRENGTH or NAME:TEXT:UNET", label, quoted(a, value));
     LoraName l = with_strengths(a, r, label, (Name){ name, label }, colon ? colon + 1 : NULL);
-    (void)s;
-    for (size_t i = 0; i < r->keys; i++)
-        if (!strcmp(r->key[i].name.text, name)) { r->key[i] = l; return; }
+    for (size_t i = 0; i < r->keys; i++) {
+        if (strcmp(r->key[i].name.text, name)) continue;
+        r->key[i] = l;
+        return;
+    }
     add_lora(a, r->key, &r->keys, l);
 }
 
-/* a key of its own for each, as a name may hold commas; both strengths after a name with a colon, whose end could be taken for one */
+/* Each LoRA gets a key of its own, because its name may hold commas.  A name with a colon gets both strengths,
+ * because its end could be taken for one of them. */
 static char *show_loras(Arena *a, const Request *r, const Setting *s)
 {
     char *all = NULL;
@@ -319,43 +387,52 @@ static char *show_loras(Arena *a, const Request *r, const Setting *s)
     return all;
 }
 
-/* what stands between "<lora:" and ">": NAME[:STRENGTH], or NAME:TEXT:UNET */
-static void tag_lora(Arena *a, Request *r, const char *label, const char *inside)
+/* inside: what stands between "<lora:" and ">" */
+static void add_tag(Arena *a, Request *r, const char *label, const char *inside)
 {
     const char *colon = strchr(inside, ':');
     char *name = trimmed(a, inside, colon ? (size_t)(colon - inside) : strlen(inside));
     if (!*name || strpbrk(name, "/\\") || !strcmp(name, ".."))
-        fail(a, "%s: a tag takes a name without folders, not %s; for a path there is --lora F:STRENGTH", label, quoted(a, name));
-    LoraName l = with_strengths(a, r, label, (Name){ name, format(a, "%s: the name", label) }, colon ? colon + 1 : NULL);
-    add_lora(a, r->tag, &r->tags, l);
+        fail(a, "%s: a tag takes a name without folders, not %s; for a path there is --lora F:STRENGTH", label,
+             quoted(a, name));
+    Name named = { name, format(a, "%s: the name", label) };
+    add_lora(a, r->tag, &r->tags, with_strengths(a, r, label, named, colon ? colon + 1 : NULL));
 }
 
-/* End of the tag <word:anything but ">"> at s, NULL when there is none.  close: the next ">" there is. */
-static const char *tag_end(const char *s, const char *close, const char **colon)
+static int is_lora_tag(const char *s) { return begins(s, "<lora:") || begins(s, "<lyco:"); }
+
+/* The colon of the tag <word:anything but ">"> at s, or NULL.  close: the next ">" from s on, or NULL. */
+static const char *tag_colon(const char *s, const char *close)
 {
+    if (*s != '<' || !close) return NULL;
     const char *p = s + 1;
-    while (word(*p)) p++;
-    *colon = p;
-    return p > s + 1 && *p == ':' && p + 1 < close ? close + 1 : NULL;
+    while (word_character(*p)) p++;
+    return p > s + 1 && *p == ':' && p + 1 < close ? p : NULL;
 }
 
-/* The prompt without its tags (web UI: re.sub(r"<(\w+):([^>]+)>", "", prompt)). */
+/* Takes the tags out of the prompt (web UI: re.sub(r"<(\w+):([^>]+)>", "", prompt)). */
 static void set_prompt(Arena *a, Request *r, const Setting *s, const char *label, const char *value)
 {
-    const char *at = r->prompt = value, *close = strchr(at, '>'), *colon;
-    char *out = take(a, strlen(at) + 1, 1), *end = out;
     (void)s;
-    r->left = NULL, r->left_out = 0, r->open = NULL;
-    for (r->tags = 0; *at; ) {
+    const char *at = value, *close = strchr(at, '>');
+    char *out = allocate(a, strlen(at) + 1, 1), *end = out;
+    r->prompt = value;
+    r->tags = 0;
+    r->ignored = NULL;
+    r->ignored_count = 0;
+    r->broken_tag = NULL;
+    while (*at) {
         if (close && close < at) close = strchr(at, '>');
-        int lora = begins(at, "<lora:") || begins(at, "<lyco:");
-        const char *after = *at == '<' && close ? tag_end(at, close, &colon) : NULL;
-        if (lora && !after && !r->open) r->open = at;
-        if (!after) { *end++ = *at++; continue; }
-        char *tag = copy(a, at, (size_t)(after - at));
-        if (lora) tag_lora(a, r, format(a, "%s: in %s", label, quoted(a, tag)), copy(a, colon + 1, (size_t)(close - colon - 1)));
-        else leave_out(a, r, tag);
-        at = after;
+        const char *colon = tag_colon(at, close);
+        if (!colon) {
+            if (is_lora_tag(at) && !r->broken_tag) r->broken_tag = at;
+            *end++ = *at++;
+            continue;
+        }
+        char *tag = copy(a, at, (size_t)(close + 1 - at)), *inside = copy(a, colon + 1, (size_t)(close - colon - 1));
+        if (is_lora_tag(at)) add_tag(a, r, format(a, "%s: in %s", label, quoted(a, tag)), inside);
+        else ignore_part(a, r, tag);
+        at = close + 1;
     }
     *end = 0;
     r->job.prompt = out;
@@ -363,118 +440,165 @@ static void set_prompt(Arena *a, Request *r, const Setting *s, const char *label
 
 static void set_negative(Arena *a, Request *r, const Setting *s, const char *label, const char *value)
 {
-    (void)a, (void)s, (void)label;
+    (void)a;
+    (void)s;
+    (void)label;
     r->job.negative = value;
 }
 
 /* ---- the table -------------------------------------------------------------------------------- */
 
+static const ValueKind
+    prompt_kind   = { .set = set_prompt },
+    negative_kind = { .set = set_negative },
+    whole_kind    = { .set = set_whole,    .show = show_whole,   .type = WHOLE },
+    seed_kind     = { .set = set_seed,     .show = show_seed,    .type = WHOLE },
+    overlap_kind  = { .set = set_overlap,  .show = show_overlap, .type = WHOLE },
+    frames_kind   = { .set = set_whole,    .show = show_frames,  .type = WHOLE },
+    number_kind   = { .set = set_number,   .show = show_number,  .type = NUMBER },
+    eta_kind      = { .set = set_eta,      .show = show_eta,     .type = NUMBER },
+    size_kind     = { .set = set_size,     .show = show_size },
+    bytes_kind    = { .set = set_bytes,    .show = show_bytes },
+    sampler_kind  = { .set = set_sampler,  .show = show_sampler },
+    schedule_kind = { .set = set_schedule, .show = show_asked },
+    choice_kind   = { .set = set_choice,   .show = show_choice },
+    asked_kind    = { .set = set_choice,   .show = show_asked },
+    unusual_kind  = { .set = set_choice,   .show = show_unusual },
+    text_kind     = { .set = set_text,     .show = show_text },
+    path_kind     = { .set = set_name,     .show = show_name },
+    lora_kind     = { .set = set_lora,     .show = show_loras },
+    axis_kind     = { .set = set_axis,     .show = show_name,    .is_axis = 1 };
+
 #define AT(member) offsetof(Request, member)
 
 const Setting all_settings[] = {
-    { NULL, "prompt", set_prompt, NULL, 0, .value = "TEXT",
+    { .flag = "prompt", .kind = &prompt_kind, .value = "TEXT",
       .help = "the picture in words, <lora:NAME:STRENGTH> tags too" },
-    { NULL, "negative", set_negative, NULL, 0, .value = "TEXT",
+    { .flag = "negative", .kind = &negative_kind, .value = "TEXT",
       .help = "what it should not be" },
-    { "Steps", "steps", set_whole, show_whole, AT(job.steps), 1, 1000, .value = "N",
+    { .key = "Steps", .flag = "steps", .kind = &whole_kind, .field = AT(job.steps), .low = 1, .high = 1000,
+      .value = "N",
       .help = "denoising steps, 1 to 1000 (25)" },
-    { "Sampler", "sampler", set_sampler, show_sampler, AT(job.sampler), .value = "NAME",
-      .help = "DDIM, PLMS, Euler, Euler a, Heun, LMS, DPM2, DPM2 a, DPM++ 2M, 2M SDE, 2M SDE Heun, 2S a, SDE, 3M SDE, UniPC or LCM (DDIM)" },
-    { "Schedule type", "schedule-type", set_schedule, show_asked, AT(job.schedule), .value = "NAME",
-      .help = "Uniform, Karras, Exponential, SGM Uniform, Simple, Normal, Beta, KL Optimal, Align Your Steps, DDIM or LCM (Automatic: the sampler's own)" },
-    { "CFG scale", "cfg", set_number, show_number, AT(job.cfg), 0.1, 100, .value = "X",
+    { .key = "Sampler", .flag = "sampler", .kind = &sampler_kind, .field = AT(job.sampler), .value = "NAME",
+      .help = "DDIM, PLMS, Euler, Euler a, Heun, LMS, DPM2, DPM2 a, DPM++ 2M, 2M SDE, 2M SDE Heun, 2S a, SDE, "
+              "3M SDE, UniPC or LCM (DDIM)" },
+    { .key = "Schedule type", .flag = "schedule-type", .kind = &schedule_kind, .field = AT(job.schedule),
+      .value = "NAME",
+      .help = "Uniform, Karras, Exponential, SGM Uniform, Simple, Normal, Beta, KL Optimal, Align Your Steps, "
+              "DDIM or LCM (Automatic: the sampler's own)" },
+    { .key = "CFG scale", .flag = "cfg", .kind = &number_kind, .field = AT(job.cfg), .low = 0.1, .high = 100,
+      .value = "X",
       .help = "guidance: how closely to follow the words, 0.1 to 100 (7.5)" },
-    { "Seed", "seed", set_seed, show_seed, AT(job.seed), .value = "N",
+    { .key = "Seed", .flag = "seed", .kind = &seed_kind, .field = AT(job.seed), .value = "N",
       .help = "same seed, same picture; -1: random, and printed (-1)" },
-    { "Size", "size", set_size, show_size, 0, 8, 8192, .value = "WxH",
+    { .key = "Size", .flag = "size", .kind = &size_kind, .low = 8, .high = 8192, .value = "WxH",
       .help = "pixels, multiples of 8 (what suits the model)" },
-    { "Model", "model", set_name, show_name, AT(model), .value = "F",
+    { .key = "Model", .flag = "model", .kind = &path_kind, .field = AT(model), .value = "F",
       .help = "a Stable Diffusion 1.x checkpoint (the one that comes with persona)" },
-    { "VAE", "vae", set_name, show_name, AT(vae), .choices = { "none", "Automatic" }, .value = "F",
+    { .key = "VAE", .flag = "vae", .kind = &path_kind, .field = AT(vae), .choices = { "none", "Automatic" },
+      .value = "F",
       .help = "another decoder, or none (the model's own)" },
-    { "Init image", "init", set_name, show_name, AT(init), .value = "F",
+    { .key = "Init image", .flag = "init", .kind = &path_kind, .field = AT(init), .value = "F",
       .help = "a PNG or JPEG that every frame begins as (noise alone)" },
-    { "Denoising strength", "strength", set_number, show_number, AT(job.strength), 0.001, 1, .value = "X",
+    { .key = "Denoising strength", .flag = "strength", .kind = &number_kind, .field = AT(job.strength), .low = 0.001,
+      .high = 1, .value = "X",
       .help = "how much of Init image, or of the pass before Hires, is drawn anew, up to 1 (0.75)" },
-    { "Clip skip", "clip-skip", set_whole, show_whole, AT(job.clip_skip), 1, 12, 1, .value = "N",
+    { .key = "Clip skip", .flag = "clip-skip", .kind = &whole_kind, .field = AT(job.clip_skip), .low = 1, .high = 12,
+      .not_shown = 1, .value = "N",
       .help = "1: the text encoder's last layer, 2: the one before, ... (1)" },
-    { "RNG", "rng", set_choice, show_choice, AT(job.rng), .choices = { "CPU", "NV" }, .value = "NAME",
+    { .key = "RNG", .flag = "rng", .kind = &choice_kind, .field = AT(job.rng), .choices = { "CPU", "NV" },
+      .value = "NAME",
       .help = "CPU: noise as torch makes it on a CPU, NV: as the web UI's NV, a seed for each frame (CPU)" },
-    { "Eta", "eta", set_eta, show_eta, AT(job.eta), 0, 1, .value = "X",
+    { .key = "Eta", .flag = "eta", .kind = &eta_kind, .field = AT(job.eta), .high = 1, .value = "X",
       .help = "noise added in each step, 0 to 1 (DDIM: 0; samplers with an \"a\" or SDE: 1)" },
-    { "CFG rescale", "cfg-rescale", set_number, show_number, AT(job.cfg_rescale), 0, 1, .value = "X",
+    { .key = "CFG rescale", .flag = "cfg-rescale", .kind = &number_kind, .field = AT(job.cfg_rescale), .high = 1,
+      .value = "X",
       .help = "against overexposed pictures of v-prediction models, 0 to 1 (0)" },
-    { "Prediction type", "prediction", set_choice, show_asked, AT(job.prediction), .choices = { "epsilon", "v", "v_prediction" }, .value = "NAME",
+    { .key = "Prediction type", .flag = "prediction", .kind = &asked_kind, .field = AT(job.prediction),
+      .choices = { "epsilon", "v", "v_prediction" }, .value = "NAME",
       .help = "what the model predicts, epsilon or v (what its file says)" },
-    { "Noise Schedule", "noise-schedule", set_choice, show_asked, AT(job.noise_schedule), .choices = { "Default", "Zero Terminal SNR" }, .value = "NAME",
+    { .key = "Noise Schedule", .flag = "noise-schedule", .kind = &asked_kind, .field = AT(job.noise_schedule),
+      .choices = { "Default", "Zero Terminal SNR" }, .value = "NAME",
       .help = "Default, or Zero Terminal SNR for models trained so (what its file says)" },
-    { "Hires upscale", "hires", set_number, show_number, AT(job.hires), 1, 8, .value = "X",
+    { .key = "Hires upscale", .flag = "hires", .kind = &number_kind, .field = AT(job.hires), .low = 1, .high = 8,
+      .value = "X",
       .help = "then once more at so many times the size, 1 to 8 (no)" },
-    { "Hires steps", "hires-steps", set_whole, show_whole, AT(job.hires_steps), 0, 1000, .value = "N",
+    { .key = "Hires steps", .flag = "hires-steps", .kind = &whole_kind, .field = AT(job.hires_steps), .high = 1000,
+      .value = "N",
       .help = "steps of that second pass (as many as Steps)" },
-    { "Hires upscaler", "hires-upscaler", set_text, show_text, AT(job.upscaler), .value = "NAME",
+    { .key = "Hires upscaler", .flag = "hires-upscaler", .kind = &text_kind, .field = AT(job.upscaler), .value = "NAME",
       .help = "how the latents grow: Latent, smoothly, or Latent (nearest) (Latent)" },
-    { "LoRA", "lora", set_lora, show_loras, 0, .value = "F:X[:Y]",
+    { .key = "LoRA", .flag = "lora", .kind = &lora_kind, .value = "F:X[:Y]",
       .help = "a LoRA and its strength, or those for text encoder and UNet; once for each" },
-    { "Motion module", "motion", set_name, show_name, AT(motion), .choices = { "none" }, .of_clips = 1, .value = "F",
+    { .key = "Motion module", .flag = "motion", .kind = &path_kind, .field = AT(motion), .choices = { "none" },
+      .clips_only = 1, .value = "F",
       .help = "an AnimateDiff module, or none for a still (none with a model of your own)" },
-    { "Frames", "frames", set_whole, show_frames, AT(job.frames), 1, 100000, .value = "N",
+    { .key = "Frames", .flag = "frames", .kind = &frames_kind, .field = AT(job.frames), .low = 1, .high = 100000,
+      .value = "N",
       .help = "frames of the clip, 1 is a still (16; a still with a model of your own)" },
-    { "FPS", "fps", set_number, show_number, AT(job.fps), 0.1, 100, .of_clips = 1, .value = "X",
+    { .key = "FPS", .flag = "fps", .kind = &number_kind, .field = AT(job.fps), .low = 0.1, .high = 100,
+      .clips_only = 1, .value = "X",
       .help = "frames a second, 0.1 to 100 (8)" },
-    { "Max size", "max-size", set_bytes, show_bytes, AT(max_size), 0, 1 << 30, .value = "N",
+    { .key = "Max size", .flag = "max-size", .kind = &bytes_kind, .field = AT(max_size), .high = 1 << 30, .value = "N",
       .help = "256K, 1M: fewer colours, then loss, then frames until the GIF is no larger (any size)" },
-    { "Context", "context", set_whole, show_whole, AT(job.context), 1, 65535, .of_clips = 1, .value = "N",
+    { .key = "Context", .flag = "context", .kind = &whole_kind, .field = AT(job.context), .low = 1, .high = 65535,
+      .clips_only = 1, .value = "N",
       .help = "frames seen together in a longer clip (16)" },
-    { "Overlap", "overlap", set_overlap, show_overlap, AT(job.overlap), 0, 65535, .of_clips = 1, .value = "N",
+    { .key = "Overlap", .flag = "overlap", .kind = &overlap_kind, .field = AT(job.overlap), .high = 65535,
+      .clips_only = 1, .value = "N",
       .help = "frames that neighbouring windows share (a quarter of Context)" },
-    { "Stride", "stride", set_whole, show_whole, AT(job.stride), 1, 30, 1, .of_clips = 1, .value = "N",
+    { .key = "Stride", .flag = "stride", .kind = &whole_kind, .field = AT(job.stride), .low = 1, .high = 30,
+      .not_shown = 1, .clips_only = 1, .value = "N",
       .help = "2: also windows of every second frame, 3: every fourth too (1)" },
-    { "Closed loop", "closed-loop", set_choice, show_asked, AT(job.loop), .choices = { "N", "R-P", "R+P", "A" }, .of_clips = 1, .value = "NAME",
+    { .key = "Closed loop", .flag = "closed-loop", .kind = &asked_kind, .field = AT(job.loop),
+      .choices = { "N", "R-P", "R+P", "A" }, .clips_only = 1, .value = "NAME",
       .help = "A: the last frame leads into the first; R-P, R+P: a little, in long clips (N)" },
-    { "Precision", "precision", set_choice, show_precision, AT(job.precision), .choices = { "f32", "bf16" }, .value = "NAME",
+    { .key = "Precision", .flag = "precision", .kind = &unusual_kind, .field = AT(job.precision),
+      .choices = { "f32", "bf16" }, .value = "NAME",
       .help = "f32, or bf16: faster, and a little different (f32)" },
-    { "X", "x", set_axis, show_name, AT(axis[0]), .value = "AXIS",
+    { .key = "X", .flag = "x", .kind = &axis_kind, .field = AT(axis[0]), .value = "AXIS",
       .help = "a grid, a column for each: \"CFG scale: 3, 7, 11\", \"Steps: 10-50 (+10)\", \"Prompt S/R: red, blue\"" },
-    { "Y", "y", set_axis, show_name, AT(axis[1]), .value = "AXIS",
+    { .key = "Y", .flag = "y", .kind = &axis_kind, .field = AT(axis[1]), .value = "AXIS",
       .help = "a row for each: any setting, \"LoRA NAME: 0.4, 0.8\" too" },
-    { "Z", "z", set_axis, show_name, AT(axis[2]), .value = "AXIS",
+    { .key = "Z", .flag = "z", .kind = &axis_kind, .field = AT(axis[2]), .value = "AXIS",
       .help = "a grid of rows and columns for each" },
-    { NULL, "threads", set_whole, NULL, AT(job.threads), 1, 1024, .value = "N",
+    { .flag = "threads", .kind = &whole_kind, .field = AT(job.threads), .low = 1, .high = 1024, .value = "N",
       .help = "1 to 1024; the picture stays the same (all cores)" },
-    { NULL }
+    { .flag = NULL }
 };
 
-/* other spellings that people paste */
-static const char *const also[][2] = { { "CFG Rescale \xcf\x86", "CFG rescale" }, { "CFG Rescale phi", "CFG rescale" }, { "Eta DDIM", "Eta" },
-                                         { "Checkpoint name", "Model" }, { "Denoising", "Denoising strength" }, { "RNG source", "RNG" } };
+/* other spellings of keys that people paste */
+static const struct { const char *pasted, *key; } aliases[] = {
+    { "CFG Rescale \xcf\x86", "CFG rescale" }, { "CFG Rescale phi", "CFG rescale" }, { "Eta DDIM", "Eta" },
+    { "Checkpoint name", "Model" }, { "Denoising", "Denoising strength" }, { "RNG source", "RNG" },
+};
 
 const Setting *setting_key(const char *name)
 {
-    for (size_t i = 0; i < sizeof also / sizeof *also; i++) if (same(also[i][0], name)) name = also[i][1];
-    for (const Setting *s = all_settings; s->flag; s++) if (s->key && same(s->key, name)) return s;
+    for (size_t i = 0; i < sizeof aliases / sizeof *aliases; i++)
+        if (same(aliases[i].pasted, name)) name = aliases[i].key;
+    for (const Setting *s = all_settings; s->flag; s++)
+        if (s->key && same(s->key, name)) return s;
     return NULL;
 }
 
 const Setting *setting_named(const char *name)
 {
-    for (const Setting *s = all_settings; s->flag; s++) if (same(s->flag, name)) return s;
+    for (const Setting *s = all_settings; s->flag; s++)
+        if (same(s->flag, name)) return s;
     return same(name, "negative-prompt") ? setting_named("negative") : setting_key(name);
 }
 
-int setting_is_axis(const Setting *s) { return s->set == set_axis; }
+ValueType setting_value_type(const Setting *s) { return s->kind->type; }
 
-Takes setting_takes(const Setting *s)
-{
-    return s->set == set_whole || s->set == set_seed || s->set == set_overlap ? WHOLE : s->set == set_number || s->set == set_eta ? NUMBER : WORDS;
-}
+int setting_is_axis(const Setting *s) { return s->kind->is_axis; }
 
 char *settings_line(Arena *a, const Request *r)
 {
     char *line = format(a, "%s", "");
     for (const Setting *s = all_settings; s->flag; s++) {
-        if (!s->key || (s->of_clips && r->job.frames == 1)) continue;
-        char *value = s->show(a, r, s);
+        if (!s->key || (s->clips_only && r->job.frames == 1)) continue;
+        char *value = s->kind->show(a, r, s);
         if (value) line = format(a, "%s%s%s: %s", line, *line ? ", " : "", s->key, value);
     }
     return line;

@@ -1,17 +1,19 @@
-/* tokenizer.c - text to CLIP's token ids.
+/* tokenizer.c - text to CLIP's token ids, by byte-pair encoding (BPE).
  *
  *   decode      UTF-8 to code points
  *   normalize   compose (Unicode's NFC), then lower the case of each code point by itself
  *   split       into words: a run of letters, one digit, a run of anything else, an English ending such as 's
- *   merge       a word is its UTF-8 bytes; join the pair of neighbours that stands first in the merges, again and again
+ *   merge       a word begins as its UTF-8 bytes; again and again, the byte pair of lowest rank is joined to one token
  *
- * This is what the Rust library behind transformers' CLIPTokenizer does, its oddities included, because the ids must be
- * equal or the picture is another one: case is lowered after composing and without looking around (no final sigma, and
- * U+0130 stays two code points); composing, case and letters follow three editions of Unicode (see unicode.h); there is
- * no ftfy and no unescaping of HTML, which OpenAI's first Python had.
+ * The rank of a pair is its place in the list of merges, which was learned from how often pairs occur.
  *
- * What holds: everything is linear in the text but for sorting (marks on one letter, pairs in one word), so nobody can
- * stall the program with a long word.  The special ids travel through all steps as code points beyond Unicode. */
+ * This is what the Rust library behind transformers' CLIPTokenizer does, including its oddities, because other ids
+ * are another picture.  Case is lowered after composing and without looking around (no final sigma, and U+0130
+ * stays two code points).  Composition, case and letters follow three editions of Unicode (see unicode.h).
+ * OpenAI's first Python also mended broken text (ftfy) and unescaped HTML; this does not.
+ *
+ * Everything is linear in the text except sorting (the marks on one letter, the pairs in one word), so nobody can
+ * stall the program with a long word.  BOS and EOS travel through all steps as code points beyond Unicode. */
 #include "tokenizer.h"
 
 #include "chars.h"
@@ -19,24 +21,25 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { ALPHABET = 256, FIRST_MERGE = 2 * ALPHABET, SPECIALS = 2 };
-enum { SPECIAL = 0x110000 };     /* SPECIAL + i stands for special[i] */
+enum { BYTES = 256, FIRST_MERGE = 2 * BYTES, SPECIALS = 2 };
+enum { SPECIAL = 0x110000 };                /* the code point SPECIAL + i stands for special[i] */
 
 static const char *const special[SPECIALS] = { "<|startoftext|>", "<|endoftext|>" };
 static const uint32_t NONE = UINT32_MAX;
 
-typedef struct { uint32_t left, right, rank; } Pair;    /* rank NONE: a free slot */
+/* Two neighbouring tokens that merge `rank` joins.  rank NONE: a free slot. */
+typedef struct { uint32_t left, right, rank; } BytePair;
 
 struct Tokenizer {
-    int     vocabulary;
-    size_t  slots;       /* a power of two, at least twice the merges */
-    Pair   *pair;        /* hash table: ids of two neighbours -> place in the merges */
+    int       vocabulary;
+    size_t    slots;                        /* a power of two, at least twice the merges */
+    BytePair *pair;                         /* hash table: ids of two neighbours -> rank */
 };
 
 int tokenizer_bos(const Tokenizer *t) { return t->vocabulary - 2; }
 int tokenizer_eos(const Tokenizer *t) { return t->vocabulary - 1; }
 
-/* ---- pairs -------------------------------------------------------------------------------------- */
+/* ---- byte pairs --------------------------------------------------------------------------------- */
 
 static size_t slots_for(size_t entries)
 {
@@ -45,26 +48,30 @@ static size_t slots_for(size_t entries)
     return slots;
 }
 
-static Pair *pair_slot(const Tokenizer *t, uint32_t left, uint32_t right)
+/* The slot of this pair, or the free one where it belongs.  Collisions go to the next slot. */
+static BytePair *pair_slot(const Tokenizer *t, uint32_t left, uint32_t right)
 {
     uint64_t hash = ((uint64_t)left << 32 | right) * 0x9e3779b97f4a7c15u;
     size_t i = (size_t)(hash >> 32) & (t->slots - 1);
-    while (t->pair[i].rank != NONE && (t->pair[i].left != left || t->pair[i].right != right)) i = (i + 1) & (t->slots - 1);
+    while (t->pair[i].rank != NONE && (t->pair[i].left != left || t->pair[i].right != right))
+        i = (i + 1) & (t->slots - 1);
     return &t->pair[i];
 }
 
 static uint32_t pair_rank(const Tokenizer *t, uint32_t left, uint32_t right) { return pair_slot(t, left, right)->rank; }
 
 /* ---- reading the merges ------------------------------------------------------------------------- */
-/* A line is two tokens and a space between.  Tokens are spelled with one printable character per byte and </w> for the
- * end of a word; the token that a line makes is its text without the space. */
+/* A line is two tokens with a space between.  Tokens are spelled with one printable character for each byte, and
+ * </w> for the end of a word.  The token that a line makes is spelled as the line without its space. */
 
 typedef struct { const unsigned char *at; size_t size; } Span;
 typedef struct { Span left, right; } Merge;
-typedef struct { uint32_t hash, id; } Name;                                 /* id NONE: a free slot */
-typedef struct { const Merge *merge; Name *name; size_t slots; } Names;     /* hash table: spelling -> id */
+typedef struct { uint32_t hash, id; } Spelling;                 /* id NONE: a free slot */
 
-/* The order of CLIP's alphabet: printable bytes of Latin-1 first, then the rest. */
+/* The tokens made so far; a hash table: spelling -> id. */
+typedef struct { const Merge *merge; Spelling *slot; size_t slots; } Spellings;
+
+/* CLIP's order of the bytes: the printable characters of Latin-1 first, then the rest. */
 static uint32_t byte_id(uint32_t b)
 {
     if (b < 33)  return 188 + b;
@@ -74,117 +81,130 @@ static uint32_t byte_id(uint32_t b)
     return b == 173 ? 255 : 106 + b - 174;
 }
 
-/* a single letter of that alphabet, or one with </w> -> id, or NONE.  The unprintable bytes are spelled U+0100 and up. */
-static uint32_t letter_id(Span s)
+/* A single byte's spelling, or one with </w> -> id, or NONE.  The unprintable bytes are spelled U+0100 and up. */
+static uint32_t byte_spelling_id(Span s)
 {
     if (!s.size) return NONE;
     size_t n = s.at[0] < 0x80 ? 1 : 2;
     if (s.size < n) return NONE;
     uint32_t c = n == 1 ? s.at[0] : (s.at[0] - 0xC0u) << 6 | (s.at[1] & 63u);
     uint32_t id = c < 256 ? byte_id(c) : c - 256 + 188;
-    if (id >= ALPHABET || (c < 256 && id >= 188)) return NONE;
+    if (id >= BYTES || (c < 256 && id >= 188)) return NONE;
     if (s.size == n) return id;
-    return s.size == n + 4 && !memcmp(s.at + n, "</w>", 4) ? id + ALPHABET : NONE;
+    return s.size == n + 4 && !memcmp(s.at + n, "</w>", 4) ? id + BYTES : NONE;
 }
 
-static uint32_t hash_on(uint32_t hash, Span s)          /* FNV-1a */
+static uint32_t hash_on(uint32_t hash, Span s)                  /* FNV-1a */
 {
     for (size_t i = 0; i < s.size; i++) hash = (hash ^ s.at[i]) * 0x01000193u;
     return hash;
 }
 
-static int spelled(Merge m, Span left, Span right)      /* is left|right the text of m? */
+/* Is left|right the spelling of the token that m makes? */
+static int is_spelled(Merge m, Span left, Span right)
 {
     size_t size = m.left.size + m.right.size;
     if (size != left.size + right.size) return 0;
     for (size_t i = 0; i < size; i++) {
-        unsigned char want = i < m.left.size ? m.left.at[i] : m.right.at[i - m.left.size];
-        if (want != (i < left.size ? left.at[i] : right.at[i - left.size])) return 0;
+        unsigned char expected = i < m.left.size ? m.left.at[i] : m.right.at[i - m.left.size];
+        unsigned char found = i < left.size ? left.at[i] : right.at[i - left.size];
+        if (found != expected) return 0;
     }
     return 1;
 }
 
-/* the slot of the token left|right; filled, or free and ready for its id */
-static Name *name_slot(const Names *n, Span left, Span right)
+/* The slot of the token left|right, or a free one, which then has its hash already. */
+static Spelling *spelling_slot(const Spellings *s, Span left, Span right)
 {
     uint32_t hash = hash_on(hash_on(0x811c9dc5u, left), right);
-    size_t i = hash & (n->slots - 1);
-    for (;; i = (i + 1) & (n->slots - 1)) {
-        Name *name = &n->name[i];
-        if (name->id == NONE) { name->hash = hash; return name; }
-        if (name->hash == hash && spelled(n->merge[name->id - FIRST_MERGE], left, right)) return name;
+    size_t i = hash & (s->slots - 1);
+    for (;; i = (i + 1) & (s->slots - 1)) {
+        Spelling *slot = &s->slot[i];
+        if (slot->id == NONE) {
+            slot->hash = hash;
+            return slot;
+        }
+        if (slot->hash == hash && is_spelled(s->merge[slot->id - FIRST_MERGE], left, right)) return slot;
     }
 }
 
-static uint32_t token_id(const Names *n, Span s)
+static uint32_t token_id(const Spellings *s, Span spelling)
 {
-    uint32_t id = letter_id(s);
-    return id != NONE ? id : name_slot(n, s, (Span){ s.at, 0 })->id;
+    uint32_t id = byte_spelling_id(spelling);
+    return id != NONE ? id : spelling_slot(s, spelling, (Span){ spelling.at, 0 })->id;
 }
 
-/* the line at *at; moves behind it */
+/* The line at *at, which moves on behind it. */
 static Span next_line(Bytes text, size_t *at)
 {
     Span s = { text.data + *at, 0 };
     while (*at + s.size < text.size && s.at[s.size] != '\n') s.size++;
-    *at += s.size + (*at + s.size < text.size);
+    *at += s.size;
+    if (*at < text.size) ++*at;
     return s;
 }
 
-static int shown(Span s) { return s.size < 40 ? (int)s.size : 40; }     /* so much of it goes into a message */
+/* The bytes of s that a message shows. */
+static int shown(Span s) { return s.size < 40 ? (int)s.size : 40; }
 
+/* number: of the merge, from 1, as in all functions below */
 static Merge split_line(Arena *a, Span line, size_t number)
 {
     const unsigned char *space = line.size ? memchr(line.at, ' ', line.size) : NULL;
-    if (!space) fail(a, "merges: merge %zu is \"%.*s\", expected two tokens and a space between",
-                     number, shown(line), (const char *)line.at);
+    if (!space)
+        fail(a, "merges: merge %zu is \"%.*s\", expected two tokens and a space between", number, shown(line),
+             (const char *)line.at);
     size_t left = (size_t)(space - line.at);
     return (Merge){ { line.at, left }, { space + 1, line.size - left - 1 } };
 }
 
-static uint32_t known_token(Arena *a, const Names *names, Span s, size_t number)
+static uint32_t known_token(Arena *a, const Spellings *s, Span spelling, size_t number)
 {
-    uint32_t id = token_id(names, s);
-    if (id == NONE) fail(a, "merges: merge %zu joins \"%.*s\", which no line before it makes",
-                         number, shown(s), (const char *)s.at);
+    uint32_t id = token_id(s, spelling);
+    if (id == NONE)
+        fail(a, "merges: merge %zu joins \"%.*s\", which no line before it makes", number, shown(spelling),
+             (const char *)spelling.at);
     return id;
 }
 
-/* number counts from 1 */
-static void add_merge(Arena *a, Tokenizer *t, Names *names, Merge m, size_t number)
+static void add_merge(Arena *a, Tokenizer *t, Spellings *s, Merge m, size_t number)
 {
     uint32_t rank = (uint32_t)number - 1;
-    uint32_t left = known_token(a, names, m.left, number), right = known_token(a, names, m.right, number);
-    Name *name = name_slot(names, m.left, m.right);
-    if (name->id != NONE) fail(a, "merges: merge %zu makes a token that there is already", number);
-    name->id = FIRST_MERGE + rank;
-    *pair_slot(t, left, right) = (Pair){ left, right, rank };
+    uint32_t left = known_token(a, s, m.left, number);
+    uint32_t right = known_token(a, s, m.right, number);
+    Spelling *slot = spelling_slot(s, m.left, m.right);
+    if (slot->id != NONE) fail(a, "merges: merge %zu makes a token that there is already", number);
+    slot->id = FIRST_MERGE + rank;
+    *pair_slot(t, left, right) = (BytePair){ .left = left, .right = right, .rank = rank };
 }
 
 static void read_merges(Arena *a, Tokenizer *t, Bytes text, size_t count)
 {
     size_t before = mark(a), at = 0;
-    Merge *merge = take(a, count, sizeof *merge);
-    Names names = { merge, take(a, t->slots, sizeof(Name)), t->slots };
-    for (size_t i = 0; i < t->slots; i++) names.name[i].id = NONE;
-    if (stands_at(text, 0, "#version", 8)) next_line(text, &at);
+    Merge *merge = allocate(a, count, sizeof *merge);
+    Spellings s = { .merge = merge, .slot = allocate(a, t->slots, sizeof(Spelling)), .slots = t->slots };
+    for (size_t i = 0; i < t->slots; i++) s.slot[i].id = NONE;
+    if (has_bytes_at(text, 0, "#version", 8)) next_line(text, &at);
     for (size_t i = 0; i < count; i++) {
-        if (at == text.size) fail(a, "token embedding: it has %zu rows, expected at most %zu: is this CLIP's text encoder?",
-                                  count + FIRST_MERGE + SPECIALS, i + FIRST_MERGE + SPECIALS);
+        if (at == text.size)
+            fail(a, "token embedding: it has %zu rows, expected at most %zu: is this CLIP's text encoder?",
+                 count + FIRST_MERGE + SPECIALS, i + FIRST_MERGE + SPECIALS);
         merge[i] = split_line(a, next_line(text, &at), i + 1);
-        add_merge(a, t, &names, merge[i], i + 1);
+        add_merge(a, t, &s, merge[i], i + 1);
     }
     release(a, before);
 }
 
 Tokenizer *tokenizer_new(Arena *a, Bytes merges, size_t vocabulary)
 {
-    size_t least = FIRST_MERGE + SPECIALS, most = merges.size / 4;      /* a merge is at least four bytes: "a b\n" */
+    const size_t least = FIRST_MERGE + SPECIALS;
+    const size_t most = merges.size / 4;                /* a merge is at least four bytes: "a b\n" */
     if (vocabulary < least || vocabulary - least > most)
-        fail(a, "token embedding: it has %zu rows, expected 49408 (at least %zu): is this CLIP's text encoder?", vocabulary, least);
-    Tokenizer *t = take(a, 1, sizeof *t);
+        fail(a, "token embedding: it has %zu rows, expected 49408 (at least %zu): is this CLIP's text encoder?",
+             vocabulary, least);
+    Tokenizer *t = allocate(a, 1, sizeof *t);
     *t = (Tokenizer){ .vocabulary = (int)vocabulary, .slots = slots_for(vocabulary - least) };
-    t->pair = take(a, t->slots, sizeof *t->pair);
+    t->pair = allocate(a, t->slots, sizeof *t->pair);
     for (size_t i = 0; i < t->slots; i++) t->pair[i].rank = NONE;
     read_merges(a, t, merges, vocabulary - least);
     return t;
@@ -192,45 +212,55 @@ Tokenizer *tokenizer_new(Arena *a, Bytes merges, size_t vocabulary)
 
 /* ---- decode ------------------------------------------------------------------------------------- */
 
-typedef struct { uint32_t *at; size_t count; } Text;    /* code points */
+typedef struct { uint32_t *at; size_t count; } CodePoints;
 
-static Text text_new(Arena *a, size_t count) { return (Text){ take(a, count, sizeof(uint32_t)), count }; }
+static CodePoints code_points_new(Arena *a, size_t count)
+{
+    return (CodePoints){ allocate(a, count, sizeof(uint32_t)), count };
+}
 
-/* a special token spelled out -> its length, or 0 */
+/* A special token spelled out at s -> its length, or 0. */
 static size_t decode_special(const unsigned char *s, size_t n, uint32_t *c)
 {
     for (uint32_t i = 0; i < SPECIALS; i++) {
         size_t size = strlen(special[i]);
-        if (n >= size && !memcmp(s, special[i], size)) { *c = SPECIAL + i; return size; }
+        if (n < size || memcmp(s, special[i], size)) continue;
+        *c = SPECIAL + i;
+        return size;
     }
     return 0;
 }
 
-static Text decode(Arena *a, const char *bytes, size_t n)
+static CodePoints decode(Arena *a, const char *bytes, size_t n)
 {
     const unsigned char *s = (const unsigned char *)bytes;
-    Text t = text_new(a, n);
+    CodePoints t = code_points_new(a, n);
     t.count = 0;
     for (size_t i = 0; i < n; t.count++) {
-        size_t used = decode_special(s + i, n - i, &t.at[t.count]);
-        i += used ? used : utf8_decode(s + i, n - i, &t.at[t.count]);
+        uint32_t *c = &t.at[t.count];
+        size_t used = decode_special(s + i, n - i, c);
+        if (!used) used = utf8_decode(s + i, n - i, c);
+        i += used;
     }
     return t;
 }
 
 /* ---- normalize ---------------------------------------------------------------------------------- */
-/* Unicode Standard Annex 15.  Hangul syllables are arithmetic: chapter 3.12 of the standard. */
+/* NFC is Unicode Standard Annex 15: decompose, order the marks, compose.  Hangul syllables are computed: chapter
+ * 3.12 of the standard. */
 
 enum { SYLLABLE = 0xAC00, LEAD = 0x1100, VOWEL = 0x1161, TAIL = 0x11A7 };      /* TAIL itself means none */
 enum { LEADS = 19, VOWELS = 21, TAILS = 28, SYLLABLES = LEADS * VOWELS * TAILS };
 
-static int is_whole(const void *key, const void *row)
+static int compare_whole(const void *key, const void *row)
 {
     const uint32_t *c = key;
     const UnicodeDecomposition *d = row;
-    return *c < d->whole ? -1 : *c > d->whole;
+    if (*c < d->whole) return -1;
+    return *c > d->whole;
 }
 
+/* The canonical combining class: 0 for letters and the like, above for marks. */
 static int class_of(uint32_t c)
 {
     if (c < 0x300) return 0;
@@ -243,24 +273,27 @@ static size_t decompose_one(uint32_t c, uint32_t part[4])
 {
     part[0] = c;
     if (c < 0xC0) return 1;
-    if (c - SYLLABLE < SYLLABLES) {
-        uint32_t s = c - SYLLABLE;
-        part[0] = LEAD + s / (VOWELS * TAILS), part[1] = VOWEL + s / TAILS % VOWELS, part[2] = TAIL + s % TAILS;
+    uint32_t s = c - SYLLABLE;
+    if (s < SYLLABLES) {
+        part[0] = LEAD + s / (VOWELS * TAILS);
+        part[1] = VOWEL + s / TAILS % VOWELS;
+        part[2] = TAIL + s % TAILS;
         return s % TAILS ? 3 : 2;
     }
-    const UnicodeDecomposition *d = bsearch(&c, unicode_decompositions, unicode_decompositions_count, sizeof *d, is_whole);
+    const UnicodeDecomposition *d =
+        bsearch(&c, unicode_decompositions, unicode_decompositions_count, sizeof *d, compare_whole);
     if (!d) return 1;
     size_t n = decompose_one(d->first, part);
     if (d->second) part[n++] = d->second;
     return n;
 }
 
-static Text decompose(Arena *a, Text t)
+static CodePoints decompose(Arena *a, CodePoints t)
 {
     uint32_t part[4];
     size_t count = 0;
     for (size_t i = 0; i < t.count; i++) count += decompose_one(t.at[i], part);
-    Text out = text_new(a, count);
+    CodePoints out = code_points_new(a, count);
     out.count = 0;
     for (size_t i = 0; i < t.count; i++) {
         size_t n = decompose_one(t.at[i], part);
@@ -270,89 +303,116 @@ static Text decompose(Arena *a, Text t)
     return out;
 }
 
-static int by_value(const void *x, const void *y)
+static int compare_numbers(const void *x, const void *y)
 {
     uint64_t a = *(const uint64_t *)x, b = *(const uint64_t *)y;
-    return (a > b) - (a < b);
+    if (a < b) return -1;
+    return a > b;
 }
 
-/* sorts marks by class, equal ones staying in order: as numbers | class 8 | place 35 | code point 21 | */
+/* Sorts marks by class; equal ones stay in order.  They are sorted as numbers: class, 8 bits | place, 35 | code
+ * point, 21. */
 static void sort_marks(Arena *a, uint32_t *c, size_t n)
 {
     size_t before = mark(a);
-    uint64_t *key = take(a, n, sizeof *key);
+    uint64_t *key = allocate(a, n, sizeof *key);
     for (size_t i = 0; i < n; i++) key[i] = (uint64_t)class_of(c[i]) << 56 | (uint64_t)i << 21 | c[i];
-    qsort(key, n, sizeof *key, by_value);
+    qsort(key, n, sizeof *key, compare_numbers);
     for (size_t i = 0; i < n; i++) c[i] = (uint32_t)(key[i] & 0x1FFFFF);
     release(a, before);
 }
 
-static void order_marks(Arena *a, Text t)
+static void order_marks(Arena *a, CodePoints t)
 {
-    for (size_t i = 0; i < t.count; i++) {
-        size_t start = i;
-        int sorted = 1;
-        for (int class, last = 0; i < t.count && (class = class_of(t.at[i])); i++, last = class) sorted &= last <= class;
+    size_t i = 0;
+    while (i < t.count) {
+        size_t start = i;                               /* of a run of marks, which may be empty */
+        int sorted = 1, last = 0;
+        for (; i < t.count; i++) {
+            int class = class_of(t.at[i]);
+            if (!class) break;
+            if (class < last) sorted = 0;
+            last = class;
+        }
         if (!sorted) sort_marks(a, t.at + start, i - start);
+        i++;
     }
 }
 
-/* what two neighbours make together, or 0 */
-static uint32_t composite(uint32_t first, uint32_t second)
+/* The index of first + second among unicode_compositions, in which a binary search looks; or their count. */
+static size_t find_composition(uint32_t first, uint32_t second)
 {
-    if (first - LEAD < LEADS && second - VOWEL < VOWELS) return SYLLABLE + ((first - LEAD) * VOWELS + second - VOWEL) * TAILS;
-    if (first - SYLLABLE < SYLLABLES && (first - SYLLABLE) % TAILS == 0 && second - TAIL - 1 < TAILS - 1)
-        return first + second - TAIL;
-    size_t low = 0, high = second < 0x300 ? 0 : unicode_compositions_count;
+    size_t low = 0, high = unicode_compositions_count;
     while (low < high) {
         size_t middle = (low + high) / 2;
         const UnicodeDecomposition *d = &unicode_decompositions[unicode_compositions[middle]];
-        if (d->first == first && d->second == second) return d->whole;
+        if (d->first == first && d->second == second) return middle;
         if (d->first < first || (d->first == first && d->second < second)) low = middle + 1;
         else high = middle;
     }
-    return 0;
+    return unicode_compositions_count;
 }
 
-/* A mark joins the last code point of class 0, the starter, unless one of its own class or higher stands between. */
-static Text compose(Text t)
+/* What two neighbours make together, or 0. */
+static uint32_t composite(uint32_t first, uint32_t second)
 {
-    size_t n = 0, starter = SIZE_MAX;
+    if (first - LEAD < LEADS && second - VOWEL < VOWELS)
+        return SYLLABLE + ((first - LEAD) * VOWELS + second - VOWEL) * TAILS;
+    if (first - SYLLABLE < SYLLABLES && (first - SYLLABLE) % TAILS == 0 && second - TAIL - 1 < TAILS - 1)
+        return first + second - TAIL;
+    if (second < 0x300) return 0;
+    size_t i = find_composition(first, second);
+    return i < unicode_compositions_count ? unicode_decompositions[unicode_compositions[i]].whole : 0;
+}
+
+/* A mark joins the last code point of class 0, the starter, unless a mark of its own class or a higher one stands
+ * between. */
+static CodePoints compose(CodePoints t)
+{
+    const size_t no_starter = SIZE_MAX;
+    size_t n = 0, starter = no_starter;
     int last = 0;                                       /* class of t.at[n-1] */
     for (size_t i = 0; i < t.count; i++) {
         uint32_t c = t.at[i], whole = 0;
         int class = class_of(c);
-        if (starter != SIZE_MAX && (n == starter + 1 || last < class)) whole = composite(t.at[starter], c);
-        if (whole) { t.at[starter] = whole; continue; }
+        if (starter != no_starter && (n == starter + 1 || last < class)) whole = composite(t.at[starter], c);
+        if (whole) {
+            t.at[starter] = whole;
+            continue;
+        }
         if (!class) starter = n;
         last = class;
         t.at[n++] = c;
     }
-    return (Text){ t.at, n };
+    return (CodePoints){ t.at, n };
 }
 
 static uint32_t lower_one(uint32_t c)
 {
     if (c < 0x80) return c - 'A' < 26 ? c + 32 : c;
     const UnicodeLower *l = bsearch(&c, unicode_lower, unicode_lower_count, sizeof *l, unicode_in_range);
-    return l && (c - l->range.first) % l->every == 0 ? l->to + (c - l->range.first) : c;
+    if (!l || (c - l->range.first) % l->every) return c;
+    return l->to + (c - l->range.first);
 }
 
-static Text lowered(Arena *a, Text t)
+static CodePoints lowered(Arena *a, CodePoints t)
 {
-    size_t dotted = 0, n = 0;                           /* U+0130, I with a dot, is the only one to become two */
-    for (size_t i = 0; i < t.count; i++) dotted += t.at[i] == 0x130;
-    Text out = text_new(a, t.count + dotted);
+    enum { DOTTED_I = 0x130, DOT_ABOVE = 0x307 };       /* the only code point whose lower case is two */
+    size_t dotted = 0, n = 0;
+    for (size_t i = 0; i < t.count; i++)
+        if (t.at[i] == DOTTED_I) dotted++;
+    CodePoints out = code_points_new(a, t.count + dotted);
     for (size_t i = 0; i < t.count; i++) {
-        if (t.at[i] == 0x130) out.at[n++] = 'i', out.at[n++] = 0x307;
-        else out.at[n++] = lower_one(t.at[i]);
+        int is_dotted = t.at[i] == DOTTED_I;
+        out.at[n++] = is_dotted ? 'i' : lower_one(t.at[i]);
+        if (is_dotted) out.at[n++] = DOT_ABOVE;
     }
     return out;
 }
 
-static Text normalize(Arena *a, const char *bytes, size_t length)
+static CodePoints normalize(Arena *a, const char *bytes, size_t length)
 {
-    Text t = decompose(a, decode(a, bytes, length));
+    CodePoints t = decompose(a, decode(a, bytes, length));
     order_marks(a, t);
     return lowered(a, compose(t));
 }
@@ -361,35 +421,45 @@ static Text normalize(Arena *a, const char *bytes, size_t length)
 
 typedef struct { Arena *a; const Tokenizer *t; int *id; size_t count; } Writer;
 
-typedef struct { uint32_t id, before, after; } Symbol;  /* neighbours as indexes or NONE; id NONE: joined to the one before */
+/* A token of a word, with its neighbours as indexes, or NONE.  id NONE: it was joined to the one before. */
+typedef struct { uint32_t id, before, after; } Symbol;
 
-/* Pairs that may be joined, the next one first, as numbers | place in the merges 32 | index of the left one 32 |: equal
- * pairs are joined from left to right.  A binary heap. */
+/* A binary heap of the byte pairs that may be joined, the next one on top.  An entry is the number rank, 32 bits |
+ * index of the left symbol, 32 bits, so equal pairs are joined from left to right. */
 typedef struct { uint64_t *at; size_t count; } Heap;
 
 static void heap_push(Heap *h, uint64_t x)
 {
     size_t i = h->count++;
-    for (; i && h->at[(i - 1) / 2] > x; i = (i - 1) / 2) h->at[i] = h->at[(i - 1) / 2];
+    while (i && h->at[(i - 1) / 2] > x) {
+        h->at[i] = h->at[(i - 1) / 2];
+        i = (i - 1) / 2;
+    }
     h->at[i] = x;
 }
 
 static uint64_t heap_pop(Heap *h)
 {
-    uint64_t top = h->at[0], x = h->at[--h->count];
-    size_t i = 0;
-    for (size_t child; (child = 2 * i + 1) < h->count; i = child) {
+    uint64_t top = h->at[0];
+    h->count--;
+    uint64_t x = h->at[h->count];
+    size_t i = 0, child = 1;
+    while (child < h->count) {
         if (child + 1 < h->count && h->at[child + 1] < h->at[child]) child++;
         if (h->at[child] >= x) break;
         h->at[i] = h->at[child];
+        i = child;
+        child = 2 * i + 1;
     }
     h->at[i] = x;
     return top;
 }
 
+/* The rank of symbol i and its neighbour, or NONE. */
 static uint32_t rank_at(const Tokenizer *t, const Symbol *s, uint32_t i)
 {
-    return s[i].id == NONE || s[i].after == NONE ? NONE : pair_rank(t, s[i].id, s[s[i].after].id);
+    if (s[i].id == NONE || s[i].after == NONE) return NONE;
+    return pair_rank(t, s[i].id, s[s[i].after].id);
 }
 
 static void heap_offer(Heap *h, const Tokenizer *t, const Symbol *s, uint32_t i)
@@ -398,11 +468,11 @@ static void heap_offer(Heap *h, const Tokenizer *t, const Symbol *s, uint32_t i)
     if (rank != NONE) heap_push(h, (uint64_t)rank << 32 | i);
 }
 
-/* s[0..n): the bytes of a word, then its tokens.  Room for 2n pairs is enough: a join takes one away and adds two. */
+/* s: [n], the bytes of a word, becomes its tokens.  A heap of 2n entries is enough: a join takes one and adds two. */
 static void merge(Arena *a, const Tokenizer *t, Symbol *s, size_t n)
 {
     size_t before = mark(a);
-    Heap heap = { take(a, 2 * n, sizeof(uint64_t)), 0 };
+    Heap heap = { allocate(a, 2 * n, sizeof(uint64_t)), 0 };
     for (uint32_t i = 0; i < n; i++) heap_offer(&heap, t, s, i);
     while (heap.count) {
         uint64_t top = heap_pop(&heap);
@@ -418,9 +488,14 @@ static void merge(Arena *a, const Tokenizer *t, Symbol *s, size_t n)
     release(a, before);
 }
 
-static size_t utf8_size(uint32_t c) { return c < 0x80 ? 1 : c < 0x800 ? 2 : c < 0x10000 ? 3 : 4; }
+static size_t utf8_size(uint32_t c)
+{
+    if (c < 0x80) return 1;
+    if (c < 0x800) return 2;
+    return c < 0x10000 ? 3 : 4;
+}
 
-/* byte i of n that c takes in UTF-8 */
+/* Byte i of the n bytes that c takes in UTF-8. */
 static uint32_t utf8_byte(uint32_t c, size_t i, size_t n)
 {
     static const uint32_t lead[5] = { 0, 0, 0xC0, 0xE0, 0xF0 };
@@ -428,19 +503,30 @@ static uint32_t utf8_byte(uint32_t c, size_t i, size_t n)
     return i ? 0x80 | (bits & 0x3F) : lead[n] | bits;
 }
 
+/* The bytes of a word as linked symbols -> s: [bytes] */
+static void word_symbols(Symbol *s, const uint32_t *c, size_t count)
+{
+    uint32_t n = 0;
+    for (size_t i = 0; i < count; i++) {
+        size_t size = utf8_size(c[i]);
+        for (size_t k = 0; k < size; k++) {
+            s[n] = (Symbol){ .id = byte_id(utf8_byte(c[i], k, size)), .before = n - 1, .after = n + 1 };
+            n++;
+        }
+    }
+    s[0].before = NONE;
+    s[n - 1].after = NONE;
+    s[n - 1].id += BYTES;                               /* a byte that ends a word */
+}
+
 static void put_word(Writer *w, const uint32_t *c, size_t count)
 {
     size_t before = mark(w->a), bytes = 0;
-    uint32_t n = 0;
     for (size_t i = 0; i < count; i++) bytes += utf8_size(c[i]);
     if (bytes >= NONE) fail(w->a, "text: one word of %zu bytes, expected less than 4 GB", bytes);
-    Symbol *s = take(w->a, bytes, sizeof *s);
-    for (size_t i = 0; i < count; i++)
-        for (size_t k = 0, size = utf8_size(c[i]); k < size; k++, n++)
-            s[n] = (Symbol){ byte_id(utf8_byte(c[i], k, size)), n - 1, n + 1 };
-    s[0].before = s[n - 1].after = NONE;
-    s[n - 1].id += ALPHABET;                            /* the end of a word */
-    merge(w->a, w->t, s, n);
+    Symbol *s = allocate(w->a, bytes, sizeof *s);
+    word_symbols(s, c, count);
+    merge(w->a, w->t, s, bytes);
     for (uint32_t i = 0; i != NONE; i = s[i].after) w->id[w->count++] = (int)s[i].id;
     release(w->a, before);
 }
@@ -448,17 +534,18 @@ static void put_word(Writer *w, const uint32_t *c, size_t count)
 /* ---- split -------------------------------------------------------------------------------------- */
 /* '<|startoftext|>|<|endoftext|>|'s|'t|'re|'ve|'m|'ll|'d|[\p{L}]+|[\p{N}]|[^\s\p{L}\p{N}]+' */
 
-enum { LETTER, NUMBER, SPACE, OTHER, WHOLE };
+typedef enum { LETTER, NUMBER, SPACE, OTHER, SPECIAL_TOKEN } Kind;
 
-static int kind_of(uint32_t c)
+static Kind kind_of(uint32_t c)
 {
-    if (c >= SPECIAL) return WHOLE;
+    if (c >= SPECIAL) return SPECIAL_TOKEN;
     if ((c | 32) - 'a' < 26) return LETTER;
     if (unicode_is(unicode_spaces, c)) return SPACE;
-    return unicode_is(unicode_letters, c) ? LETTER : unicode_is(unicode_numbers, c) ? NUMBER : OTHER;
+    if (unicode_is(unicode_letters, c)) return LETTER;
+    return unicode_is(unicode_numbers, c) ? NUMBER : OTHER;
 }
 
-/* the length of s if the text begins with it, or 0 */
+/* The length of s when the text begins with it, or 0. */
 static size_t starts_with(const uint32_t *c, size_t n, const char *s)
 {
     size_t i = 0;
@@ -474,8 +561,8 @@ static size_t english_ending(const uint32_t *c, size_t n)
     return size;
 }
 
-/* A special token that only lowering the case has made, <|EndOfText|>, is a match of the pattern but no id any more; the
- * byte-level step behind it, which splits by nearly the same pattern, takes it for three words. */
+/* A special token that only lowering the case has made, as of <|EndOfText|>, matches the pattern but is no id any
+ * more.  The byte-level step behind it, which splits by nearly the same pattern, makes three words of it. */
 static size_t put_lowered_special(Writer *w, const uint32_t *c, size_t n)
 {
     for (int i = 0; i < SPECIALS; i++) {
@@ -489,29 +576,39 @@ static size_t put_lowered_special(Writer *w, const uint32_t *c, size_t n)
     return 0;
 }
 
+/* Puts the next word, or skips white space -> the code points used. */
 static size_t put_run(Writer *w, const uint32_t *c, size_t n)
 {
-    int kind = kind_of(c[0]);
+    Kind kind = kind_of(c[0]);
+    if (kind == SPACE) return 1;
+    if (kind == SPECIAL_TOKEN) {
+        w->id[w->count++] = w->t->vocabulary - SPECIALS + (int)(c[0] - SPECIAL);
+        return 1;
+    }
     size_t size = kind == OTHER ? english_ending(c, n) : 0;
-    if (!size) for (size = 1; size < n && (kind == LETTER || kind == OTHER) && kind_of(c[size]) == kind; ) size++;
-    if (kind == WHOLE) w->id[w->count++] = w->t->vocabulary - SPECIALS + (int)(c[0] - SPECIAL);
-    else if (kind != SPACE) put_word(w, c, size);
+    if (!size) {
+        size = 1;
+        while (size < n && kind != NUMBER && kind_of(c[size]) == kind) size++;
+    }
+    put_word(w, c, size);
     return size;
 }
 
 Tokens tokenize(Arena *a, const Tokenizer *t, const char *bytes, size_t length)
 {
     size_t before = mark(a), most = 0;                  /* a token is at least a byte of the normalized text */
-    Text text = normalize(a, bytes, length);
+    CodePoints text = normalize(a, bytes, length);
     for (size_t i = 0; i < text.count; i++) most += utf8_size(text.at[i]);
     release(a, before);
 
-    Writer w = { a, t, take(a, most, sizeof(int)), 0 };
+    Writer w = { .a = a, .t = t, .id = allocate(a, most, sizeof(int)) };
     before = mark(a);
-    text = normalize(a, bytes, length);                 /* again, now above the ids that stay */
-    for (size_t i = 0; i < text.count; ) {
+    text = normalize(a, bytes, length);                 /* again, now above the ids, which stay */
+    size_t i = 0;
+    while (i < text.count) {
         size_t used = put_lowered_special(&w, text.at + i, text.count - i);
-        i += used ? used : put_run(&w, text.at + i, text.count - i);
+        if (!used) used = put_run(&w, text.at + i, text.count - i);
+        i += used;
     }
     release(a, before);
     return (Tokens){ w.id, w.count };

@@ -6,8 +6,9 @@
  * as they are written, so a way of computing that needs fewer can pass 100 %. */
 #define _POSIX_C_SOURCE 200809L
 #include "clip.h"
-#include "lesson.h"
 #include "motion.h"
+#include "objective.h"
+#include "optimizer.h"
 #include "unet.h"
 #include "vae.h"
 #include "vector.h"
@@ -30,8 +31,8 @@ static double now(void)
 
 static double multiply_adds(size_t rounds)
 {
-    vf sum[SUMS], x = all(0.999f), y = all(1e-3f);
-    for (int i = 0; i < SUMS; i++) sum[i] = all((float)i);
+    vf sum[SUMS], x = splat(0.999f), y = splat(1e-3f);
+    for (int i = 0; i < SUMS; i++) sum[i] = splat((float)i);
     for (size_t r = 0; r < rounds; r++)
 #pragma GCC unroll 28
         for (int i = 0; i < SUMS; i++) sum[i] = sum[i] * x + y;
@@ -59,9 +60,9 @@ typedef struct { Arena *mem; Weight w[MOST]; size_t count; uint32_t state; } Mad
 
 static void make(Made *m, const char *name, size_t rank, const size_t *shape, float scale, float offset)
 {
-    size_t n = 1, *kept = take(m->mem, rank, sizeof *kept);
+    size_t n = 1, *kept = allocate(m->mem, rank, sizeof *kept);
     for (size_t i = 0; i < rank; i++) n *= kept[i] = shape[i];
-    uint16_t *data = take(m->mem, n, sizeof *data), values[256];
+    uint16_t *data = allocate(m->mem, n, sizeof *data), values[256];
     for (int i = 0; i < 256; i++) values[i] = float_to_half(offset + scale * ((float)i - 127.5f) / 128);
     for (size_t i = 0; i < n; i++) {
         m->state = m->state * 1664525u + 1013904223u;
@@ -209,7 +210,7 @@ static int by_size(const void *x, const void *y) { return (*(const double *)x > 
 static void run_row(Arena *a, const Row *row, int threads, int bf16, double peak_of_machine)
 {
     size_t before = mark(a);
-    Made *m = take(a, 1, sizeof *m);
+    Made *m = allocate(a, 1, sizeof *m);
     m->mem = a, m->count = 0, m->state = 1;
     if (row->clip) make_unet(m, row->clip > 1);
     else make_decoder(m);
@@ -230,7 +231,7 @@ static void run_row(Arena *a, const Row *row, int threads, int bf16, double peak
     qsort(seconds, (size_t)row->runs, sizeof *seconds, by_size);
     double median = seconds[row->runs / 2];
     printf("%-38s %6.2f TFLOP  %7.2f s fastest, %7.2f s median  %6.0f GFLOP/s  %5.2f of the peak  %5.2f GB\n", row->what, row->tera, seconds[0], median,
-           row->tera * 1e3 / median, row->tera * 1e12 / median / peak_of_machine, (double)peak(a) / 1e9);
+           row->tera * 1e3 / median, row->tera * 1e12 / median / peak_of_machine, (double)arena_peak(a) / 1e9);
     fflush(stdout);
     release(a, before);
 }
@@ -240,27 +241,28 @@ static void run_row(Arena *a, const Row *row, int threads, int bf16, double peak
 static void run_training(Arena *a, int threads, int bf16, int again)
 {
     enum { RUNS = 5, SIDE = 64, TOKENS = 77 };
-    Made *m = take(a, 1, sizeof *m);
+    Made *m = allocate(a, 1, sizeof *m);
     m->mem = a, m->count = 0, m->state = 1;
     make_unet(m, 0), make_text_encoder(m);
     double step[RUNS], forward[RUNS];
     Machine machine = { a, threads, 0, 0, bf16 };
     Run r = { .machine = &machine, .weights = weights_of(a, NULL, m->w, m->count), .frames = 1 }, learning = r;
-    Learner *learner = learner_new(a, r.weights, (LearnPlan){ .unet = 1, .text = 1, .rank = 32, .alpha = 32 });
-    Rng *rng = take(a, 1, sizeof *rng);
+    Trainable *trainable = trainable_new(a, r.weights, (TrainableConfig){ .unet = 1, .text = 1, .rank = 32, .alpha = 32 });
+    AdamWState *optimizer = optimizer_new(a, trainable, OPTIMIZER_ADAMW);
+    Rng *rng = allocate(a, 1, sizeof *rng);
     rng_seed(rng, 1);
-    learner_seed(learner, rng);
-    int *ids = take(a, TOKENS, sizeof *ids);
+    trainable_init(trainable, rng);
+    int *ids = allocate(a, TOKENS, sizeof *ids);
     for (int i = 0; i < TOKENS; i++) ids[i] = 600 * i;
-    Lesson l = { .ids = ids, .texts = 1, .clip_skip = 1, .latents = tensor(&r, 1, SIDE, SIDE, 4), .timestep = 500, .alpha_bar = 0.5f };
-    float *noise = take(a, size(l.latents), sizeof *noise);
+    TrainingExample l = { .ids = ids, .texts = 1, .clip_skip = 1, .latents = tensor(&r, 1, SIDE, SIDE, 4), .timestep = 500, .alpha_bar = 0.5f };
+    float *noise = allocate(a, size(l.latents), sizeof *noise);
     rng_normal(rng, l.latents.x, size(l.latents)), rng_normal(rng, noise, size(l.latents));
     l.noise = noise;
     size_t weights = 0;
     for (size_t i = 0; i < m->count; i++) weights += m->w[i].bytes;
-    learning.learner = learner, learning.gradient_checkpointing = again;
-    rehearse_lesson(&learning, &l);
-    begin_lessons(&learning);
+    learning.trainable = trainable, learning.gradient_checkpointing = again;
+    objective_dry_run(&learning, &l);
+    objective_start(&learning);
     for (int i = 0; i < RUNS; i++) {
         size_t before = mark(a);
         double start = now();
@@ -269,14 +271,14 @@ static void run_training(Arena *a, int threads, int bf16, int again)
         forward[i] = now() - start;
         release(a, before);
         start = now();
-        learn_from(&learning, &l, 1);
-        learner_step(learner, (Rates){ 1e-4, 1e-4, 1e-4 }, (AdamW){ 0, 0.01, 0.9, 0.999, 1e-8 }, i + 1, threads);
+        objective_backward(&learning, &l, 1);
+        optimizer_step(optimizer, trainable, (LearningRates){ 1e-4, 1e-4, 1e-4 }, (AdamW){ 0, 0.01, 0.9, 0.999, 1e-8 }, i + 1, threads);
         step[i] = now() - start;
     }
     qsort(step, RUNS, sizeof *step, by_size), qsort(forward, RUNS, sizeof *forward, by_size);
     printf("%-38s %7.2f s fastest, %7.2f s median: %.2f times a forward pass, %.2f s median  %5.2f GB, of it weights %.2f, copies %.2f, gradients of tensors %.2f, LoRA %.2f\n",
-           again ? "the same, blocks computed again" : "LoRA step, rank 32, 512x512", step[0], step[RUNS / 2], step[RUNS / 2] / forward[RUNS / 2], forward[RUNS / 2], (double)peak(a) / 1e9, (double)weights / 1e9,
-           (double)tape_copies(learning.tape) / 1e9, (double)tape_gradients(learning.tape) / 1e9, 16 * (double)learner->count / 1e9);
+           again ? "the same, blocks computed again" : "LoRA step, rank 32, 512x512", step[0], step[RUNS / 2], step[RUNS / 2] / forward[RUNS / 2], forward[RUNS / 2], (double)arena_peak(a) / 1e9, (double)weights / 1e9,
+           (double)tape_copies(learning.tape) / 1e9, (double)tape_gradients(learning.tape) / 1e9, 16 * (double)trainable->count / 1e9);
 }
 
 int main(int argc, char **argv)

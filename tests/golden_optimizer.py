@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Makes tests/golden/optimizer.golden: what moves the weights, as bitsandbytes, torch and diffusers have it, for tests/test_optimizer.c.
+"""Makes tests/golden/optimizer.golden: what moves the trainable parameters, as bitsandbytes, torch and diffusers have it, for tests/test_optimizer.c.
 
     python tests/golden_optimizer.py           packages as in golden.py, and bitsandbytes
 

@@ -1,13 +1,16 @@
 #!/usr/bin/env python3
-"""Writes tests/golden/embeddings, the containers that embeddings come in, each by the library that defines it; tests/golden/chunks.txt,
-how the web UI's rules (tests/webui.py) lay prompts out in chunks; and pictures of prompts that use all of its language.
+"""Writes the goldens of prompts:
+
+    tests/golden/embeddings    textual inversions in every container, each written by the library that defines it
+    tests/golden/chunks.txt    how the web UI's rules (tests/webui.py) lay prompts out in chunks of 75 tokens
+    tests/golden/words_*       pictures of prompts that use all of the prompt language
 
     python3 tests/golden_text.py [CASE ...]          needs what golden.py does, and pillow 13.0.0
 
 A line of chunks.txt is
     UTF-8 prompt in hexadecimal <tab> id id*weight ... / id ...
-with chunks parted by / and without their first token and the padding; a weight is float32 in hexadecimal bits.  Ids from 49408 on are the vectors of the
-embeddings that the prompt names, in the order in which it does so first."""
+with / between chunks, without BOS and the padding; a weight is float32 in hexadecimal bits.  Ids from 49408 on are the
+vectors of the embeddings that the prompt names, in the order in which it names them first."""
 import base64
 import json
 import os
@@ -34,10 +37,11 @@ def values(rows, seed):
 
 
 def web_ui(vectors, name):
-    return {"string_to_token": {"*": 265}, "string_to_param": {"*": vectors}, "name": name, "step": 500, "sd_checkpoint": None, "sd_checkpoint_name": None}
+    return {"string_to_token": {"*": 265}, "string_to_param": {"*": vectors}, "name": name, "step": 500,
+            "sd_checkpoint": None, "sd_checkpoint_name": None}
 
 
-def picture(path, vectors, name):
+def image_with_text(path, vectors, name):
     """As the web UI saves the embedding that it trains: JSON with tensors as lists, in base64, beside a sample picture."""
     data = web_ui(vectors, name)
     data["string_to_param"]["*"] = {"TORCHTENSOR": vectors.numpy().tolist()}
@@ -46,8 +50,9 @@ def picture(path, vectors, name):
     Image.new("RGB", (2, 2), (90, 20, 20)).save(path, pnginfo=info)
 
 
-def painted(path, vectors, name):
-    """The same in the pixels alone: the halves of a zlib stream's bytes left and right of the picture, behind a black column each."""
+def image_with_pixels(path, vectors, name):
+    """The same in the pixels alone: the halves of a zlib stream's bytes left and right of the picture, behind a black
+    column each."""
     data = web_ui(vectors, name)
     data["string_to_param"]["*"] = {"TORCHTENSOR": vectors.numpy().tolist()}
     packed = np.frombuffer(zlib.compress(json.dumps(data).encode(), 9), np.uint8)
@@ -86,9 +91,9 @@ def embeddings():
     made["<dog-toy>"] = values(2, 6)
     torch.save({"<dog-toy>": made["<dog-toy>"]}, OUT + "learned_embeds_2.bin")
     made["painted thing"] = values(2, 7)
-    picture(OUT + "sample-500.png", made["painted thing"], "painted thing")
+    image_with_text(OUT + "sample-500.png", made["painted thing"], "painted thing")
     made["hidden thing"] = values(1, 10)
-    painted(OUT + "sample-600.png", made["hidden thing"], "hidden thing")
+    image_with_pixels(OUT + "sample-600.png", made["hidden thing"], "hidden thing")
     made["sks_face profile"] = values(2, 8)
     torch.save(web_ui(made["sks_face profile"], "?"), OUT + "sks_face profile.pt", _use_new_zipfile_serialization=False)
     save_file({"emb_params": torch.zeros(1, 1024, dtype=torch.float16)}, OUT + "of-sd2.safetensors")

@@ -78,11 +78,11 @@ class Run:
     def sorted(self):
         return [self.pairs[key] for key in sorted(self.pairs)]
 
-    def step(self, *lessons, share=1):
+    def step(self, *examples, share=1):
         """-> timestep, alpha_bar, seed, loss; gradients are in the parameters"""
-        ts, seeds = [(37, 985, 401, 600, 1, 820, 250, 999, 512, 130)[i] for i in lessons], [100 + i for i in lessons]
+        ts, seeds = [(37, 985, 401, 600, 1, 820, 250, 999, 512, 130)[i] for i in examples], [100 + i for i in examples]
         noise = torch.cat([torch.randn((1, 4, HEIGHT, WIDTH), generator=torch.Generator().manual_seed(seed)) for seed in seeds]).to(self.dtype)
-        clean = torch.stack([torch.from_numpy(self.latents[i % PICTURES]).permute(2, 0, 1) for i in lessons]).to(self.dtype)
+        clean = torch.stack([torch.from_numpy(self.latents[i % PICTURES]).permute(2, 0, 1) for i in examples]).to(self.dtype)
         alpha = torch.tensor([float(self.ddpm.alphas_cumprod[t]) for t in ts], dtype=torch.float64)
         noisy = (alpha**0.5).to(self.dtype)[:, None, None, None] * clean + ((1 - alpha) ** 0.5).to(self.dtype)[:, None, None, None] * noise
         with torch.autocast("cpu", torch.bfloat16, enabled=self.half):

@@ -70,11 +70,11 @@ static Weight make(Arena *a, const char *line)
 {
     char name[256], type[8], dims[64], offset[32], scale[32] = "0";
     if (sscanf(line, "%255s %7s %63s %31s %31s", name, type, dims, offset, scale) < 4) fail(a, "not a recipe's line: %.80s", line);
-    size_t *shape = take(a, 8, sizeof *shape), count = 1;
+    size_t *shape = allocate(a, 8, sizeof *shape), count = 1;
     Weight w = { .name = format(a, "%s", name), .type = type_of(a, type), .shape = shape };
     for (char *s = *dims == '-' ? NULL : dims; s && w.rank < 8; s = *s == ',' ? s + 1 : NULL) count *= shape[w.rank++] = strtoul(s, &s, 10);
     w.bytes = count * (w.type == F32 ? 4 : w.type == I64 ? 8 : 2);
-    w.data = take(a, w.bytes, 1);
+    w.data = allocate(a, w.bytes, 1);
     /* float32 constants, as in golden.py */
     fill_weight(&w, (void *)w.data, count, (Rule){ strtof(offset, NULL), strtof(scale, NULL), !strcmp(offset, "sinusoid") });
     return w;
@@ -96,7 +96,7 @@ static char *metadata_of(char *line) { return strncmp(line, "metadata ", 9) ? NU
 Weight *hash_recipe(Arena *a, const char *recipe, size_t *count)
 {
     Bytes text = file_map(a, recipe);
-    Weight *made = take(a, MOST_TENSORS, sizeof *made);
+    Weight *made = allocate(a, MOST_TENSORS, sizeof *made);
     *count = 0;
     for (char *line; (line = recipe_line(a, &text)); ) {
         if (*count == MOST_TENSORS) fail(a, "%s: more than %d tensors", recipe, MOST_TENSORS);
@@ -105,14 +105,14 @@ Weight *hash_recipe(Arena *a, const char *recipe, size_t *count)
     return made;
 }
 
-static size_t recipe_metadata(Arena *a, const char *recipe, Pair *pairs)
+static size_t recipe_metadata(Arena *a, const char *recipe, KeyValue *pairs)
 {
     Bytes text = file_map(a, recipe);
     size_t n = 0;
     for (char *line, *key, *value; (line = recipe_line(a, &text)); ) {
         if (!(key = metadata_of(line)) || !(value = strchr(key, ' ')) || n == MOST_PAIRS) continue;
         *value = 0;
-        pairs[n++] = (Pair){ key, value + 1 };
+        pairs[n++] = (KeyValue){ key, value + 1 };
     }
     return n;
 }
@@ -121,7 +121,7 @@ void hash_weights(Arena *a, const char *recipe, const char *path)
 {
     size_t before = mark(a), count;
     Weight *made = hash_recipe(a, recipe, &count);
-    Pair pairs[MOST_PAIRS];
+    KeyValue pairs[MOST_PAIRS];
     safetensors_save(a, path, made, count, pairs, recipe_metadata(a, recipe, pairs));
     release(a, before);
 }
@@ -155,9 +155,9 @@ Weight hash_as(Arena *a, Weight w, DType type)
     for (size_t i = 0; i < w.rank; i++) n *= w.shape[i];
     if (type == w.type) return w;
     if (!dtype_bytes(type, n, &w.bytes)) fail(a, "%s cannot be %s", w.name, dtype_name(type));
-    float *x = take(a, n, sizeof *x);
-    unsigned char *out = take(a, w.bytes, 1);
-    dtype_widen(x, w.data, w.type, 0, n);
+    float *x = allocate(a, n, sizeof *x);
+    unsigned char *out = allocate(a, w.bytes, 1);
+    dtype_to_float(x, w.data, w.type, 0, n);
     for (size_t i = 0; type == Q8_0 && i < n; i += 32) to_q8_0(out + i / 32 * 34, x + i);
     for (size_t i = 0; dtype_bytes(type, 1, &each) && i < n; i++) {
         double d = x[i];
@@ -221,7 +221,7 @@ void hash_shell(Arena *a, const char *shell, const char *folder)
     enum { ROOM = 64 << 20 };
     size_t before = mark(a), count, size = 0;
     Bytes packed = file_map(a, shell);
-    unsigned char *plain = take(a, ROOM, 1), *file = take(a, ROOM, 1);
+    unsigned char *plain = allocate(a, ROOM, 1), *file = allocate(a, ROOM, 1);
     const char *wrong = zlib_unpack(packed.data, packed.size, plain, ROOM, &size);
     if (wrong) fail(a, "%s: %s", shell, wrong);
     Shell s = { a, shell, plain, plain + size };

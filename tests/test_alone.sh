@@ -64,7 +64,7 @@ int main(void)
 END
 [ "$("$folder/jpeg/program")" = "no picture in it" ]; check $? "jpeg.c alone does not say what is wrong"
 
-build image image.c image.h png.c png.h jpeg.c jpeg.h deflate.c deflate.h tensor.c tensor.h element.c element.h <<'END'
+build image image.c image.h png.c png.h jpeg.c jpeg.h deflate.c deflate.h files.c files.h tensor.c tensor.h system.c system.h <<'END'
 #include "image.h"
 #include "png.h"
 #include <stdio.h>
@@ -84,33 +84,70 @@ int main(void)
     return 0;
 }
 END
-[ "$("$folder/image/program")" = "3 4 5" ]; check $? "image.c with png, jpeg, deflate and tensor alone does not read and shrink"
+[ "$("$folder/image/program")" = "3 4 5" ]; check $? "image.c with png, jpeg, deflate, files, tensor and system alone does not read and shrink"
 
-build sampler sampler.c sampler.h <<'END'
+build ddim ddim.c ddim.h <<'END'
+#include "ddim.h"
+#include <stdio.h>
+/* a model that knows x0: 25 steps of DDIM end at it */
+int main(void)
+{
+    enum { STEPS = 25 };
+    float alpha_bar[TRAIN_TIMESTEPS], x = 1, x0 = 0.25f;
+    alpha_bars(alpha_bar, LINEAR, 0);
+    for (int i = 0; i < STEPS; i++) {
+        NoiseLevel t = noise_level_at(alpha_bar, ddim_timestep(i, STEPS)), prev = ddim_final_level(alpha_bar, 1);
+        if (i + 1 < STEPS) prev = noise_level_at(alpha_bar, ddim_timestep(i + 1, STEPS));
+        float eps = (float)((x - t.sqrt_alpha_bar * x0) / t.sqrt_one_minus_alpha_bar), predicted = eps;
+        predict_x0(&predicted, &x, 1, t, 0);
+        ddim_step(&x, &x, &predicted, NULL, 1, t, prev, 0);
+    }
+    printf("%d %d %.4f\n", ddim_timestep(0, STEPS), ddim_timestep(STEPS - 1, STEPS), (double)x);
+    return 0;
+}
+END
+[ "$("$folder/ddim/program")" = "961 1 0.2500" ]; check $? "ddim.c alone does not end at x0"
+
+build sampler sampler.c sampler.h schedule.c schedule.h ddim.c ddim.h <<'END'
 #include "sampler.h"
 #include <stdio.h>
 int main(void)
 {
     Sampler s;
-    float memory[KEPT], x = 1, said = 0;
+    float memory[SAMPLER_BUFFERS], x = 1, model_output = 0;
     SamplerSetup setup = { .betas = LINEAR, .steps = 25, .memory = memory, .n = 1 };
     setup.method = sampler_named("DDIM", &setup.type);
     sampler_init(&s, &setup);
-    sampler_step(&s, 0, &x, &said, NULL, 1);
-    printf("%g %d\n", sampler_time(&s, 0), x > 1);
+    sampler_step(&s, 0, &x, &model_output, NULL, 1);
+    printf("%g %d\n", sampler_timestep(&s, 0), x > 1);
     return 0;
 }
 END
-[ "$("$folder/sampler/program")" = "961 1" ]; check $? "sampler.c alone counts its timesteps wrong"
+[ "$("$folder/sampler/program")" = "961 1" ]; check $? "sampler.c with schedule.c and ddim.c alone counts its timesteps wrong"
+
+build random random.c random.h <<'END'
+#include "random.h"
+#include <stdio.h>
+int main(void)
+{
+    float x[16];
+    Rng r;
+    rng_seed(&r, 1);
+    rng_normal(&r, x, 16);
+    printf("%.4f\n", (double)x[0]);
+    return 0;
+}
+END
+[ "$("$folder/random/program")" = -1.5256 ]; check $? "random.c alone does not draw as torch.manual_seed(1); torch.randn(16)"
 
 build windows context_windows.c context_windows.h <<'END'
 #include "context_windows.h"
 #include <stdio.h>
-int main(void) { printf("%d\n", windows(&(Windows){ 64, 16, 4, 1, CLOSED }, 0, NULL)); return 0; }
+int main(void) { printf("%d\n", context_windows(&(ContextOptions){ 64, 16, 4, 1, CLOSED }, 0, NULL)); return 0; }
 END
 [ "$("$folder/windows/program")" = 6 ]; check $? "context_windows.c alone counts its windows wrong"
 
-build weights safetensors.c safetensors.h json.c json.h tensor.c tensor.h element.c element.h <<'END'
+build weights safetensors.c safetensors.h json.c json.h weight_file.c weight_file.h dtype.c dtype.h files.c files.h tensor.c tensor.h system.c system.h <<'END'
 #include "safetensors.h"
 #include <stdio.h>
 static void work(void *arena)
@@ -131,41 +168,26 @@ int main(void)
     return 0;
 }
 END
-[ "$(cd "$folder/weights" && ./program | tr '\n' ' ')" = "2.5 refused " ]; check $? "safetensors.c with json.c and tensor.c alone do not write, read and refuse"
+[ "$(cd "$folder/weights" && ./program | tr '\n' ' ')" = "2.5 refused " ]; check $? "safetensors.c with json.c, dtype.c, files.c, tensor.c and system.c alone do not write, read and refuse"
 
-# the whole program as a library: the README's own example, taken from the README
+# the whole program as a library: the example of docs/embedding.md
 sources=$(ls ./*.[ch] ./*/*.[ch] | grep -v '^./tests/\|^./build')
-rooms=$(printf '%s\n' $sources | sed 's|.*/||' | grep -v '^persona.c$')
+# plain.c is there instead of the other kernels, or they instead of it
+if [ "$PLAIN" ]; then chosen=$(printf '%s\n' $sources | grep -v '^./kernels/.*\.c$'; echo ./kernels/plain.c)
+else chosen=$(printf '%s\n' $sources | grep -v '/plain.c$'); fi
+rooms=$(printf '%s\n' $chosen | sed 's|.*/||' | grep -v '^persona.c$')
 awk '/^```c$/ { block = ""; inside = 1; next }
      /^```$/  { if (inside && block ~ /generate\.h/) printf "%s", block; inside = 0 }
-     inside   { block = block $0 "\n" }' README.md > "$folder/example.c"
+     inside   { block = block $0 "\n" }' docs/embedding.md > "$folder/example.c"
 build library $rooms < "$folder/example.c"
 ln -s "$here/weights" "$folder/library/weights"
-(cd "$folder/library" && ./program) > "$folder/out" 2>&1; check $? "the README's example fails: $(tail -3 "$folder/out")"
-[ "$(grep -c '^drew 1 frames of 128x128' "$folder/out")" = 2 ]; check $? "the README's example does not draw, fail and draw again: $(cat "$folder/out")"
-grep -q 'cannot be opened' "$folder/out"; check $? "the README's example does not show the message of a bad file"
+(cd "$folder/library" && ./program) > "$folder/out" 2>&1; check $? "the example of docs/embedding.md fails: $(tail -3 "$folder/out")"
+[ "$(grep -c '^drew 1 frames of 128x128' "$folder/out")" = 2 ]; check $? "the example of docs/embedding.md does not draw, fail and draw again: $(cat "$folder/out")"
+grep -q 'cannot be opened' "$folder/out"; check $? "the example of docs/embedding.md does not show the message of a bad file"
 
 # what CFLAGS say goes for all files, and the kernels stay quick
-make -nB build/gemm.o build/text.o CFLAGS=-g NATIVE= 2>/dev/null > "$folder/made"
+PLAIN= MAKEFLAGS= make -nB B=build build/gemm.o build/text.o CFLAGS=-g NATIVE= 2>/dev/null > "$folder/made"
 [ "$(grep -c -- ' -g ' "$folder/made")$(grep -c -- '-O3 .*gemm' "$folder/made")$(grep -c -- '-O3 .*text' "$folder/made")" = 210 ]; check $? "make CFLAGS=-g does not keep -g for all and -O3 for the kernels"
-
-# the README counts lines; it may be ten lines behind
-sed -n 's/^| `\([a-z_]*\.c\)` | \([0-9]*\) |.*/\1 \2/p' README.md > "$folder/counts"
-[ "$(wc -l < "$folder/counts")" = "$(printf '%s\n' $sources | grep -c '\.c$')" ]; check $? "the README's table of files does not list each file once"
-while read -r file lines; do
-    off=$(($(cat "$file" ./*/"$file" 2>/dev/null | wc -l) - lines))
-    [ "${off#-}" -le 10 ]; check $? "the README says that $file has $lines lines, it has $((lines + off))"
-done < "$folder/counts"
-
-# includes form a strict order
-for f in $(printf '%s\n' $sources | grep '\.c$'); do
-    room=$(basename "$f" .c)
-    sed -n 's/^#include "\([a-z_]*\)\.h"/\1/p' "$f" "${f%c}h" 2>/dev/null | grep -v "^$room\$" | sed "s/^/$room /"
-done > "$folder/order"
-awk 'NR == FNR { sub(/\.c$/, "", $1); at[$1] = NR; next }
-     at[$1] && at[$2] && at[$2] < at[$1] { print $1, "includes", $2 }' "$folder/counts" "$folder/order" > "$folder/up"
-[ ! -s "$folder/up" ]; check $? "the README's order is not from the top down: $(cat "$folder/up")"
-tsort "$folder/order" > /dev/null 2> "$folder/loops"; check $? "includes go in a circle: $(cat "$folder/loops")"
 
 echo "test_alone: $passed passed, $failed failed"
 [ $failed = 0 ]

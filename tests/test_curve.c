@@ -1,6 +1,7 @@
-/* How the loss went: means of parts, as text, and as a chart; texts that are none. */
+/* test_curve.c - the loss curve: means of parts, as text, and as a chart; texts that are none. */
 #define _POSIX_C_SOURCE 200809L
 #include "curve.h"
+#include "files.h"
 #include "png.h"
 #include "test.h"
 
@@ -28,7 +29,7 @@ static void test_text(Arena *a)
     for (const char *p = text; *p; p++) spaces += *p == ' ';
     CHECK(spaces == CURVE_PARTS - 1);
     CHECK(!strncmp(text, "2 7 12 17 22 ", 13));                                      /* 0..4, 5..9, ... */
-    CHECK(!strcmp(text + strlen(text) - 10, " 992 997.5"));                           /* 990..994, and what is left: 995..1000, mean 997.5 */
+    CHECK(!strcmp(text + strlen(text) - 10, " 992 997.5"));      /* 990..994, and what is left: 995..1000, mean 997.5 */
 }
 
 /* of each row, the columns that hold anything; -1: not a chart of that form */
@@ -39,9 +40,13 @@ static int filled(const char *chart, int row)
     if (!bar) return -1;
     int columns = 0, full = 0;
     for (bar++; *bar && *bar != '\n'; columns++) {
-        if (*bar == ' ') { bar++; continue; }
+        if (*bar == ' ') {
+            bar++;
+            continue;
+        }
         if (strncmp(bar, "\xe2\x96", 2)) return -1;
-        full++, bar += 3;
+        full++;
+        bar += 3;
     }
     return columns == 60 ? full : -1;
 }
@@ -50,9 +55,10 @@ static void test_chart(Arena *a)
 {
     const char *chart = curve_chart(a, "0.2 0.15 0.1 0.05", 400);
     CHECK(chart && !strncmp(chart, "loss, on average, of 400 steps\n     0.2 |", 41));
-    const int rows[] = { 15, 15, 30, 30, 30, 45, 45, 60, 60, 60 };                   /* 0.15 is 7.5 rows of 10, 0.1 is 5, 0.05 is 2.5; from the top */
+    const int rows[] = { 15, 15, 30, 30, 30, 45, 45, 60, 60, 60 };      /* from the top; 0.15 is 7.5 rows of 10 */
     for (int i = 0; i < 10; i++) CHECK_MSG(filled(chart, i) == rows[i], "row %d: %d", i, filled(chart, i));
-    CHECK(strstr(chart, "\n     0.1 |") && strstr(chart, "\n       0 +---") && strstr(chart, "\n          1") && !strcmp(chart + strlen(chart) - 5, " 400\n"));
+    CHECK(strstr(chart, "\n     0.1 |") && strstr(chart, "\n       0 +---") && strstr(chart, "\n          1"));
+    CHECK(!strcmp(chart + strlen(chart) - 5, " 400\n"));
     CHECK(strstr(chart, "\xe2\x96\x84"));                                             /* half a block */
     chart = curve_chart(a, "- 0.04 -", 3);
     CHECK(filled(chart, 0) == 20 && filled(chart, 9) == 20);
@@ -61,9 +67,13 @@ static void test_chart(Arena *a)
 
 static void test_no_curve(Arena *a)
 {
-    static const char *const none[] = { "", " ", "-", "0", "x", "0.1x", "0.1  0.2", "0.1 ", "-0.1", "nan", "inf", "1e400", "1e7", "0.1,0.2", "0.1 \x1b[31m", "--" };
-    for (size_t i = 0; i < sizeof none / sizeof *none; i++) CHECK_MSG(!curve_chart(a, none[i], 10), "\"%s\" is a curve", none[i]);
-    char *long_one = take(a, 2 * (CURVE_PARTS + 1) + 1, 1);
+    static const char *const none[] = {
+        "", " ", "-", "0", "x", "0.1x", "0.1  0.2", "0.1 ", "-0.1", "nan", "inf", "1e400", "1e7", "0.1,0.2",
+        "0.1 \x1b[31m", "--"
+    };
+    for (size_t i = 0; i < sizeof none / sizeof *none; i++)
+        CHECK_MSG(!curve_chart(a, none[i], 10), "\"%s\" is a curve", none[i]);
+    char *long_one = allocate(a, 2 * (CURVE_PARTS + 1) + 1, 1);
     for (size_t i = 0; i <= CURVE_PARTS; i++) memcpy(long_one + 2 * i, "1 ", 2);
     long_one[2 * CURVE_PARTS + 1] = 0;
     CHECK(!curve_chart(a, long_one, 10));
@@ -91,10 +101,14 @@ static void test_picture(Arena *a)
     Bytes b = file_map(a, path);
     unsigned char *rgb = png_decode(b.data, b.size, &width, &height, why);
     CHECK(rgb && width == 480 && height == 270);
-    if (rgb) CHECK_MSG(dark(rgb, 100, 28, 34) && !dark(rgb, 100, 60, 230), "at first: %d %d", dark(rgb, 100, 28, 34), dark(rgb, 100, 60, 230));
-    if (rgb) CHECK_MSG(dark(rgb, 460, 130, 136) && !dark(rgb, 460, 34, 120), "at last: %d %d", dark(rgb, 460, 130, 136), dark(rgb, 460, 34, 120));
-    if (rgb) CHECK(dark(rgb, 260, 236, 237) == 1);
-    if (rgb) CHECK(dark(rgb, 300, 36, 130) > 0);                                       /* the average is on its way down for 100 steps */
+    if (rgb) {
+        int first = dark(rgb, 100, 28, 34), first_below = dark(rgb, 100, 60, 230);
+        int last = dark(rgb, 460, 130, 136), last_above = dark(rgb, 460, 34, 120);
+        CHECK_MSG(first && !first_below, "at first: %d %d", first, first_below);
+        CHECK_MSG(last && !last_above, "at last: %d %d", last, last_above);
+        CHECK(dark(rgb, 260, 236, 237) == 1);
+        CHECK(dark(rgb, 300, 36, 130) > 0);                  /* the average is on its way down for 100 steps */
+    }
     free(rgb);
     CHECK(!unlink(path));
     for (int i = 0; i < 300; i++) loss[i] = NAN;

@@ -1,10 +1,10 @@
 /* A whole tiny model in every container, made by the library that defines it: each draws the picture that PyTorch draws.
  * See tests/golden_formats.py.  Run from the repository's root. */
 #define _POSIX_C_SOURCE 200809L
-#include "formats.h"
 #include "generate.h"
 #include "hash_weights.h"
 #include "test.h"
+#include "weights_open.h"
 
 #include <stdlib.h>
 #include <sys/stat.h>
@@ -32,7 +32,7 @@ typedef struct { Arena *a; const char *folder; const Row *row; } Case;
 static void write_variants(Arena *a, const char *folder)
 {
     size_t before = mark(a), count, kept = 0;
-    Weight *w = hash_recipe(a, "tests/golden/model_f32.weights", &count), *as = take(a, count, sizeof *as);
+    Weight *w = hash_recipe(a, "tests/golden/model_f32.weights", &count), *as = allocate(a, count, sizeof *as);
     for (size_t i = 0; i < count; i++) if (strncmp(w[i].name, "first_stage_model.", 18)) as[kept++] = w[i];
     safetensors_save(a, format(a, "%s/blind.safetensors", folder), as, kept, NULL, 0);
     hash_weights(a, "tests/golden/model_bf16.weights", format(a, "%s/bf16.safetensors", folder));
@@ -107,7 +107,7 @@ static void schedule(void *to)
     Job job = { .prompt = "a", .merges = "weights/merges.txt", .frames = 1, .width = 64, .height = 64, .model = format(c->a, "%s/folder", c->folder) };
     CHECK(!mkdir(format(c->a, "%s/scheduler", job.model), 0777));
     files_save(c->a, &(File){ format(c->a, "%s/scheduler/scheduler_config.json", job.model), { (const unsigned char *)config, strlen(config) } }, 1);
-    generate_check(c->a, &job, &(Watch){ .to = heard, .say = hear });
+    generate_check(c->a, &job, &(Callbacks){ .to = heard, .say = hear });
     CHECK_MSG(strstr(heard, "v-prediction, zero terminal SNR"), "a folder's scheduler is not heeded: %s", heard);
 }
 

@@ -1,8 +1,8 @@
 /* GGUF: a file of gguf's own against its values, each rule kept and broken, every truncation and flipped bit, mutations. */
 #include "damage.h"
 
-#include "formats.h"
 #include "gguf.h"
+#include "weights_open.h"
 
 static const WeightFile *read_gguf(Arena *a, const char *path, Bytes file) { return gguf_read(a, path, file); }
 
@@ -56,7 +56,7 @@ static size_t make(unsigned char *file, Recipe r)
 
 static void test_rules(Arena *a)
 {
-    unsigned char *file = take(a, 4096, 1);
+    unsigned char *file = allocate(a, 4096, 1);
     char message[1024];
 #define RULE(why, ...) do {                                                                                                         \
         Recipe r = sound;                                                                                                           \
@@ -134,7 +134,7 @@ int main(void)
     Arena *a = arena_new();
     test_contents(a);
     test_rules(a);
-    unsigned char *file = take(a, 4096, 1);
+    unsigned char *file = allocate(a, 4096, 1);
     Bytes small = { file, make(file, sound) };
     damage(a, read_gguf, small, "gguf");
     Bytes whole = file_map(a, "tests/golden/files/gguf_small.gguf");

@@ -122,7 +122,7 @@ static void read_layers(Case *c, const WeightFile *s)
         char *space = strchr(line, ' ');
         if (!space || w->type != F32 || c->layers.count >= w->shape[0]) fail(c->a, "%s: bad layers", c->name);
         *space = 0;
-        float *row = take(c->a, ROW, sizeof *row);
+        float *row = allocate(c->a, ROW, sizeof *row);
         memcpy(row, (const char *)w->data + c->layers.count * ROW * sizeof *row, ROW * sizeof *row);
         c->layers.layer[c->layers.count++] = (Layer){ line, strtoull(space + 1, NULL, 10), row, 0 };
     }
@@ -250,7 +250,7 @@ static void run(void *to)
 {
     Case *c = to;
     read_case(c);
-    c->drawn = generate(c->a, &c->job, &(Watch){ .to = c, .probe = probe });
+    c->drawn = generate(c->a, &c->job, &(Callbacks){ .to = c, .probe = probe });
     check_layers(c);
     check_picture(c);
 }

@@ -46,7 +46,7 @@ static void test_embeddings(Arena *a)
     CHECK(picture && strstr(picture, "a textual inversion embedding, ") && !info_embedding(a, "tests/golden/lora_dora.weights"));
 }
 
-static const char *with(Arena *a, const char *folder, const char *name, const Pair *m, size_t pairs)
+static const char *with(Arena *a, const char *folder, const char *name, const KeyValue *m, size_t pairs)
 {
     const char *path = format(a, "%s/made", folder);
     size_t shape[] = { 2, 3 }, turned[] = { 3, 2 };
@@ -64,7 +64,7 @@ static void test_alone(Arena *a, const char *folder)
     static const struct { const char *name; size_t rows, width; int is; } files[] = {
         { "<cat-toy>", 2, 64, 1 }, { "sks", 75, 768, 1 }, { "sks", 76, 64, 0 }, { "sks", 2, 65, 0 }, { "proj.weight", 2, 64, 0 }, { "conv.bias", 1, 64, 0 },
     };
-    float *zeros = take(a, 75 * 768, sizeof *zeros);
+    float *zeros = allocate(a, 75 * 768, sizeof *zeros);
     memset(zeros, 0, 75 * 768 * sizeof *zeros);
     for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
         const char *path = format(a, "%s/alone", folder);
@@ -76,7 +76,7 @@ static void test_alone(Arena *a, const char *folder)
 
 static void test_kohya(Arena *a, const char *folder)
 {
-    const Pair m[] = { { "ss_sd_model_name", "v1-5.safetensors" }, { "ss_network_dim", "16" }, { "ss_network_alpha", "8.0" }, { "ss_num_train_images", "20" },
+    const KeyValue m[] = { { "ss_sd_model_name", "v1-5.safetensors" }, { "ss_network_dim", "16" }, { "ss_network_alpha", "8.0" }, { "ss_num_train_images", "20" },
                        { "ss_num_reg_images", "0" }, { "ss_steps", "1500" }, { "persona_loss", "0.2 0.1" }, { "ss_clip_skip", "None" }, { "ss_seed", "42" },
                        { "ss_tag_frequency", "{\"10_ohwx\": {\"red hair\": 7, \"smiling\": 9}, \"5_b\": {\"red hair\": 5, \"a\\u001bb\": 1}, \"empty\": {}}" } };
     const char *text = with(a, folder, "lora_unet_down_blocks_0_attentions_0_proj_in", m, sizeof m / sizeof *m);
@@ -85,7 +85,7 @@ static void test_kohya(Arena *a, const char *folder)
     says(text, "\nloss, on average, of 1500 steps\n     0.2 |");
     says(text, "tags: red hair 12, smiling 9, a b 1\n");
     says(text, "\nss_seed: 42\n");
-    const Pair broken[] = { { "ss_tag_frequency", "{\"a\": {\"b\": " }, { "line\nbreak", "\x1b[31m" }, { "persona_loss", "\x1b[31m" }, { "ss_steps", "3" } };
+    const KeyValue broken[] = { { "ss_tag_frequency", "{\"a\": {\"b\": " }, { "line\nbreak", "\x1b[31m" }, { "persona_loss", "\x1b[31m" }, { "ss_steps", "3" } };
     text = with(a, folder, "lora_unet_x\n", broken, 4);
     says(text, "\nline break:  [31m\n");
     says(text, "lora_unet_x .lora_down.weight\n");

@@ -133,7 +133,7 @@ holds 'UNet only' grep -q '192 layers (192 UNet)' out
 run train --help
 holds 'help' is "$status$(grep -c -- '--network_dim\|--max_grad_norm\|--lr_scheduler' out)" 05
 
-# ---- only a part of it learns; what training draws is no lesson ----
+# ---- only a part of it learns; what training draws is no training image ----
 run train photos -o part.safetensors --resolution 64 --network_dim 2 --max_train_steps 1 --text_encoder_lr 0 --seed 3
 says 'the UNet at 0.0001, no text encoder'; says 'on 192 layers'
 run train photos -o part.safetensors --resolution 64 --network_dim 2 --max_train_steps 9 --max_train_epochs 1 --unet_lr 0 --seed 3

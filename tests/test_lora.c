@@ -28,18 +28,18 @@ static Weight weight(Arena *a, const char *name, const size_t *dims)
     Weight w = { .name = name, .type = F32, .shape = dims };
     size_t n = 1;
     while (w.rank < 4 && dims[w.rank]) n *= dims[w.rank++];
-    float *x = take(a, n, sizeof *x);
+    float *x = allocate(a, n, sizeof *x);
     fill(x, n, name);
     w.data = x, w.bytes = n * sizeof *x;
     return w;
 }
 
 /* written plainly: safetensors_save flushes every file to the disk, and there are thousands */
-static void save(Arena *a, const Shape *s, size_t count, const Pair *metadata)
+static void save(Arena *a, const Shape *s, size_t count, const KeyValue *metadata)
 {
     size_t before = mark(a), at = 0, n = 0;
-    char *header = take(a, 200, count + 10);
-    Weight *w = take(a, count, sizeof *w);
+    char *header = allocate(a, 200, count + 10);
+    Weight *w = allocate(a, count, sizeof *w);
     header[n++] = '{';
     if (metadata) {
         n += (size_t)sprintf(header + n, "\"__metadata__\":{\"%s\":\"", metadata->key);
@@ -89,7 +89,7 @@ static void ask(void *asking)
         if (wrong) fail(q->a, "%s", wrong);
         for (size_t k = 0; w != &q->w[i] && k < w->bytes / sizeof(float); k++) q->sum += (double)dtype_value(w->data, w->type, k);
     }
-    Weight *named = take(q->a, q->layers, sizeof *named);
+    Weight *named = allocate(q->a, q->layers, sizeof *named);
     for (size_t i = 0; i < q->layers; i++) named[i] = q->w[i], named[i].name = format(q->a, "%s.weight", q->layer[i]);
     lora_report(q->a, l, weights_of(q->a, NULL, named, q->layers), say, q);
 }
@@ -190,7 +190,7 @@ static void test_report(Arena *a)
 static double scale_of(Arena *a, const Shape *s, size_t count, const char *config, char message[1024])
 {
     size_t before = mark(a);
-    Pair p = { "lora_adapter_metadata", config };
+    KeyValue p = { "lora_adapter_metadata", config };
     save(a, s, count, config ? &p : NULL);
     LoraUse use = { path, 3, 2 };
     Asking q = { .a = a, .layer = { "unet.conv_in" }, .layers = 1, .w = { weight(a, "w", square) }, .text = 1, .unet = 1 };
@@ -294,12 +294,12 @@ static void try_bytes(Asking *q, const unsigned char *bytes, size_t n, int *refu
 
 static void test_bits(Arena *a)
 {
-    static const Pair config = { "lora_adapter_metadata", "{\"unet.lora_alpha\":3,\"unet.alpha_pattern\":{\"b\":2},\"unet.use_rslora\":true}" };
+    static const KeyValue config = { "lora_adapter_metadata", "{\"unet.lora_alpha\":3,\"unet.alpha_pattern\":{\"b\":2},\"unet.use_rslora\":true}" };
     Asking q = of_every(a);
     int refused = 0, all = 0;
     save(a, every, EVERY, &config);
     Bytes whole = file_map(a, path);
-    unsigned char *copy = take(a, whole.size, 1);
+    unsigned char *copy = allocate(a, whole.size, 1);
     memcpy(copy, whole.data, whole.size);
     size_t size = whole.size, header = 8 + copy[0] + 256u * copy[1];
     for (size_t n = 0; n < size; n++, all++) try_bytes(&q, copy, n, &refused);

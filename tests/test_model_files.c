@@ -4,6 +4,7 @@
  *
  * Only headers are written; the data behind them is a hole in the file, since a dry run never reads it. */
 #define _POSIX_C_SOURCE 200809L
+#include "files.h"
 #include "generate.h"
 #include "test.h"
 
@@ -19,7 +20,7 @@ static void read_recipe(Arena *a, Recipe *r, const char *recipe, const char *fol
 {
     FILE *f = fopen(recipe, "r");
     char text[4096];
-    *r = (Recipe){ take(a, MOST, sizeof *r->line), 0, "" };
+    *r = (Recipe){ allocate(a, MOST, sizeof *r->line), 0, "" };
     snprintf(r->path, sizeof r->path, "%s/%s.safetensors", folder, name);
     CHECK_MSG(f, "%s is missing", recipe);
     while (f && r->count < MOST && fgets(text, sizeof text, f)) {
@@ -33,7 +34,7 @@ static void read_recipe(Arena *a, Recipe *r, const char *recipe, const char *fol
 static void write_header(Arena *a, const Recipe *r, size_t which, int change)
 {
     size_t before = mark(a), n = 0, at = 0;
-    char *header = take(a, r->count + 1, 400);
+    char *header = allocate(a, r->count + 1, 400);
     n += (size_t)sprintf(header, "{");
     for (size_t i = 0; i < r->count; i++) {
         const Line *l = &r->line[i];
@@ -56,7 +57,7 @@ static void write_header(Arena *a, const Recipe *r, size_t which, int change)
     release(a, before);
 }
 
-typedef struct { Arena *a; Job job; Watch watch; } Checking;
+typedef struct { Arena *a; Job job; Callbacks watch; } Checking;
 static void check_it(void *job)
 {
     Checking *c = job;
@@ -153,7 +154,7 @@ static void test_strangers(Arena *a, const char *folder, Job job)
         { "model.1.sub.0.RDB1.conv1.0.weight", "32,64,3,3", "an upscaler" },
         { "anything", "1", "a file of no kind known here" },
     };
-    Recipe r = { take(a, 1, sizeof *r.line), 1, "" };
+    Recipe r = { allocate(a, 1, sizeof *r.line), 1, "" };
     snprintf(r.path, sizeof r.path, "%s/stranger.safetensors", folder);
     job.model = r.path;
     for (size_t i = 0; i < sizeof strangers / sizeof *strangers; i++) {

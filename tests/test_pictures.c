@@ -24,7 +24,7 @@ static void read_it(void *reading)
 static Bytes copied(Arena *a, const void *data, size_t n)
 {
     Byte *copy = malloc(n ? n : 1);
-    undo(a, free, copy);
+    on_release(a, free, copy);
     memcpy(copy, data, n);
     return (Bytes){ copy, n };
 }
@@ -70,7 +70,7 @@ static void check_size(Arena *a, const WeightFile *goldens, const Weight *w)
     int width, height;
     const Weight *s = file_weight(goldens, "size.source");
     if (sscanf(w->name, "size.%7s %d %d", filter, &width, &height) != 3) return;
-    Picture from = { (int)s->shape[1], (int)s->shape[0], take(a, s->bytes, 1) };
+    Picture from = { (int)s->shape[1], (int)s->shape[0], allocate(a, s->bytes, 1) };
     memcpy(from.rgb, s->data, s->bytes);
     Picture to;
     if (!strcmp(filter, "cover")) to = image_cover(a, from, width, height, LANCZOS);
@@ -157,7 +157,7 @@ static void our_own(Arena *a)
     for (size_t i = 0; i < sizeof t / sizeof *t; i++) {
         size_t bytes, n = 3 * (size_t)t[i].width * (size_t)t[i].height;
         size_t before = mark(a);
-        Byte *rgb = take(a, n, 1);
+        Byte *rgb = allocate(a, n, 1);
         char why[1024] = "";
         for (size_t k = 0; k < n; k++) rgb[k] = (Byte)((k / 7 + mixed((uint32_t)k) % t[i].levels) & 255);
         Byte *png = png_encode(rgb, t[i].width, t[i].height, "words", &bytes);
@@ -198,12 +198,12 @@ static void streams(void)
 static void strip(Arena *a)
 {
     size_t before = mark(a);
-    Picture p = { 20000, 1, take(a, 20000, 3) };
+    Picture p = { 20000, 1, allocate(a, 20000, 3) };
     memset(p.rgb, 200, 60000);
-    peak_anew(a);
+    arena_peak_reset(a);
     p = image_cover(a, p, 128, 128, LANCZOS);
     CHECK_MSG(p.width == 128 && p.height == 128 && p.rgb[128 * 128 * 3 - 1] == 200, "a strip");
-    CHECK_MSG(peak(a) - before < 256 << 20, "a strip takes %zu MB", (peak(a) - before) >> 20);
+    CHECK_MSG(arena_peak(a) - before < 256 << 20, "a strip takes %zu MB", (arena_peak(a) - before) >> 20);
     release(a, before);
 }
 

@@ -1,4 +1,5 @@
 /* test_preview.c - the picture as it forms: how well the map knows the decoder, that looking changes nothing, and the bytes a terminal gets. */
+#include "checkpoint.h"
 #include "generate.h"
 #include "preview.h"
 #include "terminal.h"
@@ -12,7 +13,7 @@ enum { SIDE = 128, CELLS = SIDE / 8 };
 
 static const Job example = { .prompt = "portrait of a woman with red hair, blue eyes, beach", .model = "weights/persona.safetensors", .merges = "weights/merges.txt", .steps = 8, .cfg = 4, .seed = 6, .frames = 1 };
 
-typedef struct { Arena *a; Job job; Watch watch; Pictures p; int looks; Pictures seen; } Drawing;
+typedef struct { Arena *a; Job job; Callbacks watch; Pictures p; int looks; Pictures seen; } Drawing;
 
 static void draw(void *to) { Drawing *d = to; d->p = generate(d->a, &d->job, &d->watch); }
 
@@ -96,18 +97,18 @@ static void test_blocks(Arena *a)
     unsigned char rgb[] = { 1, 2, 3, 1, 2, 3, 255, 0, 9,   4, 5, 6, 7, 8, 9, 7, 8, 9,   10, 20, 30, 10, 20, 30, 40, 50, 60 };
     static const char expected[] = "\r\033[38;2;1;2;3;48;2;4;5;6m\xe2\x96\x80\033[48;2;7;8;9m\xe2\x96\x80\033[38;2;255;0;9m\xe2\x96\x80\033[0m\033[K\n"
                                    "\r\033[38;2;10;20;30m\xe2\x96\x80\xe2\x96\x80\033[38;2;40;50;60m\xe2\x96\x80\033[0m\033[K\n";
-    const char *text = half_blocks(a, (Picture){ 3, 3, rgb });
+    const char *text = half_block_text(a, (Picture){ 3, 3, rgb });
     CHECK_MSG(!strcmp(text, expected), "%s", text);
     unsigned char wide[200 * 3 * 2];                      /* as long as a character can be, and all within what was taken */
     for (int i = 0; i < 1200; i++) wide[i] = (unsigned char)(100 + i % 151);
     size_t before = mark(a);
-    text = half_blocks(a, (Picture){ 200, 2, wide });
+    text = half_block_text(a, (Picture){ 200, 2, wide });
     CHECK(strlen(text) > 200 * 38 && strlen(text) < mark(a) - before);
 }
 
 static void test_refusal(void)
 {
-    const char *lacks = terminal_lacks();
+    const char *lacks = terminal_why_no_preview();
     CHECK(!lacks || !strncmp(lacks, "no preview: ", 12));
 }
 

@@ -1,5 +1,6 @@
 /* Where a picture may go: what is said before the work. */
 #define _POSIX_C_SOURCE 200809L
+#include "output.h"
 #include "result.h"
 #include "test.h"
 
@@ -9,7 +10,7 @@
 
 typedef struct { Arena *a; const char *path, *keep; double bytes; Request *request; char message[1024]; } Case;
 
-static void place(void *to)  { Case *c = to; place_check(c->a, c->path, c->bytes); }
+static void place(void *to)  { Case *c = to; output_check(c->a, c->path, c->bytes); }
 static void result(void *to) { Case *c = to; result_check(c->a, &(Result){ c->path, 0, c->request, NULL }, c->keep); }
 
 /* "" when all is well */
@@ -28,13 +29,13 @@ static void test_places(Arena *a, const char *folder)
     CHECK_MSG(strstr(why(&c, place), "x.safetensors: 1000000000000.0 MB are to be written, and there is room for "), "%s", c.message);
     c.path = format(a, "%s/none/x", folder);
     CHECK_MSG(strstr(why(&c, place), "there is no folder"), "%s", c.message);
-    names_in(a, folder, &files);
+    folder_list(a, folder, &files);
     CHECK(!files);
 }
 
 static void test_results(Arena *a, const char *folder)
 {
-    Request *r = take(a, 1, sizeof *r);
+    Request *r = allocate(a, 1, sizeof *r);
     *r = (Request){ 0 };
     Case c = { .a = a, .request = r, .path = format(a, "%s/x.GIF", folder) };
     CHECK_MSG(!*why(&c, result), "%s", c.message);
@@ -46,7 +47,7 @@ static void test_results(Arena *a, const char *folder)
     files_save(a, &(File){ c.path, { (const unsigned char *)"p", 1 } }, 1);
     CHECK_MSG(strstr(why(&c, result), "would replace the prompt file"), "%s", c.message);
     unlink(c.path);
-    CHECK(result_known("a.apng") && result_known("b/c.PNG") && !result_known("png") && !result_known(".png") && !result_known("a.png/b"));
+    CHECK(result_has_format("a.apng") && result_has_format("b/c.PNG") && !result_has_format("png") && !result_has_format(".png") && !result_has_format("a.png/b"));
 }
 
 int main(void)

@@ -177,7 +177,7 @@ static void test_damage(Arena *a)
     mutations(a, read_safetensors, whole, mutate, "safetensors");
 }
 
-typedef struct { Arena *a; const char *path; const Weight *w; size_t n; const Pair *m; size_t pairs; } Saving;
+typedef struct { Arena *a; const char *path; const Weight *w; size_t n; const KeyValue *m; size_t pairs; } Saving;
 static void save_it(void *job) { Saving *s = job; safetensors_save(s->a, s->path, s->w, s->n, s->m, s->pairs); }
 
 static void test_writing(Arena *a)
@@ -189,7 +189,7 @@ static void test_writing(Arena *a)
     uint16_t halves[] = { 0x3c00, 0xc000, 0x7bff };
     float floats[] = { 1.5f, -2 };
     Weight w[] = { { "b.\"quoted\"\n", halves, F16, 2, flat, 6 }, { "z", floats, F32, 1, two, 8 }, { "a", floats, F32, 0, none, 4 } };
-    Pair m[] = { { "ss_network_dim", "16" }, { "tab\t", "\xc3\xa9\\" }, { "latin", "caf\xe9 \xf0\x9f\x98\x80\xc3" } };
+    KeyValue m[] = { { "ss_network_dim", "16" }, { "tab\t", "\xc3\xa9\\" }, { "latin", "caf\xe9 \xf0\x9f\x98\x80\xc3" } };
     Saving s = { a, path, w, 3, m, 3 };
     CHECK_MSG(attempt(a, save_it, &s, message) == 0, "%s", message);
     size_t before = mark(a);

@@ -4,6 +4,7 @@
 #include "font.h"
 #include "grid.h"
 #include "png.h"
+#include "random.h"
 #include "sweep.h"
 #include "test.h"
 
@@ -113,11 +114,11 @@ static void test_text(Arena *a)
     prompt_parse(a, &r, pasted, strlen(pasted), "p.txt", NULL, NULL);
     CHECK_MSG(r.axis[0].text && !strcmp(r.axis[0].text, "Steps: 10-50 (+10)"), "%s", r.axis[0].text ? r.axis[0].text : "none");
     CHECK(r.axis[1].text && !strcmp(r.axis[1].text, "Prompt S/R: red, \"blue, dark\"") && r.axis[2].text && !strcmp(r.axis[2].text, "Seed: 7, 8"));
-    char *text = prompt_settings(a, &r);
+    char *text = prompt_infotext(a, &r);
     prompt_parse(a, &again, text, strlen(text), "p.txt", NULL, NULL);
     for (int i = 0; i < 3; i++) CHECK(again.axis[i].text && !strcmp(again.axis[i].text, r.axis[i].text));
     prompt_set(a, &again, "x", "none"), prompt_set(a, &again, "Y", "None"), prompt_set(a, &again, "z", "none");
-    CHECK(!sweep_asked(&again) && !strstr(prompt_settings(a, &again), "X:"));
+    CHECK(!sweep_asked(&again) && !strstr(prompt_infotext(a, &again), "X:"));
 }
 
 /* ---- letters ------------------------------------------------------------------------------------ */
@@ -180,7 +181,7 @@ static void test_grid(Arena *a)
     CHECK(!g.rgb && g.scale == 1 && g.width > 2 * 60 && g.height > 3 * 40);
     grid_begin(a, &g);
     size_t frame = (size_t)g.width * (size_t)g.height * 3, ink = 0, covered = 0, found = 0;
-    unsigned char *blank = take(a, 2 * frame, 1), *cell = take(a, 2 * 60 * 40 * 3, 1);
+    unsigned char *blank = allocate(a, 2 * frame, 1), *cell = allocate(a, 2 * 60 * 40 * 3, 1);
     memcpy(blank, g.rgb, 2 * frame);
     CHECK(!memcmp(blank, blank + frame, frame));
     for (size_t i = 0; i < frame; i += 3) ink += blank[i] == 0;
@@ -215,9 +216,9 @@ static void test_large(Arena *a)
     for (size_t i = 0; i < sizeof setups / sizeof *setups; i++) {
         char why[1024] = "";
         size_t before = mark(a);
-        peak_anew(a);
+        arena_peak_reset(a);
         CHECK_MSG(attempt(a, lay_out, &(Large){ a, setups[i] }, why) && strstr(why, "expected at most 65535 a side and 67 million pixels"), "%zu: %s", i, why);
-        CHECK(peak(a) < before + 100000);
+        CHECK(arena_peak(a) < before + 100000);
     }
 }
 

@@ -2,14 +2,16 @@
  *
  * A case computes y from some inputs.  With f = sum of g y for random g, the tape's gradients are compared with
  * (f(x + h v) - f(x - h v)) / 2h for a random v, twice, with h and h/2, and what their difference says of the limit. */
+#include "checkpoint.h"
 #include "nn.h"
 #include "test.h"
+#include "trainable.h"
 
 #include <math.h>
 
 enum { MOST = 4, MOST_OUT = 1 << 19, CLIP = 3 };
 
-typedef struct { Arena *a; Machine machine; Run run; Learner learner; Tensor in[MOST]; float *d[MOST]; int inputs; } Lab;
+typedef struct { Arena *a; Machine machine; Run run; Trainable trainable; Tensor in[MOST]; float *d[MOST]; int inputs; } Lab;
 
 static uint32_t state = 1;
 static float noise(void)                                       /* -1 .. 1 */
@@ -20,7 +22,7 @@ static float noise(void)                                       /* -1 .. 1 */
 
 static float *noises(Arena *a, size_t n)
 {
-    float *x = take(a, n, sizeof *x);
+    float *x = allocate(a, n, sizeof *x);
     for (size_t i = 0; i < n; i++) x[i] = noise();
     return x;
 }
@@ -31,17 +33,17 @@ enum { C = 32, WIDE = 48, RANK = 3 };
 
 static Weight made(Arena *a, const char *name, DType type, size_t rank, size_t s0, size_t s1, size_t side, float scale, float offset)
 {
-    size_t *shape = take(a, 4, sizeof *shape), n = s0 * (rank > 1 ? s1 : 1) * (rank > 2 ? side * side : 1);
+    size_t *shape = allocate(a, 4, sizeof *shape), n = s0 * (rank > 1 ? s1 : 1) * (rank > 2 ? side * side : 1);
     memcpy(shape, (size_t[]){ s0, s1, side, side }, 4 * sizeof *shape);
     float *x = noises(a, n);
-    uint16_t *half = take(a, n, sizeof *half);
+    uint16_t *half = allocate(a, n, sizeof *half);
     for (size_t i = 0; i < n; i++) x[i] = offset + scale * x[i], half[i] = float_to_half(x[i]);
     return (Weight){ name, type == F16 ? (void *)half : x, type, rank, shape, n * (type == F16 ? 2 : 4) };
 }
 
 static const Weights *model(Arena *a)
 {
-    Weight list[] = {
+    Weight list[26] = {
         made(a, "narrow.weight", F32, 2, C, C, 1, 0.3f, 0),           made(a, "narrow.bias", F32, 1, C, 0, 0, 0.1f, 0),
         made(a, "wide.weight", F16, 4, WIDE, C, 1, 0.3f, 0),          made(a, "wide.bias", F32, 1, WIDE, 0, 0, 0.1f, 0),
         made(a, "conv.weight", F32, 4, WIDE, C, 3, 0.1f, 0),          made(a, "conv.bias", F32, 1, WIDE, 0, 0, 0.1f, 0),
@@ -57,17 +59,17 @@ static const Weights *model(Arena *a)
         made(a, "f.norm.weight", F32, 1, C, 0, 0, 0.3f, 1),           made(a, "f.norm.bias", F32, 1, C, 0, 0, 0.3f, 0),
     };
     size_t count = sizeof list / sizeof *list;
-    Weight *kept = take(a, count, sizeof *kept);
+    Weight *kept = allocate(a, count, sizeof *kept);
     memcpy(kept, list, sizeof list);
     return weights_of(a, NULL, kept, count);
 }
 
 /* pairs for narrow, wide and conv; down and up of each stand in one array with those of the others */
-static Learner pairs(Arena *a)
+static Trainable pairs(Arena *a)
 {
-    Weight down[] = { made(a, "conv", F32, 4, RANK, C, 3, 0, 0), made(a, "narrow", F32, 2, RANK, C, 1, 0, 0), made(a, "wide", F32, 4, RANK, C, 1, 0, 0) };
-    Weight up[] = { made(a, "conv", F32, 4, WIDE, RANK, 1, 0, 0), made(a, "narrow", F32, 2, C, RANK, 1, 0, 0), made(a, "wide", F32, 4, WIDE, RANK, 1, 0, 0) };
-    Learner l = { .down = take(a, 3, sizeof *down), .up = take(a, 3, sizeof *up), .pairs = 3, .alpha = 0.7f * RANK, .conv_alpha = 0.6f * RANK };
+    Weight down[3] = { made(a, "conv", F32, 4, RANK, C, 3, 0, 0), made(a, "narrow", F32, 2, RANK, C, 1, 0, 0), made(a, "wide", F32, 4, RANK, C, 1, 0, 0) };
+    Weight up[3] = { made(a, "conv", F32, 4, WIDE, RANK, 1, 0, 0), made(a, "narrow", F32, 2, C, RANK, 1, 0, 0), made(a, "wide", F32, 4, WIDE, RANK, 1, 0, 0) };
+    Trainable l = { .down = allocate(a, 3, sizeof *down), .up = allocate(a, 3, sizeof *up), .pairs = 3, .alpha = 0.7f * RANK, .conv_alpha = 0.6f * RANK };
     memcpy(l.down, down, sizeof down), memcpy(l.up, up, sizeof up);
     for (int i = 0; i < 3; i++) l.count += (down[i].bytes + up[i].bytes) / sizeof(float);
     l.x = noises(a, l.count), l.d = noises(a, l.count);
@@ -204,7 +206,7 @@ static double f_of(Lab *l, Compute *compute, const float *g)
 static double slope(Lab *l, Compute *compute, const float *g, float *x, const float *v, size_t n, float h)
 {
     size_t before = mark(l->a);
-    float *kept = take(l->a, n, sizeof *kept);
+    float *kept = allocate(l->a, n, sizeof *kept);
     double f[2];
     memcpy(kept, x, n * sizeof *x);
     for (int side = 0; side < 2; side++) {
@@ -252,10 +254,10 @@ static void try(Lab *l, const Try *t)
     for (l->inputs = 0; l->inputs < MOST && t->in[l->inputs].c; l->inputs++) {
         l->in[l->inputs] = t->in[l->inputs];
         l->in[l->inputs].x = noises(l->a, size(t->in[l->inputs]));
-        l->d[l->inputs] = take(l->a, size(t->in[l->inputs]), sizeof(float));
+        l->d[l->inputs] = allocate(l->a, size(t->in[l->inputs]), sizeof(float));
     }
     float *g = noises(l->a, MOST_OUT), *kept[MOST + 1] = { NULL };
-    for (int i = 0; i <= l->inputs; i++) kept[i] = take(l->a, i < l->inputs ? size(l->in[i]) : l->learner.count, sizeof(float));
+    for (int i = 0; i <= l->inputs; i++) kept[i] = allocate(l->a, i < l->inputs ? size(l->in[i]) : l->trainable.count, sizeof(float));
     for (int threads = 1; threads <= 3; threads++) {
         l->machine.threads = threads;
         l->run.tape = tape_new(l->a);
@@ -264,22 +266,22 @@ static void try(Lab *l, const Try *t)
         l->machine.dry = 0;
         tape_start(l->a, l->run.tape);
         for (int again = 0; again < 2; again++) {      /* the second time finds what the first has left: nothing */
-            memset(l->learner.d, 0, l->learner.count * sizeof(float));
+            memset(l->trainable.d, 0, l->trainable.count * sizeof(float));
             go(l, t->compute, g);
             for (int i = 0; i <= l->inputs; i++) {
-                float *d = i < l->inputs ? l->d[i] : l->learner.d;
-                size_t bytes = (i < l->inputs ? size(l->in[i]) : l->learner.count) * sizeof(float);
+                float *d = i < l->inputs ? l->d[i] : l->trainable.d;
+                size_t bytes = (i < l->inputs ? size(l->in[i]) : l->trainable.count) * sizeof(float);
                 if (threads == 1 && !again) memcpy(kept[i], d, bytes);
                 else CHECK_MSG(!memcmp(kept[i], d, bytes), "%s: %d threads, pass %d: other bytes than those of one thread", t->name, threads, again + 1);
             }
         }
     }
     for (int i = 0; i < l->inputs; i++) compare(l, t->name, format(l->a, "input %d", i), t->compute, g, l->in[i].x, l->d[i], size(l->in[i]));
-    for (size_t i = 0; i < 2 * l->learner.pairs; i++) {
-        const Weight *w = i % 2 ? &l->learner.up[i / 2] : &l->learner.down[i / 2];
-        size_t at = (size_t)((const float *)w->data - l->learner.x), n = w->bytes / sizeof(float), any = 0;
-        for (size_t k = 0; k < n; k++) any |= l->learner.d[at + k] != 0;
-        if (any) compare(l, t->name, format(l->a, "%s %s", w->name, i % 2 ? "up" : "down"), t->compute, g, l->learner.x + at, l->learner.d + at, n);
+    for (size_t i = 0; i < 2 * l->trainable.pairs; i++) {
+        const Weight *w = i % 2 ? &l->trainable.up[i / 2] : &l->trainable.down[i / 2];
+        size_t at = (size_t)((const float *)w->data - l->trainable.x), n = w->bytes / sizeof(float), any = 0;
+        for (size_t k = 0; k < n; k++) any |= l->trainable.d[at + k] != 0;
+        if (any) compare(l, t->name, format(l->a, "%s %s", w->name, i % 2 ? "up" : "down"), t->compute, g, l->trainable.x + at, l->trainable.d + at, n);
     }
     release(l->a, before);
 }
@@ -310,8 +312,8 @@ int main(void)
     Lab l = { .a = arena_new() };
     if (!l.a) return 1;
     l.machine = (Machine){ .mem = l.a, .threads = 1 };
-    l.learner = pairs(l.a);
-    l.run = (Run){ .machine = &l.machine, .weights = model(l.a), .learner = &l.learner, .frames = CLIP };
+    l.trainable = pairs(l.a);
+    l.run = (Run){ .machine = &l.machine, .weights = model(l.a), .trainable = &l.trainable, .frames = CLIP };
     for (size_t i = 0; i < sizeof tries / sizeof *tries; i++) try(&l, &tries[i]);
     printf("  worst of all ops: %.0f%% of %g\n", 100 * worst / TOLERANCE, TOLERANCE);
     kept(&l);

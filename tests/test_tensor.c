@@ -1,6 +1,8 @@
 /* The arena, failing, files, types of number and torch's random numbers. */
 #define _POSIX_C_SOURCE 200809L
-#include "tensor.h"
+#include "dtype.h"
+#include "files.h"
+#include "random.h"
 #include "test.h"
 
 #include <fcntl.h>
@@ -14,16 +16,16 @@ static void count_undo(void *what) { undone += *(int *)what; }
 static void test_arena(Arena *a)
 {
     size_t before = mark(a);
-    char *p = take(a, 3, 5), *q = take(a, 0, 8), *r = take(a, 1, 1);
+    char *p = allocate(a, 3, 5), *q = allocate(a, 0, 8), *r = allocate(a, 1, 1);
     CHECK((size_t)p % 64 == 0 && q == p + 64 && r == q);
     static int one = 1, ten = 10;
-    undo(a, count_undo, &one);
+    on_release(a, count_undo, &one);
     size_t inner = mark(a);
-    undo(a, count_undo, &ten);
+    on_release(a, count_undo, &ten);
     release(a, inner);
     CHECK(undone == 10);
     release(a, before);
-    CHECK(undone == 11 && mark(a) == before && peak(a) > before);
+    CHECK(undone == 11 && mark(a) == before && arena_peak(a) > before);
     CHECK(!strcmp(format(a, "%s-%03d", "x", 7), "x-007"));
 }
 
@@ -32,7 +34,7 @@ static void test_roomier(Arena *a)
     int *list = NULL, moved = 0, right = 1;
     size_t room = 0;
     for (int i = 0; i < 1000; i++) {
-        int *more = roomier(a, list, (size_t)i, &room, sizeof *list);
+        int *more = grow_array(a, list, (size_t)i, &room, sizeof *list);
         moved += more != list, list = more, list[i] = i;
     }
     for (int i = 0; i < 1000; i++) right &= list[i] == i;
@@ -44,7 +46,7 @@ static void work_that_fails(void *job)
 {
     Fails *f = job;
     char message[1024];
-    take(f->a, 1, 100000);
+    allocate(f->a, 1, 100000);
     if (f->depth) {
         Fails inner = { f->a, 0 };
         size_t before = mark(f->a);
@@ -53,8 +55,8 @@ static void work_that_fails(void *job)
     }
     fail(f->a, "depth %d", f->depth);
 }
-static void work_that_takes_too_much(void *job) { take(job, (size_t)1 << 60, 1); }
-static void work_that_overflows(void *job)      { take(job, SIZE_MAX / 2, 3); }
+static void work_that_takes_too_much(void *job) { allocate(job, (size_t)1 << 60, 1); }
+static void work_that_overflows(void *job)      { allocate(job, SIZE_MAX / 2, 3); }
 static void work_that_does(void *job)           { *(int *)job = 5; }
 
 static void test_attempt(Arena *a)
@@ -105,8 +107,8 @@ static int files_open(void)
 }
 
 typedef struct { Arena *a; size_t n; } Takes;
-static void list_folder(void *job) { Saves *s = job; size_t count; names_in(s->a, s->path, &count); }
-static void take_some(void *job) { Takes *t = job; take(t->a, t->n, 1); }
+static void list_folder(void *job) { Saves *s = job; size_t count; folder_list(s->a, s->path, &count); }
+static void take_some(void *job) { Takes *t = job; allocate(t->a, t->n, 1); }
 
 /* What is opened, or begun, is gone again when the memory to remember it by is not there. */
 static void test_full(Arena *a)
@@ -120,7 +122,7 @@ static void test_full(Arena *a)
     full = mark(a);
     for (size_t left = 0; left < 1024; left += 16) {
         release(a, start);
-        take(a, full - start - left, 1);
+        allocate(a, full - start - left, 1);
         int wrong = attempt(a, save, &(Saves){ a, path, 0 }, message);
         failed += wrong != 0;
         CHECK_MSG(file_is(path) == !wrong, "%zu bytes left: %s", left, wrong ? message : "no file");
@@ -128,7 +130,7 @@ static void test_full(Arena *a)
         attempt(a, map, &(Saves){ a, "/proc/self/exe", 0 }, message), attempt(a, list_folder, &(Saves){ a, folder, 0 }, message);
         release(a, start);
         CHECK_MSG((size_t)files_open() == open, "%zu bytes left: a file stays open", left);
-        names_in(a, folder, &count);
+        folder_list(a, folder, &count);
         CHECK_MSG(count == 0, "%zu bytes left: %zu files stay", left, count);
     }
     CHECK(failed > 0 && failed < 64);
@@ -179,12 +181,12 @@ static void test_elements(void)
         int wrong = 0;
         DType t = elements[i].type;
         float whole[256], want;
-        dtype_widen(whole, elements[i].bytes, t, 0, n);
+        dtype_to_float(whole, elements[i].bytes, t, 0, n);
         for (size_t k = 0; k < n; k++) {
             float part[40], one = dtype_value(elements[i].bytes, t, k);
             size_t some = n - k < 40 ? n - k : 40;
             memcpy(&want, &elements[i].value[k], sizeof want);
-            dtype_widen(part, elements[i].bytes, t, k, some);
+            dtype_to_float(part, elements[i].bytes, t, k, some);
             wrong += isnan(want) ? !isnan(one) : one != want || whole[k] != want || memcmp(part, whole + k, some * sizeof *part);
         }
         CHECK_MSG(!wrong, "%s: %d of %zu values are not torch's", dtype_name(t), wrong, n);
@@ -201,14 +203,14 @@ static const struct { uint64_t seed; size_t n; size_t at[4]; double value[4]; } 
 
 static void test_random(Arena *a)
 {
-    Rng *r = take(a, 1, sizeof *r);
+    Rng *r = allocate(a, 1, sizeof *r);
     rng_seed(r, 5489);
     uint32_t first = rng_bits(r), last = 0;
     for (int i = 1; i < 10000; i++) last = rng_bits(r);
     CHECK(first == 3499211612u && last == 4123659995u);               /* MT19937's published first and 10000th */
     double most = 0;
     for (size_t i = 0; i < sizeof torch_randn / sizeof *torch_randn; i++) {
-        float *x = take(a, torch_randn[i].n, sizeof *x);
+        float *x = allocate(a, torch_randn[i].n, sizeof *x);
         rng_seed(r, torch_randn[i].seed);
         rng_normal(r, x, torch_randn[i].n);
         for (int k = 0; k < 4; k++) {
@@ -235,7 +237,7 @@ static void test_philox(Arena *a)
     philox_normal(0, 0, first, PUBLISHED);
     for (int i = 0; i < PUBLISHED; i++) CHECK_MSG(fabs((double)first[i] - published[i]) < 1e-6, "value %d of the NV noise of seed 0 is %g, expected %g", i, (double)first[i], published[i]);
     for (size_t i = 0; i < sizeof nv_noise / sizeof *nv_noise; i++) {
-        float *x = take(a, nv_noise[i].n, sizeof *x);
+        float *x = allocate(a, nv_noise[i].n, sizeof *x);
         philox_normal(nv_noise[i].seed, nv_noise[i].call, x, nv_noise[i].n);
         for (int k = 0; k < 4; k++) most = fmax(most, fabs((double)x[nv_noise[i].at[k]] - nv_noise[i].value[k]));
     }

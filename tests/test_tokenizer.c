@@ -1,4 +1,5 @@
-/* The tokenizer against what transformers' CLIPTokenizer said (tests/golden_tokens.py), and what it does with the worst. */
+/* test_tokenizer.c - byte-pair encoding: ids against those of transformers' CLIPTokenizer (tests/golden_tokens.py),
+ * huge texts, and refused merges. */
 #include "test.h"
 #include "tokenizer.h"
 #include "unicode.h"
@@ -30,7 +31,7 @@ static size_t read_text(Arena *a, const char *s, char **text)
     size_t n = 0, times = 1;
     while (hex(s[2 * n]) >= 0) n++;
     if (s[2 * n] == '*') times = strtoul(s + 2 * n + 1, NULL, 10);
-    *text = take(a, n * times, 1);
+    *text = allocate(a, n * times, 1);
     for (size_t i = 0; i < n * times; i++) (*text)[i] = (char)(hex(s[2 * (i % n)]) << 4 | hex(s[2 * (i % n) + 1]));
     return n * times;
 }
@@ -55,24 +56,28 @@ static void test_line(Arena *a, const Tokenizer *t, const char *file, size_t num
     char *text;
     size_t length = read_text(a, line, &text);
     Tokens got = tokens_of(a, t, text, length);
-    CHECK_MSG(same_ids(got, strchr(line, '\t') + 1), "%s:%zu: %zu ids, the first is %d, expected %.99s", file, number, got.count,
-              got.count ? got.id[0] : -1, strchr(line, '\t') + 1);
+    CHECK_MSG(same_ids(got, strchr(line, '\t') + 1), "%s:%zu: %zu ids, the first is %d, expected %.99s", file, number,
+              got.count, got.count ? got.id[0] : -1, strchr(line, '\t') + 1);
     release(a, before);
 }
 
 static void test_golden(Arena *a, const char *file)
 {
     Bytes b = file_map(a, file);
-    char *text = take(a, b.size + 1, 1);
+    char *text = allocate(a, b.size + 1, 1);
     memcpy(text, b.data, b.size);
     text[b.size] = 0;
     Tokenizer *t = tokenizer_new(a, file_map(a, MERGES), strtoul(text, NULL, 10));
     size_t number = 1;
-    for (char *line = strtok(text, "\n"); (line = strtok(NULL, "\n")); ) test_line(a, t, file, ++number, line);
+    strtok(text, "\n");
+    for (char *line = strtok(NULL, "\n"); line; line = strtok(NULL, "\n")) {
+        number++;
+        test_line(a, t, file, number, line);
+    }
     CHECK_MSG(number > 250, "%s: only %zu lines", file, number);
 }
 
-/* ---- the worst -------------------------------------------------------------------------------- */
+/* ---- huge texts -------------------------------------------------------------------------------- */
 
 static double seconds(void) { return (double)clock() / CLOCKS_PER_SEC; }
 
@@ -82,9 +87,12 @@ static void test_huge(Arena *a, const Tokenizer *t)
     enum { LETTERS = 2000000, WORDS = 600000 };
     size_t before = mark(a);
     double start = seconds();
-    char *s = take(a, LETTERS, 1);
+    char *s = allocate(a, LETTERS, 1);
     uint32_t x = 1;
-    for (size_t i = 0; i < LETTERS; i++) s[i] = (char)('a' + ((x = x * 1664525u + 1013904223u) >> 16) % 26);
+    for (size_t i = 0; i < LETTERS; i++) {
+        x = x * 1664525u + 1013904223u;
+        s[i] = (char)('a' + (x >> 16) % 26);
+    }
     Tokens one = tokens_of(a, t, s, LETTERS);
     CHECK(one.count > LETTERS / 8 && one.count < LETTERS);
     for (size_t i = 0; i < LETTERS; i++) memcpy(s + i / 2 * 2, i / 2 % 2 ? "\xcc\x81" : "\xcc\xa3", 2);
@@ -94,7 +102,7 @@ static void test_huge(Arena *a, const Tokenizer *t)
 
     start = seconds();
     static const char cat[] = "a photo of a cat, ";
-    s = take(a, WORDS, sizeof cat - 1);
+    s = allocate(a, WORDS, sizeof cat - 1);
     for (size_t i = 0; i < WORDS; i++) memcpy(s + i * (sizeof cat - 1), cat, sizeof cat - 1);
     Tokens many = tokens_of(a, t, s, WORDS * (sizeof cat - 1));
     static const int ids[] = { 320, 1125, 539, 320, 2368, 267 };
@@ -136,7 +144,8 @@ static void refuses(Arena *a, Bytes merges, size_t vocabulary, const char *becau
     char message[1024] = "(it opened)";
     size_t before = mark(a);
     int failed = attempt(a, work_open, &o, message);
-    CHECK_MSG(failed && strstr(message, because) && mark(a) == before, "%zu rows: \"%s\", expected \"%s\"", vocabulary, message, because);
+    CHECK_MSG(failed && strstr(message, because) && mark(a) == before, "%zu rows: \"%s\", expected \"%s\"", vocabulary,
+              message, because);
 }
 
 static Bytes bytes_of(const char *s) { return (Bytes){ (const unsigned char *)s, strlen(s) }; }
@@ -164,16 +173,19 @@ static void test_refusing(Arena *a)
 /* Binary search needs them in order. */
 static void test_tables(void)
 {
-    const UnicodeSet set[] = { unicode_letters, unicode_numbers, unicode_spaces };
+    const UnicodeSet set[3] = { unicode_letters, unicode_numbers, unicode_spaces };
     size_t wrong = 0;
     for (size_t k = 0; k < 3; k++)
         for (size_t i = 1; i < set[k].count; i++) wrong += set[k].at[i].first <= set[k].at[i - 1].last;
-    for (size_t i = 1; i < unicode_classes_count; i++) wrong += unicode_classes[i].range.first <= unicode_classes[i - 1].range.last;
-    for (size_t i = 1; i < unicode_lower_count; i++) wrong += unicode_lower[i].range.first <= unicode_lower[i - 1].range.last;
+    for (size_t i = 1; i < unicode_classes_count; i++)
+        wrong += unicode_classes[i].range.first <= unicode_classes[i - 1].range.last;
+    for (size_t i = 1; i < unicode_lower_count; i++)
+        wrong += unicode_lower[i].range.first <= unicode_lower[i - 1].range.last;
     for (size_t i = 1; i < unicode_decompositions_count; i++)
         wrong += unicode_decompositions[i].whole <= unicode_decompositions[i - 1].whole;
     for (size_t i = 1; i < unicode_compositions_count; i++) {
-        UnicodeDecomposition x = unicode_decompositions[unicode_compositions[i - 1]], y = unicode_decompositions[unicode_compositions[i]];
+        UnicodeDecomposition x = unicode_decompositions[unicode_compositions[i - 1]];
+        UnicodeDecomposition y = unicode_decompositions[unicode_compositions[i]];
         wrong += x.first > y.first || (x.first == y.first && x.second >= y.second) || y.second < 0x300;
     }
     CHECK(wrong == 0);

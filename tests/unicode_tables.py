@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Writes unicode.c:   python3 tests/unicode_tables.py > unicode.c
+"""Writes base/unicode.c:   python3 tests/unicode_tables.py > base/unicode.c
 
 The tables are what the library behind transformers' CLIPTokenizer does with every code point, found by
 asking it, so they hold whatever editions of Unicode its parts were built with (composition 9.0, lower
@@ -11,9 +11,26 @@ Needs Python 3.11 (unicodedata 14.0) and tokenizers 0.23.3."""
 import unicodedata
 from tokenizers import Regex, normalizers
 
-NFC, NFD, LOWER = normalizers.NFC().normalize_str, normalizers.NFD().normalize_str, normalizers.Lowercase().normalize_str
+NFC = normalizers.NFC().normalize_str
+NFD = normalizers.NFD().normalize_str
+LOWER = normalizers.Lowercase().normalize_str
 POINTS = [c for c in range(0x110000) if not 0xD800 <= c < 0xE000]
 HANGUL = range(0xAC00, 0xAC00 + 11172)
+
+HEAD = """\
+/* unicode.c - the tables of unicode.h, written by tests/unicode_tables.py; change that script, not this file.
+ *
+ * The tables hold what the library behind transformers' CLIPTokenizer does with every code point, whatever editions of
+ * Unicode its parts were built with.  The script says how it was asked.
+ *
+ * What is where:   letters, numbers, spaces   ranges of code points           \\p{L}, \\p{N} and \\s
+ *                  classes                    ranges with a combining class   the order of marks
+ *                  lower                      ranges with their lower case
+ *                  decompositions             whole, first, second            one step of NFD
+ *                  compositions               indexes of decompositions       what NFC puts together again
+ *
+ * The data is derived from the Unicode Character Database, under this licence:
+ *"""
 
 LICENSE = """\
 UNICODE LICENSE V3
@@ -131,10 +148,10 @@ def decompositions():
 
 
 def table(items):
-    """items as lines of at most 128 columns"""
+    """items as lines of at most 120 columns"""
     line, lines = "   ", []
     for item in items:
-        if len(line) + len(item) + 2 > 128:
+        if len(line) + len(item) + 2 > 120:
             lines.append(line)
             line = "   "
         line += " " + item + ","
@@ -147,15 +164,15 @@ def row(*numbers):
 
 def main():
     rows, undone = decompositions()
-    print("/* unicode.c - written by tests/unicode_tables.py; change that, not this.  See unicode.h.\n *")
-    print(" * The data is derived from the Unicode Character Database, under this licence:\n *")
+    cased = (f"{{{row(first, last)},{every},0x{to:X}}}" for first, last, every, to in lower())
+    print(HEAD)
     print("\n".join((" * " + line).rstrip() for line in LICENSE.split("\n")) + " */")
     print('#include "unicode.h"')
     for name, pattern in ("letters", r"\p{L}"), ("numbers", r"\p{N}"), ("spaces", r"\s"):
         print(f"\nstatic const UnicodeRange {name}[] = {{\n{table(row(*r) for r in ranges(members(pattern)))}\n}};")
         print(f"const UnicodeSet unicode_{name} = {{ {name}, sizeof {name} / sizeof *{name} }};")
     for kind, name, items in (("UnicodeClass", "classes", (f"{{{row(a, b)},{k}}}" for a, b, k in classes())),
-                              ("UnicodeLower", "lower", (f"{{{row(a, b)},{every},0x{to:X}}}" for a, b, every, to in lower())),
+                              ("UnicodeLower", "lower", cased),
                               ("UnicodeDecomposition", "decompositions", (row(*r) for r in rows)),
                               ("uint16_t", "compositions", (str(i) for i in undone))):
         print(f"\nconst {kind} unicode_{name}[] = {{\n{table(items)}\n}};")

@@ -1,5 +1,6 @@
-"""The web UI's prompt language once more, in Python, for the goldens: written from its documentation and the descriptions of its
-rules, and from sd-webui-animatediff's for travel.  Shares nothing with grammar.c and chunks.c but what they must agree on.
+"""The web UI's prompt language once more, in Python, for the goldens: written from its documentation and the
+descriptions of its rules, and from sd-webui-animatediff's for prompt travel.  It shares nothing with grammar.c and
+chunks.c but what they must agree on.
 
     subprompts("a :1.2 AND b")             [("a", 1.2), ("b", 1.0)]
     at_step("a [b:c:2]", 3, 10)            "a c"          step counts from 0, of 10
@@ -12,7 +13,7 @@ import re
 import torch
 
 
-# ---------------------------------------------------------------- AND
+# ---------------------------------------------------------------- AND: composable diffusion
 
 def subprompts(prompt):
     out = []
@@ -22,7 +23,7 @@ def subprompts(prompt):
     return out
 
 
-# ---------------------------------------------------------------- editing: a parser that goes down and comes back up
+# ---------------------------------------------------------------- prompt editing and alternation: recursive descent
 
 NUMBER = re.compile(r"\s*([+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)\s*")
 
@@ -33,10 +34,9 @@ class Unreadable(Exception):
 
 def bracket(text, i):
     """The group that opens at i -> (function of the step, index behind it), or None when it is no group."""
-    start, round_one = i, text[i] == "("
+    start, is_round = i, text[i] == "("
     parts, separators, here = [], [], []
     i += 1
-    from_ = i
     while i < len(text):
         c = text[i]
         if c == "\\":
@@ -61,38 +61,39 @@ def bracket(text, i):
     else:
         return None
     parts.append(here)
-    if (text[i] == ")") != round_one:
+    if (text[i] == ")") != is_round:
         return None
     kinds = "".join(c for c, _ in separators)
 
-    def said(part, step):
+    def text_of(part, step):
         return "".join(p if isinstance(p, str) else p(step) for p in part)
 
     def verbatim(step):
-        return text[start] + "".join(said(p, step) + (kinds[k] if k < len(kinds) else "") for k, p in enumerate(parts)) + text[i]
-    if round_one:
+        inside = "".join(text_of(p, step) + kinds[k:k + 1] for k, p in enumerate(parts))
+        return text[start] + inside + text[i]
+    if is_round:
         return (verbatim, i + 1) if kinds in ("", ":") else None
     if kinds == "":
         return verbatim, i + 1
     if set(kinds) == {"|"}:
-        return lambda step: said(parts[(step - 1) % len(parts)], step), i + 1
+        return lambda step: text_of(parts[(step - 1) % len(parts)], step), i + 1
     number = NUMBER.fullmatch(text[separators[-1][1] + 1:i])
     if kinds not in (":", "::") or not number:
         return None
     before, after, when = parts[0] if kinds == "::" else [], parts[len(kinds) - 1], number[1]
-    return lambda step: said(before if step <= moment(when) else after, step), i + 1
+    return lambda step: text_of(before if step <= step_of(when) else after, step), i + 1
 
 
 STEPS = 0
 
 
-def moment(when):
+def step_of(when):
     value = float(when) * (STEPS if "." in when else 1)
     return min(STEPS, int(value))
 
 
 def at_step(prompt, step, steps):
-    """The web UI counts from 1, and tells its first two steps the same."""
+    """The web UI counts from 1, so its first two steps have the same text."""
     global STEPS
     STEPS = steps
     out, i = [], 0
@@ -119,7 +120,7 @@ def at_step(prompt, step, steps):
     return "".join(out)
 
 
-# ---------------------------------------------------------------- emphasis
+# ---------------------------------------------------------------- emphasis: attention weighting
 
 def stretches(text):
     pieces, opened = [], {"(": [], "[": []}

@@ -1,15 +1,22 @@
-/* buckets.h - which size a picture is learned at: kohya's aspect buckets. */
+/* buckets.h - aspect-ratio buckets: which size a picture is trained at.
+ *
+ * Useful alone. */
 #ifndef BUCKETS_H
 #define BUCKETS_H
 
-/* side: of the square that all buckets have about the area of.  least .. most: their sides, in steps; all in pixels, least and most
- * multiples of step.  step 0: no buckets but the square.  no_upscale: sizes come from the pictures, least and most do not count. */
-typedef struct { int side, least, most, step, no_upscale; } Buckets;
+/* Which buckets there are; all sizes in pixels. */
+typedef struct {
+    int side;                            /* of the square: no bucket has a larger area */
+    int least, most;                     /* of the sides of a bucket, both multiples of step */
+    int step;                            /* sides are multiples of it; 0: the square is the only bucket */
+    int no_upscale;                      /* 1: pictures are never enlarged, and their sizes are the buckets; least and
+                                          * most do not count */
+} Buckets;
 
-/* The picture is resized to wide x high, and of that the middle, width x height, is learned from.  A side of 0: it is too small. */
+/* A picture is resized to wide x high, and the middle of that, width x height, is trained on. */
 typedef struct { int width, height, wide, high; } Bucket;
 
-/* Of a picture of so many pixels.  kohya sd-scripts: make_bucket_resolutions, BucketManager.select_bucket */
+/* The bucket of a picture of width x height pixels.  A result with a side of 0 means that the picture is too small. */
 Bucket bucket_of(const Buckets *b, int width, int height);
 
 #endif

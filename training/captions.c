@@ -1,63 +1,90 @@
-/* captions.c - what is said of a picture, as token numbers.
+/* captions.c - the caption of a picture, as token numbers.
  *
- * A word that is learned has token numbers of its own, behind the vocabulary's.  Its name is found as tokens, as in a prompt, so
- * "Sks" is sks, and a name within a longer word is none.  A caption that does not name it is about it all the same: it
- * goes in front.
+ * The word that textual inversion trains has token numbers of its own, behind the vocabulary's (trainable.c).  Its
+ * name is found as tokens, as in a prompt: "Sks" is sks, and a name within a longer word is none.  A caption that
+ * does not name the word is about it all the same, so it goes in front.
  *
- * Captions that are lists of words, as taggers write them, should not be learned as an order: each step may see another. */
+ * Captions that are lists of tags should not be learned as an order: shuffle_caption gives each step another one.
+ * caption_dropout_rate leaves captions out, as training for classifier-free guidance does (Ho and Salimans, 2022). */
 #include "captions.h"
 
 #include "chars.h"
 
 #include <string.h>
 
+/* ---- augmentation ------------------------------------------------------------------------------ */
+
+/* Fisher-Yates, from the end down to the parts that stay */
+static void shuffle(char **part, size_t parts, size_t keep, Rng *rng)
+{
+    for (size_t i = parts; i > keep + 1; i--) {
+        size_t j = keep + rng_below(rng, (uint32_t)(i - keep));
+        char *swapped = part[i - 1];
+        part[i - 1] = part[j];
+        part[j] = swapped;
+    }
+}
+
 static const char *shuffled(Arena *a, const char *caption, int keep, Rng *rng)
 {
     size_t parts;
     char **part = comma_parts(a, caption, &parts);
     const char *text = "";
-    for (size_t i = parts; i > (size_t)keep + 1; i--) {
-        size_t j = (size_t)keep + rng_below(rng, (uint32_t)(i - (size_t)keep));
-        char *kept = part[i - 1];
-        part[i - 1] = part[j], part[j] = kept;
-    }
+    shuffle(part, parts, (size_t)keep, rng);
     for (size_t i = 0; i < parts; i++) text = format(a, "%s%s%s", text, i ? ", " : "", part[i]);
     return text;
 }
 
-const char *caption_drawn(Arena *a, const char *caption, CaptionChance chance, Rng *rng)
+const char *caption_augmented(Arena *a, const char *caption, CaptionAugmentation how, Rng *rng)
 {
-    if (chance.drop > 0 && rng_bits(rng) * 0x1p-32 < chance.drop) return NULL;
-    return chance.shuffle ? shuffled(a, caption, chance.keep, rng) : caption;
+    if (how.caption_dropout_rate > 0 && rng_bits(rng) * 0x1p-32 < how.caption_dropout_rate) return NULL;
+    return how.shuffle_caption ? shuffled(a, caption, how.keep_tokens, rng) : caption;
 }
 
-static size_t put_word(const Captions *c, int *id)
+/* ---- token numbers ------------------------------------------------------------------------------ */
+
+static void put_vectors(const Captions *c, int *id)
 {
     for (int k = 0; k < c->vectors; k++) id[k] = c->first + k;
-    return (size_t)c->vectors;
 }
 
-static Tokens with_word(Arena *a, const Captions *c, Tokens caption, int learned)
+static int stands_here(Tokens name, const int *id, size_t left)
+{
+    return name.count && name.count <= left && !memcmp(id, name.id, name.count * sizeof *name.id);
+}
+
+/* Puts the vectors in place of the word's name. */
+static Tokens with_vectors(Arena *a, const Captions *c, Tokens caption, int name_it)
 {
     Tokens name = tokenize(a, c->tokenizer, c->word, strlen(c->word));
-    size_t vectors = (size_t)c->vectors, n = vectors, found = 0;
-    int *id = take(a, (caption.count + 1) * vectors + caption.count, sizeof *id);
-    for (size_t i = 0; i < caption.count; i++) {
-        int here = name.count && name.count <= caption.count - i && !memcmp(caption.id + i, name.id, name.count * sizeof *name.id);
-        if (!here) { id[n++] = caption.id[i]; continue; }
-        n += put_word(c, id + n);
-        i += name.count - 1, found = 1;
+    size_t vectors = (size_t)c->vectors;
+    size_t n = vectors;                  /* in front there is room for the vectors once more */
+    int found = 0;
+    int *id = allocate(a, (caption.count + 1) * vectors + caption.count, sizeof *id);
+    for (size_t i = 0; i < caption.count; ) {
+        if (stands_here(name, caption.id + i, caption.count - i)) {
+            put_vectors(c, id + n);
+            n += vectors;
+            i += name.count;
+            found = 1;
+        }
+        else id[n++] = caption.id[i++];
     }
-    put_word(c, id);
-    return found || !learned ? (Tokens){ id + vectors, n - vectors } : (Tokens){ id, n };
+    put_vectors(c, id);
+    if (found || !name_it) return (Tokens){ id + vectors, n - vectors };
+    return (Tokens){ id, n };
 }
 
-void caption_ids(Arena *a, const Captions *c, const char *caption, int learned, int ids[CONTEXT])
+void caption_ids(Arena *a, const Captions *c, const char *caption, int name_it, int ids[CONTEXT])
 {
     size_t before = mark(a);
-    Tokens tokens = caption ? tokenize(a, c->tokenizer, caption, strlen(caption)) : (Tokens){ 0 };
-    if (c->word && caption) tokens = with_word(a, c, tokens, learned);
+    Tokens tokens = { 0 };
+    if (caption) tokens = tokenize(a, c->tokenizer, caption, strlen(caption));
+    if (caption && c->word) tokens = with_vectors(a, c, tokens, name_it);
     ids[0] = tokenizer_bos(c->tokenizer);
-    for (size_t i = 0; i + 1 < CONTEXT; i++) ids[i + 1] = i < CHUNK_TOKENS && i < tokens.count ? tokens.id[i] : tokenizer_eos(c->tokenizer);
+    for (size_t i = 0; i + 1 < CONTEXT; i++) {
+        int is_token = i < CHUNK_TOKENS && i < tokens.count;
+        ids[i + 1] = is_token ? tokens.id[i] : tokenizer_eos(c->tokenizer);
+    }
     release(a, before);
 }

@@ -1,33 +1,50 @@
-/* curve.c - how the loss went.
+/* curve.c - the loss curve.
  *
- *     losses of all steps -> means of up to 200 equal parts     in the metadata of what was learned, as text
+ *     losses of all steps -> means of up to 200 equal parts     in the metadata of the result, as text
  *     those means -> a chart of 60 x 10 characters              for persona info
- *     losses of all steps -> a picture of 480 x 270             beside what was learned
+ *     losses of all steps -> a picture of 480 x 270             beside the result
  *
- * A chart begins at zero: a loss that falls by a tenth looks like that, and not like a cliff.  Where fewer steps were
- * done than the chart has columns, a step takes several. */
+ * A chart begins at zero: a loss that falls by a tenth looks like that, and not like a cliff.  Where there are fewer
+ * steps than the chart has columns, a step takes several columns. */
 #include "curve.h"
 
 #include "chars.h"
+#include "files.h"
 #include "font.h"
 #include "png.h"
 
 #include <math.h>
 #include <string.h>
 
-enum { COLUMNS = 60, ROWS = 10, EIGHTHS = 8, MOST = 1000000 };
+/* Larger losses are no losses; 0.0001 is nothing to draw. */
+static const double MOST = 1000000;
+static const double LEAST = 1e-4;
 
 double curve_mean(const float *loss, size_t from, size_t to)
 {
     double sum = 0;
     size_t n = 0;
-    for (size_t i = from; i < to; i++) if (isfinite(loss[i])) sum += (double)loss[i], n++;
+    for (size_t i = from; i < to; i++) {
+        if (!isfinite(loss[i])) continue;
+        sum += (double)loss[i];
+        n++;
+    }
     return n ? sum / (double)n : NAN;
+}
+
+/* The steps that fall on column i of so many columns, one at least. */
+typedef struct { size_t from, to; } Range;
+
+static Range range_of(size_t i, size_t columns, size_t steps)
+{
+    Range r = { i * steps / columns, (i + 1) * steps / columns };
+    if (r.to <= r.from) r.to = r.from + 1;
+    return r;
 }
 
 /* ---- as text ---------------------------------------------------------------------------------- */
 
-/* five decimals at most, whatever the locale */
+/* Five decimals at most, whatever the locale. */
 static const char *number(Arena *a, double x) { return number_text(a, round(x * 1e5) / 1e5); }
 
 const char *curve_text(Arena *a, const float *loss, size_t steps)
@@ -35,29 +52,46 @@ const char *curve_text(Arena *a, const float *loss, size_t steps)
     size_t parts = steps < CURVE_PARTS ? steps : CURVE_PARTS;
     const char *text = "";
     for (size_t i = 0; i < parts; i++) {
-        double mean = curve_mean(loss, i * steps / parts, (i + 1) * steps / parts);
-        text = format(a, "%s%s%s", text, i ? " " : "", mean < MOST ? number(a, mean) : "-");
+        Range r = range_of(i, parts, steps);
+        double mean = curve_mean(loss, r.from, r.to);
+        const char *part = mean < MOST ? number(a, mean) : "-";      /* NaN: "-" */
+        text = format(a, "%s%s%s", text, i ? " " : "", part);
     }
     return text;
 }
 
-/* -> how many, 0 when it is no such text; "-" becomes NaN */
-static size_t read_parts(const char *text, float part[CURVE_PARTS])
+/* Reads one mean; "-" becomes NaN.  Returns its length, 0 when there is none. */
+static size_t read_mean(const char *text, float *mean)
+{
+    double x;
+    *mean = NAN;
+    if (*text == '-') return 1;
+    size_t n = number_at(text, &x);
+    if (!n || !(x >= 0 && x < MOST)) return 0;
+    *mean = (float)x;
+    return n;
+}
+
+/* Returns how many means they are, 0 when it is no such text. */
+static size_t read_means(const char *text, float mean[CURVE_PARTS])
 {
     size_t n = 0;
     while (*text && n < CURVE_PARTS) {
-        double mean = NAN;
-        size_t length = *text == '-' ? 1 : number_at(text, &mean);
-        if (*text != '-' && !(length && mean >= 0 && mean < MOST)) return 0;
-        part[n++] = (float)mean, text += length;
-        if (*text && (*text++ != ' ' || !*text)) return 0;
+        size_t length = read_mean(text, &mean[n++]);
+        if (!length) return 0;
+        text += length;
+        if (!*text) return n;
+        if (text[0] != ' ' || !text[1]) return 0;
+        text++;
     }
     return *text ? 0 : n;
 }
 
 /* ---- as a chart ------------------------------------------------------------------------------- */
 
-/* the least of 1, 1.2, 1.5 ... times a power of ten that is no less */
+enum { COLUMNS = 60, ROWS = 10, EIGHTHS = 8 };
+
+/* The least of 1, 1.2, 1.5 ... times a power of ten that is no less than x. */
 static double round_up(double x)
 {
     static const double nice[] = { 1, 1.2, 1.5, 2, 2.5, 3, 4, 5, 6, 8, 10 };
@@ -67,82 +101,123 @@ static double round_up(double x)
     return nice[i] * unit;
 }
 
-/* the column's bar within a row, counted from the bottom, as one character of UTF-8: a space, or U+2581 "one eighth" to U+2588 "full" */
-static char *block(char *to, double height, int row)
+/* How many eighths of a row, counted from the bottom, a bar of this height (0 .. 1) fills.  NaN fills none. */
+static int eighths_of(double height, int row)
 {
     double filled = height * ROWS * EIGHTHS - row * EIGHTHS;
-    int eighths = filled >= EIGHTHS ? EIGHTHS : filled > 0 ? (int)(filled + 0.5) : 0;      /* NaN: none */
-    if (!eighths) return *to = ' ', to + 1;
-    to[0] = (char)0xe2, to[1] = (char)0x96, to[2] = (char)(0x80 + eighths);
+    if (filled >= EIGHTHS) return EIGHTHS;
+    return filled > 0 ? (int)(filled + 0.5) : 0;
+}
+
+/* Writes one character of UTF-8, a space, or U+2581 "one eighth" to U+2588 "full", and returns its end. */
+static char *put_block(char *to, int eighths)
+{
+    if (!eighths) {
+        *to = ' ';
+        return to + 1;
+    }
+    to[0] = (char)0xe2;
+    to[1] = (char)0x96;
+    to[2] = (char)(0x80 + eighths);
     return to + 3;
+}
+
+/* Only the top and the middle have a label. */
+static const char *row_label(Arena *a, double top, int row)
+{
+    if (row == ROWS - 1) return number(a, top);
+    return row == ROWS / 2 - 1 ? number(a, top / 2) : "";
 }
 
 const char *curve_chart(Arena *a, const char *text, uint64_t steps)
 {
-    float part[CURVE_PARTS];
-    double column[COLUMNS], most = 0;
-    size_t n = read_parts(text, part);
+    float mean[CURVE_PARTS];
+    double column[COLUMNS];
+    double most = 0;
+    size_t n = read_means(text, mean);
     for (size_t c = 0; n && c < COLUMNS; c++) {
-        size_t from = c * n / COLUMNS, to = (c + 1) * n / COLUMNS;
-        column[c] = curve_mean(part, from, to > from ? to : from + 1);
+        Range r = range_of(c, COLUMNS, n);
+        column[c] = curve_mean(mean, r.from, r.to);
         if (column[c] > most) most = column[c];
     }
-    if (!(most > 1e-4)) return NULL;
+    if (!(most > LEAST)) return NULL;
     double top = round_up(most);
     const char *chart = format(a, "loss, on average, of %s\n", amount(a, (size_t)steps, "step"));
     for (int row = ROWS - 1; row >= 0; row--) {
-        char bars[3 * COLUMNS + 1], *end = bars;
-        for (size_t c = 0; c < COLUMNS; c++) end = block(end, column[c] / top, row);
+        char bars[3 * COLUMNS + 1];
+        char *end = bars;
+        for (size_t c = 0; c < COLUMNS; c++) end = put_block(end, eighths_of(column[c] / top, row));
         *end = 0;
-        double label = row == ROWS - 1 ? top : row == ROWS / 2 - 1 ? top / 2 : -1;
-        chart = format(a, "%s%8s |%s\n", chart, label < 0 ? "" : number(a, label), bars);
+        chart = format(a, "%s%8s |%s\n", chart, row_label(a, top, row), bars);
     }
     static const char axis[] = "------------------------------------------------------------";
-    return format(a, "%s       0 +%.*s\n          1%*llu\n", chart, COLUMNS, axis, COLUMNS - 1, (unsigned long long)steps);
+    unsigned long long last = steps;
+    return format(a, "%s       0 +%.*s\n          1%*llu\n", chart, COLUMNS, axis, COLUMNS - 1, last);
 }
 
 /* ---- as a picture ----------------------------------------------------------------------------- */
 
-enum { WIDTH = 480, HEIGHT = 270, LEFT = 54, RIGHT = 466, TOP = 30, BOTTOM = 236, LIGHT = 190, DARK = 40 };
+enum {
+    WIDTH = 480, HEIGHT = 270,
+    LEFT = 54, RIGHT = 466, TOP = 30, BOTTOM = 236,      /* of the plot */
+    BLACK = 0, DARK = 40, LIGHT = 190, PALE = 225,       /* greys */
+    POINTS = RIGHT - LEFT
+};
 
-/* one column from height to height of the plot, 0..1; what is NaN is not drawn */
-static void upright(unsigned char *rgb, int x, double from, double to, unsigned char grey)
+/* Draws column x of the plot from one height to another, 0 .. 1, in any order. */
+static void draw_upright(unsigned char *rgb, int x, double from, double to, unsigned char grey)
 {
-    int a = BOTTOM - (int)lround(fmin(from, to) * (BOTTOM - TOP)), b = BOTTOM - (int)lround(fmax(from, to) * (BOTTOM - TOP));
-    for (int y = b > TOP ? b : TOP; y <= a; y++) memset(rgb + 3 * (y * WIDTH + x), grey, 3);
+    int low = BOTTOM - (int)lround(fmin(from, to) * (BOTTOM - TOP));
+    int high = BOTTOM - (int)lround(fmax(from, to) * (BOTTOM - TOP));
+    if (high < TOP) high = TOP;
+    for (int y = high; y <= low; y++) memset(rgb + 3 * (y * WIDTH + x), grey, 3);
 }
 
-static void axes(Arena *a, unsigned char *rgb, double top, size_t steps)
+/* Draws a line through the heights of all columns.  A NaN is a gap. */
+static void draw_line(unsigned char *rgb, const double *y, double top, double thickness, unsigned char grey)
+{
+    for (int x = 0; x < POINTS; x++) {
+        if (isnan(y[x])) continue;
+        double before = x && !isnan(y[x - 1]) ? y[x - 1] : y[x];
+        draw_upright(rgb, LEFT + x, before / top + thickness, y[x] / top, grey);
+    }
+}
+
+static void draw_axes(Arena *a, unsigned char *rgb, double top, size_t steps)
 {
     for (int half = 0; half <= 2; half++) {
         int y = BOTTOM - half * (BOTTOM - TOP) / 2;
         const char *label = number(a, top * half / 2);
-        memset(rgb + 3 * (y * WIDTH + LEFT), half ? 225 : 0, 3 * (RIGHT - LEFT));
-        font_draw(rgb, WIDTH, HEIGHT, LEFT - 6 - FONT_WIDTH * (int)strlen(label), y - FONT_HEIGHT / 2, 1, label);
+        int label_x = LEFT - 6 - FONT_WIDTH * (int)strlen(label);
+        memset(rgb + 3 * (y * WIDTH + LEFT), half ? PALE : BLACK, 3 * POINTS);
+        font_draw(rgb, WIDTH, HEIGHT, label_x, y - FONT_HEIGHT / 2, 1, label);
     }
     const char *last = format(a, "step %zu", steps);
     font_draw(rgb, WIDTH, HEIGHT, LEFT, BOTTOM + 8, 1, "1");
     font_draw(rgb, WIDTH, HEIGHT, RIGHT - FONT_WIDTH * (int)strlen(last), BOTTOM + 8, 1, last);
-    font_draw(rgb, WIDTH, HEIGHT, LEFT, 10, 1, format(a, "loss, and its average over the last %d steps", CURVE_WINDOW));
+    const char *title = format(a, "loss, and its average over the last %d steps", CURVE_WINDOW);
+    font_draw(rgb, WIDTH, HEIGHT, LEFT, 10, 1, title);
 }
 
 void curve_save(Arena *a, const float *loss, size_t steps, const char *path)
 {
-    enum { COUNT = RIGHT - LEFT };
-    size_t before = mark(a), size;
-    double light[COUNT], dark[COUNT], most = 0;
-    for (size_t x = 0; steps && x < COUNT; x++) {
-        size_t from = x * steps / COUNT, to = (x + 1) * steps / COUNT, end = to > from ? to : from + 1;
-        light[x] = curve_mean(loss, from, end), dark[x] = curve_mean(loss, end > CURVE_WINDOW ? end - CURVE_WINDOW : 0, end);
+    size_t before = mark(a);
+    size_t size;
+    double light[POINTS], dark[POINTS];
+    double most = 0;
+    for (size_t x = 0; steps && x < POINTS; x++) {
+        Range r = range_of(x, POINTS, steps);
+        light[x] = curve_mean(loss, r.from, r.to);
+        dark[x] = curve_mean(loss, r.to > CURVE_WINDOW ? r.to - CURVE_WINDOW : 0, r.to);
         most = fmax(most, light[x]);
     }
-    if (!(most > 1e-4 && most < MOST)) return;
+    if (!(most > LEAST && most < MOST)) return;
     double top = round_up(most);
-    unsigned char *rgb = memset(take(a, WIDTH * HEIGHT, 3), 255, WIDTH * HEIGHT * 3);
-    axes(a, rgb, top, steps);
-    for (int x = 0; x < COUNT; x++) if (!isnan(light[x])) upright(rgb, LEFT + x, (x && !isnan(light[x - 1]) ? light[x - 1] : light[x]) / top, light[x] / top, LIGHT);
-    for (int x = 0; x < COUNT; x++) if (!isnan(dark[x])) upright(rgb, LEFT + x, (x && !isnan(dark[x - 1]) ? dark[x - 1] : dark[x]) / top + 0.005, dark[x] / top, DARK);
-    unsigned char *png = adopt(a, png_encode(rgb, WIDTH, HEIGHT, NULL, &size));
+    unsigned char *rgb = memset(allocate(a, WIDTH * HEIGHT, 3), 255, WIDTH * HEIGHT * 3);
+    draw_axes(a, rgb, top, steps);
+    draw_line(rgb, light, top, 0, LIGHT);
+    draw_line(rgb, dark, top, 0.005, DARK);
+    unsigned char *png = arena_own(a, png_encode(rgb, WIDTH, HEIGHT, NULL, &size));
     if (!png) fail(a, "%s: out of memory", path);
     files_save(a, &(File){ path, { png, size } }, 1);
     release(a, before);

@@ -1,20 +1,52 @@
-/* dataset.c - a folder of pictures as lessons.
+/* dataset.c - the training images and their captions as training examples.
  *
- *     picture -> resized, its middle cut out -> latents, drawn from what the autoencoder makes of it      image.c, vae.c; once
- *     caption -> tokens -> vectors, where nothing about them changes                                      captions.c, clip.c; once
- *     an epoch: all pictures with their repeats, in a new order; each mirrored or not, its caption as chance has it, under fresh noise
- *     at a random time
+ *     picture -> resized, its middle cut out -> latents       image.c, vae.c; once (kohya: --cache_latents)
+ *     caption -> token numbers -> hidden states               captions.c, clip.c; once, where nothing changes them
+ *     an epoch: all pictures with their repeats, in a new order; each mirrored or not, its caption augmented, under
+ *     fresh noise at a random timestep
  *
- * A batch is one picture after the other (train.c), so those of an epoch follow each other whatever their sizes: kohya's trainer must
- * fill each batch from one bucket.
+ * A batch is one picture after the other (objective.c), so those of an epoch follow each other whatever their sizes.
+ * kohya's trainer must fill each batch from one bucket.
  *
- * All chance comes from the course's generator, in one order, so a seed says which LoRA comes out, to the byte. */
+ * All random numbers come from one generator, in one order.  So a seed says which LoRA comes out, to the byte. */
 #include "dataset.h"
 
 #include "image.h"
 #include "vae.h"
 
 #include <math.h>
+
+/* ---- encoding ---------------------------------------------------------------------------------- */
+
+static size_t latent_values(const Photo *p)
+{
+    return (size_t)(p->bucket.width / FACTOR) * (size_t)(p->bucket.height / FACTOR) * LATENT;
+}
+
+/* kohya: cv2.INTER_AREA where a picture shrinks, and Lanczos where it grows */
+static Picture read_picture(Dataset *d, const Photo *photo)
+{
+    const Bucket *b = &photo->bucket;
+    Picture p = image_open(d->mem, photo->path);
+    int shrinks = p.width >= b->wide && p.height >= b->high;
+    p = image_resize(d->mem, p, b->wide, b->high, shrinks ? BOX : LANCZOS);
+    return image_middle(d->mem, p, b->width, b->height);
+}
+
+/* pixels / 127.5 - 1: [1,height,width,3], -1 .. 1 */
+static Tensor pixels_of(Dataset *d, const Photo *photo, int mirror)
+{
+    Picture p = read_picture(d, photo);
+    Tensor x = tensor(d->run, 1, p.height, p.width, 3);
+    size_t width = (size_t)p.width;
+    for (size_t i = 0; i < rows(x); i++) {
+        size_t row = i / width * width;
+        size_t column = i % width;
+        size_t from = mirror ? row + width - 1 - column : i;
+        for (size_t c = 0; c < 3; c++) x.x[i * 3 + c] = (float)p.rgb[from * 3 + c] / 127.5f - 1;
+    }
+    return x;
+}
 
 static float normal(Rng *rng)
 {
@@ -23,165 +55,172 @@ static float normal(Rng *rng)
     return x;
 }
 
-static size_t latent_values(const Photo *p) { return (size_t)(p->bucket.width / FACTOR) * (size_t)(p->bucket.height / FACTOR) * LATENT; }
-
-/* [1,height,width,3], -1..1; kohya: the mean of an area where it shrinks, and Lanczos where it grows */
-static Tensor read_photo(Dataset *d, const Photo *photo, int mirrored)
+/* latents = vae.encode(pixels).latent_dist.sample() * 0.18215, with std = exp(logvar / 2) and logvar within -30 ..
+ * 20 */
+static float *encode_photo(Dataset *d, const Photo *photo, int mirror, Rng *rng)
 {
-    const Bucket *b = &photo->bucket;
-    Picture p = image_open(d->mem, photo->path);
-    p = image_resize(d->mem, p, b->wide, b->high, p.width >= b->wide && p.height >= b->high ? BOX : LANCZOS);
-    p = image_middle(d->mem, p, b->width, b->height);
-    Tensor x = tensor(d->run, 1, p.height, p.width, 3);
-    size_t width = (size_t)p.width;
-    for (size_t i = 0; i < rows(x); i++)
-        for (size_t c = 0, from = mirrored ? i / width * width + width - 1 - i % width : i; c < 3; c++) x.x[i * 3 + c] = (float)p.rgb[from * 3 + c] / 127.5f - 1;
-    return x;
-}
-
-/* latents drawn from what the autoencoder makes of a picture */
-static float *encode_photo(Dataset *d, const Photo *photo, int mirrored, Rng *rng)
-{
-    float *to = take(d->mem, latent_values(photo), sizeof *to);
+    float *latents = allocate(d->mem, latent_values(photo), sizeof *latents);
     size_t before = mark(d->mem);
-    Tensor moments = vae_encode(d->run, read_photo(d, photo, mirrored));
-    for (size_t i = 0; i < rows(moments); i++)
+    Tensor moments = vae_encode(d->run, pixels_of(d, photo, mirror));
+    for (size_t i = 0; i < rows(moments); i++) {
+        const float *mean = moments.x + i * 2 * LATENT;
+        const float *logvar = mean + LATENT;
         for (size_t c = 0; c < LATENT; c++) {
-            float mean = moments.x[i * 2 * LATENT + c], log_variance = moments.x[i * 2 * LATENT + LATENT + c];
-            float spread = expf(0.5f * fminf(fmaxf(log_variance, -30), 20));
-            to[i * LATENT + c] = LATENT_SCALE * (mean + spread * normal(rng));
+            float std = expf(0.5f * fminf(fmaxf(logvar[c], -30), 20));
+            latents[i * LATENT + c] = LATENT_SCALE * (mean[c] + std * normal(rng));
         }
+    }
     release(d->mem, before);
-    return to;
+    return latents;
 }
 
-/* are a picture's words the same in every step, and what they are encoded to as well? */
-static int text_stays(const Dataset *d) { return !d->captions.word && !(recipe_rates(d->recipe).text > 0) && !(d->recipe->shuffle > 0) && !(d->recipe->drop > 0); }
-
-static void read_sample(Dataset *d, const Photo *photo, Sample *s, Rng *rng)
+/* Are the hidden states of a caption the same in every step? */
+static int captions_stay(const Dataset *d)
 {
-    Lesson *l = &s->lesson;
-    int *ids = take(d->mem, CONTEXT, sizeof *ids);
-    caption_ids(d->mem, &d->captions, photo->caption, photo->role != PRIOR, ids);
-    *s = (Sample){ .photo = photo, .latents = { encode_photo(d, photo, 0, rng), d->recipe->flip > 0 ? encode_photo(d, photo, 1, rng) : NULL } };
-    *l = (Lesson){ .ids = ids, .texts = 1, .clip_skip = d->clip_skip, .noise = d->noise,
-                   .latents = { 1, photo->bucket.height / FACTOR, photo->bucket.width / FACTOR, LATENT, s->latents[0] } };
-    if (!text_stays(d)) return;
-    Tensor text = clip_encode(d->run, ids, 1, l->clip_skip, NULL);
-    l->ids = NULL, l->text = (Tensor){ 1, 1, text.h, text.c, text.x };
+    const TrainingConfig *c = d->config;
+    int text_encoder_stays = !d->captions.word && !(training_learning_rates(c).text > 0);
+    return text_encoder_stays && !c->shuffle_caption && !(c->caption_dropout_rate > 0);
+}
+
+static void read_item(Dataset *d, const Photo *photo, DatasetItem *item, Rng *rng)
+{
+    int *ids = allocate(d->mem, CONTEXT, sizeof *ids);
+    caption_ids(d->mem, &d->captions, photo->caption, photo->role != CLASS_IMAGE, ids);
+    *item = (DatasetItem){ .photo = photo };
+    item->latents = encode_photo(d, photo, 0, rng);
+    if (d->config->flip_aug) item->mirrored = encode_photo(d, photo, 1, rng);
+    TrainingExample *e = &item->example;
+    e->ids = ids;
+    e->texts = 1;
+    e->clip_skip = d->clip_skip;
+    e->noise = d->noise;
+    e->is_class_image = photo->role == CLASS_IMAGE;
+    e->latents = (Tensor){ .n = 1, .h = photo->bucket.height / FACTOR, .w = photo->bucket.width / FACTOR, .c = LATENT,
+                           .x = item->latents };
+    if (!captions_stay(d)) return;
+    Tensor text = clip_encode(d->run, ids, 1, e->clip_skip, NULL);
+    e->ids = NULL;
+    e->text = (Tensor){ .n = 1, .h = 1, .w = text.h, .c = text.c, .x = text.x };
 }
 
 void dataset_read(Dataset *d, Rng *rng)
 {
-    size_t most = 0, n = d->photos.count;
-    for (size_t i = 0; i < n; i++) if (latent_values(&d->photos.photo[i]) > most) most = latent_values(&d->photos.photo[i]);
-    alpha_bars(d->alpha_bar, SCALED_LINEAR, 0);
-    d->noise = take(d->mem, most, sizeof *d->noise);
-    d->sample = take(d->mem, n, sizeof *d->sample);
+    size_t most = 0;
+    size_t n = d->photos.count;
     for (size_t i = 0; i < n; i++) {
-        watch_progress(d->watch, "picture", (int)i, (int)n);
-        read_sample(d, &d->photos.photo[i], &d->sample[i], rng);
+        size_t values = latent_values(&d->photos.photo[i]);
+        if (values > most) most = values;
     }
-    watch_progress(d->watch, "picture", (int)n, (int)n);
+    d->noise = allocate(d->mem, most, sizeof *d->noise);
+    d->item = allocate(d->mem, n, sizeof *d->item);
+    for (size_t i = 0; i < n; i++) {
+        callbacks_progress(d->callbacks, "picture", (int)i, (int)n);
+        read_item(d, &d->photos.photo[i], &d->item[i], rng);
+    }
+    callbacks_progress(d->callbacks, "picture", (int)n, (int)n);
 }
 
-/* the first sample of that size */
-static const Sample *alike(const Dataset *d, const Sample *s)
+/* ---- memory ------------------------------------------------------------------------------------ */
+
+/* The first item of the same size, which may be itself. */
+static DatasetItem *first_of_size(Dataset *d, const DatasetItem *item)
 {
-    const Sample *first = d->sample;
-    while (first->lesson.latents.h != s->lesson.latents.h || first->lesson.latents.w != s->lesson.latents.w) first++;
+    Tensor size = item->example.latents;
+    DatasetItem *first = d->item;
+    while (first->example.latents.h != size.h || first->example.latents.w != size.w) first++;
     return first;
 }
 
-void dataset_rehearse(Dataset *d)
+void dataset_dry_run(Dataset *d)
 {
     double all = 0;
-    for (Sample *s = d->sample; s < d->sample + d->photos.count; s++) {
-        const Sample *first = alike(d, s);
-        d->run->machine->ops = 0;
-        if (first == s) rehearse_lesson(d->run, &s->lesson), s->ops = d->run->machine->ops;
-        all += first->ops * s->photo->repeats;
+    for (size_t i = 0; i < d->photos.count; i++) {
+        DatasetItem *item = &d->item[i];
+        DatasetItem *first = first_of_size(d, item);
+        if (first == item) {
+            d->run->machine->ops = 0;
+            objective_dry_run(d->run, &item->example);
+            item->ops = d->run->machine->ops;
+        }
+        all += first->ops * item->photo->repeats;
     }
-    begin_lessons(d->run);
+    objective_start(d->run);
     d->run->machine->ops = all / (double)d->photos.repeated;
 }
 
-/* ---- order -------------------------------------------------------------------------------------- */
+/* ---- drawing ----------------------------------------------------------------------------------- */
 
-void dataset_order(const Dataset *d, Course *c)
+void dataset_begin(const Dataset *d, TrainingProgress *p)
 {
-    size_t at = 0;
+    size_t n = 0;
     for (size_t i = 0; i < d->photos.count; i++)
-        for (int k = 0; k < d->photos.photo[i].repeats; k++) c->order[at++] = (uint32_t)i;
-    c->next = (uint32_t)d->photos.repeated;
+        for (int k = 0; k < d->photos.photo[i].repeats; k++) p->order[n++] = (uint32_t)i;
+    p->next = (uint32_t)d->photos.repeated;
 }
 
-static void shuffle(Course *c, size_t n)
+/* A new epoch, in a new order: Fisher-Yates. */
+static void begin_epoch(TrainingProgress *p, size_t n)
 {
     for (size_t i = n; i > 1; i--) {
-        size_t j = rng_below(&c->rng, (uint32_t)i);
-        uint32_t kept = c->order[i - 1];
-        c->order[i - 1] = c->order[j], c->order[j] = kept;
+        size_t j = rng_below(&p->rng, (uint32_t)i);
+        uint32_t swapped = p->order[i - 1];
+        p->order[i - 1] = p->order[j];
+        p->order[j] = swapped;
     }
-    c->next = 0;
+    p->next = 0;
 }
 
-/* the noise of a whole channel may be shifted */
-static void draw_noise(Dataset *d, size_t n, Rng *rng)
+/* flip_aug: one time in two the mirrored picture */
+static void draw_side(DatasetItem *item, Rng *rng)
 {
-    float offset[LATENT];
-    rng_normal(rng, d->noise, n);
-    for (int k = 0; k < LATENT && d->recipe->noise_offset > 0; k++) offset[k] = (float)d->recipe->noise_offset * normal(rng);
-    for (size_t i = 0; i < n && d->recipe->noise_offset > 0; i++) d->noise[i] += offset[i % LATENT];
+    if (!item->mirrored) return;
+    item->example.latents.x = rng_bits(rng) & 1 ? item->mirrored : item->latents;
 }
 
-static void draw_words(Dataset *d, Sample *s, Rng *rng)
+static void draw_caption(Dataset *d, DatasetItem *item, Rng *rng)
 {
+    const TrainingConfig *c = d->config;
+    const Photo *photo = item->photo;
+    if (!c->shuffle_caption && !(c->caption_dropout_rate > 0)) return;
     size_t before = mark(d->mem);
-    const Recipe *r = d->recipe;
-    if (!(r->shuffle > 0) && !(r->drop > 0)) return;
-    const char *caption = caption_drawn(d->mem, s->photo->caption, (CaptionChance){ r->drop, r->shuffle > 0, (int)r->keep }, rng);
-    caption_ids(d->mem, &d->captions, caption, s->photo->role != PRIOR, d->ids);
-    s->lesson.ids = d->ids;
+    CaptionAugmentation how = { .caption_dropout_rate = c->caption_dropout_rate, .shuffle_caption = c->shuffle_caption,
+                                .keep_tokens = c->keep_tokens };
+    const char *caption = caption_augmented(d->mem, photo->caption, how, rng);
+    caption_ids(d->mem, &d->captions, caption, photo->role != CLASS_IMAGE, d->ids);
+    item->example.ids = d->ids;
     release(d->mem, before);
 }
 
-static void set_time(Dataset *d, Lesson *l, int timestep) { l->timestep = timestep, l->alpha_bar = d->alpha_bar[timestep]; }
-
-const Sample *dataset_next(Dataset *d, Course *c)
+const DatasetItem *dataset_next(Dataset *d, TrainingProgress *p)
 {
-    if (c->next == d->photos.repeated) shuffle(c, d->photos.repeated);
-    Sample *s = &d->sample[c->order[c->next++]];
-    if (s->latents[1]) s->lesson.latents.x = s->latents[rng_bits(&c->rng) & 1];
-    draw_words(d, s, &c->rng);
-    set_time(d, &s->lesson, (int)rng_below(&c->rng, TRAIN_STEPS));
-    draw_noise(d, size(s->lesson.latents), &c->rng);
-    return s;
+    if (p->next == d->photos.repeated) begin_epoch(p, d->photos.repeated);
+    DatasetItem *item = &d->item[p->order[p->next++]];
+    draw_side(item, &p->rng);
+    draw_caption(d, item, &p->rng);
+    objective_draw(d->objective, &item->example, d->noise, &p->rng);
+    return item;
 }
 
-/* min(snr, gamma) / snr, snr = a / (1 - a)      (Hang et al., "Efficient Diffusion Training via Min-SNR Weighting", 2023) */
-double sample_weight(const Dataset *d, const Sample *s)
-{
-    double a = (double)s->lesson.alpha_bar, snr = a / (1 - a), gamma = d->recipe->snr, weight = gamma > 0 && snr > gamma ? gamma / snr : 1;
-    return s->photo->role == PRIOR ? weight * d->recipe->prior_weight : weight;
-}
+/* ---- validation -------------------------------------------------------------------------------- */
 
-/* ---- held out ----------------------------------------------------------------------------------- */
+enum { VALIDATION_TIMES = 4 };
+static const int validation_timesteps[VALIDATION_TIMES] = { 200, 400, 600, 800 };
 
-double dataset_held_out_loss(Dataset *d)
+double dataset_validation_loss(Dataset *d)
 {
-    static const int timestep[] = { 200, 400, 600, 800 };
-    enum { TIMES = sizeof timestep / sizeof *timestep };
     size_t before = mark(d->mem);
-    Rng *rng = take(d->mem, 1, sizeof *rng);
+    Rng *rng = allocate(d->mem, 1, sizeof *rng);
     double sum = 0;
     rng_seed(rng, 0);
-    for (Sample *s = d->sample; s < d->sample + d->photos.count; s++)
-        for (int i = 0; i < TIMES && s->photo->role == HELD_OUT; i++) {
-            set_time(d, &s->lesson, timestep[i]);
-            rng_normal(rng, d->noise, size(s->lesson.latents));
-            sum += lesson_loss(d->run, &s->lesson);
+    for (size_t i = 0; i < d->photos.count; i++) {
+        TrainingExample *e = &d->item[i].example;
+        if (d->item[i].photo->role != VALIDATION_IMAGE) continue;
+        for (int k = 0; k < VALIDATION_TIMES; k++) {
+            objective_set_timestep(d->objective, e, validation_timesteps[k]);
+            rng_normal(rng, d->noise, size(e->latents));
+            sum += objective_loss(d->run, e);
         }
+    }
     release(d->mem, before);
-    return sum / (double)(TIMES * d->photos.held_out);
+    return sum / (double)(VALIDATION_TIMES * d->photos.validations);
 }

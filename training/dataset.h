@@ -1,52 +1,52 @@
-/* dataset.h - pictures and captions as lessons: encoded once, then drawn from in an order that chance decides. */
+/* dataset.h - the training images and their captions as training examples: encoded once, then drawn in random order. */
 #ifndef DATASET_H
 #define DATASET_H
 
-#include "captions.h"
 #include "callbacks.h"
-#include "job.h"
-#include "lesson.h"
+#include "captions.h"
+#include "objective.h"
 #include "photos.h"
-#include "recipe.h"
-#include "sampler.h"
-#include "state.h"
+#include "training_config.h"
+#include "training_state.h"
 
+/* One picture, encoded.  Noise, timestep and what augmentation changes are set when it is drawn. */
 typedef struct {
-    const Photo *photo;
-    float       *latents[2];             /* as it is, and mirrored; the second NULL unless asked for */
-    Lesson       lesson;                 /* of it, but for what chance decides */
-    double       ops;                    /* of a step; of the first sample of each size */
-} Sample;
+    const Photo    *photo;
+    float          *latents, *mirrored;  /* x0; mirrored is NULL without flip_aug */
+    TrainingExample example;
+    double          ops;                 /* operations of a step; only of the first item of each size */
+} DatasetItem;
 
+/* The caller fills in everything above `item`; dataset_read() the rest. */
 typedef struct {
-    Arena        *mem;
-    Run          *run;
-    const Recipe *recipe;
-    const Watch  *watch;
-    Photos        photos;
-    Captions      captions;
-    int           clip_skip;
-    Sample       *sample;                /* of each photo */
-    int           ids[CONTEXT];          /* of the sample that was drawn last, and its noise */
-    float        *noise, alpha_bar[TRAIN_STEPS];
+    Arena                *mem;
+    Run                  *run;
+    const TrainingConfig *config;
+    const Objective      *objective;
+    const Callbacks      *callbacks;
+    Photos                photos;
+    Captions              captions;
+    int                   clip_skip;
+    DatasetItem          *item;          /* [photos.count] */
+    int                   ids[CONTEXT];  /* of the item that was drawn last, where captions are augmented */
+    float                *noise;         /* of the item that was drawn last */
 } Dataset;
 
-/* Encodes all pictures, and captions too when no text encoder learns; the fields above sample are filled in. */
+/* Encodes all pictures, and the captions too when nothing about them changes.  rng draws the latents. */
 void dataset_read(Dataset *d, Rng *rng);
 
-/* For learn_from: the room that any of them takes.  The machine's ops become those of one step of a picture. */
-void dataset_rehearse(Dataset *d);
+/* Takes the memory that a step of any item needs (see objective_dry_run).  The machine's ops become those of one
+ * example, on average over an epoch. */
+void dataset_dry_run(Dataset *d);
 
-/* The course of an epoch: each picture as often as it is repeated, all of it still to be drawn. */
-void dataset_order(const Dataset *d, Course *c);
+/* Begins an epoch's order: each picture as often as it is repeated, all of it to be shuffled before the first is
+ * drawn. */
+void dataset_begin(const Dataset *d, TrainingProgress *p);
 
-/* The next picture, under fresh noise.  It lasts until the next call. */
-const Sample *dataset_next(Dataset *d, Course *c);
+/* Draws the next example, under fresh noise.  It lasts until the next call. */
+const DatasetItem *dataset_next(Dataset *d, TrainingProgress *p);
 
-/* How much its loss counts. */
-double sample_weight(const Dataset *d, const Sample *s);
-
-/* The mean loss of the pictures that are held out, always under the same noise. */
-double dataset_held_out_loss(Dataset *d);
+/* The mean loss of the validation images, always under the same noise at the same timesteps. */
+double dataset_validation_loss(Dataset *d);
 
 #endif

@@ -1,11 +1,12 @@
-/* metadata.c - what is said within a result of training of how it came to be.
+/* metadata.c - what a result of training says of how it came to be.
  *
- * The names are those of kohya's trainer (sd-scripts, train_network.py), for it is these that the web UI's cards, galleries and other
- * people's tools read: how large the pictures were (ss_bucket_info), how many in which folder (ss_dataset_dirs), which words are said of
- * them how often (ss_tag_frequency).  Those three are JSON within a text.
+ * The names are those of kohya's trainer (sd-scripts, train_network.py), for it is these that the web UI's cards,
+ * galleries and other people's tools read: how large the pictures were (ss_bucket_info), how many in which folder
+ * (ss_dataset_dirs), how often each tag stands in the captions (ss_tag_frequency).  Those three are JSON within a
+ * text.
  *
- * Nothing is said that is not so here, and nothing that the weights do not depend on, as the time or the file's name: the same job writes
- * the same bytes. */
+ * Nothing is written that is not so here, and nothing that the weights do not depend on, like the time or the file's
+ * name.  So the same job writes the same bytes. */
 #include "metadata.h"
 
 #include "chars.h"
@@ -15,148 +16,219 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* ---- the pictures ----------------------------------------------------------------------------- */
+/* ---- pictures by folder ------------------------------------------------------------------------ */
 
-/* Photos of one folder stand together: those from one on, up to `end`, that this one's folder holds and that are for the same. */
-static const Photo *folder_end(Arena *a, const Photo *one, const Photo *end)
+/* Pictures of one folder and purpose stand together.  Returns the end of those that begin with p. */
+static const Photo *folder_end(Arena *a, const Photo *p, const Photo *end)
 {
-    const Photo *p = one;
-    const char *folder = folder_of(a, one->path);
-    while (p < end && (p->role == PRIOR) == (one->role == PRIOR) && !strcmp(folder_of(a, p->path), folder)) p++;
+    const char *folder = folder_of(a, p->path);
+    int is_class = p->role == CLASS_IMAGE;
+    while (p < end && (p->role == CLASS_IMAGE) == is_class && !strcmp(folder_of(a, p->path), folder)) p++;
     return p;
 }
 
 static const char *folder_name(Arena *a, const Photo *p) { return json_quoted(a, file_name(folder_of(a, p->path))); }
 
-/* {"10_sks": {"n_repeats": 10, "img_count": 15}}, of class pictures or of the others; those that are held out are none */
-static const char *dataset_dirs(Arena *a, const Photos *photos, int prior)
+/* "10_sks": {"n_repeats": 10, "img_count": 15}, or NULL when none of these pictures comes in an epoch */
+static const char *folder_entry(Arena *a, const Photo *p, const Photo *end)
 {
-    Draft d = draft(a);
-    const Photo *end = photos->photo + photos->count, *next;
-    draft_add(&d, "{");
-    for (const Photo *p = photos->photo; p < end; p = next) {
-        size_t count = 0, repeats = SIZE_MAX;
-        next = folder_end(a, p, end);
-        for (const Photo *one = p; one < next && (p->role == PRIOR) == prior; one++)
-            if (one->repeats) count++, repeats = (size_t)one->repeats < repeats ? (size_t)one->repeats : repeats;
-        if (count) draft_add(&d, format(a, "%s%s: {\"n_repeats\": %zu, \"img_count\": %zu}", d.n > 1 ? ", " : "", folder_name(a, p), repeats, count));
+    size_t count = 0;
+    size_t repeats = SIZE_MAX;
+    const char *name = folder_name(a, p);
+    for (; p < end; p++) {
+        if (!p->repeats) continue;
+        count++;
+        if ((size_t)p->repeats < repeats) repeats = (size_t)p->repeats;
     }
-    draft_add(&d, "}");
+    return count ? format(a, "%s: {\"n_repeats\": %zu, \"img_count\": %zu}", name, repeats, count) : NULL;
+}
+
+/* {"10_sks": {"n_repeats": 10, "img_count": 15}} of class images, or of the others */
+static const char *dataset_dirs(Arena *a, const Photos *photos, int of_class)
+{
+    StringBuilder d = string_builder(a);
+    const Photo *end = photos->photo + photos->count;
+    const Photo *next;
+    string_builder_add(&d, "{");
+    for (const Photo *p = photos->photo; p < end; p = next) {
+        next = folder_end(a, p, end);
+        const char *entry = (p->role == CLASS_IMAGE) == of_class ? folder_entry(a, p, next) : NULL;
+        if (!entry) continue;
+        if (d.n > 1) string_builder_add(&d, ", ");
+        string_builder_add(&d, entry);
+    }
+    string_builder_add(&d, "}");
     return d.text;
 }
+
+/* ---- buckets ----------------------------------------------------------------------------------- */
 
 /* {"buckets": {"0": {"resolution": [512, 512], "count": 150}}} */
 static const char *bucket_info(Arena *a, const Photos *photos)
 {
     size_t count;
     const BucketCount *b = photos_buckets(a, photos, &count);
-    Draft d = draft(a);
-    draft_add(&d, "{\"buckets\": {");
+    StringBuilder d = string_builder(a);
+    string_builder_add(&d, "{\"buckets\": {");
     for (size_t i = 0; i < count; i++)
-        draft_add(&d, format(a, "%s\"%zu\": {\"resolution\": [%d, %d], \"count\": %zu}", i ? ", " : "", i, b[i].width, b[i].height, b[i].repeated));
-    draft_add(&d, "}}");
+        string_builder_add(&d, format(a, "%s\"%zu\": {\"resolution\": [%d, %d], \"count\": %zu}", i ? ", " : "", i, b[i].width,
+                             b[i].height, b[i].repeated));
+    string_builder_add(&d, "}}");
     return d.text;
 }
 
+/* ---- tags -------------------------------------------------------------------------------------- */
+
 static int by_text(const void *x, const void *y) { return strcmp(*(char *const *)x, *(char *const *)y); }
 
-/* what stands between the commas of these photos' captions, in small letters, sorted */
-static char **tags_of(Arena *a, const Photo *from, const Photo *end, size_t *count)
+static void to_lower(char *text)
 {
-    size_t most = 0, parts, n = 0;
-    for (const Photo *p = from; p < end; p++) most += strlen(p->caption) + 1;
-    char **tag = take(a, most, sizeof *tag);
-    for (const Photo *p = from; p < end; p++) {
+    for (; *text; text++) *text = (char)lower(*text);
+}
+
+/* The tags of these captions, which are what stands between their commas, in lower case, sorted. */
+static char **tags_of(Arena *a, const Photo *p, const Photo *end, size_t *count)
+{
+    size_t most = 0;
+    size_t n = 0;
+    for (const Photo *one = p; one < end; one++) most += strlen(one->caption) + 1;
+    char **tag = allocate(a, most, sizeof *tag);
+    for (; p < end; p++) {
+        size_t parts;
         char **part = comma_parts(a, p->caption, &parts);
         for (size_t i = 0; i < parts; i++) {
-            for (char *c = part[i]; *c; c++) *c = (char)lower(*c);
+            to_lower(part[i]);
             if (*part[i]) tag[n++] = part[i];
         }
     }
+    if (n) qsort(tag, n, sizeof *tag, by_text);
     *count = n;
-    if (*count) qsort(tag, *count, sizeof *tag, by_text);
     return tag;
+}
+
+/* "red hair": 7, "smiling": 9 */
+static void add_tags(Arena *a, StringBuilder *d, char **tag, size_t count)
+{
+    for (size_t i = 0, n; i < count; i += n) {
+        n = 1;
+        while (i + n < count && !strcmp(tag[i], tag[i + n])) n++;
+        string_builder_add(d, format(a, "%s%s: %zu", i ? ", " : "", json_quoted(a, tag[i]), n));
+    }
 }
 
 /* {"10_sks": {"red hair": 7, "smiling": 9}} */
 static const char *tag_frequency(Arena *a, const Photos *photos)
 {
-    Draft d = draft(a);
-    const Photo *end = photos->photo + photos->count, *next;
-    draft_add(&d, "{");
+    StringBuilder d = string_builder(a);
+    const Photo *end = photos->photo + photos->count;
+    const Photo *next;
+    string_builder_add(&d, "{");
     for (const Photo *p = photos->photo; p < end; p = next) {
-        size_t count, n;
+        size_t count;
         next = folder_end(a, p, end);
         char **tag = tags_of(a, p, next, &count);
-        draft_add(&d, format(a, "%s%s: {", p > photos->photo ? ", " : "", folder_name(a, p)));
-        for (size_t i = 0; i < count; i += n) {
-            for (n = 1; i + n < count && !strcmp(tag[i], tag[i + n]); ) n++;
-            draft_add(&d, format(a, "%s%s: %zu", i ? ", " : "", json_quoted(a, tag[i]), n));
-        }
-        draft_add(&d, "}");
+        string_builder_add(&d, format(a, "%s%s: {", p > photos->photo ? ", " : "", folder_name(a, p)));
+        add_tags(a, &d, tag, count);
+        string_builder_add(&d, "}");
     }
-    draft_add(&d, "}");
+    string_builder_add(&d, "}");
     return d.text;
 }
 
-/* ---- all of it -------------------------------------------------------------------------------- */
+/* ---- the entries ------------------------------------------------------------------------------- */
 
-typedef struct { Arena *a; Pair *pair; size_t count; } Said;
+typedef struct {
+    Arena *a;
+    KeyValue  *pair;
+    size_t count;
+} Entries;
 
-static void say(Said *s, const char *key, const char *value) { s->pair[s->count++] = (Pair){ key, value }; }
-static void say_number(Said *s, const char *key, double x)   { say(s, key, number_text(s->a, x)); }
-static void say_whether(Said *s, const char *key, double is) { say(s, key, is > 0 ? "True" : "False"); }
+static void add_text(Entries *e, const char *key, const char *value) { e->pair[e->count++] = (KeyValue){ key, value }; }
+static void add_number(Entries *e, const char *key, double x)        { add_text(e, key, number_text(e->a, x)); }
+static void add_whole(Entries *e, const char *key, size_t n)         { add_number(e, key, (double)n); }
+static void add_switch(Entries *e, const char *key, int is_on)       { add_text(e, key, is_on ? "True" : "False"); }
 
-static void say_lora(Said *s, const Recipe *r)
+static void add_lora(Entries *e, const TrainingConfig *c)
 {
-    Rates rates = recipe_rates(r);
-    double alpha = r->alpha > 0 ? r->alpha : r->rank, conv_alpha = r->conv_alpha > 0 ? r->conv_alpha : r->conv_rank;
-    say(s, "modelspec.architecture", "stable-diffusion-v1/lora");
-    say(s, "ss_network_module", "networks.lora");
-    say_number(s, "ss_network_dim", r->rank), say_number(s, "ss_network_alpha", alpha);
-    if (r->conv_rank > 0)
-        say(s, "ss_network_args", format(s->a, "{\"conv_dim\": \"%s\", \"conv_alpha\": \"%s\"}", number_text(s->a, r->conv_rank), number_text(s->a, conv_alpha)));
-    say_number(s, "ss_unet_lr", rates.unet), say_number(s, "ss_text_encoder_lr", rates.text);
+    LearningRates rates = training_learning_rates(c);
+    double alpha = c->network_alpha > 0 ? c->network_alpha : c->network_dim;
+    double conv_alpha = c->conv_alpha > 0 ? c->conv_alpha : c->conv_dim;
+    add_text(e, "modelspec.architecture", "stable-diffusion-v1/lora");
+    add_text(e, "ss_network_module", "networks.lora");
+    add_number(e, "ss_network_dim", c->network_dim);
+    add_number(e, "ss_network_alpha", alpha);
+    if (c->conv_dim > 0)
+        add_text(e, "ss_network_args", format(e->a, "{\"conv_dim\": \"%d\", \"conv_alpha\": \"%s\"}", c->conv_dim,
+                                              number_text(e->a, conv_alpha)));
+    add_number(e, "ss_unet_lr", rates.unet);
+    add_number(e, "ss_text_encoder_lr", rates.text);
 }
 
-static void say_recipe(Said *s, const Recipe *r, size_t steps)
+static const char *optimizer_class(OptimizerType type)
 {
-    say_number(s, "ss_learning_rate", recipe_rate(r));
-    say(s, "ss_optimizer", recipe_eight_bits(r) ? "bitsandbytes.optim.adamw.AdamW8bit" : "torch.optim.adamw.AdamW");
-    say(s, "ss_lr_scheduler", r->schedule.name);
-    say_number(s, "ss_lr_warmup_steps", schedule_warmup(&r->schedule, (int)steps));
-    say_number(s, "ss_max_grad_norm", r->clip);
-    say_number(s, "ss_total_batch_size", r->batch * r->accumulate), say_number(s, "ss_gradient_accumulation_steps", r->accumulate);
-    say_whether(s, "ss_flip_aug", r->flip), say_whether(s, "ss_shuffle_caption", r->shuffle), say_number(s, "ss_keep_tokens", r->keep);
-    say_number(s, "ss_caption_dropout_rate", r->drop);
-    say_number(s, "ss_noise_offset", r->noise_offset), say_number(s, "ss_min_snr_gamma", r->snr), say_number(s, "ss_prior_loss_weight", r->prior_weight);
-    say_whether(s, "ss_enable_bucket", r->buckets), say_whether(s, "ss_bucket_no_upscale", r->no_upscale);
+    return type == OPTIMIZER_ADAMW_8BIT ? "bitsandbytes.optim.adamw.AdamW8bit" : "torch.optim.adamw.AdamW";
 }
 
-static void say_pictures(Said *s, const Photos *p)
+static void add_config(Entries *e, const TrainingConfig *c, size_t steps)
 {
-    size_t learned = 0;
-    for (size_t i = 0; i < p->count; i++) if (p->photo[i].role == LEARNED) learned += (size_t)p->photo[i].repeats;
-    say_number(s, "ss_num_train_images", (double)learned), say_number(s, "ss_num_reg_images", (double)p->prior);
-    say_number(s, "ss_num_validation_images", (double)p->held_out);
-    say(s, "ss_dataset_dirs", dataset_dirs(s->a, p, 0)), say(s, "ss_reg_dataset_dirs", dataset_dirs(s->a, p, 1));
-    say(s, "ss_bucket_info", bucket_info(s->a, p)), say(s, "ss_tag_frequency", tag_frequency(s->a, p));
+    LrScheduler scheduler = training_lr_scheduler(c);
+    add_number(e, "ss_learning_rate", training_learning_rate(c));
+    add_text(e, "ss_optimizer", optimizer_class(c->optimizer_type));
+    add_text(e, "ss_lr_scheduler", lr_scheduler_names[c->lr_scheduler]);
+    add_number(e, "ss_lr_warmup_steps", lr_warmup_steps(&scheduler, (int)steps));
+    add_number(e, "ss_max_grad_norm", c->max_grad_norm);
+    add_number(e, "ss_total_batch_size", c->train_batch_size * c->gradient_accumulation_steps);
+    add_number(e, "ss_gradient_accumulation_steps", c->gradient_accumulation_steps);
+    add_switch(e, "ss_flip_aug", c->flip_aug);
+    add_switch(e, "ss_shuffle_caption", c->shuffle_caption);
+    add_number(e, "ss_keep_tokens", c->keep_tokens);
+    add_number(e, "ss_caption_dropout_rate", c->caption_dropout_rate);
+    add_number(e, "ss_noise_offset", c->noise_offset);
+    add_number(e, "ss_min_snr_gamma", c->min_snr_gamma);
+    add_number(e, "ss_prior_loss_weight", c->prior_loss_weight);
+    add_switch(e, "ss_enable_bucket", c->enable_bucket);
+    add_switch(e, "ss_bucket_no_upscale", c->bucket_no_upscale);
 }
 
-Pair *metadata_of(Arena *a, const Made *m, int lora, size_t more, size_t *count)
+static size_t in_epochs(size_t steps, size_t epoch) { return (steps + epoch - 1) / epoch; }
+
+static void add_progress(Entries *e, const ResultInfo *info)
+{
+    size_t epoch = info->epoch ? info->epoch : 1;
+    add_whole(e, "ss_steps", info->step);
+    add_whole(e, "ss_max_train_steps", info->steps);
+    add_whole(e, "ss_epoch", in_epochs(info->step, epoch));
+    add_whole(e, "ss_num_epochs", in_epochs(info->steps, epoch));
+    add_number(e, "ss_num_batches_per_epoch", (double)epoch * info->config->gradient_accumulation_steps);
+}
+
+static void add_pictures(Entries *e, const Photos *p)
+{
+    size_t instances = 0;
+    for (size_t i = 0; i < p->count; i++)
+        if (p->photo[i].role == INSTANCE_IMAGE) instances += (size_t)p->photo[i].repeats;
+    add_whole(e, "ss_num_train_images", instances);
+    add_whole(e, "ss_num_reg_images", p->classes);
+    add_whole(e, "ss_num_validation_images", p->validations);
+    add_text(e, "ss_dataset_dirs", dataset_dirs(e->a, p, 0));
+    add_text(e, "ss_reg_dataset_dirs", dataset_dirs(e->a, p, 1));
+    add_text(e, "ss_bucket_info", bucket_info(e->a, p));
+    add_text(e, "ss_tag_frequency", tag_frequency(e->a, p));
+}
+
+KeyValue *metadata_of(Arena *a, const ResultInfo *info, ResultKind kind, size_t more, size_t *count)
 {
     enum { MOST = 64 };
-    Said s = { a, take(a, MOST + more, sizeof *s.pair), 0 };
-    size_t each = m->epoch ? m->epoch : 1;
-    say(&s, "ss_sd_model_name", file_name(m->model)), say(&s, "ss_base_model_version", "sd_v1");
-    if (lora) say_lora(&s, m->recipe);
-    say_recipe(&s, m->recipe, m->steps);
-    say_number(&s, "ss_steps", (double)m->step), say_number(&s, "ss_max_train_steps", (double)m->steps);
-    say_number(&s, "ss_epoch", (double)((m->step + each - 1) / each)), say_number(&s, "ss_num_epochs", (double)((m->steps + each - 1) / each));
-    say_number(&s, "ss_num_batches_per_epoch", (double)each * m->recipe->accumulate);
-    say(&s, "ss_resolution", format(a, "(%d, %d)", m->side, m->side)), say_number(&s, "ss_clip_skip", m->clip_skip);
-    say(&s, "ss_seed", format(a, "%llu", (unsigned long long)m->seed));
-    say_pictures(&s, m->photos);
-    *count = s.count;
-    return s.pair;
+    Entries e = { .a = a, .pair = allocate(a, MOST + more, sizeof *e.pair) };
+    add_text(&e, "ss_sd_model_name", file_name(info->model));
+    add_text(&e, "ss_base_model_version", "sd_v1");
+    if (kind == LORA_RESULT) add_lora(&e, info->config);
+    add_config(&e, info->config, info->steps);
+    add_progress(&e, info);
+    add_text(&e, "ss_resolution", format(a, "(%d, %d)", info->side, info->side));
+    add_number(&e, "ss_clip_skip", info->clip_skip);
+    add_text(&e, "ss_seed", format(a, "%llu", (unsigned long long)info->seed));
+    add_pictures(&e, info->photos);
+    *count = e.count;
+    return e.pair;
 }

@@ -1,21 +1,24 @@
-/* metadata.h - what is said within a result of training of how it came to be, by the names of kohya's trainer. */
+/* metadata.h - what a result of training says of how it came to be, by the names of kohya's trainer. */
 #ifndef METADATA_H
 #define METADATA_H
 
 #include "photos.h"
-#include "recipe.h"
 #include "safetensors.h"
+#include "training_config.h"
+
+typedef enum { LORA_RESULT, EMBEDDING_RESULT } ResultKind;
 
 typedef struct {
-    const Recipe *recipe;
+    const TrainingConfig *config;
     const Photos *photos;
     const char   *model;                 /* the checkpoint's path */
-    int           side, clip_skip;
+    int           side, clip_skip;       /* of the pictures, in pixels */
     uint64_t      seed;
-    size_t        step, steps, epoch;    /* done; in all; in which all pictures are seen */
-} Made;
+    size_t        step, steps;           /* done, and in all */
+    size_t        epoch;                 /* steps in which all pictures are seen */
+} ResultInfo;
 
-/* Of a LoRA, or of a word's vectors.  In the arena, with room for `more` behind them. */
-Pair *metadata_of(Arena *a, const Made *m, int lora, size_t more, size_t *count);
+/* Returns count entries, in the arena, with room for `more` behind them. */
+KeyValue *metadata_of(Arena *a, const ResultInfo *info, ResultKind kind, size_t more, size_t *count);
 
 #endif

@@ -1,70 +1,97 @@
-/* photos.c - what is learned from.
+/* photos.c - the training images.
  *
- * Two ways to lay pictures out are common: a plain folder, each picture with a text file of its name beside it, and the
- * tree of kohya's trainer, where a folder's name says how often its pictures are seen in an epoch and what they
- * show.  Both may stand in one folder.  Names are sorted, so that the same folder is the same lesson everywhere.
+ * Two ways to lay pictures out are common: a plain folder, each picture with a text file of its name beside it, and
+ * the tree of kohya's trainer, where a folder's name says how often its pictures are seen in an epoch and what they
+ * show.  Both may stand in one folder.  Names are sorted, so that the same folder gives the same training everywhere.
  *
- * Pictures to learn from, class pictures and those that are held out are one list: what they are for only changes how often
- * they come in an epoch, and how much they count. */
+ * Instance images, class images and validation images are one list: what they are for only changes how often they
+ * come in an epoch, and how much they count.
+ *
+ * Nothing here opens a picture; survey.c does. */
 #include "photos.h"
 
 #include "chars.h"
+#include "files.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 enum { MOST_CAPTION = 1 << 16, MOST_REPEATS = 1 << 16, MOST_REPEATED = 1000000000 };
 
-/* the first three can be read; the others are found all the same, so that survey.c names them instead of nothing being learned from them */
-static const char *const pictures[] = { ".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".heic", ".avif", ".jxl" };
+/* The first three can be read.  The others are found all the same, so that survey.c refuses them by name instead of
+ * training going on without them. */
+static const char *const picture_endings[] = {
+    ".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".heic", ".avif", ".jxl", NULL
+};
 
 static int is_picture(const char *name)
 {
     const char *dot = strrchr(name, '.');
-    for (size_t i = 0; dot && i < sizeof pictures / sizeof *pictures; i++) if (same(dot, pictures[i])) return 1;
+    for (size_t i = 0; dot && picture_endings[i]; i++)
+        if (same(dot, picture_endings[i])) return 1;
     return 0;
 }
+
+/* ---- captions ----------------------------------------------------------------------------------- */
 
 /* Text in another encoding would be learned as other words, and nobody would be told. */
 static void check_caption(Arena *a, const char *path, const char *text, size_t n)
 {
-    uint32_t c;
     if (n > MOST_CAPTION) fail(a, "%s: expected a caption, a line of text of at most %d bytes", path, MOST_CAPTION);
     for (size_t i = 0; i < n; ) {
+        uint32_t c;
         i += utf8_decode((const unsigned char *)text + i, n - i, &c);
-        if (!c || c == 0xFFFD) fail(a, "%s: expected a caption in UTF-8, found text in another encoding, or none; save it again as UTF-8", path);
+        if (!c || c == 0xFFFD)
+            fail(a, "%s: expected a caption in UTF-8, found text in another encoding, or none; save it again as UTF-8",
+                 path);
     }
 }
 
-/* the first line of the file beside a picture, without a byte order mark, NULL when there is no such file */
+/* The first line of the file of that ending beside a picture, without a byte order mark; NULL when there is no such
+ * file. */
 static const char *line_beside(Arena *a, const char *picture, const char *ending)
 {
-    const char *path = format(a, "%s%s%s", without_ending(a, picture), *ending == '.' ? "" : ".", ending);
+    const char *path = format(a, "%s%s%s", without_extension(a, picture), *ending == '.' ? "" : ".", ending);
     if (!file_is(path)) return NULL;
     Bytes b = file_map(a, path);
-    const char *text = (const char *)b.data, *end = b.size ? memchr(text, '\n', b.size) : NULL;
+    const char *text = (const char *)b.data;
+    const char *end = b.size ? memchr(text, '\n', b.size) : NULL;
     size_t n = end ? (size_t)(end - text) : b.size;
-    if (n >= 3 && !memcmp(text, "\xef\xbb\xbf", 3)) text += 3, n -= 3;
+    if (n >= 3 && !memcmp(text, "\xef\xbb\xbf", 3)) {
+        text += 3;
+        n -= 3;
+    }
     check_caption(a, path, text, n);
     return trimmed(a, text, n);
 }
 
-static const char *caption_of(Arena *a, const char *picture, const char *ending)
+static const char *caption_of(Arena *a, const char *picture, const char *caption_extension)
 {
-    if (ending) return line_beside(a, picture, ending);
+    if (caption_extension) return line_beside(a, picture, caption_extension);
     const char *text = line_beside(a, picture, ".txt");
     return text ? text : line_beside(a, picture, ".caption");
 }
 
+/* ---- folders ------------------------------------------------------------------------------------ */
+
+/* What photos_find() was asked for, and what it has found so far. */
+typedef struct {
+    Arena      *a;
+    const char *root;                    /* the folder of all pictures */
+    const char *caption_extension, *out; /* as photos_find() takes them */
+    Photos      photos;
+    size_t      room;                    /* for photos.photo */
+} Finding;
+
 static int holds_pictures(Arena *a, const char *folder)
 {
     size_t count, i = 0;
-    const char **names = names_in(a, folder, &count);
+    const char **names = folder_list(a, folder, &count);
     while (i < count && !is_picture(names[i])) i++;
     return i < count;
 }
 
-/* a picture that training to `stem` draws: stem-loss.png, stem-000002-sample1.png */
+/* Is it a picture that training to `stem` draws: stem-loss.png, stem-000002-sample1.png? */
 static int is_drawn(const char *name, const char *stem)
 {
     size_t n = strlen(stem);
@@ -73,101 +100,163 @@ static int is_drawn(const char *name, const char *stem)
     return !strcmp(name + n, "-loss.png") || (sample && digit(sample[strlen("-sample")]));
 }
 
-static void add_folder(Arena *a, Photos *p, size_t *room, const char *root, const char *folder, const char *ending, const char *words, int repeats, const char *out)
+static void add_photo(Finding *f, const char *path, const char *words, int repeats)
+{
+    Photos *p = &f->photos;
+    const char *name = path + strlen(f->root);
+    const char *caption = caption_of(f->a, path, f->caption_extension);
+    p->photo = grow_array(f->a, p->photo, p->count, &f->room, sizeof *p->photo);
+    Photo *photo = &p->photo[p->count++];
+    *photo = (Photo){ .path = path, .name = name + strspn(name, "/"), .repeats = repeats };
+    photo->captioned = caption != NULL;
+    if (caption) photo->caption = caption;
+    else photo->caption = words ? words : "";
+    if (caption) p->captioned++;
+    p->instances++;
+    p->repeated += (size_t)repeats;
+}
+
+static void add_folder(Finding *f, const char *folder, const char *words, int repeats)
 {
     size_t count;
-    const char **names = names_in(a, folder, &count), *stem = out && same_file(folder, folder_of(a, out)) ? without_ending(a, file_name(out)) : NULL;
+    const char **names = folder_list(f->a, folder, &count);
+    const char *stem = NULL;
+    if (f->out && same_file(folder, folder_of(f->a, f->out))) stem = without_extension(f->a, file_name(f->out));
     for (size_t i = 0; i < count; i++) {
-        const char *path = format(a, "%s/%s", folder, names[i]), *name = path + strlen(root);
-        if (!is_picture(names[i]) || !file_is(path) || (stem && is_drawn(names[i], stem))) continue;
-        const char *caption = caption_of(a, path, ending);
-        p->photo = roomier(a, p->photo, p->count, room, sizeof *p->photo);
-        p->photo[p->count++] = (Photo){ .path = path, .name = name + strspn(name, "/"), .caption = caption ? caption : words ? words : "",
-                                        .captioned = caption != NULL, .repeats = repeats };
-        p->captioned += caption != NULL, p->learned++, p->repeated += (size_t)repeats;
-        if (p->repeated > MOST_REPEATED) fail(a, "%s: an epoch of more than %d pictures, with their repeats; fewer repeats, please", folder, MOST_REPEATED);
+        const char *path = format(f->a, "%s/%s", folder, names[i]);
+        if (!is_picture(names[i]) || !file_is(path)) continue;
+        if (stem && is_drawn(names[i], stem)) continue;
+        add_photo(f, path, words, repeats);
+        if (f->photos.repeated > MOST_REPEATED)
+            fail(f->a, "%s: an epoch of more than %d pictures, with their repeats; fewer repeats, please", folder,
+                 MOST_REPEATED);
     }
 }
 
-/* "20_sks woman" -> 20 and the words behind it; 0 when the name is no such name */
-static int repeats_in(const char *name, const char **words)
+/* "20_sks woman" -> 20 and the class tokens behind it; 0 when the name is not of this form. */
+static int repeats_in(const char *name, const char **class_tokens)
 {
     char *end;
-    long n = digit(*name) ? strtol(name, &end, 10) : 0;
+    if (!digit(*name)) return 0;
+    long n = strtol(name, &end, 10);
     if (n < 1 || n > MOST_REPEATS || *end != '_') return 0;
-    *words = end + 1;
+    *class_tokens = end + 1;
     return (int)n;
 }
 
-Photos photos_find(Arena *a, const char *folder, const char *ending, const char *words, int repeats, const char *out)
+/* A folder within the folder: its pictures count when its name says how often. */
+static void add_subfolder(Finding *f, const char *name, int repeats)
 {
-    Photos p = { 0 };
-    size_t room = 0, count;
-    if (!folder_is(folder)) fail(a, "%s: there is no such folder of pictures", folder);
-    const char **names = names_in(a, folder, &count), *class;
-    add_folder(a, &p, &room, folder, folder, ending, words, repeats, out);
-    for (size_t i = 0; i < count; i++) {
-        int times = repeats_in(names[i], &class);
-        if (times > MOST_REPEATED / repeats)
-            fail(a, "%s/%s: %d times %d repeats of each picture, expected at most %d together; fewer repeats, please", folder, names[i], times, repeats, MOST_REPEATED);
-        const char *below = format(a, "%s/%s", folder, names[i]);
-        if (times) add_folder(a, &p, &room, folder, below, ending, class, times * repeats, out);
-        else if (!p.passed_over && holds_pictures(a, below)) p.passed_over = below;
-    }
-    if (!p.count)
-        fail(a, "%s: no pictures to learn from: looked for .png, .jpg and .jpeg files, and for folders of them called <repeats>_<words>, found %s%s%s", folder,
-             count ? quoted(a, names[0]) : "nothing", count > 1 ? " and " : "", count > 1 ? amount(a, count - 1, "other") : "");
-    return p;
+    const char *class_tokens;
+    int times = repeats_in(name, &class_tokens);
+    if (times > MOST_REPEATED / repeats)
+        fail(f->a, "%s/%s: %d times %d repeats of each picture, expected at most %d together; fewer repeats, please",
+             f->root, name, times, repeats, MOST_REPEATED);
+    const char *folder = format(f->a, "%s/%s", f->root, name);
+    if (times) add_folder(f, folder, class_tokens, times * repeats);
+    else if (!f->photos.passed_over && holds_pictures(f->a, folder)) f->photos.passed_over = folder;
 }
 
-void photos_hold_out(Arena *a, Photos *p, double part)
+static _Noreturn void fail_without_pictures(Arena *a, const char *folder, const char **names, size_t count)
+{
+    const char *found = "nothing";
+    if (count) found = quoted(a, names[0]);
+    if (count > 1) found = format(a, "%s and %s", found, amount(a, count - 1, "other"));
+    fail(a, "%s: no pictures to learn from: looked for .png, .jpg and .jpeg files, and for folders of them called "
+            "<repeats>_<words>, found %s", folder, found);
+}
+
+Photos photos_find(Arena *a, const char *folder, const char *caption_extension, const char *words, int repeats,
+                   const char *out)
+{
+    Finding f = { .a = a, .root = folder, .caption_extension = caption_extension, .out = out };
+    size_t count;
+    if (!folder_is(folder)) fail(a, "%s: there is no such folder of pictures", folder);
+    const char **names = folder_list(a, folder, &count);
+    add_folder(&f, folder, words, repeats);
+    for (size_t i = 0; i < count; i++) add_subfolder(&f, names[i], repeats);
+    if (!f.photos.count) fail_without_pictures(a, folder, names, count);
+    return f.photos;
+}
+
+/* ---- roles -------------------------------------------------------------------------------------- */
+
+/* Of n pictures in a row, how many are validation images: n * split, rounded. */
+static size_t held_out_of(size_t n, double split) { return (size_t)((double)n * split + 0.5); }
+
+void photos_hold_out(Arena *a, Photos *p, double validation_split)
 {
     for (size_t i = 0; i < p->count; i++) {
-        Photo *one = &p->photo[i];
-        if ((size_t)((double)(i + 1) * part + 0.5) == (size_t)((double)i * part + 0.5)) continue;
-        p->repeated -= (size_t)one->repeats, p->learned--, p->held_out++;
-        one->role = HELD_OUT, one->repeats = 0;
+        Photo *photo = &p->photo[i];
+        if (held_out_of(i + 1, validation_split) == held_out_of(i, validation_split)) continue;
+        p->repeated -= (size_t)photo->repeats;
+        p->instances--;
+        p->validations++;
+        photo->role = VALIDATION_IMAGE;
+        photo->repeats = 0;
     }
-    if (!p->held_out || !p->learned) fail(a, "--validation_split %g of %zu pictures holds out %s of them", part, p->count, p->learned ? "none" : "all");
+    if (!p->validations || !p->instances)
+        fail(a, "--validation_split %g of %zu pictures holds out %s of them", validation_split, p->count,
+             p->instances ? "none" : "all");
 }
 
-void photos_add_prior(Arena *a, Photos *p, Photos class)
+void photos_add_class(Arena *a, Photos *p, Photos class_images)
 {
-    size_t wanted = p->repeated, n = 0;
-    Photo *all = take(a, p->count + class.count, sizeof *all);
+    size_t wanted = p->repeated;
+    size_t n = 0;
+    Photo *all = allocate(a, p->count + class_images.count, sizeof *all);
     p->photo = memcpy(all, p->photo, p->count * sizeof *all);
-    Photo *first = p->photo + p->count, *end = first;
-    for (size_t i = 0; i < class.count && n < wanted; i++, end++) {
-        *end = class.photo[i];
-        end->role = PRIOR, n += (size_t)end->repeats;
-        p->captioned += (size_t)end->captioned;
+    Photo *first = p->photo + p->count;
+    for (size_t i = 0; i < class_images.count && n < wanted; i++) {
+        Photo *photo = &first[p->classes++];
+        *photo = class_images.photo[i];
+        photo->role = CLASS_IMAGE;
+        n += (size_t)photo->repeats;
+        if (photo->captioned) p->captioned++;
     }
     while (n < wanted)
-        for (Photo *one = first; one < end && n < wanted; one++) one->repeats++, n++;
-    p->prior = (size_t)(end - first), p->count += p->prior, p->repeated += n;
+        for (size_t i = 0; i < p->classes && n < wanted; i++) {
+            first[i].repeats++;
+            n++;
+        }
+    p->count += p->classes;
+    p->repeated += n;
 }
+
+/* ---- buckets in use ----------------------------------------------------------------------------- */
 
 static int by_size(const void *x, const void *y)
 {
-    const BucketCount *a = x, *b = y;
+    const BucketCount *a = x;
+    const BucketCount *b = y;
     return a->width != b->width ? a->width - b->width : a->height - b->height;
 }
 
 static int by_pictures(const void *x, const void *y)
 {
-    const BucketCount *a = x, *b = y;
-    return a->pictures != b->pictures ? (a->pictures < b->pictures ? 1 : -1) : by_size(x, y);
+    const BucketCount *a = x;
+    const BucketCount *b = y;
+    if (a->pictures == b->pictures) return by_size(x, y);
+    return a->pictures < b->pictures ? 1 : -1;
 }
 
 const BucketCount *photos_buckets(Arena *a, const Photos *p, size_t *count)
 {
     size_t n = 0;
-    BucketCount *b = take(a, p->count, sizeof *b);
-    for (size_t i = 0; i < p->count; i++) b[i] = (BucketCount){ p->photo[i].bucket.width, p->photo[i].bucket.height, 1, (size_t)p->photo[i].repeats };
+    BucketCount *b = allocate(a, p->count, sizeof *b);
+    for (size_t i = 0; i < p->count; i++) {
+        const Photo *photo = &p->photo[i];
+        b[i] = (BucketCount){ .width = photo->bucket.width, .height = photo->bucket.height, .pictures = 1,
+                              .repeated = (size_t)photo->repeats };
+    }
     qsort(b, p->count, sizeof *b, by_size);
-    for (size_t i = 0; i < p->count; i++)
-        if (n && !by_size(&b[n - 1], &b[i])) b[n - 1].pictures++, b[n - 1].repeated += b[i].repeated;
+    for (size_t i = 0; i < p->count; i++) {
+        if (n && !by_size(&b[n - 1], &b[i])) {
+            b[n - 1].pictures++;
+            b[n - 1].repeated += b[i].repeated;
+        }
         else b[n++] = b[i];
+    }
     qsort(b, n, sizeof *b, by_pictures);
     *count = n;
     return b;

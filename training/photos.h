@@ -1,45 +1,65 @@
-/* photos.h - what is learned from: a folder of pictures and what is said of them. */
+/* photos.h - the training images: a folder of pictures and their captions. */
 #ifndef PHOTOS_H
 #define PHOTOS_H
 
 #include "buckets.h"
 #include "tensor.h"
 
-typedef enum { LEARNED, PRIOR, HELD_OUT } Role;      /* PRIOR: of the class that the subject is one of, so that the model stays as it is there */
-enum { LOOK = 8 * 8 * 3 };
+/* What a picture is for.  diffusers calls the first two instance images and class images, kohya's trainer the class
+ * images reg images (regularisation). */
+typedef enum { INSTANCE_IMAGE, CLASS_IMAGE, VALIDATION_IMAGE } ImageRole;
+
+enum { THUMBNAIL = 8 * 8 * 3 };
 
 typedef struct {
-    const char   *path, *name, *caption; /* name: the path within the folder */
-    int           captioned, repeats;    /* a caption was found beside it; in an epoch, HELD_OUT: 0 */
-    Role          role;
-    /* what survey.h finds out: */
+    const char   *path;
+    const char   *name;                  /* the path within the folder */
+    const char   *caption;
+    int           captioned;             /* the caption was found beside the picture */
+    int           repeats;               /* how often it comes in an epoch; of a VALIDATION_IMAGE 0 */
+    ImageRole     role;
+    /* survey() fills in: */
     int           width, height;
     Bucket        bucket;
     uint64_t      digest;                /* of the file */
-    unsigned char look[LOOK];            /* the picture made 8 x 8 */
+    unsigned char thumbnail[THUMBNAIL];  /* the picture resized to 8 x 8, RGB */
 } Photo;
 
 typedef struct {
-    Photo      *photo;
-    size_t      count, repeated, captioned, learned, prior, held_out;      /* repeated: all repeats together, what an epoch is */
-    const char *passed_over;             /* a folder of pictures that are none of these, for its name says no repeats; NULL: none */
+    Photo      *photo;                   /* [count] in the order of their names; class images come last */
+    size_t      count;
+    size_t      repeated;                /* all repeats together: the examples of an epoch */
+    size_t      captioned;
+    size_t      instances, classes, validations;      /* pictures of each role */
+    const char *passed_over;             /* a folder of pictures left out, for its name says no repeats; NULL: none */
 } Photos;
 
-/* PNG and JPEG files of the folder, by name (and those of other formats, which survey.h refuses); or of folders in it that are called
- * <repeats>_<class tokens>, as kohya's trainer wants them.  The caption is the first line of the file beside with `ending` (NULL: .txt, or
- * else .caption); without one it is the class tokens, or else `words`.  What training to `out` draws there is no lesson (NULL: none is).  Fails when there is no picture, or a caption is no UTF-8, with what was looked for; or when an
- * epoch is more than 10^9 pictures, so that it and class pictures beside it can be counted in 32 bits. */
-Photos photos_find(Arena *a, const char *folder, const char *ending, const char *words, int repeats, const char *out);
+/* Finds the pictures of a folder, by name, and those of folders in it that are called <repeats>_<class tokens>, as
+ * kohya's trainer wants them.  PNG and JPEG; pictures of other formats are found too, so that survey() can refuse
+ * them by name.
+ *
+ * caption_extension: of caption files, NULL for .txt, or else .caption.  A caption is the first line of such a file;
+ * a picture without one has the class tokens of its folder, or else `words`.  out: the file that training writes,
+ * NULL for none.  Pictures that training itself draws beside it are left out.
+ *
+ * Fails when there is no picture, when a caption is not UTF-8, and when an epoch is more than 10^9 examples, so that
+ * it can be counted in 32 bits together with the class images beside it. */
+Photos photos_find(Arena *a, const char *folder, const char *caption_extension, const char *words, int repeats,
+                   const char *out);
 
-/* Holds back about so large a part of the pictures, spread evenly over their names.  Fails when that is none, or all. */
-void photos_hold_out(Arena *a, Photos *p, double part);
+/* Makes about this part of the pictures validation images, spread evenly over their names.  Fails when that is none,
+ * or all. */
+void photos_hold_out(Arena *a, Photos *p, double validation_split);
 
-/* The sizes that they are learned at, that of most pictures first, and of each how many there are, and how many with their repeats. */
-typedef struct { int width, height; size_t pictures, repeated; } BucketCount;
+/* Adds class images, all together as often in an epoch as the others: repeated when they are fewer, and the last left
+ * out when they are more (kohya sd-scripts, library/train_util.py, DreamBoothDataset). */
+void photos_add_class(Arena *a, Photos *p, Photos class_images);
+
+/* The buckets in use, that of most pictures first: pictures in it, and how many they are with their repeats. */
+typedef struct {
+    int    width, height;
+    size_t pictures, repeated;
+} BucketCount;
 const BucketCount *photos_buckets(Arena *a, const Photos *p, size_t *count);
-
-/* Adds class pictures, as often as the others come in an epoch, all together: repeated when they are fewer, and the last left out when they are more
- * (kohya sd-scripts, DreamBoothDataset). */
-void photos_add_prior(Arena *a, Photos *p, Photos class);
 
 #endif

@@ -1,6 +1,6 @@
 /* adapter_file.c - files of adapters: LoRA and its relatives, in every spelling that people have.
  *
- * A file holds some tensors for some layers.  dialect.c says from a tensor's name which part it is, and of which
+ * A file holds some tensors for some layers.  adapter_names.c says from a tensor's name which part it is, and of which
  * layer.  The table of families says how parts make a dW.  Everything is built of one thing, a matrix that is given
  * whole or as a product, and of at most two of these (LyCORIS: Yeh et al., 2024).
  *
@@ -58,7 +58,7 @@ static const char *shape_of(Arena *a, const Weight *w)
 
 size_t values_per_output(const Weight *w)
 {
-    return weight_values(w) / w->shape[0];
+    return weight_numel(w) / w->shape[0];
 }
 
 static int has_possible_shape(const Weight *w)
@@ -80,10 +80,10 @@ static _Noreturn void fail_misfit(Arena *a, const char *path, const Weight *x, c
          path, x->name, shape_of(a, x), y->name, shape_of(a, y));
 }
 
-static _Noreturn void fail_missing(Arena *a, const char *path, const Weight *x, Part missing)
+static _Noreturn void fail_missing(Arena *a, const char *path, const Weight *x, AdapterPart missing)
 {
     fail(a, "%s: %s has no %s beside it: the file is damaged or of a kind not known here",
-         path, x->name, part_name(missing));
+         path, x->name, adapter_part_name(missing));
 }
 
 /* The core of a Tucker decomposition is [p,q,k,k] and its right partner [q,in] (or [q,in,1,1]). */
@@ -109,14 +109,14 @@ static Extent factor_extent(Arena *a, const char *path, const Module *m, Factor 
     size_t taps = 1;
     if (core) {
         inner = core->shape[0];
-        taps = weight_values(core) / core->shape[0] / right->shape[0];
+        taps = weight_numel(core) / core->shape[0] / right->shape[0];
         if (!core_fits(core, right)) fail_misfit(a, path, core, right);
     }
     if (left->rank < 2 || right->rank < 2) fail_misfit(a, path, core ? core : right, left);
     int transposed = left_transposed && core;
     size_t left_inner = transposed ? left->shape[0] : left->shape[1];
     size_t left_rows = transposed ? left->shape[1] : left->shape[0];
-    if (left_inner != inner || weight_values(left) != left->shape[0] * left->shape[1])
+    if (left_inner != inner || weight_numel(left) != left->shape[0] * left->shape[1])
         fail_misfit(a, path, core ? core : right, left);
     return (Extent){ .rows = left_rows, .columns = values_per_output(right) * taps, .rank = right->shape[0] };
 }
@@ -145,7 +145,7 @@ static Extent whole_extent(Arena *a, const char *path, const Module *m)
 
 const Weight *adapter_some_part(const Module *m)
 {
-    Part p = DOWN;
+    AdapterPart p = DOWN;
     while (!m->part[p]) p++;
     return m->part[p];
 }
@@ -193,15 +193,15 @@ static int pattern_alpha(Arena *a, const LoraFile *f, const Module *m, double *a
     Json value;
     size_t stem;
     const Weight *w = adapter_some_part(m);
-    part_of(w->name, &stem);
+    adapter_part(w->name, &stem);
     if (!configured(a, f, m, "alpha_pattern", &value)) return 0;
-    if (!json_next(&value, '{') || json_next(&value, '}')) return 0;
+    if (!json_accept(&value, '{') || json_accept(&value, '}')) return 0;
     do {
         const char *pattern = json_string(&value);
         json_expect(&value, ':', "alpha_pattern lacks a colon");
         *alpha = config_number(&value, "alpha_pattern");
         if (pattern_fits(&value, pattern, w->name, stem)) return 1;
-    } while (json_next(&value, ','));
+    } while (json_accept(&value, ','));
     return 0;
 }
 
@@ -224,18 +224,18 @@ static float scale_of(Arena *a, const LoraFile *f, const Module *m)
     double rank = (double)m->all.rank;
     double alpha = w ? (double)dtype_value(w->data, w->type, 0) : configured_alpha(a, f, m);
     if (!isfinite(alpha)) fail(a, "%s: %s is not a finite number: the file is damaged", f->file->path, w->name);
-    if (!w && configured(a, f, m, "use_rslora", &value) && json_word(&value, "true")) rank = sqrt(rank);
+    if (!w && configured(a, f, m, "use_rslora", &value) && json_literal(&value, "true")) rank = sqrt(rank);
     if (alpha == 0 || !m->all.rank) return 1;
     return (float)(alpha / rank);
 }
 
 /* ---- checking a module ------------------------------------------------------------------------- */
 
-static void check_part(Arena *a, const char *path, Part p, const Weight *w)
+static void check_part(Arena *a, const char *path, AdapterPart p, const Weight *w)
 {
     int type_fits = p == ALPHA ? dtype_is_number(w->type) : dtype_is_float(w->type);
     if (!type_fits) fail(a, "%s: %s is of type %s, expected floating point", path, w->name, dtype_name(w->type));
-    int shape_fits = p == ALPHA ? weight_values(w) == 1 : has_possible_shape(w);
+    int shape_fits = p == ALPHA ? weight_numel(w) == 1 : has_possible_shape(w);
     if (!shape_fits) fail(a, "%s: %s is %s, which cannot be", path, w->name, shape_of(a, w));
 }
 
@@ -259,7 +259,7 @@ static void set_family(Arena *a, const char *path, Module *m, const Family *f)
 static void complete(Arena *a, const LoraFile *file, Module *m)
 {
     const char *path = file->file->path;
-    for (Part p = DOWN; p < PARTS; p++)
+    for (AdapterPart p = DOWN; p < PARTS; p++)
         if (m->part[p]) check_part(a, path, p, m->part[p]);
     for (size_t i = 0; i < ADAPTER_FAMILIES; i++) set_family(a, path, m, &families[i]);
     if (!m->family && !m->part[DIFF_B])
@@ -273,7 +273,7 @@ static void complete(Arena *a, const LoraFile *file, Module *m)
 
 /* ---- opening ----------------------------------------------------------------------------------- */
 
-typedef struct { const char *layer; Part part; const Weight *weight; } Entry;
+typedef struct { const char *layer; AdapterPart part; const Weight *weight; } Entry;
 
 static int by_layer(const void *x, const void *y)
 {
@@ -292,7 +292,7 @@ static size_t list_entries(Arena *a, LoraFile *f, Entry *entry)
     for (size_t i = 0; i < s->count; i++) {
         const char *name = s->weight[i].name;
         size_t stem;
-        Part part = part_of(name, &stem);
+        AdapterPart part = adapter_part(name, &stem);
         if (begins(name, "bundle_emb.")) continue;                      /* an embedding in the file: see embedding.h */
         if (part) entry[n++] = (Entry){ .layer = flat_name(a, name, stem), .part = part, .weight = &s->weight[i] };
         else f->unknown[f->unknowns++] = name;
@@ -303,11 +303,11 @@ static size_t list_entries(Arena *a, LoraFile *f, Entry *entry)
 static void sort_into_modules(Arena *a, LoraFile *f)
 {
     const WeightFile *s = f->file;
-    Entry *entry = take(a, s->count, sizeof *entry);
-    f->unknown = take(a, s->count, sizeof *f->unknown);
+    Entry *entry = allocate(a, s->count, sizeof *entry);
+    f->unknown = allocate(a, s->count, sizeof *f->unknown);
     size_t n = list_entries(a, f, entry);
     if (n) qsort(entry, n, sizeof *entry, by_layer);
-    f->module = take(a, n, sizeof *f->module);
+    f->module = allocate(a, n, sizeof *f->module);
     for (size_t i = 0; i < n; i++) {
         int is_new = !i || strcmp(entry[i].layer, entry[i - 1].layer);
         if (is_new) f->module[f->modules++] = (Module){ .layer = entry[i].layer };
@@ -362,7 +362,7 @@ float adapter_strength(const LoraFile *f, const Module *m)
 
 int adapter_is_pair(const Module *m)
 {
-    for (Part p = DOWN; p < PARTS; p++) {
+    for (AdapterPart p = DOWN; p < PARTS; p++) {
         int belongs_to_pair = p == DOWN || p == UP || p == ALPHA;
         if (m->part[p] && !belongs_to_pair) return 0;
     }

@@ -5,7 +5,7 @@
 #ifndef ADAPTER_FILE_H
 #define ADAPTER_FILE_H
 
-#include "dialect.h"
+#include "adapter_names.h"
 #include "job.h"
 #include "json.h"
 #include "safetensors.h"
@@ -14,7 +14,7 @@ enum { ADAPTER_FAMILIES = 4, LARGEST_SIDE_OF_A_WEIGHT = 1 << 20 };
 
 /* A matrix of the file: given whole, or as left right, or as left core right (Tucker decomposition).  Each is the
  * part that holds it, NONE where the family has no such part. */
-typedef struct { Part whole, left, right, core; } Factor;
+typedef struct { AdapterPart whole, left, right, core; } Factor;
 
 /* How a family makes dW of at most two matrices.
  *     SUM:        dW = second                                   LoRA, LoCon; a full difference
@@ -35,7 +35,7 @@ typedef struct { size_t rows, columns, rank; } Extent;
 
 /* What the file holds for one layer. */
 typedef struct {
-    const char   *layer;                   /* its flat name, see dialect.h */
+    const char   *layer;                   /* its flat name, see adapter_names.h */
     const Weight *part[PARTS];             /* NULL: absent, as part[NONE] always is */
     const Family *family;                  /* NULL: only a difference of the bias */
     Extent        first, second, all;      /* of the two matrices, and of dW */
@@ -49,7 +49,7 @@ typedef struct LoraFile {
     Json              config;              /* PEFT's configuration; its .at is NULL when the file has none */
     Module           *module;              /* sorted by layer */
     size_t            modules;
-    const char      **unknown;             /* names of tensors with an ending that dialect.c does not know */
+    const char      **unknown;             /* names of tensors with an ending that adapter_names.c does not know */
     size_t            unknowns;
 } LoraFile;
 

@@ -1,36 +1,42 @@
-/* checkpoint.h - the files people have, under one set of names: the diffusers module names, after
- *     "unet."   "te." (text encoder)   "vae."   "motion." */
+/* checkpoint.h - the weights of a model, from the files that people have, under one set of names.
+ *
+ * The names are those of diffusers' modules, behind "unet.", "te." (text encoder), "vae." or "motion." */
 #ifndef CHECKPOINT_H
 #define CHECKPOINT_H
 
-#include "formats.h"
+#include "file_kind.h"
+#include "weights_open.h"
 
-typedef enum { UNKNOWN_FILE, MODEL_FILE, VAE_FILE, MOTION_FILE, LORA_FILE, EMBEDDING_FILE, UNSUPPORTED_FILE } FileKind;
-
-FileKind    file_kind     (const WeightFile *f);
-const char *file_kind_name(const WeightFile *f);         /* "a Stable Diffusion 1.x checkpoint", "a LoRA", ... */
-
-/* Weights of several files; a name is looked for in the file added last, then in those before. */
+/* The tensors of several files.  A name is looked for in the file added last, then in those before it: a separate VAE
+ * file wins over the VAE in the checkpoint. */
 typedef struct Weights Weights;
 
-/* Opens the file and adds its tensors to `below` (NULL: nothing yet).  Fails when the file is of
- * another kind than wanted, with what it is and how it is used instead. */
+/* Opens a file or folder and adds its tensors to `below`, which is NULL for the first.
+ * Fails when it is of another kind than wanted, with what it is and how it is used instead; when a tensor is not
+ * floating point; when two tensors come to one name; when it holds nothing that is used here. */
 Weights *weights_add(Arena *a, Weights *below, const char *path, FileKind wanted);
 
-/* The same for tensors in memory that already have our names; they are sorted in place and must stay. */
+/* Adds tensors in memory that have the names already.  They are sorted in place, and must outlive the result. */
 Weights *weights_of(Arena *a, Weights *below, Weight *weights, size_t count);
 
-const Weight *weights_find    (const Weights *w, const char *name);     /* NULL when absent */
-const Weight *weights_at      (const Weights *w, size_t i);             /* all of them, in no order of use; NULL after the last */
-size_t        weights_bytes   (const Weights *w, const char *prefix);   /* of those whose names begin so */
-const char   *weights_metadata(const Weights *w, const char *key);      /* NULL when absent */
-int           weights_predict_v(const Weights *w);                      /* v, not epsilon: by modelspec's metadata, the empty tensor by which ComfyUI tells, or a folder's scheduler */
+/* Returns the tensor of this name, or NULL when it is absent. */
+const Weight *weights_find(const Weights *w, const char *name);
 
-/* The pictures that a model was made for, in pixels: what its metadata say (modelspec.resolution), if that can be, or 512 x 512. */
+/* Returns tensor i = 0, 1, ... of all files, in no useful order, and NULL behind the last. */
+const Weight *weights_at(const Weights *w, size_t i);
+
+/* Returns the bytes of all tensors whose names begin with prefix. */
+size_t weights_bytes(const Weights *w, const char *prefix);
+
+/* Returns the value of this key in the metadata of the files, or NULL when it is absent. */
+const char *weights_metadata(const Weights *w, const char *key);
+
+/* Does the model predict v instead of epsilon?  Told by modelspec's metadata, by the empty tensor that ComfyUI looks
+ * for, or by the scheduler's configuration in a folder. */
+int weights_v_prediction(const Weights *w);
+
+/* Writes the size in pixels of the pictures that the model was trained on: what its metadata say
+ * (modelspec.resolution) if that is a possible size, else 512 x 512. */
 void weights_resolution(const Weights *w, int *width, int *height);
-
-/* Our name of what a single-file checkpoint has after "model.diffusion_model.", which must end with '.' if it is a layer's and not
- * a tensor's; '_' may stand for '.' in it, as in LoRA files.  NULL when it is no such name. */
-char *unet_name(Arena *a, const char *text);
 
 #endif

@@ -1,13 +1,16 @@
-/* gguf.h - weights as ggml's programs write them, stable-diffusion.cpp among them (ggml, docs/gguf.md). */
+/* gguf.h - GGUF, the weight files of ggml's programs, stable-diffusion.cpp among them. */
 #ifndef GGUF_H
 #define GGUF_H
 
-#include "safetensors.h"
+#include "files.h"
+#include "weight_file.h"
 
+/* Does the file begin as GGUF does? */
 int gguf_is(Bytes file);
 
-/* Versions 2 and 3, little-endian.  Shapes come in our order, slowest first.  Single values become metadata.
- * Data stay in file.  Fails with path, tensor and reason; see gguf.c. */
+/* Reads versions 2 and 3, little-endian.  Shapes are turned to PyTorch's order, slowest dim first.  Key-value pairs
+ * become metadata, sorted by key; of an array only the length is kept.  Data stay in file, which must outlive the
+ * result; they may be quantised (dtype.h).  Fails with path, tensor and reason; gguf.c says what is refused. */
 WeightFile *gguf_read(Arena *a, const char *path, Bytes file);
 
 #endif

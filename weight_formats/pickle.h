@@ -1,34 +1,40 @@
-/* pickle.h - Python's pickles as data: what they say, never what they would do. */
+/* pickle.h - a Python pickle read as data: what it describes is kept, nothing that it asks for is done. */
 #ifndef PICKLE_H
 #define PICKLE_H
 
-#include "tensor.h"
+#include "files.h"
 
 typedef enum {
-    P_NONE, P_BOOL, P_INT, P_FLOAT,     /* integer, or number */
-    P_TEXT, P_BYTES,                    /* text, count bytes and a NUL behind them; an integer of over 64 bits is its BYTES */
-    P_TUPLE, P_LIST,                    /* count items */
-    P_DICT,                             /* count items: a key, its value, a key, ...; an OrderedDict too */
-    P_NAME,                             /* text: "torch._utils._rebuild_tensor_v2" */
-    P_CALL,                             /* two items: the name, and the tuple or whatever it is called with.  Nothing was called.
-                                         * A ParameterDict's third is its state. */
-    P_PERSISTENT                        /* one item: what stands for something outside the pickle */
+    P_NONE, P_BOOL, P_INT,      /* integer */
+    P_FLOAT,                    /* number */
+    P_TEXT,                     /* text: count bytes, and a NUL behind them */
+    P_BYTES,                    /* the same; also an integer of more than 64 bits, little-endian */
+    P_TUPLE, P_LIST,            /* item[count]; a set is a list, a frozenset is a tuple */
+    P_DICT,                     /* item[count]: a key, its value, a key, ...; an OrderedDict too */
+    P_NAME,                     /* text: a name in a module, "torch._utils._rebuild_tensor_v2" */
+    P_CALL,                     /* item[0] is the name that would be called, item[1] its arguments, usually a tuple.
+                                 * Nothing was called.  item[2] of a ParameterDict is its state. */
+    P_PERSISTENT                /* item[0] is a persistent id: it stands for something outside the pickle, a storage */
 } PickleKind;
 
 typedef struct Pickled Pickled;
+
 struct Pickled {
     PickleKind kind;
-    int        seen;                    /* 0; for who walks: things may be shared, and may hold themselves */
+    int        seen;            /* 0; for a walk to count in, since values are shared and may hold themselves */
     size_t     count, room;
     union { int64_t integer; double number; const char *text; Pickled **item; };
 };
 
-typedef struct { Pickled *root, **persistent; size_t persistents; } Pickle;      /* persistent: every one of that kind, as they came */
+/* root: what the pickle describes    persistent: [persistents], all values of that kind in the order of the pickle */
+typedef struct { Pickled *root, **persistent; size_t persistents; } Pickle;
 
-/* Reads one pickle from *file and moves *file behind it.  Fails with path and reason: damaged, larger than
- * any file of weights, or one that calls what no file of weights has reason to call, which is named. */
+/* Reads one pickle at the start of *file and moves *file behind it.  The result lives in the arena.
+ * Fails with path and reason when the pickle is damaged, is longer than any weight file has, or calls something that no
+ * weight file has reason to call; the message names what it calls. */
 Pickle pickle_read(Arena *a, const char *path, Bytes *file);
 
-int pickle_is(const Pickled *p, PickleKind kind, size_t count);      /* is it of this kind, with so many items? */
+/* Is it of this kind, with this count? */
+int pickle_is(const Pickled *p, PickleKind kind, size_t count);
 
 #endif

@@ -1,0 +1,204 @@
+/* files.c - files and folders.
+ *
+ * Files are read by mapping them: a checkpoint of gigabytes costs memory only where it is read, and the system may
+ * drop that memory again at any time.  The price is that a file which is cut short while it is mapped ends the
+ * program with a signal; mapped_file_at() names the file then.
+ *
+ * Files are saved whole or not at all, and several together: each is written to "PATH.PROCESS.part" and flushed
+ * before the first is renamed to its real name.  Whatever fails on the way, release() removes the temporary files.
+ *
+ * All that is opened here is registered with the arena at once, so that no failure leaves it open. */
+#include "files.h"
+
+#include "system.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+int has_bytes_at(Bytes b, size_t at, const void *what, size_t n)
+{
+    return b.size >= n && b.size - n >= at && !memcmp(b.data + at, what, n);
+}
+
+/* ---- what a path is ---------------------------------------------------------------------------- */
+
+int file_is(const char *path)
+{
+    FileInfo info;
+    return !system_file_info(path, &info) && info.is_regular;
+}
+
+int folder_is(const char *path)
+{
+    FileInfo info;
+    return !system_file_info(path, &info) && info.is_folder;
+}
+
+int same_file(const char *x, const char *y)
+{
+    FileInfo one, other;
+    if (system_file_info(x, &one) || system_file_info(y, &other)) return 0;
+    return one.device == other.device && one.number == other.number;
+}
+
+/* ---- reading ----------------------------------------------------------------------------------- */
+
+/* A list hangs on the arena, the file that was mapped last in front. */
+typedef struct MappedFile {
+    struct MappedFile *before;
+    Arena      *arena;
+    const char *path;
+    Bytes       content;
+} MappedFile;
+
+/* Release goes backwards, so this is the first of the list. */
+static void unmap(void *file)
+{
+    MappedFile *f = file;
+    *mapped_files(f->arena) = f->before;
+    system_file_unmap(f->content.data, f->content.size);
+}
+
+/* Opens a regular file and finds out its size.  Returns its number. */
+static int open_regular(Arena *a, const char *path, size_t *size)
+{
+    int file;
+    FileInfo info;
+    const char *why = system_file_open(path, &file);
+    if (why) fail(a, "%s: cannot be opened: %s", path, why);
+    if (system_file_about(file, &info) || !info.is_regular) {
+        system_file_close(file);
+        fail(a, "%s: expected a file, found something else (a folder, a pipe or a device)", path);
+    }
+    *size = info.size;
+    return file;
+}
+
+Bytes file_map(Arena *a, const char *path)
+{
+    MappedFile *f = allocate(a, 1, sizeof *f);       /* before the file is open, as this may fail */
+    const void *data = f;                        /* of an empty file: any address, but not NULL */
+    const char *why = NULL;
+    *f = (MappedFile){ .arena = a, .path = format(a, "%s", path) };
+    int file = open_regular(a, path, &f->content.size);
+    if (f->content.size) why = system_file_map(file, f->content.size, &data);
+    system_file_close(file);
+    if (why) fail(a, "%s: cannot be mapped: %s", path, why);
+    f->content.data = data;
+    if (!f->content.size) return f->content;
+    f->before = *mapped_files(a);
+    *mapped_files(a) = f;
+    on_release(a, unmap, f);
+    return f->content;
+}
+
+const char *mapped_file_at(Arena *a, const void *address)
+{
+    for (const MappedFile *f = *mapped_files(a); f; f = f->before)
+        if ((uintptr_t)address - (uintptr_t)f->content.data < f->content.size) return f->path;
+    return NULL;
+}
+
+void files_trim(Arena *a)
+{
+    for (const MappedFile *f = *mapped_files(a); f; f = f->before)
+        system_file_discard(f->content.data, f->content.size);
+}
+
+/* ---- folders ----------------------------------------------------------------------------------- */
+
+void folder_make(Arena *a, const char *path)
+{
+    const char *why = system_folder_make(path);
+    if (why) fail(a, "%s: this folder cannot be made: %s", path, why);
+}
+
+static int by_name(const void *a, const void *b)
+{
+    return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+/* open: a Folder *, NULL once the folder has been closed */
+static void close_folder(void *open)
+{
+    Folder **folder = open;
+    if (*folder) system_folder_close(*folder);
+    *folder = NULL;
+}
+
+const char **folder_list(Arena *a, const char *folder, size_t *count)
+{
+    const char **names = NULL;
+    const char *name;
+    size_t room = 0;
+    Folder **open = allocate(a, 1, sizeof *open);
+    *count = 0;
+    *open = system_folder_open(folder);
+    if (!*open) return NULL;
+    on_release(a, close_folder, open);
+    while ((name = system_folder_next(*open))) {
+        if (*name == '.') continue;
+        names = grow_array(a, names, *count, &room, sizeof *names);
+        names[(*count)++] = format(a, "%s", name);
+    }
+    close_folder(open);
+    if (*count) qsort(names, *count, sizeof *names, by_name);
+    return names;
+}
+
+/* ---- saving ------------------------------------------------------------------------------------ */
+
+/* path: "" once the file has become the result */
+static void remove_temporary(void *path)
+{
+    if (*(char *)path) system_file_remove(path);
+}
+
+/* Writes the file under a temporary name, and returns that name.  The temporary file goes away on release. */
+static char *write_beside(Arena *a, const File *f)
+{
+    char *name = format(a, "%s.%ld.part", f->path, system_process_id());
+    system_file_remove(name);                    /* left by a process that had our number, and was killed */
+    on_release(a, remove_temporary, name);
+    int file;
+    const char *why = system_file_create(name, &file);
+    if (why) fail(a, "%s: cannot be written: %s; does the folder exist, and may you write there?", f->path, why);
+    why = system_file_write(file, f->content.data, f->content.size);
+    const char *why_close = system_file_close(file);
+    if (!why) why = why_close;
+    if (why) fail(a, "%s: cannot be written: %s; what was there before is untouched", f->path, why);
+    return name;
+}
+
+void files_save(Arena *a, const File *files, size_t count)
+{
+    size_t before = mark(a);
+    char **temporary = allocate(a, count, sizeof *temporary);
+    for (size_t i = 0; i < count; i++)           /* all, or none */
+        if (folder_is(files[i].path))
+            fail(a, "%s: cannot be replaced: it is a folder; nothing was written", files[i].path);
+    for (size_t i = 0; i < count; i++) temporary[i] = write_beside(a, &files[i]);
+    for (size_t i = 0; i < count; i++) {
+        const char *why = system_file_rename(temporary[i], files[i].path);
+        if (why) fail(a, "%s: cannot be replaced: %s", files[i].path, why);
+        temporary[i][0] = 0;
+    }
+    release(a, before);
+}
+
+/* ---- digests ----------------------------------------------------------------------------------- */
+
+/* FNV-1a (Fowler, Noll, Vo) over words of eight bytes.  Each step is a bijection, so no single change goes unseen. */
+uint64_t digest(uint64_t of, const void *data, size_t bytes)
+{
+    const unsigned char *p = data;
+    uint64_t hash = (of ^ 0xcbf29ce484222325u) + bytes;
+    for (size_t at = 0; at < bytes; at += sizeof(uint64_t)) {
+        uint64_t word = 0;
+        size_t left = bytes - at;
+        memcpy(&word, p + at, left < sizeof word ? left : sizeof word);
+        hash = (hash ^ word) * 0x100000001b3u;
+        hash ^= hash >> 29;
+    }
+    return hash;
+}

@@ -1,0 +1,53 @@
+/* files.h - files and folders: to read them as memory, to save them whole or not at all, to tell what a path is.
+ *
+ * Useful copied alone, with tensor.[ch] and system.[ch]. */
+#ifndef FILES_H
+#define FILES_H
+
+#include "tensor.h"
+
+typedef struct { const unsigned char *data; size_t size; } Bytes;
+typedef struct { const char *path; Bytes content; } File;
+
+/* Are b's bytes from `at` on these n bytes? */
+int has_bytes_at(Bytes b, size_t at, const void *what, size_t n);
+
+/* ---- reading ----------------------------------------------------------------------------------- */
+
+/* Maps a file into memory, to read; unmapped on release.  Never waits.  Fails when it is no readable regular file. */
+Bytes file_map(Arena *a, const char *path);
+
+/* Gives the memory of all mapped files back; what is read of them afterwards comes from the disk again. */
+void  files_trim(Arena *a);
+
+/* The path of the mapped file that this address lies in, or NULL.  May be called from a signal handler. */
+const char *mapped_file_at(Arena *a, const void *address);
+
+/* ---- what a path is ---------------------------------------------------------------------------- */
+
+int   file_is  (const char *path);    /* Is there a regular file? */
+int   folder_is(const char *path);
+int   same_file(const char *x, const char *y);      /* Do both exist, and are they one file or folder? */
+
+/* ---- folders ----------------------------------------------------------------------------------- */
+
+/* Does nothing when the folder exists already.  The folder around it must exist. */
+void  folder_make(Arena *a, const char *path);
+
+/* The names in a folder, sorted by bytes, without hidden ones (".name").  *count is 0 when it cannot be read. */
+const char **folder_list(Arena *a, const char *folder, size_t *count);
+
+/* ---- saving ------------------------------------------------------------------------------------ */
+
+/* Saves all files or none: writes each to a temporary file beside its target and flushes it to the disk, then renames
+ * them all.  A reader sees the old file or the whole new one.  On failure nothing is left behind, and the old files
+ * stay. */
+void  files_save(Arena *a, const File *files, size_t count);
+
+/* ---- digests ----------------------------------------------------------------------------------- */
+
+/* A 64-bit hash that other bytes will not have by accident; somebody can make some that do.
+ * of: the digest of what came before, 0 at the beginning. */
+uint64_t digest(uint64_t of, const void *data, size_t bytes);
+
+#endif

@@ -1,0 +1,254 @@
+/* options.c - the command line.
+ *
+ *     persona [COMMAND] [FILE] [OPTIONS]
+ *
+ * There are three kinds of options.  Those of the table below say where things are and what is printed.  Every
+ * setting of prompt files is an option too (settings.c has that table).  In training, those of kohya's trainer come
+ * first (recipe.c).  An option is "--name value" or "--name=value"; case, "-" and "_" in a name do not matter.  "--"
+ * ends the options.
+ *
+ * Values of settings are only collected here: they are checked when the request is read, after the file's own.  An
+ * option that is not known is never ignored: the message names the one that is meant. */
+#include "options.h"
+
+#include "chars.h"
+#include "foreign_options.h"
+
+#include <stddef.h>
+#include <stdio.h>
+#include <string.h>
+
+int options_are_training(const Options *o)
+{
+    return o->command && !strcmp(o->command, "train");
+}
+
+/* ---- the table --------------------------------------------------------------------------------- */
+
+/* value: NULL for an option that takes none */
+typedef void Act(Arena *a, Options *o, const char *value);
+
+static void act_output(Arena *a, Options *o, const char *value)
+{
+    if (!*value) fail(a, "-o is empty, expected the name of a file");
+    o->output = value;
+}
+
+static void act_weights(Arena *a, Options *o, const char *value)
+{
+    if (o->folders == MOST_FOLDERS) fail(a, "--weights was given more than %d times", MOST_FOLDERS);
+    o->folder[o->folders++] = value;
+}
+
+/* Behind "train", both are about training. */
+static void set_command(Options *o, const char *command)
+{
+    if (options_are_training(o)) o->wants_training_help = 1;
+    else o->command = command;
+}
+
+static void act_help(Arena *a, Options *o, const char *value)
+{
+    (void)a;
+    (void)value;
+    set_command(o, "help");
+}
+
+static void act_version(Arena *a, Options *o, const char *value)
+{
+    (void)a;
+    (void)value;
+    set_command(o, "version");
+}
+
+typedef struct {
+    const char *flag;
+    const char *value;                   /* what to call its value in the help; NULL: it takes none */
+    Act        *act;                     /* NULL: sets an int of Options to 1 ... */
+    size_t      field;                   /* ... at this offset */
+    const char *help;
+} Option;
+
+static const Option options[] = {
+    { .flag = "output",     .value = "OUT", .act = act_output,
+      .help = "-o too: .gif, .png (a still, or OUT-001.png and on) or .apng" },
+    { .flag = "weights",    .value = "DIR", .act = act_weights,
+      .help = "another folder to look for names in; once for each" },
+    { .flag = "keep-cells", .field = offsetof(Options, keep_cells),
+      .help = "the pictures of a grid, one by one, in OUT.cells/ too" },
+    { .flag = "preview",    .field = offsetof(Options, preview),
+      .help = "the picture as it forms, in a terminal with 24-bit colour" },
+    { .flag = "quiet",      .field = offsetof(Options, quiet),   .help = "errors only" },
+    { .flag = "verbose",    .field = offsetof(Options, verbose), .help = "also the settings as they will be stored" },
+    { .flag = "help",       .act = act_help,    .help = "this" },
+    { .flag = "version",    .act = act_version, .help = "persona " VERSION },
+};
+enum { OPTIONS = sizeof options / sizeof *options };
+
+static void obey(Arena *a, Options *o, const Option *option, const char *value)
+{
+    if (option->act) option->act(a, o, value);
+    else *(int *)((char *)o + option->field) = 1;
+}
+
+static const Option *option_named(const char *name)
+{
+    if (!strcmp(name, "o")) name = "output";
+    if (!strcmp(name, "h")) name = "help";
+    for (size_t i = 0; i < OPTIONS; i++)
+        if (same(options[i].flag, name)) return &options[i];
+    return NULL;
+}
+
+/* ---- help -------------------------------------------------------------------------------------- */
+
+static const char usage[] =
+    "persona prompt.txt             words and settings from a file, to prompt.gif\n"
+    "persona --prompt \"...\"         words from here, to persona.gif\n"
+    "persona out.gif                the same picture again, from the settings it carries (PNG too)\n"
+    "persona check prompt.txt       everything up to the first step of work: names, weights, memory, time\n"
+    "persona info FILE              what a weights file, GIF or PNG holds\n"
+    "persona train PHOTOS -o OUT    a LoRA or an embedding from a folder of pictures; "
+                                   "persona train --help lists its options\n";
+
+void print_help(void)
+{
+    printf("%s\nOptions win over the prompt file; in brackets what holds when neither says:\n\n", usage);
+    for (const Setting *s = all_settings; s->flag; s++) printf("  --%-16s %-8s %s\n", s->flag, s->value, s->help);
+    for (size_t i = 0; i < OPTIONS; i++) {
+        const char *value = options[i].value ? options[i].value : "";
+        printf("  --%-16s %-8s %s\n", options[i].flag, value, options[i].help);
+    }
+    printf("\nA name is a path, or a file beside the prompt file, in the current folder, or anywhere in weights/.\n"
+           "Exit status: 0 done, 1 failed, 2 wrong command line, 130 interrupted.\n");
+}
+
+void print_training_help(void)
+{
+    const char *flag, *value, *help;
+    printf("persona train PHOTOS -o OUT.safetensors\n\n"
+           "PHOTOS: a folder of PNG and JPEG files, with captions beside them (a.jpg, a.txt), "
+           "or of folders called <repeats>_<words>.\n"
+           "In brackets what holds when an option is not given.  "
+           "--model, --vae, --prompt (for pictures without a caption), --clip-skip,\n"
+           "--seed, --precision and --threads are as for drawing.\n\n"
+           "Ctrl-C saves the state to OUT-state.safetensors; "
+           "the same command with --resume goes on to the same bytes, with more steps it learns on.\n\n");
+    for (size_t i = 0; (flag = training_option(i, &value, &help)); i++)
+        printf("  --%-28s %-5s %s\n", flag, value ? value : "", help);
+}
+
+/* ---- reading ----------------------------------------------------------------------------------- */
+
+/* arg: as it was typed; name: without the dashes in front */
+static _Noreturn void unknown_option(Arena *a, const Options *o, const char *arg, const char *name)
+{
+    int is_training = options_are_training(o);
+    int takes_none;
+    const char *flag, *value, *help;
+    const char *ours = foreign_option(name, is_training);
+    if (ours) fail(a, "%s is no option of persona; here it is %s", quoted(a, arg), ours);
+    if (!is_training && training_option_find(name, &takes_none))
+        fail(a, "%s is no option of drawing, but of persona train", quoted(a, arg));
+    Nearest near = nearest_to(name);
+    for (size_t i = 0; i < OPTIONS; i++) nearest_consider(&near, options[i].flag);
+    if (is_training)
+        for (size_t i = 0; (flag = training_option(i, &value, &help)); i++) nearest_consider(&near, flag);
+    for (const Setting *s = all_settings; s->flag; s++) nearest_consider(&near, s->flag);
+    if (near.name) fail(a, "%s is no option of persona; did you mean --%s?", quoted(a, arg), near.name);
+    fail(a, "%s is no option of persona; persona --help lists them", quoted(a, arg));
+}
+
+/* An option as it was typed. */
+typedef struct {
+    const char *arg;
+    const char *name;                    /* without the dashes, and without "=value" */
+    const char *equals;                  /* "=value"; NULL: none */
+} Typed;
+
+static Typed take_apart(Arena *a, const char *arg)
+{
+    const char *equals = strchr(arg, '=');
+    const char *start = arg + strspn(arg, "-");
+    size_t length = equals ? (size_t)(equals - start) : strlen(start);
+    return (Typed){ .arg = arg, .name = copy(a, start, length), .equals = equals };
+}
+
+/* Returns the value, NULL for an option that takes none.  A value that stands alone is the next argument, *i. */
+static const char *read_value(Arena *a, Typed t, int takes_none, int argc, char **argv, int *i)
+{
+    if (takes_none && t.equals)
+        fail(a, "%.*s takes no value, found %s", (int)(t.equals - t.arg), t.arg, quoted(a, t.equals + 1));
+    if (takes_none) return NULL;
+    if (t.equals) return t.equals + 1;
+    if (*i + 1 == argc) fail(a, "%s needs a value behind it", t.arg);
+    ++*i;
+    return argv[*i];
+}
+
+/* One dash is for names of one letter, which are ours. */
+static int has_wrong_dashes(Typed t, const Setting *setting)
+{
+    return t.arg[1] != '-' && (setting || t.name[1]);
+}
+
+/* Reads the option at argv[*i], and its value, which moves *i on. */
+static void read_option(Arena *a, Options *o, int argc, char **argv, int *i)
+{
+    Typed t = take_apart(a, argv[*i]);
+    const Option *own = option_named(t.name);
+    int takes_none = own && !own->value;
+    const char *recipe = options_are_training(o) ? training_option_find(t.name, &takes_none) : NULL;
+    const Setting *setting = own || recipe ? NULL : setting_named(t.name);
+    int is_known = own || recipe || setting;
+    if (!is_known || has_wrong_dashes(t, setting)) unknown_option(a, o, t.arg, t.name);
+    const char *value = read_value(a, t, takes_none, argc, argv, i);
+    if (own) {
+        obey(a, o, own, value);
+    } else if (recipe) {
+        training_config_set(a, &o->training, recipe, value);
+    } else {
+        o->given[o->givens++] = (Given){ setting, value };
+        if (same(setting->flag, "prompt")) o->has_prompt = 1;
+    }
+}
+
+const char *nearest_command(const char *word)
+{
+    static const char *const commands[] = { "check", "info", "train", "help" };
+    Nearest near = nearest_to(word);
+    for (size_t i = 0; i < sizeof commands / sizeof *commands; i++) nearest_consider(&near, commands[i]);
+    return near.name;
+}
+
+/* Reads an argument that is no option: a command, or the name of a file. */
+static void read_operand(Arena *a, Options *o, const char *arg)
+{
+    if (!*arg) fail(a, "an argument is empty, expected the name of a file; is a variable of the shell not set?");
+    if (o->input) {
+        const char *meant = nearest_command(o->input);
+        if (meant) fail(a, "%s is no command of persona; did you mean %s?", quoted(a, o->input), meant);
+        fail(a, "one file at a time, found %s and %s; words for --prompt belong in quotes", quoted(a, o->input),
+             quoted(a, arg));
+    }
+    const char *command = nearest_command(arg);
+    int is_command = command && !strcmp(arg, command);
+    if (is_command && !o->command) o->command = arg;
+    else o->input = arg;
+}
+
+Options options_read(Arena *a, int argc, char **argv)
+{
+    int only_operands = 0;                       /* behind "--" */
+    Options o = { .program = argv[0], .training = training_config_default };
+    o.given = allocate(a, (size_t)argc + 1, sizeof *o.given);
+    for (int i = 1; i < argc; i++) {
+        int is_option = !only_operands && argv[i][0] == '-' && argv[i][1];
+        if (is_option && !strcmp(argv[i], "--")) only_operands = 1;
+        else if (is_option) read_option(a, &o, argc, argv, &i);
+        else read_operand(a, &o, argv[i]);
+    }
+    if (!o.command && !o.input && !o.has_prompt)
+        fail(a, "persona needs a prompt file, or --prompt\n\n%s\npersona --help lists all options", usage);
+    return o;
+}

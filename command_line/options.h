@@ -1,0 +1,43 @@
+/* options.h - the command line: a command, the name of a file, and options. */
+#ifndef OPTIONS_H
+#define OPTIONS_H
+
+#include "prompt.h"
+#include "training_config.h"
+
+#define VERSION "0.1"
+
+enum { MOST_FOLDERS = 64 };              /* of --weights */
+
+/* A setting of prompt files that was given as an option. */
+typedef struct { const Setting *setting; const char *value; } Given;
+
+/* Strings are those of argv. */
+typedef struct {
+    const char *program;                 /* argv[0] */
+    const char *command;                 /* "check", "info", "train", "help" or "version"; NULL: to draw */
+    const char *input;                   /* a prompt file, a picture, weights or a folder of photos; NULL: not given */
+    const char *output;                  /* NULL: not given */
+    const char *folder[MOST_FOLDERS];    /* --weights */
+    size_t      folders;
+    Given      *given;                   /* in their order; a prompt file is read before them */
+    size_t      givens;
+    TrainingConfig training;             /* how to train */
+    int         has_prompt;              /* --prompt is among the given settings */
+    int         quiet, verbose, preview, keep_cells;
+    int         wants_training_help;     /* persona train --help */
+} Options;
+
+/* argv[argc]: of main.  Fails with the option that is wrong, and the one that may be meant. */
+Options options_read(Arena *a, int argc, char **argv);
+
+int  options_are_training(const Options *o);
+
+/* The command that a word is most like; NULL when none is near. */
+const char *nearest_command(const char *word);
+
+/* What --help prints, on stdout. */
+void print_help(void);
+void print_training_help(void);
+
+#endif

@@ -1,0 +1,106 @@
+/* elementwise.c - activations, sums and copies: what goes element by element or row by row, forward.
+ *
+ * All of these are bound by memory.  Each is one pass, shared out among the threads by elements or rows.  Activations
+ * are computed by the vector functions of vector.h, also for the few values after the last whole vector.  So the result
+ * for a value does not depend on where it stands.
+ *
+ * plain.c: the functions of the same names say the same in plain loops.  The gradients are in backward.c. */
+#include "kernel.h"
+#include "parallel.h"
+#include "vector.h"
+
+enum { PAGE = 4096 };           /* floats that a thread copies or clears at a time */
+
+/* ---- activations ------------------------------------------------------------------------------ */
+
+/* y = x sigmoid(k x) */
+static void swish(Machine *m, float *y, const float *x, size_t n, float k)
+{
+    m->ops += 4.0 * (double)n;
+    if (m->dry) return;
+    size_t whole = n / LANES;
+#pragma omp parallel for schedule(static) num_threads(m->threads)
+    for (size_t i = 0; i < whole; i++) {
+        vf v = load(x + i * LANES);
+        store(y + i * LANES, v * sigmoid_v(v * k));
+    }
+    for (size_t i = whole * LANES; i < n; i++) y[i] = x[i] * sigmoid_v(splat(x[i] * k))[0];
+}
+
+void silu_of(Machine *m, float *y, const float *x, size_t n)       { swish(m, y, x, n, 1); }
+void quick_gelu_of(Machine *m, float *y, const float *x, size_t n) { swish(m, y, x, n, 1.702f); }
+
+void geglu_of(Machine *m, float *y, const float *x, size_t count, int c)
+{
+    size_t wide = (size_t)c;
+    m->ops += 8.0 * (double)count * c;
+    if (m->dry) return;
+#pragma omp parallel for schedule(static) num_threads(m->threads)
+    for (size_t r = 0; r < count; r++) {
+        const float *value = x + r * 2 * wide, *gate = value + wide;
+        size_t i = 0;
+        for (; i + LANES <= wide; i += LANES) store(y + r * wide + i, load(value + i) * gelu_v(load(gate + i)));
+        for (; i < wide; i++) y[r * wide + i] = value[i] * gelu_v(splat(gate[i]))[0];
+    }
+}
+
+/* ---- sums ------------------------------------------------------------------------------------- */
+
+void add_into(Machine *m, float *y, const float *x, size_t n)
+{
+    m->ops += (double)n;
+    if (m->dry) return;
+#pragma omp parallel for schedule(static) num_threads(m->threads)
+    for (size_t i = 0; i < n; i++) y[i] += x[i];
+}
+
+void add_row(Machine *m, float *y, const float *row, size_t count, size_t c)
+{
+    m->ops += (double)count * (double)c;
+    if (m->dry) return;
+#pragma omp parallel for schedule(static) num_threads(m->threads)
+    for (size_t r = 0; r < count; r++)
+        for (size_t i = 0; i < c; i++) y[r * c + i] += row[i];
+}
+
+void add_columns(Machine *m, float *y, const float *x, size_t x_row, size_t count, size_t c)
+{
+    m->ops += (double)count * (double)c;
+    if (m->dry) return;
+#pragma omp parallel for schedule(static) num_threads(m->threads)
+    for (size_t r = 0; r < count; r++)
+        for (size_t i = 0; i < c; i++) y[r * c + i] += x[r * x_row + i];
+}
+
+/* ---- copies ----------------------------------------------------------------------------------- */
+
+void clear(Machine *m, float *y, size_t n)
+{
+    if (m->dry) return;
+#pragma omp parallel for schedule(static) num_threads(m->threads)
+    for (size_t i = 0; i < n; i += PAGE) memset(y + i, 0, min(PAGE, n - i) * sizeof *y);
+}
+
+void gather_rows(Machine *m, float *y, size_t y_row, const float *x, size_t x_row, const size_t *from, size_t count,
+                 size_t c)
+{
+    if (m->dry) return;
+#pragma omp parallel for schedule(static) num_threads(m->threads)
+    for (size_t r = 0; r < count; r++) memcpy(y + r * y_row, x + (from ? from[r] : r) * x_row, c * sizeof *y);
+}
+
+/* As many floats as lie between y and x can be moved at once, in any order: none of them overwrites another. */
+void move_down(Machine *m, float *y, const float *x, size_t n)
+{
+    size_t gap = (size_t)(x - y);
+    if (m->dry || !gap) return;
+    if (gap < PAGE * (size_t)m->threads) {
+        memmove(y, x, n * sizeof *y);
+        return;
+    }
+    for (size_t i = 0; i < n; i += gap) {
+        size_t now = min(gap, n - i), paged = now / PAGE * PAGE;
+        gather_rows(m, y + i, PAGE, x + i, PAGE, NULL, now / PAGE, PAGE);
+        memcpy(y + i + paged, x + i + paged, (now - paged) * sizeof *y);
+    }
+}

@@ -1,0 +1,168 @@
+/* objective.c - the training objective, all of it in one place.
+ *
+ * A step of training minimises, on average over the examples of a batch and over the accumulated batches,
+ *
+ *     w(t) |target - prediction|^2                prediction = unet(x_t, t, clip(caption))        (Ho et al., 2020)
+ *
+ *     x_t    = sqrt(alpha_bar_t) x0 + sqrt(1 - alpha_bar_t) eps           t uniform over 0 .. 999, eps normal
+ *     target = eps                                                        v_prediction is refused, see below
+ *     w(t)   = 1, or with min_snr_gamma  min(snr_t, gamma) / snr_t
+ *              times prior_loss_weight                                    for the class images of prior preservation
+ *
+ * The prediction is one pass forward through the very models that draw, and the gradient one pass back over their tape.
+ * Every example is computed alone, and its gradients are added to those of the others.  Norms in these models look at
+ * one picture only, so that is the sum that a batch would give, in the memory of one picture.
+ *
+ * The references are kohya's sd-scripts (train_network.py, library/) and diffusers (examples/dreambooth/). */
+#include "objective.h"
+
+#include "clip.h"
+#include "unet.h"
+#include "vae.h"
+
+#include <math.h>
+
+/* ---- noise ------------------------------------------------------------------------------------ */
+
+void objective_schedule(Objective *o) { alpha_bars(o->alpha_bar, SCALED_LINEAR, 0); }
+
+void objective_set_timestep(const Objective *o, TrainingExample *e, int timestep)
+{
+    e->timestep = timestep;
+    e->alpha_bar = o->alpha_bar[timestep];
+}
+
+/* noise_offset (Guttenberg, "Diffusion with Offset Noise", 2023): every channel is shifted as a whole, so that very
+ * dark and very bright pictures can be learned.  kohya: apply_noise_offset in library/custom_train_functions.py
+ *     noise += noise_offset * torch.randn((batch, channels, 1, 1)) */
+static void add_noise_offset(float *noise, size_t n, double noise_offset, Rng *rng)
+{
+    float shift[LATENT];
+    for (int c = 0; c < LATENT; c++) {
+        float drawn;
+        rng_normal(rng, &drawn, 1);
+        shift[c] = (float)noise_offset * drawn;
+    }
+    for (size_t i = 0; i < n; i++) noise[i] += shift[i % LATENT];
+}
+
+/* timesteps = torch.randint(0, 1000, (1,));  noise = torch.randn_like(latents) */
+void objective_draw(const Objective *o, TrainingExample *e, float *noise, Rng *rng)
+{
+    size_t n = size(e->latents);
+    objective_set_timestep(o, e, (int)rng_below(rng, TRAIN_TIMESTEPS));
+    rng_normal(rng, noise, n);
+    if (o->noise_offset > 0) add_noise_offset(noise, n, o->noise_offset, rng);
+    e->noise = noise;
+}
+
+/* noise_scheduler.add_noise(latents, noise, timesteps):  x_t = sqrt(alpha_bar) x0 + sqrt(1 - alpha_bar) eps */
+static Tensor add_noise(Run *r, const TrainingExample *e)
+{
+    Tensor x_t = tensor(r, e->latents.n, e->latents.h, e->latents.w, e->latents.c);
+    float signal = sqrtf(e->alpha_bar);
+    float sigma = sqrtf(1 - e->alpha_bar);
+    if (r->machine->dry) return x_t;
+    for (size_t i = 0; i < size(x_t); i++) x_t.x[i] = signal * e->latents.x[i] + sigma * e->noise[i];
+    return x_t;
+}
+
+/* ---- target ----------------------------------------------------------------------------------- */
+
+/* Only eps is learned.  A model of v_prediction (Salimans and Ho, 2022; kohya: --v_parameterization; diffusers:
+ * noise_scheduler.get_velocity) would need the target v = sqrt(alpha_bar) eps - sqrt(1 - alpha_bar) x0, and min-SNR the
+ * weight min(snr, gamma) / (snr + 1).  Taught eps instead, it would forget how to draw, so it is refused. */
+void objective_check_prediction(Arena *a, const Weights *w, const char *path)
+{
+    if (weights_v_prediction(w)) fail(a, "%s: predicts v, and only models that predict epsilon can learn here yet", path);
+}
+
+/* ---- weight ----------------------------------------------------------------------------------- */
+
+/* min_snr_gamma (Hang et al., "Efficient Diffusion Training via Min-SNR Weighting Strategy", 2023): timesteps of little
+ * noise, whose loss says little, count less.  snr = alpha_bar / (1 - alpha_bar).
+ * kohya: library/custom_train_functions.py, apply_snr_weight.  diffusers: compute_snr in training_utils.py
+ *     snr_weight = torch.div(torch.minimum(snr, gamma), snr) */
+static double min_snr_weight(double alpha_bar, double gamma)
+{
+    double snr = alpha_bar / (1 - alpha_bar);
+    return gamma > 0 && snr > gamma ? gamma / snr : 1;
+}
+
+/* prior_preservation (Ruiz et al., "DreamBooth", 2022): the batch also holds images of the class that the subject
+ * belongs to, as the model drew them before (prior.c), so that it keeps what it knew of the class.
+ *     loss = loss * loss_weights                                  kohya: train_network.py; 1, or prior_loss_weight
+ *     loss = loss + args.prior_loss_weight * prior_loss           diffusers: train_dreambooth_lora.py */
+double objective_weight(const Objective *o, const TrainingExample *e)
+{
+    double weight = min_snr_weight((double)e->alpha_bar, o->min_snr_gamma);
+    return e->is_class_image ? weight * o->prior_loss_weight : weight;
+}
+
+/* ---- batch and gradient accumulation ---------------------------------------------------------- */
+
+/* gradient_accumulation_steps: the gradients of so many batches are averaged before the optimizer moves.  As every
+ * example is computed alone, a batch of 4 and 4 batches of 1 are the same.
+ * kohya and diffusers: with accelerator.accumulate(model), which is
+ *     loss = loss.mean() / gradient_accumulation_steps;  loss.backward() */
+int objective_examples(const Objective *o) { return o->train_batch_size * o->gradient_accumulation_steps; }
+
+double objective_accumulate(Run *r, const Objective *o, const TrainingExample *e)
+{
+    int examples = objective_examples(o);
+    return objective_backward(r, e, objective_weight(o, e) / examples) / examples;
+}
+
+/* ---- forward and back ------------------------------------------------------------------------- */
+
+/* encoder_hidden_states = text_encoder(ids): [1,1,tokens,width] */
+static Tensor encode_caption(Run *r, const TrainingExample *e)
+{
+    if (!e->ids) return e->text;
+    const float *token_vectors = r->trainable ? r->trainable->words.data : NULL;
+    Tensor t = clip_encode(r, e->ids, e->texts, e->clip_skip, token_vectors);
+    return (Tensor){ .n = 1, .h = 1, .w = t.n * t.h, .c = t.c, .x = t.x, .from = t.from };
+}
+
+/* model_pred = unet(noisy_latents, timesteps, encoder_hidden_states) */
+static Tensor predict(Run *r, const TrainingExample *e)
+{
+    Tensor text = encode_caption(r, e);
+    Tensor x_t = add_noise(r, e);
+    return unet(r, x_t, (float)e->timestep, text);
+}
+
+/* loss = mean (prediction - eps)^2:   d prediction = weight * 2 (prediction - eps) / n */
+double objective_backward(Run *r, const TrainingExample *e, double weight)
+{
+    size_t before = mark(r->machine->mem);
+    size_t n = size(e->latents);
+    Tensor predicted = predict(r, e);
+    float *d = r->tape ? gradient(r->tape, predicted) : NULL;
+    double loss = 0;
+    for (size_t i = 0; i < n && !r->machine->dry; i++) {
+        double error = (double)predicted.x[i] - (double)e->noise[i];
+        loss += error * error / (double)n;
+        if (d) d[i] = (float)(2 * weight * error / (double)n);
+    }
+    release(r->machine->mem, before);      /* the way back needs the tape's copies and gradients only */
+    if (r->tape) backward(r->machine, r->tape);
+    return loss;
+}
+
+double objective_loss(Run *r, const TrainingExample *e)
+{
+    Run forward = *r;
+    forward.tape = NULL;
+    return objective_backward(&forward, e, 0);
+}
+
+void objective_dry_run(Run *r, const TrainingExample *e)
+{
+    if (!r->tape) r->tape = tape_new(r->machine->mem);
+    r->machine->dry = 1;
+    objective_backward(r, e, 1);
+    r->machine->dry = 0;
+}
+
+void objective_start(Run *r) { tape_start(r->machine->mem, r->tape); }

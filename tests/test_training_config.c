@@ -1,0 +1,144 @@
+/* test_training_config.c - the training configuration: choices become enums whatever string they come from, the check
+ * names what is allowed, and what follows from the options. */
+#include "test.h"
+#include "training_config.h"
+
+typedef struct {
+    Arena         *a;
+    TrainingConfig config;
+    const char    *name, *value;         /* of an option */
+    const char    *text;
+} Case;
+
+static void set(void *to)
+{
+    Case *c = to;
+    training_config_set(c->a, &c->config, c->name, c->value);
+}
+
+static void check(void *to)
+{
+    Case *c = to;
+    training_config_check(c->a, &c->config);
+}
+
+static TrainingConfig with(Arena *a, const char *name, const char *value)
+{
+    char why[1024];
+    Case c = { .a = a, .config = training_config_default, .name = name, .value = value };
+    CHECK_MSG(!attempt(a, set, &c, why), "--%s %s: %s", name, value, why);
+    return c.config;
+}
+
+static void refuses(Arena *a, const char *name, const char *value, const char *words)
+{
+    char why[1024] = "";
+    Case c = { .a = a, .config = training_config_default, .name = name, .value = value };
+    int failed = attempt(a, set, &c, why);
+    CHECK_MSG(failed && strstr(why, words), "--%s %s: expected \"%s\", found %s", name, value, words,
+              failed ? why : "nothing");
+}
+
+static void check_refuses(Arena *a, TrainingConfig config, const char *words)
+{
+    char why[1024] = "";
+    Case c = { .a = a, .config = config };
+    int failed = attempt(a, check, &c, why);
+    CHECK_MSG(failed && strstr(why, words), "expected \"%s\", found %s", words, failed ? why : "nothing");
+}
+
+/* A host program's own string, which lies nowhere in persona, chooses as well as persona's. */
+static void test_choices(Arena *a)
+{
+    char method[] = "dreambooth", inversion[] = "Textual-Inversion";
+    char optimizer[] = "adamw8bit", scheduler[] = "polynomial";
+    TrainingConfig c = with(a, "method", method);
+    CHECK(c.method == METHOD_DREAMBOOTH && has_prior_preservation(&c) && !is_textual_inversion(&c));
+    c = with(a, "method", inversion);
+    CHECK(c.method == METHOD_TEXTUAL_INVERSION && is_textual_inversion(&c));
+    method[0] = 0;
+    CHECK(with(a, "optimizer_type", optimizer).optimizer_type == OPTIMIZER_ADAMW_8BIT);
+    CHECK(with(a, "lr_scheduler", scheduler).lr_scheduler == LR_POLYNOMIAL);
+    c = training_config_default;
+    CHECK(c.method == METHOD_LORA && c.optimizer_type == OPTIMIZER_ADAMW && c.lr_scheduler == LR_COSINE);
+}
+
+static void test_refused(Arena *a)
+{
+    refuses(a, "method", "hypernetwork",
+            "--method is \"hypernetwork\", expected lora, dreambooth or textual_inversion");
+    refuses(a, "optimizer_type", "Lion", "--optimizer_type is \"Lion\", expected AdamW or AdamW8bit");
+    refuses(a, "lr_scheduler", "step",
+            "expected constant, constant_with_warmup, linear, cosine, cosine_with_restarts or polynomial");
+    refuses(a, "strange", "1", "\"strange\" is no option of training");
+    refuses(a, "network_dim", "1.5", "--network_dim is \"1.5\", expected a whole number from 1 to 1024");
+    refuses(a, "weight_decay", "2", "--weight_decay is \"2\", expected a number from 0 to 1");
+    refuses(a, "resolution", "100", "--resolution is \"100\", expected a multiple of 8");
+    refuses(a, "resolution", "512,768", "expected one side as 512");
+}
+
+/* Enums that a program sets by hand are checked, too. */
+static void test_checked(Arena *a)
+{
+    TrainingConfig c = training_config_default;
+    c.method = (TrainingMethod)7;
+    check_refuses(a, c, "--method is number 7, expected lora, dreambooth or textual_inversion");
+    c = training_config_default;
+    c.optimizer_type = OPTIMIZERS;
+    check_refuses(a, c, "--optimizer_type is number 2, expected AdamW or AdamW8bit");
+    c = training_config_default;
+    c.lr_scheduler = LR_SCHEDULERS;
+    check_refuses(a, c, "expected constant, constant_with_warmup, linear, cosine, cosine_with_restarts or polynomial");
+    c = training_config_default;
+    c.lr_scheduler = LR_CONSTANT;
+    c.lr_warmup_steps = 3;
+    check_refuses(a, c, "--lr_scheduler constant has no warm-up");
+    c = training_config_default;
+    c.learning_rate = 0;
+    check_refuses(a, c, "nothing learns; expected one of --unet_lr and --text_encoder_lr above 0");
+    c = training_config_default;
+    c.method = METHOD_DREAMBOOTH;
+    check_refuses(a, c, "--method dreambooth needs pictures of the class");
+}
+
+static void test_values(Arena *a)
+{
+    CHECK(with(a, "resolution", "512, 512").resolution == 512 && with(a, "min-snr-gamma", "5").min_snr_gamma >= 5);
+    CHECK(with(a, "LEARNING_RATE", "1e-3").learning_rate <= 1e-3 && with(a, "flip_aug", NULL).flip_aug == 1);
+    TrainingConfig c = with(a, "learning_rate", "0.002");
+    LearningRates rates = training_learning_rates(&c);
+    CHECK(rates.unet >= 0.002 && rates.text >= 0.001 && rates.text <= 0.001 && rates.words >= 0.005);
+    c.network_train_unet_only = 1;
+    CHECK(!(training_learning_rates(&c).text > 0));
+    c = with(a, "method", "textual_inversion");
+    CHECK(training_learning_rate(&c) >= 0.005);
+}
+
+/* What the result depends on is text of a saved state; what it does not depend on is none. */
+static void test_text(Arena *a)
+{
+    TrainingConfig c = with(a, "optimizer_type", "adamw8bit");
+    const char *name, *value, *help;
+    int found = 0;
+    for (size_t i = 0; (name = training_option(i, &value, &help)); i++) {
+        const char *text = training_option_text(a, &c, i);
+        if (!strcmp(name, "optimizer_type")) found += text && !strcmp(text, "\"AdamW8bit\"") ? 1 : 0;
+        if (!strcmp(name, "unet_lr")) found += text && !strcmp(text, "as usual") ? 1 : 0;
+        if (!strcmp(name, "network_dim")) found += text && !strcmp(text, "16") ? 1 : 0;
+        if (!strcmp(name, "max_train_steps") || !strcmp(name, "resume")) found += !text ? 1 : 0;
+    }
+    CHECK_MSG(found == 5, "%d of 5", found);
+}
+
+int main(void)
+{
+    Arena *a = arena_new();
+    CHECK(a != NULL);
+    test_choices(a);
+    test_refused(a);
+    test_checked(a);
+    test_values(a);
+    test_text(a);
+    arena_free(a);
+    return done();
+}

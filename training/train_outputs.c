@@ -1,0 +1,256 @@
+/* train_outputs.c - every file that training writes.
+ *
+ * The result is written at the end, and on the way as often as the configuration wants it: every n epochs, every n
+ * steps.  Sample images come at the same points, drawn from a temporary file of what is trained so far.
+ * train_paths.c says what the files are called.
+ *
+ * Every result says in its metadata which job wrote it.  So this job deletes and overwrites only what is its own. */
+#include "output.h"
+#include "trainer.h"
+
+#include "chars.h"
+#include "curve.h"
+#include "metadata.h"
+
+#include <stdio.h>
+#include <string.h>
+
+/* keys of metadata */
+static const char JOB[] = "persona_job", LOSS[] = "persona_loss";
+
+/* ---- results ----------------------------------------------------------------------------------- */
+
+static KeyValue *result_metadata(Trainer *t, ResultKind kind, size_t *count)
+{
+    const ResultInfo info = { .config = t->config, .photos = &t->dataset.photos, .model = t->job->job.model,
+                              .side = t->side, .clip_skip = t->dataset.clip_skip, .seed = t->seed,
+                              .step = t->progress->step, .steps = (size_t)t->steps, .epoch = trainer_epoch(t) };
+    KeyValue *metadata = metadata_of(t->mem, &info, kind, 2, count);
+    metadata[(*count)++] = (KeyValue){ JOB, trainer_job_id(t) };
+    metadata[(*count)++] = (KeyValue){ LOSS, curve_text(t->mem, t->loss, t->progress->step) };
+    return metadata;
+}
+
+static void write_lora(Trainer *t, const char *path)
+{
+    size_t before = mark(t->mem);
+    size_t count;
+    KeyValue *metadata = result_metadata(t, LORA_RESULT, &count);
+    trainable_save_lora(t->mem, t->trainable, path, metadata, count);
+    release(t->mem, before);
+}
+
+/* name: of the tensor */
+static void write_embedding(Trainer *t, const char *name, const char *path)
+{
+    size_t before = mark(t->mem);
+    size_t count;
+    KeyValue *metadata = result_metadata(t, EMBEDDING_RESULT, &count);
+    trainable_save_embedding(t->mem, t->trainable, name, path, metadata, count);
+    release(t->mem, before);
+}
+
+static void save(Trainer *t, const char *what)
+{
+    const char *embedding = trainer_embedding_path(t, what);
+    const char *lora = trainer_lora_path(t, what);
+    if (embedding && lora) folder_make(t->mem, folder_of(t->mem, embedding));
+    if (embedding) write_embedding(t, "emb_params", embedding);
+    if (lora) write_lora(t, lora);
+}
+
+void trainer_save(Trainer *t) { save(t, ""); }
+
+void trainer_save_curve(Trainer *t) { curve_save(t->mem, t->loss, (size_t)t->steps, trainer_curve_path(t)); }
+
+void trainer_save_state(Trainer *t, const TrainingProgress *progress)
+{
+    training_state_save(t->mem, &t->state, progress, trainer_state_path(t));
+}
+
+/* ---- whose a file is --------------------------------------------------------------------------- */
+
+typedef struct {
+    Arena      *a;
+    const char *path, *job;
+} Owned;
+
+static void ask_owner(void *to)
+{
+    Owned *o = to;
+    o->job = file_metadata(safetensors_open(o->a, o->path), JOB);
+}
+
+/* The job that wrote a file of weights; NULL: none of persona's. */
+static const char *owner_of(Trainer *t, const char *path)
+{
+    char why[1024];
+    Owned o = { .a = t->mem, .path = path };
+    return attempt(t->mem, ask_owner, &o, why) ? NULL : o.job;
+}
+
+/* Deletes a file of weights, if it says that this very job wrote it. */
+static void delete_own(Trainer *t, const char *path)
+{
+    if (!path || !file_is(path)) return;
+    const char *job = owner_of(t, path);
+    if (job && !strcmp(job, trainer_job_id(t))) remove(path);
+}
+
+/* ---- before training --------------------------------------------------------------------------- */
+
+/* Nobody named the file of a word beside a LoRA.  One that is there may be replaced if it was trained here. */
+static void check_embedding(Trainer *t)
+{
+    const char *path = trainer_embedding_path(t, "");
+    folder_make(t->mem, folder_of(t->mem, path));
+    output_check(t->mem, path, 0);
+    if (file_is(path) && !owner_of(t, path))
+        fail(t->mem, "%s: is there, and was not learned here; choose another word with --token, or another folder "
+                     "with -o", path);
+}
+
+static size_t count_saves_of_epochs(const Trainer *t)
+{
+    const TrainingConfig *c = t->config;
+    if (!c->save_every_n_epochs) return 0;
+    size_t saves = (size_t)t->steps / ((size_t)c->save_every_n_epochs * trainer_epoch(t));
+    size_t kept = (size_t)c->save_last_n_epochs;
+    return kept && saves > kept ? kept : saves;
+}
+
+static size_t count_saves_of_steps(const Trainer *t)
+{
+    size_t each = (size_t)t->config->save_every_n_steps;
+    return each ? (size_t)t->steps / each : 0;
+}
+
+/* Room for the result, each time that it is saved, and for the state, which is there twice while it is saved anew. */
+void trainer_check_room(Trainer *t)
+{
+    size_t saves = count_saves_of_epochs(t) + count_saves_of_steps(t);
+    double lora = (double)t->trainable->count * sizeof(uint16_t);
+    double embedding = (double)t->trainable->word_count * sizeof(float);
+    double results = (double)(1 + saves) * (lora + embedding);
+    double states = (saves ? 2 : 1) * training_state_bytes(&t->state);
+    output_check(t->mem, t->job->out, results + states);
+    output_check(t->mem, trainer_state_path(t), 0);
+    output_check(t->mem, trainer_curve_path(t), 0);
+    if (t->word && !is_textual_inversion(t->config)) check_embedding(t);
+}
+
+/* ---- while training ---------------------------------------------------------------------------- */
+
+/* every: steps; 0: never */
+static int is_due(size_t step, size_t every) { return every && step % every == 0; }
+
+/* What is due after this step, every n epochs and every n steps.  Nothing is after the last one: the result comes
+ * then. */
+typedef struct { int epochs, steps; } Due;
+
+static Due due_now(const Trainer *t, int every_n_epochs, int every_n_steps)
+{
+    size_t step = t->progress->step;
+    if (step >= (size_t)t->steps) return (Due){ 0, 0 };
+    Due due;
+    due.epochs = is_due(step, trainer_epoch(t) * (size_t)every_n_epochs);
+    due.steps = is_due(step, (size_t)every_n_steps);
+    return due;
+}
+
+/* Of the results of epochs the last ones stay. */
+static void delete_old(Trainer *t)
+{
+    size_t epoch = t->progress->step / trainer_epoch(t);
+    size_t kept = (size_t)t->config->save_every_n_epochs * (size_t)t->config->save_last_n_epochs;
+    if (!kept || epoch <= kept) return;
+    const char *old = trainer_after_epoch(t, epoch - kept);
+    delete_own(t, trainer_lora_path(t, old));
+    delete_own(t, trainer_embedding_path(t, old));
+}
+
+/* The state comes first: on a full disk what is learned so far is the smaller loss. */
+void trainer_save_periodically(Trainer *t)
+{
+    size_t before = mark(t->mem);
+    size_t step = t->progress->step;
+    Due due = due_now(t, t->config->save_every_n_epochs, t->config->save_every_n_steps);
+    if (due.epochs || due.steps) trainer_save_state(t, t->progress);
+    if (due.epochs) save(t, trainer_after_epoch(t, step / trainer_epoch(t)));
+    if (due.steps) save(t, trainer_after_step(t, step));
+    if (due.epochs) delete_old(t);
+    release(t->mem, before);
+}
+
+/* ---- sample images ----------------------------------------------------------------------------- */
+
+static void remove_file(void *path) { remove(path); }
+
+typedef struct {
+    Trainer       *t;
+    TrainedFiles   trained;              /* temporary files that hold what is trained so far */
+    const Request *request;
+    const char    *stem;                 /* of the sample's path */
+} Drawing;
+
+static void write_trained(void *to)
+{
+    Drawing *d = to;
+    if (d->trained.embedding) write_embedding(d->t, d->t->word, d->trained.embedding);
+    if (d->trained.lora) write_lora(d->t, d->trained.lora);
+}
+
+static void draw_sample(void *to)
+{
+    Drawing *d = to;
+    const char *path = sample_draw(d->t->mem, d->request, d->trained, d->stem, d->t->callbacks);
+    callbacks_say(d->t->callbacks, "sample %s", path);
+}
+
+/* A path for a temporary file, which is removed when the arena is released. */
+static char *temporary_path(Trainer *t, const char *kind)
+{
+    char *path = format(t->mem, "%s.%s.part", t->job->out, kind);
+    on_release(t->mem, remove_file, path);
+    return path;
+}
+
+/* Draws sample i; returns 0 when it was interrupted. */
+static int try_sample(Drawing *d, size_t i, const char *stem)
+{
+    char why[1024];
+    d->request = &d->t->job->sample_prompts.request[i];
+    d->stem = format(d->t->mem, "%s-sample%zu", stem, i + 1);
+    if (!attempt(d->t->mem, draw_sample, d, why)) return 1;
+    callbacks_say(d->t->callbacks, "sample %s was not drawn: %s", d->stem, why);
+    return strcmp(why, "interrupted") != 0;
+}
+
+/* Draws all samples with what is trained so far, as it will be found under the name of OUT<what>.  Training goes on
+ * whatever becomes of them: when they are interrupted, the next step will be, too. */
+static void draw_samples(Trainer *t, const char *what)
+{
+    char why[1024];
+    size_t before = mark(t->mem);
+    const char *as = trainer_path(t, what);
+    const char *stem = without_extension(t->mem, as);
+    Drawing d = { .t = t, .trained = { .lora_name = trainer_stem(t->mem, as) } };
+    if (!is_textual_inversion(t->config)) d.trained.lora = temporary_path(t, "lora");
+    if (t->word) d.trained.embedding = temporary_path(t, "word");
+    int goes_on = !attempt(t->mem, write_trained, &d, why);
+    if (!goes_on) callbacks_say(t->callbacks, "samples were not drawn: %s", why);
+    for (size_t i = 0; i < t->job->sample_prompts.count && goes_on; i++) goes_on = try_sample(&d, i, stem);
+    release(t->mem, before);
+}
+
+void trainer_draw_samples(Trainer *t) { draw_samples(t, ""); }
+
+void trainer_sample_periodically(Trainer *t)
+{
+    size_t before = mark(t->mem);
+    size_t step = t->progress->step;
+    Due due = due_now(t, t->config->sample_every_n_epochs, t->config->sample_every_n_steps);
+    if (due.epochs) draw_samples(t, trainer_after_epoch(t, step / trainer_epoch(t)));
+    else if (due.steps) draw_samples(t, trainer_after_step(t, step));
+    release(t->mem, before);
+}

@@ -1,0 +1,172 @@
+/* train_plan.c - what a training job comes to: its steps, and the memory and time that they take.
+ *
+ * The time is a measurement: operations of a dry run, divided by how fast this machine is now.  The memory is the
+ * arena's peak in that dry run, and the mapped weights that are in memory together with it. */
+#include "trainer.h"
+
+#include "chars.h"
+
+#include <math.h>
+#include <string.h>
+
+enum { STEPS_A_PICTURE = 100 };
+static const double MOST_STEPS = 1e9;
+
+/* ---- steps ------------------------------------------------------------------------------------- */
+
+size_t trainer_epoch(const Trainer *t)
+{
+    size_t each = (size_t)objective_examples(&t->objective);
+    return (t->dataset.photos.repeated + each - 1) / each;
+}
+
+/* max_train_steps, or max_train_epochs; of both what comes to fewer steps; of neither 0 */
+static double steps_asked_for(const Trainer *t)
+{
+    const TrainingConfig *c = t->config;
+    double steps = c->max_train_steps;
+    double by_epochs = c->max_train_epochs * (double)trainer_epoch(t);
+    if (steps > 0 && by_epochs > 0) return fmin(steps, by_epochs);
+    return steps + by_epochs;
+}
+
+static double usual_steps(const Trainer *t)
+{
+    const Photos *p = &t->dataset.photos;
+    size_t examples = STEPS_A_PICTURE * p->instances;
+    if (p->classes) examples *= 2;
+    return ceil((double)examples / (double)objective_examples(&t->objective));
+}
+
+static TrainingProgress *progress_new(const Trainer *t)
+{
+    TrainingProgress *p = allocate(t->mem, progress_bytes(t->dataset.photos.repeated), 1);
+    p->step = 0;
+    p->taken = 0;
+    return p;
+}
+
+void trainer_count_steps(Trainer *t)
+{
+    double asked = steps_asked_for(t);
+    t->steps = (int)fmin(asked > 0 ? asked : usual_steps(t), MOST_STEPS);
+    t->progress = progress_new(t);
+    t->safe = progress_new(t);
+    dataset_begin(&t->dataset, t->progress);
+    t->loss = allocate(t->mem, (size_t)t->steps, sizeof *t->loss);
+    memset(t->loss, 0, (size_t)t->steps * sizeof *t->loss);
+}
+
+/* ---- memory ------------------------------------------------------------------------------------ */
+
+/* Weights that are in memory by turns (nn.h): the autoencoder's; those from the text encoder to the UNet's middle;
+ * those of the UNet's way up. */
+typedef struct { size_t autoencoder, down_to_middle, up; } Mapped;
+
+static Mapped mapped_weights(const Trainer *t)
+{
+    const Weights *w = t->run.weights;
+    Mapped m = { .autoencoder = weights_bytes(w, "vae."), .up = weights_bytes(w, "unet.up_") };
+    m.down_to_middle = weights_bytes(w, "") - m.autoencoder - m.up;
+    return m;
+}
+
+size_t trainer_trim(Trainer *t)
+{
+    size_t bytes = arena_peak(t->mem) + mapped_weights(t).autoencoder;
+    files_trim(t->mem);
+    arena_trim(t->mem);
+    arena_peak_reset(t->mem);
+    return bytes;
+}
+
+static void say_memory_and_time(Trainer *t, size_t encoding)
+{
+    Mapped m = mapped_weights(t);
+    size_t mapped = m.down_to_middle > m.up ? m.down_to_middle : m.up;
+    size_t most = arena_peak(t->mem) + mapped;
+    if (most < encoding) {
+        most = encoding;
+        mapped = m.autoencoder;
+    }
+    double ops = t->machine.ops * t->steps * objective_examples(&t->objective);
+    double seconds = ops / machine_speed(&t->machine);
+    callbacks_say(t->callbacks, "plan: %.2f GB of memory (%.2f GB of it the mapped weights), about %.0f min on %s",
+                  (double)most / 1e9, (double)mapped / 1e9, ceil(seconds / 60),
+                  amount(t->mem, (size_t)t->machine.threads, "thread"));
+}
+
+/* ---- in words ---------------------------------------------------------------------------------- */
+
+/* How many steps were chosen, and why. */
+static const char *steps_said(const Trainer *t)
+{
+    const TrainingConfig *c = t->config;
+    const Photos *p = &t->dataset.photos;
+    if (c->max_train_steps > 0 && t->steps == c->max_train_steps)
+        return format(t->mem, "%s as asked for, %.3g epochs", amount(t->mem, (size_t)t->steps, "step"),
+                      t->steps / (double)trainer_epoch(t));
+    if (c->max_train_epochs > 0)
+        return format(t->mem, "%s of %s", amount(t->mem, (size_t)c->max_train_epochs, "epoch"),
+                      amount(t->mem, p->repeated, "picture"));
+    return format(t->mem, "%d steps for each picture%s, for no number was asked for", STEPS_A_PICTURE,
+                  p->classes ? ", and as many of the class" : "");
+}
+
+static const char *rates_said(const Trainer *t)
+{
+    const char *init_word = t->config->init_word;
+    LearningRates rates = training_learning_rates(t->config);
+    if (is_textual_inversion(t->config)) return format(t->mem, "begins as \"%s\"", init_word);
+    const char *unet = "no UNet";
+    const char *text = "no text encoder";
+    const char *word = "";
+    if (rates.unet > 0) unet = format(t->mem, "the UNet at %g", rates.unet);
+    if (rates.text > 0) text = format(t->mem, "the text encoder at %g", rates.text);
+    if (t->word) word = format(t->mem, ", the word, which begins as \"%s\", at %g", init_word, rates.words);
+    return format(t->mem, "%s, %s%s", unet, text, word);
+}
+
+static const char *lora_said(const Trainer *t)
+{
+    const TrainingConfig *c = t->config;
+    const char *convolutions = "";
+    if (c->conv_dim > 0) convolutions = format(t->mem, ", 3x3 convolutions %d,", c->conv_dim);
+    return format(t->mem, "LoRA of rank %d%s on %s", c->network_dim, convolutions,
+                  amount(t->mem, t->trainable->pairs, "layer"));
+}
+
+static const char *what_said(const Trainer *t)
+{
+    if (!t->word) return lora_said(t);
+    size_t vectors = (size_t)t->config->num_vectors;
+    const char *word = format(t->mem, "%s, called %s", amount(t->mem, vectors, "vector"), t->word);
+    if (is_textual_inversion(t->config)) return format(t->mem, "textual inversion of %s", word);
+    return format(t->mem, "%s and %s", lora_said(t), word);
+}
+
+static const char *scheduler_said(const Trainer *t)
+{
+    LrScheduler scheduler = training_lr_scheduler(t->config);
+    const char *name = lr_scheduler_names[scheduler.type];
+    int warmup = lr_warmup_steps(&scheduler, t->steps);
+    return warmup > 0 ? format(t->mem, "%s after %s of warm-up", name, amount(t->mem, (size_t)warmup, "step")) : name;
+}
+
+static const char *clipping_said(const Trainer *t)
+{
+    double max_norm = t->config->max_grad_norm;
+    return max_norm > 0 ? format(t->mem, "at most %g", max_norm) : "any size";
+}
+
+void trainer_say_plan(Trainer *t, size_t encoding)
+{
+    size_t before = mark(t->mem);                  /* examples must begin where the arena stands now */
+    callbacks_say(t->callbacks, "%s, %s of %d, learning rate %g, seed %llu", what_said(t),
+                  amount(t->mem, (size_t)t->steps, "step"), objective_examples(&t->objective),
+                  training_learning_rate(t->config), (unsigned long long)t->seed);
+    callbacks_say(t->callbacks, "%s; %s, %s, %s, gradients of %s", steps_said(t), rates_said(t),
+                  optimizer_names[t->config->optimizer_type], scheduler_said(t), clipping_said(t));
+    say_memory_and_time(t, encoding);
+    release(t->mem, before);
+}

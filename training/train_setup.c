@@ -1,0 +1,177 @@
+/* train_setup.c - everything that stands before the first step of training.
+ *
+ * What can be known to be wrong is found here, before the minutes of encoding and the hours of training: a tensor
+ * that is missing, a picture that cannot be read, a sample that cannot be drawn.
+ *
+ * Random numbers are drawn in one order: the seed, the LoRA pairs, then the latents of each picture (dataset.c). */
+#include "trainer.h"
+
+#include "chars.h"
+#include "clip.h"
+#include "generate.h"
+#include "prior.h"
+#include "survey.h"
+#include "unet.h"
+#include "vae.h"
+
+#include <string.h>
+
+/* ---- model ------------------------------------------------------------------------------------- */
+
+static Objective objective_of(const TrainingConfig *c)
+{
+    Objective o = { .min_snr_gamma = c->min_snr_gamma, .prior_loss_weight = c->prior_loss_weight,
+                    .noise_offset = c->noise_offset, .train_batch_size = c->train_batch_size,
+                    .gradient_accumulation_steps = c->gradient_accumulation_steps };
+    objective_schedule(&o);
+    return o;
+}
+
+static const char *word_of(Trainer *t)
+{
+    if (t->config->token) return t->config->token;
+    return is_textual_inversion(t->config) ? trainer_stem(t->mem, t->job->out) : NULL;
+}
+
+void trainer_open_model(Trainer *t)
+{
+    const Job *job = &t->job->job;
+    int width, height;
+    Weights *weights = weights_add(t->mem, NULL, job->model, MODEL_FILE);
+    if (job->vae) weights = weights_add(t->mem, weights, job->vae, VAE_FILE);
+    weights_resolution(weights, &width, &height);
+    t->side = t->config->resolution > 0 ? t->config->resolution : width;
+    t->run = (Run){ .machine = &t->machine, .weights = weights, .frames = 1 };
+    if (t->callbacks) t->run.stop = t->callbacks->stop;
+    t->word = word_of(t);
+    t->objective = objective_of(t->config);
+    objective_check_prediction(t->mem, weights, job->model);
+    clip_check_skip(t->mem, weights, job->clip_skip);
+    callbacks_say(t->callbacks, "model %s, pictures of %dx%d", job->model, t->side, t->side);
+}
+
+/* A dry run of one step: every layer looks its weights up. */
+void trainer_check_model(Trainer *t)
+{
+    size_t before = mark(t->mem);
+    Problems problems = { 0, allocate(t->mem, 4096, 1) };
+    problems.text[0] = 0;
+    t->machine.dry = 1;
+    t->run.problems = &problems;
+    vae_encode(&t->run, tensor(&t->run, 1, t->side, t->side, 3));
+    Tensor text = clip_encode(&t->run, NULL, 1, 1, NULL);
+    Tensor latents = tensor(&t->run, 1, t->side / FACTOR, t->side / FACTOR, LATENT);
+    unet(&t->run, latents, 1, (Tensor){ .n = 1, .h = 1, .w = text.h, .c = text.c, .x = text.x });
+    if (problems.count)
+        fail(t->mem, "%s: %d tensors are missing or do not fit%s", t->job->job.model, problems.count, problems.text);
+    t->machine.dry = 0;
+    t->run.problems = NULL;
+    release(t->mem, before);
+}
+
+void trainer_check_samples(Trainer *t)
+{
+    const Job *job = &t->job->job;
+    for (size_t i = 0; i < t->job->sample_prompts.count; i++) {
+        Request *sample = &t->job->sample_prompts.request[i];
+        if (!sample->seeded) sample->job.seed = t->seed;
+        sample->seeded = 1;
+        if (!sample->job.clip_skip) sample->job.clip_skip = job->clip_skip;
+        sample->job.threads = job->threads;
+        sample->job.model = job->model;
+        sample->job.vae = job->vae;
+        Job copy_of_job = sample->job;       /* generate_check() fills in what is usual */
+        generate_check(t->mem, &copy_of_job, NULL);
+    }
+}
+
+/* ---- pictures ---------------------------------------------------------------------------------- */
+
+enum { CLASS_IMAGES_A_PHOTO = 4, MOST_CLASS_IMAGES = 100 };
+
+static size_t count_class_images(const TrainingConfig *c, size_t instances)
+{
+    if (c->num_class_images > 0) return (size_t)c->num_class_images;
+    size_t count = CLASS_IMAGES_A_PHOTO * instances;
+    return count < MOST_CLASS_IMAGES ? count : MOST_CLASS_IMAGES;
+}
+
+/* The folder of class images, in which all are by now. */
+static const char *class_folder(Trainer *t, size_t instances)
+{
+    if (t->config->reg_data_dir) return t->config->reg_data_dir;
+    Job job = t->job->job;
+    job.prompt = t->config->class_prompt;
+    job.width = t->side;
+    job.height = t->side;
+    job.seed = t->seed;
+    job.loras = 0;
+    const char *folder = trainer_class_path(t);
+    prior_draw(t->mem, &job, folder, count_class_images(t->config, instances), t->callbacks);
+    return folder;
+}
+
+static void add_class_images(Trainer *t, Photos *photos, const Buckets *buckets)
+{
+    const TrainingConfig *c = t->config;
+    const char *folder = class_folder(t, photos->instances);
+    Photos class_images = photos_find(t->mem, folder, c->caption_extension, c->class_prompt, 1, NULL);
+    for (size_t i = 0; i < class_images.count; i++) class_images.photo[i].role = CLASS_IMAGE;
+    survey(t->mem, &class_images, buckets, folder, t->callbacks);
+    photos_add_class(t->mem, photos, class_images);
+    const char *not_needed = "";
+    if (photos->classes < class_images.count)
+        not_needed = format(t->mem, "; %zu more are not needed", class_images.count - photos->classes);
+    callbacks_say(t->callbacks, "%s of the class, counting %g: with them %zu pictures in an epoch%s",
+                  amount(t->mem, photos->classes, "picture"), c->prior_loss_weight, photos->repeated, not_needed);
+}
+
+void trainer_find_photos(Trainer *t)
+{
+    const TrainingConfig *c = t->config;
+    const TrainingJob *job = t->job;
+    Photos photos = photos_find(t->mem, job->photos, c->caption_extension, job->job.prompt, c->repeats, job->out);
+    Buckets buckets = training_buckets(t->mem, c, t->side);
+    if (c->validation_split > 0) photos_hold_out(t->mem, &photos, c->validation_split);
+    survey(t->mem, &photos, &buckets, job->photos, t->callbacks);
+    if (has_prior_preservation(c)) add_class_images(t, &photos, &buckets);
+    t->dataset = (Dataset){ .mem = t->mem, .run = &t->run, .config = c, .objective = &t->objective,
+                            .callbacks = t->callbacks, .photos = photos };
+    t->dataset.clip_skip = job->job.clip_skip ? job->job.clip_skip : 1;
+}
+
+/* ---- trainable parameters ---------------------------------------------------------------------- */
+
+/* The token vectors begin as those of words that the model knows, by turns. */
+static void begin_word(Trainer *t)
+{
+    const char *init_word = t->config->init_word;
+    const Weight *words = &t->trainable->words;
+    size_t width = words->shape[1];
+    Tokens known = tokenize(t->mem, t->dataset.captions.tokenizer, init_word, strlen(init_word));
+    if (!known.count) fail(t->mem, "--init_word says nothing; expected a word that the model knows");
+    for (size_t i = 0; i < words->shape[0]; i++)
+        clip_token(t->run.weights, known.id[i % known.count], t->trainable->x + i * width);
+}
+
+static Captions captions_of(Trainer *t)
+{
+    int vocabulary = clip_vocabulary(t->run.weights);
+    Bytes merges = file_map(t->mem, t->job->job.merges);
+    return (Captions){ .tokenizer = tokenizer_new(t->mem, merges, (size_t)vocabulary), .word = t->word,
+                       .first = vocabulary, .vectors = t->config->num_vectors };
+}
+
+void trainer_begin(Trainer *t)
+{
+    TrainableConfig what = training_trainable(t->config);
+    if (t->word) what.vectors = t->config->num_vectors;
+    t->dataset.captions = captions_of(t);
+    t->trainable = trainable_new(t->mem, t->run.weights, what);
+    t->optimizer = optimizer_new(t->mem, t->trainable, t->config->optimizer_type);
+    rng_seed(&t->progress->rng, t->seed);
+    if (t->word) begin_word(t);
+    trainable_init(t->trainable, &t->progress->rng);
+    t->state.trainable = t->trainable;
+    t->state.optimizer = t->optimizer;
+}

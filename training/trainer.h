@@ -1,0 +1,95 @@
+/* trainer.h - a training job while it runs, and the parts that train.c puts together:
+ *     train_setup.c      model, pictures, initial parameters
+ *     train_plan.c       steps, memory, time, and what is said of them
+ *     train_resume.c     what a job depends on, and resuming it
+ *     train_outputs.c    every file that training writes
+ *     train_paths.c      what those files are called
+ *
+ * All of them fail with a message, and say what they do through the callbacks. */
+#ifndef TRAINER_H
+#define TRAINER_H
+
+#include "dataset.h"
+#include "optimizer.h"
+#include "training_job.h"
+
+/* How the loss of the validation images went. */
+typedef struct {
+    double first, least;                 /* 0: none yet */
+    size_t epoch;                        /* the least was after that one */
+    size_t rising;                       /* so many in a row were not the least */
+} Validation;
+
+typedef struct {
+    Arena                *mem;
+    const TrainingJob    *job;
+    const TrainingConfig *config;        /* the job's */
+    const Callbacks      *callbacks;
+    Machine               machine;
+    Run                   run;
+    uint64_t              seed;
+    int                   side;          /* of the pictures, in pixels */
+    const char           *word;          /* of textual inversion, alone or beside a LoRA; NULL: none */
+
+    Dataset               dataset;
+    Objective             objective;
+    Trainable            *trainable;
+    AdamWState           *optimizer;
+
+    int                   steps;         /* in all */
+    float                *loss;          /* [steps] as far as they are done; NaN: left out */
+    TrainingProgress     *progress;      /* where the job stands */
+    TrainingProgress     *safe;          /* where it stood after the last whole step */
+    Validation            validation;
+    TrainingState         state;
+    const WeightFile     *resumed;       /* the state that it goes on from; NULL: it begins anew */
+} Trainer;
+
+/* ---- train_setup.c, in the order of the calls ---------------------------------------------------- */
+
+void trainer_open_model(Trainer *t);         /* weights, picture size, the word's name */
+void trainer_check_model(Trainer *t);        /* fails when a tensor is missing or does not fit */
+void trainer_check_samples(Trainer *t);      /* fails when a sample image could not be drawn; completes the prompts */
+void trainer_find_photos(Trainer *t);        /* finds and surveys pictures, draws missing class images */
+void trainer_begin(Trainer *t);              /* trainable parameters as before the first step; the random generator */
+
+/* ---- train_plan.c ---------------------------------------------------------------------------------- */
+
+size_t trainer_epoch(const Trainer *t);      /* steps in which all pictures are seen */
+void   trainer_count_steps(Trainer *t);      /* steps in all, and the room for losses and progress */
+size_t trainer_trim(Trainer *t);             /* gives back what encoding took, and returns how many bytes that was */
+void   trainer_say_plan(Trainer *t, size_t encoding);      /* encoding: what trainer_trim() returned */
+
+/* ---- train_resume.c -------------------------------------------------------------------------------- */
+
+void trainer_open_state(Trainer *t);         /* opens the state of --resume; takes its seed unless one was asked for */
+void trainer_identify(Trainer *t);           /* lists what the result depends on; fails unless an open state agrees */
+void trainer_resume(Trainer *t);             /* goes on from the state, after everything random before the first step */
+void trainer_set_aside(Trainer *t);          /* renames the state of another job that this one would overwrite */
+const char *trainer_job_id(Trainer *t);      /* a number for all that the result depends on, as text */
+
+/* ---- train_outputs.c ------------------------------------------------------------------------------- */
+
+void trainer_check_room(Trainer *t);         /* fails when a file that will be written cannot be */
+void trainer_save(Trainer *t);               /* the result */
+void trainer_save_curve(Trainer *t);
+void trainer_save_state(Trainer *t, const TrainingProgress *progress);
+void trainer_draw_samples(Trainer *t);       /* of the result */
+void trainer_save_periodically(Trainer *t);  /* what the configuration wants saved after this step */
+void trainer_sample_periodically(Trainer *t);      /* the same for sample images */
+
+/* ---- train_paths.c; all in the arena ---------------------------------------------------------------- */
+
+const char *trainer_stem(Arena *a, const char *path);      /* a path without its folder and its ending */
+const char *trainer_state_path(Trainer *t);
+const char *trainer_class_path(Trainer *t);                /* the folder of class images */
+const char *trainer_curve_path(Trainer *t);
+/* `what` stands behind OUT: "" for the result, "-000001" for the result of an epoch.  NULL: there is none of this
+ * kind. */
+const char *trainer_path(Trainer *t, const char *what);
+const char *trainer_lora_path(Trainer *t, const char *what);
+const char *trainer_embedding_path(Trainer *t, const char *what);
+const char *trainer_after_epoch(Trainer *t, size_t epoch); /* "-000001" */
+const char *trainer_after_step(Trainer *t, size_t step);   /* "-step00000001" */
+
+#endif

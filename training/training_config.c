@@ -1,0 +1,362 @@
+/* training_config.c - the training configuration.
+ *
+ * One table says of each option what it is called, which values it takes and what it is for.  Reading, checking, the
+ * help and the text in a saved state come from it.  Names and meanings are those of kohya's trainer (sd-scripts,
+ * train_network.py), and each is the name of its field too.  Options that kohya's trainer has not: method, token,
+ * num_vectors and repeats, which it says in other scripts and files, and class_prompt and num_class_images, which are
+ * diffusers'.
+ *
+ * Words that choose between ways (method, optimizer_type, lr_scheduler) become enums here, once, when they are read.
+ * Nothing later compares strings. */
+#include "training_config.h"
+
+#include "chars.h"
+
+#include <math.h>
+#include <string.h>
+
+const TrainingConfig training_config_default = {
+    .method = METHOD_LORA,
+    .init_word = "person",
+    .num_vectors = 4,
+    .network_dim = 16,
+    .learning_rate = -1, .unet_lr = -1, .text_encoder_lr = -1, .embedding_lr = -1,
+    .train_batch_size = 1, .gradient_accumulation_steps = 1, .repeats = 1,
+    .prior_loss_weight = 1,
+    .optimizer_type = OPTIMIZER_ADAMW,
+    .lr_scheduler = LR_COSINE, .lr_scheduler_num_cycles = 1, .lr_scheduler_power = 1,
+    .weight_decay = 0.01, .max_grad_norm = 1,
+};
+
+static const char *const method_names[] = {
+    [METHOD_LORA]              = "lora",
+    [METHOD_DREAMBOOTH]        = "dreambooth",
+    [METHOD_TEXTUAL_INVERSION] = "textual_inversion",
+    [METHODS]                  = NULL,
+};
+
+/* ---- the table --------------------------------------------------------------------------------- */
+
+/* What a field is: int, double, int that is 0 or 1, one of the three enums, or const char *. */
+typedef enum { WHOLE, REAL, SWITCH, METHOD, OPTIMIZER, SCHEDULER, TEXT } OptionType;
+
+/* Does another value change what a job that is resumed comes to?  Its metadata name what does. */
+typedef enum { FIXED, FREE } OnResume;
+
+typedef struct {
+    const char *name;
+    const char *value;                   /* what to call its argument; NULL: it takes none */
+    OptionType  type;
+    OnResume    resume;
+    size_t      at;                      /* of the field */
+    double      least, most;             /* of numbers */
+    const char *help;                    /* in brackets what holds when it is not given */
+} Option;
+
+/* An option is called as its field. */
+#define FIELD(field) .name = #field, .at = offsetof(TrainingConfig, field)
+
+static const Option options[] = {
+    { FIELD(method), .value = "NAME", .type = METHOD,
+      .help = "lora, dreambooth (a LoRA that keeps its class: see --class_prompt) or textual_inversion (lora)" },
+    { FIELD(token), .value = "NAME", .type = TEXT, .resume = FREE,      /* train_resume.c names the word itself */
+      .help = "a word in the captions that is learned, put first where it is missing; with a LoRA both are "
+              "(the output's name; with a LoRA none)" },
+    { FIELD(init_word), .value = "TEXT", .type = TEXT, .help = "what the learned word begins as (person)" },
+    { FIELD(num_vectors), .value = "N", .type = WHOLE, .least = 1, .most = 64,
+      .help = "tokens that the learned word takes in a prompt (4)" },
+    { FIELD(resolution), .value = "N", .type = WHOLE, .least = 64, .most = 2048,
+      .help = "side of the pictures in pixels, a multiple of 8 (the model's own)" },
+    { FIELD(network_dim), .value = "N", .type = WHOLE, .least = 1, .most = 1024, .help = "rank of the pairs (16)" },
+    { FIELD(network_alpha), .value = "X", .type = REAL, .most = 65504,
+      .help = "the pairs count alpha / rank times (the rank)" },
+    { FIELD(conv_dim), .value = "N", .type = WHOLE, .least = 1, .most = 1024,
+      .help = "rank of pairs for the UNet's 3x3 convolutions, and its resnets learn too (LoCon) (none)" },
+    { FIELD(conv_alpha), .value = "X", .type = REAL, .most = 65504,
+      .help = "as network_alpha, for the pairs of convolutions (conv_dim)" },
+    { FIELD(learning_rate), .value = "X", .type = REAL, .most = 10,
+      .help = "how far a step moves what learns (0.0001; 0.005 for textual inversion)" },
+    { FIELD(unet_lr), .value = "X", .type = REAL, .most = 10, .help = "the learning rate of the UNet (learning_rate)" },
+    { FIELD(text_encoder_lr), .value = "X", .type = REAL, .most = 10,
+      .help = "that of the text encoder (half of learning_rate)" },
+    { FIELD(embedding_lr), .value = "X", .type = REAL, .most = 10, .help = "that of the word beside a LoRA (0.005)" },
+    { FIELD(network_train_unet_only), .type = SWITCH, .help = "the text encoder stays as it is" },
+    { FIELD(max_train_steps), .value = "N", .type = WHOLE, .resume = FREE, .least = 1, .most = 1e7,
+      .help = "steps in all (100 for each picture)" },
+    { FIELD(max_train_epochs), .value = "N", .type = WHOLE, .resume = FREE, .least = 1, .most = 1e6,
+      .help = "or how often all pictures are seen, with their repeats; of both what comes to fewer steps" },
+    { FIELD(train_batch_size), .value = "N", .type = WHOLE, .least = 1, .most = 1024,
+      .help = "pictures in a step (1)" },
+    { FIELD(gradient_accumulation_steps), .value = "N", .type = WHOLE, .least = 1, .most = 1024,
+      .help = "batches in a step (1)" },
+    { FIELD(repeats), .value = "N", .type = WHOLE, .least = 1, .most = 65536,
+      .help = "how often each picture is seen in an epoch, times what its folder's name says (1)" },
+    { FIELD(reg_data_dir), .value = "DIR", .type = TEXT, .resume = FREE,
+      .help = "pictures of the class, laid out as PHOTOS; as many are seen as of PHOTOS" },
+    { FIELD(class_prompt), .value = "TEXT", .type = TEXT, .resume = FREE,
+      .help = "what class pictures show; without --reg_data_dir they are drawn first, into OUT-class, and kept" },
+    { FIELD(num_class_images), .value = "N", .type = WHOLE, .resume = FREE, .least = 1, .most = 100000,
+      .help = "how many class pictures are drawn (4 for each picture, at most 100)" },
+    { FIELD(prior_loss_weight), .value = "X", .type = REAL, .most = 1000, .help = "how much class pictures count (1)" },
+    { FIELD(enable_bucket), .type = SWITCH,
+      .help = "pictures keep about their shape: sizes of the same area instead of squares" },
+    { FIELD(min_bucket_reso), .value = "N", .type = WHOLE, .least = 8, .most = 4096,
+      .help = "the shortest side of a bucket (256; for small models half the resolution)" },
+    { FIELD(max_bucket_reso), .value = "N", .type = WHOLE, .least = 8, .most = 4096,
+      .help = "the longest side of a bucket (1024; for small models twice the resolution)" },
+    { FIELD(bucket_reso_steps), .value = "N", .type = WHOLE, .least = 8, .most = 512,
+      .help = "sides of buckets are multiples of it (64; for small models an eighth of the resolution)" },
+    { FIELD(bucket_no_upscale), .type = SWITCH, .help = "small pictures stay small" },
+    { FIELD(flip_aug), .type = SWITCH,
+      .help = "every other picture is mirrored; not for faces with a parting, or a mark on one side" },
+    { FIELD(shuffle_caption), .type = SWITCH,
+      .help = "what stands between the commas of a caption, in a new order each time" },
+    { FIELD(keep_tokens), .value = "N", .type = WHOLE, .most = 1000,
+      .help = "so many parts of a caption stay in front when it is shuffled (0)" },
+    { FIELD(caption_dropout_rate), .value = "X", .type = REAL, .most = 1,
+      .help = "how often nothing is said of a picture (0)" },
+    { FIELD(validation_split), .value = "X", .type = REAL, .most = 0.9,
+      .help = "so large a part of the pictures is not learned from; their loss is told after each epoch (0)" },
+    { FIELD(optimizer_type), .value = "NAME", .type = OPTIMIZER,
+      .help = "AdamW, or AdamW8bit, which keeps a quarter of the memory for what it knows of each weight (AdamW)" },
+    { FIELD(lr_scheduler), .value = "NAME", .type = SCHEDULER,
+      .help = "constant, constant_with_warmup, linear, cosine, cosine_with_restarts or polynomial (cosine)" },
+    { FIELD(lr_warmup_steps), .value = "X", .type = REAL, .most = 1e7,
+      .help = "steps until the learning rate is full, or below 1 the part of all steps (0)" },
+    { FIELD(lr_scheduler_num_cycles), .value = "N", .type = WHOLE, .least = 1, .most = 1e6,
+      .help = "cycles of cosine_with_restarts (1)" },
+    { FIELD(lr_scheduler_power), .value = "X", .type = REAL, .most = 100, .help = "the power of polynomial (1)" },
+    { FIELD(weight_decay), .value = "X", .type = REAL, .most = 1,
+      .help = "how much of itself a weight loses in a step, times the learning rate (0.01)" },
+    { FIELD(max_grad_norm), .value = "X", .type = REAL, .most = 1e6,
+      .help = "longer gradients are made this long; 0: never (1)" },
+    { FIELD(min_snr_gamma), .value = "X", .type = REAL, .most = 1000,
+      .help = "steps of little noise count less (Hang et al., 2023); 0: not (0)" },
+    { FIELD(noise_offset), .value = "X", .type = REAL, .most = 1,
+      .help = "how far the noise of a channel is shifted as a whole, for very dark and bright pictures (0)" },
+    { FIELD(caption_extension), .value = "EXT", .type = TEXT, .help = "how files of captions end (.txt, or .caption)" },
+    { FIELD(gradient_checkpointing), .type = SWITCH, .resume = FREE,
+      .help = "less memory: each block is computed again on the way back; the result is the same" },
+    { FIELD(save_every_n_epochs), .value = "N", .type = WHOLE, .resume = FREE, .least = 1, .most = 1e6,
+      .help = "how often what is learned so far is saved, to OUT-000001.safetensors, and the state, "
+              "to OUT-state.safetensors (never)" },
+    { FIELD(save_last_n_epochs), .value = "N", .type = WHOLE, .resume = FREE, .least = 1, .most = 1e6,
+      .help = "so many of those stay, older ones that this job saved are deleted (all)" },
+    { FIELD(save_every_n_steps), .value = "N", .type = WHOLE, .resume = FREE, .least = 1, .most = 1e7,
+      .help = "the same counted in steps, to OUT-step00000001.safetensors (never)" },
+    { FIELD(save_state), .type = SWITCH, .resume = FREE,
+      .help = "the state is saved at the end, too, as it always is after Ctrl-C" },
+    { FIELD(sample_prompts), .value = "FILE", .type = TEXT, .resume = FREE,
+      .help = "what to draw on the way, to OUT-000001-sample1.png: a prompt file; or a prompt on each line, with "
+              "--n negative --w 512 --h 512 --d seed --l cfg --s steps behind it" },
+    { FIELD(sample_every_n_epochs), .value = "N", .type = WHOLE, .resume = FREE, .least = 1, .most = 1e6,
+      .help = "how often samples are drawn (at the end)" },
+    { FIELD(sample_every_n_steps), .value = "N", .type = WHOLE, .resume = FREE, .least = 1, .most = 1e7,
+      .help = "the same counted in steps, to OUT-step00000001-sample1.png (at the end)" },
+    { FIELD(resume), .value = "PATH", .type = TEXT, .resume = FREE,
+      .help = "goes on from a state, or from OUT-state.safetensors in that folder, with all else but the number of "
+              "steps as before" },
+};
+enum { OPTIONS = sizeof options / sizeof *options };
+
+static const Option *option_named(const char *name)
+{
+    for (size_t i = 0; i < OPTIONS; i++)
+        if (same(options[i].name, name)) return &options[i];
+    return NULL;
+}
+
+const char *training_option(size_t i, const char **value, const char **help)
+{
+    if (i >= OPTIONS) return NULL;
+    *value = options[i].value;
+    *help = options[i].help;
+    return options[i].name;
+}
+
+const char *training_option_find(const char *name, int *bare)
+{
+    const Option *o = option_named(name);
+    if (!o) return NULL;
+    *bare = o->type == SWITCH;
+    return o->name;
+}
+
+/* ---- reading ----------------------------------------------------------------------------------- */
+
+/* The number of the choice that a value names.  names end with NULL. */
+static int choice(Arena *a, const Option *o, const char *const *names, const char *value)
+{
+    for (int i = 0; names[i]; i++)
+        if (same(names[i], value)) return i;
+    fail(a, "--%s is %s, expected %s", o->name, quoted(a, value), one_of(a, names));
+}
+
+/* kohya's trainer takes "512" or "512,512" */
+static const char *one_side(Arena *a, const Option *o, const char *value)
+{
+    const char *comma = strchr(value, ',');
+    if (!comma) return value;
+    char *side = trimmed(a, value, (size_t)(comma - value));
+    if (!strcmp(side, trimmed(a, comma + 1, strlen(comma + 1)))) return side;
+    fail(a, "--%s is %s, expected one side as 512; pictures keep their shapes with --enable_bucket", o->name,
+         quoted(a, value));
+}
+
+/* "0.0001" or "1e-4" */
+static double number(Arena *a, const Option *o, const char *value)
+{
+    double x;
+    size_t n = number_at(value, &x);
+    int is_number = n && !value[n] && x >= o->least && x <= o->most;
+    if (is_number && (o->type == REAL || x == floor(x))) return x;
+    fail(a, "--%s is %s, expected %s from %s to %s", o->name, quoted(a, value),
+         o->type == WHOLE ? "a whole number" : "a number", number_text(a, o->least), number_text(a, o->most));
+}
+
+static void check_multiple_of_8(Arena *a, const Option *o, const char *value, int x)
+{
+    if (x % 8) fail(a, "--%s is %s, expected a multiple of 8", o->name, quoted(a, value));
+}
+
+void training_config_set(Arena *a, TrainingConfig *c, const char *name, const char *value)
+{
+    const Option *o = option_named(name);
+    if (!o) fail(a, "%s is no option of training", quoted(a, name));
+    void *field = (char *)c + o->at;
+    if (field == &c->resolution) value = one_side(a, o, value);
+    switch (o->type) {
+    case WHOLE:     *(int *)field = (int)number(a, o, value); break;
+    case REAL:      *(double *)field = number(a, o, value); break;
+    case SWITCH:    *(int *)field = 1; break;
+    case TEXT:      *(const char **)field = value; break;
+    case METHOD:    c->method = (TrainingMethod)choice(a, o, method_names, value); break;
+    case OPTIMIZER: c->optimizer_type = (OptimizerType)choice(a, o, optimizer_names, value); break;
+    case SCHEDULER: c->lr_scheduler = (LrSchedulerType)choice(a, o, lr_scheduler_names, value); break;
+    }
+    if (field == &c->resolution) check_multiple_of_8(a, o, value, c->resolution);
+    if (field == &c->bucket_reso_steps) check_multiple_of_8(a, o, value, c->bucket_reso_steps);
+}
+
+/* ---- as text ----------------------------------------------------------------------------------- */
+
+static const char *shown_number(Arena *a, double x) { return x < 0 ? "as usual" : number_text(a, x); }
+
+static const char *shown_text(Arena *a, const char *text) { return text ? quoted(a, text) : ""; }
+
+const char *training_option_text(Arena *a, const TrainingConfig *c, size_t i)
+{
+    const Option *o = &options[i];
+    const void *field = (const char *)c + o->at;
+    if (o->resume == FREE) return NULL;
+    switch (o->type) {
+    case REAL:      return shown_number(a, *(const double *)field);
+    case TEXT:      return shown_text(a, *(const char *const *)field);
+    case METHOD:    return shown_text(a, method_names[c->method]);
+    case OPTIMIZER: return shown_text(a, optimizer_names[c->optimizer_type]);
+    case SCHEDULER: return shown_text(a, lr_scheduler_names[c->lr_scheduler]);
+    default:        return shown_number(a, *(const int *)field);
+    }
+}
+
+/* ---- checking ---------------------------------------------------------------------------------- */
+
+/* An enum that a host program set by hand must be one of its names. */
+static void check_choice(Arena *a, const char *name, int value, const char *const *names, int count)
+{
+    if (value < 0 || value >= count) fail(a, "--%s is number %d, expected %s", name, value, one_of(a, names));
+}
+
+void training_config_check(Arena *a, const TrainingConfig *c)
+{
+    check_choice(a, "method", (int)c->method, method_names, METHODS);
+    check_choice(a, "optimizer_type", (int)c->optimizer_type, optimizer_names, OPTIMIZERS);
+    check_choice(a, "lr_scheduler", (int)c->lr_scheduler, lr_scheduler_names, LR_SCHEDULERS);
+    if (c->lr_warmup_steps > 0 && c->lr_scheduler == LR_CONSTANT)
+        fail(a, "--lr_scheduler constant has no warm-up: use constant_with_warmup, or no --lr_warmup_steps");
+    LearningRates rates = training_learning_rates(c);
+    int trains_lora = rates.unet > 0 || rates.text > 0;
+    int trains_something = is_textual_inversion(c) ? rates.words > 0 : trains_lora;
+    if (!trains_something)
+        fail(a, "with these learning rates nothing learns; expected one of %s above 0",
+             is_textual_inversion(c) ? "--learning_rate and --embedding_lr" : "--unet_lr and --text_encoder_lr");
+    if (c->token && (!*c->token || strchr(c->token, '/')))
+        fail(a, "--token is %s, expected a word that can be a file's name", quoted(a, c->token));
+    if (has_prior_preservation(c) && !c->reg_data_dir && !c->class_prompt)
+        fail(a, "--method dreambooth needs pictures of the class: --reg_data_dir with a folder of them, or "
+                "--class_prompt, as \"portrait of a woman\", to have them drawn");
+    if (!c->sample_prompts && (c->sample_every_n_epochs > 0 || c->sample_every_n_steps > 0))
+        fail(a, "samples are to be drawn, but nothing says of what; add --sample_prompts FILE");
+}
+
+/* ---- what follows ------------------------------------------------------------------------------ */
+
+int is_textual_inversion(const TrainingConfig *c) { return c->method == METHOD_TEXTUAL_INVERSION; }
+
+int has_prior_preservation(const TrainingConfig *c)
+{
+    return c->method == METHOD_DREAMBOOTH || c->reg_data_dir || c->class_prompt;
+}
+
+static int usual(int asked, int otherwise) { return asked > 0 ? asked : otherwise; }
+
+/* kohya's numbers, 256 to 1024 in steps of 64, are those of a model of 512 x 512 or more.  A smaller model's are in
+ * proportion. */
+Buckets training_buckets(Arena *a, const TrainingConfig *c, int side)
+{
+    if (!c->enable_bucket) return (Buckets){ .side = side };
+    int unit = side < 512 ? side : 512;
+    Buckets b = { .side = side, .no_upscale = c->bucket_no_upscale };
+    b.step = usual(c->bucket_reso_steps, unit < 64 ? 8 : unit / 64 * 8);
+    b.least = usual(c->min_bucket_reso, unit / 2);
+    b.most = usual(c->max_bucket_reso, 2 * unit > side ? 2 * unit : side);
+    b.least -= b.least % b.step;
+    b.most += (b.step - b.most % b.step) % b.step;
+    if (b.least < b.step) b.least = b.step;
+    if (b.least > side || b.most < side)
+        fail(a, "buckets of %d to %d pixels a side do not hold --resolution %d; --min_bucket_reso and "
+                "--max_bucket_reso say which do", b.least, b.most, side);
+    return b;
+}
+
+double training_learning_rate(const TrainingConfig *c)
+{
+    if (c->learning_rate >= 0) return c->learning_rate;
+    return is_textual_inversion(c) ? 5e-3 : 1e-4;
+}
+
+LearningRates training_learning_rates(const TrainingConfig *c)
+{
+    double rate = training_learning_rate(c);
+    LearningRates rates = { .words = is_textual_inversion(c) ? rate : 5e-3, .text = rate / 2, .unet = rate };
+    if (c->embedding_lr >= 0) rates.words = c->embedding_lr;
+    if (c->text_encoder_lr >= 0) rates.text = c->text_encoder_lr;
+    if (c->unet_lr >= 0) rates.unet = c->unet_lr;
+    if (c->network_train_unet_only) rates.text = 0;
+    return rates;
+}
+
+/* diffusers' polynomial schedule ends at a rate of 1e-7. */
+LrScheduler training_lr_scheduler(const TrainingConfig *c)
+{
+    double rate = training_learning_rate(c);
+    return (LrScheduler){ .type = c->lr_scheduler, .warmup = c->lr_warmup_steps, .cycles = c->lr_scheduler_num_cycles,
+                          .power = c->lr_scheduler_power, .end = rate > 0 ? 1e-7 / rate : 0 };
+}
+
+AdamW training_adamw(const TrainingConfig *c)
+{
+    return (AdamW){ .weight_decay = c->weight_decay, .beta1 = 0.9, .beta2 = 0.999, .eps = 1e-8 };
+}
+
+TrainableConfig training_trainable(const TrainingConfig *c)
+{
+    LearningRates rates = training_learning_rates(c);
+    int trains_lora = !is_textual_inversion(c);
+    TrainableConfig t = { .rank = c->network_dim, .conv_rank = c->conv_dim };
+    t.unet = trains_lora && rates.unet > 0;
+    t.text = trains_lora && rates.text > 0;
+    t.alpha = (float)(c->network_alpha > 0 ? c->network_alpha : c->network_dim);
+    t.conv_alpha = (float)(c->conv_alpha > 0 ? c->conv_alpha : c->conv_dim);
+    return t;
+}

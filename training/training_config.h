@@ -1,0 +1,103 @@
+/* training_config.h - the training configuration: the options of kohya's trainer, by its names. */
+#ifndef TRAINING_CONFIG_H
+#define TRAINING_CONFIG_H
+
+#include "buckets.h"
+#include "lr_scheduler.h"
+#include "optimizer.h"
+#include "tensor.h"
+
+typedef enum {
+    METHOD_LORA,
+    METHOD_DREAMBOOTH,                   /* a LoRA with prior preservation */
+    METHOD_TEXTUAL_INVERSION,
+    METHODS                              /* how many there are */
+} TrainingMethod;
+
+/* Every field is an option of its name: training_config.c has the table, with what each is for and its range.  A host
+ * program may set fields by hand, or by training_config_set().  training_config_check() then says what does not go
+ * together. */
+typedef struct {
+    TrainingMethod method;
+    const char *token;                   /* a word that is trained; NULL: the output's name, or none beside a LoRA */
+    const char *init_word;               /* what its vectors begin as */
+    int    num_vectors;
+    int    resolution;                   /* a side in pixels; 0: the model's own */
+    int    network_dim, conv_dim;        /* rank of the LoRA pairs, and of those for 3x3 convolutions (0: none) */
+    double network_alpha, conv_alpha;    /* 0: as the rank */
+    double learning_rate;                /* this and the next three -1: see training_learning_rates(); */
+    double unet_lr, text_encoder_lr, embedding_lr;      /* 0: that part stays as it is */
+    int    network_train_unet_only;
+
+    int    max_train_steps;              /* 0: by epochs */
+    int    max_train_epochs;             /* 0: as many as make 100 steps for each picture */
+    int    train_batch_size, gradient_accumulation_steps;
+    int    repeats;
+    const char *reg_data_dir;            /* folder of class images; NULL: none */
+    const char *class_prompt;            /* what class images show; NULL: none */
+    int    num_class_images;             /* to be drawn; 0: see the table */
+    double prior_loss_weight;
+
+    int    enable_bucket, bucket_no_upscale;
+    int    min_bucket_reso, max_bucket_reso, bucket_reso_steps;        /* 0: see training_buckets() */
+    int    flip_aug, shuffle_caption, keep_tokens;
+    double caption_dropout_rate;
+    double validation_split;
+    const char *caption_extension;       /* NULL: .txt, or .caption */
+
+    OptimizerType optimizer_type;
+    LrSchedulerType lr_scheduler;
+    double lr_warmup_steps;              /* below 1 the part of all steps */
+    int    lr_scheduler_num_cycles;
+    double lr_scheduler_power;
+    double weight_decay, max_grad_norm, min_snr_gamma, noise_offset;
+    int    gradient_checkpointing;
+
+    int    save_every_n_epochs, save_every_n_steps;      /* 0: never */
+    int    save_last_n_epochs;           /* 0: all of them stay */
+    int    save_state;
+    const char *sample_prompts;          /* a file, see samples.h; NULL: none */
+    int    sample_every_n_epochs, sample_every_n_steps;  /* 0: at the end only */
+    const char *resume;                  /* a state, or the folder of one; NULL: from the beginning */
+} TrainingConfig;
+
+extern const TrainingConfig training_config_default;
+
+/* ---- the table of options ---------------------------------------------------------------------- */
+
+/* Sets one option by its name without dashes ("-", "_" and case alike).  value: NULL for an option that takes none.
+ * Strings are not copied.  Fails with what is allowed. */
+void training_config_set(Arena *a, TrainingConfig *c, const char *name, const char *value);
+
+/* Option i from 0 on: returns its name, NULL after the last.  value: what to call its argument, NULL when it takes
+ * none. */
+const char *training_option(size_t i, const char **value, const char **help);
+
+/* The option of that name, written in any way; NULL when there is none.  bare: it takes no value. */
+const char *training_option_find(const char *name, int *bare);
+
+/* What option i is, as text, when the bytes of the result depend on it; NULL otherwise.  A state can be resumed only
+ * where all of these are the same. */
+const char *training_option_text(Arena *a, const TrainingConfig *c, size_t i);
+
+/* Fails when an option is none of its choices, and when options that are each right do not go together. */
+void training_config_check(Arena *a, const TrainingConfig *c);
+
+/* ---- what follows from the options -------------------------------------------------------------- */
+
+int is_textual_inversion(const TrainingConfig *c);
+int has_prior_preservation(const TrainingConfig *c);
+
+/* Buckets for pictures of about side x side.  Fails when the options contradict each other. */
+Buckets training_buckets(Arena *a, const TrainingConfig *c, int side);
+
+double        training_learning_rate(const TrainingConfig *c);      /* as asked for, or what is usual */
+LearningRates training_learning_rates(const TrainingConfig *c);     /* of each parameter group; 0: it is not trained */
+
+/* The schedule of the learning rate.  lr_factor() tells what it comes to in a step. */
+LrScheduler training_lr_scheduler(const TrainingConfig *c);
+
+AdamW           training_adamw(const TrainingConfig *c);            /* without a learning rate */
+TrainableConfig training_trainable(const TrainingConfig *c);        /* the LoRA's part of it */
+
+#endif
