@@ -207,8 +207,8 @@ betas() {
     edited persona-betas generate.c \
         '    w->denoising.sampling.betas = moves ? LINEAR : SCALED_LINEAR;      /* the others give grey, washed-out clips */' \
         '    w->denoising.sampling.betas = moves ? SCALED_LINEAR : LINEAR;'
-    draw persona right --frames 16
-    draw persona-betas wrong --frames 16
+    draw persona right --frames 8
+    draw persona-betas wrong --frames 8
     draw persona right_still --frames 1
     draw persona-betas wrong_still --frames 1
     join betas 'right' "$work/right" 'wrong' "$work/wrong" 'still, right' "$work/right_still" 'still, wrong' "$work/wrong_still"
@@ -245,15 +245,9 @@ lora() {
 
 training() {
     train
-    set --
-    for k in 100 200 300 400 500; do
-        "$persona" examples/yumin.txt --frames 1 --quiet -o "$work/after-$k.png" \
-            --prompt "portrait of yumin woman, red sweater, happy, at the beach, <lora:yumin-step00000$k:0.9>"
-        set -- "$@" "$k steps" "$work/after-$k"
-    done
-    "$persona" examples/yumin.txt --frames 1 --quiet -o "$work/after-600.png" \
-        --prompt "portrait of yumin woman, red sweater, happy, at the beach, <lora:yumin:0.9>"
-    join training "$@" '600 steps' "$work/after-600"
+    "$persona" examples/yumin.txt --frames 1 --quiet -o "$pictures/training.$KIND" \
+        --prompt "portrait of yumin woman, red sweater, happy, at the beach, <lora:yumin-step00000100:0.9>" \
+        --x "Prompt S/R: step00000100, step00000200, step00000300, step00000400, step00000500"
 }
 
 all='emphasis clip_skip cross_attention motion length x0 guidance steps betas latents lora training'

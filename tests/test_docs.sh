@@ -3,7 +3,7 @@
 #
 #   - Quoted code: a ```c block of README.md or docs/*.md that begins with "/* FILE.c */" or "/* FILE.c, more */" quotes
 #     that file.  Its lines stand there, in that order and one directly after the other, indentation aside.  A line
-#     "..." stands for any lines that are left out, and so does an empty one in the quotation for an empty one in the file.
+#     "..." stands for any number of lines that are left out.
 #   - Files: every `file.c` and `file.h` that is named in backticks exists.
 #   - Links: every relative link and every picture leads to a file.
 #
