@@ -53,7 +53,7 @@ for folder in $folders; do
         check $? "$folder/README.md names $entry, which no file there includes"
     done < "$work/allowed"
 done
-tsort "$work/folders" > /dev/null 2> "$work/circle"; check $? "folders include in a circle: $(cat "$work/circle")"
+tsort "$work/folders" > /dev/null 2> "$work/circle"; check $? "folders include in a circle: $(head -12 "$work/circle" | tr "\n" " ")"
 
 # ---- the map of all files
 sh tests/source_map.sh > "$work/map"
@@ -62,7 +62,7 @@ cmp -s "$work/map" docs/map.md; check $? "docs/map.md is not what tests/source_m
 # ---- files: includes
 room() { sed 's|\.[ch] | |; s|\.[ch]$||; s|[^ ]*/||g' "$1" | awk '$1 != $2' | sort -u; }
 room "$work/includes" > "$work/rooms"
-tsort "$work/rooms" > /dev/null 2> "$work/circle"; check $? "files include in a circle: $(cat "$work/circle")"
+tsort "$work/rooms" > /dev/null 2> "$work/circle"; check $? "files include in a circle: $(head -12 "$work/circle" | tr "\n" " ")"
 
 # ---- files: calls.  Comments and strings are taken out; a function's definition begins in the first column.
 # plain.c defines what the other kernels define, and is linked instead of them.
@@ -102,7 +102,7 @@ doubles=$(grep '^!' "$work/calls"); [ -z "$doubles" ]; check $? "two files defin
 grep -v '^!' "$work/calls" | cut -d' ' -f1,2 | sort -u > "$work/order"
 [ "$(wc -l < "$work/order")" -gt 50 ]; check $? "hardly any calls were found: the reading of the source is broken"
 tsort "$work/order" > /dev/null 2> "$work/circle"
-check $? "files call in a circle: $(cat "$work/circle")"
+check $? "files call in a circle: $(head -12 "$work/circle" | tr "\n" " ")"
 
 echo "test_house: $passed passed, $failed failed"
 [ $failed = 0 ]
