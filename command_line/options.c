@@ -4,7 +4,7 @@
  *
  * There are three kinds of options.  Those of the table below say where things are and what is printed.  Every
  * setting of prompt files is an option too (settings.c has that table).  In training, those of kohya's trainer come
- * first (recipe.c).  An option is "--name value" or "--name=value"; case, "-" and "_" in a name do not matter.  "--"
+ * first (training_config.c).  An option is "--name value" or "--name=value"; case, "-" and "_" in a name do not matter.  "--"
  * ends the options.
  *
  * Values of settings are only collected here: they are checked when the request is read, after the file's own.  An
@@ -198,15 +198,15 @@ static void read_option(Arena *a, Options *o, int argc, char **argv, int *i)
     Typed t = take_apart(a, argv[*i]);
     const Option *own = option_named(t.name);
     int takes_none = own && !own->value;
-    const char *recipe = options_are_training(o) ? training_option_find(t.name, &takes_none) : NULL;
-    const Setting *setting = own || recipe ? NULL : setting_named(t.name);
-    int is_known = own || recipe || setting;
+    const char *training = options_are_training(o) ? training_option_find(t.name, &takes_none) : NULL;
+    const Setting *setting = own || training ? NULL : setting_named(t.name);
+    int is_known = own || training || setting;
     if (!is_known || has_wrong_dashes(t, setting)) unknown_option(a, o, t.arg, t.name);
     const char *value = read_value(a, t, takes_none, argc, argv, i);
     if (own) {
         obey(a, o, own, value);
-    } else if (recipe) {
-        training_config_set(a, &o->training, recipe, value);
+    } else if (training) {
+        training_config_set(a, &o->training, training, value);
     } else {
         o->given[o->givens++] = (Given){ setting, value };
         if (same(setting->flag, "prompt")) o->has_prompt = 1;

@@ -61,7 +61,7 @@ static int orientation_of(const Byte *exif, size_t size)
 /* Undoes an EXIF orientation (TIFF 6.0, 8): 1 as it is, 2 mirrored, 3 turned by 180 degrees, 4 upside down.
  * 5 to 8 have rows and columns swapped: over the diagonal, turned clockwise, over the other diagonal, turned
  * counterclockwise. */
-static Picture turned(Arena *a, Picture p, int orientation)
+static Picture upright(Arena *a, Picture p, int orientation)
 {
     int swaps = orientation >= 5;
     int mirrors_x = orientation == 2 || orientation == 3 || orientation == 7 || orientation == 8;
@@ -111,7 +111,7 @@ Picture image_read(Arena *a, Bytes file, const char *name)
     size_t n = 0;
     const Byte *exif = is_jpeg ? jpeg_exif(file.data, file.size, &n) : png_exif(file.data, file.size, &n);
     int orientation = orientation_of(exif, n);
-    return orientation == UPRIGHT ? p : turned(a, p, orientation);
+    return orientation == UPRIGHT ? p : upright(a, p, orientation);
 }
 
 Picture image_open(Arena *a, const char *path) { return image_read(a, file_map(a, path), path); }
