@@ -36,15 +36,15 @@ enum { DONE = 0, FAILED = 1, MISUSED = 2, INTERRUPTED = 130 };          /* exit 
 enum { LARGEST_PROMPT = 64 << 20 };                                     /* bytes of a prompt file */
 
 typedef struct {
-    Arena   *a;
-    int      status;                     /* the exit status, should anything fail from here on */
-    int      argc;
-    char   **argv;
-    Options  options;
-    Terminal terminal;
-    Request  request;
-    int      is_redrawn;                 /* the request is that of a picture: the input file is a GIF or PNG */
-    int      is_seed_random;
+    Arena      *a;
+    int         status;                  /* the exit status, should anything fail from here on */
+    int         argc;
+    char      **argv;
+    Options     options;
+    Terminal    terminal;
+    Request     request;
+    int         is_redrawn;              /* the request is that of a picture: the input file is a GIF or PNG */
+    int         is_seed_random;
     const char *out;                     /* the path of the result */
 } Run;
 
@@ -365,8 +365,9 @@ static void info_picture(Run *r, Bytes b)
     unsigned width, height;
     picture_size(b, &width, &height);
     char *settings = stored_settings(r, b);
-    printf("%s: a %s of %ux%u, %s\n", path, is_gif(b) ? "GIF" : "PNG", width, height,
-           settings ? "made with" : "without settings");
+    const char *kind = is_gif(b) ? "GIF" : "PNG";
+    const char *what = settings ? "made with" : "without settings";
+    printf("%s: a %s of %ux%u, %s\n", path, kind, width, height, what);
     if (settings) {
         make_printable(settings, "\n");
         printf("%s\n", settings);

@@ -29,8 +29,8 @@ typedef struct {
 } Callbacks;
 
 /* Each formats a text of at most 1023 bytes and passes it on, if somebody listens. */
-void callbacks_say     (const Callbacks *w, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
-void callbacks_note    (const Callbacks *w, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
-void callbacks_progress(const Callbacks *w, const char *stage, int done, int of);
+void callbacks_say     (const Callbacks *c, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+void callbacks_note    (const Callbacks *c, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+void callbacks_progress(const Callbacks *c, const char *stage, int done, int of);
 
 #endif

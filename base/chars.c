@@ -239,7 +239,8 @@ const char *file_name(const char *path)
 
 const char *file_extension(const char *path)
 {
-    const char *name = file_name(path), *dot = strrchr(name, '.');
+    const char *name = file_name(path);
+    const char *dot = strrchr(name, '.');
     return dot && dot > name ? dot : name + strlen(name);
 }
 
@@ -341,7 +342,8 @@ size_t number_at(const char *s, double *value)
 {
     char mantissa[64];
     int power;
-    size_t n = decimal_length(s), kept = least(n, sizeof mantissa - 1);
+    size_t n = decimal_length(s);
+    size_t kept = least(n, sizeof mantissa - 1);
     if (!n) return 0;
     memcpy(mantissa, s, kept);
     mantissa[kept] = 0;

@@ -46,9 +46,9 @@ int same_file(const char *x, const char *y)
 /* A list hangs on the arena, the file that was mapped last in front. */
 typedef struct MappedFile {
     struct MappedFile *before;
-    Arena      *arena;
-    const char *path;
-    Bytes       content;
+    Arena             *arena;
+    const char        *path;
+    Bytes              content;
 } MappedFile;
 
 /* Release goes backwards, so this is the first of the list. */

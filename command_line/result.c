@@ -188,8 +188,8 @@ static void keep_old(Arena *a, const Result *r, File *files, size_t count)
         for (size_t i = 0; i < count; i++)
             files[i].path = format(a, "%s-again%s%s", without_extension(a, first[i]), number, file_extension(first[i]));
     }
-    callbacks_say(r->callbacks, "%s: came out different than it was, so the first is kept; to replace it: -o %s", r->path,
-              r->path);
+    callbacks_say(r->callbacks, "%s: came out different than it was, so the first is kept; to replace it: -o %s",
+                  r->path, r->path);
 }
 
 File *result_save(Arena *a, const Result *r, Pictures p, size_t *count)

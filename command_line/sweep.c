@@ -128,8 +128,8 @@ enum { MOST_LINES = 64, BEGINNING = 160 };
  * common to all cells is said once. */
 typedef struct {
     const Callbacks *callbacks;
-    char         line[MOST_LINES][BEGINNING];
-    int          lines;
+    char             line[MOST_LINES][BEGINNING];
+    int              lines;
 } OnceOnly;
 
 static void say_once(void *to, const char *line)
@@ -166,7 +166,8 @@ static void run_dry(void *dry_run)
     d->plan = generate_check(d->a, d->job, d->callbacks);
 }
 
-static void check_cell(Arena *a, const Sweep *s, Cell *c, const SearchPath *p, const char *out, const Callbacks *callbacks)
+static void check_cell(Arena *a, const Sweep *s, Cell *c, const SearchPath *p, const char *out,
+                       const Callbacks *callbacks)
 {
     char why[1024];
     search_path_resolve(a, p, &c->request);
@@ -383,17 +384,17 @@ void sweep_done(Arena *a, const Sweep *s, const char *cells)
 /* ---- drawing ----------------------------------------------------------------------------------- */
 
 typedef struct {
-    Arena       *a;
-    Sweep       *s;
-    const char  *folder;                 /* where finished cells are saved */
-    int          keep;                   /* cells that were found in another folder are saved in this one too */
-    const char  *command;                /* what goes on from there, for a message */
+    Arena           *a;
+    Sweep           *s;
+    const char      *folder;             /* where finished cells are saved */
+    int              keep;               /* cells that were found in another folder are saved in this one too */
+    const char      *command;            /* what goes on from there, for a message */
     const Callbacks *callbacks;
-    Store        store;                  /* cells that are finished already */
-    Cell        *cell;                   /* the one under way */
-    int          drawn;                  /* cells */
-    int          passes_before;          /* passes of the cells that were drawn before this one */
-    int          passes;                 /* of all cells that are to be drawn */
+    Store            store;              /* cells that are finished already */
+    Cell            *cell;               /* the one under way */
+    int              drawn;              /* cells */
+    int              passes_before;      /* passes of the cells that were drawn before this one */
+    int              passes;             /* of all cells that are to be drawn */
 } Drawing;
 
 /* Turns the steps of a cell into steps of the whole sweep. */

@@ -20,10 +20,10 @@ const char *closed_loop_name (int loop);                /* returns NULL after th
 
 /* context options */
 typedef struct {
-    int  frames;                     /* of the clip */
-    int  length;                     /* context_length: the frames of a window, 1 .. frames */
-    int  overlap;                    /* context_overlap: the frames that neighbouring windows share, 0 .. length - 1 */
-    int  stride;                     /* context_stride, from 1.  1: windows of neighbouring frames only;
+    int        frames;               /* of the clip */
+    int        length;               /* context_length: the frames of a window, 1 .. frames */
+    int        overlap;              /* context_overlap: the frames that neighbouring windows share, 0 .. length - 1 */
+    int        stride;               /* context_stride, from 1.  1: windows of neighbouring frames only;
                                         2: also windows of every second frame; 3: also of every fourth; ... */
     ClosedLoop loop;
 } ContextOptions;

@@ -44,7 +44,9 @@ static size_t char_before(const char *start, const char *s, uint32_t *c)
     size_t n = 0, most = (size_t)(s - start);
     *c = 0;
     if (!most) return 0;
-    do n++; while (n < most && n < 4 && (s[-(long)n] & 0xc0) == 0x80);
+    do {
+        n++;
+    } while (n < most && n < 4 && (s[-(long)n] & 0xc0) == 0x80);
     if (utf8_decode((const unsigned char *)s - n, n, c) == n) return n;
     *c = 0xFFFD;
     return 1;
@@ -362,7 +364,7 @@ static void add_stretch(Emphasis *e, const char *at, size_t size, double weight)
     if (e->count == MOST_STRETCHES)
         fail(e->a, "the %s has more than %d stretches of text between its brackets; shorten it", e->what,
              MOST_STRETCHES);
-    e->stretch[e->count++] = (Stretch){ at, size, weight };
+    e->stretch[e->count++] = (Stretch){ .at = at, .size = size, .weight = weight };
 }
 
 static void open_bracket(Emphasis *e, Brackets *b)

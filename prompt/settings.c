@@ -336,7 +336,9 @@ static LoraName with_strengths(Arena *a, Request *r, const char *label, Name nam
         } else {
             if (numbers == 2)
                 fail(a, "%s: %s is not understood, expected NAME:STRENGTH or NAME:TEXT:UNET", label, quoted(a, item));
-            *(numbers == 0 ? &text : &unet) = strength(a, label, item);
+            double number = strength(a, label, item);
+            if (numbers == 0) text = number;
+            else unet = number;
             numbers++;
         }
     }
@@ -429,7 +431,8 @@ static void set_prompt(Arena *a, Request *r, const Setting *s, const char *label
             *end++ = *at++;
             continue;
         }
-        char *tag = copy(a, at, (size_t)(close + 1 - at)), *inside = copy(a, colon + 1, (size_t)(close - colon - 1));
+        char *tag = copy(a, at, (size_t)(close + 1 - at));
+        char *inside = copy(a, colon + 1, (size_t)(close - colon - 1));
         if (is_lora_tag(at)) add_tag(a, r, format(a, "%s: in %s", label, quoted(a, tag)), inside);
         else ignore_part(a, r, tag);
         at = close + 1;

@@ -71,8 +71,8 @@ static const char *bucket_info(Arena *a, const Photos *photos)
     StringBuilder d = string_builder(a);
     string_builder_add(&d, "{\"buckets\": {");
     for (size_t i = 0; i < count; i++)
-        string_builder_add(&d, format(a, "%s\"%zu\": {\"resolution\": [%d, %d], \"count\": %zu}", i ? ", " : "", i, b[i].width,
-                             b[i].height, b[i].repeated));
+        string_builder_add(&d, format(a, "%s\"%zu\": {\"resolution\": [%d, %d], \"count\": %zu}", i ? ", " : "", i,
+                                      b[i].width, b[i].height, b[i].repeated));
     string_builder_add(&d, "}}");
     return d.text;
 }
@@ -138,9 +138,9 @@ static const char *tag_frequency(Arena *a, const Photos *photos)
 /* ---- the entries ------------------------------------------------------------------------------- */
 
 typedef struct {
-    Arena *a;
-    KeyValue  *pair;
-    size_t count;
+    Arena    *a;
+    KeyValue *pair;
+    size_t    count;
 } Entries;
 
 static void add_text(Entries *e, const char *key, const char *value) { e->pair[e->count++] = (KeyValue){ key, value }; }

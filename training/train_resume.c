@@ -20,7 +20,8 @@ static const char *digest_of_weights(Trainer *t)
 {
     uint64_t h = 0;
     const Weight *w;
-    for (size_t i = 0; (w = weights_at(t->run.weights, i)); i++) {
+    size_t i = 0;
+    while ((w = weights_at(t->run.weights, i++))) {
         h = digest_text(h, w->name);
         h = digest(h, w->data, w->bytes);
         files_trim(t->mem);              /* all of them at once would be the most memory of the whole job */
@@ -47,8 +48,8 @@ static const char *photo_said(Trainer *t, const Photo *photo)
 }
 
 typedef struct {
-    KeyValue  *pair;
-    size_t count;
+    KeyValue *pair;
+    size_t    count;
 } Identity;
 
 static void add_entry(Identity *id, const char *key, const char *value)

@@ -281,7 +281,8 @@ static int by_layer(const void *x, const void *y)
     const Entry *b = y;
     int order = strcmp(a->layer, b->layer);
     if (order) return order;
-    return (a->part > b->part) - (a->part < b->part);
+    if (a->part == b->part) return 0;
+    return a->part < b->part ? -1 : 1;
 }
 
 /* The file's tensors by layer; those with an unknown ending are listed apart.  Returns how many were known. */

@@ -25,7 +25,7 @@ typedef struct {
     const char *path;           /* for messages */
     Weight     *weight;         /* [count], sorted by name */
     size_t      count;
-    KeyValue       *metadata;       /* [pairs], in the file's order; those of GGUF are sorted */
+    KeyValue   *metadata;       /* [pairs], in the file's order; those of GGUF are sorted */
     size_t      pairs;
     size_t      bytes;          /* size of the whole file */
 } WeightFile;
