@@ -4,8 +4,8 @@
  *     persona out.gif           the settings stored inside       -> the same bytes again
  *     persona train photos      a folder of pictures             -> a LoRA
  *
- * A run is: options, request, names to paths, generate, encode, save.  All of it stands inside one attempt().  So
- * whatever goes wrong ends in one message and one exit status, with nothing written.  What can be known before the
+ * A run is: options, request, names to paths, generate, encode, save.  All of it runs inside one attempt().  So
+ * every error ends in one message and one exit status, and nothing is written.  What can be known before the
  * minutes of work is checked before: the format of the result, its folder, every name, every tensor.
  *
  * stdout carries the path of the result and nothing else; all messages are on stderr.  The only globals are what

@@ -1,7 +1,7 @@
 /* callbacks.c - passes messages and progress on to whoever listens.
  *
- * Code that works has something to say, and the caller decides what becomes of it: the command line prints it, a host
- * program may show it in a window or ignore it.  A text is formatted here, so that who speaks writes one line.
+ * The caller decides what becomes of a message: the command line prints it, and another program may show it in a window
+ * or ignore it.  Texts are formatted here, so that a message is one line where it is sent.
  *
  * Nothing here fails: callbacks that are NULL are not called, and a text that is too long is cut. */
 #include "callbacks.h"

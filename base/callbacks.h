@@ -1,6 +1,6 @@
-/* callbacks.h - what a caller may hear and see while a job runs.
+/* callbacks.h - what a caller may hear and see while a job runs: messages, progress, previews, and how to stop it.
  *
- * Every function of Callbacks may be NULL, and so may a pointer to Callbacks itself: then nobody listens.  All of
+ * Every function of Callbacks may be NULL, and so may a pointer to Callbacks itself.  Then nobody listens.  All of
  * them are called from the thread that runs the job, between layers, never inside a parallel loop. */
 #ifndef CALLBACKS_H
 #define CALLBACKS_H

@@ -4,7 +4,7 @@
  * bytes.decode(errors="replace") does.  Messages never repeat them: quoting shows them, and control characters, as
  * question marks, because a terminal would obey some of them.
  *
- * Names are compared without regard to upper and lower case and to "-", "_" and " ", since people paste all of these.
+ * Names are compared without regard to case and to "-", "_" and " ", since people write them in all of these ways.
  *
  * Numbers do not depend on the locale.  They are read with one rounding (Clinger 1990: a quotient of two doubles
  * that are exact), and written with the fewest digits that read as the same number.

@@ -1,7 +1,7 @@
 /* sweep.c - one request over the values of up to three axes: the web UI's X/Y/Z plot.
  *
- * A cell is a request like any other.  The same call draws it that draws a prompt file with these settings, so it is
- * the same picture to the pixel.  Models are mapped and not read in, so nothing has to be kept from one cell for the
+ * A cell is a request like any other.  It is drawn by the same call as a prompt file with these settings, so it is the
+ * same picture to the pixel.  Models are mapped and not read in, so nothing has to be kept from one cell for the
  * next.
  *
  * A finished cell is a PNG or an animated PNG with its settings inside.  That is also how an interrupted sweep goes

@@ -5,8 +5,8 @@
  *     bar         the step and the time left, drawn over itself      on a terminal; otherwise a line every ten seconds
  *
  * Picture and bar stand below all messages: before a message is printed they are erased, and they appear again below
- * it.  All that is known of the screen is how many lines of picture stand above the cursor.  So what others write
- * there does no harm that the next picture does not end.
+ * it.  The only thing known about the screen is how many lines of picture stand above the cursor.  So when another
+ * program writes there, the next picture puts the screen in order again.
  *
  * Names that come out of files may hold bytes that a terminal would obey; none of them is ever printed. */
 #include "terminal.h"

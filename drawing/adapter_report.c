@@ -1,7 +1,7 @@
-/* adapter_report.c - what is said of LoRA files: what they hold, and what of them was applied.
+/* adapter_report.c - describes LoRA files: what they hold, and which of their layers were applied.
  *
  * A LoRA whose key names fit no layer changes nothing, and the picture does not show why.  So a report counts how many
- * of its layers the model asked for, and names those that are left over with the layer that is called nearly so.
+ * of its layers the model asked for, and lists the others, each with the layer whose name is most like it.
  *
  * Strengths add up: several LoRAs at full strength on one layer give noise, so a sum that is too high gets a warning.
  * A file of which nothing was applied is an error, because a picture without it would be taken for one with it. */

@@ -3,7 +3,7 @@
  *
  * Useful copied alone: it computes with integers only, takes no memory and cannot fail.  The context schedule is
  * "uniform" of sd-webui-animatediff and ComfyUI-AnimateDiff-Evolved ("Looped Uniform"): windows of `length` frames
- * that overlap, and begin elsewhere in each call of the model, so that their ends do not stay in one place. */
+ * that overlap.  They begin at another frame in each call of the model, so that their ends do not stay in one place. */
 #ifndef CONTEXT_WINDOWS_H
 #define CONTEXT_WINDOWS_H
 

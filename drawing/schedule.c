@@ -1,4 +1,4 @@
-/* schedule.c - which noise levels a run of so many steps visits.
+/* schedule.c - schedule types: the noise levels that a run of some steps visits.
  *
  * There are two kinds of schedule types:
  *   - some space the timesteps; the sigma of each timestep then follows from alpha_bar;

@@ -1,6 +1,6 @@
 /* image.c - reads a picture from a file, turns it the right way up, and resizes it.
  *
- * The first bytes of a file say what it is, not its name.  Cameras store a picture as the sensor had it, and write
+ * A file is recognized by its first bytes, not by its name.  Cameras store a picture as the sensor had it, and write
  * into EXIF how to turn it.  All eight orientations are one rule: swap the axes or not, then mirror each axis or not.
  *
  * Resizing takes two passes of one kind, along rows and along columns.  Each output pixel is a weighted mean of a
@@ -58,9 +58,9 @@ static int orientation_of(const Byte *exif, size_t size)
     return UPRIGHT;
 }
 
-/* Undoes an EXIF orientation (TIFF 6.0, 8): 1 as it is, 2 mirrored, 3 turned by 180 degrees, 4 upside down.
- * 5 to 8 have rows and columns swapped: over the diagonal, turned clockwise, over the other diagonal, turned
- * counterclockwise. */
+/* Returns the picture the right way up.  EXIF orientations (TIFF 6.0, 8): 1 as it is, 2 mirrored, 3 rotated by 180
+ * degrees, 4 upside down.  5 to 8 have rows and columns swapped: mirrored at the diagonal, rotated clockwise, mirrored
+ * at the other diagonal, rotated counterclockwise. */
 static Picture upright(Arena *a, Picture p, int orientation)
 {
     int swaps = orientation >= 5;

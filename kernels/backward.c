@@ -84,14 +84,14 @@ static ALWAYS_INLINE void outer_kernel(const int vectors, float *restrict c, siz
 static void pack_strip(float *restrict packed, const float *restrict a, size_t a_row, size_t n, size_t count)
 {
     for (size_t p = 0; p < count; p++) {
+        float *to = packed + p * STRIP;
+        const float *from = a + p * a_row;
         if (n == STRIP) {
-            for (size_t f = 0; f < STRIP; f += LANES) store(packed + f, load(a + f));
-        } else {
-            memcpy(packed, a, n * sizeof *a);
-            for (size_t f = n; f < round_up(n, MR); f++) packed[f] = 0;
+            for (size_t f = 0; f < STRIP; f += LANES) store(to + f, load(from + f));
+            continue;
         }
-        packed += STRIP;
-        a += a_row;
+        memcpy(to, from, n * sizeof *from);
+        for (size_t f = n; f < round_up(n, MR); f++) to[f] = 0;
     }
 }
 

@@ -7,10 +7,10 @@
  * name here.  And `make PLAIN=1` builds the whole program with this file instead of them, with any C11 compiler.
  *
  * - Tensors are [n,h,w,c], channels last: a row of c numbers for each pixel or token.
- * - Sums are taken in double, and rounded to float32 once, where they are stored.  So the results are the exact ones
- *   but for that rounding; the fast kernels sum in float32, in another order, and may differ in the last digits.
+ * - Sums are taken in double, and rounded to float32 once, when they are stored.  So this rounding is the only error.
+ *   The fast kernels sum in float32, in another order, and may differ in the last digits.
  * - With machine->bf16, what products and attention multiply is rounded to bf16 first.
- * - With machine->dry, a function takes its scratch and counts its operations, as always, but reads and writes nothing.
+ * - With machine->dry, a function allocates its scratch and counts its operations, but reads and writes no tensor.
  * - Whatever machine->threads is, one thread does the work.
  *
  * As in the fast kernels, the arguments are trusted: nn.c has checked them. */

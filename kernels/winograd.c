@@ -8,7 +8,7 @@
  *                                             g  3x3 filter                       V = B' d B, the transformed input
  *                                             Y  4x4 results                      *   element by element
  *
- * That is 36 products where the direct way has 144.  Summed over channels, element e of the 6x6 is a matrix product
+ * That is 36 products, where the direct way needs 144.  Summed over channels, element e of the 6x6 is a matrix product
  * M[e] = V[e] U[e], [tiles][channels] by [channels][filters], and there are 36 of them.
  *
  * The interpolation points are 0, +-5/8, +-3/2 and infinity.  The usual points 0, +-1, +-2 and infinity cost the same,

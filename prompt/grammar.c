@@ -1,7 +1,7 @@
 /* grammar.c - the prompt language of the web UI.
  *
- * Prompt editing.  The web UI reads it with a context-free grammar and an Earley parser, which takes whatever can
- * be read as an edit for one.  One pass with a stack finds the same here: a bracket is a group when its content is
+ * Prompt editing.  The web UI reads it with a context-free grammar and an Earley parser, which finds every edit that
+ * the text can be read as.  Here one pass with a stack finds the same: a bracket is a group when its content is
  * made of groups and plain text.  A bracket that fails (no partner, the wrong partner, colons that mean nothing)
  * turns itself and all brackets still open around it into plain characters.  A bar outside of an alternation, or a
  * backslash before a line's end, cannot be read by that grammar at all, and then the whole prompt has no edits.

@@ -5,13 +5,13 @@
  * The table is the only list of settings there is; the prompt file, the command line, its help and the axes of a
  * grid all read it.
  *
- * A value prints as text that reads as the same value.  A default that everybody takes for granted is not printed.
+ * A value is printed as text that reads as the same value.  Defaults that people expect are not printed.
  *
  * The prompt is a setting too.  Its tags are LoRAs:
  *
  *     tag      = "<lora:" name [":" strength [":" of the UNet]] ">"           taken out of the prompt
  *
- * Names with a path are refused inside tags: a prompt from a stranger must not pick files. */
+ * Names with a path are refused inside tags: a prompt from the internet must not choose files. */
 #include "settings.h"
 
 #include "chars.h"

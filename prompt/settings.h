@@ -17,7 +17,7 @@ typedef struct {
 enum { LORAS = 64 };                    /* most LoRAs in one request */
 
 typedef struct {
-    Job         job;                    /* its prompt has no tags; search_path.h and the caller add paths, seed, LoRAs */
+    Job         job;                    /* its prompt is without tags; paths, seed and LoRAs are added later */
     const char *prompt;                 /* with its <lora:name:strength> tags */
     Name        model, vae, motion, init;       /* text is NULL when it is not given, and may be "none" */
     LoraName    tag[LORAS];             /* LoRAs from the prompt's tags */

@@ -1,4 +1,4 @@
-/* metadata.h - what a result of training says of how it came to be, by the names of kohya's trainer. */
+/* metadata.h - the metadata of a result of training, by the names of kohya's trainer. */
 #ifndef METADATA_H
 #define METADATA_H
 

@@ -1,6 +1,6 @@
 /* train_resume.c - what a training job depends on, and resuming it.
  *
- * A job that is resumed comes to the bytes that it would have come to without the interruption.  So everything that
+ * A job that is resumed gives the same bytes as without the interruption.  So everything that
  * the result depends on is listed by name: seed, weights, options, each picture.  The list goes into the state
  * (training_state.c), and the job goes on from a state only where all of it is the same.  A digest of the list is the
  * job's number, which its results carry. */

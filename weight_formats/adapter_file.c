@@ -1,8 +1,8 @@
 /* adapter_file.c - files of adapters: LoRA and its relatives, in every spelling that people have.
  *
- * A file holds some tensors for some layers.  adapter_names.c says from a tensor's name which part it is, and of which
- * layer.  The table of families says how parts make a dW.  Everything is built of one thing, a matrix that is given
- * whole or as a product, and of at most two of these (LyCORIS: Yeh et al., 2024).
+ * A file holds a few tensors for each layer that it changes.  adapter_names.c reads from a tensor's name which part it
+ * is, and of which layer.  The table of families says how the parts make dW, the change of a weight.  In every family
+ * dW is made of one or two factors, and a factor is one matrix, or a product of two (LyCORIS: Yeh et al., 2024).
  *
  * Broken files are refused: a partner that is missing, a rank or shape that does not fit, two families for one layer.
  * Reference: kohya's networks/lora.py, LyCORIS' modules, PEFT's LoraConfig. */

@@ -1,4 +1,4 @@
-/* weight_file.h - what any file of weights comes to, whatever its format: tensors by name, and metadata.
+/* weight_file.h - what the readers of all formats return: tensors by name, and metadata.
  *
  * Useful copied alone, together with weight_file.c, dtype.[ch] and tensor.[ch]. */
 #ifndef WEIGHT_FILE_H
