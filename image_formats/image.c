@@ -1,6 +1,6 @@
 /* image.c - reads a picture from a file, turns it the right way up, and resizes it.
  *
- * The first bytes of a file say what it is, not its name.  Cameras store a picture as the sensor had it, and write
+ * A file is recognized by its first bytes, not by its name.  Cameras store a picture as the sensor had it, and write
  * into EXIF how to turn it.  All eight orientations are one rule: swap the axes or not, then mirror each axis or not.
  *
  * Resizing takes two passes of one kind, along rows and along columns.  Each output pixel is a weighted mean of a
@@ -58,10 +58,10 @@ static int orientation_of(const Byte *exif, size_t size)
     return UPRIGHT;
 }
 
-/* Undoes an EXIF orientation (TIFF 6.0, 8): 1 as it is, 2 mirrored, 3 turned by 180 degrees, 4 upside down.
- * 5 to 8 have rows and columns swapped: over the diagonal, turned clockwise, over the other diagonal, turned
- * counterclockwise. */
-static Picture turned(Arena *a, Picture p, int orientation)
+/* Returns the picture the right way up.  EXIF orientations (TIFF 6.0, 8): 1 as it is, 2 mirrored, 3 rotated by 180
+ * degrees, 4 upside down.  5 to 8 have rows and columns swapped: mirrored at the diagonal, rotated clockwise, mirrored
+ * at the other diagonal, rotated counterclockwise. */
+static Picture upright(Arena *a, Picture p, int orientation)
 {
     int swaps = orientation >= 5;
     int mirrors_x = orientation == 2 || orientation == 3 || orientation == 7 || orientation == 8;
@@ -111,7 +111,7 @@ Picture image_read(Arena *a, Bytes file, const char *name)
     size_t n = 0;
     const Byte *exif = is_jpeg ? jpeg_exif(file.data, file.size, &n) : png_exif(file.data, file.size, &n);
     int orientation = orientation_of(exif, n);
-    return orientation == UPRIGHT ? p : turned(a, p, orientation);
+    return orientation == UPRIGHT ? p : upright(a, p, orientation);
 }
 
 Picture image_open(Arena *a, const char *path) { return image_read(a, file_map(a, path), path); }
