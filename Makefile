@@ -19,7 +19,7 @@ FOLDERS  = base kernels weight_formats image_formats prompt drawing training com
 FIND     = -I. $(FOLDERS:%=-I%)
 vpath %.c $(FOLDERS)
 
-ROOMS   = $(filter-out persona $(LEFT_OUT),$(basename $(notdir $(wildcard *.c $(FOLDERS:%=%/*.c)))))
+ROOMS   = $(filter-out persona $(LEFT_OUT),$(basename $(notdir $(SOURCES))))
 TESTS   = $(basename $(notdir $(wildcard tests/test_*.c)))
 
 # plain.c has the same functions as the kernels: a program has the one or the others, and each compiler of plain.c a build folder of its own
@@ -30,6 +30,12 @@ LEFT_OUT = $(KERNELS)
 else
 B       ?= build
 LEFT_OUT = plain
+endif
+
+# when files have come, gone or moved, what lies in the build folder tells of places that are no more: it is made anew
+SOURCES := $(sort $(wildcard *.c $(FOLDERS:%=%/*.c)))
+ifneq ($(SOURCES),$(shell cat $(B)/sources 2>/dev/null))
+$(shell mkdir -p $(B) && rm -f $(B)/*.o $(B)/*.d && echo '$(SOURCES)' > $(B)/sources)
 endif
 
 # ./persona is always the program that was made last, whatever its build folder
@@ -87,4 +93,4 @@ clean:
 	rm -rf build persona libpersona.a libpersona.so
 
 -include $(wildcard $(B)/*.d)
-.PHONY: persona lib flat test asan bench golden golden-full clean
+.PHONY: persona persona lib flat test asan bench golden golden-full clean
