@@ -1,6 +1,6 @@
-/* callbacks.h - what a caller may hear and see while a job runs.
+/* callbacks.h - what a caller may hear and see while a job runs: messages, progress, previews, and how to stop it.
  *
- * Every function of Callbacks may be NULL, and so may a pointer to Callbacks itself: then nobody listens.  All of
+ * Every function of Callbacks may be NULL, and so may a pointer to Callbacks itself.  Then nobody listens.  All of
  * them are called from the thread that runs the job, between layers, never inside a parallel loop. */
 #ifndef CALLBACKS_H
 #define CALLBACKS_H
@@ -35,8 +35,8 @@ int       callbacks_stopped(const Callbacks *w);      /* Is the job to stop? */
 Callbacks callbacks_silent (const Callbacks *w);      /* Callbacks that hear nothing, and stop a job as w does. */
 
 /* Each formats a text of at most 1023 bytes and passes it on, if somebody listens. */
-void callbacks_say     (const Callbacks *w, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
-void callbacks_note    (const Callbacks *w, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
-void callbacks_progress(const Callbacks *w, const char *stage, int done, int of);
+void callbacks_say     (const Callbacks *c, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+void callbacks_note    (const Callbacks *c, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+void callbacks_progress(const Callbacks *c, const char *stage, int done, int of);
 
 #endif

@@ -46,10 +46,10 @@ int same_file(const char *x, const char *y)
 /* A list hangs on the arena, the file that was mapped last in front. */
 typedef struct MappedFile {
     struct MappedFile *before;
-    Arena      *arena;
-    const char *path;
-    Bytes       content;
-    int         is_given;                /* the caller's memory, which is neither unmapped nor given back */
+    Arena             *arena;
+    const char        *path;
+    Bytes              content;
+    int                is_given;         /* the caller's memory, which is neither unmapped nor given back */
 } MappedFile;
 
 /* Release goes backwards, so this is the first of the list. */

@@ -1,4 +1,4 @@
-/* files.h - files and folders: to read them as memory, to save them whole or not at all, to tell what a path is.
+/* files.h - files and folders: reads them as memory, saves them whole or not at all, and says what a path is.
  *
  * Useful copied alone, with tensor.[ch] and system.[ch]. */
 #ifndef FILES_H

@@ -1,6 +1,6 @@
 /* image.c - reads a picture from a file, turns it the right way up, and resizes it.
  *
- * The first bytes of a file say what it is, not its name.  Cameras store a picture as the sensor had it, and write
+ * A file is recognized by its first bytes, not by its name.  Cameras store a picture as the sensor had it, and write
  * into EXIF how to turn it.  All eight orientations are one rule: swap the axes or not, then mirror each axis or not.
  *
  * Resizing takes two passes of one kind, along rows and along columns.  Each output pixel is a weighted mean of a
@@ -58,10 +58,10 @@ static int orientation_of(const Byte *exif, size_t size)
     return UPRIGHT;
 }
 
-/* Undoes an EXIF orientation (TIFF 6.0, 8): 1 as it is, 2 mirrored, 3 turned by 180 degrees, 4 upside down.
- * 5 to 8 have rows and columns swapped: over the diagonal, turned clockwise, over the other diagonal, turned
- * counterclockwise. */
-static Picture turned(Arena *a, Picture p, int orientation)
+/* Returns the picture the right way up.  EXIF orientations (TIFF 6.0, 8): 1 as it is, 2 mirrored, 3 rotated by 180
+ * degrees, 4 upside down.  5 to 8 have rows and columns swapped: mirrored at the diagonal, rotated clockwise, mirrored
+ * at the other diagonal, rotated counterclockwise. */
+static Picture upright(Arena *a, Picture p, int orientation)
 {
     int swaps = orientation >= 5;
     int mirrors_x = orientation == 2 || orientation == 3 || orientation == 7 || orientation == 8;
@@ -94,7 +94,7 @@ static const char *other_kind(Bytes b)
     return "no picture";
 }
 
-Picture image_read(Arena *a, Bytes file, const char *name)
+Picture image_decode(Arena *a, Bytes file, const char *name)
 {
     char why[128] = "";
     int is_jpeg = has(file, 0, "\xFF\xD8");
@@ -111,10 +111,10 @@ Picture image_read(Arena *a, Bytes file, const char *name)
     size_t n = 0;
     const Byte *exif = is_jpeg ? jpeg_exif(file.data, file.size, &n) : png_exif(file.data, file.size, &n);
     int orientation = orientation_of(exif, n);
-    return orientation == UPRIGHT ? p : turned(a, p, orientation);
+    return orientation == UPRIGHT ? p : upright(a, p, orientation);
 }
 
-Picture image_open(Arena *a, const char *path) { return image_read(a, file_map(a, path), path); }
+Picture image_open(Arena *a, const char *path) { return image_decode(a, file_map(a, path), path); }
 
 /* ---- resampling ------------------------------------------------------------------------------- */
 
@@ -228,7 +228,7 @@ Picture image_resize(Arena *a, Picture p, int width, int height, Filter filter)
 
 /* ---- crops ------------------------------------------------------------------------------------ */
 
-Picture image_middle(Arena *a, Picture p, int width, int height)
+Picture image_center_crop(Arena *a, Picture p, int width, int height)
 {
     Picture q = new_picture(a, width, height);
     int left = (p.width - width) / 2;
@@ -238,13 +238,13 @@ Picture image_middle(Arena *a, Picture p, int width, int height)
 }
 
 /* The picture is cropped between the two passes.  Otherwise a strip of 20000 x 1 would become one of 2560000 x 128. */
-Picture image_cover(Arena *a, Picture p, int width, int height, Filter filter)
+Picture image_resize_and_crop(Arena *a, Picture p, int width, int height, Filter filter)
 {
     double across = (double)width / p.width;
     double down = (double)height / p.height;
     double scale = across > down ? across : down;
     int scaled_width = across == scale ? width : (int)(p.width * scale + 0.5);
     int scaled_height = down == scale ? height : (int)(p.height * scale + 0.5);
-    p = image_middle(a, image_resize(a, p, scaled_width, p.height, filter), width, p.height);
-    return image_middle(a, image_resize(a, p, width, scaled_height, filter), width, height);
+    p = image_center_crop(a, image_resize(a, p, scaled_width, p.height, filter), width, p.height);
+    return image_center_crop(a, image_resize(a, p, width, scaled_height, filter), width, height);
 }

@@ -9,7 +9,7 @@
  *
  * Invariants: a colour has the same index at the same place in every frame, so nothing shimmers; a colour that is in
  * the palette is never mixed; entries stand in order of brightness.
- * Distances are 2 dr^2 + 4 dg^2 + 3 db^2: near enough to the eye, and whole numbers.
+ * Distances are 2 dr^2 + 4 dg^2 + 3 db^2: close to what the eye sees, and whole numbers.
  * It does no error diffusion (Floyd-Steinberg), which crawls when pictures move. */
 #include "palette.h"
 #include <stdlib.h>

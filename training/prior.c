@@ -1,7 +1,7 @@
 /* prior.c - class images for prior preservation.
  *
- * A model that is trained on fifteen photos of one woman forgets all others.  DreamBooth (Ruiz et al., 2022) shows
- * it, between the photos, what it used to make of "a woman": pictures that it draws itself before it is trained.
+ * A model that is trained on fifteen photos of one woman forgets all others.  DreamBooth (Ruiz et al., 2022)
+ * therefore also trains it on pictures of "a woman" that the model itself has drawn before the training.
  * objective.c says how much they count.  diffusers: --with_prior_preservation; kohya: reg images.
  *
  * Each picture depends on its own seed only, and is kept.  So the next run finds it, and a set that was interrupted,

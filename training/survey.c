@@ -1,7 +1,7 @@
 /* survey.c - looks at all training images before training.
  *
- * What is wrong with a folder should be known before hours of work, all of it at once, and in few lines: of each kind
- * of trouble some names, and how many more.  Only a picture that cannot be used stops the job.
+ * All that is wrong with a folder should be known before hours of work, at once and in few lines.  For each kind of
+ * problem a few names are listed, and how many more there are.  Only a picture that cannot be used stops the job.
  *
  * The same file twice counts twice, which is rarely meant.  Nearly the same picture, as another program saved it or
  * at another size, is found by comparing thumbnails of 8 x 8 pixels. */
@@ -51,7 +51,7 @@ static void look(void *to)
     const Look *l = to;
     Photo *photo = l->photo;
     Bytes b = file_map(l->a, photo->path);
-    Picture p = image_read(l->a, b, photo->path);
+    Picture p = image_decode(l->a, b, photo->path);
     photo->digest = digest(0, b.data, b.size);
     photo->width = p.width;
     photo->height = p.height;

@@ -1,6 +1,6 @@
-/* train_setup.c - everything that stands before the first step of training.
+/* train_setup.c - everything that is done before the first step of training.
  *
- * What can be known to be wrong is found here, before the minutes of encoding and the hours of training: a tensor
+ * All errors that can be known early are found here, before the minutes of encoding and the hours of training: a tensor
  * that is missing, a picture that cannot be read, a sample that cannot be drawn.
  *
  * Random numbers are drawn in one order: the seed, the LoRA pairs, then the latents of each picture (dataset.c). */

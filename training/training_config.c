@@ -2,8 +2,8 @@
  *
  * One table says of each option what it is called, which values it takes and what it is for.  Reading, checking, the
  * help and the text in a saved state come from it.  Names and meanings are those of kohya's trainer (sd-scripts,
- * train_network.py), and each is the name of its field too.  Options that kohya's trainer has not: method, token,
- * num_vectors and repeats, which it says in other scripts and files, and class_prompt and num_class_images, which are
+ * train_network.py), and each is the name of its field too.  Some options are not among them: method, token,
+ * num_vectors and repeats, which kohya has in other scripts and files, and class_prompt and num_class_images, which are
  * diffusers'.
  *
  * Words that choose between ways (method, optimizer_type, lr_scheduler) become enums here, once, when they are read.

@@ -1,4 +1,4 @@
-/* weights_open.c - opens any file or folder of weights, told apart by what is in it.
+/* weights_open.c - opens any file or folder of weights; its content says which kind it is.
  *
  * A file is known by its first bytes, never by its name: people rename them, and a failed download has the right name.
  *
