@@ -1,8 +1,8 @@
 /* persona_library.c - the functions of persona.h, for other programs.
  *
  * Each of them is one job: an arena is made, the work runs inside attempt(), what the host keeps is copied to malloc's
- * memory, and the arena goes.  So a failure comes back as a status and a message, and never jumps over a function of the
- * host.
+ * memory, and the arena is freed.  So a failure comes back as a status and a message, and never jumps over a function
+ * of the host.
  *
  * Nothing here decides anything about pictures: generate.c and train.c do, and they do the same for ./persona, to the
  * byte. */

@@ -267,7 +267,7 @@ static void check_choice(Arena *a, const char *name, int value, const char *cons
     if (value < 0 || value >= count) fail(a, "--%s is number %d, expected %s", name, value, one_of(a, names));
 }
 
-/* A number that a host program set by hand must be in the range of the table, or stay what it was: batches of 0 pictures
+/* A number that a host program set by hand must be in the range of the table, or be the default.  A batch of 0 pictures
  * would divide by 0. */
 static void check_number(Arena *a, const TrainingConfig *c, const Option *o)
 {
