@@ -74,7 +74,7 @@ static void fill_defaults(Job *j)
 
 static int predicts_v(const char *prediction)
 {
-    return prediction[0] == 'v';         /* "v", "v_prediction", "v-prediction" */
+    return !strcmp(prediction, "v") || !strcmp(prediction, "v_prediction") || !strcmp(prediction, "v-prediction");
 }
 
 static void check_prediction(Arena *a, const char *prediction)
@@ -333,7 +333,7 @@ static void preview(void *work, Tensor x0)
         return;
     }
     Run unprobed = w->run;
-    unprobed.probe = NULL;
+    unprobed.callbacks = NULL;
     float *middle = x0.x + (size_t)(x0.n / 2) * frame;
     Tensor middle_frame = { .n = 1, .h = x0.h, .w = x0.w, .c = x0.c, .x = middle };
     LatentMap map = preview_fit(&unprobed, middle_frame);
@@ -508,6 +508,7 @@ static unsigned char *draw(Work *w)
     denoise(&w->run, &w->denoising, x, conditioning, progress, to);
     if (j->hires > 0) x = second_pass(w, x, conditioning + denoise_calls(&w->denoising), progress, to);
     end_stage(w, "unet.", "motion.");
+    if (!w->machine.dry && w->watch && w->watch->latents) w->watch->latents(to, x);
     decode(w, x, rgb);
     end_stage(w, "vae.decoder.", "vae.post_quant_conv.");
     return rgb;
@@ -560,12 +561,17 @@ static const char *duration(Arena *a, double seconds)
     return format(a, "%.1f h", seconds / 3600);
 }
 
+double plan_seconds(Arena *a, const Plan *p)
+{
+    Machine machine = { .mem = a, .threads = p->threads, .bf16 = p->bf16 };
+    return p->ops / machine_speed(&machine);
+}
+
 void plan_say(Arena *a, const Plan *p, const Callbacks *watch)
 {
     if (!watch || !watch->say) return;
     size_t before = mark(a);
-    Machine machine = { .mem = a, .threads = p->threads, .bf16 = p->bf16 };
-    const char *time = duration(a, p->ops / machine_speed(&machine));
+    const char *time = duration(a, plan_seconds(a, p));
     const char *threads = amount(a, (size_t)p->threads, "thread");
     callbacks_say(watch, "plan: %.2f GB of memory (%.2f GB of it the mapped weights), about %s on %s",
                   (double)p->memory / 1e9, (double)p->mapped / 1e9, time, threads);
@@ -639,10 +645,7 @@ static Work begin(Arena *a, Job *job, const Callbacks *watch)
         .threads = job->threads > 0 ? job->threads : machine_threads(),
         .bf16 = job->precision && !strcmp(job->precision, "bf16"),
     };
-    if (!watch) return w;
-    w.run.probe = watch->probe;
-    w.run.to = watch->to;
-    w.run.stop = watch->stop;
+    w.run.callbacks = watch;
     return w;
 }
 

@@ -23,8 +23,10 @@ Pictures generate(Arena *a, Job *job, const Callbacks *watch);
  * generate() does. */
 Plan generate_check(Arena *a, Job *job, const Callbacks *watch);
 
-/* Says "plan: 0.05 GB of memory (...), about 3 s on 2 threads".  It measures
- * how fast the machine is now, which takes a moment. */
+/* How long the plan will take, in seconds.  It measures how fast the machine is now, which takes a moment. */
+double plan_seconds(Arena *a, const Plan *plan);
+
+/* Says "plan: 0.05 GB of memory (...), about 3 s on 2 threads".  It measures as plan_seconds() does. */
 void plan_say(Arena *a, const Plan *plan, const Callbacks *watch);
 
 #endif

@@ -102,7 +102,8 @@ static const Weight *vector(Run *r, const char *layer, const char *leaf, int c)
 
 static Tensor probed(Run *r, const char *layer, Tensor y)
 {
-    if (r->probe && !r->machine->dry) r->probe(r->to, layer, y);
+    const Callbacks *c = r->callbacks;
+    if (c && c->probe && !r->machine->dry) c->probe(c->to, layer, y);
     return y;
 }
 
@@ -263,7 +264,7 @@ static Tensor product(Run *r, const char *layer, Tensor x, ProductShape s, const
     if (place && w) y = *place;
     else y = tensor(r, x.n, (x.h - 1) / s.stride + 1, (x.w - 1) / s.stride + 1, outputs);
     if (!w || !x.c) return y;
-    if (r->stop && *r->stop) fail(r->machine->mem, "interrupted");
+    if (callbacks_stopped(r->callbacks)) fail_as(r->machine->mem, CANCELLED, "interrupted");
     size_t before = mark(r->machine->mem);
     Conv how = { .stride = s.stride, .pad = s.pad, .scale = 1 };
     merge_adapters(r, layer, &w, &bias);

@@ -14,10 +14,9 @@
 #ifndef NN_H
 #define NN_H
 
+#include "callbacks.h"
 #include "kernel.h"
 #include "tape.h"
-
-#include <signal.h>
 
 typedef struct { int count; char *text; } Problems;      /* text: the first few, a line each, in the arena */
 
@@ -31,9 +30,7 @@ typedef struct {
     int            frames;               /* of one clip; the n of a UNet tensor is a multiple of it */
     int            norm_across_frames;   /* v1 motion modules: the UNet's resnets have a group norm across frames */
     Problems      *problems;             /* of a dry run; NULL: a problem fails at once */
-    const volatile sig_atomic_t *stop;   /* when it is set, the next product fails with "interrupted"; NULL: never */
-    void         (*probe)(void *to, const char *layer, Tensor output);      /* sees every layer's output; may be NULL */
-    void          *to;                   /* passed to probe */
+    const Callbacks *callbacks;          /* probe, and what stops a job; NULL: none */
 } Run;
 
 /* ---- names and problems ------------------------------------------------------------------------ */

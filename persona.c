@@ -4,8 +4,8 @@
  *     persona out.gif           the settings stored inside       -> the same bytes again
  *     persona train photos      a folder of pictures             -> a LoRA
  *
- * A run is: options, request, names to paths, generate, encode, save.  All of it stands inside one attempt().  So
- * whatever goes wrong ends in one message and one exit status, with nothing written.  What can be known before the
+ * A run is: options, request, names to paths, generate, encode, save.  All of it runs inside one attempt().  So
+ * every error ends in one message and one exit status, and nothing is written.  What can be known before the
  * minutes of work is checked before: the format of the result, its folder, every name, every tensor.
  *
  * stdout carries the path of the result and nothing else; all messages are on stderr.  The only globals are what
@@ -36,15 +36,15 @@ enum { DONE = 0, FAILED = 1, MISUSED = 2, INTERRUPTED = 130 };          /* exit 
 enum { LARGEST_PROMPT = 64 << 20 };                                     /* bytes of a prompt file */
 
 typedef struct {
-    Arena   *a;
-    int      status;                     /* the exit status, should anything fail from here on */
-    int      argc;
-    char   **argv;
-    Options  options;
-    Terminal terminal;
-    Request  request;
-    int      is_redrawn;                 /* the request is that of a picture: the input file is a GIF or PNG */
-    int      is_seed_random;
+    Arena      *a;
+    int         status;                  /* the exit status, should anything fail from here on */
+    int         argc;
+    char      **argv;
+    Options     options;
+    Terminal    terminal;
+    Request     request;
+    int         is_redrawn;              /* the request is that of a picture: the input file is a GIF or PNG */
+    int         is_seed_random;
     const char *out;                     /* the path of the result */
 } Run;
 
@@ -224,7 +224,7 @@ static const char *output_path(Run *r)
     return "persona.gif";
 }
 
-static Result place_result(Run *r, const Callbacks *watch)
+static Result place_result(Run *r, const Callbacks *callbacks)
 {
     const Options *o = &r->options;
     r->out = output_path(r);
@@ -232,7 +232,7 @@ static Result place_result(Run *r, const Callbacks *watch)
         .path = r->out,
         .is_redrawn = r->is_redrawn && !o->output,
         .request = &r->request,
-        .watch = watch,
+        .callbacks = callbacks,
     };
     r->status = result_has_format(r->out) ? FAILED : MISUSED;         /* a wrong ending was typed */
     result_check(r->a, &result, r->is_redrawn ? NULL : o->input);
@@ -256,12 +256,12 @@ static void save(Run *r, const Result *result, Pictures p, double began)
 /* ---- persona, persona check -------------------------------------------------------------------- */
 
 /* Draws one picture; check: only says what that takes. */
-static Pictures draw_one(Run *r, const Callbacks *watch, int check)
+static Pictures draw_one(Run *r, const Callbacks *callbacks, int check)
 {
     output_spare(r->a, r->out, r->request.job.init);
-    if (!check) return generate(r->a, &r->request.job, watch);
-    Plan plan = generate_check(r->a, &r->request.job, watch);
-    plan_say(r->a, &plan, watch);
+    if (!check) return generate(r->a, &r->request.job, callbacks);
+    Plan plan = generate_check(r->a, &r->request.job, callbacks);
+    plan_say(r->a, &plan, callbacks);
     return (Pictures){ 0 };
 }
 
@@ -281,14 +281,14 @@ static const char *cells_folder(Run *r)
     return format(r->a, "%s.cells", without_extension(r->a, r->out));
 }
 
-static Pictures draw_grid(Run *r, Sweep *s, const SearchPath *path, const Callbacks *watch, int check)
+static Pictures draw_grid(Run *r, Sweep *s, const SearchPath *path, const Callbacks *callbacks, int check)
 {
-    sweep_check(r->a, s, &r->request, path, r->out, watch);
+    sweep_check(r->a, s, &r->request, path, r->out, callbacks);
     if (check) return (Pictures){ 0 };
     const char *command = "the same command";
     unsigned long long seed = r->request.job.seed;
     if (r->is_seed_random) command = format(r->a, "the same command with --seed %llu", seed);
-    return sweep_draw(r->a, s, cells_folder(r), r->options.keep_cells, command, watch);
+    return sweep_draw(r->a, s, cells_folder(r), r->options.keep_cells, command, callbacks);
 }
 
 /* Is there to be a preview, and can the terminal show it?  Says so when it cannot. */
@@ -304,11 +304,11 @@ static void draw(Run *r, int check)
 {
     double began = system_seconds();
     const Options *o = &r->options;
-    Callbacks watch = { .to = &r->terminal, .say = terminal_say, .progress = terminal_progress, .stop = &stopped };
+    Callbacks callbacks = { .to = &r->terminal, .say = terminal_say, .progress = terminal_progress, .stop = &stopped };
     if (check && !o->input && !o->has_prompt) misuse(r, "persona check needs a prompt file, or --prompt");
     system_ignore_broken_pipe();                 /* the work goes on when nobody reads its messages any more */
     read_request(r, o->input);
-    Result result = place_result(r, &watch);
+    Result result = place_result(r, &callbacks);
     const SearchPath *path = search_path(r, o->input);
     int is_grid = sweep_asked(&r->request);
     if (!is_grid) search_path_resolve(r->a, path, &r->request);
@@ -317,9 +317,9 @@ static void draw(Run *r, int check)
         if (!check) say_seed(r);
     }
     int shows_preview = !check && can_preview(r);
-    if (shows_preview) watch.preview = terminal_preview;
+    if (shows_preview) callbacks.preview = terminal_preview;
     Sweep *s = is_grid ? read_axes(r) : NULL;
-    Pictures p = is_grid ? draw_grid(r, s, path, &watch, check) : draw_one(r, &watch, check);
+    Pictures p = is_grid ? draw_grid(r, s, path, &callbacks, check) : draw_one(r, &callbacks, check);
     terminal_end(&r->terminal);
     if (o->verbose) say(r, prompt_infotext(r->a, &r->request));
     if (check) {
@@ -365,8 +365,9 @@ static void info_picture(Run *r, Bytes b)
     unsigned width, height;
     picture_size(b, &width, &height);
     char *settings = stored_settings(r, b);
-    printf("%s: a %s of %ux%u, %s\n", path, is_gif(b) ? "GIF" : "PNG", width, height,
-           settings ? "made with" : "without settings");
+    const char *kind = is_gif(b) ? "GIF" : "PNG";
+    const char *what = settings ? "made with" : "without settings";
+    printf("%s: a %s of %ux%u, %s\n", path, kind, width, height, what);
     if (settings) {
         make_printable(settings, "\n");
         printf("%s\n", settings);
@@ -469,7 +470,7 @@ static void learn(Run *r)
 {
     double began = system_seconds();
     const Options *o = &r->options;
-    Callbacks watch = {
+    Callbacks callbacks = {
         .to = &r->terminal,
         .say = terminal_say,
         .progress = terminal_progress,
@@ -493,7 +494,7 @@ static void learn(Run *r)
         .sample_prompts = samples,
         .seeded = is_seed_given,
     };
-    train(r->a, &training, &watch);
+    train(r->a, &training, &callbacks);
     terminal_end(&r->terminal);
     printf("%s\n", r->out);
     say(r, format(r->a, "done in %.0f s, peak memory %.0f MB", system_seconds() - began, system_memory_peak() / 1e6));
@@ -510,7 +511,7 @@ static void do_command(Run *r)
     else if (r->options.wants_training_help) print_training_help();
     else if (!strcmp(command, "train")) learn(r);
     else if (!strcmp(command, "help")) print_help();
-    else puts("persona " VERSION);
+    else puts("persona " PERSONA_VERSION);
 }
 
 static void flush_stdout(Run *r)

@@ -39,6 +39,7 @@ struct Arena {
     size_t used, most, limit;            /* bytes, this struct counted too */
     Undo  *last_undo;                    /* the last one that on_release() registered */
     Catch *catch;                        /* the innermost attempt */
+    FailKind kind;                       /* of the last failure */
     struct MappedFile *mapped;
     /* the rest of the reserved range follows */
 };
@@ -100,11 +101,11 @@ static size_t aligned(size_t bytes)
 void *allocate(Arena *a, size_t count, size_t each)
 {
     if (each && count > (SIZE_MAX - ALIGN) / each)
-        fail(a, "out of memory: %zu x %zu bytes is more than can be counted", count, each);
+        fail_as(a, NO_MEMORY, "out of memory: %zu x %zu bytes is more than can be counted", count, each);
     size_t bytes = aligned(count * each);
     if (bytes > a->limit - a->used)
-        fail(a, "out of memory: this needs more than the %.1f GB there are; try a smaller size or fewer frames",
-             (double)a->limit / 1e9);
+        fail_as(a, NO_MEMORY, "out of memory: this needs more than the %.1f GB there are; "
+                "try a smaller size or fewer frames", (double)a->limit / 1e9);
     void *p = (char *)a + a->used;
     a->used += bytes;
     if (a->used > a->most) a->most = a->used;
@@ -173,17 +174,38 @@ int attempt(Arena *a, void (*work)(void *), void *job, char message[MESSAGE])
     return failed ? -1 : 0;
 }
 
-_Noreturn void fail(Arena *a, const char *fmt, ...)
+FailKind fail_kind(const Arena *a)
+{
+    return a->kind;
+}
+
+_Noreturn static void leave(Arena *a, FailKind kind, const char text[MESSAGE])
+{
+    if (!a->catch) {                             /* a program that calls these functions outside attempt() */
+        fprintf(stderr, "%s\n", text);
+        _Exit(1);
+    }
+    a->kind = kind;
+    memcpy(a->catch->message, text, MESSAGE);
+    longjmp(a->catch->out, 1);
+}
+
+_Noreturn void fail_as(Arena *a, FailKind kind, const char *fmt, ...)
 {
     char text[MESSAGE];                          /* not straight into the message: the arguments may point into it */
     va_list args;
     va_start(args, fmt);
     vsnprintf(text, sizeof text, fmt, args);
     va_end(args);
-    if (!a->catch) {                             /* the program called this outside attempt() */
-        fprintf(stderr, "%s\n", text);
-        _Exit(1);
-    }
-    memcpy(a->catch->message, text, sizeof text);
-    longjmp(a->catch->out, 1);
+    leave(a, kind, text);
+}
+
+_Noreturn void fail(Arena *a, const char *fmt, ...)
+{
+    char text[MESSAGE];
+    va_list args;
+    va_start(args, fmt);
+    vsnprintf(text, sizeof text, fmt, args);
+    va_end(args);
+    leave(a, FAILURE, text);
 }

@@ -57,10 +57,16 @@ struct MappedFile **mapped_files(Arena *a);      /* where files.c keeps the list
 
 /* ---- failing ----------------------------------------------------------------------------------- */
 
+/* What a caller may want to tell apart without reading the message. */
+typedef enum { FAILURE, CANCELLED, NO_MEMORY } FailKind;
+
 /* try/catch: runs work(job) and returns 0.  When work calls fail(), everything that it allocated is released, the
  * reason is written to message, and -1 is returned.  Attempts nest.  Never call fail() inside a parallel loop. */
 int attempt(Arena *a, void (*work)(void *), void *job, char message[1024]);
-/* Ends the innermost attempt with this message. */
+FailKind fail_kind(const Arena *a);      /* of the attempt that failed last; allocate() fails as NO_MEMORY */
+
+/* Ends the innermost attempt with this message; fail() is fail_as() of kind FAILURE. */
 _Noreturn void fail(Arena *a, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+_Noreturn void fail_as(Arena *a, FailKind kind, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
 
 #endif

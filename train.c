@@ -183,10 +183,11 @@ static void run_or_save(Trainer *t)
 {
     char why[1024];
     if (!attempt(t->mem, run_steps, t, why)) return;
-    if (strcmp(why, "interrupted")) fail(t->mem, "%s", why);
+    FailKind kind = fail_kind(t->mem);
+    if (kind != CANCELLED) fail_as(t->mem, kind, "%s", why);
     trainer_save_state(t, t->safe);
-    fail(t->mem, "interrupted after step %u of %d; the same command with --resume %s goes on from there", t->safe->step,
-         t->steps, trainer_state_path(t));
+    fail_as(t->mem, kind, "interrupted after step %u of %d; the same command with --resume %s goes on from there",
+            t->safe->step, t->steps, trainer_state_path(t));
 }
 
 /* ---- all of it --------------------------------------------------------------------------------- */

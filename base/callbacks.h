@@ -1,6 +1,6 @@
-/* callbacks.h - what a caller may hear and see while a job runs.
+/* callbacks.h - what a caller may hear and see while a job runs: messages, progress, previews, and how to stop it.
  *
- * Every function of Callbacks may be NULL, and so may a pointer to Callbacks itself: then nobody listens.  All of
+ * Every function of Callbacks may be NULL, and so may a pointer to Callbacks itself.  Then nobody listens.  All of
  * them are called from the thread that runs the job, between layers, never inside a parallel loop. */
 #ifndef CALLBACKS_H
 #define CALLBACKS_H
@@ -24,13 +24,19 @@ typedef struct {
     void (*preview) (void *to, Pictures small);
     /* The output of every named layer, for tests. */
     void (*probe)   (void *to, const char *layer, Tensor output);
-    /* Not called but read: when it is set, the job fails with "interrupted" before its next layer. */
-    const volatile sig_atomic_t *stop;
+    /* The final latents, [frames,h,w,4], before they are decoded. */
+    void (*latents) (void *to, Tensor x);
+    /* Two ways to stop a job, looked at before each layer: it then fails as CANCELLED, with "interrupted". */
+    int  (*cancel)  (void *to);          /* returns nonzero to stop it */
+    const volatile sig_atomic_t *stop;   /* is set to stop it; a signal handler may do that */
 } Callbacks;
 
+int       callbacks_stopped(const Callbacks *w);      /* Is the job to stop? */
+Callbacks callbacks_silent (const Callbacks *w);      /* Callbacks that hear nothing, and stop a job as w does. */
+
 /* Each formats a text of at most 1023 bytes and passes it on, if somebody listens. */
-void callbacks_say     (const Callbacks *w, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
-void callbacks_note    (const Callbacks *w, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
-void callbacks_progress(const Callbacks *w, const char *stage, int done, int of);
+void callbacks_say     (const Callbacks *c, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+void callbacks_note    (const Callbacks *c, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+void callbacks_progress(const Callbacks *c, const char *stage, int done, int of);
 
 #endif

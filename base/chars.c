@@ -4,7 +4,7 @@
  * bytes.decode(errors="replace") does.  Messages never repeat them: quoting shows them, and control characters, as
  * question marks, because a terminal would obey some of them.
  *
- * Names are compared without regard to upper and lower case and to "-", "_" and " ", since people paste all of these.
+ * Names are compared without regard to case and to "-", "_" and " ", since people write them in all of these ways.
  *
  * Numbers do not depend on the locale.  They are read with one rounding (Clinger 1990: a quotient of two doubles
  * that are exact), and written with the fewest digits that read as the same number.
@@ -239,7 +239,8 @@ const char *file_name(const char *path)
 
 const char *file_extension(const char *path)
 {
-    const char *name = file_name(path), *dot = strrchr(name, '.');
+    const char *name = file_name(path);
+    const char *dot = strrchr(name, '.');
     return dot && dot > name ? dot : name + strlen(name);
 }
 
@@ -341,7 +342,8 @@ size_t number_at(const char *s, double *value)
 {
     char mantissa[64];
     int power;
-    size_t n = decimal_length(s), kept = least(n, sizeof mantissa - 1);
+    size_t n = decimal_length(s);
+    size_t kept = least(n, sizeof mantissa - 1);
     if (!n) return 0;
     memcpy(mantissa, s, kept);
     mantissa[kept] = 0;

@@ -1,11 +1,13 @@
 /* random.c - torch's random numbers.
  *
- * Noise is where a picture begins, so a seed gives the picture that other programs draw from it only if every value is
- * theirs.  Both generators make uniform numbers, and the Box-Muller transform makes a pair of normal ones of two:
+ * A picture begins as noise.  So a seed gives the same picture as in other programs only if every number of the noise
+ * is the same.  Both generators make uniform numbers, and the Box-Muller transform turns two of them into two normal
+ * ones:
  *
  *     radius = sqrt(-2 ln u1)    angle = 2 pi u2    radius * cos(angle), radius * sin(angle)
  *
- * What is particular to torch is which uniforms meet, and where it rounds to float32; each is noted where it is done.
+ * Which uniforms form a pair, and where a number is rounded to float32, is torch's own choice.  The comments below say
+ * so where it is done.
  *
  * Sources: Matsumoto and Nishimura, "Mersenne Twister", 1998 (constants of MT19937).  Salmon et al., "Parallel Random
  * Numbers: As Easy as 1, 2, 3", 2011 (Philox).  Box and Muller, 1958.  Behaviour: PyTorch's CPU generator and normal

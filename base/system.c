@@ -1,7 +1,7 @@
 /* system.c - the operating system: POSIX, with what Linux and macOS know better.
  *
- * These are thin wrappers.  They hide what the calls look like, and that a reason is in errno; what to do about a
- * failure, and which words to use, is for the caller to decide.
+ * These are thin wrappers.  They hide how the calls look and how errors are reported (errno).  The caller decides what
+ * to do about a failure, and how to word it.
  *
  * Memory is reserved in one piece and costs nothing before it is touched.  So a program can plan with sizes that it
  * will never use.  A system that counts reserved memory as used (Windows) has to commit each page when it is first

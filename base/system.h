@@ -26,10 +26,10 @@ double system_memory_peak   (void);      /* the most bytes of memory that this p
 /* ---- files ------------------------------------------------------------------------------------- */
 
 typedef struct {
-    int      is_regular;                 /* a file with bytes on a disk: no folder, no pipe, no device */
-    int      is_folder;
-    size_t   size;                       /* bytes */
-    uint64_t device, number;             /* two paths lead to the same file when both of these are equal */
+    int             is_regular;          /* a file with bytes on a disk: no folder, no pipe, no device */
+    int             is_folder;
+    size_t          size;                /* bytes */
+    uint64_t        device, number;      /* two paths lead to the same file when both of these are equal */
     struct timespec modified;            /* when its content was written */
     struct timespec changed;             /* when it was written, renamed or moved here */
 } FileInfo;

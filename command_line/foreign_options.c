@@ -1,8 +1,8 @@
 /* foreign_options.c - what options are called in other programs.
  *
- * People come with names in their fingers: those of the web UI, of kohya's trainer, of diffusers' scripts and of
- * stable-diffusion.cpp.  Names that mean the same here are options of persona; these tables are the others.  None of
- * them is obeyed, as its value may mean something else there.  The message names the option that is meant. */
+ * People are used to the names of other programs: the web UI, kohya's trainer, diffusers' scripts and
+ * stable-diffusion.cpp.  Names that mean the same here are options of persona; these tables have the others.  Such an
+ * option is refused, since its value may mean something else here.  The message names the option that is meant. */
 #include "foreign_options.h"
 
 #include "chars.h"

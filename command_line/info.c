@@ -1,7 +1,7 @@
 /* info.c - describes a weight file to people.
  *
- * The first line would do: "toonyou.safetensors: a Stable Diffusion 1.x checkpoint, 1131 tensors, 2132.6 MB".  Then
- * comes what the readers of this kind can say of it, a summary of what kohya's trainer wrote down (dozens of ss_ values
+ * The first line is the summary: "toonyou.safetensors: a Stable Diffusion 1.x checkpoint, 1131 tensors, 2132.6 MB".
+ * Then come the details of this kind of file, a summary of what kohya's trainer wrote down (dozens of ss_ values
  * and a table of all tags), and at last all metadata and tensors as they are.
  *
  * A file that is of a known kind but cannot be used is described too; the reason stands where its details would be.

@@ -4,8 +4,8 @@
  *
  * There are three kinds of options.  Those of the table below say where things are and what is printed.  Every
  * setting of prompt files is an option too (settings.c has that table).  In training, those of kohya's trainer come
- * first (recipe.c).  An option is "--name value" or "--name=value"; case, "-" and "_" in a name do not matter.  "--"
- * ends the options.
+ * first (training_config.c).  An option is "--name value" or "--name=value"; case, "-" and "_" in a name do not
+ * matter.  "--" ends the options.
  *
  * Values of settings are only collected here: they are checked when the request is read, after the file's own.  An
  * option that is not known is never ignored: the message names the one that is meant. */
@@ -81,7 +81,7 @@ static const Option options[] = {
     { .flag = "quiet",      .field = offsetof(Options, quiet),   .help = "errors only" },
     { .flag = "verbose",    .field = offsetof(Options, verbose), .help = "also the settings as they will be stored" },
     { .flag = "help",       .act = act_help,    .help = "this" },
-    { .flag = "version",    .act = act_version, .help = "persona " VERSION },
+    { .flag = "version",    .act = act_version, .help = "persona " PERSONA_VERSION },
 };
 enum { OPTIONS = sizeof options / sizeof *options };
 
@@ -134,7 +134,8 @@ void print_training_help(void)
            "--seed, --precision and --threads are as for drawing.\n\n"
            "Ctrl-C saves the state to OUT-state.safetensors; "
            "the same command with --resume goes on to the same bytes, with more steps it learns on.\n\n");
-    for (size_t i = 0; (flag = training_option(i, &value, &help)); i++)
+    size_t i = 0;
+    while ((flag = training_option(i++, &value, &help)))
         printf("  --%-28s %-5s %s\n", flag, value ? value : "", help);
 }
 
@@ -152,8 +153,8 @@ static _Noreturn void unknown_option(Arena *a, const Options *o, const char *arg
         fail(a, "%s is no option of drawing, but of persona train", quoted(a, arg));
     Nearest near = nearest_to(name);
     for (size_t i = 0; i < OPTIONS; i++) nearest_consider(&near, options[i].flag);
-    if (is_training)
-        for (size_t i = 0; (flag = training_option(i, &value, &help)); i++) nearest_consider(&near, flag);
+    size_t i = 0;
+    while (is_training && (flag = training_option(i++, &value, &help))) nearest_consider(&near, flag);
     for (const Setting *s = all_settings; s->flag; s++) nearest_consider(&near, s->flag);
     if (near.name) fail(a, "%s is no option of persona; did you mean --%s?", quoted(a, arg), near.name);
     fail(a, "%s is no option of persona; persona --help lists them", quoted(a, arg));
@@ -198,15 +199,15 @@ static void read_option(Arena *a, Options *o, int argc, char **argv, int *i)
     Typed t = take_apart(a, argv[*i]);
     const Option *own = option_named(t.name);
     int takes_none = own && !own->value;
-    const char *recipe = options_are_training(o) ? training_option_find(t.name, &takes_none) : NULL;
-    const Setting *setting = own || recipe ? NULL : setting_named(t.name);
-    int is_known = own || recipe || setting;
+    const char *training = options_are_training(o) ? training_option_find(t.name, &takes_none) : NULL;
+    const Setting *setting = own || training ? NULL : setting_named(t.name);
+    int is_known = own || training || setting;
     if (!is_known || has_wrong_dashes(t, setting)) unknown_option(a, o, t.arg, t.name);
     const char *value = read_value(a, t, takes_none, argc, argv, i);
     if (own) {
         obey(a, o, own, value);
-    } else if (recipe) {
-        training_config_set(a, &o->training, recipe, value);
+    } else if (training) {
+        training_config_set(a, &o->training, training, value);
     } else {
         o->given[o->givens++] = (Given){ setting, value };
         if (same(setting->flag, "prompt")) o->has_prompt = 1;

@@ -5,8 +5,6 @@
 #include "prompt.h"
 #include "training_config.h"
 
-#define VERSION "0.1"
-
 enum { MOST_FOLDERS = 64 };              /* of --weights */
 
 /* A setting of prompt files that was given as an option. */
@@ -14,18 +12,18 @@ typedef struct { const Setting *setting; const char *value; } Given;
 
 /* Strings are those of argv. */
 typedef struct {
-    const char *program;                 /* argv[0] */
-    const char *command;                 /* "check", "info", "train", "help" or "version"; NULL: to draw */
-    const char *input;                   /* a prompt file, a picture, weights or a folder of photos; NULL: not given */
-    const char *output;                  /* NULL: not given */
-    const char *folder[MOST_FOLDERS];    /* --weights */
-    size_t      folders;
-    Given      *given;                   /* in their order; a prompt file is read before them */
-    size_t      givens;
+    const char    *program;              /* argv[0] */
+    const char    *command;              /* "check", "info", "train", "help" or "version"; NULL: to draw */
+    const char    *input;                /* a prompt file, a picture, weights or a folder of photos; NULL: not given */
+    const char    *output;               /* NULL: not given */
+    const char    *folder[MOST_FOLDERS]; /* --weights */
+    size_t         folders;
+    Given         *given;                /* in their order; a prompt file is read before them */
+    size_t         givens;
     TrainingConfig training;             /* how to train */
-    int         has_prompt;              /* --prompt is among the given settings */
-    int         quiet, verbose, preview, keep_cells;
-    int         wants_training_help;     /* persona train --help */
+    int            has_prompt;           /* --prompt is among the given settings */
+    int            quiet, verbose, preview, keep_cells;
+    int            wants_training_help;  /* persona train --help */
 } Options;
 
 /* argv[argc]: of main.  Fails with the option that is wrong, and the one that may be meant. */

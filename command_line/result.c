@@ -29,9 +29,9 @@ static void say_effort(Arena *a, const Result *r, GifEffort e, size_t most, size
     const char *limit = bytes_text(a, most);
     const char *loss = e.loss ? format(a, ", matched within %d/255", e.loss) : "";
     const char *frames = e.every > 1 ? format(a, ", one frame of %d", e.every) : "";
-    if (e.colours < 256) callbacks_say(r->watch, "to keep to %s: %d colours%s%s", limit, e.colours, loss, frames);
+    if (e.colours < 256) callbacks_say(r->callbacks, "to keep to %s: %d colours%s%s", limit, e.colours, loss, frames);
     if (size > most)
-        callbacks_say(r->watch, "Max size is %s, but %.0f KB is as small as this GIF gets; "
+        callbacks_say(r->callbacks, "Max size is %s, but %.0f KB is as small as this GIF gets; "
                             "a smaller Size or fewer Frames would do more", limit, (double)size / 1024);
 }
 
@@ -178,7 +178,7 @@ static size_t how_many_exist(const File *files, size_t count)
 static void keep_old(Arena *a, const Result *r, File *files, size_t count)
 {
     if (!would_lose_another(a, files, count)) {
-        if (how_many_exist(files, count) == count) callbacks_say(r->watch, "the same bytes as before");
+        if (how_many_exist(files, count) == count) callbacks_say(r->callbacks, "the same bytes as before");
         return;
     }
     const char **first = allocate(a, count, sizeof *first);
@@ -188,8 +188,8 @@ static void keep_old(Arena *a, const Result *r, File *files, size_t count)
         for (size_t i = 0; i < count; i++)
             files[i].path = format(a, "%s-again%s%s", without_extension(a, first[i]), number, file_extension(first[i]));
     }
-    callbacks_say(r->watch, "%s: came out different than it was, so the first is kept; to replace it: -o %s", r->path,
-              r->path);
+    callbacks_say(r->callbacks, "%s: came out different than it was, so the first is kept; to replace it: -o %s",
+                  r->path, r->path);
 }
 
 File *result_save(Arena *a, const Result *r, Pictures p, size_t *count)

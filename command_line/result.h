@@ -7,10 +7,10 @@
 #include "prompt.h"
 
 typedef struct {
-    const char    *path;                 /* ends in .gif, .png (several frames become NAME-001.png and on) or .apng */
-    int            is_redrawn;           /* path is the picture that the settings came from: it is never lost */
-    const Request *request;
-    const Callbacks   *watch;                /* may be NULL */
+    const char      *path;               /* ends in .gif, .png (several frames become NAME-001.png and on) or .apng */
+    int              is_redrawn;         /* path is the picture that the settings came from: it is never lost */
+    const Request   *request;
+    const Callbacks *callbacks;          /* may be NULL */
 } Result;
 
 /* Does a path end like a picture that can be written? */

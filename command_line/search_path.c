@@ -8,8 +8,8 @@
  * A name that ends like a weights file, or gets such an ending, is tried in all folders before the bare name is.
  * Otherwise "persona" would be the program ./persona, and not weights/persona.safetensors.
  *
- * What comes with the source (the small model, its motion module, CLIP's merges) is taken from weights/ itself first,
- * so that a file of the same name near a prompt cannot take its place. */
+ * The files that come with the source (the small model, its motion module, CLIP's merges) are looked for in weights/
+ * first, so that a file of the same name near a prompt cannot take its place. */
 #include "search_path.h"
 
 #include "chars.h"

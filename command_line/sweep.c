@@ -1,7 +1,7 @@
 /* sweep.c - one request over the values of up to three axes: the web UI's X/Y/Z plot.
  *
- * A cell is a request like any other.  The same call draws it that draws a prompt file with these settings, so it is
- * the same picture to the pixel.  Models are mapped and not read in, so nothing has to be kept from one cell for the
+ * A cell is a request like any other.  It is drawn by the same call as a prompt file with these settings, so it is the
+ * same picture to the pixel.  Models are mapped and not read in, so nothing has to be kept from one cell for the
  * next.
  *
  * A finished cell is a PNG or an animated PNG with its settings inside.  That is also how an interrupted sweep goes
@@ -127,9 +127,9 @@ enum { MOST_LINES = 64, BEGINNING = 160 };
 /* Passes a message on unless one with the same beginning, up to a comma or colon, was passed on before.  So what is
  * common to all cells is said once. */
 typedef struct {
-    const Callbacks *watch;
-    char         line[MOST_LINES][BEGINNING];
-    int          lines;
+    const Callbacks *callbacks;
+    char             line[MOST_LINES][BEGINNING];
+    int              lines;
 } OnceOnly;
 
 static void say_once(void *to, const char *line)
@@ -141,7 +141,7 @@ static void say_once(void *to, const char *line)
         if (!strcmp(o->line[i], beginning)) return;
     if (o->lines == MOST_LINES) return;
     memcpy(o->line[o->lines++], beginning, sizeof beginning);
-    callbacks_say(o->watch, "%s", line);
+    callbacks_say(o->callbacks, "%s", line);
 }
 
 /* ---- the plan ---------------------------------------------------------------------------------- */
@@ -158,20 +158,21 @@ static void check_size(Arena *a, const Sweep *s, const Cell *c)
          cell_name(a, s, c), this->frames, this->width, this->height);
 }
 
-typedef struct { Arena *a; Job *job; const Callbacks *watch; Plan plan; } DryRun;
+typedef struct { Arena *a; Job *job; const Callbacks *callbacks; Plan plan; } DryRun;
 
 static void run_dry(void *dry_run)
 {
     DryRun *d = dry_run;
-    d->plan = generate_check(d->a, d->job, d->watch);
+    d->plan = generate_check(d->a, d->job, d->callbacks);
 }
 
-static void check_cell(Arena *a, const Sweep *s, Cell *c, const SearchPath *p, const char *out, const Callbacks *watch)
+static void check_cell(Arena *a, const Sweep *s, Cell *c, const SearchPath *p, const char *out,
+                       const Callbacks *callbacks)
 {
     char why[1024];
     search_path_resolve(a, p, &c->request);
     output_spare(a, out, c->request.job.init);
-    DryRun d = { .a = a, .job = &c->request.job, .watch = watch };
+    DryRun d = { .a = a, .job = &c->request.job, .callbacks = callbacks };
     if (attempt(a, run_dry, &d, why)) fail(a, "%s: %s", cell_name(a, s, c), why);
     c->plan = d.plan;
     check_size(a, s, c);
@@ -213,22 +214,22 @@ static Plan plan_of_all(const Sweep *s)
 }
 
 /* "grid: 3 x 2 x 1 pictures of 128x128, 410x278 in all" */
-static void say_grid(Arena *a, const Sweep *s, const Plan *all, const Callbacks *watch)
+static void say_grid(Arena *a, const Sweep *s, const Plan *all, const Callbacks *callbacks)
 {
     int repeated = 0;
     for (int i = 0; i < s->cells; i++)
         if (is_repeated(s, i)) repeated++;
     const char *alike = repeated ? format(a, ", %d of them as another one", repeated) : "";
-    callbacks_say(watch, "grid: %d x %d x %d pictures of %dx%d%s, %dx%d in all", s->axis[0].count, s->axis[1].count,
+    callbacks_say(callbacks, "grid: %d x %d x %d pictures of %dx%d%s, %dx%d in all", s->axis[0].count, s->axis[1].count,
               s->axis[2].count, all->width, all->height, alike, s->grid.width, s->grid.height);
 }
 
-void sweep_check(Arena *a, Sweep *s, Request *r, const SearchPath *p, const char *out, const Callbacks *watch)
+void sweep_check(Arena *a, Sweep *s, Request *r, const SearchPath *p, const char *out, const Callbacks *callbacks)
 {
     OnceOnly *once = allocate(a, 1, sizeof *once);
-    once->watch = watch;
+    once->callbacks = callbacks;
     once->lines = 0;
-    Callbacks quieter = *watch;
+    Callbacks quieter = *callbacks;
     quieter.to = once;
     quieter.say = say_once;
     quieter.progress = NULL;
@@ -237,8 +238,8 @@ void sweep_check(Arena *a, Sweep *s, Request *r, const SearchPath *p, const char
         if (i == 0) lay_out(a, s);               /* a grid that is too large is known after the first cell */
     }
     Plan all = plan_of_all(s);
-    say_grid(a, s, &all, watch);
-    plan_say(a, &all, watch);
+    say_grid(a, s, &all, callbacks);
+    plan_say(a, &all, callbacks);
     r->job.frames = all.frames;
     r->job.fps = s->cell[0].request.job.fps;
 }
@@ -383,17 +384,17 @@ void sweep_done(Arena *a, const Sweep *s, const char *cells)
 /* ---- drawing ----------------------------------------------------------------------------------- */
 
 typedef struct {
-    Arena       *a;
-    Sweep       *s;
-    const char  *folder;                 /* where finished cells are saved */
-    int          keep;                   /* cells that were found elsewhere are saved there too */
-    const char  *command;                /* what goes on from there, for a message */
-    const Callbacks *watch;
-    Store        store;                  /* cells that are finished already */
-    Cell        *cell;                   /* the one under way */
-    int          drawn;                  /* cells */
-    int          passes_before;          /* passes of the cells that were drawn before this one */
-    int          passes;                 /* of all cells that are to be drawn */
+    Arena           *a;
+    Sweep           *s;
+    const char      *folder;             /* where finished cells are saved */
+    int              keep;               /* cells that were found in another folder are saved in this one too */
+    const char      *command;            /* what goes on from there, for a message */
+    const Callbacks *callbacks;
+    Store            store;              /* cells that are finished already */
+    Cell            *cell;               /* the one under way */
+    int              drawn;              /* cells */
+    int              passes_before;      /* passes of the cells that were drawn before this one */
+    int              passes;             /* of all cells that are to be drawn */
 } Drawing;
 
 /* Turns the steps of a cell into steps of the whole sweep. */
@@ -402,23 +403,23 @@ static void report_progress(void *to, const char *stage, int done, int of)
     Drawing *d = to;
     if (!strcmp(stage, "frame") || !strcmp(stage, "done")) return;
     if (!strcmp(stage, "hires step")) done += d->cell->plan.passes - of;
-    callbacks_progress(d->watch, "step", d->passes_before + done, d->passes);
+    callbacks_progress(d->callbacks, "step", d->passes_before + done, d->passes);
 }
 
 static void show_preview(void *to, Pictures small)
 {
     Drawing *d = to;
-    d->watch->preview(d->watch->to, small);
+    d->callbacks->preview(d->callbacks->to, small);
 }
 
 static const unsigned char *draw(Drawing *d)
 {
-    Callbacks watch = *d->watch;
-    watch.to = d;
-    watch.say = NULL;                            /* it was all said by sweep_check */
-    watch.progress = report_progress;
-    if (watch.preview) watch.preview = show_preview;
-    const unsigned char *rgb = generate(d->a, &d->cell->request.job, &watch).rgb;
+    Callbacks callbacks = *d->callbacks;
+    callbacks.to = d;
+    callbacks.say = NULL;                            /* it was all said by sweep_check */
+    callbacks.progress = report_progress;
+    if (callbacks.preview) callbacks.preview = show_preview;
+    const unsigned char *rgb = generate(d->a, &d->cell->request.job, &callbacks).rgb;
     d->drawn++;
     return rgb;
 }
@@ -471,14 +472,14 @@ static _Noreturn void give_up(const Drawing *d, const char *why)
     if (kept)
         rest = format(d->a, "; %zu finished pictures are in %s, and %s goes on from there", kept, d->folder,
                       d->command);
-    if (!strcmp(why, "interrupted")) fail(d->a, "interrupted%s", *rest ? rest : "; nothing was written");
+    if (fail_kind(d->a) == CANCELLED) fail(d->a, "interrupted%s", *rest ? rest : "; nothing was written");
     fail(d->a, "%s: %s%s", cell_name(d->a, d->s, d->cell), why, rest);
 }
 
-Pictures sweep_draw(Arena *a, Sweep *s, const char *cells, int keep, const char *command, const Callbacks *watch)
+Pictures sweep_draw(Arena *a, Sweep *s, const char *cells, int keep, const char *command, const Callbacks *callbacks)
 {
     char why[1024];
-    Drawing d = { .a = a, .s = s, .keep = keep, .command = command, .watch = watch };
+    Drawing d = { .a = a, .s = s, .keep = keep, .command = command, .callbacks = callbacks };
     d.folder = keep ? cells : unfinished(a, cells);
     list_finished(a, &d.store, cells);
     list_finished(a, &d.store, unfinished(a, cells));
@@ -486,13 +487,13 @@ Pictures sweep_draw(Arena *a, Sweep *s, const char *cells, int keep, const char 
     d.passes = passes_to_draw(&d);
     for (int i = 0; i < s->cells; i++) {
         d.cell = &s->cell[i];
-        callbacks_say(watch, "cell %d/%d: %s", i + 1, s->cells, cell_name(a, s, d.cell));
+        callbacks_say(callbacks, "cell %d/%d: %s", i + 1, s->cells, cell_name(a, s, d.cell));
         if (is_repeated(s, i)) continue;
         int drawn = d.drawn;
         if (attempt(a, do_cell, &d, why)) give_up(&d, why);
         if (d.drawn > drawn) d.passes_before += d.cell->plan.passes;
     }
-    if (d.passes) callbacks_progress(watch, "done", d.passes, d.passes);
+    if (d.passes) callbacks_progress(callbacks, "done", d.passes, d.passes);
     const Grid *g = &s->grid;
     return (Pictures){ .frames = g->of.frames, .width = g->width, .height = g->height, .rgb = g->rgb };
 }

@@ -18,7 +18,7 @@ Sweep *sweep_read(Arena *a, const Request *r);
 /* Finds the files that the cells name, and checks every cell as generate_check does.  All must come to pictures of
  * one size and length.  Says what each takes, without repeating itself, and the plan of all together.  out: the path
  * of the grid.  Sets the frames and fps of r to those of the grid. */
-void sweep_check(Arena *a, Sweep *s, Request *r, const SearchPath *p, const char *out, const Callbacks *watch);
+void sweep_check(Arena *a, Sweep *s, Request *r, const SearchPath *p, const char *out, const Callbacks *callbacks);
 
 /* Draws the grid and returns its pictures, in the arena.
  *
@@ -31,7 +31,7 @@ void sweep_check(Arena *a, Sweep *s, Request *r, const SearchPath *p, const char
  * command: what goes on from there ("the same command"), for the message of a failure
  *
  * Fails as generate does, and says how many cells are kept. */
-Pictures sweep_draw(Arena *a, Sweep *s, const char *cells, int keep, const char *command, const Callbacks *watch);
+Pictures sweep_draw(Arena *a, Sweep *s, const char *cells, int keep, const char *command, const Callbacks *callbacks);
 
 /* To be called once the grid is saved: removes the cells in "<cells>.part", and that folder when it is empty then. */
 void sweep_done(Arena *a, const Sweep *s, const char *cells);

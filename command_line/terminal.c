@@ -2,11 +2,11 @@
  *
  *     messages    what was chosen, line by line; they stay
  *     picture     the picture so far, drawn over the one before      on a terminal that shows 24-bit colours
- *     bar         the step and the time left, drawn over itself      on a terminal; elsewhere a line every ten seconds
+ *     bar         the step and the time left, drawn over itself      on a terminal; otherwise a line every ten seconds
  *
  * Picture and bar stand below all messages: before a message is printed they are erased, and they appear again below
- * it.  All that is known of the screen is how many lines of picture stand above the cursor.  So what others write
- * there does no harm that the next picture does not end.
+ * it.  The only thing known about the screen is how many lines of picture stand above the cursor.  So when another
+ * program writes there, the next picture puts the screen in order again.
  *
  * Names that come out of files may hold bytes that a terminal would obey; none of them is ever printed. */
 #include "terminal.h"
@@ -206,13 +206,13 @@ static void draw_bar(Terminal *t, int done)
     fputs(is_terminal ? "\033[K" : "\n", stderr);
     fflush(stderr);
     t->is_bar_open = is_terminal;
-    t->told = system_seconds();
+    t->drawn = system_seconds();
 }
 
 static void begin_stage(Terminal *t, int done)
 {
     t->begun = system_seconds();
-    t->told = t->begun;
+    t->drawn = t->begun;
     t->from = done;
     t->note[0] = 0;
 }
@@ -229,8 +229,8 @@ static int is_due(const Terminal *t, int is_new)
 {
     const double every = 10;                     /* seconds from line to line, where no terminal shows a bar */
     const double redraw = 0.1;
-    if (!system_is_terminal()) return system_seconds() >= t->told + every;
-    return is_new || t->done == t->of || system_seconds() > t->told + redraw;
+    if (!system_is_terminal()) return system_seconds() >= t->drawn + every;
+    return is_new || t->done == t->of || system_seconds() > t->drawn + redraw;
 }
 
 /* A job calls this before each step with the number of those done.  So a new stage means that the last one is finished,

@@ -15,7 +15,7 @@ typedef struct {
     const char *stage;                   /* what is under way; NULL: nothing */
     int         from, done, of;          /* steps of the stage: done when it began (a resumed job), done now, in all */
     char        note[64];                /* what the bar says beside the steps */
-    double      begun, told;             /* when the stage began, and when the bar was drawn last, in seconds */
+    double      begun, drawn;            /* when the stage began, and when the bar was drawn last, in seconds */
 } Terminal;
 
 /* Callbacks, whose `to` is the Terminal; see callbacks.h. */

@@ -1,4 +1,10 @@
-/* adapter_report.c - what is said of LoRA files.  See adapter_report.h. */
+/* adapter_report.c - describes LoRA files: what they hold, and which of their layers were applied.
+ *
+ * A LoRA whose key names fit no layer changes nothing, and the picture does not show why.  So a report counts how many
+ * of its layers the model asked for, and lists the others, each with the layer whose name is most like it.
+ *
+ * Strengths add up: several LoRAs at full strength on one layer give noise, so a sum that is too high gets a warning.
+ * A file of which nothing was applied is an error, because a picture without it would be taken for one with it. */
 #include "adapter_report.h"
 
 #include "adapter_file.h"
@@ -105,7 +111,8 @@ static const char *nearest_layer(Arena *a, const Weights *model, const char *fla
     const char *best = "";
     size_t least = (size_t)-1;
     const Weight *w;
-    for (size_t i = 0; (w = weights_at(model, i)); i++) {
+    size_t i = 0;
+    while ((w = weights_at(model, i++))) {
         size_t before = mark(a);
         const char *layer = layer_of_weight(a, w);
         size_t distance = layer ? edit_distance(layer, flat) : (size_t)-1;
@@ -124,8 +131,9 @@ static int is_skipped(Arena *a, const Weights *model, const Module *m)
 {
     if (!is_of_model(m, TEXT_ENCODER)) return 0;
     int found = 0;
+    size_t i = 0;
     const Weight *w;
-    for (size_t i = 0; !found && (w = weights_at(model, i)); i++) {
+    while (!found && (w = weights_at(model, i++))) {
         size_t before = mark(a);
         const char *layer = layer_of_weight(a, w);
         found = layer && !strcmp(layer, m->layer);

@@ -4,9 +4,9 @@
  * (ordered_halving).  They follow one another at a distance of length - overlap and wrap around the end, until every
  * frame is held.  With a stride above 1 there are also windows of every second frame, of every fourth, and so on.
  *
- * In an open clip no window of neighbouring frames may wrap around.  Such a window is replaced by the last and the
- * first window that do not, unless they are there already.  (sd-webui-animatediff computes these twice then, and in
- * some calls forgets the first one, which leaves frames full of noise.) */
+ * In an open clip a window of neighbouring frames may not wrap around.  Such a window is replaced by two: the last and
+ * the first one that do not wrap around, unless these are there already.  (sd-webui-animatediff computes these twice
+ * then, and in some calls forgets the first one, which leaves frames full of noise.) */
 #include "context_windows.h"
 
 #include <math.h>

@@ -3,7 +3,7 @@
  *
  * Useful copied alone: it computes with integers only, takes no memory and cannot fail.  The context schedule is
  * "uniform" of sd-webui-animatediff and ComfyUI-AnimateDiff-Evolved ("Looped Uniform"): windows of `length` frames
- * that overlap, and begin elsewhere in each call of the model, so that their ends do not stay in one place. */
+ * that overlap.  They begin at another frame in each call of the model, so that their ends do not stay in one place. */
 #ifndef CONTEXT_WINDOWS_H
 #define CONTEXT_WINDOWS_H
 
@@ -20,10 +20,10 @@ const char *closed_loop_name (int loop);                /* returns NULL after th
 
 /* context options */
 typedef struct {
-    int  frames;                     /* of the clip */
-    int  length;                     /* context_length: the frames of a window, 1 .. frames */
-    int  overlap;                    /* context_overlap: the frames that neighbouring windows share, 0 .. length - 1 */
-    int  stride;                     /* context_stride, from 1.  1: windows of neighbouring frames only;
+    int        frames;               /* of the clip */
+    int        length;               /* context_length: the frames of a window, 1 .. frames */
+    int        overlap;              /* context_overlap: the frames that neighbouring windows share, 0 .. length - 1 */
+    int        stride;               /* context_stride, from 1.  1: windows of neighbouring frames only;
                                         2: also windows of every second frame; 3: also of every fourth; ... */
     ClosedLoop loop;
 } ContextOptions;

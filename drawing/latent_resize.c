@@ -1,4 +1,10 @@
-/* latent_resize.c - latents at another size: PyTorch's interpolate, align_corners=False, in float32. */
+/* latent_resize.c - latents at another size: PyTorch's interpolate, align_corners=False, in float32.
+ *
+ * Bilinear: output position i reads at x = (i + 0.5) * from / to - 0.5, between two neighbours that are weighted by
+ * their distance.  Nearest: it reads at the whole part of i * from / to.  Nothing reads past an edge.
+ *
+ * All arithmetic is float32, as in PyTorch, because the second pass begins with these numbers.
+ * Source: torch.nn.functional.interpolate; PyTorch, aten/src/ATen/native/UpSample.h. */
 #include "latent_resize.h"
 
 #include <math.h>

@@ -1,5 +1,6 @@
-/* preview.h - latents as a small picture without decoding them: a linear map, fitted to the decoder that the job has.
- * */
+/* preview.h - latents as a small picture without decoding them.
+ *
+ * The picture is a linear map of the latents, which is fitted to the decoder that the job has. */
 #ifndef PREVIEW_H
 #define PREVIEW_H
 

@@ -1,4 +1,4 @@
-/* schedule.c - which noise levels a run of so many steps visits.
+/* schedule.c - schedule types: the noise levels that a run of some steps visits.
  *
  * There are two kinds of schedule types:
  *   - some space the timesteps; the sigma of each timestep then follows from alpha_bar;
@@ -34,7 +34,7 @@ static const char *const names[] = {
 enum { TYPES = sizeof names / sizeof *names };
 
 /* schedule types of Forge and ComfyUI that are not here, and the nearest one that is */
-static const struct { const char *name; ScheduleType nearest; } elsewhere[] = {
+static const struct { const char *name; ScheduleType nearest; } nearest_types[] = {
     { "Polyexponential",         EXPONENTIAL },
     { "Turbo",                   SGM_UNIFORM },
     { "DDIM Uniform",            DDIM_UNIFORM },
@@ -95,8 +95,8 @@ int schedule_named(const char *name)
 
 int schedule_nearest(const char *name)
 {
-    for (size_t i = 0; i < sizeof elsewhere / sizeof *elsewhere; i++)
-        if (is_named(name, elsewhere[i].name)) return (int)elsewhere[i].nearest;
+    for (size_t i = 0; i < sizeof nearest_types / sizeof *nearest_types; i++)
+        if (is_named(name, nearest_types[i].name)) return (int)nearest_types[i].nearest;
     return -1;
 }
 

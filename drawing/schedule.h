@@ -1,4 +1,4 @@
-/* schedule.h - schedule types: which noise levels a run of so many steps visits.
+/* schedule.h - schedule types: the noise levels that a run of some steps visits.
  *
  * The names are those of the web UI's "Schedule type"; the comments say what diffusers and k-diffusion call them. */
 #ifndef SCHEDULE_H

@@ -6,8 +6,8 @@
  *        row   cell     cell
  *
  * Pages stand beside or below each other, whichever makes the longer side of the grid shorter.  Labels are broken into
- * lines at spaces; what four lines do not hold ends in dots.  A band is as large as its largest label.  All cells play
- * in step: frame f of the grid shows frame f of each.
+ * lines at spaces; a label that does not fit in four lines ends in dots.  A band is as large as its largest label.  All
+ * cells play in step: frame f of the grid shows frame f of each.
  *
  * Invariant: everything is placed before memory is taken, in doubles, so that no product of counts and sizes overflows.
  * It refuses grids that could not be saved or read again. */

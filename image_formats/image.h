@@ -1,6 +1,6 @@
 /* image.h - reads a picture from a file, turns it the right way up, and resizes it.
  *
- * Useful copied alone with png.[ch], jpeg.[ch], deflate.[ch] and tensor.[ch].
+ * Useful copied alone with png.[ch], jpeg.[ch], deflate.[ch], files.[ch], system.[ch] and tensor.[ch].
  * Sources: TIFF 6.0, tag Orientation, which EXIF uses; Pillow's resampling, to the byte. */
 #ifndef IMAGE_H
 #define IMAGE_H
@@ -10,7 +10,7 @@
 /* rgb: [height, width, 3], sRGB, rows from the top.  All pictures lie in the arena that is given. */
 typedef struct { int width, height; unsigned char *rgb; } Picture;
 
-/* Reads a PNG or JPEG, told apart by its first bytes, and turns it as its EXIF orientation says.  It has at most 2^26
+/* Reads a PNG or JPEG, as its first bytes say, and rotates it as its EXIF orientation says.  It has at most 2^26
  * pixels.  It fails with the path and what is wrong, or with what else the file is. */
 Picture image_open(Arena *a, const char *path);
 

@@ -11,7 +11,7 @@
  * Invariants: a coefficient only gets more exact (each scan must bring bits below those that are known), so a file
  * cannot ask for the same work twice.  Sizes are checked before memory is taken.  Bits past the end of a scan read as
  * zeros, and a scan that used one is refused.  The first thing that is wrong ends the work.
- * Other programs show what they have of a broken file.  This one refuses it: half a face teaches nothing.
+ * Other programs show what they can read of a broken file.  This one refuses it: training needs whole pictures.
  * It refuses, by name, arithmetic coding, lossless and hierarchical files, 12 bits, and four colours. */
 #include "jpeg.h"
 #include <stdarg.h>

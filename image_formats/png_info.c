@@ -1,8 +1,8 @@
 /* png_info.c - the settings that a PNG was made with.
  *
  * The web UI stores the prompt and the settings of a picture inside it, as the text chunk "parameters", and persona
- * does the same.  So a finished picture can be told from another one by asking what it was made with.  Any file may
- * be asked: one that is broken, or no PNG, has no settings, and that is no failure. */
+ * does the same.  So it can be found whether a picture with these settings is finished already.  Any file may be
+ * asked: a broken file, or one that is no PNG, has no settings, and this is not a failure. */
 #include "png_info.h"
 
 #include "files.h"

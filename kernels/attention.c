@@ -68,7 +68,8 @@ static void transpose_rows(float *restrict to, size_t to_row, const float *restr
 {
     for (size_t i = 0; i < n; i += LANES)
         for (size_t j = 0; j < c; j += LANES) {
-            size_t rows = min(LANES, n - i), columns = min(LANES, c - j);
+            size_t rows = min(LANES, n - i);
+            size_t columns = min(LANES, c - j);
             vf v[LANES];
             for (size_t k = 0; k < LANES; k++) v[k] = splat(0);
             if (columns == LANES)
@@ -325,14 +326,16 @@ typedef struct {
     float *s, *ds;                  /* [QUERIES][NR] */
     float *ds_rows;                 /* ds of a group's panels beside each other: [QUERIES][row_of(GROUP)] */
     float *dq;                      /* [QUERIES][wide] */
-    float max[QUERIES], over[QUERIES], dot[QUERIES];      /* m, 1 / l and D of each query */
+    float  max[QUERIES], over[QUERIES], dot[QUERIES];      /* m, 1 / l and D of each query */
     size_t d, row, t_row, wide;     /* wide: d, rounded up to whole vectors */
     int    bf16;
 } Backward;
 
 static Backward backward_of(Machine *m, const Attention *s)
 {
-    size_t d = (size_t)s->width, wide = round_up(d, LANES), keys = round_up((size_t)s->keys, NR);
+    size_t d = (size_t)s->width;
+    size_t wide = round_up(d, LANES);
+    size_t keys = round_up((size_t)s->keys, NR);
     size_t scores = QUERIES * NR, results = LANES * wide;      /* at the end s holds results */
     Backward t = { .d = d, .row = row_of(d), .t_row = row_of(QUERIES), .wide = wide, .bf16 = m->bf16 };
     t.k_t = zeros(m, keys * d);
@@ -354,9 +357,10 @@ static Backward backward_of(Machine *m, const Attention *s)
 /* Packs n rows as panels of NR channels, [GROUP][NR] each: the right side of a product that sums over the rows. */
 static void pack_rows(float *to, Tokens from, size_t n, size_t d, int bf16)
 {
-    for (size_t e = 0; e < d; e += NR, to += GROUP * NR) {
+    for (size_t e = 0; e < d; e += NR) {
         for (size_t i = 0; i < n; i++) memcpy(to + i * NR, from.x + i * from.stride + e, min(NR, d - e) * sizeof *to);
         if (bf16) bf16_panel(to, n);
+        to += GROUP * NR;
     }
 }
 
@@ -416,7 +420,10 @@ static void mask_scores(float *s, size_t n, size_t j, size_t keys, size_t seen)
  * the panel, and writes ds to ds_rows. */
 static void panel_backward(const Backward *t, size_t j, size_t keys, size_t n, size_t seen)
 {
-    size_t d = t->d, columns = round_up(keys, LANES), at = j * d, steps = packed_steps(n, t->bf16);
+    size_t d = t->d;
+    size_t columns = round_up(keys, LANES);
+    size_t at = j * d;
+    size_t steps = packed_steps(n, t->bf16);
     Epilogue set = { .scale = 1, .bf16 = t->bf16 };
     Epilogue add = { .scale = 1, .add = 1, .bf16 = t->bf16 };
     gemm_panel(t->s, NR, columns, t->q, t->row, n, t->k_t + at, packed_steps(d, t->bf16), set);
@@ -509,7 +516,8 @@ static void head_backward(Backward *t, AttentionGradients g, const float *dy, co
                           StridedRows q, StridedRows k, StridedRows v, const Attention *s, Head at, size_t end)
 {
     size_t keys = (size_t)s->keys, queries = (size_t)s->queries, sums_row = sums_stride(q, s);
-    Tokens mine_k = tokens_of(k, at, t->d), mine_v = tokens_of(v, at, t->d);
+    Tokens mine_k = tokens_of(k, at, t->d);
+    Tokens mine_v = tokens_of(v, at, t->d);
     pack_keys_backward(t, mine_k, mine_v, keys);
     for (; at.inner < end; at.inner++)
         for (size_t i = 0; i < queries; i += QUERIES) {

@@ -61,7 +61,7 @@ static ALWAYS_INLINE void outer_kernel(const int vectors, float *restrict c, siz
         for (int i = 0; i < MR; i++)
             for (int v = 0; v < vectors; v++) sum[i][v] = load(c + (size_t)i * c_row + v * LANES);
     }
-    for (size_t p = 0; p < count; p++, a += STRIP, b += b_row, next += next_row) {
+    for (size_t p = 0; p < count; p++) {
         __builtin_prefetch(next);
         vf b0 = load(b);
         vf b1 = vectors > 1 ? load(b + LANES) : b0;
@@ -71,6 +71,9 @@ static ALWAYS_INLINE void outer_kernel(const int vectors, float *restrict c, siz
             sum[i][0] += x * b0;
             if (vectors > 1) sum[i][1] += x * b1;
         }
+        a += STRIP;
+        b += b_row;
+        next += next_row;
     }
 #pragma GCC unroll 16
     for (int i = 0; i < MR; i++)
@@ -80,13 +83,15 @@ static ALWAYS_INLINE void outer_kernel(const int vectors, float *restrict c, siz
 /* Packs n columns of A, filled up with zeros to whole tiles.  packed: [count][STRIP] */
 static void pack_strip(float *restrict packed, const float *restrict a, size_t a_row, size_t n, size_t count)
 {
-    for (size_t p = 0; p < count; p++, packed += STRIP, a += a_row) {
+    for (size_t p = 0; p < count; p++) {
+        float *to = packed + p * STRIP;
+        const float *from = a + p * a_row;
         if (n == STRIP) {
-            for (size_t f = 0; f < STRIP; f += LANES) store(packed + f, load(a + f));
+            for (size_t f = 0; f < STRIP; f += LANES) store(to + f, load(from + f));
             continue;
         }
-        memcpy(packed, a, n * sizeof *a);
-        for (size_t f = n; f < round_up(n, MR); f++) packed[f] = 0;
+        memcpy(to, from, n * sizeof *from);
+        for (size_t f = n; f < round_up(n, MR); f++) to[f] = 0;
     }
 }
 
@@ -119,7 +124,8 @@ static void multiply_share(float *sums, float *packed, const float *x, size_t n,
 {
     for (size_t p = 0; p < count; p += NEAR)
         for (size_t i = from; i < end; i += STRIP) {
-            size_t columns = min(STRIP, end - i), near = min(NEAR, count - p);
+            size_t columns = min(STRIP, end - i);
+            size_t near = min(NEAR, count - p);
             const float *next = x;
             if (i + STRIP < end) next = x + p * n + i + STRIP;
             else if (p + NEAR < count) next = x + (p + NEAR) * n + from;
@@ -135,9 +141,14 @@ static void add_outer(Machine *m, float *d, const float *a, size_t ac, const flo
                       float scale)
 {
     int swapped = ac < bc;
-    const float *x = swapped ? b : a, *other = swapped ? a : b;
-    size_t n = swapped ? bc : ac, r = swapped ? ac : bc, wide = round_up(r, LANES);
-    size_t before = mark(m->mem), tiles = ceil_div(n, MR), shares = min(tiles, (size_t)m->threads);
+    const float *x = swapped ? b : a;
+    const float *other = swapped ? a : b;
+    size_t n = swapped ? bc : ac;
+    size_t r = swapped ? ac : bc;
+    size_t wide = round_up(r, LANES);
+    size_t before = mark(m->mem);
+    size_t tiles = ceil_div(n, MR);
+    size_t shares = min(tiles, (size_t)m->threads);
     const float *thin = whole_vectors(m, other, count, r, wide);
     float *sums = allocate(m->mem, round_up(n, MR) * wide, sizeof *sums);
     float *packed = allocate(m->mem, shares * NEAR * STRIP, sizeof *packed);
@@ -279,7 +290,7 @@ static void norm_sums(float *restrict sum, const Norm *n, const float *x, const 
 {
     size_t c = n->c;
     memset(sum, 0, 2 * c * sizeof *sum);
-    for (size_t r = 0; r < count; r++, x += c, dy += c)
+    for (size_t r = 0; r < count; r++) {
         for (size_t i = 0; i < c; i += LANES) {
             size_t l = min(LANES, c - i);
             vf z = normalized(n, x, i, l);
@@ -287,6 +298,9 @@ static void norm_sums(float *restrict sum, const Norm *n, const float *x, const 
             add_part(sum + i, dv, l);
             add_part(sum + c + i, dv * z, l);
         }
+        x += c;
+        dy += c;
+    }
 }
 
 /* dx += (a - mean(a) - z mean(a z)) / sqrt(var + eps) for some rows.  mean_a, mean_az: [c], of each channel's group */
@@ -294,7 +308,7 @@ static void norm_rows_backward(float *dx, const Norm *n, const float *x, const f
                                const float *mean_az, size_t count)
 {
     size_t c = n->c;
-    for (size_t r = 0; r < count; r++, x += c, dy += c, dx += c)
+    for (size_t r = 0; r < count; r++) {
         for (size_t i = 0; i < c; i += LANES) {
             size_t l = min(LANES, c - i);
             vf z = normalized(n, x, i, l);
@@ -302,6 +316,10 @@ static void norm_rows_backward(float *dx, const Norm *n, const float *x, const f
             vf over = load_part(n->over + i, l);
             add_part(dx + i, over * (a - load_part(mean_a + i, l) - z * load_part(mean_az + i, l)), l);
         }
+        x += c;
+        dy += c;
+        dx += c;
+    }
 }
 
 /* mean(a) and mean(a z) of each channel's group, from the sums of dv and dv z over the chunks of one sample. */
@@ -326,7 +344,10 @@ static void group_means(float *mean_a, float *mean_az, const float *sums, size_t
 void group_normalize_back(Machine *m, float *dx, const float *dy, const float *x, const Weight *gamma,
                           const Weight *beta, GroupNorm g)
 {
-    size_t before = mark(m->mem), c = (size_t)g.c, chunks = ceil_div(g.rows, NORM_CHUNK), count = g.samples * chunks;
+    size_t before = mark(m->mem);
+    size_t c = (size_t)g.c;
+    size_t chunks = ceil_div(g.rows, NORM_CHUNK);
+    size_t count = g.samples * chunks;
     float *mean = allocate(m->mem, 4 * c * g.samples, sizeof *mean);
     float *over = mean + c * g.samples, *mean_a = over + c * g.samples, *mean_az = mean_a + c * g.samples;
     float *w = upcast_vector(m, gamma, c);
@@ -369,7 +390,10 @@ static double sum_lanes(vf v)
 static void layer_row_backward(float *restrict dx, const float *restrict dy, const float *restrict x,
                                const float *restrict gamma, size_t c, float eps)
 {
-    vf sum = splat(0), square = splat(0), a_sum = splat(0), az_sum = splat(0);
+    vf sum = splat(0);
+    vf square = splat(0);
+    vf a_sum = splat(0);
+    vf az_sum = splat(0);
     for (size_t i = 0; i < c; i += LANES) sum += load_part(x + i, min(LANES, c - i));
     float mean = (float)(sum_lanes(sum) / (double)c);
     for (size_t i = 0; i < c; i += LANES) {

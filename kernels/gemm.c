@@ -218,8 +218,10 @@ static int reads_in_place(const Gemm *g)
 static void prefetch_panel(const Gemm *g, size_t row, size_t count, size_t filter)
 {
     const float *y = g->y.x + row * g->out + filter;
-    for (size_t i = 0; i < count; i++, y += g->out)
+    for (size_t i = 0; i < count; i++) {
         for (size_t v = 0; v < NR; v += 16) __builtin_prefetch(y + v, 1);
+        y += g->out;
+    }
 }
 
 /* One chunk of the sum, which begins at `channel`, for C[count][NR] from row `row` and filter `filter` on. */

@@ -57,18 +57,18 @@ typedef struct {
     int   pad;          /* zeros above and to the left; those below and to the right follow from the size of y */
     float scale;
     int   add;          /* y is added to; else it is written */
-    int   transposed;       /* w is transposed: [in,out] or [in,out,k,k], its k x k taps in reverse order.  The gradient
+    int   transposed;   /* w is transposed: [in,out] or [in,out,k,k], its k x k taps in reverse order.  The gradient
                            by x is such a convolution, see conv_back(). */
 } Conv;
 void conv(Machine *m, Tensor y, Tensor x, const Weight *w, const Weight *bias, Conv how);
 
 /* A layer and its LoRA pair:  W' = W + scale * up down  (E. Hu et al., 2021). */
 typedef struct {
-    const Weight *w;            /* the layer's weight W; NULL stands for the pair alone */
-    const Weight *down, *up;    /* [r,in] or [r,in,k,k], and [out,r] or [out,r,1,1] */
-    float scale;                /* strength * alpha / r */
-    Conv  how;                  /* of the layer and of down, with a scale of 1; up is a linear layer */
-    float *d_down, *d_up;       /* the gradients, float32, laid out as down and up; NULL where the pair is frozen */
+    const Weight *w;                /* the layer's weight W; NULL stands for the pair alone */
+    const Weight *down, *up;        /* [r,in] or [r,in,k,k], and [out,r] or [out,r,1,1] */
+    float         scale;            /* strength * alpha / r */
+    Conv          how;              /* of the layer and of down, with a scale of 1; up is a linear layer */
+    float        *d_down, *d_up;    /* the gradients, float32, laid out as down and up; NULL where the pair is frozen */
 } LoraLayer;
 
 /* LoRA forward:  middle = down(x);  y = w(x) + bias + scale * up(middle)
@@ -96,7 +96,7 @@ typedef struct {
     int    queries, keys;        /* tokens of one sequence */
     int    heads, width;         /* width d of one head, in channels */
     int    causal;               /* causal mask: query i sees keys 0 .. i only */
-    float *softmax_stats;                 /* softmax statistics, see attend(); NULL where they are not wanted */
+    float *softmax_stats;        /* softmax statistics, see attend(); NULL where they are not wanted */
 } Attention;
 
 /* torch.nn.functional.scaled_dot_product_attention, each head of each sequence by itself:

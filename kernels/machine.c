@@ -1,7 +1,10 @@
 /* machine.c - how many cores there are, and how fast they multiply.
  *
  * A job shows a plan of its time before it begins.  The plan divides the operations that a dry run has counted by the
- * speed that is measured here. */
+ * speed that is measured here: operations per second of one matrix product, times the threads.
+ *
+ * The number of threads changes only how long a job takes, never its bytes.
+ * plain.c: machine_threads() and machine_speed() do the same for one thread. */
 #include "kernel.h"
 #include "parallel.h"
 #include "system.h"

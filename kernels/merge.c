@@ -55,8 +55,10 @@ void add_kronecker(Machine *m, float *y, Matrix a, Matrix b, float scale)
         const float *left = a.x + i / b.rows * a.columns;
         const float *right = b.x + i % b.rows * b.columns;
         float *row = y + i * a.columns * b.columns;
-        for (size_t k = 0; k < a.columns; k++, row += b.columns)
+        for (size_t k = 0; k < a.columns; k++) {
             for (size_t j = 0; j < b.columns; j++) row[j] += scale * left[k] * right[j];
+            row += b.columns;
+        }
     }
 }
 

@@ -25,12 +25,14 @@ static void channel_sums(double *restrict sum, const float *restrict x, size_t c
 {
     double *square = sum + c;
     memset(sum, 0, 2 * c * sizeof *sum);
-    for (size_t r = 0; r < count; r++, x += c)
+    for (size_t r = 0; r < count; r++) {
         for (size_t i = 0; i < c; i++) {
             double v = (double)x[i];
             sum[i] += v;
             square[i] += v * v;
         }
+        x += c;
+    }
 }
 
 /* The mean and scale of each channel of one sample, from the sums of its chunks. */
@@ -57,7 +59,10 @@ static void sample_statistics(float *mean_of, float *scale, const double *sums, 
 
 void group_statistics(Machine *m, float *mean, float *scale, const float *x, const float *gamma, GroupNorm g)
 {
-    size_t before = mark(m->mem), c = (size_t)g.c, chunks = ceil_div(g.rows, NORM_CHUNK), count = g.samples * chunks;
+    size_t before = mark(m->mem);
+    size_t c = (size_t)g.c;
+    size_t chunks = ceil_div(g.rows, NORM_CHUNK);
+    size_t count = g.samples * chunks;
     double *sums = allocate(m->mem, count * 2 * c, sizeof *sums);
     m->ops += 4.0 * (double)g.samples * (double)g.rows * (double)c;
     if (!m->dry) {
@@ -81,7 +86,7 @@ void group_statistics(Machine *m, float *mean, float *scale, const float *x, con
 static void normalize_rows(float *restrict y, const float *restrict x, const float *restrict mean,
                            const float *restrict scale, const float *restrict beta, size_t count, size_t c, int silu)
 {
-    for (size_t r = 0; r < count; r++, x += c, y += c) {
+    for (size_t r = 0; r < count; r++) {
         size_t i = 0;
         for (; i + LANES <= c; i += LANES) {
             vf v = (load(x + i) - load(mean + i)) * load(scale + i) + load(beta + i);
@@ -91,12 +96,16 @@ static void normalize_rows(float *restrict y, const float *restrict x, const flo
             float v = (x[i] - mean[i]) * scale[i] + beta[i];
             y[i] = silu ? v * sigmoid_v(splat(v))[0] : v;
         }
+        x += c;
+        y += c;
     }
 }
 
 void group_normalize(Machine *m, float *y, const float *x, const Weight *gamma, const Weight *beta, GroupNorm g)
 {
-    size_t before = mark(m->mem), c = (size_t)g.c, chunks = ceil_div(g.rows, NORM_CHUNK);
+    size_t before = mark(m->mem);
+    size_t c = (size_t)g.c;
+    size_t chunks = ceil_div(g.rows, NORM_CHUNK);
     float *mean = allocate(m->mem, 2 * c * g.samples, sizeof *mean);
     float *scale = mean + c * g.samples;
     float *w = upcast_vector(m, gamma, c);

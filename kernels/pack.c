@@ -139,7 +139,9 @@ static void reverse_taps(float *restrict panel, const float *line, const WeightB
 static void pack_transposed(float *restrict panel, const WeightBlock *block)
 {
     const Weight *w = block->w;
-    size_t out = w->shape[1], taps = taps_of(w), filters = min(NR, out - block->filter);
+    size_t out = w->shape[1];
+    size_t taps = taps_of(w);
+    size_t filters = min(NR, out - block->filter);
     size_t each = w->bytes / (w->shape[0] * out * taps);
     size_t ahead = ceil_div(AHEAD, taps);
     float line[NR * MOST_TAPS + LANES];

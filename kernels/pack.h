@@ -19,10 +19,10 @@ float *upcast_vector(Machine *m, const Weight *w, size_t n);
  * A tap is one of the k x k positions in the kernel of a convolution; a linear layer has one. */
 typedef struct {
     const Weight *w;            /* [out,in] or [out,in,k,k] */
-    size_t filter;              /* the first of the NR filters; those past the last one are packed as zeros */
-    size_t channel, channels;   /* the first of the channels, and how many */
-    int    tap_major;           /* channel i and tap t are row t * channels + i of the panel; else row i * taps + t */
-    int    transposed;          /* w is [in,out] or [in,out,k,k], and its taps are in reverse order: see Conv */
+    size_t        filter;       /* the first of the NR filters; those past the last one are packed as zeros */
+    size_t        channel, channels;      /* the first of the channels, and how many */
+    int           tap_major;    /* channel i and tap t are row t * channels + i of the panel; else row i * taps + t */
+    int           transposed;   /* w is [in,out] or [in,out,k,k], and its taps are in reverse order: see Conv */
 } WeightBlock;
 
 /* Writes panel: [taps * channels][NR]. */

@@ -7,10 +7,10 @@
  * name here.  And `make PLAIN=1` builds the whole program with this file instead of them, with any C11 compiler.
  *
  * - Tensors are [n,h,w,c], channels last: a row of c numbers for each pixel or token.
- * - Sums are taken in double, and rounded to float32 once, where they are stored.  So the results are the exact ones
- *   but for that rounding; the fast kernels sum in float32, in another order, and may differ in the last digits.
+ * - Sums are taken in double, and rounded to float32 once, when they are stored.  So this rounding is the only error.
+ *   The fast kernels sum in float32, in another order, and may differ in the last digits.
  * - With machine->bf16, what products and attention multiply is rounded to bf16 first.
- * - With machine->dry, a function takes its scratch and counts its operations, as always, but reads and writes nothing.
+ * - With machine->dry, a function allocates its scratch and counts its operations, but reads and writes no tensor.
  * - Whatever machine->threads is, one thread does the work.
  *
  * As in the fast kernels, the arguments are trusted: nn.c has checked them. */
@@ -31,7 +31,7 @@ static float *floats(Machine *m, const Weight *w, size_t n)
     return x;
 }
 
-/* x.bfloat16(), where the machine is told to round what it multiplies; else x. */
+/* x.bfloat16() when machine->bf16 is set, else x. */
 static double rounded(const Machine *m, double x)
 {
     return m->bf16 ? (double)bf16_to_float(float_to_bf16((float)x)) : x;
@@ -122,12 +122,14 @@ void conv(Machine *m, Tensor y, Tensor x, const Weight *w, const Weight *bias, C
     int side = kernel_side(w), taps = side * side;
     const double *matrix = matrix_of(m, w, how.transposed);
     const float *b = floats(m, bias, out);
-    double *window = allocate(m->mem, (size_t)taps * in, sizeof *window), *sum = allocate(m->mem, out, sizeof *sum);
+    double *window = allocate(m->mem, (size_t)taps * in, sizeof *window);
+    double *sum = allocate(m->mem, out, sizeof *sum);
     m->ops += 2.0 * (double)size(y) * taps * (double)in;
     for (size_t r = 0; r < rows(y) && !m->dry; r++) {
         Pixel p = pixel_of(y, r);
         for (int t = 0; t < taps; t++) {
-            int i = input_of(how, p.i, t / side), j = input_of(how, p.j, t % side);
+            int i = input_of(how, p.i, t / side);
+            int j = input_of(how, p.j, t % side);
             int to = how.transposed ? taps - 1 - t : t;
             copy_pixel(m, window + (size_t)to * in, x, p.n, i, j);
         }
@@ -158,12 +160,14 @@ void conv_back(Machine *m, Tensor dx, Tensor dy, const Weight *w, Conv how)
     size_t before = mark(m->mem), in = (size_t)dx.c, out = (size_t)dy.c;
     int side = kernel_side(w), taps = side * side;
     const double *matrix = matrix_of(m, w, 1);
-    double *window = allocate(m->mem, (size_t)taps * out, sizeof *window), *sum = allocate(m->mem, in, sizeof *sum);
+    double *window = allocate(m->mem, (size_t)taps * out, sizeof *window);
+    double *sum = allocate(m->mem, in, sizeof *sum);
     m->ops += 2.0 * (double)size(dx) * taps * (double)out;
     for (size_t r = 0; r < rows(dx) && !m->dry; r++) {
         Pixel p = pixel_of(dx, r);
         for (int t = 0; t < taps; t++) {
-            int i = output_of(how, p.i, t / side), j = output_of(how, p.j, t % side);
+            int i = output_of(how, p.i, t / side);
+            int j = output_of(how, p.j, t % side);
             copy_pixel(m, window + (size_t)t * out, dy, p.n, i, j);
         }
         product(sum, window, matrix, 1, (size_t)taps * out, in);
@@ -178,7 +182,8 @@ void conv_back(Machine *m, Tensor dx, Tensor dy, const Weight *w, Conv how)
 static void weight_back(Machine *m, float *d, int side, Tensor dy, Tensor x, Conv how)
 {
     size_t before = mark(m->mem), in = (size_t)x.c, out = (size_t)dy.c, taps = (size_t)(side * side);
-    double *window = allocate(m->mem, taps * in, sizeof *window), *left = allocate(m->mem, out, sizeof *left);
+    double *window = allocate(m->mem, taps * in, sizeof *window);
+    double *left = allocate(m->mem, out, sizeof *left);
     double *sum = allocate(m->mem, out * taps * in, sizeof *sum);
     Machine exact = { .mem = m->mem };
     m->ops += 2.0 * (double)size(dy) * (double)(taps * in);
@@ -187,7 +192,8 @@ static void weight_back(Machine *m, float *d, int side, Tensor dy, Tensor x, Con
         Pixel p = pixel_of(dy, r);
         copy_pixel(&exact, left, dy, p.n, p.i, p.j);
         for (int t = 0; t < side * side; t++) {
-            int i = input_of(how, p.i, t / side), j = input_of(how, p.j, t % side);
+            int i = input_of(how, p.i, t / side);
+            int j = input_of(how, p.j, t % side);
             copy_pixel(&exact, window + (size_t)t * in, x, p.n, i, j);
         }
         add_product(sum, left, window, out, 1, taps * in);
@@ -209,14 +215,22 @@ const Weight *lora_merged_weight(Machine *m, const LoraLayer *p, size_t rows)
     if (!p->w || m->bf16 || kernel_side(p->down) > 1 || rows * (in + out) < 2 * in * out) return NULL;
     Weight *merged = allocate(m->mem, 1, sizeof *merged);
     float *x = floats(m, p->w, out * in);
-    const float *up = floats(m, p->up, out * rank), *down = floats(m, p->down, rank * in);
+    const float *up = floats(m, p->up, out * rank);
+    const float *down = floats(m, p->down, rank * in);
     m->ops += 2.0 * (double)(out * in) * (double)(rank + 1);
     for (size_t k = 0; k < out * in && !m->dry; k++) {
         double sum = 0;
         for (size_t r = 0; r < rank; r++) sum += (double)up[k / in * rank + r] * (double)down[r * in + k % in];
         x[k] = (float)((double)x[k] + (double)p->scale * sum);
     }
-    *merged = (Weight){ p->w->name, x, F32, p->w->rank, p->w->shape, out * in * sizeof *x };
+    *merged = (Weight){
+        .name = p->w->name,
+        .data = x,
+        .type = F32,
+        .rank = p->w->rank,
+        .shape = p->w->shape,
+        .bytes = out * in * sizeof *x,
+    };
     return merged;
 }
 
@@ -320,8 +334,10 @@ void attend(Machine *m, float *y, StridedRows q, StridedRows k, StridedRows v, A
 {
     size_t before = mark(m->mem), keys = (size_t)s.keys, width = (size_t)s.width;
     size_t jobs = (size_t)s.outer * (size_t)s.inner * (size_t)s.heads;
-    double *k_t = allocate(m->mem, keys * width, sizeof *k_t), *v_of = allocate(m->mem, keys * width, sizeof *v_of);
-    double *scaled = allocate(m->mem, width, sizeof *scaled), *sum = allocate(m->mem, width, sizeof *sum);
+    double *k_t = allocate(m->mem, keys * width, sizeof *k_t);
+    double *v_of = allocate(m->mem, keys * width, sizeof *v_of);
+    double *scaled = allocate(m->mem, width, sizeof *scaled);
+    double *sum = allocate(m->mem, width, sizeof *sum);
     double *p = allocate(m->mem, keys, sizeof *p);
     m->ops += 4.0 * (double)jobs * (double)s.queries * s.keys * s.width;
     for (size_t job = 0; job < jobs && !m->dry; job++) {
@@ -356,18 +372,26 @@ static void softmax_back(const Machine *m, double *p, double *ds, const float *s
 
 /* Backward of attend(), for each query:
  *     dv += p.T @ dy;   dq += ds @ k / sqrt(width);   dk += ds.T @ q / sqrt(width)      */
-void attend_back(Machine *m, AttentionGradients d, const float *dy, const float *y, StridedRows q, StridedRows k, StridedRows v, Attention s)
+void attend_back(Machine *m, AttentionGradients d, const float *dy, const float *y,
+                 StridedRows q, StridedRows k, StridedRows v, Attention s)
 {
     size_t before = mark(m->mem), keys = (size_t)s.keys, width = (size_t)s.width, n = keys * width;
     size_t jobs = (size_t)s.outer * (size_t)s.inner * (size_t)s.heads;
-    double *k_of = allocate(m->mem, n, sizeof *k_of), *dk = allocate(m->mem, n, sizeof *dk);
-    double *k_t = allocate(m->mem, n, sizeof *k_t), *v_t = allocate(m->mem, n, sizeof *v_t), *dv = allocate(m->mem, n, sizeof *dv);
-    double *scaled = allocate(m->mem, width, sizeof *scaled), *dy_of = allocate(m->mem, width, sizeof *dy_of);
-    double *p = allocate(m->mem, keys, sizeof *p), *ds = allocate(m->mem, keys, sizeof *ds);
+    double *k_of = allocate(m->mem, n, sizeof *k_of);
+    double *dk = allocate(m->mem, n, sizeof *dk);
+    double *k_t = allocate(m->mem, n, sizeof *k_t);
+    double *v_t = allocate(m->mem, n, sizeof *v_t);
+    double *dv = allocate(m->mem, n, sizeof *dv);
+    double *scaled = allocate(m->mem, width, sizeof *scaled);
+    double *dy_of = allocate(m->mem, width, sizeof *dy_of);
+    double *p = allocate(m->mem, keys, sizeof *p);
+    double *ds = allocate(m->mem, keys, sizeof *ds);
     double *dq = allocate(m->mem, width, sizeof *dq);
     m->ops += 10.0 * (double)jobs * (double)s.queries * s.keys * s.width;
     for (size_t job = 0; job < jobs && !m->dry; job++) {
-        Head mine = head_of(q, &s, job), my_keys = head_of(k, &s, job), my_values = head_of(v, &s, job);
+        Head mine = head_of(q, &s, job);
+        Head my_keys = head_of(k, &s, job);
+        Head my_values = head_of(v, &s, job);
         pack(m, k_of, k.x, my_keys, keys, width, 0);
         pack(m, k_t, k.x, my_keys, keys, width, 1);
         pack(m, v_t, v.x, my_values, keys, width, 1);
@@ -432,7 +456,8 @@ static Group group_of(const float *x, const GroupNorm *shape, size_t k)
 void group_normalize(Machine *m, float *y, const float *x, const Weight *gamma, const Weight *beta, GroupNorm shape)
 {
     size_t before = mark(m->mem), c = (size_t)shape.c;
-    const float *w = floats(m, gamma, c), *b = floats(m, beta, c);
+    const float *w = floats(m, gamma, c);
+    const float *b = floats(m, beta, c);
     m->ops += 8.0 * (double)shape.samples * (double)shape.rows * (double)c;
     for (size_t k = 0; k < shape.samples * (size_t)shape.groups && !m->dry; k++) {
         Group g = group_of(x, &shape, k);
@@ -452,8 +477,10 @@ void group_normalize_back(Machine *m, float *dx, const float *dy, const float *x
                           const Weight *beta, GroupNorm shape)
 {
     size_t before = mark(m->mem), c = (size_t)shape.c, n = shape.rows * c / (size_t)shape.groups;
-    const float *w = floats(m, gamma, c), *b = floats(m, beta, c);
-    double *z = allocate(m->mem, n, sizeof *z), *a = allocate(m->mem, n, sizeof *a);
+    const float *w = floats(m, gamma, c);
+    const float *b = floats(m, beta, c);
+    double *z = allocate(m->mem, n, sizeof *z);
+    double *a = allocate(m->mem, n, sizeof *a);
     m->ops += 24.0 * (double)shape.samples * (double)shape.rows * (double)c;
     for (size_t k = 0; k < shape.samples * (size_t)shape.groups && !m->dry; k++) {
         Group g = group_of(x, &shape, k);
@@ -664,7 +691,7 @@ double machine_speed(Machine *m)
     Machine real = { .mem = m->mem, .threads = 1, .bf16 = m->bf16 };
     float *x = allocate(m->mem, N * N, sizeof *x);
     Tensor y = { .n = 1, .h = N, .w = 1, .c = N, .x = allocate(m->mem, N * N, sizeof *x) };
-    Weight w = { "", x, F32, 2, shape, N * N * sizeof *x };
+    Weight w = { .name = "", .data = x, .type = F32, .rank = 2, .shape = shape, .bytes = N * N * sizeof *x };
     clear(&real, x, N * N);
     double begun = system_seconds(), seconds = 0;
     while (seconds < 1 / 30.0) {

@@ -8,7 +8,7 @@
  *                                             g  3x3 filter                       V = B' d B, the transformed input
  *                                             Y  4x4 results                      *   element by element
  *
- * That is 36 products where the direct way has 144.  Summed over channels, element e of the 6x6 is a matrix product
+ * That is 36 products, where the direct way needs 144.  Summed over channels, element e of the 6x6 is a matrix product
  * M[e] = V[e] U[e], [tiles][channels] by [channels][filters], and there are 36 of them.
  *
  * The interpolation points are 0, +-5/8, +-3/2 and infinity.  The usual points 0, +-1, +-2 and infinity cost the same,
@@ -212,7 +212,9 @@ typedef struct { float *u, *m, *packed; } Scratch;
 /* V of `count` tiles from `first` on, for step s of the sum.  v: [s][element][tile][channel] */
 static void transform_block(const Winograd *g, float *v, size_t first, size_t count, size_t s)
 {
-    size_t channel = s * g->step, n = min(g->step, g->in - channel), stride = v_stride(g);
+    size_t channel = s * g->step;
+    size_t n = min(g->step, g->in - channel);
+    size_t stride = v_stride(g);
     for (size_t t = 0; t < count; t++)
         transform_input(v + s * ELEMENTS * stride + t * n, stride, g, first + t, g->first + channel, n);
 }
@@ -243,7 +245,8 @@ static void blocks_apart(const Winograd *g, float *v, size_t v_size, const Scrat
     size_t steps = ceil_div(g->in, g->step);
 #pragma omp parallel for schedule(dynamic) num_threads(g->threads)
     for (size_t first = 0; first < g->tiles; first += g->block) {
-        size_t id = (size_t)thread_id(), count = min(g->block, g->tiles - first);
+        size_t id = (size_t)thread_id();
+        size_t count = min(g->block, g->tiles - first);
         float *mine = v + id * v_size;
         for (size_t s = 0; s < steps; s++) transform_block(g, mine, first, count, s);
         for (size_t p = 0; p < g->panels; p++) multiply_block(g, mine, &scratch[id], first, count, p * NR);

@@ -1,18 +1,18 @@
 /* chunks.c - a prompt as CLIP reads it: chunks of 75 tokens with weights.
  *
- * CLIP's context is 77 tokens: BOS, 75 tokens, EOS.  Longer prompts fill several chunks, which are encoded each by
- * itself and read by cross-attention one behind the other, as in the web UI.
+ * CLIP's context is 77 tokens: BOS, 75 tokens, EOS.  Longer prompts fill several chunks.  Each chunk is encoded by
+ * itself, and cross-attention reads all of them, one after the other, as in the web UI.
  *
  * Each stretch of equal weight is tokenized by itself, as in the web UI, so a word is cut where a bracket stands in
  * it.  The tokens are then laid into chunks.  The web UI's rules for the end of a chunk are kept in its order,
  * because a token at another place gives another picture:
  *
  *   - a comma's place is remembered, even when the comma is the token that does not fit any more
- *   - the token that does not fit takes along what stands behind that comma, when that is at most 20 tokens
- *   - an embedding that does not fit begins a new chunk, but takes nothing along
+ *   - the token that does not fit moves to the next chunk, with all tokens behind the last comma if they are at most 20
+ *   - an embedding that does not fit begins a new chunk, but no tokens move with it
  *
- * One thing differs: when vectors of an embedding move to the next chunk behind a comma, they stay the embedding's.
- * In the web UI they do not. */
+ * One thing differs: when vectors of an embedding move to the next chunk behind a comma, they stay the embedding's
+ * vectors.  In the web UI they do not. */
 #include "chunks.h"
 
 #include "chars.h"

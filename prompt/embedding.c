@@ -69,7 +69,8 @@ const Weight *embedding_read(Arena *a, const char *path, const char **name)
 
 static void check_vectors(Arena *a, Embedding *e, size_t model_width, const Weight *w)
 {
-    size_t width = w->rank ? w->shape[w->rank - 1] : 0, count = w->rank == 2 ? w->shape[0] : 1;
+    size_t width = w->rank ? w->shape[w->rank - 1] : 0;
+    size_t count = w->rank == 2 ? w->shape[0] : 1;
     if ((w->rank != 1 && w->rank != 2) || !dtype_is_float(w->type))
         fail(a, "%s: %s is %s of type %s, expected an embedding of [vectors,%zu]", e->path, w->name,
              shape_text(a, w->rank, w->shape), dtype_name(w->type), model_width);
@@ -118,7 +119,7 @@ static void add_trigger(Arena *a, Embeddings *e, const Tokenizer *t, const char 
     if (!tokens.count) return;
     size_t i = e->triggers++;
     for (; i > 0 && e->trigger[i - 1].tokens.count < tokens.count; i--) e->trigger[i] = e->trigger[i - 1];
-    e->trigger[i] = (Trigger){ tokens, name, embedding };
+    e->trigger[i] = (Trigger){ .tokens = tokens, .name = name, .embedding = embedding };
 }
 
 static void add_file(Arena *a, Embeddings *e, const Tokenizer *t, Embedding *to, const char *path)
@@ -135,7 +136,8 @@ static const char *bundled_name(Arena *a, const char *tensor)
 {
     static const char bundle[] = "bundle_emb.";
     if (!begins(tensor, bundle)) return NULL;
-    const char *name = tensor + strlen(bundle), *end = strchr(name, '.');
+    const char *name = tensor + strlen(bundle);
+    const char *end = strchr(name, '.');
     if (!end || !begins(end, ".string_to_param.")) return NULL;
     return copy(a, name, (size_t)(end - name));
 }

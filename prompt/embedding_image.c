@@ -109,7 +109,8 @@ static Bytes unpack_blocks(Arena *a, const char *path, Block low, Block high)
 {
     size_t n = (size_t)low.width * (size_t)low.height * CHANNELS, size;
     size_t room = n < LARGEST / 8 ? 8 * n + 65536 : LARGEST;
-    unsigned char *packed = allocate(a, n, 1), *json = allocate(a, room, 1);
+    unsigned char *packed = allocate(a, n, 1);
+    unsigned char *json = allocate(a, room, 1);
     memset(packed, 0, n);
     extract_bits(packed, low, 0);
     extract_bits(packed, high, 4);

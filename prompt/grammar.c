@@ -1,7 +1,7 @@
 /* grammar.c - the prompt language of the web UI.
  *
- * Prompt editing.  The web UI reads it with a context-free grammar and an Earley parser, which takes whatever can
- * be read as an edit for one.  One pass with a stack finds the same here: a bracket is a group when its content is
+ * Prompt editing.  The web UI reads it with a context-free grammar and an Earley parser, which finds every edit that
+ * the text can be read as.  Here one pass with a stack finds the same: a bracket is a group when its content is
  * made of groups and plain text.  A bracket that fails (no partner, the wrong partner, colons that mean nothing)
  * turns itself and all brackets still open around it into plain characters.  A bar outside of an alternation, or a
  * backslash before a line's end, cannot be read by that grammar at all, and then the whole prompt has no edits.
@@ -44,7 +44,9 @@ static size_t char_before(const char *start, const char *s, uint32_t *c)
     size_t n = 0, most = (size_t)(s - start);
     *c = 0;
     if (!most) return 0;
-    do n++; while (n < most && n < 4 && (s[-(long)n] & 0xc0) == 0x80);
+    do {
+        n++;
+    } while (n < most && n < 4 && (s[-(long)n] & 0xc0) == 0x80);
     if (utf8_decode((const unsigned char *)s - n, n, c) == n) return n;
     *c = 0xFFFD;
     return 1;
@@ -362,7 +364,7 @@ static void add_stretch(Emphasis *e, const char *at, size_t size, double weight)
     if (e->count == MOST_STRETCHES)
         fail(e->a, "the %s has more than %d stretches of text between its brackets; shorten it", e->what,
              MOST_STRETCHES);
-    e->stretch[e->count++] = (Stretch){ at, size, weight };
+    e->stretch[e->count++] = (Stretch){ .at = at, .size = size, .weight = weight };
 }
 
 static void open_bracket(Emphasis *e, Brackets *b)

@@ -9,7 +9,7 @@
  * Keys of extensions are not errors: they are listed in one warning.  Some of them are understood: those of
  * sd-webui-animatediff, of the X/Y/Z plot script, and the template of Dynamic Prompts.
  *
- * A request that was read prints as text that reads as the same request.  That text travels inside every picture.
+ * A request is printed as text that reads as the same request.  This text is saved inside every picture.
  *
  * Text is read from front to back once, so a prompt of ten megabytes is no trouble.  NUL bytes and UTF-16 are
  * refused.  Bytes that are no UTF-8 pass through to the tokenizer. */
@@ -113,7 +113,7 @@ typedef struct {
     Arena      *a;
     Request    *r;
     const char *path;
-    const char *unknown[LISTED];            /* the first unknown keys, as they will be told */
+    const char *unknown[LISTED];            /* the first unknown keys, as the warning lists them */
     size_t      unknowns;                   /* all of them */
     const char *plot_type[3];               /* "X Type", "Y Type" and "Z Type" of the web UI's X/Y/Z plot */
 } Reader;

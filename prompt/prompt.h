@@ -14,7 +14,7 @@
 typedef void LineCallback(void *to, const char *line);
 
 /* Reads infotext.  text: [n], any bytes at all -> r, which need not be initialised.  path is only named in
- * messages.  Keys that are unknown are told to warn, all in one line; warn may be NULL.  A bad value fails with
+ * messages.  warn gets one line with all unknown keys; it may be NULL.  A bad value fails with
  * key, value and what is allowed. */
 void prompt_parse(Arena *a, Request *r, const char *text, size_t n, const char *path, LineCallback *warn, void *to);
 

@@ -5,13 +5,13 @@
  * The table is the only list of settings there is; the prompt file, the command line, its help and the axes of a
  * grid all read it.
  *
- * A value prints as text that reads as the same value.  A default that everybody takes for granted is not printed.
+ * A value is printed as text that reads as the same value.  Defaults that people expect are not printed.
  *
  * The prompt is a setting too.  Its tags are LoRAs:
  *
  *     tag      = "<lora:" name [":" strength [":" of the UNet]] ">"           taken out of the prompt
  *
- * Names with a path are refused inside tags: a prompt from a stranger must not pick files. */
+ * Names with a path are refused inside tags: a prompt from the internet must not choose files. */
 #include "settings.h"
 
 #include "chars.h"
@@ -336,7 +336,9 @@ static LoraName with_strengths(Arena *a, Request *r, const char *label, Name nam
         } else {
             if (numbers == 2)
                 fail(a, "%s: %s is not understood, expected NAME:STRENGTH or NAME:TEXT:UNET", label, quoted(a, item));
-            *(numbers == 0 ? &text : &unet) = strength(a, label, item);
+            double number = strength(a, label, item);
+            if (numbers == 0) text = number;
+            else unet = number;
             numbers++;
         }
     }
@@ -429,7 +431,8 @@ static void set_prompt(Arena *a, Request *r, const Setting *s, const char *label
             *end++ = *at++;
             continue;
         }
-        char *tag = copy(a, at, (size_t)(close + 1 - at)), *inside = copy(a, colon + 1, (size_t)(close - colon - 1));
+        char *tag = copy(a, at, (size_t)(close + 1 - at));
+        char *inside = copy(a, colon + 1, (size_t)(close - colon - 1));
         if (is_lora_tag(at)) add_tag(a, r, format(a, "%s: in %s", label, quoted(a, tag)), inside);
         else ignore_part(a, r, tag);
         at = close + 1;

@@ -17,9 +17,9 @@ typedef struct {
 enum { LORAS = 64 };                    /* most LoRAs in one request */
 
 typedef struct {
-    Job         job;                    /* the prompt is without tags; search_path.h and the caller add paths, seed, LoRAs */
+    Job         job;                    /* its prompt is without tags; paths, seed and LoRAs are added later */
     const char *prompt;                 /* with its <lora:name:strength> tags */
-    Name        model, vae, motion, init;       /* text is NULL when it is not said, and may be "none" */
+    Name        model, vae, motion, init;       /* text is NULL when it is not given, and may be "none" */
     LoraName    tag[LORAS];             /* LoRAs from the prompt's tags */
     LoraName    key[LORAS];             /* LoRAs from LoRA keys, which win over tags of the same name */
     size_t      tags, keys;

@@ -12,8 +12,8 @@
  * stays two code points).  Composition, case and letters follow three editions of Unicode (see unicode.h).
  * OpenAI's first Python also mended broken text (ftfy) and unescaped HTML; this does not.
  *
- * Everything is linear in the text except sorting (the marks on one letter, the pairs in one word), so nobody can
- * stall the program with a long word.  BOS and EOS travel through all steps as code points beyond Unicode. */
+ * Everything is linear in the text except sorting (the marks on one letter, the pairs in one word), so a long word
+ * cannot stall the program.  In all steps BOS and EOS are code points beyond Unicode. */
 #include "tokenizer.h"
 
 #include "chars.h"

@@ -60,7 +60,8 @@ sh tests/source_map.sh > "$work/map"
 cmp -s "$work/map" docs/map.md; check $? "docs/map.md is not what tests/source_map.sh prints: $(diff "$work/map" docs/map.md | head -5)"
 
 # ---- files: includes
-room() { sed 's|\.[ch] | |; s|\.[ch]$||; s|[^ ]*/||g' "$1" | awk '$1 != $2' | sort -u; }
+# persona.h, the header of the library, is another room than persona.c, the program
+room() { sed 's|persona\.h|persona_h.h|g; s|\.[ch] | |; s|\.[ch]$||; s|[^ ]*/||g' "$1" | awk '$1 != $2' | sort -u; }
 room "$work/includes" > "$work/rooms"
 tsort "$work/rooms" > /dev/null 2> "$work/circle"; check $? "files include in a circle: $(head -12 "$work/circle" | tr "\n" " ")"
 

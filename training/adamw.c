@@ -3,12 +3,13 @@
  * AdamW keeps two floats for each trainable parameter, running means of its gradient and of the gradient's square.
  * AdamW8bit (Dettmers et al., "8-bit Optimizers via Block-wise Quantization", 2022) keeps two bytes instead.  A byte
  * stands for one of 256 values of a fixed map, which lie close to each other near zero, times the largest magnitude
- * of its block of 256 elements.  A block is dequantized, moved and quantized again at once, so no more than a block
- * is ever in 32 bits.
+ * of its block of 256 elements.  A block is dequantized, updated and quantized again before the next one, so only
+ * one block at a time is in 32 bits.
  *
- * Both follow their libraries to the operation, AdamW torch and AdamW8bit the kernels of bitsandbytes: where eps and
- * the bias corrections stand, whether the weight decay comes first, what a value between two codes becomes.  So do
- * sizes: a tensor of fewer than 4096 elements stays in 32 bits, and each tensor begins a block of its own.
+ * Both do the same operations as their libraries, in the same order: AdamW those of torch, AdamW8bit those of
+ * bitsandbytes' kernels.  This concerns the places of eps and of the bias corrections, when the weight decay comes, and
+ * which code a value between two codes gets.  As in bitsandbytes, a tensor of fewer than 4096 elements stays in 32
+ * bits, and each tensor begins a block of its own.
  *
  * An element depends on nothing outside its block, so any number of threads gives the same bytes. */
 #include "adamw.h"

@@ -24,10 +24,10 @@ typedef struct {
 
 /* The state that AdamW keeps between steps.  It begins as { .eight_bits = 0 or 1 }. */
 typedef struct {
-    int    eight_bits;                   /* AdamW8bit */
-    size_t floats, codes, blocks;
-    Moment mean, square;                 /* torch: exp_avg, exp_avg_sq; bitsandbytes: state1, state2 */
-    const struct QuantizationMaps *maps; /* what the codes stand for */
+    int                            eight_bits;      /* AdamW8bit */
+    size_t                         floats, codes, blocks;
+    Moment                         mean, square;    /* torch: exp_avg, exp_avg_sq; bitsandbytes: state1, state2 */
+    const struct QuantizationMaps *maps;            /* what the codes stand for */
 } AdamWState;
 
 /* Call adamw_add() with the size of each tensor, in the order in which they will be moved, and then adamw_allocate()

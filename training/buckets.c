@@ -2,10 +2,10 @@
  *
  * A face in an upright photo should not be cut to a square, and the UNet takes any size.  Buckets are all sizes, in
  * steps of some pixels, of at most the square's area.  A picture goes to the bucket of the nearest aspect ratio
- * (width / height), is resized until it covers that, and loses what is over at both ends.
+ * (width / height), is resized until it covers the bucket, and is cut equally at both ends.
  *
- * Aspect ratio bucketing is NovelAI's ("NovelAI Improvements on Stable Diffusion", 2022).  Which sizes there are, and
- * which is the nearest, is to the pixel what kohya's trainer says (sd-scripts: make_bucket_resolutions in
+ * Aspect ratio bucketing is NovelAI's ("NovelAI Improvements on Stable Diffusion", 2022).  The sizes, and the
+ * choice of the nearest one, are to the pixel those of kohya's trainer (sd-scripts: make_bucket_resolutions in
  * library/model_util.py, BucketManager.select_bucket in library/train_util.py). */
 #include "buckets.h"
 

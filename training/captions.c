@@ -1,10 +1,10 @@
 /* captions.c - the caption of a picture, as token numbers.
  *
  * The word that textual inversion trains has token numbers of its own, behind the vocabulary's (trainable.c).  Its
- * name is found as tokens, as in a prompt: "Sks" is sks, and a name within a longer word is none.  A caption that
- * does not name the word is about it all the same, so it goes in front.
+ * name is found as tokens, as in a prompt: "Sks" matches sks, and a name within a longer word does not match.  All
+ * pictures show what the word means, so it is put in front of a caption that does not have it.
  *
- * Captions that are lists of tags should not be learned as an order: shuffle_caption gives each step another one.
+ * The order of the tags in a caption should not be learned: shuffle_caption gives each step another order.
  * caption_dropout_rate leaves captions out, as training for classifier-free guidance does (Ho and Salimans, 2022). */
 #include "captions.h"
 

@@ -4,8 +4,8 @@
  *     those means -> a chart of 60 x 10 characters              for persona info
  *     losses of all steps -> a picture of 480 x 270             beside the result
  *
- * A chart begins at zero: a loss that falls by a tenth looks like that, and not like a cliff.  Where there are fewer
- * steps than the chart has columns, a step takes several columns. */
+ * A chart begins at zero, so a loss that falls by a tenth looks like a tenth, and not like a cliff.  Where there are
+ * fewer steps than the chart has columns, a step takes several columns. */
 #include "curve.h"
 
 #include "chars.h"

@@ -1,12 +1,12 @@
-/* metadata.c - what a result of training says of how it came to be.
+/* metadata.c - the metadata of a result of training: how it was made.
  *
- * The names are those of kohya's trainer (sd-scripts, train_network.py), for it is these that the web UI's cards,
- * galleries and other people's tools read: how large the pictures were (ss_bucket_info), how many in which folder
+ * The names are those of kohya's trainer (sd-scripts, train_network.py), because the web UI's cards, galleries
+ * and other people's tools read these: how large the pictures were (ss_bucket_info), how many in which folder
  * (ss_dataset_dirs), how often each tag stands in the captions (ss_tag_frequency).  Those three are JSON within a
  * text.
  *
- * Nothing is written that is not so here, and nothing that the weights do not depend on, like the time or the file's
- * name.  So the same job writes the same bytes. */
+ * Names for things that this program does not do are left out.  So is everything that the weights do not depend on,
+ * like the time or the file's name.  So the same job writes the same bytes. */
 #include "metadata.h"
 
 #include "chars.h"
@@ -71,8 +71,8 @@ static const char *bucket_info(Arena *a, const Photos *photos)
     StringBuilder d = string_builder(a);
     string_builder_add(&d, "{\"buckets\": {");
     for (size_t i = 0; i < count; i++)
-        string_builder_add(&d, format(a, "%s\"%zu\": {\"resolution\": [%d, %d], \"count\": %zu}", i ? ", " : "", i, b[i].width,
-                             b[i].height, b[i].repeated));
+        string_builder_add(&d, format(a, "%s\"%zu\": {\"resolution\": [%d, %d], \"count\": %zu}", i ? ", " : "", i,
+                                      b[i].width, b[i].height, b[i].repeated));
     string_builder_add(&d, "}}");
     return d.text;
 }
@@ -138,9 +138,9 @@ static const char *tag_frequency(Arena *a, const Photos *photos)
 /* ---- the entries ------------------------------------------------------------------------------- */
 
 typedef struct {
-    Arena *a;
-    KeyValue  *pair;
-    size_t count;
+    Arena    *a;
+    KeyValue *pair;
+    size_t    count;
 } Entries;
 
 static void add_text(Entries *e, const char *key, const char *value) { e->pair[e->count++] = (KeyValue){ key, value }; }

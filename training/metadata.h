@@ -1,4 +1,4 @@
-/* metadata.h - what a result of training says of how it came to be, by the names of kohya's trainer. */
+/* metadata.h - the metadata of a result of training, by the names of kohya's trainer. */
 #ifndef METADATA_H
 #define METADATA_H
 
@@ -10,12 +10,12 @@ typedef enum { LORA_RESULT, EMBEDDING_RESULT } ResultKind;
 
 typedef struct {
     const TrainingConfig *config;
-    const Photos *photos;
-    const char   *model;                 /* the checkpoint's path */
-    int           side, clip_skip;       /* of the pictures, in pixels */
-    uint64_t      seed;
-    size_t        step, steps;           /* done, and in all */
-    size_t        epoch;                 /* steps in which all pictures are seen */
+    const Photos         *photos;
+    const char           *model;            /* the checkpoint's path */
+    int                   side, clip_skip;  /* of the pictures, in pixels */
+    uint64_t              seed;
+    size_t                step, steps;      /* done, and in all */
+    size_t                epoch;            /* steps in which all pictures are seen */
 } ResultInfo;
 
 /* Returns count entries, in the arena, with room for `more` behind them. */

@@ -1,7 +1,7 @@
-/* optimizer.c - what moves the trainable parameters.
+/* optimizer.c - updates the trainable parameters.
  *
- * The optimizer knows parameters as torch's does: tensors of floats, each in a parameter group with a learning rate.
- * One call of AdamW moves one tensor; adamw.c has the arithmetic.
+ * The optimizer sees parameters as torch's does: tensors of floats, each in a parameter group with a learning rate.
+ * One call of AdamW updates one tensor; adamw.c has the arithmetic.
  *
  * The order of the tensors is that of their places in Trainable, for the moments too, so that a saved state fits. */
 #include "optimizer.h"

@@ -1,4 +1,4 @@
-/* optimizer.h - what moves the trainable parameters: AdamW over three parameter groups, after gradient clipping. */
+/* optimizer.h - updates the trainable parameters: AdamW over three parameter groups, after gradient clipping. */
 #ifndef OPTIMIZER_H
 #define OPTIMIZER_H
 

@@ -1,6 +1,6 @@
 /* photos.c - the training images.
  *
- * Two ways to lay pictures out are common: a plain folder, each picture with a text file of its name beside it, and
+ * There are two common layouts of pictures: a plain folder, each picture with a text file of its name beside it, and
  * the tree of kohya's trainer, where a folder's name says how often its pictures are seen in an epoch and what they
  * show.  Both may stand in one folder.  Names are sorted, so that the same folder gives the same training everywhere.
  *
@@ -34,7 +34,7 @@ static int is_picture(const char *name)
 
 /* ---- captions ----------------------------------------------------------------------------------- */
 
-/* Text in another encoding would be learned as other words, and nobody would be told. */
+/* Text in another encoding would be learned as other words, and nobody would notice. */
 static void check_caption(Arena *a, const char *path, const char *text, size_t n)
 {
     if (n > MOST_CAPTION) fail(a, "%s: expected a caption, a line of text of at most %d bytes", path, MOST_CAPTION);

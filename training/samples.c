@@ -4,7 +4,7 @@
  * read from a file.  So it is, to the byte, the picture that this file will draw, and says so in its settings.
  *
  * Prompt files for kohya's trainer hold one prompt on each line, with options behind it (library/train_util.py,
- * sample_images).  Infotext says more.  It is told from them by its settings line or its negative prompt. */
+ * sample_images).  Infotext can say more, and is recognized by its settings line or its negative prompt. */
 #include "samples.h"
 
 #include "chars.h"
@@ -168,7 +168,7 @@ const char *sample_draw(Arena *a, const Request *request, TrainedFiles trained, 
                         const Callbacks *callbacks)
 {
     Request r = *request;
-    Callbacks silent = { .stop = callbacks ? callbacks->stop : NULL };
+    Callbacks silent = callbacks_silent(callbacks);
     int is_still = r.job.frames == 1 || !r.job.motion;
     const char *path = format(a, "%s.%s", stem, is_still ? "png" : "gif");
     size_t before = mark(a);

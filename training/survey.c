@@ -1,7 +1,7 @@
 /* survey.c - looks at all training images before training.
  *
- * What is wrong with a folder should be known before hours of work, all of it at once, and in few lines: of each kind
- * of trouble some names, and how many more.  Only a picture that cannot be used stops the job.
+ * All that is wrong with a folder should be known before hours of work, at once and in few lines.  For each kind of
+ * problem a few names are listed, and how many more there are.  Only a picture that cannot be used stops the job.
  *
  * The same file twice counts twice, which is rarely meant.  Nearly the same picture, as another program saved it or
  * at another size, is found by comparing thumbnails of 8 x 8 pixels. */
@@ -72,7 +72,7 @@ static void look_at_all(Arena *a, Photos *p, const Buckets *b, const Callbacks *
         size_t before = mark(a);
         Look l = { .a = a, .photo = &p->photo[i], .buckets = b };
         callbacks_progress(callbacks, "looking", (int)i, (int)p->count);
-        if (callbacks && callbacks->stop && *callbacks->stop) fail(a, "interrupted");
+        if (callbacks_stopped(callbacks)) fail_as(a, CANCELLED, "interrupted");
         if (attempt(a, look, &l, why)) list(a, &unusable, NAMED, format(a, "%.300s", why));
         else release(a, before);
     }

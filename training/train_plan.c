@@ -1,7 +1,10 @@
-/* train_plan.c - what a training job comes to: its steps, and the memory and time that they take.
+/* train_plan.c - the plan of a training job: its steps, and the memory and time that they take.
  *
- * The time is a measurement: operations of a dry run, divided by how fast this machine is now.  The memory is the
- * arena's peak in that dry run, and the mapped weights that are in memory together with it. */
+ * A dry run takes all memory and counts all operations of one step, but computes nothing.  The time is its operations,
+ * divided by how fast this machine is now.  The memory is the arena's peak in that dry run, and the mapped weights that
+ * are in memory together with it.
+ *
+ * Nothing is refused here.  The plan is printed before the hours of training, so that people can stop it in time. */
 #include "trainer.h"
 
 #include "chars.h"

@@ -1,6 +1,6 @@
 /* train_resume.c - what a training job depends on, and resuming it.
  *
- * A job that is resumed comes to the bytes that it would have come to without the interruption.  So everything that
+ * A job that is resumed gives the same bytes as without the interruption.  So everything that
  * the result depends on is listed by name: seed, weights, options, each picture.  The list goes into the state
  * (training_state.c), and the job goes on from a state only where all of it is the same.  A digest of the list is the
  * job's number, which its results carry. */
@@ -20,7 +20,8 @@ static const char *digest_of_weights(Trainer *t)
 {
     uint64_t h = 0;
     const Weight *w;
-    for (size_t i = 0; (w = weights_at(t->run.weights, i)); i++) {
+    size_t i = 0;
+    while ((w = weights_at(t->run.weights, i++))) {
         h = digest_text(h, w->name);
         h = digest(h, w->data, w->bytes);
         files_trim(t->mem);              /* all of them at once would be the most memory of the whole job */
@@ -47,8 +48,8 @@ static const char *photo_said(Trainer *t, const Photo *photo)
 }
 
 typedef struct {
-    KeyValue  *pair;
-    size_t count;
+    KeyValue *pair;
+    size_t    count;
 } Identity;
 
 static void add_entry(Identity *id, const char *key, const char *value)

@@ -1,6 +1,6 @@
-/* train_setup.c - everything that stands before the first step of training.
+/* train_setup.c - everything that is done before the first step of training.
  *
- * What can be known to be wrong is found here, before the minutes of encoding and the hours of training: a tensor
+ * All errors that can be known early are found here, before the minutes of encoding and the hours of training: a tensor
  * that is missing, a picture that cannot be read, a sample that cannot be drawn.
  *
  * Random numbers are drawn in one order: the seed, the LoRA pairs, then the latents of each picture (dataset.c). */
@@ -41,8 +41,7 @@ void trainer_open_model(Trainer *t)
     if (job->vae) weights = weights_add(t->mem, weights, job->vae, VAE_FILE);
     weights_resolution(weights, &width, &height);
     t->side = t->config->resolution > 0 ? t->config->resolution : width;
-    t->run = (Run){ .machine = &t->machine, .weights = weights, .frames = 1 };
-    if (t->callbacks) t->run.stop = t->callbacks->stop;
+    t->run = (Run){ .machine = &t->machine, .weights = weights, .frames = 1, .callbacks = t->callbacks };
     t->word = word_of(t);
     t->objective = objective_of(t->config);
     objective_check_prediction(t->mem, weights, job->model);

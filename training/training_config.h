@@ -18,47 +18,47 @@ typedef enum {
  * program may set fields by hand, or by training_config_set().  training_config_check() then says what does not go
  * together. */
 typedef struct {
-    TrainingMethod method;
-    const char *token;                   /* a word that is trained; NULL: the output's name, or none beside a LoRA */
-    const char *init_word;               /* what its vectors begin as */
-    int    num_vectors;
-    int    resolution;                   /* a side in pixels; 0: the model's own */
-    int    network_dim, conv_dim;        /* rank of the LoRA pairs, and of those for 3x3 convolutions (0: none) */
-    double network_alpha, conv_alpha;    /* 0: as the rank */
-    double learning_rate;                /* this and the next three -1: see training_learning_rates(); */
-    double unet_lr, text_encoder_lr, embedding_lr;      /* 0: that part stays as it is */
-    int    network_train_unet_only;
+    TrainingMethod  method;
+    const char     *token;               /* a word that is trained; NULL: the output's name, or none beside a LoRA */
+    const char     *init_word;           /* what its vectors begin as */
+    int             num_vectors;
+    int             resolution;          /* a side in pixels; 0: the model's own */
+    int             network_dim, conv_dim; /* rank of the LoRA pairs, and of those for 3x3 convolutions (0: none) */
+    double          network_alpha, conv_alpha;      /* 0: as the rank */
+    double          learning_rate;       /* this and the next three -1: see training_learning_rates(); */
+    double          unet_lr, text_encoder_lr, embedding_lr;      /* 0: that part stays as it is */
+    int             network_train_unet_only;
 
-    int    max_train_steps;              /* 0: by epochs */
-    int    max_train_epochs;             /* 0: as many as make 100 steps for each picture */
-    int    train_batch_size, gradient_accumulation_steps;
-    int    repeats;
-    const char *reg_data_dir;            /* folder of class images; NULL: none */
-    const char *class_prompt;            /* what class images show; NULL: none */
-    int    num_class_images;             /* to be drawn; 0: see the table */
-    double prior_loss_weight;
+    int             max_train_steps;     /* 0: by epochs */
+    int             max_train_epochs;    /* 0: as many as make 100 steps for each picture */
+    int             train_batch_size, gradient_accumulation_steps;
+    int             repeats;
+    const char     *reg_data_dir;        /* folder of class images; NULL: none */
+    const char     *class_prompt;        /* what class images show; NULL: none */
+    int             num_class_images;    /* to be drawn; 0: see the table */
+    double          prior_loss_weight;
 
-    int    enable_bucket, bucket_no_upscale;
-    int    min_bucket_reso, max_bucket_reso, bucket_reso_steps;        /* 0: see training_buckets() */
-    int    flip_aug, shuffle_caption, keep_tokens;
-    double caption_dropout_rate;
-    double validation_split;
-    const char *caption_extension;       /* NULL: .txt, or .caption */
+    int             enable_bucket, bucket_no_upscale;
+    int             min_bucket_reso, max_bucket_reso, bucket_reso_steps;      /* 0: see training_buckets() */
+    int             flip_aug, shuffle_caption, keep_tokens;
+    double          caption_dropout_rate;
+    double          validation_split;
+    const char     *caption_extension;   /* NULL: .txt, or .caption */
 
-    OptimizerType optimizer_type;
+    OptimizerType   optimizer_type;
     LrSchedulerType lr_scheduler;
-    double lr_warmup_steps;              /* below 1 the part of all steps */
-    int    lr_scheduler_num_cycles;
-    double lr_scheduler_power;
-    double weight_decay, max_grad_norm, min_snr_gamma, noise_offset;
-    int    gradient_checkpointing;
+    double          lr_warmup_steps;     /* below 1 the part of all steps */
+    int             lr_scheduler_num_cycles;
+    double          lr_scheduler_power;
+    double          weight_decay, max_grad_norm, min_snr_gamma, noise_offset;
+    int             gradient_checkpointing;
 
-    int    save_every_n_epochs, save_every_n_steps;      /* 0: never */
-    int    save_last_n_epochs;           /* 0: all of them stay */
-    int    save_state;
-    const char *sample_prompts;          /* a file, see samples.h; NULL: none */
-    int    sample_every_n_epochs, sample_every_n_steps;  /* 0: at the end only */
-    const char *resume;                  /* a state, or the folder of one; NULL: from the beginning */
+    int             save_every_n_epochs, save_every_n_steps;      /* 0: never */
+    int             save_last_n_epochs;  /* 0: all of them stay */
+    int             save_state;
+    const char     *sample_prompts;      /* a file, see samples.h; NULL: none */
+    int             sample_every_n_epochs, sample_every_n_steps;      /* 0: at the end only */
+    const char     *resume;              /* a state, or the folder of one; NULL: from the beginning */
 } TrainingConfig;
 
 extern const TrainingConfig training_config_default;

@@ -9,10 +9,10 @@
  *     metadata                                                all that the job depends on: model, options, each picture
  *
  * Whatever else a step needs follows from these and from what the metadata name, so a job that is resumed makes the
- * bytes of one that was never interrupted.  It can be resumed only where all of the metadata hold; the first that
- * does not is named.  The number of steps is not among them: who finds too little learned asks for more.
+ * bytes of one that was never interrupted.  It can be resumed only where all of the metadata are the same; the
+ * message names the first that is not.  The number of steps is not among them, so a job can be resumed with more steps.
  *
- * The file is hostile until checked: sizes before anything is copied, and every index of the progress before it is
+ * The file is not trusted: sizes are checked before anything is copied, and every index of the progress before it is
  * used. */
 #include "training_state.h"
 

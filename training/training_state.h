@@ -17,7 +17,7 @@ typedef struct {
 
 /* What a file of state holds.  The arrays belong to the caller. */
 typedef struct {
-    const KeyValue       *identity;          /* what the job depends on: names, and what each is */
+    const KeyValue   *identity;          /* what the job depends on: names, and what each is */
     size_t            entries;           /* of identity */
     Trainable        *trainable;
     AdamWState       *optimizer;

@@ -1,8 +1,8 @@
 /* adapter_file.c - files of adapters: LoRA and its relatives, in every spelling that people have.
  *
- * A file holds some tensors for some layers.  adapter_names.c says from a tensor's name which part it is, and of which
- * layer.  The table of families says how parts make a dW.  Everything is built of one thing, a matrix that is given
- * whole or as a product, and of at most two of these (LyCORIS: Yeh et al., 2024).
+ * A file holds a few tensors for each layer that it changes.  adapter_names.c reads from a tensor's name which part it
+ * is, and of which layer.  The table of families says how the parts make dW, the change of a weight.  In every family
+ * dW is made of one or two factors, and a factor is one matrix, or a product of two (LyCORIS: Yeh et al., 2024).
  *
  * Broken files are refused: a partner that is missing, a rank or shape that does not fit, two families for one layer.
  * Reference: kohya's networks/lora.py, LyCORIS' modules, PEFT's LoraConfig. */
@@ -281,7 +281,8 @@ static int by_layer(const void *x, const void *y)
     const Entry *b = y;
     int order = strcmp(a->layer, b->layer);
     if (order) return order;
-    return (a->part > b->part) - (a->part < b->part);
+    if (a->part == b->part) return 0;
+    return a->part < b->part ? -1 : 1;
 }
 
 /* The file's tensors by layer; those with an unknown ending are listed apart.  Returns how many were known. */
@@ -325,8 +326,8 @@ static Json config_of(Arena *a, const WeightFile *s)
     if (text) return json_begin(a, s->path, KIND, (Bytes){ (const unsigned char *)text, strlen(text) });
     int folder = (int)(file_name(s->path) - s->path);
     const char *beside = format(a, "%.*sadapter_config.json", folder, s->path);
-    int by_peft = s->count && strstr(s->weight[0].name, "base_model.model.") && file_is(beside);
-    if (!by_peft) return (Json){ .at = NULL };
+    int by_peft = s->count && strstr(s->weight[0].name, "base_model.model.");
+    if (!by_peft || !(file_is_given(a, beside) || file_is(beside))) return (Json){ .at = NULL };
     return json_begin(a, beside, KIND, file_map(a, beside));
 }
 

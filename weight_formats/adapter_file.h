@@ -1,7 +1,6 @@
-/* adapter_file.h - a file of adapters, opened and checked: what it holds for each layer, and how a weight is made of
- * it.
+/* adapter_file.h - a file of adapters, opened and checked: what it holds for each layer, and how to make dW from it.
  *
- * lora.c applies it, adapter_report.c tells about it. */
+ * lora.c applies it, and adapter_report.c describes it. */
 #ifndef ADAPTER_FILE_H
 #define ADAPTER_FILE_H
 

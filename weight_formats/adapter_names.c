@@ -8,11 +8,11 @@
  *     AnimateDiff  down_blocks.0.motion_modules.0.temporal_transformer.[...].processor.to_q_lora.down.weight
  *     the web UI   LDM's names: lora_unet_input_blocks_1_1_proj_in.lora_down.weight
  *
- * A key is the name of a layer and an ending.  kohya has '_' for each '.' of the layer, which cannot be undone, since
- * module names have underscores of their own.  So nothing is parsed: the name of the layer is brought to one flat form
- * by replacing prefixes and spellings, and each layer of the model is looked up by its own flat name.
+ * A key is the name of a layer and an ending.  kohya writes '_' for each '.' of the layer.  This cannot be undone,
+ * since module names have underscores of their own.  So names are not parsed.  Instead, prefixes and spellings are
+ * replaced until all namings of a layer give one flat name, and each layer of the model looks for its own flat name.
  *
- * A name that fits nothing is returned all the same.  No layer will ask for it, so adapter_report.c lists it. */
+ * A name that fits nothing is returned too.  No layer will ask for it, so adapter_report.c lists it. */
 #include "adapter_names.h"
 
 #include "checkpoint_names.h"

@@ -1,12 +1,12 @@
 /* checkpoint.c - the weights of a model, from the files that people have, under one set of names.
  *
- * Each file is opened, its kind is checked, and each of its keys is turned into a diffusers name once.  From then on
- * tensors are looked up by that name, and nothing knows any more which layout the file had.
+ * Each file is opened, its kind is checked, and each of its keys is replaced by a diffusers name.  After that, tensors
+ * are looked up by this name only, and the layout of the file does not matter any more.
  *
  * The files form a list, the one added last first.  Each has its tensors in a table sorted by name.
  *
- * Tensors that are not used here (EMA copies, noise schedules) are left out without a word.  What is missing or has a
- * wrong shape is found later, in the dry run, where a layer asks for it. */
+ * Tensors that are not used here (EMA copies, noise schedules) are left out without a message.  What is missing or has
+ * a wrong shape is found later, in the dry run, where a layer asks for it. */
 #include "checkpoint.h"
 
 #include "checkpoint_names.h"

@@ -31,8 +31,8 @@ size_t weights_bytes(const Weights *w, const char *prefix);
 /* Returns the value of this key in the metadata of the files, or NULL when it is absent. */
 const char *weights_metadata(const Weights *w, const char *key);
 
-/* Does the model predict v instead of epsilon?  Told by modelspec's metadata, by the empty tensor that ComfyUI looks
- * for, or by the scheduler's configuration in a folder. */
+/* Does the model predict v instead of epsilon?  The answer is in modelspec's metadata, in the empty tensor that ComfyUI
+ * looks for, or in the scheduler's configuration of a folder. */
 int weights_v_prediction(const Weights *w);
 
 /* Writes the size in pixels of the pictures that the model was trained on: what its metadata say

@@ -1,7 +1,7 @@
 /* checkpoint_names.c - the key names of checkpoints -> diffusers' names.
  *
  * Single-file checkpoints have the names of LDM, the original Stable Diffusion code (ldm/modules/diffusionmodules).
- * Its UNet counts all blocks through, where diffusers counts by stage and layer:
+ * Its UNet numbers all blocks in one row, where diffusers counts by stage and layer:
  *
  *     input_blocks.B.P      B = 0 is conv_in.  B = 1 + 3 stage + layer.
  *                           Layers 0 and 1: P = 0 a resnet, P = 1 a transformer.  Layer 2: the stage's downsampler.
@@ -12,7 +12,8 @@
  * Its VAE decoder counts stages backwards.  Files of diffusers have the names already, except those of the oldest VAEs
  * (before diffusers 0.18).  Motion modules have AnimateDiff's names, or fewer levels in diffusers' motion adapters.
  *
- * A name is made by replacing prefixes, from tables.  What fits no table is no weight that is used here: NULL. */
+ * A name is made by replacing prefixes, from tables.  A key that fits no table is a weight that is not used here; its
+ * name is NULL. */
 #include "checkpoint_names.h"
 
 #include <string.h>

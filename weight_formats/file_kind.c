@@ -1,10 +1,10 @@
-/* file_kind.c - what a weight file is for, told from the names and shapes of its tensors.
+/* file_kind.c - what a weight file is for, recognized by the names and shapes of its tensors.
  *
- * One table, read from the top: the first row that fits any tensor of the file decides.  So what is more special stands
- * higher: an SDXL checkpoint also has the names of a Stable Diffusion 1.x checkpoint, and a LoRA may be of SDXL.
+ * There is one table.  The first row that fits any tensor of the file decides, so more special kinds stand higher: an
+ * SDXL checkpoint also has the names of a Stable Diffusion 1.x checkpoint, and a LoRA may be one for SDXL.
  *
  * A kind that is known by name but not used here has a row too, so that the message can say what the file is and what
- * to take instead.  Models of one architecture are told apart by input sizes: 768, 1024 or 2048 for the text embeddings
+ * to take instead.  Models of one architecture differ in their input sizes: 768, 1024 or 2048 for the text embeddings
  * of cross-attention; 4, 8 or 9 channels for the first convolution. */
 #include "file_kind.h"
 

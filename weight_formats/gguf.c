@@ -8,7 +8,7 @@
  * A string is its length (8 bytes) and its bytes.  An array is the type of its elements (4 bytes), their number (8),
  * and the elements.
  *
- * Counts and lengths are eight bytes wide, and each of them has been somebody's overflow.  So a count is compared with
+ * Counts and lengths are eight bytes wide, and readers have overflowed with each of them.  So a count is compared with
  * the bytes that are left before memory is taken for it; sizes are multiplied and rounded up with a check; and each
  * offset must be what the sizes of the tensors before it give: no hole, no overlap.  The file ends with its last
  * tensor, or with the padding of that one.

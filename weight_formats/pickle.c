@@ -27,16 +27,16 @@ enum { MOST_OPCODES = 1000000, VALUES_AT_ONCE = 512, LONGEST_NAME = 200, HIGHEST
 typedef struct { Pickled **item; size_t count, room; } Values;
 
 typedef struct {
-    Arena   *mem;
-    const char *path;
+    Arena               *mem;
+    const char          *path;
     const unsigned char *start, *at, *end;
-    Values   stack, memo, persistent;
-    size_t  *mark;               /* [marks]: the heights of the stack at which MARK was executed */
-    size_t   marks, marks_room;
-    size_t   opcodes;            /* executed so far */
-    Pickled *fresh;              /* [left]: memory for values */
-    size_t   left;
-    const char *refused_name;    /* the first name in the pickle that may not be called; for messages */
+    Values               stack, memo, persistent;
+    size_t              *mark;          /* [marks]: the heights of the stack at which MARK was executed */
+    size_t               marks, marks_room;
+    size_t               opcodes;       /* executed so far */
+    Pickled             *fresh;         /* [left]: memory for values */
+    size_t               left;
+    const char          *refused_name;  /* the first name in the pickle that may not be called; for messages */
 } Unpickler;
 
 /* The names that may be called, each with its module: what is harmless in one module may not be so in another. */

@@ -11,8 +11,8 @@
  * stride are in elements.  Each of these numbers is checked: a storage's number of elements against the bytes that are
  * there, and the furthest element of a tensor against its storage, for any strides.
  *
- * What is no tensor, dict, list or plain value is passed over.  The walk through the object needs no recursion.  A dict
- * that is met again, or that holds itself, is passed over too, so the walk is no longer than the file.
+ * Anything but tensors, dicts, lists and plain values is skipped.  The walk through the object does not recurse.  A
+ * dict that was visited already, or that holds itself, is skipped too, so the walk is no longer than the file.
  *
  * It refuses: the tar layout, TorchScript, big-endian files, conjugate and negative views. */
 #include "torch.h"

@@ -1,4 +1,4 @@
-/* weight_file.h - what any file of weights comes to, whatever its format: tensors by name, and metadata.
+/* weight_file.h - what the readers of all formats return: tensors by name, and metadata.
  *
  * Useful copied alone, together with weight_file.c, dtype.[ch] and tensor.[ch]. */
 #ifndef WEIGHT_FILE_H
@@ -25,7 +25,7 @@ typedef struct {
     const char *path;           /* for messages */
     Weight     *weight;         /* [count], sorted by name */
     size_t      count;
-    KeyValue       *metadata;       /* [pairs], in the file's order; those of GGUF are sorted */
+    KeyValue   *metadata;       /* [pairs], in the file's order; those of GGUF are sorted */
     size_t      pairs;
     size_t      bytes;          /* size of the whole file */
 } WeightFile;

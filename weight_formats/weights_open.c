@@ -1,4 +1,4 @@
-/* weights_open.c - opens any file or folder of weights, told apart by what is in it.
+/* weights_open.c - opens any file or folder of weights; its content says which kind it is.
  *
  * A file is known by its first bytes, never by its name: people rename them, and a failed download has the right name.
  *
@@ -299,6 +299,6 @@ static WeightFile *open_folder(Arena *a, const char *path)
 
 const WeightFile *weights_open(Arena *a, const char *path)
 {
-    if (folder_is(path)) return open_folder(a, path);
+    if (folder_is(path) && !file_is_given(a, path)) return open_folder(a, path);
     return open_file(a, path);
 }

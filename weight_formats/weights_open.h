@@ -1,4 +1,4 @@
-/* weights_open.h - opens any file or folder of weights, told apart by what is in it. */
+/* weights_open.h - opens any file or folder of weights; its content says which kind it is. */
 #ifndef WEIGHTS_OPEN_H
 #define WEIGHTS_OPEN_H
 

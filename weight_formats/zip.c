@@ -11,10 +11,10 @@
  *     |PK\3\4 |version |flags |method |time |date |CRC-32 |stored |size   |length  |length   |name, extra fields,
  *     |       |needed  |      |       |     |     |       |size   |       |of name |of extra |then the data
  *
- * The central header of an entry has the same fields, and the offset of the local header.  Readers that believe
- * different copies see different archives.  So there is one reading here: both copies agree in every field; the entries
- * lie back to back and fill the file.  What need not be there is refused: comments, encryption, compression, several
- * disks, two entries of one name, extra fields other than zip64's, torch's padding and Unix's times and owners.
+ * The central header of an entry has the same fields, and the offset of the local header.  Two readers that
+ * trust different copies see different archives.  So both copies must agree here in every field, and the entries must
+ * lie back to back and fill the file.  Everything that is not needed is refused: comments, encryption, compression,
+ * several disks, two entries of one name, extra fields other than zip64's, torch's padding and Unix's times and owners.
  *
  * torch writes local headers before it knows sizes and CRC-32.  That is accepted in this form only: zeros in the local
  * header, bit 3 of the flags, and a data descriptor behind the data that agrees with the central header.
