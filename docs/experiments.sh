@@ -1,7 +1,7 @@
 #!/bin/sh
 # docs/experiments.sh - makes the pictures of docs/evening.md again.
 #
-#     sh docs/experiments.sh              all of them, into docs/pictures/; ten minutes on two cores, five of them to train
+#     sh docs/experiments.sh              all of them, into docs/pictures/: some ten minutes on two cores
 #     sh docs/experiments.sh x0 betas     these experiments only
 #     KIND=png sh docs/experiments.sh     as PNG, into build/experiments/; of clips every fourth frame, below each other
 #
@@ -32,8 +32,9 @@ copy_source() {
 build() { make -s -C "$copy" > "$work/log" 2>&1 || { cat "$work/log"; exit 1; }; cp "$copy/persona" "$1"; }
 
 # edited PROGRAM FILE OLD NEW: builds PROGRAM with one line of FILE changed, and changes it back.
+# OLD leaves out the comment behind the code.
 edited() {
-    lines=$(grep -nFx -- "$3" "$2" | cut -d: -f1)
+    lines=$(sed 's|  */\*.*\*/$||' "$2" | grep -nFx -- "$3" | cut -d: -f1)
     if [ "$(printf '%s\n' "$lines" | grep -c .)" != 1 ]; then
         echo "experiments: $2 has this line not exactly once: $3" >&2
         exit 1
@@ -205,7 +206,7 @@ steps() { grid steps --x 'Steps: 2, 4, 6, 10, 15, 25'; }
 
 betas() {
     edited persona-betas generate.c \
-        '    w->denoising.sampling.betas = moves ? LINEAR : SCALED_LINEAR;      /* the others give grey, washed-out clips */' \
+        '    w->denoising.sampling.betas = moves ? LINEAR : SCALED_LINEAR;' \
         '    w->denoising.sampling.betas = moves ? SCALED_LINEAR : LINEAR;'
     draw persona right --frames 8
     draw persona-betas wrong --frames 8

@@ -4,7 +4,7 @@
 #   - Quoted code: a ```c block of README.md or docs/*.md that begins with "/* FILE.c */" or "/* FILE.c, more */" quotes
 #     that file.  Its lines stand there, in that order and one directly after the other, indentation aside.  A line
 #     "..." stands for any number of lines that are left out.
-#   - Files: every `file.c` and `file.h` that is named in backticks exists.
+#   - Files: every `file.c` and `file.h` that is named in backticks exists.  NAME.c stands for any.
 #   - Links: every relative link and every picture leads to a file.
 #
 # "sh tests/test_docs.sh ROOT" looks at another tree.
@@ -79,7 +79,7 @@ done
 for page in $pages; do
     folder=$(dirname "$page")
     awk '/^ *```/ { inside = !inside; next } !inside' "$page" > "$work/text"
-    grep -o '`[A-Za-z0-9_/.-]*\.[ch]`' "$work/text" | tr -d '`' | sort -u > "$work/names"
+    grep -o '`[A-Za-z0-9_/.-]*\.[ch]`' "$work/text" | tr -d '`' | grep -v 'NAME' | sort -u > "$work/names"
     while read -r name; do
         [ -e "$name" ] || [ -e "$folder/$name" ] || [ -n "$(path_of "$name")" ]
         check $? "$page names $name, which is not there"
