@@ -1,6 +1,7 @@
 # make            the program            make test    all tests (a C compiler only)
 # make bench      how fast it is here    make asan    the tests again under ASan and UBSan
 # make golden     goldens anew, by PyTorch (tests/golden.py says which packages)
+# make lib        libpersona.a and libpersona.so, for other programs; their header is persona.h
 # make PLAIN=1    the program with kernels/plain.c, for any C11 compiler; with `test`, its tests (CC=tcc: by that compiler)
 CC      ?= cc
 CFLAGS  ?= -O2
@@ -14,7 +15,7 @@ TUNED    = -O3 $(NATIVE) -ffp-contract=fast
 DEPS    := $(shell echo 'int main(void){return 0;}' | $(CC) -MMD -MP -MF /dev/null -c -x c - -o /dev/null 2>/dev/null && echo -MMD -MP)
 
 # the root is the algorithm; each folder holds what its name says.  Names are unique, so includes are bare and objects lie side by side
-FOLDERS  = base kernels weight_formats image_formats prompt drawing training command_line
+FOLDERS  = base kernels weight_formats image_formats prompt drawing training command_line library
 FIND     = -I. $(FOLDERS:%=-I%)
 vpath %.c $(FOLDERS)
 
@@ -69,12 +70,21 @@ golden:
 golden-full: persona
 	python3 tests/golden_full.py $(or $(WORK),$(B)/full)
 
+# all objects become one, in which only the names of persona.h stay global: a host may have a copy() of its own
+lib:
+	@$(MAKE) -s B=$(B)/lib CFLAGS="$(CFLAGS) -fPIC -fvisibility=hidden" $(B)/lib/libpersona.o
+	@rm -f libpersona.a && ar rcs libpersona.a $(B)/lib/libpersona.o
+	-@$(CC) -shared $(OPENMP) $(ROOMS:%=$(B)/lib/%.o) -lm -o libpersona.so || echo "this compiler makes no libpersona.so"
+$(B)/libpersona.o: $(ROOMS:%=$(B)/%.o)
+	$(CC) -r -nostdlib $^ -o $@
+	if command -v objcopy >/dev/null; then objcopy -w --keep-global-symbol='persona_*' $@; fi      # macOS: -r does it
+
 # every file of the library side by side, to be copied into another program
 flat:
 	@mkdir -p $(B)/flat && cp $(filter-out ./persona.c,$(wildcard ./*.[ch] $(FOLDERS:%=%/*.[ch]))) $(B)/flat && rm -f $(LEFT_OUT:%=$(B)/flat/%.c)
 
 clean:
-	rm -rf build persona
+	rm -rf build persona libpersona.a libpersona.so
 
 -include $(wildcard $(B)/*.d)
-.PHONY: persona test asan bench golden golden-full clean
+.PHONY: persona lib flat test asan bench golden golden-full clean

@@ -9,6 +9,8 @@
  * Names as in transformers' CLIPTextModel. */
 #include "clip.h"
 
+#include "trainable.h"
+
 #include <stdio.h>
 #include <string.h>
 
@@ -61,7 +63,7 @@ void clip_check_skip(Arena *a, const Weights *w, int skip)
 
 /* ---- embeddings -------------------------------------------------------------------------------- */
 
-/* A table [at least count, c]; NULL after a complaint. */
+/* The embedding table of this name, [count or more, width].  Returns NULL after reporting a problem. */
 static const Weight *table(Run *r, const char *name, size_t count)
 {
     const Weight *t = weights_find(r->weights, name);
@@ -75,7 +77,7 @@ static const Weight *table(Run *r, const char *name, size_t count)
     return NULL;
 }
 
-/* The vector of a token: a row of the vocabulary, or of what textual inversion has learned. */
+/* nn.Embedding.  The vector of a token is a row of the vocabulary's table, or of the vectors of textual inversion. */
 static void token_embedding(float *to, const Weight *token, const float *learned, size_t id)
 {
     size_t c = token->shape[1];
@@ -98,6 +100,7 @@ static void textual_inversion_backward(Machine *m, const Op *op)
     }
 }
 
+/* CLIPTextEmbeddings:  h[i] = token embedding of ids[i] + position embedding of place i mod 77 */
 static Tensor embed(Run *r, const int *ids, int n, const float *learned)
 {
     const Weight *token = table(r, TOKENS, 1);
@@ -138,6 +141,7 @@ static Tensor self_attention(Run *r, const char *p, Tensor y)
 
 typedef struct { int i; Tensor h; } Layer;
 
+/* CLIPEncoderLayer:  h += self_attn(layer_norm1 h);   h += mlp(layer_norm2 h) */
 static Tensor encoder_layer(void *run, const void *args)
 {
     Run *r = run;
@@ -152,6 +156,7 @@ static Tensor encoder_layer(void *run, const void *args)
     return h;
 }
 
+/* Clip skip: the last skip - 1 layers are not run. */
 Tensor clip_encode(Run *r, const int *ids, int n, int skip, const float *learned)
 {
     size_t before = mark(r->machine->mem);

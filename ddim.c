@@ -16,7 +16,7 @@
 
 /* ---- the noise schedule ----------------------------------------------------------------------- */
 
-/* torch.linspace(from, to, n)[i] in float32, which counts from the nearer end */
+/* torch.linspace(from, to, n)[i] in float32.  torch counts from the nearer end, and so does this. */
 static float linspace(float from, float to, int i, int n)
 {
     float step = (to - from) / (float)(n - 1);
@@ -43,7 +43,7 @@ static void rescale_zero_terminal_snr(float alpha_bar[TRAIN_TIMESTEPS])
     }
 }
 
-/* alphas_cumprod = torch.cumprod(1 - betas) */
+/* alpha_bar:  alphas_cumprod = torch.cumprod(1 - betas, dim=0) */
 void alpha_bars(float alpha_bar[TRAIN_TIMESTEPS], BetaSchedule schedule, int zero_snr)
 {
     double product = 1;
@@ -96,7 +96,7 @@ NoiseLevel ddim_final_level(const float alpha_bar[TRAIN_TIMESTEPS], int set_alph
 
 /* ---- a step ----------------------------------------------------------------------------------- */
 
-/* eq. 4, in float32 as diffusers' add_noise */
+/* Forward diffusion, eq. 4, in float32 as diffusers' add_noise computes it. */
 void ddim_add_noise(float *x, const float *noise, size_t n, NoiseLevel level)
 {
     float x0_weight = (float)level.sqrt_alpha_bar;
@@ -104,7 +104,8 @@ void ddim_add_noise(float *x, const float *noise, size_t n, NoiseLevel level)
     for (size_t k = 0; k < n; k++) x[k] = x0_weight * x[k] + noise_weight * noise[k];
 }
 
-/* eq. 9                      x0 = (x_t - sqrt(1 - alpha_bar) eps) / sqrt(alpha_bar)
+/* The predicted x0 (diffusers: pred_original_sample):
+ * eq. 9                      x0 = (x_t - sqrt(1 - alpha_bar) eps) / sqrt(alpha_bar)
  * and for v-prediction,      x0 = sqrt(alpha_bar) x_t - sqrt(1 - alpha_bar) v */
 void predict_x0(float *model_output, const float *x, size_t n, NoiseLevel level, int v_prediction)
 {
@@ -132,8 +133,10 @@ double ddim_sigma_down(NoiseLevel t, NoiseLevel prev, double eta)
     return sqrt(fmax(prev.sqrt_one_minus_alpha_bar * prev.sqrt_one_minus_alpha_bar - sigma_up * sigma_up, 0));
 }
 
-/* eq. 12:  x_prev = sqrt(alpha_bar_prev) x0 + sigma_down eps + sigma_up noise
- * eps is not in memory any more, but x_t and x0 are:  eps = (x_t - sqrt(alpha_bar_t) x0) / sqrt(1 - alpha_bar_t) */
+/* The DDIM step, eq. 12:
+ *     x_prev = sqrt(alpha_bar_prev) x0 + sigma_down eps + sigma_up noise
+ * predict_x0() has overwritten eps, so it is computed from x_t and x0:
+ *     eps = (x_t - sqrt(alpha_bar_t) x0) / sqrt(1 - alpha_bar_t) */
 void ddim_step(float *x_prev, const float *x_t, const float *x0, const float *noise, size_t n,
                NoiseLevel t, NoiseLevel prev, double eta)
 {

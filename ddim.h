@@ -33,15 +33,15 @@ void alpha_bars(float alpha_bar[TRAIN_TIMESTEPS], BetaSchedule schedule, int zer
 
 /* How much noise is in x_t:  x_t = sqrt_alpha_bar x0 + sqrt_one_minus_alpha_bar eps. */
 typedef struct {
-    double timestep;                         /* 0 .. 999, may lie between two timesteps */
-    double sqrt_alpha_bar;                   /* "signal" */
-    double sqrt_one_minus_alpha_bar;         /* "noise" */
+    double timestep;                         /* 0 .. 999; it may lie between two timesteps */
+    double sqrt_alpha_bar;                   /* the factor of x0, also called the signal rate */
+    double sqrt_one_minus_alpha_bar;         /* the factor of eps, also called the noise rate */
 } NoiseLevel;
 
 /* sigma = sqrt((1 - alpha_bar) / alpha_bar): the standard deviation of the noise in x_t / sqrt(alpha_bar_t). */
 double     alpha_bar_to_sigma(float alpha_bar);
 double     sigma_of(NoiseLevel level);
-NoiseLevel noise_level(double timestep, double sigma);
+NoiseLevel noise_level(double timestep, double sigma);       /* the level that has this sigma */
 
 /* The level of this timestep, 0 .. 999.  Between two timesteps sigma is interpolated linearly. */
 NoiseLevel noise_level_at(const float alpha_bar[TRAIN_TIMESTEPS], double timestep);
@@ -53,10 +53,11 @@ int ddim_timestep(int i, int steps);
  * 0 for the first of the alpha_bars (Stable Diffusion's stills). */
 NoiseLevel ddim_final_level(const float alpha_bar[TRAIN_TIMESTEPS], int set_alpha_to_one);
 
-/* x: n values of x0, becomes x_t = sqrt(alpha_bar) x0 + sqrt(1 - alpha_bar) noise. */
+/* Forward diffusion.  x: n values of x0, becomes x_t = sqrt(alpha_bar) x0 + sqrt(1 - alpha_bar) noise. */
 void ddim_add_noise(float *x, const float *noise, size_t n, NoiseLevel level);
 
-/* model_output: n values, what the model predicted for x at this level; becomes the predicted x0.
+/* model_output: n values, what the model predicted for x at this level; becomes the predicted x0
+ * (diffusers: pred_original_sample).
  * v_prediction: 0 when the model predicts eps, 1 when it predicts v (Salimans and Ho, 2022). */
 void predict_x0(float *model_output, const float *x, size_t n, NoiseLevel level, int v_prediction);
 
@@ -66,7 +67,7 @@ double ddim_sigma_up(NoiseLevel t, NoiseLevel prev, double eta);
 /* sqrt(1 - alpha_bar_prev - sigma_up^2): how much of the predicted eps stays in x_prev, eq. 12. */
 double ddim_sigma_down(NoiseLevel t, NoiseLevel prev, double eta);
 
-/* One step from x_t to x_prev, which may be the same array.  All arrays hold n values.
+/* The DDIM step from x_t to x_prev, which may be the same array.  All arrays hold n values.
  * noise: normal values, or NULL, which adds none. */
 void ddim_step(float *x_prev, const float *x_t, const float *x0, const float *noise, size_t n,
                NoiseLevel t, NoiseLevel prev, double eta);

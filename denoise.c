@@ -1,16 +1,15 @@
 /* denoise.c - the denoising loop.
  *
- *     x_T = noise, from the seed; or noise added to the latents of a picture      random.c
+ *     x_T = noise, from the seed; or noise added to the latents of a picture            random.c
  *     for each call of the sampler, t going down from 999 towards 0:
- *         predict eps(x_t, t, text) for every prompt, a window of frames at a time      unet.c, motion.c,
- *         context_windows.c
- *         classifier-free guidance makes one prediction of them                         here
+ *         predict eps(x_t, t, text) for every prompt, one context window at a time      unet.c, context_windows.c
+ *         classifier-free guidance combines them into one prediction                    here
  *         one step of the sampler, x_t to x_(t-1)                                       ddim.c, sampler.c
  *
- * A clip that the motion module holds is one window.  Where windows overlap, their predictions are averaged, and only
- * then guided: so guidance and sampler see whole clips and know nothing of windows.  Memory is that of one window,
- * and some latents.  A clip is never split between prompts: "the GIF comes out as two pictures" is what that would
- * look like. */
+ * A clip that the motion module can take at once is one window.  Where windows overlap, their predictions are averaged
+ * before guidance.  So guidance and the sampler see whole clips and know nothing of windows.  The memory is that of one
+ * window and a few latents.  All prompts see the same frames.  If a clip were split between prompts, the GIF would show
+ * two different scenes one after the other. */
 #include "denoise.h"
 
 #include "random.h"
@@ -26,7 +25,7 @@ typedef struct {
     Rng      torch;
     uint64_t seed;
     uint32_t draws;                      /* how often noise was drawn so far */
-    int      nv;
+    int      nv;                         /* as nv_noise in denoise.h */
 } Noise;
 
 /* x[f,i,c] = from[f*frame_step + c*channel_step + i]:  torch's channels first to channels last, [frames,h,w,4] */
@@ -62,7 +61,7 @@ static void draw_noise(Run *r, Noise *noise, Tensor x)
 
 /* ---- context windows --------------------------------------------------------------------------- */
 
-/* The frames of a window, of each of t's batches of `frames` pictures: [b*frames, ...] -> [b*length, ...] */
+/* Picks the frames of one window, in each of the b clips of t: [b*frames, ...] -> [b*length, ...] */
 static Tensor gather_frames(Run *r, Tensor t, int frames, const int *frame, int length)
 {
     Tensor y = tensor(r, t.n / frames * length, t.h, t.w, t.c);
@@ -78,12 +77,12 @@ static Tensor gather_frames(Run *r, Tensor t, int frames, const int *frame, int 
 static Tensor gather_text(Run *r, Tensor text, const int *frame, int length)
 {
     if (text.h == 1) return text;
-    Tensor rows_of_text = { text.n * text.h, text.w, 1, text.c, text.x, NULL };
+    Tensor rows_of_text = { .n = text.n * text.h, .h = text.w, .w = 1, .c = text.c, .x = text.x };
     Tensor y = gather_frames(r, rows_of_text, text.h, frame, length);
-    return (Tensor){ text.n, length, text.w, text.c, y.x, NULL };
+    return (Tensor){ .n = text.n, .h = length, .w = text.w, .c = text.c, .x = y.x };
 }
 
-/* sum: [prompts*frames, ...] += weight of the window's frame * window: [prompts*length, ...] */
+/* sum += weight * window, at the frames of the window.  sum: [prompts*frames, ...]    window: [prompts*length, ...] */
 static void scatter_frames(Tensor sum, int frames, Tensor window, const int *frame, int length, const float *weight)
 {
     size_t each = size(sum) / (size_t)sum.n;
@@ -95,7 +94,7 @@ static void scatter_frames(Tensor sum, int frames, Tensor window, const int *fra
     }
 }
 
-/* For each frame the sum of its weights in all windows, so that its shares add up to one. */
+/* Sums the weights that each frame has in all windows.  Divided by this sum, its weights add up to one. */
 static void total_weights(const ContextOptions *w, const ContextWindow *window, int count, int *frame, float *total)
 {
     memset(total, 0, (size_t)w->frames * sizeof *total);
@@ -105,6 +104,7 @@ static void total_weights(const ContextOptions *w, const ContextWindow *window, 
     }
 }
 
+/* Counts the passes of the UNet for the progress callback. */
 typedef struct { Progress *callback; void *to; int done, of; const char *stage; } ProgressCount;
 
 static void report_progress(ProgressCount *p)
@@ -113,14 +113,15 @@ static void report_progress(ProgressCount *p)
     p->done++;
 }
 
-/* The model's prediction for every prompt and frame, averaged over windows: [prompts*frames,h,w,4].
- * Dry, one window stands for all. */
+/* The model's prediction for every prompt and frame, averaged over the context windows: [prompts*frames,h,w,4].
+ * A dry run computes one window, which stands for all. */
 static Tensor predict(Run *r, const Denoising *d, Tensor x, double t, Tensor text, int call, ProgressCount *progress)
 {
     Arena *a = r->machine->mem;
     int dry = r->machine->dry;
     const ContextOptions *w = &d->windows;
     int count = context_windows(w, call, NULL);
+    int computed = dry ? 1 : count;
     int *frame = allocate(a, (size_t)w->length, sizeof *frame);
     ContextWindow *window = allocate(a, (size_t)count, sizeof *window);
     float *total = allocate(a, (size_t)w->frames, sizeof *total);
@@ -129,7 +130,7 @@ static Tensor predict(Run *r, const Denoising *d, Tensor x, double t, Tensor tex
     context_windows(w, call, window);
     total_weights(w, window, count, frame, total);
     if (!dry) memset(sum.x, 0, size(sum) * sizeof *sum.x);
-    for (int k = 0; k < (dry ? 1 : count); k++) {
+    for (int k = 0; k < computed; k++) {
         size_t before = mark(a);
         report_progress(progress);
         context_window_frames(w, window[k], frame);
@@ -145,10 +146,12 @@ static Tensor predict(Run *r, const Denoising *d, Tensor x, double t, Tensor tex
 
 /* ---- classifier-free guidance ------------------------------------------------------------------ */
 
-/* eps: [prompts, n]; the first is the unconditional prediction, that of the negative prompt, and receives
- *     eps_uncond + cfg * sum of weight[p] (eps_cond[p] - eps_uncond)
- * Ho and Salimans, 2022, whose w is cfg - 1; several prompts joined by AND: Liu et al., 2022.
- * unscaled: receives the same with cfg 1, what the prompts predict without guidance. */
+/* Classifier-free guidance (Ho and Salimans, 2022, whose w is cfg - 1).  For several prompts joined by AND: composable
+ * diffusion (Liu et al., 2022).
+ *     eps = eps_uncond + cfg * sum over p of weight[p] (eps_cond[p] - eps_uncond)
+ * diffusers:  noise_pred = noise_pred_uncond + guidance_scale * (noise_pred_text - noise_pred_uncond)
+ * eps: [prompts, n].  The first is the unconditional prediction, which is that of the negative prompt; it receives the
+ * result.  unscaled: receives the result for cfg = 1, which is what the prompts predict without guidance. */
 static void classifier_free_guidance(float *eps, float *unscaled, const Conditioning *g, double cfg, size_t n)
 {
     for (size_t i = 0; i < n; i++) {
@@ -162,7 +165,7 @@ static void classifier_free_guidance(float *eps, float *unscaled, const Conditio
     }
 }
 
-/* over the whole clip */
+/* sqrt(mean((x - mean(x))^2)), over the whole clip */
 static double standard_deviation(const float *x, size_t n)
 {
     double sum = 0;
@@ -175,8 +178,9 @@ static double standard_deviation(const float *x, size_t n)
     return sqrt(squares / (double)n);
 }
 
-/* CFG rescale (Lin et al., 2024, eq. 15-16): guidance widens the spread of the prediction, which shows as overexposed
- * pictures; phi brings it back to that of the unscaled one:   eps *= phi std(unscaled) / std(eps) + 1 - phi */
+/* CFG rescale (Lin et al., 2024, eq. 15-16).  diffusers: guidance_rescale, in rescale_noise_cfg().
+ * Guidance increases the standard deviation of the prediction, which shows as overexposed pictures.  phi = 1 restores
+ * that of the unscaled prediction:     eps *= phi std(unscaled) / std(eps) + 1 - phi */
 static void rescale_guidance(float *eps, const float *unscaled, double phi, size_t n)
 {
     if (!(phi > 0)) return;
@@ -186,12 +190,12 @@ static void rescale_guidance(float *eps, const float *unscaled, double phi, size
     for (size_t i = 0; i < n; i++) eps[i] *= (float)factor;
 }
 
-/* ---- the start: x_T ---------------------------------------------------------------------------- */
+/* ---- the first x: x_T, or x_t of img2img ------------------------------------------------------- */
 
-/* One draw from the distribution that the VAE gives for a picture, for every frame alike:
+/* One sample from the normal distribution that the VAE gives for a picture, the same for every frame:
  *     z = 0.18215 (mean + exp(logvar / 2) noise)        diffusers: DiagonalGaussianDistribution.sample
- * The web UI draws from a generator that nobody can repeat; with its noise this takes the mean, which is next to it.
- * */
+ * The web UI's own sample does not follow from the seed and cannot be repeated.  With the web UI's noise (nv) the mean
+ * is used instead; it is very close to any sample. */
 static void draw_latents(Run *r, Noise *noise, Tensor moments, Tensor x)
 {
     size_t before = mark(r->machine->mem);
@@ -210,19 +214,20 @@ static void draw_latents(Run *r, Noise *noise, Tensor moments, Tensor x)
     release(r->machine->mem, before);
 }
 
-/* img2img:  x_t = sqrt(alpha_bar_t) x_0 + sqrt(1 - alpha_bar_t) noise, at the first step that is run;  else noise
- * alone */
-static void start(Run *r, const Denoising *d, const Sampler *s, Noise *noise, Tensor x, Tensor e)
+/* img2img:    x_t = sqrt(alpha_bar_t) x0 + sqrt(1 - alpha_bar_t) eps, at the level of the first step that is run
+ * otherwise:  x_T = init_noise_sigma eps
+ * eps: room for the noise that is drawn */
+static void start(Run *r, const Denoising *d, const Sampler *s, Noise *noise, Tensor x, Tensor eps)
 {
     *noise = (Noise){ .seed = d->seed, .nv = d->nv_noise };
     rng_seed(&noise->torch, d->seed);
     if (d->moments.x) draw_latents(r, noise, d->moments, x);
-    draw_noise(r, noise, e);
+    draw_noise(r, noise, eps);
     if (d->img2img) {
-        ddim_add_noise(x.x, e.x, size(x), s->level[d->first_step]);
+        ddim_add_noise(x.x, eps.x, size(x), s->level[d->first_step]);
         return;
     }
-    for (size_t i = 0; i < size(x); i++) x.x[i] = (float)sampler_init_noise_sigma(s) * e.x[i];
+    for (size_t i = 0; i < size(x); i++) x.x[i] = (float)sampler_init_noise_sigma(s) * eps.x[i];
 }
 
 /* ---- the loop ---------------------------------------------------------------------------------- */
@@ -252,7 +257,8 @@ static int same_shape(Tensor a, Tensor b)
     return a.n == b.n && a.h == b.h && a.w == b.w && a.c == b.c;
 }
 
-/* Dry: a pass is counted once for each shape of text, and multiplied. */
+/* Counts the operations of all calls.  One pass is counted for each new shape of text, and multiplied by the number of
+ * context windows. */
 static void dry_run(Run *r, const Denoising *d, Tensor x, const Conditioning *conditioning)
 {
     double operations = 0;
@@ -261,8 +267,8 @@ static void dry_run(Run *r, const Denoising *d, Tensor x, const Conditioning *co
         size_t before = mark(r->machine->mem);
         double ops_before = r->machine->ops;
         if (!i || !same_shape(conditioning[i].text, conditioning[i - 1].text)) {
-            ProgressCount nobody = { 0 };
-            predict(r, d, x, 1, conditioning[i].text, i, &nobody);
+            ProgressCount no_progress = { 0 };
+            predict(r, d, x, 1, conditioning[i].text, i, &no_progress);
             operations = r->machine->ops - ops_before;
         }
         r->machine->ops = ops_before + operations * context_windows(&d->windows, i, NULL);
@@ -298,14 +304,14 @@ void denoise(Run *r, const Denoising *d, Tensor x, const Conditioning *condition
     Sampler *s = new_sampler(r, d, n);
     Noise *noise = allocate(a, 1, sizeof *noise);
     float *unscaled = allocate(a, n, sizeof *unscaled);
-    Tensor fresh = tensor(r, x.n, x.h, x.w, x.c);
+    Tensor drawn = tensor(r, x.n, x.h, x.w, x.c);
     ProgressCount count = count_progress(d, progress, to);
     if (r->machine->dry) {
         dry_run(r, d, x, conditioning);
         release(a, before);
         return;
     }
-    start(r, d, s, noise, x, fresh);
+    start(r, d, s, noise, x, drawn);
     for (int i = 0; i < calls; i++) {
         size_t before_call = mark(a);
         int call = first_call + i;
@@ -315,10 +321,10 @@ void denoise(Run *r, const Denoising *d, Tensor x, const Conditioning *condition
             rescale_guidance(eps.x, unscaled, d->cfg_rescale, n);
         }
         int needs_noise = sampler_needs_noise(s, call);
-        if (needs_noise) draw_noise(r, noise, fresh);
-        sampler_step(s, call, x.x, eps.x, needs_noise ? fresh.x : NULL, n);      /* eps becomes the predicted x0 */
+        if (needs_noise) draw_noise(r, noise, drawn);
+        sampler_step(s, call, x.x, eps.x, needs_noise ? drawn.x : NULL, n);      /* eps becomes the predicted x0 */
         check_finite(r, x, i * (d->sampling.steps - d->first_step) / calls);
-        Tensor x0 = { x.n, x.h, x.w, x.c, eps.x, NULL };
+        Tensor x0 = { .n = x.n, .h = x.h, .w = x.w, .c = x.c, .x = eps.x };
         if (d->on_x0) d->on_x0(d->on_x0_to, x0);
         release(a, before_call);
     }

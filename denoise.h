@@ -12,28 +12,28 @@ typedef struct {
     double       cfg;                    /* scale of classifier-free guidance */
     double       cfg_rescale;            /* phi of Lin et al., 2024, 0..1; 0: no rescaling */
     uint64_t     seed;
-    int          nv_noise;               /* the web UI's Philox, frame i from seed + i; else torch's CPU generator */
-    int          img2img;                /* noise is added to latents, and the first first_step steps are skipped */
+    int          nv_noise;               /* 1: the web UI's Philox, frame i from seed + i; 0: torch's CPU generator */
+    int          img2img;                /* 1: noise is added to latents, and the first first_step steps are skipped */
     int          first_step;             /* 0 unless img2img */
     Tensor       moments;                /* img2img: [1,h,w,8] of vae_encode(), from which the latents of every frame
-                                            are drawn; .x NULL: the latents are in x */
+                                            are sampled; .x NULL: the latents are in x already */
     void       (*on_x0)(void *to, Tensor x0);      /* sees the predicted x0 of each call, [frames,h,w,4]; may be NULL */
-    void        *on_x0_to;
-    const char  *stage;                  /* what progress calls a step; NULL: "step" */
+    void        *on_x0_to;               /* passed to on_x0 */
+    const char  *stage;                  /* what progress messages call a step; NULL: "step" or "pass" */
 } Denoising;
 
 typedef void Progress(void *to, const char *stage, int done, int of);
 
-/* How often the sampler asks for the noise: so many conditionings are needed. */
-int denoise_calls (const Denoising *d);
+/* How often the sampler calls the model.  denoise() needs one conditioning for each of these calls. */
+int denoise_calls(const Denoising *d);
 /* How often the UNet runs: once for each context window in each of those calls. */
 int denoise_passes(const Denoising *d);
 
 /* x:     [frames,h,w,4]; receives the denoised latents.  Its contents matter only for img2img without moments.
- * conditioning: for each call, denoise_calls() of them; texts for all frames, or for each of `frames`
- * progress, which may be NULL, is called before each pass with how many are done.
- * Fails when x is no longer finite, or as nn.h says.  Dry, the operations of all passes are added up and x is not
- * touched. */
+ * conditioning: denoise_calls() of them, one for each call; its text is for all frames, or one for each of `frames`
+ * progress: called before each pass of the UNet, with how many are done; may be NULL.  `to` is passed to it.
+ * Fails when x is no longer finite, or as nn.h says.  A dry run adds up the operations of all passes and does not
+ * touch x. */
 void denoise(Run *r, const Denoising *d, Tensor x, const Conditioning *conditioning, Progress *progress, void *to);
 
 #endif

@@ -1,13 +1,13 @@
 /* generate.c - a job -> frames.
  *
  *     prompts -> tokens -> conditioning                   text.c, clip.c
- *     a picture to begin from, if any -> latents          image.c, vae.c
- *     seed -> noise -> latents, step by step              denoise.c; once more at a larger size, if asked
+ *     img2img: the init image -> latents                  image.c, vae.c
+ *     seed -> noise -> latents, step by step              denoise.c; the second pass (hires fix) at a larger size
  *     latents -> frames, one by one                       vae.c
  *
- * The same lines run twice: first dry, where layers only check their weights and count, then for real.  So every
- * missing or misshapen tensor is found before work begins, and the plan of memory and time is counted by the code
- * itself. */
+ * The same lines run twice.  In the dry run, layers only check their weights and count; then they compute.  So every
+ * missing or misshapen tensor is found before work begins, and the plan of memory and time comes from the code that
+ * will run. */
 #include "generate.h"
 
 #include "adapter_report.h"
@@ -29,18 +29,19 @@
 enum { DEFAULT_FRAMES = 16, DEFAULT_STEPS = 25, DEFAULT_CONTEXT = 16, LARGEST_SIDE = 8192, PROBLEM_TEXT = 4096 };
 
 typedef struct {
-    Arena       *mem;
-    Job         *job;
-    const Callbacks *watch;
-    Machine      machine;
-    Run          run;
-    MotionKind   motion;
+    Arena                  *mem;
+    Job                    *job;
+    const Callbacks        *watch;
+    Machine                 machine;
+    Run                     run;
+    MotionKind              motion;
     const TokenizedPrompts *text;
-    Picture      init;                   /* img2img: the picture to begin from, at the size of the first pass */
-    Denoising    denoising;              /* the first pass ... */
-    Denoising    hires;                  /* ... and the second */
-    double       next_preview;           /* no preview before this time */
-    size_t       planned, mapped;        /* bytes of the stage that needs most, and of its weights */
+    Picture                 init;            /* img2img: the init image, at the size of the first pass */
+    Denoising               denoising;       /* the first pass */
+    Denoising               hires;           /* the second pass (hires fix) */
+    double                  next_preview;    /* no preview before this time */
+    size_t                  planned;         /* dry run: bytes of the stage that needs most, mapped weights counted */
+    size_t                  mapped;          /* dry run: bytes of that stage's mapped weights */
 } Work;
 
 /* ---- checking the job -------------------------------------------------------------------------- */
@@ -73,7 +74,7 @@ static void fill_defaults(Job *j)
 
 static int predicts_v(const char *prediction)
 {
-    return prediction[0] == 'v';         /* "v", "v_prediction", "v-prediction" */
+    return !strcmp(prediction, "v") || !strcmp(prediction, "v_prediction") || !strcmp(prediction, "v-prediction");
 }
 
 static void check_prediction(Arena *a, const char *prediction)
@@ -111,7 +112,8 @@ static void check_job(Work *w)
 
 /* ---- sampler and schedule ---------------------------------------------------------------------- */
 
-/* A schedule type that other programs have and this one has not is said, and the nearest is taken. */
+/* Returns the schedule type that the job names, or AUTOMATIC.  When only other programs have that type, the nearest one
+ * here is used, and the user is told. */
 static int choose_schedule(Work *w)
 {
     Job *j = w->job;
@@ -125,7 +127,8 @@ static int choose_schedule(Work *w)
     return type;
 }
 
-/* The same for a sampler; the nearest may bring a schedule type with it. */
+/* Only other programs have the sampler that the job names: the nearest one here is used, and the user is told.  The
+ * nearest one may include a schedule type, as "Heun Karras" does. */
 static void choose_nearest_sampler(Work *w, int schedule_given)
 {
     Job *j = w->job;
@@ -141,7 +144,7 @@ static void choose_nearest_sampler(Work *w, int schedule_given)
     j->sampler = sampler_name(s->method);
 }
 
-/* A sampler's name may hold a schedule type ("DPM++ 2M Karras"); one that is given on its own wins over it. */
+/* A sampler's name may include a schedule type ("DPM++ 2M Karras").  The setting Schedule type wins over it. */
 static void choose_sampler(Work *w)
 {
     Job *j = w->job;
@@ -157,8 +160,8 @@ static void choose_sampler(Work *w)
         callbacks_say(w->watch, "Eta is ignored: %s adds no noise", sampler_name(s->method));
 }
 
-/* What the model predicts, eps or v, and whether its schedule ends in pure noise: as the job says, or as the file
- * does. */
+/* Chooses what the model predicts, eps or v, and whether its noise schedule has zero terminal SNR.  The job's settings
+ * win over what the checkpoint says. */
 static void choose_prediction(Work *w, const Weights *weights)
 {
     const Job *j = w->job;
@@ -168,8 +171,8 @@ static void choose_prediction(Work *w, const Weights *weights)
     if (j->noise_schedule) s->zero_snr = !strcmp(j->noise_schedule, "Zero Terminal SNR");
     else s->zero_snr = weights_find(weights, "unet.ztsnr") || weights_metadata(weights, "rescale_betas_zero_snr");
     if (s->zero_snr && !s->v_prediction)
-        callbacks_say(w->watch, "Noise schedule is Zero Terminal SNR, but the model predicts epsilon, "
-                  "which says nothing where there is noise alone; expect a poor picture");
+        callbacks_say(w->watch, "Noise schedule is Zero Terminal SNR, but the model predicts epsilon, which says "
+                      "nothing where there is noise alone; expect a poor picture");
 }
 
 /* ---- motion module and context windows --------------------------------------------------------- */
@@ -181,7 +184,8 @@ static int choose_overlap(const Job *j, int length)
     return length / 4;
 }
 
-/* One window of the whole clip where the module holds that many frames and no other length is asked for. */
+/* most: how many frames the motion module can take.  A clip of up to that many frames is one window, unless the job
+ * sets another length (Context). */
 static void choose_windows(Work *w, int most)
 {
     const Job *j = w->job;
@@ -237,7 +241,7 @@ static int hires_side(const Job *j, int side)
     return (int)(side * j->hires) / FACTOR * FACTOR;
 }
 
-/* img2img as diffusers: of the steps, the last int(steps * strength) are run. */
+/* img2img as in diffusers: only the last int(steps * strength) of the steps are run. */
 static void choose_init(Work *w)
 {
     const Job *j = w->job;
@@ -251,8 +255,9 @@ static void choose_init(Work *w)
     d->img2img = 1;
     d->first_step = j->steps - left;
     w->init = image_cover(w->mem, p, j->width, j->height, LANCZOS);
-    callbacks_say(w->watch, "begins as %s (%dx%d), strength %g: %d of %s", j->init, p.width, p.height, j->strength, left,
-              amount(w->mem, (size_t)j->steps, "step"));
+    const char *steps = amount(w->mem, (size_t)j->steps, "step");
+    callbacks_say(w->watch, "begins as %s (%dx%d), strength %g: %d of %s", j->init, p.width, p.height, j->strength,
+                  left, steps);
 }
 
 static void choose_upscaler(Work *w)
@@ -265,7 +270,8 @@ static void choose_upscaler(Work *w)
     j->upscaler = latent;
 }
 
-/* The second pass as the web UI: all of its steps are run, on a schedule of int(steps / strength). */
+/* The second pass (hires fix) as in the web UI.  To run `left` steps, it makes a schedule of int(left / strength) steps
+ * and runs the last ones. */
 static void choose_hires(Work *w)
 {
     Job *j = w->job;
@@ -289,10 +295,10 @@ static void choose_hires(Work *w)
     d->sampling.steps = (int)steps;
     d->first_step = (int)steps - left;
     callbacks_say(w->watch, "then at %dx%d, %s, strength %g: %s", width, height, j->upscaler, j->strength,
-              amount(w->mem, (size_t)left, "step"));
+                  amount(w->mem, (size_t)left, "step"));
 }
 
-/* -> moments of the picture's latents: [1,h,w,8] */
+/* VAE encode of the init image -> the moments of its latents: [1,h,w,8] */
 static Tensor encode(Work *w)
 {
     size_t before = mark(w->mem);
@@ -301,7 +307,7 @@ static Tensor encode(Work *w)
     return compact(&w->run, before, vae_encode(&w->run, x));
 }
 
-/* x at the larger size, with noise added and removed again */
+/* Returns x, enlarged and then denoised by the second pass, which begins by adding noise. */
 static Tensor second_pass(Work *w, Tensor x, const Conditioning *conditioning, Progress *progress, void *to)
 {
     const Job *j = w->job;
@@ -313,8 +319,8 @@ static Tensor second_pass(Work *w, Tensor x, const Conditioning *conditioning, P
 
 /* ---- previews ---------------------------------------------------------------------------------- */
 
-/* Shows the predicted x0, and then nothing for a hundred times as long as that took.  The first call knows little
- * yet. */
+/* Shows the predicted x0.  The next preview waits a hundred times as long as this one took, so that previews cost at
+ * most one percent of the time.  The first call shows nothing, because its x0 shows little yet. */
 static void preview(void *work, Tensor x0)
 {
     Work *w = work;
@@ -327,8 +333,9 @@ static void preview(void *work, Tensor x0)
         return;
     }
     Run unprobed = w->run;
-    unprobed.probe = NULL;
-    Tensor middle_frame = { 1, x0.h, x0.w, x0.c, x0.x + (size_t)(x0.n / 2) * frame, NULL };
+    unprobed.callbacks = NULL;
+    float *middle = x0.x + (size_t)(x0.n / 2) * frame;
+    Tensor middle_frame = { .n = 1, .h = x0.h, .w = x0.w, .c = x0.c, .x = middle };
     LatentMap map = preview_fit(&unprobed, middle_frame);
     Pictures p = { .frames = x0.n, .width = x0.w, .height = x0.h, .rgb = allocate(w->mem, rows(x0), 3) };
     preview_draw(&map, x0, p.rgb);
@@ -339,7 +346,7 @@ static void preview(void *work, Tensor x0)
 
 /* ---- loading ----------------------------------------------------------------------------------- */
 
-/* A setting that changes nothing here is said: it was meant to change something. */
+/* Tells the user which settings have no effect in this job, because they expect one. */
 static void say_without_effect(Work *w)
 {
     const Job *j = w->job;
@@ -394,7 +401,7 @@ static void load(Work *w)
     if (moves) weights = weights_add(w->mem, weights, j->motion, MOTION_FILE);
     w->run.weights = weights;
     w->motion = motion_kind(weights);
-    w->denoising.sampling.betas = moves ? LINEAR : SCALED_LINEAR;      /* the others give grey, washed-out clips */
+    w->denoising.sampling.betas = moves ? LINEAR : SCALED_LINEAR;      /* clips with SCALED_LINEAR come out grey */
     if (moves) check_motion(w, j->motion);
     if (w->watch && w->watch->preview) {
         w->denoising.on_x0 = preview;
@@ -441,7 +448,7 @@ static void read_text(Work *w)
 
 /* ---- drawing ----------------------------------------------------------------------------------- */
 
-/* round(255 clamp(x/2 + 1/2)), halves to even as torch and numpy round */
+/* (255 * (x / 2 + 0.5).clamp(0, 1)).round():  halves are rounded to even, as torch and numpy do. */
 static unsigned char pixel(float x)
 {
     float v = x / 2 + 0.5f;
@@ -450,16 +457,17 @@ static unsigned char pixel(float x)
     return (unsigned char)nearbyintf(255 * v);
 }
 
-/* Latents -> pictures, a frame at a time.  Dry, one frame stands for all. */
+/* VAE decode: latents -> pictures, a frame at a time.  A dry run decodes one frame, which stands for all. */
 static void decode(Work *w, Tensor x, unsigned char *rgb)
 {
     int dry = w->machine.dry;
     double ops_before = w->machine.ops;
     size_t frame = size(x) / (size_t)x.n;
-    for (int f = 0; f < (dry ? 1 : x.n); f++) {
+    int decoded = dry ? 1 : x.n;
+    for (int f = 0; f < decoded; f++) {
         size_t before = mark(w->mem);
         if (!dry) callbacks_progress(w->watch, "frame", f, x.n);
-        Tensor latents = { 1, x.h, x.w, x.c, x.x + (size_t)f * frame, NULL };
+        Tensor latents = { .n = 1, .h = x.h, .w = x.w, .c = x.c, .x = x.x + (size_t)f * frame };
         Tensor picture = vae_decode(&w->run, latents);
         for (size_t i = 0; i < size(picture) && !dry; i++) *rgb++ = pixel(picture.x[i]);
         release(w->mem, before);
@@ -467,8 +475,8 @@ static void decode(Work *w, Tensor x, unsigned char *rgb)
     if (dry) w->machine.ops += (w->machine.ops - ops_before) * (x.n - 1);
 }
 
-/* A stage is over, which used the weights whose names begin like these: they leave memory.
- * Dry: what the stage takes goes into the plan. */
+/* Ends a stage that used the weights with these prefixes: drops their mapped pages from memory.  A dry run instead
+ * records how much memory the stage needed, if that is the most so far.  other may be NULL. */
 static void end_stage(Work *w, const char *prefix, const char *other)
 {
     if (!w->machine.dry) {
@@ -484,7 +492,7 @@ static void end_stage(Work *w, const char *prefix, const char *other)
     arena_peak_reset(w->mem);
 }
 
-/* -> [frames,height,width,3].  Dry: only the operations of it all are counted. */
+/* -> [frames,height,width,3].  A dry run only checks and counts. */
 static unsigned char *draw(Work *w)
 {
     const Job *j = w->job;
@@ -500,6 +508,7 @@ static unsigned char *draw(Work *w)
     denoise(&w->run, &w->denoising, x, conditioning, progress, to);
     if (j->hires > 0) x = second_pass(w, x, conditioning + denoise_calls(&w->denoising), progress, to);
     end_stage(w, "unet.", "motion.");
+    if (!w->machine.dry && w->watch && w->watch->latents) w->watch->latents(to, x);
     decode(w, x, rgb);
     end_stage(w, "vae.decoder.", "vae.post_quant_conv.");
     return rgb;
@@ -526,7 +535,7 @@ static const char *files_used(Work *w)
     return text;
 }
 
-/* Runs everything dry.  Returns the operations of the whole job; fails with all problems at once. */
+/* Runs the whole job dry.  Returns its floating point operations.  Fails with all problems in one message. */
 static double dry_run(Work *w)
 {
     size_t before = mark(w->mem);
@@ -552,15 +561,20 @@ static const char *duration(Arena *a, double seconds)
     return format(a, "%.1f h", seconds / 3600);
 }
 
+double plan_seconds(Arena *a, const Plan *p)
+{
+    Machine machine = { .mem = a, .threads = p->threads, .bf16 = p->bf16 };
+    return p->ops / machine_speed(&machine);
+}
+
 void plan_say(Arena *a, const Plan *p, const Callbacks *watch)
 {
     if (!watch || !watch->say) return;
     size_t before = mark(a);
-    Machine machine = { .mem = a, .threads = p->threads, .bf16 = p->bf16 };
-    const char *time = duration(a, p->ops / machine_speed(&machine));
+    const char *time = duration(a, plan_seconds(a, p));
     const char *threads = amount(a, (size_t)p->threads, "thread");
     callbacks_say(watch, "plan: %.2f GB of memory (%.2f GB of it the mapped weights), about %s on %s",
-              (double)p->memory / 1e9, (double)p->mapped / 1e9, time, threads);
+                  (double)p->memory / 1e9, (double)p->mapped / 1e9, time, threads);
     release(a, before);
 }
 
@@ -585,8 +599,9 @@ static void say_settings(Work *w)
     if (j->frames > 1) length = format(w->mem, "%d frames at %g fps", j->frames, j->fps);
     const char *betas = w->motion ? "linear" : "scaled linear";
     const char *precision = w->machine.bf16 ? ", bf16" : "";
-    callbacks_say(w->watch, "betas %s, %s, CFG scale %g, clip skip %d, %dx%d, %s, seed %llu%s", betas, describe_sampling(w),
-              j->cfg, j->clip_skip, j->width, j->height, length, (unsigned long long)j->seed, precision);
+    const char *sampling = describe_sampling(w);
+    callbacks_say(w->watch, "betas %s, %s, CFG scale %g, clip skip %d, %dx%d, %s, seed %llu%s", betas, sampling,
+                  j->cfg, j->clip_skip, j->width, j->height, length, (unsigned long long)j->seed, precision);
 }
 
 static void say_windows(Work *w)
@@ -594,8 +609,9 @@ static void say_windows(Work *w)
     const ContextOptions *v = &w->denoising.windows;
     if (v->length == v->frames && v->loop != CLOSED) return;
     const char *steps = amount(w->mem, (size_t)w->denoising.sampling.steps, "step");
+    const char *loop = closed_loop_name((int)v->loop);
     callbacks_say(w->watch, "windows of %d frames, overlap %d, stride %d, closed loop %s: %d passes in %s",
-              v->length, v->overlap, v->stride, closed_loop_name((int)v->loop), denoise_passes(&w->denoising), steps);
+                  v->length, v->overlap, v->stride, loop, denoise_passes(&w->denoising), steps);
 }
 
 static Plan prepare(Work *w)
@@ -629,10 +645,7 @@ static Work begin(Arena *a, Job *job, const Callbacks *watch)
         .threads = job->threads > 0 ? job->threads : machine_threads(),
         .bf16 = job->precision && !strcmp(job->precision, "bf16"),
     };
-    if (!watch) return w;
-    w.run.probe = watch->probe;
-    w.run.to = watch->to;
-    w.run.stop = watch->stop;
+    w.run.callbacks = watch;
     return w;
 }
 

@@ -5,25 +5,28 @@
 #include "callbacks.h"
 #include "job.h"
 
-/* What a job takes, and what comes of it. */
+/* What a job costs, and the size of its result. */
 typedef struct {
     double ops;                          /* floating point operations, as machine_speed() counts them */
     size_t memory;                       /* bytes of the stage that needs most */
     size_t mapped;                       /* of these, mapped weights, which the system may drop and read again */
-    int    passes;                       /* steps of both passes together, as progress counts them */
+    int    passes;                       /* runs of the UNet, in both passes together, as progress counts them */
     int    frames, width, height;        /* of the result, pixels */
     int    threads, bf16;
 } Plan;
 
-/* Draws.  Zero fields of the job receive what was chosen.  Allocates in the arena, where only the pictures stay.
+/* Draws.  Zero fields of the job receive the values that were chosen.  Only the pictures stay in the arena.
  * Fails through the arena with a message, so call it inside attempt().  watch may be NULL. */
 Pictures generate(Arena *a, Job *job, const Callbacks *watch);
 
-/* Everything up to the first step of work: files are found, shapes fit, LoRAs are matched.  Fails as generate() does.
- * */
+/* Does everything that comes before drawing: opens the files, checks all shapes and matches the LoRAs.  Fails as
+ * generate() does. */
 Plan generate_check(Arena *a, Job *job, const Callbacks *watch);
 
-/* Says "plan: 0.05 GB of memory (...), about 3 s on 2 threads".  Measures for that how fast the machine is now. */
+/* How long the plan will take, in seconds.  It measures how fast the machine is now, which takes a moment. */
+double plan_seconds(Arena *a, const Plan *plan);
+
+/* Says "plan: 0.05 GB of memory (...), about 3 s on 2 threads".  It measures as plan_seconds() does. */
 void plan_say(Arena *a, const Plan *plan, const Callbacks *watch);
 
 #endif

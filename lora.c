@@ -8,19 +8,19 @@
  *
  * It is computed in three ways, which give the same y:
  *
- *     beside the layer    y = W x + strength alpha/r B (A x).  Cheap, and W stays as it lies in its file.
+ *     beside the layer    y = W x + strength alpha/r B (A x).  This is cheap, and W stays as it is in its file.
  *                         nn.c: low_rank_adapter(), with the pair from lora_pair() here
- *     merged              W' is built for the call and released after it.  For everything that is more than a pair:
- *                         lora_merge() here
- *     learned             A and B are the trainable parameters; their gradients are dA = strength alpha/r B' dy x'
- *     and
- *                         dB = strength alpha/r dy (A x)'.  nn.c: low_rank_backward(); trainable.c has the parameters
+ *     merged              W' is built for the call and released after it.  This is for everything that is more than a
+ *                         pair: lora_merge() here.  diffusers: fuse_lora
+ *     learned             A and B are trainable parameters.  Their gradients, with ' for transposed:
+ *                             dA = strength alpha/r B' dy x',        dB = strength alpha/r dy (A x)'
+ *                         nn.c: low_rank_backward(); trainable.c has the parameters
  *
  * The relatives make dW differently (LoHa, LoKr, full differences: adapter_file.h), or scale the rows of the result:
  *
  *     DoRA (Liu et al., 2024):   V = W + alpha/r dW,    W' = W + strength (magnitude V / |V| - W)
  *
- * A layer asks for its own name; what no layer asked for is reported by adapter_report.c. */
+ * A layer asks for its own name.  adapter_report.c reports what no layer asked for. */
 #include "lora.h"
 
 #include "adapter_file.h"
@@ -65,6 +65,7 @@ int lora_pair(Arena *a, const Lora *l, size_t i, const char *layer, LoraPair *pa
 
 /* ---- merged: the matrix of a factor ------------------------------------------------------------ */
 
+/* A copy of w as floats. */
 static float *widen(Machine *m, const Weight *w)
 {
     size_t n = weight_numel(w);
@@ -116,8 +117,8 @@ static void add_product(Machine *m, Matrix y, const Module *mod, Factor f, float
     else r = transpose(m, r, q, y.columns);
     size_t shape[] = { y.columns, p };
     Weight w = { .name = "", .data = r, .type = F32, .rank = 2, .shape = shape, .bytes = y.columns * p * sizeof *r };
-    Tensor result = { 1, (int)y.rows, 1, (int)y.columns, y.x, NULL };
-    Tensor left = { 1, (int)y.rows, 1, (int)p, l, NULL };
+    Tensor result = { .n = 1, .h = (int)y.rows, .w = 1, .c = (int)y.columns, .x = y.x };
+    Tensor left = { .n = 1, .h = (int)y.rows, .w = 1, .c = (int)p, .x = l };
     conv(m, result, left, &w, NULL, (Conv){ .stride = 1, .scale = scale, .add = add });
     release(m->mem, before);
 }
@@ -160,14 +161,14 @@ static const Weight *magnitude_of(const Module *mod)
     return mod->part[MAGNITUDE] ? mod->part[MAGNITUDE] : mod->part[SCALE];
 }
 
-/* DoRA's |V|: one length for each row (output) where the file has one for each, else one for each input over all
- * rows. */
+/* DoRA's |V|: one length for each row (output) if the file has as many magnitudes as rows, and else one for each
+ * input, over all rows. */
 static int has_magnitude_by_row(const Module *mod, size_t rows)
 {
     return mod->part[MAGNITUDE] || mod->part[SCALE]->shape[0] == rows;
 }
 
-/* y = W + strength (magnitude V / |V| - W),  V = W + alpha/r dW */
+/* DoRA:  y = W + strength (magnitude V / |V| - W),  V = W + alpha/r dW */
 static void add_dora(Machine *m, Matrix y, const Module *mod, size_t inputs, float strength)
 {
     size_t before = mark(m->mem);
@@ -184,7 +185,7 @@ static void add_dora(Machine *m, Matrix y, const Module *mod, size_t inputs, flo
     release(m->mem, before);
 }
 
-/* A copy of a weight as floats, to be added to. */
+/* A copy of a weight as floats, which the adapters are then added to. */
 static Weight *copy_as_floats(Machine *m, const Weight *w)
 {
     Weight *y = allocate(m->mem, 1, sizeof *y);
@@ -212,6 +213,7 @@ static int magnitude_fits(const Module *mod, const Weight *w)
     return weight_numel(magnitude_of(mod)) == expected;
 }
 
+/* Returns NULL when the adapter fits the layer, or a message that says what does not fit. */
 static const char *misfit(Arena *a, const Module *mod, const char *layer, const Weight *w, const Weight *bias)
 {
     const Weight *magnitude = magnitude_of(mod);
@@ -239,6 +241,7 @@ static void merge_module(Machine *m, const Module *mod, float strength, const We
     if (bias_difference) weight_into(m, writable(bias), bias_difference, weight_numel(bias), strength, 1);
 }
 
+/* LoRA merged into the weight:  W' = W + the sum of what every file adds */
 const char *lora_merge(Machine *m, const Lora *l, const char *layer, const Weight **w, const Weight **bias)
 {
     const char *flat = flat_layer(m->mem, layer);

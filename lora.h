@@ -13,8 +13,8 @@ typedef struct Lora { struct LoraFile *file; size_t count; } Lora;
  * scale = strength alpha / r, where alpha = r when it is absent or zero (kohya sd-scripts, networks/lora.py). */
 typedef struct { const Weight *down, *up; float scale; } LoraPair;
 
-/* Opens the files; they live in the arena.  Fails when one is no adapter, or when parts of one are missing or misfit.
- * */
+/* Opens the files; they live in the arena.  Fails when one is no adapter, or when its parts are missing or do not
+ * fit. */
 Lora *lora_open(Arena *a, const LoraUse *use, size_t count);
 
 /* Beside the layer: the pair that file i holds for the layer of this name ("unet.down_blocks.0...",
@@ -22,9 +22,9 @@ Lora *lora_open(Arena *a, const LoraUse *use, size_t count);
  * counts as applied. */
 int   lora_pair(Arena *a, const Lora *l, size_t i, const char *layer, LoraPair *pair);
 
-/* Merged: where a file holds more for this layer than a pair, *w and *bias are replaced by copies with what all files
- * add. bias may be NULL, or point to NULL.  The copies live in the arena m->mem.  Returns what does not fit, or NULL.
- * */
+/* Merged: where a file holds more for this layer than a pair, *w and *bias are replaced by copies that include what all
+ * files add.  bias may be NULL, or point to NULL.  The copies live in the arena m->mem.  Returns NULL, or a message
+ * that says what does not fit. */
 const char *lora_merge(Machine *m, const Lora *l, const char *layer, const Weight **w, const Weight **bias);
 
 #endif

@@ -4,12 +4,11 @@
  *     twice:  y = layer_norm h + positional encoding of the frame;   h += to_out(attention over frames of y)
  *     h += ff(layer_norm h);   x + proj_out h
  *
- * The norm is per frame, as in AnimateDiff's own code; diffusers takes its statistics over all frames, which is
- * another picture.  The positional encoding is added before q, k and v, so the values carry it too.  proj_in and
- * proj_out are linear layers here and 1x1 convolutions in the UNet: to this program they are the same.
+ * The norm is per frame, as in AnimateDiff's own code.  diffusers computes its statistics over all frames, and its
+ * pictures differ.  The positional encoding is added before q, k and v, so the values carry it too.  proj_in and
+ * proj_out are linear layers here and 1x1 convolutions in the UNet, which compute the same.
  *
- * The new layers of a module begin at zero (proj_out), so an untrained module changes nothing: the UNet stays what it
- * is. */
+ * AnimateDiff trains a module with proj_out at zero in the beginning, so an untrained module changes nothing. */
 #include "motion.h"
 
 #include <math.h>
@@ -26,12 +25,15 @@ static int has_mid_block(const Weights *w)
     return weights_find(w, "motion.mid_block.motion_modules.0.temporal_transformer.proj_in.weight") != NULL;
 }
 
-/* AnimateLCM's files leave the positional encoding out; a file that has some of it must have all. */
+/* AnimateLCM's files have no positional encoding, so it is computed.  A file that has some of it must have all. */
 static int computes_positions(const Weights *w)
 {
     const Weight *x;
-    for (size_t i = 0; (x = weights_at(w, i)); i++)
+    size_t i = 0;
+    while ((x = weights_at(w, i))) {
         if (strstr(x->name, POSITIONS)) return 0;
+        i++;
+    }
     return has_mid_block(w);
 }
 
@@ -63,7 +65,8 @@ const char *motion_kind_name(MotionKind k)
 
 /* ---- positional encoding ----------------------------------------------------------------------- */
 
-/* pe[p,2i] = sin(p 10000^(-2i/c)),  pe[p,2i+1] = cos(p 10000^(-2i/c))      (Vaswani et al., 2017) */
+/* Sinusoidal positional encoding:
+ *     pe[p,2i] = sin(p 10000^(-2i/c)),  pe[p,2i+1] = cos(p 10000^(-2i/c))      (Vaswani et al., 2017) */
 static float *sinusoidal_positions(Run *r, size_t frames, size_t c)
 {
     float *pe = allocate(r->machine->mem, frames * c, sizeof *pe);
@@ -90,7 +93,7 @@ static int positions_fit(Run *r, const char *p, const Weight *pe, size_t frames,
 }
 
 /* The positional encoding of an attention block, from the file or by its formula: [frames of a clip, c].
- * NULL after a complaint. */
+ * Returns NULL after reporting a problem. */
 static const float *positions(Run *r, const char *p, size_t c)
 {
     const Weight *pe = find(r, p, POSITIONS);
@@ -102,7 +105,7 @@ static const float *positions(Run *r, const char *p, size_t c)
     return x;
 }
 
-/* y[n] += pe[n mod frames], for every pixel */
+/* Positional encoding:  y[n] += pe[n mod frames], for every pixel */
 static Tensor add_positions(Run *r, const char *p, Tensor y)
 {
     size_t before = mark(r->machine->mem);
@@ -119,7 +122,8 @@ static Tensor add_positions(Run *r, const char *p, Tensor y)
 
 /* ---- the module -------------------------------------------------------------------------------- */
 
-/* Self-attention over the frames of a clip, at each pixel alone.  nn.c: temporal_tokens() has the strides. */
+/* Temporal attention: self-attention over the frames of a clip, at each pixel alone.  nn.c: temporal_tokens() has the
+ * strides. */
 static Tensor temporal_attention(Run *r, const char *p, Tensor y)
 {
     y = add_positions(r, p, y);
@@ -129,6 +133,7 @@ static Tensor temporal_attention(Run *r, const char *p, Tensor y)
     return linear(r, at(r, p, "to_out.0"), attention(r, q, k, v, HEADS, TEMPORAL));
 }
 
+/* TemporalTransformerBlock:  twice  h += temporal_attention(layer_norm h);   then  h += ff(ff_norm h) */
 static Tensor transformer_block(Run *r, const char *p, Tensor h)
 {
     Arena *a = r->machine->mem;

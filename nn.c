@@ -1,20 +1,22 @@
 /* nn.c - layers, forward beside backward.
  *
  * Every layer has the same parts: it finds and checks its weights, allocates its result, hands both to the kernels
- * (kernel.h), and records for the tape how to go back (tape.h).  The backward function of a layer stands above the
- * layer. Its comment quotes the forward formula and then the gradients; d stands for the gradient of the loss by a
- * thing, s for the sigmoid, ' for transposed.
+ * (kernel.h), and records on the tape how to go back (tape.h).  The backward function of a layer stands above the
+ * layer.  Its comment quotes the forward formula and then the gradients: dx is the gradient of the loss by x, s is the
+ * sigmoid, ' means transposed.
  *
- * A tensor with c = 0 stands for one of unknown size, because the weight that sets its size is missing.  Checks pass
- * over it, so a dry run reports causes and not their consequences.
+ * A tensor with c = 0 is one of unknown size, because the weight that sets its size is missing.  Checks skip it, so a
+ * dry run reports causes and not their consequences.
  *
- * Here a LoRA meets its layer: low_rank_adapter() adds a pair of matrices beside the layer's own product, whether the
- * pair comes from a file (lora.c) or is being trained; merge_adapters() replaces the weight where a file holds more
- * than a
+ * LoRA is applied here.  low_rank_adapter() adds a pair of matrices beside the layer's own product, whether the pair
+ * comes from a file (lora.c) or is being trained.  merge_adapters() replaces the weight where a file holds more than a
  * pair.  lora.c says what a LoRA is. */
 #include "nn.h"
 
+#include "checkpoint.h"
 #include "files.h"
+#include "lora.h"
+#include "trainable.h"
 
 #include <math.h>
 #include <stdarg.h>
@@ -23,7 +25,7 @@
 
 enum { LISTED = 8, GROUPS = 32, MOST_OUTPUTS = 1 << 20 };
 
-/* ---- names and complaints ---------------------------------------------------------------------- */
+/* ---- names and problems ------------------------------------------------------------------------ */
 
 const char *at(Run *r, const char *prefix, const char *leaf)
 {
@@ -51,7 +53,8 @@ void problem(Run *r, const char *fmt, ...)
     vsnprintf(line, sizeof line, fmt, args);
     va_end(args);
     if (!r->problems) fail(r->machine->mem, "%s", line);
-    if (r->problems->count++ >= LISTED) return;
+    r->problems->count++;
+    if (r->problems->count > LISTED) return;
     size_t n = strlen(r->problems->text);
     snprintf(r->problems->text + n, LISTED * sizeof line - n, "\n  %s", line);
 }
@@ -64,7 +67,7 @@ static int has_matrix_shape(const Weight *w, size_t kernel_size)
     return shape_fits && w->shape[0] && w->shape[0] < MOST_OUTPUTS;
 }
 
-/* The weight of a layer whose input has c channels; NULL after a complaint. */
+/* The weight of a layer whose input has c channels.  Returns NULL after reporting a problem. */
 static const Weight *matrix(Run *r, const char *layer, int c, size_t kernel_size)
 {
     const Weight *w = find(r, layer, "weight");
@@ -84,7 +87,7 @@ static const Weight *matrix(Run *r, const char *layer, int c, size_t kernel_size
     return NULL;
 }
 
-/* A vector of c values; NULL after a complaint. */
+/* A vector of c values.  Returns NULL after reporting a problem. */
 static const Weight *vector(Run *r, const char *layer, const char *leaf, int c)
 {
     const Weight *w = find(r, layer, leaf);
@@ -99,7 +102,8 @@ static const Weight *vector(Run *r, const char *layer, const char *leaf, int c)
 
 static Tensor probed(Run *r, const char *layer, Tensor y)
 {
-    if (r->probe && !r->machine->dry) r->probe(r->to, layer, y);
+    const Callbacks *c = r->callbacks;
+    if (c && c->probe && !r->machine->dry) c->probe(c->to, layer, y);
     return y;
 }
 
@@ -107,12 +111,12 @@ static Tensor probed(Run *r, const char *layer, Tensor y)
 
 Tensor tensor(Run *r, int n, int h, int w, int c)
 {
-    Tensor t = { n, h, w, c, NULL, NULL };
+    Tensor t = { .n = n, .h = h, .w = w, .c = c };
     t.x = allocate(r->machine->mem, size(t), sizeof *t.x);
     return t;
 }
 
-/* y = x, moved down:  dx = dy, moved up again */
+/* y = x, moved down in memory:  dx = dy, moved up again.  They may overlap, so only the rest of dy is cleared. */
 static void compact_backward(Machine *m, const Op *op)
 {
     size_t count = size(op->y.t);
@@ -144,6 +148,7 @@ Tensor drop_mapped_weights(Run *r, Tensor x)
     return record(r->machine, r->tape, x, (Op){ .backward = drop_mapped_backward });
 }
 
+/* Gradient checkpointing, if the run wants it. */
 Tensor checkpointed(Run *r, Block *block, const void *args, size_t bytes, const Tensor in[INPUTS])
 {
     if (r->tape && r->gradient_checkpointing) return record_checkpoint(r->machine, r->tape, block, r, args, bytes, in);
@@ -152,8 +157,8 @@ Tensor checkpointed(Run *r, Block *block, const void *args, size_t bytes, const 
 
 /* ---- adapters that are more than a low-rank pair ----------------------------------------------- */
 
-/* Puts W' and the new bias in the place of *w and *bias where a LoRA file asks for it (lora_merge in lora.c).
- * They are gone before the way back: a pair beside them can be trained, but no gradient goes through them. */
+/* LoRA merged: replaces *w and *bias by W' and the new bias where a LoRA file holds more than a pair (lora_merge() in
+ * lora.c).  W' is released with the layer, so backward() could not use it: with a tape that is a problem. */
 static void merge_adapters(Run *r, const char *layer, const Weight **w, const Weight **bias)
 {
     const Weight *own_weight = *w;
@@ -187,7 +192,7 @@ static void low_rank_backward(Machine *m, const Op *op)
 }
 
 /* LoRA forward, beside the layer:  y = x W' + b + scale up(down(x));  without W:  y += scale up(down(x))
- * scale = strength * alpha / rank.  in[1] is z = down(x), which only the gradient of a trained pair needs. */
+ * scale = strength * alpha / rank.  in[1] is z = down(x).  Only the gradients of a trainable pair need values. */
 static Tensor low_rank_adapter(Run *r, Tensor y, Tensor x, const Weight *bias, LoraLayer pair)
 {
     size_t before = mark(r->machine->mem);
@@ -206,14 +211,15 @@ static Tensor low_rank_adapter(Run *r, Tensor y, Tensor x, const Weight *bias, L
     return y;
 }
 
+/* Does this LoRA pair fit a layer with weight w, input x and output y?  Reports a problem when it does not. */
 static int pair_fits(Run *r, Tensor y, Tensor x, const Weight *w, const LoraLayer *p)
 {
     size_t kernel_size = w->rank == 4 ? w->shape[2] : 1;
     size_t down_size = p->down->rank == 4 ? p->down->shape[2] : 1;
-    int square = weight_numel(p->down) == p->down->shape[0] * p->down->shape[1] * kernel_size * kernel_size;
+    int kernel_fits = weight_numel(p->down) == p->down->shape[0] * p->down->shape[1] * kernel_size * kernel_size;
     int inputs_fit = p->down->shape[1] == (size_t)x.c;
     int outputs_fit = p->up->shape[0] == (size_t)y.c;
-    if (inputs_fit && outputs_fit && down_size == kernel_size && square) return 1;
+    if (inputs_fit && outputs_fit && down_size == kernel_size && kernel_fits) return 1;
     Arena *a = r->machine->mem;
     const char *down = shape_text(a, p->down->rank, p->down->shape);
     const char *up = shape_text(a, p->up->rank, p->up->shape);
@@ -222,7 +228,7 @@ static int pair_fits(Run *r, Tensor y, Tensor x, const Weight *w, const LoraLaye
     return 0;
 }
 
-/* y += scale up(down(x)) for every file that has a pair for this layer */
+/* y += scale up(down(x)), for every LoRA file that has a pair for this layer */
 static Tensor add_pairs_of_files(Run *r, const char *layer, Tensor y, Tensor x, const Weight *w, Conv how)
 {
     if (!r->lora) return y;
@@ -235,7 +241,7 @@ static Tensor add_pairs_of_files(Run *r, const char *layer, Tensor y, Tensor x, 
     return y;
 }
 
-/* The layer's own product, with the trainable pair beside it if there is one. */
+/* The layer's own product, with the trainable LoRA pair beside it if there is one. */
 static Tensor own_product(Run *r, const char *layer, Tensor y, Tensor x, const Weight *w, const Weight *bias, Conv how)
 {
     LoraLayer p = { .w = w, .how = how };
@@ -244,10 +250,11 @@ static Tensor own_product(Run *r, const char *layer, Tensor y, Tensor x, const W
     return record(r->machine, r->tape, y, (Op){ .backward = product_backward, .in = { { x } }, .product = { w, how } });
 }
 
-/* What the four kinds of product differ in. */
+/* How linear(), linear_no_bias(), conv2d() and conv2d_half() differ. */
 typedef struct { int stride, pad, biased; size_t kernel_size; } ProductShape;
 
-/* place: where the result goes, if that has been allocated already; NULL: it is allocated here */
+/* A linear layer or convolution with everything that LoRA adds.  place: an allocated tensor for the result; NULL: the
+ * result is allocated here. */
 static Tensor product(Run *r, const char *layer, Tensor x, ProductShape s, const Tensor *place)
 {
     const Weight *w = matrix(r, layer, x.c, s.kernel_size);
@@ -257,7 +264,7 @@ static Tensor product(Run *r, const char *layer, Tensor x, ProductShape s, const
     if (place && w) y = *place;
     else y = tensor(r, x.n, (x.h - 1) / s.stride + 1, (x.w - 1) / s.stride + 1, outputs);
     if (!w || !x.c) return y;
-    if (r->stop && *r->stop) fail(r->machine->mem, "interrupted");
+    if (callbacks_stopped(r->callbacks)) fail_as(r->machine->mem, CANCELLED, "interrupted");
     size_t before = mark(r->machine->mem);
     Conv how = { .stride = s.stride, .pad = s.pad, .scale = 1 };
     merge_adapters(r, layer, &w, &bias);
@@ -326,7 +333,7 @@ Tensor group_norm(Run *r, const char *layer, Tensor x, float eps, int frames, in
         .forward = group_norm_forward,
         .in = { { x } },
         .values = 1,
-        .norm = { gamma, beta, shape },
+        .norm = { .gamma = gamma, .beta = beta, .shape = shape },
     };
     y = record(r->machine, r->tape, y, op);
     release(r->machine->mem, before);
@@ -335,7 +342,7 @@ Tensor group_norm(Run *r, const char *layer, Tensor x, float eps, int frames, in
 
 static const float LAYER_NORM_EPS = 1e-5f;
 
-/* Layer norm is the same over each row alone. */
+/* Layer norm is a group norm of one group, over each row alone. */
 static void layer_norm_backward(Machine *m, const Op *op)
 {
     const float *x = op->in[0].t.x;
@@ -371,7 +378,7 @@ Tensor layer_norm(Run *r, const char *layer, Tensor x)
 
 /* ---- activations ------------------------------------------------------------------------------- */
 
-/* y = x s(k x):  dx += dy s (1 + k x (1 - s))      SiLU: k = 1;  quick GELU: k = 1.702 */
+/* y = x s(k x):  dx += dy s (1 + k x (1 - s)),  s = s(k x)      SiLU: k = 1;  quick GELU: k = 1.702 */
 static void silu_backward(Machine *m, const Op *op)
 {
     swish_back(m, op->in[0].d, op->y.d, op->in[0].t.x, size(op->y.t), 1);
@@ -430,7 +437,7 @@ Tensor geglu(Run *r, Tensor x)
 
 /* ---- adding, joining, repeating ---------------------------------------------------------------- */
 
-/* a += b:  db += da, summed over all rows where b has only one.  a is its own gradient. */
+/* a += b:  db += da, summed over all rows where b has only one row.  The gradient of a stays in place. */
 static void add_backward(Machine *m, const Op *op)
 {
     Var b = op->in[0];
@@ -500,7 +507,7 @@ static int nearest(int target, int in, int out)
     return source < in ? source : in - 1;
 }
 
-/* For every row (pixel) of y the row of x that it is a copy of: [n*y.h*y.w] */
+/* For every row (pixel) of y, the row of x that is copied there: [n*y.h*y.w] */
 static size_t *nearest_rows(Run *r, Tensor y, Tensor x)
 {
     size_t *from = allocate(r->machine->mem, rows(y), sizeof *from);
@@ -558,12 +565,12 @@ static void attention_backward(Machine *m, const Op *op)
     attend_back(m, d, op->y.d, op->copy, q, k, v, shape);
 }
 
-/* Which rows of a tensor are the tokens of one attention.  Token t of (outer, inner) is the row
- * outer * step[0] + inner * step[1] + t * step[2]; a row is the c values of a pixel. */
+/* Which rows of q, k and v are the tokens of each of the outer * inner attentions.  Token t of attention (outer, inner)
+ * is row outer * step[0] + inner * step[1] + t * step[2] of the tensor.  A row is the c values of a pixel. */
 typedef struct { StridedRows q, k, v; Attention shape; } Tokens;
 
 /* Spatial attention: the tokens are the pixels of a picture, which lie one after the other.
- * outer: a text, or a picture (self-attention);  inner: the pictures that look at the same keys. */
+ * outer: a text, or a picture for self-attention.  inner: the pictures that share its keys. */
 static Tokens spatial_tokens(Tensor q, Tensor k, int heads, int causal)
 {
     size_t pixels = (size_t)q.h * (size_t)q.w;
@@ -583,9 +590,8 @@ static Tokens spatial_tokens(Tensor q, Tensor k, int heads, int causal)
     return (Tokens){ .q = q_rows, .k = k_rows, .v = k_rows, .shape = shape };
 }
 
-/* Temporal attention: the tokens are the frames of a clip, at one pixel.  From a frame to the next it is one picture,
- * so
- * the step is `pixels` rows: strides take the place of a transpose.  outer: a clip;  inner: a pixel. */
+/* Temporal attention: the tokens are the frames of a clip, at one pixel.  The same pixel of the next frame is `pixels`
+ * rows further on, so these strides replace a transpose.  outer: a clip.  inner: a pixel. */
 static Tokens temporal_tokens(Tensor q, int frames, int heads)
 {
     size_t pixels = (size_t)q.h * (size_t)q.w;
@@ -621,7 +627,7 @@ Tensor attention(Run *r, Tensor q, Tensor k, Tensor v, int heads, AttentionAxis 
     t.k.x = k.x;
     t.v.x = v.x;
     size_t before = mark(r->machine->mem);
-    Tensor sums = tensor(r, q.n, q.h, q.w, r->tape ? 2 * heads : 0);      /* of the softmax, for the way back */
+    Tensor sums = tensor(r, q.n, q.h, q.w, r->tape ? 2 * heads : 0);      /* of the softmax, for backward() */
     if (r->tape) t.shape.softmax_stats = sums.x;
     attend(r->machine, y.x, t.q, t.k, t.v, t.shape);
     Op op = {
@@ -629,7 +635,7 @@ Tensor attention(Run *r, Tensor q, Tensor k, Tensor v, int heads, AttentionAxis 
         .in = { { q }, { k }, { v }, { sums } },
         .values = 4,
         .needs_result = 1,
-        .attention = { t.q, t.k, t.v, t.shape },
+        .attention = { .q = t.q, .k = t.k, .v = t.v, .shape = t.shape },
     };
     y = record(r->machine, r->tape, y, op);
     release(r->machine->mem, before);
@@ -638,7 +644,7 @@ Tensor attention(Run *r, Tensor q, Tensor k, Tensor v, int heads, AttentionAxis 
 
 /* ---- blocks ------------------------------------------------------------------------------------ */
 
-enum { SLICE = 8192 };
+enum { SLICE = 8192 };      /* rows of the feed-forward layer that are computed at a time */
 
 Tensor feed_forward(Run *r, const char *block, const char *norm, Tensor h)
 {
@@ -647,7 +653,7 @@ Tensor feed_forward(Run *r, const char *block, const char *norm, Tensor h)
     size_t c = (size_t)h.c;
     for (size_t i = 0; i < all; i += SLICE) {
         size_t count = all - i < SLICE ? all - i : SLICE;
-        Tensor slice = { 1, (int)count, 1, h.c, h.x + i * c, h.from };
+        Tensor slice = { .n = 1, .h = (int)count, .w = 1, .c = h.c, .x = h.x + i * c, .from = h.from };
         Tensor y = layer_norm(r, at(r, block, norm), slice);
         y = linear(r, at(r, block, "ff.net.0.proj"), y);
         y = linear(r, at(r, block, "ff.net.2"), geglu(r, y));
@@ -657,8 +663,8 @@ Tensor feed_forward(Run *r, const char *block, const char *norm, Tensor h)
     return h;
 }
 
-/* conv(SiLU(norm x)).  The result's place is allocated first, so that what is normalized can go and nothing has to
- * move. */
+/* conv(SiLU(norm x)).  The result is allocated first, so that the normalized tensor above it can be released without
+ * moving the result. */
 static Tensor norm_silu_conv(Run *r, const char *norm, const char *layer, Tensor x, float eps, int frames)
 {
     const Weight *w = find(r, layer, "weight");
@@ -670,6 +676,8 @@ static Tensor norm_silu_conv(Run *r, const char *norm, const char *layer, Tensor
     return y;
 }
 
+/* A residual block:
+ *     h = conv1(SiLU(norm1 x)) + time_emb_proj(SiLU(time));    y = conv2(SiLU(norm2 h)) + conv_shortcut(x) */
 Tensor resnet(Run *r, const char *block, Tensor x, const Tensor *time, float eps, int frames)
 {
     size_t before = mark(r->machine->mem);

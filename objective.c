@@ -9,14 +9,15 @@
  *     w(t)   = 1, or with min_snr_gamma  min(snr_t, gamma) / snr_t
  *              times prior_loss_weight                                    for the class images of prior preservation
  *
- * The prediction is one pass forward through the very models that draw, and the gradient one pass back over their tape.
- * Every example is computed alone, and its gradients are added to those of the others.  Norms in these models look at
- * one picture only, so that is the sum that a batch would give, in the memory of one picture.
+ * The prediction is a forward pass through the same models that draw, and the gradient a backward pass over their tape.
+ * Every example is computed alone, and its gradients are added to those of the others.  The norms in these models look
+ * at one picture only, so the sum is that of a batch, in the memory of one picture.
  *
  * The references are kohya's sd-scripts (train_network.py, library/) and diffusers (examples/dreambooth/). */
 #include "objective.h"
 
 #include "clip.h"
+#include "trainable.h"
 #include "unet.h"
 #include "vae.h"
 
@@ -32,8 +33,9 @@ void objective_set_timestep(const Objective *o, TrainingExample *e, int timestep
     e->alpha_bar = o->alpha_bar[timestep];
 }
 
-/* noise_offset (Guttenberg, "Diffusion with Offset Noise", 2023): every channel is shifted as a whole, so that very
- * dark and very bright pictures can be learned.  kohya: apply_noise_offset in library/custom_train_functions.py
+/* noise_offset, offset noise (Guttenberg, "Diffusion with Offset Noise", 2023): every channel is shifted as a whole,
+ * so that very dark and very bright pictures can be learned.  kohya: apply_noise_offset in
+ * library/custom_train_functions.py
  *     noise += noise_offset * torch.randn((batch, channels, 1, 1)) */
 static void add_noise_offset(float *noise, size_t n, double noise_offset, Rng *rng)
 {
@@ -56,14 +58,16 @@ void objective_draw(const Objective *o, TrainingExample *e, float *noise, Rng *r
     e->noise = noise;
 }
 
-/* noise_scheduler.add_noise(latents, noise, timesteps):  x_t = sqrt(alpha_bar) x0 + sqrt(1 - alpha_bar) eps */
+/* Forward diffusion, noise_scheduler.add_noise(latents, noise, timesteps):
+ *     x_t = sqrt(alpha_bar) x0 + sqrt(1 - alpha_bar) eps */
 static Tensor add_noise(Run *r, const TrainingExample *e)
 {
     Tensor x_t = tensor(r, e->latents.n, e->latents.h, e->latents.w, e->latents.c);
-    float signal = sqrtf(e->alpha_bar);
-    float sigma = sqrtf(1 - e->alpha_bar);
+    float sqrt_alpha_bar = sqrtf(e->alpha_bar);
+    float sqrt_one_minus_alpha_bar = sqrtf(1 - e->alpha_bar);
     if (r->machine->dry) return x_t;
-    for (size_t i = 0; i < size(x_t); i++) x_t.x[i] = signal * e->latents.x[i] + sigma * e->noise[i];
+    for (size_t i = 0; i < size(x_t); i++)
+        x_t.x[i] = sqrt_alpha_bar * e->latents.x[i] + sqrt_one_minus_alpha_bar * e->noise[i];
     return x_t;
 }
 
@@ -71,16 +75,17 @@ static Tensor add_noise(Run *r, const TrainingExample *e)
 
 /* Only eps is learned.  A model of v_prediction (Salimans and Ho, 2022; kohya: --v_parameterization; diffusers:
  * noise_scheduler.get_velocity) would need the target v = sqrt(alpha_bar) eps - sqrt(1 - alpha_bar) x0, and min-SNR the
- * weight min(snr, gamma) / (snr + 1).  Taught eps instead, it would forget how to draw, so it is refused. */
+ * weight min(snr, gamma) / (snr + 1).  Trained on eps instead, it would forget how to draw, so it is refused. */
 void objective_check_prediction(Arena *a, const Weights *w, const char *path)
 {
-    if (weights_v_prediction(w)) fail(a, "%s: predicts v, and only models that predict epsilon can learn here yet", path);
+    if (weights_v_prediction(w))
+        fail(a, "%s: predicts v, and only models that predict epsilon can learn here yet", path);
 }
 
 /* ---- weight ----------------------------------------------------------------------------------- */
 
-/* min_snr_gamma (Hang et al., "Efficient Diffusion Training via Min-SNR Weighting Strategy", 2023): timesteps of little
- * noise, whose loss says little, count less.  snr = alpha_bar / (1 - alpha_bar).
+/* min_snr_gamma (Hang et al., "Efficient Diffusion Training via Min-SNR Weighting Strategy", 2023): timesteps with
+ * little noise count less, because their snr is high.  snr = alpha_bar / (1 - alpha_bar).
  * kohya: library/custom_train_functions.py, apply_snr_weight.  diffusers: compute_snr in training_utils.py
  *     snr_weight = torch.div(torch.minimum(snr, gamma), snr) */
 static double min_snr_weight(double alpha_bar, double gamma)
@@ -89,8 +94,8 @@ static double min_snr_weight(double alpha_bar, double gamma)
     return gamma > 0 && snr > gamma ? gamma / snr : 1;
 }
 
-/* prior_preservation (Ruiz et al., "DreamBooth", 2022): the batch also holds images of the class that the subject
- * belongs to, as the model drew them before (prior.c), so that it keeps what it knew of the class.
+/* w(t), and prior preservation (Ruiz et al., "DreamBooth", 2022): the batch also holds images of the class that the
+ * subject belongs to, as the model drew them before (prior.c), so that it keeps what it knew of the class.
  *     loss = loss * loss_weights                                  kohya: train_network.py; 1, or prior_loss_weight
  *     loss = loss + args.prior_loss_weight * prior_loss           diffusers: train_dreambooth_lora.py */
 double objective_weight(const Objective *o, const TrainingExample *e)
@@ -101,8 +106,8 @@ double objective_weight(const Objective *o, const TrainingExample *e)
 
 /* ---- batch and gradient accumulation ---------------------------------------------------------- */
 
-/* gradient_accumulation_steps: the gradients of so many batches are averaged before the optimizer moves.  As every
- * example is computed alone, a batch of 4 and 4 batches of 1 are the same.
+/* gradient accumulation: the gradients of gradient_accumulation_steps batches are averaged before the optimizer's step.
+ * As every example is computed alone, one batch of 4 and 4 batches of 1 are the same.
  * kohya and diffusers: with accelerator.accumulate(model), which is
  *     loss = loss.mean() / gradient_accumulation_steps;  loss.backward() */
 int objective_examples(const Objective *o) { return o->train_batch_size * o->gradient_accumulation_steps; }
@@ -113,7 +118,7 @@ double objective_accumulate(Run *r, const Objective *o, const TrainingExample *e
     return objective_backward(r, e, objective_weight(o, e) / examples) / examples;
 }
 
-/* ---- forward and back ------------------------------------------------------------------------- */
+/* ---- forward and backward --------------------------------------------------------------------- */
 
 /* encoder_hidden_states = text_encoder(ids): [1,1,tokens,width] */
 static Tensor encode_caption(Run *r, const TrainingExample *e)
@@ -145,7 +150,7 @@ double objective_backward(Run *r, const TrainingExample *e, double weight)
         loss += error * error / (double)n;
         if (d) d[i] = (float)(2 * weight * error / (double)n);
     }
-    release(r->machine->mem, before);      /* the way back needs the tape's copies and gradients only */
+    release(r->machine->mem, before);      /* backward() needs only the tape's copies and gradients */
     if (r->tape) backward(r->machine, r->tape);
     return loss;
 }

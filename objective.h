@@ -2,20 +2,22 @@
 #ifndef OBJECTIVE_H
 #define OBJECTIVE_H
 
+#include "checkpoint.h"
 #include "nn.h"
 #include "random.h"
 #include "sampler.h"
 
-/* One training example: x0 and its caption, and the noise and timestep that this step puts over it. */
+/* One training example: x0 and its caption, and the noise and timestep of this step. */
 typedef struct {
-    const int   *ids;                /* [texts,77] token numbers of the caption; NULL: text holds it encoded already */
+    const int   *ids;                /* [texts,77] token numbers of the caption; NULL: it is encoded already, in text */
     Tensor       text;               /* [1,1,tokens,width] hidden states, by a text encoder that is not trained */
-    int          texts, clip_skip;   /* chunks of 77 tokens; which layer's output is taken, as in clip.h */
+    int          texts;              /* chunks of 77 tokens in ids */
+    int          clip_skip;          /* as in clip.h */
     Tensor       latents;            /* x0 [1,h,w,4] */
     const float *noise;              /* eps, laid out as the latents */
     int          timestep;           /* t, 0 .. 999 */
     float        alpha_bar;          /* of t */
-    int          is_class_image;     /* of prior preservation */
+    int          is_class_image;     /* 1: a class image of prior preservation */
 } TrainingExample;
 
 /* What the objective depends on, by the names of kohya's options. */
@@ -25,16 +27,17 @@ typedef struct {
     double noise_offset;                         /* 0: none */
     int    train_batch_size;                     /* examples in a batch */
     int    gradient_accumulation_steps;          /* batches in a step of the optimizer */
-    float  alpha_bar[TRAIN_TIMESTEPS];               /* of each timestep: objective_schedule() fills it in */
+    float  alpha_bar[TRAIN_TIMESTEPS];           /* of each timestep; objective_schedule() fills it in */
 } Objective;
 
-/* The noise schedule that Stable Diffusion 1.x was trained with. */
+/* Fills in alpha_bar, by the noise schedule that Stable Diffusion 1.x was trained with. */
 void objective_schedule(Objective *o);
 
 /* Fails, with the model's path, when the model predicts something else than eps. */
 void objective_check_prediction(Arena *a, const Weights *w, const char *path);
 
-/* Draws t, uniform over the schedule, and then eps, into noise [as many as the latents].  Both go into the example. */
+/* Draws t, uniform over the schedule, and then eps, into noise, which has room for as many floats as the latents.
+ * Both go into the example. */
 void objective_draw(const Objective *o, TrainingExample *e, float *noise, Rng *rng);
 
 /* Sets t, and the alpha_bar that belongs to it. */
@@ -48,10 +51,10 @@ int objective_examples(const Objective *o);
 
 /* ---- computing it ------------------------------------------------------------------------------ */
 
-/* How much memory the way back takes depends on the size of the latents.  Before training, call objective_dry_run()
- * with one example of each size, in any order, and then objective_start() once, which takes the room for the
- * largest.  It makes r->tape.  The room stays until it is released, and examples must then begin where the arena
- * stands after objective_start().  Fails as a dry run does. */
+/* How much memory the backward pass needs depends on the size of the latents.  Before training, call
+ * objective_dry_run() with one example of each size, in any order, and then objective_start() once.  The first makes
+ * r->tape and counts, the second allocates the memory for the largest example, which stays until it is released.
+ * Examples must then begin at the arena's mark after objective_start().  Fails as a dry run does. */
 void objective_dry_run(Run *r, const TrainingExample *e);
 void objective_start(Run *r);
 
@@ -59,8 +62,8 @@ void objective_start(Run *r);
  * weight * loss to those of r->trainable.  PyTorch: (weight * mse_loss(prediction, noise)).backward() */
 double objective_backward(Run *r, const TrainingExample *e, double weight);
 
-/* One example's part of a step: objective_backward() with its weight over the number of examples.  Returns its part
- * of the step's mean loss (unweighted). */
+/* One example's part of a step: objective_backward() with its weight divided by the number of examples.  Returns its
+ * part of the step's mean loss, unweighted. */
 double objective_accumulate(Run *r, const Objective *o, const TrainingExample *e);
 
 /* The loss alone, without gradients: for validation. */

@@ -511,7 +511,7 @@ static void do_command(Run *r)
     else if (r->options.wants_training_help) print_training_help();
     else if (!strcmp(command, "train")) learn(r);
     else if (!strcmp(command, "help")) print_help();
-    else puts("persona " VERSION);
+    else puts("persona " PERSONA_VERSION);
 }
 
 static void flush_stdout(Run *r)

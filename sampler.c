@@ -32,20 +32,21 @@ struct Method {
     ScheduleType automatic;                  /* the schedule type, unless another one is asked for */
     double       eta;                        /* the default */
     int          takes_eta;                  /* another eta can be asked for */
-    int          whole_timesteps;            /* looks at trained timesteps only, and init_noise_sigma is 1 */
+    int          whole_timesteps;            /* calls the model at whole timesteps only; init_noise_sigma is 1 */
     int          ends_at_first_alpha_bar;    /* stills end at alpha_bar[0], not at 1 (set_alpha_to_one False) */
     int          two_calls;                  /* of the model in each step */
-    int          second_call_at_end;         /* the second of two calls looks at the end of the step, not its middle */
+    int          second_call_at_end;         /* the second of two calls is at the end of the step, not in its middle */
     int          noise_in_both_calls;        /* both of two calls add noise, not only the second */
-    int          repeats_first_step;         /* the first step is taken twice, with a call each time */
-    int          discards_penultimate_sigma; /* one sigma more is computed, and the last one before zero left out */
+    int          repeats_first_step;         /* the first step is computed twice, with one call each time */
+    int          discards_penultimate_sigma; /* one more sigma is computed, and the last one before zero is left out */
 };
 
 /* ---- sums ------------------------------------------------------------------------------------- */
 
 typedef struct { double weight; const float *of; } Term;
 
-/* out = the sum of the terms, up to the first without an array.  out may be one of the arrays. */
+/* out = the sum of weight * array.  The list ends at the first term whose array is NULL.  The noise of a step is NULL
+ * when none is added, so it stands last.  out may be one of the arrays. */
 static void weighted_sum(float *out, size_t n, const Term *terms)
 {
     for (size_t k = 0; k < n; k++) {
@@ -75,7 +76,7 @@ static void euler(Sampler *s, int i, float *x, const float *x0, const float *noi
 
 /* ---- two calls a step: Heun, DPM2, DPM2 a, DPM++ 2S a, DPM++ SDE ------------------------------ */
 
-/* The first of two calls: remembers x and x0 of the beginning, and takes x to the level of the second call. */
+/* The first of two calls: stores x and x0, and steps x to the level of the second call. */
 static void first_call(Sampler *s, int i, float *x, const float *x0, size_t n)
 {
     copy(s->history[0], x, n);
@@ -84,8 +85,9 @@ static void first_call(Sampler *s, int i, float *x, const float *x0, size_t n)
 }
 
 /* Heun (Karras et al., 2022, algorithm 1): HeunDiscreteScheduler, sample_heun.
- * Euler's step, then the same step again with the mean of the eps at its two ends:
- *     x'/sqrt(alpha_bar') = x/sqrt(alpha_bar) + (sigma' - sigma) (eps + eps')/2 */
+ * Euler's step, and then the same step with the mean of the eps at its two ends:
+ *     x'/sqrt(alpha_bar') = x/sqrt(alpha_bar) + (sigma' - sigma) (eps + eps')/2
+ * Each eps is written as (x - sqrt(alpha_bar) x0) / sqrt(1 - alpha_bar). */
 static void heun(Sampler *s, int call, float *x, const float *x0, const float *noise, size_t n)
 {
     int i = call / 2;
@@ -114,7 +116,8 @@ static void heun(Sampler *s, int call, float *x, const float *x0, const float *n
  * DPM2 a: KDPM2AncestralDiscreteScheduler, sample_dpm_2_ancestral.
  * The whole step with the eps in the middle:
  *     x'/sqrt(alpha_bar') = x/sqrt(alpha_bar) + (sigma_down/sqrt(alpha_bar') - sigma) eps_middle
- *                           + sigma_up/sqrt(alpha_bar') noise */
+ *                           + sigma_up/sqrt(alpha_bar') noise
+ * with eps_middle = (x_middle - sqrt(alpha_bar_middle) x0) / sqrt(1 - alpha_bar_middle) */
 static void dpm_2(Sampler *s, int call, float *x, const float *x0, const float *noise, size_t n)
 {
     int i = call / 2;
@@ -128,11 +131,11 @@ static void dpm_2(Sampler *s, int call, float *x, const float *x0, const float *
     NoiseLevel to = s->level[i + 1];
     double sigma_up = ddim_sigma_up(from, to, s->eta);
     double sigma_down = ddim_sigma_down(from, to, s->eta);
-    double along = (sigma_down - to.sqrt_alpha_bar * sigma_of(from)) / middle.sqrt_one_minus_alpha_bar;
+    double x_weight = (sigma_down - to.sqrt_alpha_bar * sigma_of(from)) / middle.sqrt_one_minus_alpha_bar;
     weighted_sum(x, n, (Term[]){
         { to.sqrt_alpha_bar / from.sqrt_alpha_bar, x_begin },
-        { along, x },
-        { -along * middle.sqrt_alpha_bar, x0 },
+        { x_weight, x },
+        { -x_weight * middle.sqrt_alpha_bar, x0 },
         { sigma_up, noise },
         { 0, NULL },
     });
@@ -210,14 +213,14 @@ static void dpmpp_2m(Sampler *s, int i, float *x, const float *x0, const float *
     NoiseLevel to = s->level[i + 1];
     float *x0_last = s->history[0];
     Weights w = first_order(s->level[i], to, s->eta);
-    double ahead = 0;
+    double slope = 0;
     if (s->calls_done && to.sqrt_one_minus_alpha_bar > 0 && lambda_step(s, i - 1) > 0)
-        ahead = w.x0 * lambda_step(s, i) / (2 * lambda_step(s, i - 1));
+        slope = w.x0 * lambda_step(s, i) / (2 * lambda_step(s, i - 1));
     if (!s->calls_done) copy(x0_last, x0, n);
     weighted_sum(x, n, (Term[]){
         { w.x, x },
-        { w.x0 + ahead, x0 },
-        { -ahead, x0_last },
+        { w.x0 + slope, x0 },
+        { -slope, x0_last },
         { w.noise, noise },
         { 0, NULL },
     });
@@ -229,6 +232,7 @@ static void dpmpp_2m(Sampler *s, int i, float *x, const float *x0, const float *
  *     phi_2 = (exp(-h) - 1)/h + 1,                    phi_3 = phi_2/h - 1/2
  *     d_1 = (x0 - x0_last)/r_1,                       d_2 = (x0_last - x0_older)/r_2
  *     x' += sqrt(alpha_bar') (phi_2 d_1 + (phi_2 r_1 - phi_3) (d_1 - d_2)/(r_1 + r_2))
+ * The code adds this up as last (x0 - x0_last) + older (x0_older - x0_last).
  * earlier: how many earlier x0 are used, 1 or 2; with 1, (d_1 - d_2) is left out. */
 static void dpmpp_3m(Sampler *s, int i, float *x, const float *x0, const float *noise, int earlier, size_t n)
 {
@@ -277,8 +281,8 @@ static void dpmpp_3m_sde(Sampler *s, int i, float *x, const float *x0, const flo
 }
 
 /* UniC of order 1 or 2, with B(h) = exp(-h) - 1 (Zhao et al., 2023, algorithm 1): UniPCMultistepScheduler,
- * multistep_uni_c_bh_update with solver_type "bh2".  Takes the last step, from level i - 1 to level i, once more, now
- * that x0 is known at its end.  rho is diffusers' rhos_c, the solution of
+ * multistep_uni_c_bh_update with solver_type "bh2".  Computes the last step, from level i - 1 to level i, a second
+ * time, now that x0 is known at its end.  rho is diffusers' rhos_c, the solution of
  *     rho_1 + rho_c = b_1,     r rho_1 + rho_c = b_2
  *     x' = sqrt(1 - alpha_bar')/sqrt(1 - alpha_bar) x_last + sqrt(alpha_bar') (1 - exp(-h)) D
  *     D  = x0_last + rho_c (x0 - x0_last) + rho_1/r (x0_older - x0_last) */
@@ -328,8 +332,8 @@ static void unipc(Sampler *s, int i, float *x, const float *x0, const float *noi
 
 /* ---- latent consistency models ---------------------------------------------------------------- */
 
-/* LCM (Luo et al., 2023, algorithm 3): LCMScheduler.  The consistency function goes all the way to x0, and noise takes
- * it part of the way back.  sigma_data is 1/2 and timesteps are scaled by 10:
+/* LCM (Luo et al., 2023, algorithm 3): LCMScheduler.  The consistency function goes all the way to x0, and then
+ * noise is added for the next level.  sigma_data is 1/2 and timesteps are scaled by 10:
  *     c_skip = sigma_data^2/(t^2 + sigma_data^2),     c_out = t/sqrt(t^2 + sigma_data^2) */
 static void lcm(Sampler *s, int i, float *x, const float *x0, const float *noise, size_t n)
 {
@@ -347,19 +351,19 @@ static void lcm(Sampler *s, int i, float *x, const float *x0, const float *noise
 
 /* ---- along the eps of several steps: LMS, PLMS ------------------------------------------------ */
 
-/* x'/sqrt(alpha_bar') = x_begin/sqrt(alpha_bar) + sum of weight[j] eps_(i-j)
- * The eps of x at level `at` is the i-th of the run; it is stored for later steps, in history[i % KEPT].
- * In this sum it stands as x and x0 themselves.  Rounded to float, it would hide the little of x0 that the first x
- * holds. */
+/* x'/sqrt(alpha_bar') = x_begin/sqrt(alpha_bar) + sum over j of weight[j] eps_(i-j)
+ * eps_i = (x - sqrt(alpha_bar_at) x0) / sqrt(1 - alpha_bar_at), of x at level `at`, is the i-th of the run.  It is
+ * stored for later steps in history[i % SAMPLER_BUFFERS].  In this sum x and x0 are used instead, because the first x
+ * holds very little of x0, and an eps rounded to float would lose it. */
 static void linear_multistep(Sampler *s, int i, NoiseLevel at, NoiseLevel from, NoiseLevel to,
                              const double weight[SAMPLER_BUFFERS], const float *x_begin,
                              float *x, const float *x0, size_t n)
 {
-    double now = to.sqrt_alpha_bar * weight[0] / at.sqrt_one_minus_alpha_bar;
+    double x_weight = to.sqrt_alpha_bar * weight[0] / at.sqrt_one_minus_alpha_bar;
     Term terms[SAMPLER_BUFFERS + 3] = {
         { to.sqrt_alpha_bar / from.sqrt_alpha_bar, x_begin },
-        { now, x },
-        { -now * at.sqrt_alpha_bar, x0 },
+        { x_weight, x },
+        { -x_weight * at.sqrt_alpha_bar, x0 },
     };
     for (int j = 1; j < SAMPLER_BUFFERS && weight[j] != 0; j++)
         terms[j + 2] = (Term){ to.sqrt_alpha_bar * weight[j], s->history[(i - j) % SAMPLER_BUFFERS] };
@@ -382,8 +386,8 @@ static double lagrange(const Sampler *s, int i, int j, int order, double sigma)
     return product;
 }
 
-/* get_lms_coefficient, linear_multistep_coeff: the integral of this polynomial from sigma to sigma'.  It is at most a
- * cubic, so that the Gauss-Legendre rule with two points is exact. */
+/* get_lms_coefficient, linear_multistep_coeff: the integral of this polynomial from sigma to sigma'.  It is of degree 3
+ * at most, so the Gauss-Legendre rule with two points is exact. */
 static double lms_coefficient(const Sampler *s, int i, int j, int order)
 {
     double from = sigma_of(s->level[i]);
@@ -410,19 +414,19 @@ static void lms(Sampler *s, int i, float *x, const float *x0, const float *noise
 }
 
 /* PLMS (Liu et al., 2022, eq. 12): PNDMScheduler with skip_prk_steps.  DDIM's step with a weighted mean of eps.
- * The first step is taken twice: the second time from its beginning, with the mean of the eps at its two ends. */
+ * The first step is computed twice: the second time from its beginning, with the mean of the eps at its two ends. */
 static void plms(Sampler *s, int call, float *x, const float *x0, const float *noise, size_t n)
 {
     static const double adams_bashforth[][SAMPLER_BUFFERS] = {
         { 1 },
-        { 1 / 2.0, 1 / 2.0 },
+        { 1 / 2.0, 1 / 2.0 },            /* the first step, the second time */
         { 3 / 2.0, -1 / 2.0 },
         { 23 / 12.0, -16 / 12.0, 5 / 12.0 },
         { 55 / 24.0, -59 / 24.0, 37 / 24.0, -9 / 24.0 },
     };
     int row = s->calls_done < SAMPLER_BUFFERS ? s->calls_done : SAMPLER_BUFFERS;
     int i = s->calls_done > 0 ? call - 1 : call;                        /* the step */
-    int nth = s->calls_done > 1 ? s->calls_done - 1 : s->calls_done;    /* of the eps that are stored */
+    int nth = s->calls_done > 1 ? s->calls_done - 1 : s->calls_done;    /* the number of this eps */
     NoiseLevel at = sampler_level(s, call);
     NoiseLevel from = s->level[i];
     NoiseLevel to = s->level[i + 1];
@@ -471,7 +475,7 @@ static const struct Method methods[] = {     /* the first is the default */
 };
 enum { METHODS = sizeof methods / sizeof *methods };
 
-/* samplers of the web UI, Forge and ComfyUI that are not here, and the nearest one that is */
+/* Samplers of the web UI, Forge and ComfyUI that this program does not have, and the nearest one that it has. */
 static const struct { const char *name, *nearest; } elsewhere[] = {
     { "DPM fast",                  "DPM++ 2S a" },
     { "DPM adaptive",              "DPM++ 2M Karras" },
@@ -528,11 +532,11 @@ int sampler_named(const char *name, ScheduleType *type)
 
 int sampler_nearest(const char *name, ScheduleType *type)
 {
-    ScheduleType asked = AUTOMATIC;
+    ScheduleType named = AUTOMATIC;
     for (size_t i = 0; i < sizeof elsewhere / sizeof *elsewhere; i++) {
-        if (!is_named(name, elsewhere[i].name, &asked)) continue;
+        if (!is_named(name, elsewhere[i].name, &named)) continue;
         int method = sampler_named(elsewhere[i].nearest, type);
-        if (asked != AUTOMATIC) *type = asked;
+        if (named != AUTOMATIC) *type = named;
         return method;
     }
     return -1;
@@ -544,7 +548,7 @@ int sampler_takes_eta(int method) { return methods[method].takes_eta; }
 
 /* ---- a run ------------------------------------------------------------------------------------ */
 
-/* DDIM, PLMS and LCM have an even spacing of their own, which is theirs for UNIFORM too. */
+/* DDIM, PLMS and LCM have an even spacing of their own, and use it for UNIFORM too. */
 ScheduleType sampler_schedule(const SamplerSetup *setup)
 {
     ScheduleType automatic = methods[setup->method].automatic;
@@ -555,13 +559,14 @@ ScheduleType sampler_schedule(const SamplerSetup *setup)
 
 static double chosen_eta(const struct Method *m, double eta)
 {
-    int asked = eta > 0 || eta < 0;
-    if (!m->takes_eta || !asked) return m->eta;
+    int has_eta = eta > 0 || eta < 0;
+    if (!m->takes_eta || !has_eta) return m->eta;
     return fmax(eta, 0);
 }
 
-/* The second of two calls looks at the end of the step, or half-way down in log(sigma).  A step that ends without noise
- * has no second call.  DPM++ SDE counts the half-way to the end, the others to sigma_down. */
+/* The level of x in the second of two calls: the end of the step, or its middle in log(sigma).  The middle lies between
+ * sigma and sigma' for DPM++ SDE, and between sigma and sigma_down for the others.  A step that ends without noise has
+ * no second call. */
 static NoiseLevel level_of_second_call(const float *alpha_bar, const struct Method *m, double eta,
                                        NoiseLevel from, NoiseLevel to)
 {
@@ -601,8 +606,8 @@ int sampler_calls(int method, int steps)
 
 NoiseLevel sampler_level(const Sampler *s, int call)
 {
-    int one_late = s->method->repeats_first_step && s->calls_done > 1;
-    if (!s->method->two_calls) return s->level[one_late ? call - 1 : call];
+    int repeated = s->method->repeats_first_step && s->calls_done > 1;
+    if (!s->method->two_calls) return s->level[repeated ? call - 1 : call];
     return call % 2 ? s->second_level[call / 2] : s->level[call / 2];
 }
 
@@ -613,7 +618,7 @@ double sampler_init_noise_sigma(const Sampler *s)
     return s->method->whole_timesteps ? 1 : s->level[0].sqrt_one_minus_alpha_bar;
 }
 
-/* Of two calls in a step the first adds no noise, but for DPM++ SDE. */
+/* The first of two calls in a step adds no noise, except for DPM++ SDE. */
 int sampler_needs_noise(const Sampler *s, int call)
 {
     int first_of_two = s->method->two_calls && call % 2 == 0;

@@ -24,10 +24,10 @@ enum { SAMPLER_BUFFERS = 4 };
 
 typedef struct {
     const struct Method *method;
-    int        v_prediction;                     /* v-prediction */
-    int        calls_done;                   /* of sampler_step() */
+    int        v_prediction;                 /* 1: the model predicts v, not eps */
+    int        calls_done;                   /* how often sampler_step() was called */
     double     eta;
-    float     *history[SAMPLER_BUFFERS];                /* what each sampler keeps between calls */
+    float     *history[SAMPLER_BUFFERS];     /* what each sampler keeps between calls */
     NoiseLevel level[TRAIN_TIMESTEPS + 1];       /* where each step begins; the last one is where the run ends */
     NoiseLevel second_level[TRAIN_TIMESTEPS];    /* where the second of two calls in a step looks at x */
 } Sampler;
@@ -49,11 +49,11 @@ typedef struct {
     ScheduleType type;
     BetaSchedule betas;
     int          zero_snr;                   /* rescale_betas_zero_snr */
-    int          v_prediction;                   /* prediction_type: 0 for epsilon, 1 for v_prediction */
+    int          v_prediction;               /* prediction_type: 0 for epsilon, 1 for v_prediction */
     int          steps;                      /* num_inference_steps, 1 .. 1000 */
     double       eta;                        /* how much noise is added, 0 .. 1.  0: the sampler's default; -1: none.
-                                                Ignored where the sampler takes no eta. */
-    float       *memory;                     /* KEPT * n values, in use until the last step */
+                                                It is ignored unless sampler_takes_eta(). */
+    float       *memory;                     /* SAMPLER_BUFFERS * n values, in use until the last step */
     size_t       n;                          /* the size of x */
 } SamplerSetup;
 
@@ -71,7 +71,7 @@ int sampler_calls(int method, int steps);
 /* The level of x in this call, and its timestep, 0 .. 999, which may lie between two timesteps.
  * They must be asked for before this call's sampler_step(). */
 NoiseLevel sampler_level(const Sampler *s, int call);
-double     sampler_timestep (const Sampler *s, int call);
+double     sampler_timestep(const Sampler *s, int call);
 
 /* init_noise_sigma, in the scale that x has here: the first x is this times normal noise. */
 double sampler_init_noise_sigma(const Sampler *s);

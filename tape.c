@@ -1,26 +1,20 @@
-/* tape.c - backpropagation.
+/* tape.c - backpropagation: reverse-mode differentiation (autograd) with a tape.
  *
  * The forward pass works as it does when drawing: tensors are allocated, added to in place, moved down and released,
- * and
- * their memory is used again.  Two ideas let the way back live with that:
+ * and their memory is reused.  Two ideas make the backward pass possible all the same:
  *
- *   - A value that a derivative needs is copied when its op is recorded, once, however many ops need it.  Where it is
- *     the
- *     result of a cheap op (a norm, an activation), it is computed again from a copy of that op's input instead.  So
- *     what
- *     the forward pass does with its memory afterwards does not matter.
- *   - The gradient of the float at an address stands at that address plus a fixed distance, in a shadow of the
- *     working
- *     memory.  So one place in the forward pass is one gradient on the way back: adding x to h in place costs nothing
- *     for
- *     h, a slice of a tensor has that slice of its gradient, and moving a tensor moves its gradient back.
+ *   - A value that a derivative needs is copied when its op is recorded, once, however many ops need it.  If it is the
+ *     result of a cheap op (a norm, an activation), only that op's input is copied, and the value is recomputed.  So it
+ *     does not matter what the forward pass does with its memory afterwards.
+ *   - The gradient of the float at an address is at that address plus a fixed distance, in a shadow of the working
+ *     memory.  So one place in the forward pass is one gradient in the backward pass.  Adding x to h in place costs
+ *     nothing for h, a slice of a tensor has that slice of its gradient, and moving a tensor moves its gradient back.
  *
- * Addresses are used again, so one rule holds: the shadow is zero, except for gradients that are still on their way.
- * An op
- * that has passed on the gradient of its result clears it.  Whatever stood at that address before finds zeros to add
- * to.
+ * Addresses are reused, so there is one rule: the shadow is zero, except for gradients that have not been passed on
+ * yet.  After an op has passed on the gradient of its result, that gradient is cleared.  So the gradient of an
+ * earlier tensor at the same address begins at zero.
  *
- * How much room copies and gradients need is known before anything is computed, from the same dry run that plans a
+ * How much memory copies and gradients need is known before anything is computed, from the same dry run that plans a
  * drawing. */
 #include "tape.h"
 
@@ -31,14 +25,14 @@ enum { MOST_OPS = 1 << 14, ALIGNED = 16 };      /* ALIGNED: floats, one line of 
 struct Tape {
     Op    *op;
     size_t count;
-    float *base;                        /* where the working memory begins ... */
-    float *shadow;                      /* ... and where its gradients begin */
+    float *base;                        /* where the working memory begins */
+    float *shadow;                      /* where its gradients begin */
     float *copies;                      /* the copied values */
     size_t copied;                      /* floats copied so far in this pass */
     size_t most_copied;                 /* the most floats that a pass copies */
     size_t reach;                       /* how many floats above base the highest result ends */
-    int    dry;                         /* room is counted, not yet there */
-    int    inside_checkpoint;           /* what runs now runs again later: its values are counted, not copied */
+    int    dry;                         /* memory is only counted, not allocated yet */
+    int    inside_checkpoint;           /* this block will be recomputed: its values are counted, not copied */
 };
 
 Tape *tape_new(Arena *a)
@@ -72,7 +66,7 @@ size_t tape_gradients(const Tape *t)
     return t->reach * sizeof(float);
 }
 
-/* `used` floats are in use.  The dry run finds the most; afterwards no pass may use more. */
+/* The dry run raises *most to the most floats that are ever used.  Afterwards a pass that uses more fails. */
 static void check_room(Arena *a, const Tape *t, size_t *most, size_t used)
 {
     if (used <= *most) return;
@@ -80,14 +74,14 @@ static void check_room(Arena *a, const Tape *t, size_t *most, size_t used)
     *most = used;
 }
 
-/* ---- recording, on the way forward ------------------------------------------------------------- */
+/* ---- recording, in the forward pass ------------------------------------------------------------ */
 
 static int same(Tensor a, Tensor b)
 {
     return a.x == b.x && size(a) == size(b);
 }
 
-/* Copies the value of x, which will not stay where it is. */
+/* Returns a copy of the value of x, because the forward pass will overwrite x.  A second call returns the same copy. */
 static float *copy_value(Machine *m, Tape *t, Tensor x)
 {
     if (x.from && x.from->copy && same(x, x.from->copied)) return x.from->copy;
@@ -102,12 +96,12 @@ static float *copy_value(Machine *m, Tape *t, Tensor x)
     return to;
 }
 
-/* The same, or NULL where the op that made x can run again from a copy of its own input. */
-static float *keep_value(Machine *m, Tape *t, Tensor x)
+/* Saves the value of x for backward().  Returns a copy, or NULL when the op that made x can recompute it. */
+static float *save_value(Machine *m, Tape *t, Tensor x)
 {
     const Op *maker = x.from;
-    int runs_again = maker && maker->forward && maker->in[0].t.x && !maker->copy && same(x, maker->y.t);
-    if (runs_again) return NULL;
+    int can_recompute = maker && maker->forward && maker->in[0].t.x && !maker->copy && same(x, maker->y.t);
+    if (can_recompute) return NULL;
     return copy_value(m, t, x);
 }
 
@@ -131,9 +125,9 @@ Tensor record(Machine *m, Tape *t, Tensor y, Op op)
     if (t->count == MOST_OPS) fail(m->mem, "the tape is full: more than %d operations", MOST_OPS);
     for (int i = 0; i < INPUTS; i++) {
         op.in[i].d = gradient(t, op.in[i].t);
-        op.in[i].t.x = i < op.values ? keep_value(m, t, op.in[i].t) : NULL;
+        op.in[i].t.x = i < op.values ? save_value(m, t, op.in[i].t) : NULL;
     }
-    op.clears_gradient = !y.from;
+    op.clears_gradient = !y.from;            /* if y was added to in place, earlier ops need its gradient too */
     y.from = &t->op[t->count++];
     op.y = (Var){ y, gradient(t, y) };
     *y.from = op;
@@ -142,10 +136,10 @@ Tensor record(Machine *m, Tape *t, Tensor y, Op op)
     return y;
 }
 
-/* ---- the way back ------------------------------------------------------------------------------ */
+/* ---- the backward pass ------------------------------------------------------------------------- */
 
-/* x once more: its value was not copied */
-static float *run_again(Machine *m, Tensor x)
+/* The value of x, which was not copied, from the op that made it. */
+static float *recompute(Machine *m, Tensor x)
 {
     Op maker = *x.from;
     maker.y.t.x = allocate(m->mem, size(x), sizeof *x.x);
@@ -153,14 +147,15 @@ static float *run_again(Machine *m, Tensor x)
     return maker.y.t.x;
 }
 
+/* Takes the ops off the tape, the last one first, until `to` of them are left. */
 static void go_back(Machine *m, Tape *t, size_t to)
 {
     while (t->count > to) {
         t->count--;
-        Op op = t->op[t->count];             /* a copy: recomputing a checkpoint records over its place */
+        Op op = t->op[t->count];             /* a copy: recomputing a checkpoint overwrites its place */
         size_t before = mark(m->mem);
         for (int i = 0; i < op.values; i++)
-            if (!op.in[i].t.x) op.in[i].t.x = run_again(m, op.in[i].t);
+            if (!op.in[i].t.x) op.in[i].t.x = recompute(m, op.in[i].t);
         op.backward(m, &op);
         release(m->mem, before);
         if (op.clears_gradient) clear(m, op.y.d, size(op.y.t));
@@ -174,11 +169,11 @@ void backward(Machine *m, Tape *t)
 }
 
 /* ---- gradient checkpointing -------------------------------------------------------------------- */
-/* A block's inputs are copied.  Before the block runs again they are put back where they were, and the arena stands
- * where it stood: so every tensor in the block gets the address that it had, and every gradient its place. */
+/* A block's inputs are copied.  Before the block runs again, they are put back where they were, and the arena is set to
+ * the same mark.  So every tensor in the block gets the address that it had, and so does its gradient. */
 
-/* Whoever needs the value of an input finds the copy that stays. */
-static void inputs_stay(Op *op)
+/* Ops that need the value of an input, inside the block or after it, will find the copy that exists already. */
+static void share_input_copies(Op *op)
 {
     for (int i = 0; i < INPUTS; i++) {
         Tensor x = op->in[i].t;
@@ -189,6 +184,7 @@ static void inputs_stay(Op *op)
     }
 }
 
+/* Puts the inputs back, runs the block again, which records its ops, and goes back through those. */
 static void checkpoint_backward(Machine *m, const Op *recorded)
 {
     Op op = *recorded;
@@ -201,7 +197,7 @@ static void checkpoint_backward(Machine *m, const Op *recorded)
         gather_rows(m, op.checkpoint.place[i], (size_t)x.c, x.x, (size_t)x.c, NULL, rows(x), (size_t)x.c);
     }
     t->copied = op.checkpoint.copied;
-    inputs_stay(&op);
+    share_input_copies(&op);
     op.checkpoint.block(op.checkpoint.run, op.checkpoint.args);
     release(m->mem, before);
     go_back(m, t, count);
@@ -228,8 +224,8 @@ Tensor record_checkpoint(Machine *m, Tape *t, Block *block, void *run, const voi
     Tensor y = block(run, args);
     t->inside_checkpoint--;
     t->copied = op.checkpoint.copied;
-    inputs_stay(&op);
-    if (t->count == count) return y;         /* the block has no trainable parameters, and nothing below it has */
+    share_input_copies(&op);
+    if (t->count == count) return y;         /* nothing in the block or before it is trainable */
     op.y = (Var){ y, gradient(t, y) };
     t->count = count + 1;
     y.from = &t->op[count];

@@ -1,14 +1,14 @@
-/* tensor.c - memory, and the way out.
+/* tensor.c - the arena, and how a function fails.
  *
  * The arena reserves one large range of addresses and moves one number up and down in it.  The system gives memory to a
- * page only when the page is touched.  So a dry run of a model can allocate everything that the real run will, and cost
- * nothing: its peak is the plan.  Released pages stay in memory for the next layer.
+ * page only when the page is touched.  So a dry run of a model can allocate everything that the real run will, at no
+ * cost, and its peak is the plan.  Released pages stay in memory for the next layer.
  *
- * What is not memory (a mapped file, a half-written file) registers a function that undoes it.  The same release
- * calls it, so there is one way out for success, for failure and for Ctrl-C.  fail() is that way: it jumps to the
- * innermost attempt(), which releases what was allocated since it began and hands the message to its caller.
+ * What is not memory (a mapped file, a half-written file) is undone by a function that on_release() registers.
+ * release() calls it, after success, after a failure and after Ctrl-C.  fail() jumps to the innermost attempt(), which
+ * releases what was allocated since it began and returns the message to its caller.
  *
- * It refuses to allocate more than the machine has: that is a message at once, and not a crash later. */
+ * The arena refuses to allocate more than the machine has, which gives a message at once and not a crash later. */
 #include "tensor.h"
 
 #include "system.h"
@@ -37,15 +37,16 @@ typedef struct Catch {                   /* an attempt that is under way */
 
 struct Arena {
     size_t used, most, limit;            /* bytes, this struct counted too */
-    Undo  *last_undo;                    /* the last one registered */
+    Undo  *last_undo;                    /* the last one that on_release() registered */
     Catch *catch;                        /* the innermost attempt */
+    FailKind kind;                       /* of the last failure */
     struct MappedFile *mapped;
     /* the rest of the reserved range follows */
 };
 
 enum { ALIGN = 64, FIRST = 128, MESSAGE = 1024 };      /* FIRST: where allocating begins, behind the struct */
 
-/* As much as the machine has, or where the system does not reserve that, three quarters, and again. */
+/* Reserves as many bytes as the machine has.  Where the system refuses, tries three quarters of that, and so on. */
 Arena *arena_new(void)
 {
     const size_t least = (size_t)1 << 24;
@@ -100,11 +101,11 @@ static size_t aligned(size_t bytes)
 void *allocate(Arena *a, size_t count, size_t each)
 {
     if (each && count > (SIZE_MAX - ALIGN) / each)
-        fail(a, "out of memory: %zu x %zu bytes is more than can be counted", count, each);
+        fail_as(a, NO_MEMORY, "out of memory: %zu x %zu bytes is more than can be counted", count, each);
     size_t bytes = aligned(count * each);
     if (bytes > a->limit - a->used)
-        fail(a, "out of memory: this needs more than the %.1f GB there are; try a smaller size or fewer frames",
-             (double)a->limit / 1e9);
+        fail_as(a, NO_MEMORY, "out of memory: this needs more than the %.1f GB there are; "
+                "try a smaller size or fewer frames", (double)a->limit / 1e9);
     void *p = (char *)a + a->used;
     a->used += bytes;
     if (a->used > a->most) a->most = a->used;
@@ -147,15 +148,16 @@ void release(Arena *a, size_t to)
 
 char *format(Arena *a, const char *fmt, ...)
 {
-    va_list args, again;
+    va_list args;
+    va_list second;
     va_start(args, fmt);
-    va_copy(again, args);
+    va_copy(second, args);
     int n = vsnprintf(NULL, 0, fmt, args);
     va_end(args);
     char *s = allocate(a, n > 0 ? (size_t)n + 1 : 1, 1);
     s[0] = 0;
-    if (n > 0) vsnprintf(s, (size_t)n + 1, fmt, again);
-    va_end(again);
+    if (n > 0) vsnprintf(s, (size_t)n + 1, fmt, second);
+    va_end(second);
     return s;
 }
 
@@ -172,17 +174,38 @@ int attempt(Arena *a, void (*work)(void *), void *job, char message[MESSAGE])
     return failed ? -1 : 0;
 }
 
-_Noreturn void fail(Arena *a, const char *fmt, ...)
+FailKind fail_kind(const Arena *a)
+{
+    return a->kind;
+}
+
+_Noreturn static void leave(Arena *a, FailKind kind, const char text[MESSAGE])
+{
+    if (!a->catch) {                             /* a program that calls these functions outside attempt() */
+        fprintf(stderr, "%s\n", text);
+        _Exit(1);
+    }
+    a->kind = kind;
+    memcpy(a->catch->message, text, MESSAGE);
+    longjmp(a->catch->out, 1);
+}
+
+_Noreturn void fail_as(Arena *a, FailKind kind, const char *fmt, ...)
 {
     char text[MESSAGE];                          /* not straight into the message: the arguments may point into it */
     va_list args;
     va_start(args, fmt);
     vsnprintf(text, sizeof text, fmt, args);
     va_end(args);
-    if (!a->catch) {                             /* a program that calls these functions outside attempt() */
-        fprintf(stderr, "%s\n", text);
-        _Exit(1);
-    }
-    memcpy(a->catch->message, text, sizeof text);
-    longjmp(a->catch->out, 1);
+    leave(a, kind, text);
+}
+
+_Noreturn void fail(Arena *a, const char *fmt, ...)
+{
+    char text[MESSAGE];
+    va_list args;
+    va_start(args, fmt);
+    vsnprintf(text, sizeof text, fmt, args);
+    va_end(args);
+    leave(a, FAILURE, text);
 }

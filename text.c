@@ -3,15 +3,15 @@
  *     prompt -> one prompt for each key of prompt travel -> split at AND -> for each call, its text     grammar.c
  *     text -> chunks of 75 tokens, each token with its weight                                          chunks.c
  *     tokens -> vectors                                                                                clip.c
- *     vectors -> times their weights -> interpolated for each frame -> the conditioning of each call   here
+ *     vectors -> emphasis: times their weights -> interpolated for each frame -> conditioning          here
  *
  * Each distinct text is tokenized and encoded once, however many calls, keys and frames use it.  The conditioning
  * tensor of each distinct combination of texts is built once, too.
  *
- * All texts of a job are padded to the same number of chunks.  If the negative prompt were shorter, or one version
- * of an edited prompt, the batch would fall apart and a clip would come out as two scenes.
+ * All texts of a job are padded to the same number of chunks, so that they fit into one batch.  If the negative prompt,
+ * or one version of an edited prompt, were shorter, a clip would show two different scenes.
  *
- * Between two keys, prompt travel goes along the arc of the whole [tokens,width] tensor at even speed: slerp
+ * Between two keys, prompt travel interpolates the whole [tokens,width] tensor by slerp, spherical linear interpolation
  * (Shoemake 1985).  Nearly parallel tensors (cosine above 0.9995) are interpolated on a straight line.  Before the
  * first key and behind the last one the prompt stays as it is; in a closed loop it travels on from the last key to
  * the first. */
@@ -45,7 +45,7 @@ struct TokenizedPrompts {
     const float   *learned;             /* [rows, width]: vectors of textual inversions; NULL without any */
 
     int            negatives;           /* 1 with guidance: the negative prompt leads each combination; else 0 */
-    WeightedTexts  prompts;             /* what stands between the ANDs.  Their weights are those of every key. */
+    WeightedTexts  prompts;             /* the prompts that AND joins.  Every key has the same weights. */
     const float   *prompt_weight;       /* the same weights, as the sampling loop needs them */
     Travel         travel;              /* without keys: one prompt for all frames */
     int          **combination;         /* distinct ones.  Each has [texts_per_call] indexes of text: the negative,
@@ -108,8 +108,8 @@ static int index_of_text(Reader *r, const char *text, const char *kind)
 
 static ScheduledPrompt schedule(Reader *r, const char *text, const char *kind)
 {
-    const PromptSpecification *w = &r->t->specification;
-    return (ScheduledPrompt){ kind, grammar_edits(r->a, text, w->editing_steps, w->second_pass_editing_steps) };
+    const PromptSpecification *s = &r->t->specification;
+    return (ScheduledPrompt){ kind, grammar_edits(r->a, text, s->editing_steps, s->second_pass_editing_steps) };
 }
 
 static int same_weights(WeightedTexts a, WeightedTexts b)
@@ -149,14 +149,14 @@ static const float *weights_as_float(Arena *a, WeightedTexts p)
 static ScheduledPrompt *read_prompts(Reader *r)
 {
     TokenizedPrompts *t = r->t;
-    const PromptSpecification *w = &t->specification;
-    WeightedTexts *p = read_keys(r, w->prompt ? w->prompt : "");
+    const PromptSpecification *s = &t->specification;
+    WeightedTexts *p = read_keys(r, s->prompt ? s->prompt : "");
     t->prompts = p[0];
-    if (w->cfg > 1 || p[0].count > 1 || p[0].at[0].weight != 1) t->negatives = 1;
+    if (s->cfg > 1 || p[0].count > 1 || p[0].at[0].weight != 1) t->negatives = 1;
     t->prompt_weight = weights_as_float(r->a, p[0]);
     ScheduledPrompt *scheduled = allocate(r->a, (size_t)texts_per_call(t), sizeof *scheduled);
     size_t n = 0;
-    if (t->negatives) scheduled[n++] = schedule(r, w->negative ? w->negative : "", "negative prompt");
+    if (t->negatives) scheduled[n++] = schedule(r, s->negative ? s->negative : "", "negative prompt");
     for (size_t k = 0; k < (size_t)keys(t); k++)
         for (size_t i = 0; i < p[k].count; i++) scheduled[n++] = schedule(r, p[k].at[i].text, "prompt");
     return scheduled;
@@ -167,9 +167,11 @@ static int text_at_call(Reader *r, const ScheduledPrompt *p, int call)
 {
     TokenizedPrompts *t = r->t;
     size_t before = mark(r->a);
-    int texts = t->texts, first_pass = t->specification.calls;
-    const char *text = call < first_pass ? grammar_at_step(r->a, p->edits, 0, call)
-                                         : grammar_at_step(r->a, p->edits, 1, call - first_pass);
+    int texts = t->texts;
+    int first_pass = t->specification.calls;
+    const char *text;
+    if (call < first_pass) text = grammar_at_step(r->a, p->edits, 0, call);
+    else                   text = grammar_at_step(r->a, p->edits, 1, call - first_pass);
     int index = index_of_text(r, text, p->kind);
     if (t->texts == texts) release(r->a, before);       /* a known text needs no second copy of its characters */
     return index;
@@ -211,7 +213,8 @@ static void read_calls(Reader *r)
 static void lay_out(Reader *r)
 {
     TokenizedPrompts *t = r->t;
-    size_t tokens = (size_t)t->texts * (size_t)t->chunks * CONTEXT, at = 0;
+    size_t tokens = (size_t)t->texts * (size_t)t->chunks * CONTEXT;
+    size_t at = 0;
     int *id = allocate(r->a, tokens, sizeof *id);
     float *weight = allocate(r->a, tokens, sizeof *weight);
     Chunk empty = chunk_empty(r->tokenizer);
@@ -248,7 +251,7 @@ static void report(Arena *a, const TokenizedPrompts *t, void (*say)(void *to, co
 }
 
 const TokenizedPrompts *text_tokenize(Arena *a, const Weights *w, const PromptSpecification *specification,
-        void (*say)(void *to, const char *line), void *to)
+                                      void (*say)(void *to, const char *line), void *to)
 {
     int vocabulary = clip_vocabulary(w);
     TokenizedPrompts *t = allocate(a, 1, sizeof *t);
@@ -269,10 +272,12 @@ const TokenizedPrompts *text_tokenize(Arena *a, const Weights *w, const PromptSp
 
 /* ---- encoding --------------------------------------------------------------------------------- */
 
-/* x: [77, width], one chunk.     z = x * weight;     x = z * x.mean() / z.mean() */
+/* Emphasis, as in (word:1.2): the attention weights of a prompt, applied to the vectors of one chunk, x [77, width].
+ *     z = x * weight.unsqueeze(-1);    x = z * (x.mean() / z.mean())            web UI: emphasis mode "Original" */
 static void emphasize(float *x, const float *weight, size_t width)
 {
-    double before = 0, after = 0;
+    double before = 0;
+    double after = 0;
     int plain = 1;
     for (size_t k = 0; k < CONTEXT; k++)
         if (weight[k] != 1) plain = 0;
@@ -306,44 +311,50 @@ static Tensor encode_texts(Run *r, const TokenizedPrompts *t)
     return v;
 }
 
-/* The keys of prompt travel before and behind a frame, and the share of the way from one to the other, 0 to 1. */
+/* Prompt travel: the keys before and after a frame, and where the frame lies between them, from 0 to 1. */
 typedef struct { size_t from, to; double share; } Segment;
 
 static Segment segment_at(const TokenizedPrompts *t, int frame)
 {
     const Travel *v = &t->travel;
-    size_t next = 0;                                    /* the first key behind the frame */
+    size_t next = 0;                                    /* the first key after the frame */
     while (next < v->count && v->key[next].frame <= frame) next++;
-    size_t last = v->count - 1, from = next ? next - 1 : 0, to = next < v->count ? next : last;
+    size_t last = v->count - 1;
+    size_t from = next ? next - 1 : 0;
+    size_t to = next < v->count ? next : last;
     if (t->specification.closed_loop && !next) from = last;
     if (t->specification.closed_loop && next == v->count) to = 0;
-    int behind = frame - v->key[from].frame, ahead = v->key[to].frame - frame;
+    int behind = frame - v->key[from].frame;
+    int ahead = v->key[to].frame - frame;
     if (behind < 0) behind += t->specification.frames;
     if (ahead < 0) ahead += t->specification.frames;
     int stays = from == to || behind + ahead == 0;
-    return (Segment){ from, to, stays ? 0 : (double)behind / (behind + ahead) };
+    return (Segment){ .from = from, .to = to, .share = stays ? 0 : (double)behind / (behind + ahead) };
 }
 
-/* (sin((1-t) w) a + sin(t w) b) / sin w,   cos w = a.b / (|a| |b|) */
+/* Slerp:  (sin((1-t) w) a + sin(t w) b) / sin w,   cos w = a.b / (|a| |b|) */
 static void slerp(float *out, const float *a, const float *b, size_t n, double t)
 {
-    double aa = 0, bb = 0, ab = 0;
+    double aa = 0;
+    double bb = 0;
+    double ab = 0;
     for (size_t i = 0; i < n; i++) {
         aa += (double)a[i] * (double)a[i];
         bb += (double)b[i] * (double)b[i];
         ab += (double)a[i] * (double)b[i];
     }
     double cosine = ab / sqrt(aa * bb);
-    double of_a = 1 - t, of_b = t;
+    double a_weight = 1 - t;
+    double b_weight = t;
     if (fabs(cosine) <= 0.9995) {
         double angle = acos(cosine);
-        of_a = sin((1 - t) * angle) / sin(angle);
-        of_b = sin(t * angle) / sin(angle);
+        a_weight = sin((1 - t) * angle) / sin(angle);
+        b_weight = sin(t * angle) / sin(angle);
     }
-    for (size_t i = 0; i < n; i++) out[i] = (float)(of_a * (double)a[i] + of_b * (double)b[i]);
+    for (size_t i = 0; i < n; i++) out[i] = (float)(a_weight * (double)a[i] + b_weight * (double)b[i]);
 }
 
-/* One prompt of a combination at one frame -> out: [tokens, width].  prompt: 0 to negatives + ANDs. */
+/* One prompt of a combination at one frame -> out: [tokens, width].  prompt: the negative first, then those of AND. */
 static void prompt_at_frame(float *out, const TokenizedPrompts *t, Tensor encoded, const int *combination,
                             int prompt, int frame)
 {
@@ -358,18 +369,18 @@ static void prompt_at_frame(float *out, const TokenizedPrompts *t, Tensor encode
     slerp(out, encoded.x + (size_t)from[prompt] * each, encoded.x + (size_t)to[prompt] * each, each, s.share);
 }
 
-/* -> [negatives + ANDs, 1 or frames, tokens, width] */
+/* A batch of prompts: the negative prompt, then those of AND -> [prompts, 1 or frames, tokens, width] */
 static Tensor combine(Run *r, const TokenizedPrompts *t, Tensor encoded, const int *combination)
 {
     int frames = t->travel.count > 1 ? t->specification.frames : 1;
-    Tensor g = tensor(r, t->negatives + (int)t->prompts.count, frames, encoded.w, encoded.c);
+    Tensor batch = tensor(r, t->negatives + (int)t->prompts.count, frames, encoded.w, encoded.c);
     size_t each = size(encoded) / (size_t)encoded.n;
-    if (r->machine->dry) return g;
-    for (int prompt = 0; prompt < g.n; prompt++)
+    if (r->machine->dry) return batch;
+    for (int prompt = 0; prompt < batch.n; prompt++)
         for (int frame = 0; frame < frames; frame++)
-            prompt_at_frame(g.x + ((size_t)prompt * (size_t)frames + (size_t)frame) * each, t, encoded, combination,
-                            prompt, frame);
-    return g;
+            prompt_at_frame(batch.x + ((size_t)prompt * (size_t)frames + (size_t)frame) * each, t, encoded,
+                            combination, prompt, frame);
+    return batch;
 }
 
 const Conditioning *text_encode(Run *r, const TokenizedPrompts *t)

@@ -3,8 +3,8 @@
  *     conditional prompt      what the picture should show.  AND joins several of them (composable diffusion).
  *     unconditional prompt    the negative prompt, often empty: classifier-free guidance moves away from it.
  *
- * The prompt language is the web UI's (grammar.h).  The vectors of a textual inversion stand where their name does
- * (embedding.h).  All prompts of a job fill the same number of 75-token chunks at every step (chunks.h).
+ * The prompt language is the web UI's (grammar.h).  The vectors of a textual inversion replace its name in a
+ * prompt (embedding.h).  All prompts of a job fill the same number of 75-token chunks at every step (chunks.h).
  *
  * Emphasis is the web UI's "Original" mode: each vector of a chunk is multiplied by its weight, then all of them by one
  * factor that restores the mean.  The web UI takes that mean over all versions that prompt editing makes of a
@@ -12,6 +12,7 @@
 #ifndef TEXT_H
 #define TEXT_H
 
+#include "checkpoint.h"
 #include "nn.h"
 
 /* The prompt specification: everything that decides what the noise predictor is conditioned on. */
@@ -32,7 +33,7 @@ typedef struct {
     int         second_pass_editing_steps;
     int         clip_skip;              /* 1: the last layer of CLIP, 2: the one before, as the web UI counts */
     int         frames;
-    int         closed_loop;            /* prompt travel goes on from the last key to the first */
+    int         closed_loop;            /* prompt travel also leads from the last key to the first */
 } PromptSpecification;
 
 typedef struct TokenizedPrompts TokenizedPrompts;
@@ -52,11 +53,11 @@ typedef struct {
     const float *weight;                /* one for each prompt but the negative */
 } Conditioning;
 
-/* Reads and tokenizes the prompts: every text of every call.  The result lives in the arena.  The callback, which
- * may be NULL, hears which embeddings are used.  Fails when a prompt is too long, when its keys or weights make no
- * sense, or when a file that it names cannot be used with this model. */
+/* Reads and tokenizes the prompts: every text of every call.  The result lives in the arena.  say, which may
+ * be NULL, receives messages about the embeddings that are used.  Fails when a prompt is too long, when its keys or
+ * weights make no sense, or when a file that it names cannot be used with this model. */
 const TokenizedPrompts *text_tokenize(Arena *a, const Weights *w, const PromptSpecification *specification,
-        void (*say)(void *to, const char *line), void *to);
+                                      void (*say)(void *to, const char *line), void *to);
 
 /* Runs CLIP's text encoder on each distinct text once (diffusers: encode_prompt) -> [calls of both passes].
  * Calls with the same conditioning share one tensor, so its address can be a key. */

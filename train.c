@@ -7,11 +7,10 @@
  *         save, draw sample images, measure the validation loss          where the configuration wants it
  *     LoRA pairs, or token vectors -> file
  *
- * What comes before the loop, what is written and what is resumed are parts of their own: trainer.h lists them.
+ * The setup before the loop, the output files and resuming are in files of their own: trainer.h lists them.
  *
- * All random numbers come from one generator, in one order, so a seed says which LoRA comes out, to the byte.  A step
- * that is interrupted never was: the state is the one before it, and a job that is resumed draws the same numbers
- * again. */
+ * All random numbers come from one generator, in one order, so the seed decides every byte of the LoRA.  When a step is
+ * interrupted, the state from before that step is saved, and a resumed job draws the same random numbers. */
 #include "train.h"
 
 #include "chars.h"
@@ -22,8 +21,8 @@
 #include <string.h>
 
 enum {
-    LINES = 20,                          /* messages with the loss in all */
-    MOST_BROKEN = 10                     /* steps in a row that may come to nothing finite */
+    LOSS_MESSAGES = 20,                  /* how often the mean loss is reported in the whole job */
+    MOST_BROKEN = 10                     /* steps in a row that are left out before training fails */
 };
 
 /* ---- a step ------------------------------------------------------------------------------------ */
@@ -34,7 +33,7 @@ static double lr_factor_of(const Trainer *t, int step)
     return lr_factor(&scheduler, step, t->steps);
 }
 
-/* The learning rates of the step that is next. */
+/* The learning rates of the next step. */
 static LearningRates scheduled_rates(const Trainer *t)
 {
     double factor = lr_factor_of(t, (int)t->progress->step);
@@ -42,8 +41,8 @@ static LearningRates scheduled_rates(const Trainer *t)
     return (LearningRates){ .words = factor * rates.words, .text = factor * rates.text, .unet = factor * rates.unet };
 }
 
-/* Sums the gradients of all examples of a step, and returns their mean loss.  last: the last one, or the first one
- * with a loss that is not finite. */
+/* Sums the gradients of all examples of a step, and returns their mean loss.  last: receives the last example, or the
+ * first one whose loss is not finite. */
 static double accumulate_gradients(Trainer *t, const DatasetItem **last)
 {
     Trainable *trainable = t->trainable;
@@ -58,9 +57,9 @@ static double accumulate_gradients(Trainer *t, const DatasetItem **last)
     return loss;
 }
 
-/* One step of the optimizer.  Returns the mean loss of its examples; NaN when the step was left out, because
- * something was not finite. */
-static double take_step(Trainer *t)
+/* One training step: gradients, gradient clipping, AdamW.  Returns the mean loss of its examples.  Returns NaN when the
+ * loss or a gradient was not finite, and the optimizer did not move. */
+static double training_step(Trainer *t)
 {
     Trainable *trainable = t->trainable;
     const DatasetItem *last = NULL;
@@ -73,14 +72,15 @@ static double take_step(Trainer *t)
         return NAN;
     }
     LearningRates rates = scheduled_rates(t);
-    int number = (int)++t->progress->taken;
+    t->progress->taken++;
+    int number = (int)t->progress->taken;
     optimizer_step(t->optimizer, trainable, rates, training_adamw(t->config), number, t->machine.threads);
     return loss;
 }
 
-/* ---- what is told meanwhile -------------------------------------------------------------------- */
+/* ---- progress messages and validation ---------------------------------------------------------- */
 
-/* Beside the progress bar: the loss of the last steps on average, and the learning rate. */
+/* Shows the mean loss of the last CURVE_WINDOW steps and the learning rate beside the progress bar. */
 static void show_loss(const Trainer *t)
 {
     size_t step = t->progress->step;
@@ -89,7 +89,7 @@ static void show_loss(const Trainer *t)
     callbacks_note(t->callbacks, "loss %.4f, rate %.3g", loss, rate);
 }
 
-/* Once the validation loss has been rising, the model learns its pictures by heart (overfitting). */
+/* Measures and reports the validation loss.  When it has not fallen for two epochs, it warns of overfitting. */
 static void say_validation_loss(Trainer *t, size_t epoch)
 {
     Validation *v = &t->validation;
@@ -121,20 +121,24 @@ static void validate(Trainer *t)
 
 /* ---- the loop ---------------------------------------------------------------------------------- */
 
-static void settle(Trainer *t) { memcpy(t->safe, t->progress, progress_bytes(t->dataset.photos.repeated)); }
-
-/* Of all steps, after which is the loss told?  After LINES of them, and the last. */
-static int is_told(const Trainer *t, size_t step)
+/* Remembers the progress after a whole step, as the state to save when the next step is interrupted. */
+static void remember_progress(Trainer *t)
 {
-    double every = fmax(1, t->steps / (double)LINES);
+    memcpy(t->safe, t->progress, progress_bytes(t->dataset.photos.repeated));
+}
+
+/* Is the mean loss reported after this step?  It is after LOSS_MESSAGES of all steps, and after the last one. */
+static int reports_loss(const Trainer *t, size_t step)
+{
+    double every = fmax(1, t->steps / (double)LOSS_MESSAGES);
     if (step == (size_t)t->steps) return 1;
     return floor((double)step / every) > floor((double)(step - 1) / every);
 }
 
-/* The step up to which the loss has been told, of a job that is resumed. */
-static size_t told_before(const Trainer *t)
+/* The step of the last report before a job is resumed. */
+static size_t last_reported_step(const Trainer *t)
 {
-    double every = fmax(1, t->steps / (double)LINES);
+    double every = fmax(1, t->steps / (double)LOSS_MESSAGES);
     return (size_t)(floor(t->progress->step / every) * every);
 }
 
@@ -148,39 +152,42 @@ static void check_broken(const Trainer *t, int broken)
 static void run_steps(void *trainer)
 {
     Trainer *t = trainer;
-    size_t told = told_before(t);
+    size_t reported = last_reported_step(t);
     int broken = 0;
-    settle(t);
+    remember_progress(t);
     if (t->dataset.photos.validations) say_validation_loss(t, t->progress->step / trainer_epoch(t));
     while ((int)t->progress->step < t->steps) {
         callbacks_progress(t->callbacks, "step", (int)t->progress->step, t->steps);
-        double loss = take_step(t);
-        size_t step = ++t->progress->step;
+        double loss = training_step(t);
+        t->progress->step++;
+        size_t step = t->progress->step;
         t->loss[step - 1] = (float)loss;
-        settle(t);
+        remember_progress(t);
         show_loss(t);
         broken = isfinite(loss) ? 0 : broken + 1;
         check_broken(t, broken);
         trainer_save_periodically(t);
         trainer_sample_periodically(t);
         validate(t);
-        if (!is_told(t, step)) continue;
-        double mean = curve_mean(t->loss, told, step);
+        if (!reports_loss(t, step)) continue;
+        double mean = curve_mean(t->loss, reported, step);
         callbacks_say(t->callbacks, "step %zu/%d: loss %.4f on average", step, t->steps, mean);
-        told = step;
+        reported = step;
     }
     callbacks_progress(t->callbacks, "done", t->steps, t->steps);
 }
 
-/* When it is stopped, the step under way is dropped: nothing but the progress has changed since the last one. */
+/* Runs the steps.  When the job is interrupted, the unfinished step is dropped: it has changed nothing but the progress
+ * and the gradients, so the remembered progress is saved. */
 static void run_or_save(Trainer *t)
 {
     char why[1024];
     if (!attempt(t->mem, run_steps, t, why)) return;
-    if (strcmp(why, "interrupted")) fail(t->mem, "%s", why);
+    FailKind kind = fail_kind(t->mem);
+    if (kind != CANCELLED) fail_as(t->mem, kind, "%s", why);
     trainer_save_state(t, t->safe);
-    fail(t->mem, "interrupted after step %u of %d; the same command with --resume %s goes on from there", t->safe->step,
-         t->steps, trainer_state_path(t));
+    fail_as(t->mem, kind, "interrupted after step %u of %d; the same command with --resume %s goes on from there",
+            t->safe->step, t->steps, trainer_state_path(t));
 }
 
 /* ---- all of it --------------------------------------------------------------------------------- */

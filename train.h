@@ -6,9 +6,9 @@
 #include "training_job.h"
 
 /* Trains what the configuration says, a LoRA, the token vectors of textual inversion or both, and writes it as
- * kohya's trainer would.  Call it inside attempt().  When it fails, nothing is written but what the configuration
- * asks to be saved on the way.  When it is stopped after the first step has begun, it saves its state and fails with
- * how to resume it. */
+ * kohya's trainer would.  Call it inside attempt().  When it fails, it has written only what the configuration
+ * wants saved periodically.  When it is stopped after the first step has begun, it saves its state and fails with a
+ * message that says how to resume. */
 void train(Arena *a, const TrainingJob *job, const Callbacks *callbacks);
 
 #endif

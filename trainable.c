@@ -4,18 +4,18 @@
  *
  *     y = W x + b + alpha / rank * up(down(x))                 down [rank,in], up [out,rank]
  *
- * up begins at zero, so training begins with the model as it was.  backward.c has the gradients (lora_backward).
+ * up begins at zero, so training begins with an unchanged model.  lora_backward() in kernels/ computes the gradients.
  *
  * Textual inversion (Gal et al., 2022) trains new rows v_0 .. v_K-1 of the text encoder's token embedding table.
- * They stand behind its V rows, so token numbers V .. V+K-1 in a caption (captions.c) mean them.  With the input of
+ * They come after its V rows, so token numbers V .. V+K-1 in a caption (captions.c) stand for them.  With the input of
  * the text encoder at place p of a prompt, h_p = v_k + position_p where ids[p] = V + k, the gradient of textual
  * inversion is
  *
  *     dv_k = the sum of dh_p over all places p with ids[p] = V + k                        (clip.c adds it up)
  *
- * There is no list of layers here, only the rule of kohya's trainer, applied to the names that the weights have.
- * Everything trainable lies in one array, so that the optimizer, the norm of the gradient and a saved state know
- * nothing of layers. */
+ * There is no list of layers here, only the rule of kohya's trainer, applied to the names of the weights.  All
+ * trainable parameters lie in one array, so the optimizer, the norm of the gradient and a saved state need to know no
+ * layers. */
 #include "trainable.h"
 
 #include <math.h>
@@ -37,7 +37,7 @@ static int ends_with(const char *name, const char *end)
 
 static int has_part(const Weight *w, const char *part) { return strstr(w->name, part) != NULL; }
 
-/* The kernel is side x side.  A linear layer's is 1 x 1. */
+/* Is the kernel side x side?  A linear layer counts as 1 x 1. */
 static int has_kernel(const Weight *w, size_t side)
 {
     if (w->rank == 4) return w->shape[2] == side && w->shape[3] == side;
@@ -65,7 +65,8 @@ static int is_target(const Weight *w, const TrainableConfig *config)
     return config->unet && starts_with(w->name, "unet.") && is_unet_target(w, config->conv_rank > 0);
 }
 
-/* The next target from number *i on, or NULL.  A weight that a file added later has replaced is passed over. */
+/* The next weight, from number *i on, whose layer gets a LoRA pair; or NULL.  It skips weights that a later file has
+ * replaced. */
 static const Weight *next_target(const Weights *weights, const TrainableConfig *config, size_t *i)
 {
     const Weight *w;
@@ -76,7 +77,7 @@ static const Weight *next_target(const Weights *weights, const TrainableConfig *
     return NULL;
 }
 
-/* ---- making them ------------------------------------------------------------------------------ */
+/* ---- making the parameters -------------------------------------------------------------------- */
 
 /* A matrix without its data: [rows,columns], or [rows,columns,side,side] for a convolution (rank 4). */
 static Weight matrix_of(Arena *a, const char *name, size_t rank, size_t rows, size_t columns, size_t side)
@@ -92,7 +93,7 @@ static Weight matrix_of(Arena *a, const char *name, size_t rank, size_t rows, si
 
 static size_t elements(const Weight *w) { return w->bytes / sizeof(float); }
 
-/* Makes a pair for each target, without data, in the order of the layers' names. */
+/* Makes a LoRA pair for each target, without data, in the order of the layers' names. */
 static void make_pairs(Arena *a, Trainable *t, const Weights *weights, const TrainableConfig *config)
 {
     size_t i = 0;
@@ -160,13 +161,13 @@ Trainable *trainable_new(Arena *a, const Weights *w, TrainableConfig config)
 
 static float uniform(Rng *rng) { return (float)(rng_bits(rng) & 0xffffffu) * 0x1p-23f - 1; }      /* -1 .. 1 */
 
-/* What belongs to this matrix in x, or in d, which is laid out alike. */
+/* Where this matrix begins in x, or in d, which has the same layout. */
 static float *part_of(float *array, const Trainable *t, const Weight *w)
 {
     return array + ((const float *)w->data - t->x);
 }
 
-/* torch.nn.init.kaiming_uniform_(down, a=sqrt(5)), which is uniform in +-1/sqrt(fan_in); zeros_(up) */
+/* torch.nn.init.kaiming_uniform_(down, a=sqrt(5)), which is uniform in +-1/sqrt(fan_in).  zeros_(up) has been done. */
 void trainable_init(Trainable *t, Rng *rng)
 {
     for (size_t k = 0; k < t->pairs; k++) {
@@ -177,7 +178,7 @@ void trainable_init(Trainable *t, Rng *rng)
     }
 }
 
-/* ---- what the forward pass and the way back ask ----------------------------------------------- */
+/* ---- for the forward and the backward pass ---------------------------------------------------- */
 
 static float alpha_of(const Trainable *t, const Weight *down) { return has_kernel(down, 3) ? t->conv_alpha : t->alpha; }
 
@@ -204,7 +205,7 @@ float *trainable_gradient(const Trainable *t, const float *x)
 
 /* ---- files ------------------------------------------------------------------------------------ */
 
-/* "unet.mid_block..." -> "lora_unet_mid_block..." and the end */
+/* "unet.mid_block.x" -> "lora_unet_mid_block_x", followed by `end` */
 static char *kohya_name(Arena *a, const char *layer, const char *end)
 {
     char *name = format(a, "lora_%s%s", layer, end);
@@ -243,8 +244,8 @@ void trainable_save_lora(Arena *a, const Trainable *t, const char *path, const K
     release(a, before);
 }
 
-void trainable_save_embedding(Arena *a, const Trainable *t, const char *name, const char *path, const KeyValue *metadata,
-                              size_t pairs)
+void trainable_save_embedding(Arena *a, const Trainable *t, const char *name, const char *path,
+                              const KeyValue *metadata, size_t pairs)
 {
     Weight words = t->words;
     words.name = name;

@@ -7,12 +7,13 @@
  *             level 3: at an eighth, without transformers
  *               mid block: resnet, transformer, motion (v2 modules only), resnet
  *
- * A level takes what comes in, goes down through the next level, and on the way up is given back its two layers'
- * outputs and its own input, last first: the skip connections.  So it is a recursion, and what a level holds is
- * released when it returns.  Layers are named as diffusers names them (UNet2DConditionModel); up_blocks.k belongs to
- * level 3-k. */
+ * A level runs two layers, then the level below it, then three layers on the way up.  Each of these three also gets a
+ * skip connection: the outputs of the two layers and the input of the level, in reverse order.  So the UNet is a
+ * recursion, and the memory of a level is released when it returns.  Layers are named as diffusers names them
+ * (UNet2DConditionModel); up_blocks.k belongs to level 3-k. */
 #include "unet.h"
 
+#include "checkpoint.h"
 #include "motion.h"
 
 #include <math.h>
@@ -22,7 +23,7 @@ enum { LEVELS = 4, DEEPEST = LEVELS - 1, HEADS = 8 };
 
 /* ---- time embedding ---------------------------------------------------------------------------- */
 
-/* [cos(t f), sin(t f)],  f_i = 10000^(-i/half)
+/* Sinusoidal timestep embedding:  [cos(t f), sin(t f)],  f_i = 10000^(-i/half)
  * diffusers: get_timestep_embedding(t, c, flip_sin_to_cos=True, downscale_freq_shift=0) */
 static void sinusoidal_embedding(float *e, float t, int half)
 {
@@ -33,7 +34,7 @@ static void sinusoidal_embedding(float *e, float t, int half)
     }
 }
 
-/* linear_2(SiLU(linear_1(sinusoidal embedding))) -> [1,1,1,4c] */
+/* Time embedding:  linear_2(SiLU(linear_1(sinusoidal embedding))) -> [1,1,1,4c] */
 static Tensor time_embedding(Run *r, float t)
 {
     const Weight *w = find(r, "unet.time_embedding.linear_1", "weight");
@@ -47,11 +48,11 @@ static Tensor time_embedding(Run *r, float t)
 
 /* ---- transformer ------------------------------------------------------------------------------- */
 
-/* What every layer is conditioned on.  pictures: frames times prompts. */
+/* What every layer is conditioned on: the time embedding and the text.  pictures: frames times prompts. */
 typedef struct { Tensor time, text; int pictures; } Condition;
 
-/* Attention of x to a context:  to_out(softmax(to_q(x) to_k(context)' / sqrt(d)) to_v(context))
- * Cross-attention when the context is the text; spatial self-attention when it is x. */
+/* Attention from x to a context:  to_out(softmax(to_q(x) to_k(context)' / sqrt(d)) to_v(context))
+ * It is cross-attention when the context is the text, and spatial self-attention when the context is x. */
 static Tensor cross_attention(Run *r, const char *p, Tensor x, Tensor context)
 {
     Tensor q = linear_no_bias(r, at(r, p, "to_q"), x);
@@ -66,8 +67,8 @@ static Tensor self_attention(Run *r, const char *p, Tensor x)
 }
 
 /* BasicTransformerBlock:   h += attn1(norm1 h);   h += attn2(norm2 h, text);   h += ff(norm3 h)
- * Conditional and unconditional prompts differ in their text alone.  Before the first cross-attention their h is the
- * same and computed once; there it is repeated. */
+ * The conditional and the unconditional prediction differ only in their text.  Before the first cross-attention their h
+ * is the same, so it is computed once and repeated there. */
 static Tensor transformer_block(Run *r, const char *p, Tensor h, const Condition *c)
 {
     size_t before = mark(r->machine->mem);
@@ -99,9 +100,9 @@ static int frames_of_a_norm(const Run *r)
     return r->norm_across_frames ? r->frames : 1;
 }
 
-/* Layer j of a level: resnet, transformer where the level has one, motion module.  On the way up the resnet sees x
- * and the skip side by side.  The result goes down to the mark `to`; what lies above that, x and the skip too on the
- * way up, is released as soon as it has been read. */
+/* Layer j of a level: resnet, transformer where the level has one, motion module.  On the way up the resnet gets
+ * torch.cat([x, skip]).  The result is moved to the arena's mark `to`.  Everything above that mark is released as soon
+ * as it has been read; on the way up that includes x and the skip. */
 typedef struct {
     int       level, up, j;
     size_t    to;
@@ -116,7 +117,7 @@ static Tensor run_layer(void *run, const void *args)
     Arena *a = r->machine->mem;
     const char *way = l.up ? "up" : "down";
     int number = l.up ? DEEPEST - l.level : l.level;
-    char block[32];                      /* not in the arena, where all above `to` is released */
+    char block[32];                      /* not in the arena: everything above `to` is released below */
     snprintf(block, sizeof block, "%s_blocks.%d", way, number);
     Tensor x = l.x;
     if (l.up) x = compact(r, l.to, concat(r, x, repeat(r, l.skip, x.n)));
@@ -156,7 +157,7 @@ static Tensor deeper(Run *r, int i, Tensor x, const Condition *c)
     return compact(r, before, conv2d(r, format(a, "unet.up_blocks.%d.upsamplers.0.conv", DEEPEST - i - 1), h, 1));
 }
 
-/* Down and up again: [n,h,w,c] -> [n,h,w,c'] */
+/* Down, through the levels below, and up: [n,h,w,c] -> [n,h,w,c'] */
 static Tensor level(Run *r, int i, Tensor x, const Condition *c)
 {
     Arena *a = r->machine->mem;
@@ -175,8 +176,8 @@ static Tensor level(Run *r, int i, Tensor x, const Condition *c)
 Tensor unet(Run *r, Tensor x, float t, Tensor text)
 {
     size_t before = mark(r->machine->mem);
-    Tensor one_text_each = { text.n * text.h, text.w, 1, text.c, text.x, text.from };
-    Condition c = { .time = time_embedding(r, t), .text = one_text_each, .pictures = text.n * x.n };
+    Tensor texts = { .n = text.n * text.h, .h = text.w, .w = 1, .c = text.c, .x = text.x, .from = text.from };
+    Condition c = { .time = time_embedding(r, t), .text = texts, .pictures = text.n * x.n };
     Tensor h = conv2d(r, "unet.conv_in", x, 1);
     h = level(r, 0, h, &c);
     h = group_norm(r, "unet.conv_norm_out", h, 1e-5f, frames_of_a_norm(r), SILU);

@@ -1,7 +1,7 @@
 /* vae.c - the autoencoder: latents to pictures, and pictures to latents.
  *
  *     decoder:  z / 0.18215, post_quant_conv, conv_in, [resnet attention resnet], four stages of resnets of which the
- *               first three double the size, norm SiLU conv_out to three colours
+ *               first three double the size, norm, SiLU, conv_out to three colours
  *     encoder:  the same in the other direction; it gives a normal distribution over latents
  *
  * Every group norm here has eps 1e-6 (the UNet's resnets have 1e-5), and attention has one head.  Stages are numbered
@@ -28,7 +28,8 @@ static Tensor vae_attention(Run *r, const char *p, Tensor x)
     return compact(r, before, add(r, h, x));
 }
 
-/* Stable Diffusion has three resnets a stage in the decoder; here as many run as the file has names for. */
+/* Stable Diffusion has three resnets a stage in the decoder and two in the encoder.  Here the file's names decide, so
+ * smaller models work too.  Returns at least 1. */
 static int count_resnets(Run *r, const char *stage)
 {
     int n = 1;
@@ -59,7 +60,7 @@ static Tensor half_size(Run *r, const char *stage, Tensor x)
     return conv2d_half(r, at(r, stage, "downsamplers.0.conv"), x);
 }
 
-/* Resnets, then twice the size or half of it; the last stage keeps its size. */
+/* UpDecoderBlock2D or DownEncoderBlock2D: resnets, and then double or half the size.  The last stage keeps its size. */
 static Tensor stage(Run *r, const char *blocks, int i, int direction, Tensor x)
 {
     Arena *a = r->machine->mem;
@@ -76,7 +77,7 @@ static Tensor stage(Run *r, const char *blocks, int i, int direction, Tensor x)
     return compact(r, before, x);
 }
 
-/* norm SiLU conv, to `channels` */
+/* conv_out(SiLU(conv_norm_out(x))), which must give `channels` channels. */
 static Tensor output(Run *r, const char *half, Tensor x, int channels)
 {
     Arena *a = r->machine->mem;
@@ -86,6 +87,7 @@ static Tensor output(Run *r, const char *half, Tensor x, int channels)
     return x;
 }
 
+/* VAE decode:  vae.decode(z / vae.config.scaling_factor) */
 Tensor vae_decode(Run *r, Tensor z)
 {
     Arena *a = r->machine->mem;
@@ -99,6 +101,7 @@ Tensor vae_decode(Run *r, Tensor z)
     return compact(r, before, output(r, "decoder", x, COLOURS));
 }
 
+/* VAE encode:  vae.encode(x).latent_dist.parameters */
 Tensor vae_encode(Run *r, Tensor x)
 {
     size_t before = mark(r->machine->mem);

@@ -5,9 +5,9 @@
 
 #include "nn.h"
 
-enum { LATENT = 4, FACTOR = 8 };                 /* a latent has 4 channels, and stands for 8 x 8 pixels */
+enum { LATENT = 4, FACTOR = 8 };                 /* a latent has 4 channels and covers 8 x 8 pixels */
 
-/* The UNet's latents are this times the VAE's, which makes their variance about 1. */
+/* scaling_factor: the UNet's latents are the VAE's latents times this, so that their variance is about 1. */
 static const float LATENT_SCALE = 0.18215f;
 
 /* VAE decode.  z: the UNet's latents [n,h,w,4] -> [n,8h,8w,3], about -1..1, in the arena.  Fails as nn.h says. */

@@ -9,6 +9,19 @@
 #include <stdarg.h>
 #include <stdio.h>
 
+int callbacks_stopped(const Callbacks *w)
+{
+    if (!w) return 0;
+    if (w->stop && *w->stop) return 1;
+    return w->cancel && w->cancel(w->to);
+}
+
+Callbacks callbacks_silent(const Callbacks *w)
+{
+    if (!w) return (Callbacks){ .to = NULL };
+    return (Callbacks){ .to = w->to, .cancel = w->cancel, .stop = w->stop };
+}
+
 static void format_and_call(void (*callback)(void *to, const char *words), void *to, const char *fmt, va_list args)
 {
     char words[1024];

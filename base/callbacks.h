@@ -24,9 +24,15 @@ typedef struct {
     void (*preview) (void *to, Pictures small);
     /* The output of every named layer, for tests. */
     void (*probe)   (void *to, const char *layer, Tensor output);
-    /* Not called but read: when it is set, the job fails with "interrupted" before its next layer. */
-    const volatile sig_atomic_t *stop;
+    /* The final latents, [frames,h,w,4], before they are decoded. */
+    void (*latents) (void *to, Tensor x);
+    /* Two ways to stop a job, looked at before each layer: it then fails as CANCELLED, with "interrupted". */
+    int  (*cancel)  (void *to);          /* returns nonzero to stop it */
+    const volatile sig_atomic_t *stop;   /* is set to stop it; a signal handler may do that */
 } Callbacks;
+
+int       callbacks_stopped(const Callbacks *w);      /* Is the job to stop? */
+Callbacks callbacks_silent (const Callbacks *w);      /* Callbacks that hear nothing, and stop a job as w does. */
 
 /* Each formats a text of at most 1023 bytes and passes it on, if somebody listens. */
 void callbacks_say     (const Callbacks *c, const char *fmt, ...) __attribute__((format(printf, 2, 3)));

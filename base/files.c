@@ -49,6 +49,7 @@ typedef struct MappedFile {
     Arena             *arena;
     const char        *path;
     Bytes              content;
+    int                is_given;         /* the caller's memory, which is neither unmapped nor given back */
 } MappedFile;
 
 /* Release goes backwards, so this is the first of the list. */
@@ -56,7 +57,34 @@ static void unmap(void *file)
 {
     MappedFile *f = file;
     *mapped_files(f->arena) = f->before;
-    system_file_unmap(f->content.data, f->content.size);
+    if (!f->is_given) system_file_unmap(f->content.data, f->content.size);
+}
+
+/* To the front of the list, until release. */
+static void add_mapped(Arena *a, MappedFile *f)
+{
+    f->before = *mapped_files(a);
+    *mapped_files(a) = f;
+    on_release(a, unmap, f);
+}
+
+static const MappedFile *given_file(Arena *a, const char *path)
+{
+    for (const MappedFile *f = *mapped_files(a); f; f = f->before)
+        if (f->is_given && !strcmp(f->path, path)) return f;
+    return NULL;
+}
+
+int file_is_given(Arena *a, const char *path)
+{
+    return given_file(a, path) != NULL;
+}
+
+void file_give(Arena *a, const char *path, Bytes content)
+{
+    MappedFile *f = allocate(a, 1, sizeof *f);
+    *f = (MappedFile){ .arena = a, .path = path, .content = content, .is_given = 1 };
+    add_mapped(a, f);
 }
 
 /* Opens a regular file and finds out its size.  Returns its number. */
@@ -76,6 +104,8 @@ static int open_regular(Arena *a, const char *path, size_t *size)
 
 Bytes file_map(Arena *a, const char *path)
 {
+    const MappedFile *given = given_file(a, path);
+    if (given) return given->content;
     MappedFile *f = allocate(a, 1, sizeof *f);       /* before the file is open, as this may fail */
     const void *data = f;                        /* of an empty file: any address, but not NULL */
     const char *why = NULL;
@@ -86,9 +116,7 @@ Bytes file_map(Arena *a, const char *path)
     if (why) fail(a, "%s: cannot be mapped: %s", path, why);
     f->content.data = data;
     if (!f->content.size) return f->content;
-    f->before = *mapped_files(a);
-    *mapped_files(a) = f;
-    on_release(a, unmap, f);
+    add_mapped(a, f);
     return f->content;
 }
 
@@ -102,7 +130,7 @@ const char *mapped_file_at(Arena *a, const void *address)
 void files_trim(Arena *a)
 {
     for (const MappedFile *f = *mapped_files(a); f; f = f->before)
-        system_file_discard(f->content.data, f->content.size);
+        if (!f->is_given) system_file_discard(f->content.data, f->content.size);
 }
 
 /* ---- folders ----------------------------------------------------------------------------------- */

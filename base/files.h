@@ -17,6 +17,11 @@ int has_bytes_at(Bytes b, size_t at, const void *what, size_t n);
 /* Maps a file into memory, to read; unmapped on release.  Never waits.  Fails when it is no readable regular file. */
 Bytes file_map(Arena *a, const char *path);
 
+/* Until release, these bytes are the file of that path: file_map() returns them and looks at no disk.  path, bytes: the
+ * caller's, who keeps them until then. */
+void  file_give(Arena *a, const char *path, Bytes content);
+int   file_is_given(Arena *a, const char *path);
+
 /* Gives the memory of all mapped files back; what is read of them afterwards comes from the disk again. */
 void  files_trim(Arena *a);
 

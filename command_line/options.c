@@ -81,7 +81,7 @@ static const Option options[] = {
     { .flag = "quiet",      .field = offsetof(Options, quiet),   .help = "errors only" },
     { .flag = "verbose",    .field = offsetof(Options, verbose), .help = "also the settings as they will be stored" },
     { .flag = "help",       .act = act_help,    .help = "this" },
-    { .flag = "version",    .act = act_version, .help = "persona " VERSION },
+    { .flag = "version",    .act = act_version, .help = "persona " PERSONA_VERSION },
 };
 enum { OPTIONS = sizeof options / sizeof *options };
 

@@ -5,8 +5,6 @@
 #include "prompt.h"
 #include "training_config.h"
 
-#define VERSION "0.1"
-
 enum { MOST_FOLDERS = 64 };              /* of --weights */
 
 /* A setting of prompt files that was given as an option. */

@@ -472,7 +472,7 @@ static _Noreturn void give_up(const Drawing *d, const char *why)
     if (kept)
         rest = format(d->a, "; %zu finished pictures are in %s, and %s goes on from there", kept, d->folder,
                       d->command);
-    if (!strcmp(why, "interrupted")) fail(d->a, "interrupted%s", *rest ? rest : "; nothing was written");
+    if (fail_kind(d->a) == CANCELLED) fail(d->a, "interrupted%s", *rest ? rest : "; nothing was written");
     fail(d->a, "%s: %s%s", cell_name(d->a, d->s, d->cell), why, rest);
 }
 

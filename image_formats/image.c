@@ -176,12 +176,18 @@ static Byte clamp_byte(int x)
 static void weighted_mean(const Byte *from, size_t step, Window w, Byte *to)
 {
     const int half = 1 << (WEIGHT_BITS - 1);
-    int sum[3] = { half, half, half };
+    int r = half;
+    int g = half;
+    int b = half;
     for (int k = 0; k < w.count; k++) {
-        for (int c = 0; c < 3; c++) sum[c] += w.weight[k] * from[c];
+        r += w.weight[k] * from[0];
+        g += w.weight[k] * from[1];
+        b += w.weight[k] * from[2];
         from += step;
     }
-    for (int c = 0; c < 3; c++) to[c] = clamp_byte(sum[c] >> WEIGHT_BITS);
+    to[0] = clamp_byte(r >> WEIGHT_BITS);
+    to[1] = clamp_byte(g >> WEIGHT_BITS);
+    to[2] = clamp_byte(b >> WEIGHT_BITS);
 }
 
 static Picture resize_across(Arena *a, Picture p, int width, Filter f)
@@ -189,8 +195,11 @@ static Picture resize_across(Arena *a, Picture p, int width, Filter f)
     Picture q = new_picture(a, width, p.height);
     size_t before = mark(a);
     const Window *w = make_windows(a, p.width, width, f);
-    for (int y = 0; y < q.height; y++)
-        for (int x = 0; x < q.width; x++) weighted_mean(pixel(p, w[x].from, y), 3, w[x], pixel(q, x, y));
+    for (int y = 0; y < q.height; y++) {
+        const Byte *from = pixel(p, 0, y);
+        Byte *to = pixel(q, 0, y);
+        for (int x = 0; x < q.width; x++) weighted_mean(from + 3 * (size_t)w[x].from, 3, w[x], to + 3 * (size_t)x);
+    }
     release(a, before);
     return q;
 }
@@ -201,8 +210,11 @@ static Picture resize_down(Arena *a, Picture p, int height, Filter f)
     size_t before = mark(a);
     const Window *w = make_windows(a, p.height, height, f);
     size_t row = 3 * (size_t)p.width;
-    for (int y = 0; y < q.height; y++)
-        for (int x = 0; x < q.width; x++) weighted_mean(pixel(p, x, w[y].from), row, w[y], pixel(q, x, y));
+    for (int y = 0; y < q.height; y++) {
+        const Byte *from = pixel(p, 0, w[y].from);
+        Byte *to = pixel(q, 0, y);
+        for (size_t x = 0; x < row; x += 3) weighted_mean(from + x, row, w[y], to + x);
+    }
     release(a, before);
     return q;
 }

@@ -1,6 +1,6 @@
 /* image.h - reads a picture from a file, turns it the right way up, and resizes it.
  *
- * Useful copied alone with png.[ch], jpeg.[ch], deflate.[ch] and tensor.[ch].
+ * Useful copied alone with png.[ch], jpeg.[ch], deflate.[ch], files.[ch], system.[ch] and tensor.[ch].
  * Sources: TIFF 6.0, tag Orientation, which EXIF uses; Pillow's resampling, to the byte. */
 #ifndef IMAGE_H
 #define IMAGE_H

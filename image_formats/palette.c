@@ -47,15 +47,17 @@ static void box_corners(int box, Byte low[3], Byte high[3])
     }
 }
 
+static Byte clamp(Byte x, Byte low, Byte high)
+{
+    Byte y = x > high ? high : x;
+    return y < low ? low : y;
+}
+
 /* Returns the least distance of rgb to a colour of the box. */
 static int distance_to_box(const Byte *rgb, const Byte *low, const Byte *high)
 {
     Byte at[3];
-    for (int c = 0; c < 3; c++) {
-        at[c] = rgb[c];
-        if (rgb[c] < low[c]) at[c] = low[c];
-        if (rgb[c] > high[c]) at[c] = high[c];
-    }
+    for (int c = 0; c < 3; c++) at[c] = clamp(rgb[c], low[c], high[c]);
     return palette_distance(rgb, at);
 }
 
@@ -72,16 +74,16 @@ static int distance_across_box(const Byte *rgb, const Byte *low, const Byte *hig
 static void list_candidates(Palette *p, int box)
 {
     Byte low[3], high[3];
+    int n = 0;
     int bound = INT32_MAX;
     box_corners(box, low, high);
     for (int i = 0; i < p->n; i++) {
         int farthest = distance_across_box(p->rgb[i], low, high);
         if (farthest < bound) bound = farthest;
     }
-    int n = 0;
     for (int i = 0; i < p->n; i++)
         if (distance_to_box(p->rgb[i], low, high) <= bound) p->candidate[box][n++] = (Byte)i;
-    p->candidates[box] = n;
+    p->candidate_count[box] = n;
 }
 
 static void list_all_candidates(Palette *p)
@@ -95,7 +97,7 @@ static int nearest(const Palette *p, const Byte *rgb)
     int box = box_of(rgb);
     int best = p->candidate[box][0];
     int least = palette_distance(rgb, p->rgb[best]);
-    for (int i = 1; i < p->candidates[box]; i++) {
+    for (int i = 1; i < p->candidate_count[box]; i++) {
         int distance = palette_distance(rgb, p->rgb[p->candidate[box][i]]);
         if (distance >= least) continue;
         least = distance;
@@ -111,10 +113,10 @@ static int nearest(const Palette *p, const Byte *rgb)
 static int add_colour(Palette *p, const Byte *rgb, int limit)
 {
     int box = box_of(rgb);
-    for (int i = 0; i < p->candidates[box]; i++)
+    for (int i = 0; i < p->candidate_count[box]; i++)
         if (!memcmp(p->rgb[p->candidate[box][i]], rgb, 3)) return 1;
     if (p->n == limit) return 0;
-    p->candidate[box][p->candidates[box]++] = (Byte)p->n;
+    p->candidate[box][p->candidate_count[box]++] = (Byte)p->n;
     memcpy(p->rgb[p->n++], rgb, 3);
     return 1;
 }
@@ -123,7 +125,7 @@ static int add_colour(Palette *p, const Byte *rgb, int limit)
 static int collect_colours(Palette *p, const Byte *rgb, size_t n, int limit)
 {
     p->n = 0;
-    memset(p->candidates, 0, sizeof p->candidates);
+    memset(p->candidate_count, 0, sizeof p->candidate_count);
     for (size_t i = 0; i < n; i++)
         if (!add_colour(p, rgb + 3 * i, limit)) return 0;
     return 1;

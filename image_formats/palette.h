@@ -25,7 +25,7 @@ typedef struct {
     unsigned char rgb[256][3];                              /* the entries, in order of brightness */
     int n;                                                  /* how many */
     int is_exact;                                           /* whether they are all the colours that there are */
-    int candidates[PALETTE_BOXES];                          /* of each box: how many entries can be nearest in it */
+    int candidate_count[PALETTE_BOXES];                     /* of each box: how many entries can be nearest in it */
     unsigned char candidate[PALETTE_BOXES][256];            /* and which */
     int threshold[PALETTE_THRESHOLDS];                      /* [32, 32]: 0..PALETTE_THRESHOLDS-1, each once */
     PaletteDither cache[PALETTE_CACHED];

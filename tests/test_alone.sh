@@ -170,20 +170,18 @@ int main(void)
 END
 [ "$(cd "$folder/weights" && ./program | tr '\n' ' ')" = "2.5 refused " ]; check $? "safetensors.c with json.c, dtype.c, files.c, tensor.c and system.c alone do not write, read and refuse"
 
-# the whole program as a library: the example of docs/embedding.md
-sources=$(ls ./*.[ch] ./*/*.[ch] | grep -v '^./tests/\|^./build')
-# plain.c is there instead of the other kernels, or they instead of it
-if [ "$PLAIN" ]; then chosen=$(printf '%s\n' $sources | grep -v '^./kernels/.*\.c$'; echo ./kernels/plain.c)
-else chosen=$(printf '%s\n' $sources | grep -v '/plain.c$'); fi
-rooms=$(printf '%s\n' $chosen | sed 's|.*/||' | grep -v '^persona.c$')
-awk '/^```c$/ { block = ""; inside = 1; next }
-     /^```$/  { if (inside && block ~ /generate\.h/) printf "%s", block; inside = 0 }
-     inside   { block = block $0 "\n" }' docs/embedding.md > "$folder/example.c"
-build library $rooms < "$folder/example.c"
-ln -s "$here/weights" "$folder/library/weights"
-(cd "$folder/library" && ./program) > "$folder/out" 2>&1; check $? "the example of docs/embedding.md fails: $(tail -3 "$folder/out")"
-[ "$(grep -c '^drew 1 frames of 128x128' "$folder/out")" = 2 ]; check $? "the example of docs/embedding.md does not draw, fail and draw again: $(cat "$folder/out")"
-grep -q 'cannot be opened' "$folder/out"; check $? "the example of docs/embedding.md does not show the message of a bad file"
+# all files side by side: the example of docs/embedding.md builds with them by the line that stands there.  Its speed
+# flags are those of make's kernels; here -O1 is quicker.
+mkdir -p "$folder/flat/build"
+awk '/^```c$/ { inside = 1; next }  /^```$/ { inside = 0 }  inside' docs/embedding.md > "$folder/flat/your.c"
+line=$(grep '^cc .*build/flat' docs/embedding.md)
+case $line in *" -O3 -march=native -ffp-contract=fast "*) true ;; *) false ;; esac; check $? "docs/embedding.md builds with other flags: $line"
+PLAIN= MAKEFLAGS= make -nB B=build build/gemm.o 2>/dev/null | grep -q -- '-O3 \(-march=native \)\?-ffp-contract=fast'; check $? "make builds the kernels with other flags than $line"
+MAKEFLAGS= make -s flat B="$folder/flat/build" && ln -s "$here/weights" "$folder/flat/weights"
+line=$(printf '%s' "$line" | sed "s/^cc /$CC /; s/-O3/-O1/; s/-march=native//")
+[ "$PLAIN" ] && line=$(printf '%s' "$line" | sed 's/-fopenmp//')
+(cd "$folder/flat" && eval "$line -o your" 2> log && ./your) > "$folder/out" 2>&1; check $? "the flat folder does not build, or its program fails: $(cat "$folder/flat/log" "$folder/out" | tail -3)"
+grep -q '^drew 1 frames of 128x128' "$folder/out"; check $? "the flat program does not draw: $(cat "$folder/out")"
 
 # what CFLAGS say goes for all files, and the kernels stay quick
 PLAIN= MAKEFLAGS= make -nB B=build build/gemm.o build/text.o CFLAGS=-g NATIVE= 2>/dev/null > "$folder/made"

@@ -53,16 +53,17 @@ for folder in $folders; do
         check $? "$folder/README.md names $entry, which no file there includes"
     done < "$work/allowed"
 done
-tsort "$work/folders" > /dev/null 2> "$work/circle"; check $? "folders include in a circle: $(cat "$work/circle")"
+tsort "$work/folders" > /dev/null 2> "$work/circle"; check $? "folders include in a circle: $(head -12 "$work/circle" | tr "\n" " ")"
 
 # ---- the map of all files
 sh tests/source_map.sh > "$work/map"
 cmp -s "$work/map" docs/map.md; check $? "docs/map.md is not what tests/source_map.sh prints: $(diff "$work/map" docs/map.md | head -5)"
 
 # ---- files: includes
-room() { sed 's|\.[ch] | |; s|\.[ch]$||; s|[^ ]*/||g' "$1" | awk '$1 != $2' | sort -u; }
+# persona.h, the header of the library, is another room than persona.c, the program
+room() { sed 's|persona\.h|persona_h.h|g; s|\.[ch] | |; s|\.[ch]$||; s|[^ ]*/||g' "$1" | awk '$1 != $2' | sort -u; }
 room "$work/includes" > "$work/rooms"
-tsort "$work/rooms" > /dev/null 2> "$work/circle"; check $? "files include in a circle: $(cat "$work/circle")"
+tsort "$work/rooms" > /dev/null 2> "$work/circle"; check $? "files include in a circle: $(head -12 "$work/circle" | tr "\n" " ")"
 
 # ---- files: calls.  Comments and strings are taken out; a function's definition begins in the first column.
 # plain.c defines what the other kernels define, and is linked instead of them.
@@ -102,7 +103,7 @@ doubles=$(grep '^!' "$work/calls"); [ -z "$doubles" ]; check $? "two files defin
 grep -v '^!' "$work/calls" | cut -d' ' -f1,2 | sort -u > "$work/order"
 [ "$(wc -l < "$work/order")" -gt 50 ]; check $? "hardly any calls were found: the reading of the source is broken"
 tsort "$work/order" > /dev/null 2> "$work/circle"
-check $? "files call in a circle: $(cat "$work/circle")"
+check $? "files call in a circle: $(head -12 "$work/circle" | tr "\n" " ")"
 
 echo "test_house: $passed passed, $failed failed"
 [ $failed = 0 ]

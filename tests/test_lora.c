@@ -383,7 +383,8 @@ static void try_bytes(Asking *q, const unsigned char *bytes, size_t n, int *refu
 static void test_bits(Arena *a)
 {
     static const KeyValue config = { "lora_adapter_metadata",
-                                     "{\"unet.lora_alpha\":3,\"unet.alpha_pattern\":{\"b\":2},\"unet.use_rslora\":true}" };
+                                     "{\"unet.lora_alpha\":3,\"unet.alpha_pattern\":{\"b\":2},"
+                                     "\"unet.use_rslora\":true}" };
     Asking q = of_every(a);
     int refused = 0, all = 0;
     save(a, every, EVERY, &config);

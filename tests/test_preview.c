@@ -1,5 +1,6 @@
 /* test_preview.c - the picture as it forms: how well the map knows the decoder, that looking changes nothing, and the
  * bytes a terminal gets. */
+#include "checkpoint.h"
 #include "generate.h"
 #include "preview.h"
 #include "terminal.h"

@@ -2,8 +2,10 @@
  *
  * A case computes y from some inputs.  With f = sum of g y for random g, the tape's gradients are compared with
  * (f(x + h v) - f(x - h v)) / 2h for a random v, twice, with h and h/2, and what their difference says of the limit. */
+#include "checkpoint.h"
 #include "nn.h"
 #include "test.h"
+#include "trainable.h"
 
 #include <math.h>
 

@@ -3,6 +3,8 @@
 #include "test.h"
 #include "training_config.h"
 
+#include <math.h>
+
 typedef struct {
     Arena         *a;
     TrainingConfig config;
@@ -59,6 +61,14 @@ static void test_choices(Arena *a)
     method[0] = 0;
     CHECK(with(a, "optimizer_type", optimizer).optimizer_type == OPTIMIZER_ADAMW_8BIT);
     CHECK(with(a, "lr_scheduler", scheduler).lr_scheduler == LR_POLYNOMIAL);
+    c.train_batch_size = 0;
+    check_refuses(a, c, "--train_batch_size is 0, expected from 1 to 1024");
+    c.train_batch_size = 1;
+    c.gradient_accumulation_steps = 0;
+    check_refuses(a, c, "--gradient_accumulation_steps is 0, expected from 1 to 1024");
+    c = training_config_default;
+    c.learning_rate = NAN;
+    check_refuses(a, c, "--learning_rate is ");
     c = training_config_default;
     CHECK(c.method == METHOD_LORA && c.optimizer_type == OPTIMIZER_ADAMW && c.lr_scheduler == LR_COSINE);
 }

@@ -28,7 +28,7 @@ static const char *path_of(const Set *s, size_t i) { return format(s->a, "%s/%04
 
 static void draw_one(Set *s, size_t i, const char *path)
 {
-    const Callbacks quiet = { .stop = s->callbacks ? s->callbacks->stop : NULL };
+    const Callbacks quiet = callbacks_silent(s->callbacks);
     size_t size;
     Job job = *s->job;
     job.frames = 1;
@@ -89,7 +89,9 @@ void prior_draw(Arena *a, const Job *job, const char *folder, size_t count, cons
     callbacks_say(callbacks, "%s: draws %s: %s", folder, amount(a, count - there, "class picture"), job->prompt);
     folder_make(a, folder);
     if (!attempt(a, draw_missing, &s, why)) return;
-    if (strcmp(why, "interrupted")) fail(a, "%s", why);
-    fail(a, "interrupted after %zu of %zu class pictures, which stay in %s; the same command goes on from there",
-         s.done, count, folder);
+    FailKind kind = fail_kind(a);
+    if (kind != CANCELLED) fail_as(a, kind, "%s", why);
+    fail_as(a, kind, "interrupted after %zu of %zu class pictures, which stay in %s; "
+                     "the same command goes on from there",
+            s.done, count, folder);
 }

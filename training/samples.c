@@ -168,7 +168,7 @@ const char *sample_draw(Arena *a, const Request *request, TrainedFiles trained, 
                         const Callbacks *callbacks)
 {
     Request r = *request;
-    Callbacks silent = { .stop = callbacks ? callbacks->stop : NULL };
+    Callbacks silent = callbacks_silent(callbacks);
     int is_still = r.job.frames == 1 || !r.job.motion;
     const char *path = format(a, "%s.%s", stem, is_still ? "png" : "gif");
     size_t before = mark(a);

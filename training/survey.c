@@ -72,7 +72,7 @@ static void look_at_all(Arena *a, Photos *p, const Buckets *b, const Callbacks *
         size_t before = mark(a);
         Look l = { .a = a, .photo = &p->photo[i], .buckets = b };
         callbacks_progress(callbacks, "looking", (int)i, (int)p->count);
-        if (callbacks && callbacks->stop && *callbacks->stop) fail(a, "interrupted");
+        if (callbacks_stopped(callbacks)) fail_as(a, CANCELLED, "interrupted");
         if (attempt(a, look, &l, why)) list(a, &unusable, NAMED, format(a, "%.300s", why));
         else release(a, before);
     }

@@ -223,7 +223,7 @@ static int try_sample(Drawing *d, size_t i, const char *stem)
     d->stem = format(d->t->mem, "%s-sample%zu", stem, i + 1);
     if (!attempt(d->t->mem, draw_sample, d, why)) return 1;
     callbacks_say(d->t->callbacks, "sample %s was not drawn: %s", d->stem, why);
-    return strcmp(why, "interrupted") != 0;
+    return fail_kind(d->t->mem) != CANCELLED;
 }
 
 /* Draws all samples with what is trained so far, as it will be found under the name of OUT<what>.  Training goes on

@@ -41,8 +41,7 @@ void trainer_open_model(Trainer *t)
     if (job->vae) weights = weights_add(t->mem, weights, job->vae, VAE_FILE);
     weights_resolution(weights, &width, &height);
     t->side = t->config->resolution > 0 ? t->config->resolution : width;
-    t->run = (Run){ .machine = &t->machine, .weights = weights, .frames = 1 };
-    if (t->callbacks) t->run.stop = t->callbacks->stop;
+    t->run = (Run){ .machine = &t->machine, .weights = weights, .frames = 1, .callbacks = t->callbacks };
     t->word = word_of(t);
     t->objective = objective_of(t->config);
     objective_check_prediction(t->mem, weights, job->model);

@@ -267,8 +267,22 @@ static void check_choice(Arena *a, const char *name, int value, const char *cons
     if (value < 0 || value >= count) fail(a, "--%s is number %d, expected %s", name, value, one_of(a, names));
 }
 
+/* A number that a host program set by hand must be in the range of the table, or stay what it was: batches of 0
+ * pictures would divide by 0. */
+static void check_number(Arena *a, const TrainingConfig *c, const Option *o)
+{
+    const void *field = (const char *)c + o->at;
+    const void *otherwise = (const char *)&training_config_default + o->at;
+    double x = o->type == WHOLE ? *(const int *)field : *(const double *)field;
+    double usual = o->type == WHOLE ? *(const int *)otherwise : *(const double *)otherwise;
+    if ((x >= o->least && x <= o->most) || x == usual) return;
+    fail(a, "--%s is %g, expected from %s to %s", o->name, x, number_text(a, o->least), number_text(a, o->most));
+}
+
 void training_config_check(Arena *a, const TrainingConfig *c)
 {
+    for (size_t i = 0; i < OPTIONS; i++)
+        if (options[i].type == WHOLE || options[i].type == REAL) check_number(a, c, &options[i]);
     check_choice(a, "method", (int)c->method, method_names, METHODS);
     check_choice(a, "optimizer_type", (int)c->optimizer_type, optimizer_names, OPTIMIZERS);
     check_choice(a, "lr_scheduler", (int)c->lr_scheduler, lr_scheduler_names, LR_SCHEDULERS);

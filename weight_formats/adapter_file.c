@@ -326,8 +326,8 @@ static Json config_of(Arena *a, const WeightFile *s)
     if (text) return json_begin(a, s->path, KIND, (Bytes){ (const unsigned char *)text, strlen(text) });
     int folder = (int)(file_name(s->path) - s->path);
     const char *beside = format(a, "%.*sadapter_config.json", folder, s->path);
-    int by_peft = s->count && strstr(s->weight[0].name, "base_model.model.") && file_is(beside);
-    if (!by_peft) return (Json){ .at = NULL };
+    int by_peft = s->count && strstr(s->weight[0].name, "base_model.model.");
+    if (!by_peft || !(file_is_given(a, beside) || file_is(beside))) return (Json){ .at = NULL };
     return json_begin(a, beside, KIND, file_map(a, beside));
 }
 

@@ -299,6 +299,6 @@ static WeightFile *open_folder(Arena *a, const char *path)
 
 const WeightFile *weights_open(Arena *a, const char *path)
 {
-    if (folder_is(path)) return open_folder(a, path);
+    if (folder_is(path) && !file_is_given(a, path)) return open_folder(a, path);
     return open_file(a, path);
 }
