@@ -254,7 +254,7 @@ static void choose_init(Work *w)
              j->strength, j->steps, 1.0 / j->steps);
     d->img2img = 1;
     d->first_step = j->steps - left;
-    w->init = image_cover(w->mem, p, j->width, j->height, LANCZOS);
+    w->init = image_resize_and_crop(w->mem, p, j->width, j->height, LANCZOS);
     const char *steps = amount(w->mem, (size_t)j->steps, "step");
     callbacks_say(w->watch, "begins as %s (%dx%d), strength %g: %d of %s", j->init, p.width, p.height, j->strength,
                   left, steps);

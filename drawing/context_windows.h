@@ -15,7 +15,7 @@
  *                       is the whole clip and begins at another frame. */
 typedef enum { OPEN, REDUCED, REDUCED_WITH_PROMPTS, CLOSED } ClosedLoop;
 
-int         closed_loop_named(const char *name);        /* returns a Loop, or -1 */
+int         closed_loop_named(const char *name);        /* returns a ClosedLoop, or -1 */
 const char *closed_loop_name (int loop);                /* returns NULL after the last */
 
 /* context options */

@@ -497,7 +497,7 @@ static void deflate(Deflate *d, const Byte *data, size_t size)
 }
 
 /* RFC 1950, 2.2:  | CMF 78: DEFLATE, window of 32K | FLG 9C: default level, check bits | DEFLATE stream | Adler-32 | */
-void zlib_pack(Buffer *out, const unsigned char *data, size_t size)
+void zlib_compress(Buffer *out, const unsigned char *data, size_t size)
 {
     uint32_t sum = adler32(data, size);
     Deflate *d = calloc(1, sizeof *d);
@@ -796,7 +796,7 @@ static const char *inflate_zlib(Inflate *z)
     return NULL;
 }
 
-const char *zlib_unpack(const unsigned char *from, size_t n, unsigned char *to, size_t room, size_t *size)
+const char *zlib_decompress(const unsigned char *from, size_t n, unsigned char *to, size_t room, size_t *size)
 {
     Inflate *z = calloc(1, sizeof *z);
     if (!z) return "no memory left";

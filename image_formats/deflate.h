@@ -16,14 +16,14 @@ void buffer_append(Buffer *b, const void *from, size_t n);
 void buffer_put   (Buffer *b, int byte);
 
 /* Appends data: [size] to out as a zlib stream.  size is less than 4 GB.  When out of memory, out->failed is set. */
-void zlib_pack(Buffer *out, const unsigned char *data, size_t size);
+void zlib_compress(Buffer *out, const unsigned char *data, size_t size);
 
 /* Unpacks the zlib stream that begins at from: [n] into to: [room].  *size receives the number of bytes that were
  * written.  Bytes behind the stream are not looked at.
  * Returns NULL when all is well, the Adler-32 checksum too.  Otherwise returns what is wrong, in words: the stream ends
  * early, breaks the format's rules, or unpacks to more than room; or memory is out.  What is written until then is
  * counted in *size.  It accepts what zlib accepts, except preset dictionaries. */
-const char *zlib_unpack(const unsigned char *from, size_t n, unsigned char *to, size_t room, size_t *size);
+const char *zlib_decompress(const unsigned char *from, size_t n, unsigned char *to, size_t room, size_t *size);
 
 /* Returns the CRC-32 that PNG and zip use, of data: [size].  For data in pieces, `before` is the result of the piece
  * before; for the first piece it is 0. */

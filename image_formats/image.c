@@ -94,7 +94,7 @@ static const char *other_kind(Bytes b)
     return "no picture";
 }
 
-Picture image_read(Arena *a, Bytes file, const char *name)
+Picture image_decode(Arena *a, Bytes file, const char *name)
 {
     char why[128] = "";
     int is_jpeg = has(file, 0, "\xFF\xD8");
@@ -114,7 +114,7 @@ Picture image_read(Arena *a, Bytes file, const char *name)
     return orientation == UPRIGHT ? p : upright(a, p, orientation);
 }
 
-Picture image_open(Arena *a, const char *path) { return image_read(a, file_map(a, path), path); }
+Picture image_open(Arena *a, const char *path) { return image_decode(a, file_map(a, path), path); }
 
 /* ---- resampling ------------------------------------------------------------------------------- */
 
@@ -228,7 +228,7 @@ Picture image_resize(Arena *a, Picture p, int width, int height, Filter filter)
 
 /* ---- crops ------------------------------------------------------------------------------------ */
 
-Picture image_middle(Arena *a, Picture p, int width, int height)
+Picture image_center_crop(Arena *a, Picture p, int width, int height)
 {
     Picture q = new_picture(a, width, height);
     int left = (p.width - width) / 2;
@@ -238,13 +238,13 @@ Picture image_middle(Arena *a, Picture p, int width, int height)
 }
 
 /* The picture is cropped between the two passes.  Otherwise a strip of 20000 x 1 would become one of 2560000 x 128. */
-Picture image_cover(Arena *a, Picture p, int width, int height, Filter filter)
+Picture image_resize_and_crop(Arena *a, Picture p, int width, int height, Filter filter)
 {
     double across = (double)width / p.width;
     double down = (double)height / p.height;
     double scale = across > down ? across : down;
     int scaled_width = across == scale ? width : (int)(p.width * scale + 0.5);
     int scaled_height = down == scale ? height : (int)(p.height * scale + 0.5);
-    p = image_middle(a, image_resize(a, p, scaled_width, p.height, filter), width, p.height);
-    return image_middle(a, image_resize(a, p, width, scaled_height, filter), width, height);
+    p = image_center_crop(a, image_resize(a, p, scaled_width, p.height, filter), width, p.height);
+    return image_center_crop(a, image_resize(a, p, width, scaled_height, filter), width, height);
 }

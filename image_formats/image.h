@@ -15,7 +15,7 @@ typedef struct { int width, height; unsigned char *rgb; } Picture;
 Picture image_open(Arena *a, const char *path);
 
 /* Does the same for a file that is in memory.  name: for messages */
-Picture image_read(Arena *a, Bytes file, const char *name);
+Picture image_decode(Arena *a, Bytes file, const char *name);
 
 /* Resampling filters.  BOX is the mean of the pixels that fall together; where a size is divided by a whole number, it
  * is area resize.  LANCZOS (three lobes) is sharper, and serves for growing too. */
@@ -25,9 +25,9 @@ typedef enum { BOX, LANCZOS } Filter;
 Picture image_resize(Arena *a, Picture p, int width, int height, Filter filter);
 
 /* Center crop: returns the middle width x height of a picture that is at least as large. */
-Picture image_middle(Arena *a, Picture p, int width, int height);
+Picture image_center_crop(Arena *a, Picture p, int width, int height);
 
 /* Resizes so that the picture just covers width x height, then takes the center crop.  The proportions stay. */
-Picture image_cover(Arena *a, Picture p, int width, int height, Filter filter);
+Picture image_resize_and_crop(Arena *a, Picture p, int width, int height, Filter filter);
 
 #endif

@@ -189,7 +189,7 @@ static void put_picture(Buffer *out, const Byte *picture, size_t width, Rect r)
         const Byte *above = y ? row - 3 * width : NULL;
         filter_row_best(row, above, size, rows + y * stride, rows + r.height * stride);
     }
-    zlib_pack(out, rows, r.height * stride);
+    zlib_compress(out, rows, r.height * stride);
     free(rows);
 }
 
@@ -347,7 +347,7 @@ static const Byte *unpack_text(Buffer *to, const Byte *at, const Byte *end)
 {
     to->at = malloc(MAX_UNPACKED_TEXT);
     if (!to->at) return NULL;
-    const char *wrong = zlib_unpack(at, (size_t)(end - at), to->at, MAX_UNPACKED_TEXT, &to->size);
+    const char *wrong = zlib_decompress(at, (size_t)(end - at), to->at, MAX_UNPACKED_TEXT, &to->size);
     return wrong ? NULL : to->at;
 }
 
@@ -664,7 +664,7 @@ static int put_passes(Reader *r, const Pass *pass, int passes, Byte *rows, size_
 {
     size_t got;
     if (!rows || !rgb) return refuse(r, "no memory left");
-    const char *wrong = zlib_unpack(r->packed.at, r->packed.size, rows, size, &got);
+    const char *wrong = zlib_decompress(r->packed.at, r->packed.size, rows, size, &got);
     if (wrong) return refuse(r, "%s in its packed data", wrong);
     if (got != size) return refuse(r, "its data unpacks to %zu bytes, expected %zu", got, size);
     for (int i = 0; i < passes; i++) {
@@ -713,7 +713,7 @@ static int put_rect(Byte *frame, size_t width, Rect r, const Byte *packed, size_
     size_t got = 0;
     const Byte *above = NULL;
     Byte *rows = malloc(size);
-    int good = rows && !zlib_unpack(packed, n, rows, size, &got) && got == size;
+    int good = rows && !zlib_decompress(packed, n, rows, size, &got) && got == size;
     for (size_t y = 0; y < r.height && good; y++) {
         Byte *row = rows + y * (1 + row_size);
         good = unfilter(row, above, row_size, 3);

@@ -114,7 +114,7 @@ static Bytes unpack_blocks(Arena *a, const char *path, Block low, Block high)
     memset(packed, 0, n);
     extract_bits(packed, low, 0);
     extract_bits(packed, high, 4);
-    const char *wrong = zlib_unpack(packed, n, json, room, &size);
+    const char *wrong = zlib_decompress(packed, n, json, room, &size);
     if (wrong) fail(a, "%s: this picture carries no embedding, or a damaged one: %s", path, wrong);
     return (Bytes){ json, size };
 }

@@ -227,7 +227,7 @@ void hash_shell(Arena *a, const char *shell, const char *folder)
     size_t before = mark(a), count, size = 0;
     Bytes packed = file_map(a, shell);
     unsigned char *plain = allocate(a, ROOM, 1), *file = allocate(a, ROOM, 1);
-    const char *wrong = zlib_unpack(packed.data, packed.size, plain, ROOM, &size);
+    const char *wrong = zlib_decompress(packed.data, packed.size, plain, ROOM, &size);
     if (wrong) fail(a, "%s: %s", shell, wrong);
     Shell s = { a, shell, plain, plain + size };
     Weight *weights = hash_recipe(a, format(a, "tests/golden/%s.weights", line(&s)), &count);

@@ -26,7 +26,7 @@ path = tempfile.mktemp(suffix=".so")
 sources = [f"image_formats/{name}.c" for name in ("png", "jpeg", "deflate")]
 subprocess.run(["cc", "-std=c11", "-O2", "-shared", "-fPIC", *sources, "-o", path, "-lm"], check=True)
 lib, libc = ctypes.CDLL(path), ctypes.CDLL(None)
-for name in ("png_decode", "jpeg_decode", "png_encode", "zlib_unpack"):
+for name in ("png_decode", "jpeg_decode", "png_encode", "zlib_decompress"):
     getattr(lib, name).restype = ctypes.c_void_p
 wrong = []
 
@@ -104,7 +104,7 @@ def stream():
         data[random.randrange(len(data))] ^= 1 << random.randrange(8)
     room, n, got = 100000, len(data), ctypes.c_size_t()
     to = ctypes.create_string_buffer(room)
-    why = lib.zlib_unpack(bytes(data), ctypes.c_size_t(n), to, ctypes.c_size_t(room), ctypes.byref(got))
+    why = lib.zlib_decompress(bytes(data), ctypes.c_size_t(n), to, ctypes.c_size_t(room), ctypes.byref(got))
     ours = ctypes.string_at(why).decode() if why else "good"
     theirs, unpacked, d = "good", b"", zlib.decompressobj()
     try:

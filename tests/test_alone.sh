@@ -72,7 +72,7 @@ static void work(void *arena)
 {
     size_t size;
     unsigned char *png = png_encode((const unsigned char *)"\1\2\3\4\5\6", 1, 2, NULL, &size);
-    Picture p = image_resize(arena, image_read(arena, (Bytes){ png, size }, "mine"), 1, 1, BOX);
+    Picture p = image_resize(arena, image_decode(arena, (Bytes){ png, size }, "mine"), 1, 1, BOX);
     printf("%d %d %d\n", p.rgb[0], p.rgb[1], p.rgb[2]);
 }
 int main(void)

@@ -33,7 +33,7 @@ typedef struct { Arena *a; Bytes file; Picture got; } Reading;
 static void read_it(void *reading)
 {
     Reading *r = reading;
-    r->got = image_read(r->a, r->file, "it");
+    r->got = image_decode(r->a, r->file, "it");
 }
 
 /* Reads a copy with nothing behind it. 1: it is a picture. */
@@ -171,10 +171,10 @@ static void repack(Byte *data, size_t *n)
     static Byte rows[LARGEST];
     size_t got;
     Buffer packed = { 0 };
-    zlib_unpack(data, *n, rows, sizeof rows, &got);
+    zlib_decompress(data, *n, rows, sizeof rows, &got);
     disturb(rows, got);
     if (!any(4)) got -= got ? any((uint32_t)got) : 0;
-    zlib_pack(&packed, rows, got);
+    zlib_compress(&packed, rows, got);
     if (packed.size <= *n + 512) {
         memcpy(data, packed.at, packed.size);
         *n = packed.size;

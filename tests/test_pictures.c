@@ -17,7 +17,7 @@ typedef struct { Arena *a; const char *name; Bytes file; Picture got; } Reading;
 static void read_it(void *reading)
 {
     Reading *r = reading;
-    r->got = image_read(r->a, r->file, r->name);
+    r->got = image_decode(r->a, r->file, r->name);
 }
 
 /* A copy with nothing behind it, so that the sanitizers see a byte read too many. */
@@ -73,7 +73,7 @@ static void check_size(Arena *a, const WeightFile *goldens, const Weight *w)
     Picture from = { (int)s->shape[1], (int)s->shape[0], allocate(a, s->bytes, 1) };
     memcpy(from.rgb, s->data, s->bytes);
     Picture to;
-    if (!strcmp(filter, "cover")) to = image_cover(a, from, width, height, LANCZOS);
+    if (!strcmp(filter, "cover")) to = image_resize_and_crop(a, from, width, height, LANCZOS);
     else if (!strcmp(filter, "box")) to = image_resize(a, from, width, height, BOX);
     else to = image_resize(a, from, width, height, LANCZOS);
     int d = difference(to, w);
@@ -105,7 +105,7 @@ static void check_streams(const Weight *w)
     for (; at < end; at += 2 + at[0]) {
         static Byte to[100000];
         size_t got;
-        const char *wrong = zlib_unpack(at + 2, at[0], to, sizeof to, &got);
+        const char *wrong = zlib_decompress(at + 2, at[0], to, sizeof to, &got);
         int verdict = verdict_of(wrong);
         CHECK_MSG(verdict == at[1], "stream at byte %td: verdict %d (%s), zlib's is %d",
                   at - (const Byte *)w->data, verdict, wrong ? wrong : "good", at[1]);
@@ -178,14 +178,14 @@ static void streams(void)
         Buffer packed = { 0 };
         size_t got;
         for (size_t i = 0; i < n; i++) data[i] = (Byte)(mixed((uint32_t)(i / 3)) % (1 + n % 256));
-        zlib_pack(&packed, data, n);
-        const char *wrong = zlib_unpack(packed.at, packed.size, back, n, &got);
+        zlib_compress(&packed, data, n);
+        const char *wrong = zlib_decompress(packed.at, packed.size, back, n, &got);
         CHECK_MSG(!wrong && got == n && !memcmp(data, back, n), "%zu bytes: %s", n, wrong ? wrong : "changed");
-        CHECK(!zlib_unpack(packed.at, packed.size, back, n + 1, &got) && got == n);
-        if (n) CHECK(zlib_unpack(packed.at, packed.size, back, n - 1, &got));
-        for (size_t k = 0; k < packed.size; k++) CHECK(zlib_unpack(packed.at, k, back, n, &got));
+        CHECK(!zlib_decompress(packed.at, packed.size, back, n + 1, &got) && got == n);
+        if (n) CHECK(zlib_decompress(packed.at, packed.size, back, n - 1, &got));
+        for (size_t k = 0; k < packed.size; k++) CHECK(zlib_decompress(packed.at, k, back, n, &got));
         packed.at[packed.size - 1] ^= 1;
-        wrong = zlib_unpack(packed.at, packed.size, back, n, &got);
+        wrong = zlib_decompress(packed.at, packed.size, back, n, &got);
         CHECK(wrong && !strcmp(wrong, "a wrong checksum"));
         free(packed.at);
         if (n > 20000) break;
@@ -201,7 +201,7 @@ static void strip(Arena *a)
     Picture p = { 20000, 1, allocate(a, 20000, 3) };
     memset(p.rgb, 200, 60000);
     arena_peak_reset(a);
-    p = image_cover(a, p, 128, 128, LANCZOS);
+    p = image_resize_and_crop(a, p, 128, 128, LANCZOS);
     CHECK_MSG(p.width == 128 && p.height == 128 && p.rgb[128 * 128 * 3 - 1] == 200, "a strip");
     CHECK_MSG(arena_peak(a) - before < 256 << 20, "a strip takes %zu MB", (arena_peak(a) - before) >> 20);
     release(a, before);

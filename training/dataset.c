@@ -30,7 +30,7 @@ static Picture read_picture(Dataset *d, const Photo *photo)
     Picture p = image_open(d->mem, photo->path);
     int shrinks = p.width >= b->wide && p.height >= b->high;
     p = image_resize(d->mem, p, b->wide, b->high, shrinks ? BOX : LANCZOS);
-    return image_middle(d->mem, p, b->width, b->height);
+    return image_center_crop(d->mem, p, b->width, b->height);
 }
 
 /* pixels / 127.5 - 1: [1,height,width,3], -1 .. 1 */

@@ -1,4 +1,5 @@
-/* lr_scheduler.h - schedules of the learning rate: diffusers' get_scheduler (optimization.py), by its names.
+/* lr_scheduler.h - schedules of the learning rate, with learning-rate warm-up: diffusers' get_scheduler
+ * (optimization.py), by its names.
  *
  * Useful alone. */
 #ifndef LR_SCHEDULER_H

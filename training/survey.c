@@ -51,7 +51,7 @@ static void look(void *to)
     const Look *l = to;
     Photo *photo = l->photo;
     Bytes b = file_map(l->a, photo->path);
-    Picture p = image_read(l->a, b, photo->path);
+    Picture p = image_decode(l->a, b, photo->path);
     photo->digest = digest(0, b.data, b.size);
     photo->width = p.width;
     photo->height = p.height;

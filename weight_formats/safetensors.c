@@ -10,10 +10,10 @@
  *
  *     {"__metadata__": {"key": "value"}, "name": {"dtype": "F16", "shape": [2,3], "data_offsets": [0,12]}, ...}
  *
- * The rules are those of the reference reader (huggingface/safetensors, safetensors/src/tensor.rs): N is at most 10^8;
- * the JSON is strict (json.c); dtypes are known; shapes and offsets are whole numbers; products of sizes are checked
- * for overflow; the first tensor begins at 0, each other where the one before it ends, and the last ends with the file.
- * Two rules are stricter: a name that is there twice and a name with a NUL in it are refused.
+ * Header checks: the rules are those of the reference reader (huggingface/safetensors, safetensors/src/tensor.rs): N
+ * is at most 10^8; the JSON is strict (json.c); dtypes are known; shapes and offsets are whole numbers; products of
+ * sizes are checked for overflow; the first tensor begins at 0, each other where the one before it ends, and the last
+ * ends with the file. Two rules are stricter: a name that is there twice and a name with a NUL in it are refused.
  *
  * The file may be made to harm.  Memory for tensors is bounded by the bytes of the header that could describe them.
  * No byte of the data is read here. */
