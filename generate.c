@@ -31,7 +31,7 @@ enum { DEFAULT_FRAMES = 16, DEFAULT_STEPS = 25, DEFAULT_CONTEXT = 16, LARGEST_SI
 typedef struct {
     Arena                  *mem;
     Job                    *job;
-    const Callbacks        *watch;
+    const Callbacks        *callbacks;
     Machine                 machine;
     Run                     run;
     MotionKind              motion;
@@ -122,7 +122,7 @@ static int choose_schedule(Work *w)
     if (type >= 0) return type;
     type = schedule_nearest(j->schedule);
     if (type < 0) fail(w->mem, "Schedule type is %s, expected %s", j->schedule, names_of(w->mem, schedule_name));
-    callbacks_say(w->watch, "Schedule type %s is not here; %s instead", j->schedule, schedule_name(type));
+    callbacks_say(w->callbacks, "Schedule type %s is not here; %s instead", j->schedule, schedule_name(type));
     j->schedule = schedule_name(type);
     return type;
 }
@@ -140,7 +140,7 @@ static void choose_nearest_sampler(Work *w, int schedule_given)
         j->schedule = schedule_name((int)s->type);
         type = format(w->mem, " %s", j->schedule);
     }
-    callbacks_say(w->watch, "Sampler %s is not here; %s%s instead", j->sampler, sampler_name(s->method), type);
+    callbacks_say(w->callbacks, "Sampler %s is not here; %s%s instead", j->sampler, sampler_name(s->method), type);
     j->sampler = sampler_name(s->method);
 }
 
@@ -157,7 +157,7 @@ static void choose_sampler(Work *w)
     s->steps = j->steps;
     s->eta = j->eta;
     if (j->eta > 0 && !sampler_takes_eta(s->method))
-        callbacks_say(w->watch, "Eta is ignored: %s adds no noise", sampler_name(s->method));
+        callbacks_say(w->callbacks, "Eta is ignored: %s adds no noise", sampler_name(s->method));
 }
 
 /* Chooses what the model predicts, eps or v, and whether its noise schedule has zero terminal SNR.  The job's settings
@@ -171,7 +171,7 @@ static void choose_prediction(Work *w, const Weights *weights)
     if (j->noise_schedule) s->zero_snr = !strcmp(j->noise_schedule, "Zero Terminal SNR");
     else s->zero_snr = weights_find(weights, "unet.ztsnr") || weights_metadata(weights, "rescale_betas_zero_snr");
     if (s->zero_snr && !s->v_prediction)
-        callbacks_say(w->watch, "Noise schedule is Zero Terminal SNR, but the model predicts epsilon, which says "
+        callbacks_say(w->callbacks, "Noise schedule is Zero Terminal SNR, but the model predicts epsilon, which says "
                       "nothing where there is noise alone; expect a poor picture");
 }
 
@@ -220,7 +220,7 @@ static void check_motion(Work *w, const char *path)
              "is the file whole?", path);
     choose_windows(w, most);
     const char *frames = amount(w->mem, (size_t)most, "frame");
-    callbacks_say(w->watch, "motion module %s: %s, up to %s at once", path, motion_kind_name(w->motion), frames);
+    callbacks_say(w->callbacks, "motion module %s: %s, up to %s at once", path, motion_kind_name(w->motion), frames);
 }
 
 /* ---- img2img and the second pass (hires fix) --------------------------------------------------- */
@@ -256,7 +256,7 @@ static void choose_init(Work *w)
     d->first_step = j->steps - left;
     w->init = image_resize_and_crop(w->mem, p, j->width, j->height, LANCZOS);
     const char *steps = amount(w->mem, (size_t)j->steps, "step");
-    callbacks_say(w->watch, "begins as %s (%dx%d), strength %g: %d of %s", j->init, p.width, p.height, j->strength,
+    callbacks_say(w->callbacks, "begins as %s (%dx%d), strength %g: %d of %s", j->init, p.width, p.height, j->strength,
                   left, steps);
 }
 
@@ -266,7 +266,7 @@ static void choose_upscaler(Work *w)
     const char *latent = upscalers[0].name;
     if (!j->upscaler) j->upscaler = latent;
     if (upscaler_named(j->upscaler) < UPSCALERS) return;
-    callbacks_say(w->watch, "Hires upscaler %s is not here; %s instead", j->upscaler, latent);
+    callbacks_say(w->callbacks, "Hires upscaler %s is not here; %s instead", j->upscaler, latent);
     j->upscaler = latent;
 }
 
@@ -294,7 +294,7 @@ static void choose_hires(Work *w)
     d->stage = "hires step";
     d->sampling.steps = (int)steps;
     d->first_step = (int)steps - left;
-    callbacks_say(w->watch, "then at %dx%d, %s, strength %g: %s", width, height, j->upscaler, j->strength,
+    callbacks_say(w->callbacks, "then at %dx%d, %s, strength %g: %s", width, height, j->upscaler, j->strength,
                   amount(w->mem, (size_t)left, "step"));
 }
 
@@ -339,7 +339,7 @@ static void preview(void *work, Tensor x0)
     LatentMap map = preview_fit(&unprobed, middle_frame);
     Pictures p = { .frames = x0.n, .width = x0.w, .height = x0.h, .rgb = allocate(w->mem, rows(x0), 3) };
     preview_draw(&map, x0, p.rgb);
-    w->watch->preview(w->watch->to, p);
+    w->callbacks->preview(w->callbacks->to, p);
     release(w->mem, before);
     w->next_preview = system_seconds() + 100 * (system_seconds() - begun);
 }
@@ -353,13 +353,16 @@ static void say_without_effect(Work *w)
     const ContextOptions *v = &w->denoising.windows;
     int has_hires = j->hires > 0;
     if (j->strength > 0 && !j->init && !has_hires)
-        callbacks_say(w->watch, "Denoising strength has no effect: there is neither an Init image nor a Hires upscale");
-    if (j->upscaler && !has_hires) callbacks_say(w->watch, "Hires upscaler has no effect without Hires upscale");
-    else if (j->hires_steps && !has_hires) callbacks_say(w->watch, "Hires steps have no effect without Hires upscale");
+        callbacks_say(w->callbacks, "Denoising strength has no effect: there is neither an Init image "
+                      "nor a Hires upscale");
+    if (j->upscaler && !has_hires)
+        callbacks_say(w->callbacks, "Hires upscaler has no effect without Hires upscale");
+    else if (j->hires_steps && !has_hires)
+        callbacks_say(w->callbacks, "Hires steps have no effect without Hires upscale");
     if ((j->context || j->overlap || j->stride > 1) && v->length == v->frames && v->loop != CLOSED) {
         const char *why = "this is a still";
         if (v->frames > 1) why = format(w->mem, "all %d frames are seen together", v->frames);
-        callbacks_say(w->watch, "Context, Overlap and Stride have no effect: %s", why);
+        callbacks_say(w->callbacks, "Context, Overlap and Stride have no effect: %s", why);
     }
 }
 
@@ -369,7 +372,7 @@ static Weights *load_model(Work *w)
     int width;
     int height;
     Weights *weights = weights_add(w->mem, NULL, j->model, MODEL_FILE);
-    callbacks_say(w->watch, "model %s: Stable Diffusion 1.x", j->model);
+    callbacks_say(w->callbacks, "model %s: Stable Diffusion 1.x", j->model);
     weights_resolution(weights, &width, &height);
     if (!j->width)  j->width = width;
     if (!j->height) j->height = height;
@@ -391,7 +394,7 @@ static void load(Work *w)
     Weights *weights = load_model(w);
     if (j->vae) {
         weights = weights_add(w->mem, weights, j->vae, VAE_FILE);
-        callbacks_say(w->watch, "VAE %s", j->vae);
+        callbacks_say(w->callbacks, "VAE %s", j->vae);
     }
     if (!j->frames) j->frames = j->motion ? DEFAULT_FRAMES : 1;
     if (j->frames > 1 && !j->motion)
@@ -403,7 +406,7 @@ static void load(Work *w)
     w->motion = motion_kind(weights);
     w->denoising.sampling.betas = moves ? LINEAR : SCALED_LINEAR;      /* clips with SCALED_LINEAR come out grey */
     if (moves) check_motion(w, j->motion);
-    if (w->watch && w->watch->preview) {
+    if (w->callbacks && w->callbacks->preview) {
         w->denoising.on_x0 = preview;
         w->denoising.on_x0_to = w;
     }
@@ -442,8 +445,8 @@ static void read_text(Work *w)
     };
     if (j->hires > 0) specification.second_pass_calls = denoise_calls(&w->hires);
     if (specification.second_pass_calls) specification.second_pass_editing_steps = evaluations * hires_steps;
-    void (*say)(void *, const char *) = w->watch ? w->watch->say : NULL;
-    w->text = text_tokenize(w->mem, w->run.weights, &specification, say, w->watch ? w->watch->to : NULL);
+    void (*say)(void *, const char *) = w->callbacks ? w->callbacks->say : NULL;
+    w->text = text_tokenize(w->mem, w->run.weights, &specification, say, w->callbacks ? w->callbacks->to : NULL);
 }
 
 /* ---- drawing ----------------------------------------------------------------------------------- */
@@ -466,7 +469,7 @@ static void decode(Work *w, Tensor x, unsigned char *rgb)
     int decoded = dry ? 1 : x.n;
     for (int f = 0; f < decoded; f++) {
         size_t before = mark(w->mem);
-        if (!dry) callbacks_progress(w->watch, "frame", f, x.n);
+        if (!dry) callbacks_progress(w->callbacks, "frame", f, x.n);
         Tensor latents = { .n = 1, .h = x.h, .w = x.w, .c = x.c, .x = x.x + (size_t)f * frame };
         Tensor picture = vae_decode(&w->run, latents);
         for (size_t i = 0; i < size(picture) && !dry; i++) *rgb++ = pixel(picture.x[i]);
@@ -496,8 +499,8 @@ static void end_stage(Work *w, const char *prefix, const char *other)
 static unsigned char *draw(Work *w)
 {
     const Job *j = w->job;
-    Progress *progress = w->machine.dry || !w->watch ? NULL : w->watch->progress;
-    void *to = w->watch ? w->watch->to : NULL;
+    Progress *progress = w->machine.dry || !w->callbacks ? NULL : w->callbacks->progress;
+    void *to = w->callbacks ? w->callbacks->to : NULL;
     size_t pixels = (size_t)j->frames * (size_t)hires_side(j, j->height) * (size_t)hires_side(j, j->width);
     unsigned char *rgb = allocate(w->mem, pixels * 3, 1);
     Tensor x = tensor(&w->run, j->frames, j->height / FACTOR, j->width / FACTOR, LATENT);
@@ -508,7 +511,7 @@ static unsigned char *draw(Work *w)
     denoise(&w->run, &w->denoising, x, conditioning, progress, to);
     if (j->hires > 0) x = second_pass(w, x, conditioning + denoise_calls(&w->denoising), progress, to);
     end_stage(w, "unet.", "motion.");
-    if (!w->machine.dry && w->watch && w->watch->latents) w->watch->latents(to, x);
+    if (!w->machine.dry && w->callbacks && w->callbacks->latents) w->callbacks->latents(to, x);
     decode(w, x, rgb);
     end_stage(w, "vae.decoder.", "vae.post_quant_conv.");
     return rgb;
@@ -567,13 +570,13 @@ double plan_seconds(Arena *a, const Plan *p)
     return p->ops / machine_speed(&machine);
 }
 
-void plan_say(Arena *a, const Plan *p, const Callbacks *watch)
+void plan_say(Arena *a, const Plan *p, const Callbacks *callbacks)
 {
-    if (!watch || !watch->say) return;
+    if (!callbacks || !callbacks->say) return;
     size_t before = mark(a);
     const char *time = duration(a, plan_seconds(a, p));
     const char *threads = amount(a, (size_t)p->threads, "thread");
-    callbacks_say(watch, "plan: %.2f GB of memory (%.2f GB of it the mapped weights), about %s on %s",
+    callbacks_say(callbacks, "plan: %.2f GB of memory (%.2f GB of it the mapped weights), about %s on %s",
                   (double)p->memory / 1e9, (double)p->mapped / 1e9, time, threads);
     release(a, before);
 }
@@ -600,7 +603,7 @@ static void say_settings(Work *w)
     const char *betas = w->motion ? "linear" : "scaled linear";
     const char *precision = w->machine.bf16 ? ", bf16" : "";
     const char *sampling = describe_sampling(w);
-    callbacks_say(w->watch, "betas %s, %s, CFG scale %g, clip skip %d, %dx%d, %s, seed %llu%s", betas, sampling,
+    callbacks_say(w->callbacks, "betas %s, %s, CFG scale %g, clip skip %d, %dx%d, %s, seed %llu%s", betas, sampling,
                   j->cfg, j->clip_skip, j->width, j->height, length, (unsigned long long)j->seed, precision);
 }
 
@@ -610,7 +613,7 @@ static void say_windows(Work *w)
     if (v->length == v->frames && v->loop != CLOSED) return;
     const char *steps = amount(w->mem, (size_t)w->denoising.sampling.steps, "step");
     const char *loop = closed_loop_name((int)v->loop);
-    callbacks_say(w->watch, "windows of %d frames, overlap %d, stride %d, closed loop %s: %d passes in %s",
+    callbacks_say(w->callbacks, "windows of %d frames, overlap %d, stride %d, closed loop %s: %d passes in %s",
                   v->length, v->overlap, v->stride, loop, denoise_passes(&w->denoising), steps);
 }
 
@@ -621,8 +624,8 @@ static Plan prepare(Work *w)
     load(w);
     read_text(w);
     Plan plan = { .ops = dry_run(w) };
-    void (*say)(void *, const char *) = w->watch ? w->watch->say : NULL;
-    if (w->run.lora) lora_report(w->mem, w->run.lora, w->run.weights, say, w->watch ? w->watch->to : NULL);
+    void (*say)(void *, const char *) = w->callbacks ? w->callbacks->say : NULL;
+    if (w->run.lora) lora_report(w->mem, w->run.lora, w->run.weights, say, w->callbacks ? w->callbacks->to : NULL);
     say_settings(w);
     say_windows(w);
     plan.memory = w->planned;
@@ -637,37 +640,37 @@ static Plan prepare(Work *w)
     return plan;
 }
 
-static Work begin(Arena *a, Job *job, const Callbacks *watch)
+static Work begin(Arena *a, Job *job, const Callbacks *callbacks)
 {
-    Work w = { .mem = a, .job = job, .watch = watch };
+    Work w = { .mem = a, .job = job, .callbacks = callbacks };
     w.machine = (Machine){
         .mem = a,
         .threads = job->threads > 0 ? job->threads : machine_threads(),
         .bf16 = job->precision && !strcmp(job->precision, "bf16"),
     };
-    w.run.callbacks = watch;
+    w.run.callbacks = callbacks;
     return w;
 }
 
-Plan generate_check(Arena *a, Job *job, const Callbacks *watch)
+Plan generate_check(Arena *a, Job *job, const Callbacks *callbacks)
 {
     size_t before = mark(a);
-    Work w = begin(a, job, watch);
+    Work w = begin(a, job, callbacks);
     Plan plan = prepare(&w);
     release(a, before);
     return plan;
 }
 
-Pictures generate(Arena *a, Job *job, const Callbacks *watch)
+Pictures generate(Arena *a, Job *job, const Callbacks *callbacks)
 {
     size_t before = mark(a);
-    Work w = begin(a, job, watch);
+    Work w = begin(a, job, callbacks);
     Plan plan = prepare(&w);
-    plan_say(a, &plan, watch);
+    plan_say(a, &plan, callbacks);
     Pictures p = { .frames = plan.frames, .width = plan.width, .height = plan.height };
     size_t bytes = (size_t)p.frames * (size_t)p.height * (size_t)p.width * 3;
     const unsigned char *rgb = draw(&w);
-    callbacks_progress(w.watch, "done", p.frames, p.frames);
+    callbacks_progress(w.callbacks, "done", p.frames, p.frames);
     release(a, before);                      /* unmaps the files and gives all memory back; the pictures move down */
     p.rgb = allocate(a, bytes, 1);
     memmove(p.rgb, rgb, bytes);

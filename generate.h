@@ -16,17 +16,17 @@ typedef struct {
 } Plan;
 
 /* Draws.  Zero fields of the job receive the values that were chosen.  Only the pictures stay in the arena.
- * Fails through the arena with a message, so call it inside attempt().  watch may be NULL. */
-Pictures generate(Arena *a, Job *job, const Callbacks *watch);
+ * Fails through the arena with a message, so call it inside attempt().  callbacks may be NULL. */
+Pictures generate(Arena *a, Job *job, const Callbacks *callbacks);
 
 /* Does everything that comes before drawing: opens the files, checks all shapes and matches the LoRAs.  Fails as
  * generate() does. */
-Plan generate_check(Arena *a, Job *job, const Callbacks *watch);
+Plan generate_check(Arena *a, Job *job, const Callbacks *callbacks);
 
 /* How long the plan will take, in seconds.  It measures how fast the machine is now, which takes a moment. */
 double plan_seconds(Arena *a, const Plan *plan);
 
 /* Says "plan: 0.05 GB of memory (...), about 3 s on 2 threads".  It measures as plan_seconds() does. */
-void plan_say(Arena *a, const Plan *plan, const Callbacks *watch);
+void plan_say(Arena *a, const Plan *plan, const Callbacks *callbacks);
 
 #endif

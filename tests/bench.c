@@ -1,8 +1,8 @@
 /* How fast is it here?  make bench [ROWS="unet clip vae train again bf16"]
  *
- * First this machine's own peak: multiply-adds in registers, nothing else.  Then the parts of a full-size job, on random
- * weights of Stable Diffusion 1.5's and mm_sd_v15's shapes, F16, made in memory: seconds (the fastest and the median of some
- * runs), operations a second, and their share of the peak.  Operations are those of the layers
+ * First this machine's own peak: multiply-adds in registers, nothing else.  Then the parts of a full-size job, on
+ * random weights of Stable Diffusion 1.5's and mm_sd_v15's shapes, F16, made in memory: seconds (the fastest and the
+ * median of some runs), operations a second, and their share of the peak.  Operations are those of the layers
  * as they are written, so a way of computing that needs fewer can pass 100 %. */
 #define _POSIX_C_SOURCE 200809L
 #include "clip.h"
@@ -81,7 +81,8 @@ static void vectors(Made *m, const char *layer, size_t c, int norm)
 static void layer(Made *m, const char *name, size_t in, size_t out, size_t side, int biased)
 {
     size_t taps = side ? side * side : 1;
-    make(m, format(m->mem, "%s.weight", name), side ? 4 : 2, (size_t[]){ out, in, side, side }, 1.7f / sqrtf((float)(in * taps)), 0);
+    make(m, format(m->mem, "%s.weight", name), side ? 4 : 2, (size_t[]){ out, in, side, side },
+         1.7f / sqrtf((float)(in * taps)), 0);
     if (biased) vectors(m, name, out, 0);
 }
 
@@ -123,7 +124,8 @@ static void make_transformer(Made *m, const char *p, size_t c)
 
 static void make_motion(Made *m, const char *block, int j, size_t c)
 {
-    const char *p = format(m->mem, "motion.%s.motion_modules.%d.temporal_transformer", block, j), *b = format(m->mem, "%s.transformer_blocks.0", p);
+    const char *p = format(m->mem, "motion.%s.motion_modules.%d.temporal_transformer", block, j);
+    const char *b = format(m->mem, "%s.transformer_blocks.0", p);
     vectors(m, format(m->mem, "%s.norm", p), c, 1);
     layer(m, format(m->mem, "%s.proj_in", p), c, c, 0, 1);
     for (int i = 0; i < 2; i++) {
@@ -140,7 +142,9 @@ static void make_motion(Made *m, const char *block, int j, size_t c)
 static void make_unet(Made *m, int moves)
 {
     static const size_t width[] = { 320, 640, 1280, 1280 };
-    static const size_t skips[4][3] = { { 1280, 1280, 1280 }, { 1280, 1280, 640 }, { 640, 640, 320 }, { 320, 320, 320 } };      /* of up block i */
+    /* of up block i */
+    static const size_t skips[4][3] = { { 1280, 1280, 1280 }, { 1280, 1280, 640 }, { 640, 640, 320 },
+                                        { 320, 320, 320 } };
     layer(m, "unet.conv_in", 4, 320, 3, 1);
     layer(m, "unet.time_embedding.linear_1", 320, 1280, 0, 1);
     layer(m, "unet.time_embedding.linear_2", 1280, 1280, 0, 1);
@@ -148,7 +152,9 @@ static void make_unet(Made *m, int moves)
         const char *d = format(m->mem, "down_blocks.%d", i), *u = format(m->mem, "up_blocks.%d", i);
         size_t out = width[3 - i], in = i ? width[4 - i] : 1280;
         for (int j = 0; j < 3; j++) {
-            if (j < 2) make_resnet(m, format(m->mem, "unet.%s.resnets.%d", d, j), j ? width[i] : width[i ? i - 1 : 0], width[i], 1280);
+            if (j < 2)
+                make_resnet(m, format(m->mem, "unet.%s.resnets.%d", d, j), j ? width[i] : width[i ? i - 1 : 0],
+                            width[i], 1280);
             if (j < 2 && i < 3) make_transformer(m, format(m->mem, "unet.%s.attentions.%d", d, j), width[i]);
             if (j < 2 && moves) make_motion(m, d, j, width[i]);
             make_resnet(m, format(m->mem, "unet.%s.resnets.%d", u, j), (j ? out : in) + skips[i][j], out, 1280);
@@ -172,8 +178,11 @@ static void make_text_encoder(Made *m)
     make(m, "te.text_model.embeddings.position_embedding.weight", 2, (size_t[]){ 77, WIDTH }, 0.05f, 0);
     for (int i = 0; i < LAYERS; i++) {
         const char *p = format(m->mem, "te.text_model.encoder.layers.%d", i);
-        for (int k = 0; k < 4; k++) layer(m, format(m->mem, "%s.self_attn.%s_proj", p, (const char *[]){ "q", "k", "v", "out" }[k]), WIDTH, WIDTH, 0, 1);
-        layer(m, format(m->mem, "%s.mlp.fc1", p), WIDTH, 4 * WIDTH, 0, 1), layer(m, format(m->mem, "%s.mlp.fc2", p), 4 * WIDTH, WIDTH, 0, 1);
+        for (int k = 0; k < 4; k++)
+            layer(m, format(m->mem, "%s.self_attn.%s_proj", p, (const char *[]){ "q", "k", "v", "out" }[k]), WIDTH,
+                  WIDTH, 0, 1);
+        layer(m, format(m->mem, "%s.mlp.fc1", p), WIDTH, 4 * WIDTH, 0, 1),
+            layer(m, format(m->mem, "%s.mlp.fc2", p), 4 * WIDTH, WIDTH, 0, 1);
         for (int k = 1; k <= 2; k++) vectors(m, format(m->mem, "%s.layer_norm%d", p, k), WIDTH, 1);
     }
     vectors(m, "te.text_model.final_layer_norm", WIDTH, 1);
@@ -186,9 +195,13 @@ static void make_decoder(Made *m)
     layer(m, "vae.decoder.conv_in", 4, 512, 3, 1);
     for (int i = 0; i < 2; i++) make_resnet(m, format(m->mem, "vae.decoder.mid_block.resnets.%d", i), 512, 512, 0);
     vectors(m, "vae.decoder.mid_block.attentions.0.group_norm", 512, 1);
-    for (int i = 0; i < 4; i++) layer(m, format(m->mem, "vae.decoder.mid_block.attentions.0.%s", (const char *[]){ "to_q", "to_k", "to_v", "to_out.0" }[i]), 512, 512, 1, 1);
+    for (int i = 0; i < 4; i++)
+        layer(m, format(m->mem, "vae.decoder.mid_block.attentions.0.%s",
+                        (const char *[]){ "to_q", "to_k", "to_v", "to_out.0" }[i]), 512, 512, 1, 1);
     for (int i = 0; i < 4; i++) {
-        for (int j = 0; j < 3; j++) make_resnet(m, format(m->mem, "vae.decoder.up_blocks.%d.resnets.%d", i, j), j || !i ? width[i] : width[i - 1], width[i], 0);
+        for (int j = 0; j < 3; j++)
+            make_resnet(m, format(m->mem, "vae.decoder.up_blocks.%d.resnets.%d", i, j), j
+                        || !i ? width[i] : width[i - 1], width[i], 0);
         if (i < 3) layer(m, format(m->mem, "vae.decoder.up_blocks.%d.upsamplers.0.conv", i), width[i], width[i], 3, 1);
     }
     vectors(m, "vae.decoder.conv_norm_out", 128, 1);
@@ -205,7 +218,10 @@ static const Row rows_of_table[] = {
     { "vae",  "VAE decode 512x512",                     2.515, 1,  0,  64, 3 },
 };
 
-static int by_size(const void *x, const void *y) { return (*(const double *)x > *(const double *)y) - (*(const double *)x < *(const double *)y); }
+static int by_size(const void *x, const void *y)
+{
+    return (*(const double *)x > *(const double *)y) - (*(const double *)x < *(const double *)y);
+}
 
 static void run_row(Arena *a, const Row *row, int threads, int bf16, double peak_of_machine)
 {
@@ -216,8 +232,10 @@ static void run_row(Arena *a, const Row *row, int threads, int bf16, double peak
     else make_decoder(m);
     double seconds[MOST_RUNS];
     Machine machine = { a, threads, 0, 0, bf16 };
-    Run r = { .machine = &machine, .weights = weights_of(a, NULL, m->w, m->count), .frames = row->clip, .norm_across_frames = row->clip > 1 };
-    Tensor x = tensor(&r, row->pictures / (row->clip ? 2 : 1), row->side, row->side, 4), text = tensor(&r, 2, 1, 77, 768);
+    Run r = { .machine = &machine, .weights = weights_of(a, NULL, m->w, m->count), .frames = row->clip,
+              .norm_across_frames = row->clip > 1 };
+    Tensor x = tensor(&r, row->pictures / (row->clip ? 2 : 1), row->side, row->side, 4),
+        text = tensor(&r, 2, 1, 77, 768);
     for (size_t i = 0; i < size(x); i++) x.x[i] = (float)(i * 2654435761u % 2048) / 1024 - 1;
     for (size_t i = 0; i < size(text); i++) text.x[i] = (float)(i * 2246822519u % 2048) / 1024 - 1;
     for (int i = 0; i < row->runs; i++) {
@@ -230,14 +248,15 @@ static void run_row(Arena *a, const Row *row, int threads, int bf16, double peak
     }
     qsort(seconds, (size_t)row->runs, sizeof *seconds, by_size);
     double median = seconds[row->runs / 2];
-    printf("%-38s %6.2f TFLOP  %7.2f s fastest, %7.2f s median  %6.0f GFLOP/s  %5.2f of the peak  %5.2f GB\n", row->what, row->tera, seconds[0], median,
+    printf("%-38s %6.2f TFLOP  %7.2f s fastest, %7.2f s median  %6.0f GFLOP/s  %5.2f of the peak  %5.2f GB\n",
+           row->what, row->tera, seconds[0], median,
            row->tera * 1e3 / median, row->tera * 1e12 / median / peak_of_machine, (double)arena_peak(a) / 1e9);
     fflush(stdout);
     release(a, before);
 }
 
-/* A LoRA of rank 32 on UNet and text encoder, one picture of 512x512: a step, and beside it one forward pass of both without the LoRA,
- * in turns; again: blocks are computed again on the way back. */
+/* A LoRA of rank 32 on UNet and text encoder, one picture of 512x512: a step, and beside it one forward pass of both
+ * without the LoRA, in turns; again: blocks are computed again on the way back. */
 static void run_training(Arena *a, int threads, int bf16, int again)
 {
     enum { RUNS = 5, SIDE = 64, TOKENS = 77 };
@@ -247,14 +266,16 @@ static void run_training(Arena *a, int threads, int bf16, int again)
     double step[RUNS], forward[RUNS];
     Machine machine = { a, threads, 0, 0, bf16 };
     Run r = { .machine = &machine, .weights = weights_of(a, NULL, m->w, m->count), .frames = 1 }, learning = r;
-    Trainable *trainable = trainable_new(a, r.weights, (TrainableConfig){ .unet = 1, .text = 1, .rank = 32, .alpha = 32 });
+    Trainable *trainable = trainable_new(a, r.weights,
+                                         (TrainableConfig){ .unet = 1, .text = 1, .rank = 32, .alpha = 32 });
     AdamWState *optimizer = optimizer_new(a, trainable, OPTIMIZER_ADAMW);
     Rng *rng = allocate(a, 1, sizeof *rng);
     rng_seed(rng, 1);
     trainable_init(trainable, rng);
     int *ids = allocate(a, TOKENS, sizeof *ids);
     for (int i = 0; i < TOKENS; i++) ids[i] = 600 * i;
-    TrainingExample l = { .ids = ids, .texts = 1, .clip_skip = 1, .latents = tensor(&r, 1, SIDE, SIDE, 4), .timestep = 500, .alpha_bar = 0.5f };
+    TrainingExample l = { .ids = ids, .texts = 1, .clip_skip = 1, .latents = tensor(&r, 1, SIDE, SIDE, 4),
+                          .timestep = 500, .alpha_bar = 0.5f };
     float *noise = allocate(a, size(l.latents), sizeof *noise);
     rng_normal(rng, l.latents.x, size(l.latents)), rng_normal(rng, noise, size(l.latents));
     l.noise = noise;
@@ -272,13 +293,17 @@ static void run_training(Arena *a, int threads, int bf16, int again)
         release(a, before);
         start = now();
         objective_backward(&learning, &l, 1);
-        optimizer_step(optimizer, trainable, (LearningRates){ 1e-4, 1e-4, 1e-4 }, (AdamW){ 0, 0.01, 0.9, 0.999, 1e-8 }, i + 1, threads);
+        optimizer_step(optimizer, trainable, (LearningRates){ 1e-4, 1e-4, 1e-4 }, (AdamW){ 0, 0.01, 0.9, 0.999, 1e-8 },
+                       i + 1, threads);
         step[i] = now() - start;
     }
     qsort(step, RUNS, sizeof *step, by_size), qsort(forward, RUNS, sizeof *forward, by_size);
     printf("%-38s %7.2f s fastest, %7.2f s median: %.2f times a forward pass, %.2f s median  %5.2f GB, of it weights %.2f, copies %.2f, gradients of tensors %.2f, LoRA %.2f\n",
-           again ? "the same, blocks computed again" : "LoRA step, rank 32, 512x512", step[0], step[RUNS / 2], step[RUNS / 2] / forward[RUNS / 2], forward[RUNS / 2], (double)arena_peak(a) / 1e9, (double)weights / 1e9,
-           (double)tape_copies(learning.tape) / 1e9, (double)tape_gradients(learning.tape) / 1e9, 16 * (double)trainable->count / 1e9);
+           again ? "the same, blocks computed again" : "LoRA step, rank 32, 512x512", step[0], step[RUNS / 2],
+               step[RUNS / 2] / forward[RUNS / 2], forward[RUNS / 2], (double)arena_peak(a) / 1e9,
+               (double)weights / 1e9,
+           (double)tape_copies(learning.tape) / 1e9, (double)tape_gradients(learning.tape) / 1e9,
+               16 * (double)trainable->count / 1e9);
 }
 
 int main(int argc, char **argv)
@@ -286,7 +311,8 @@ int main(int argc, char **argv)
     const char *chosen = argc > 1 ? argv[1] : "unet clip vae train again";
     int threads = argc > 2 ? atoi(argv[2]) : machine_threads();
     double peak_of_machine = peak_speed(threads);
-    printf("%d threads, %s; float32 multiply-add peak %.0f GFLOP/s\n", threads, strstr(chosen, "bf16") ? "bf16" : "float32", peak_of_machine / 1e9);
+    printf("%d threads, %s; float32 multiply-add peak %.0f GFLOP/s\n", threads,
+           strstr(chosen, "bf16") ? "bf16" : "float32", peak_of_machine / 1e9);
     for (size_t i = 0; i < sizeof rows_of_table / sizeof *rows_of_table; i++) {
         if (!strstr(chosen, rows_of_table[i].name)) continue;
         Arena *a = arena_new();                  /* a fresh one for each row: its peak is the row's memory */

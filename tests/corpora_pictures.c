@@ -20,7 +20,8 @@ static void open_it(void *reading)
     r->got = image_open(r->a, r->path);
 }
 
-static struct { Arena *a; int files, read, compared, most; double slowest; } now;      /* nftw hands over nothing of ours */
+/* nftw hands over nothing of ours */
+static struct { Arena *a; int files, read, compared, most; double slowest; } now;
 
 static Reading opened(const char *path)
 {
@@ -37,7 +38,8 @@ static void compare(const Reading *r, const char *path, int allowed)
 {
     Reading other = { .a = now.a, .path = path };
     other.refused = attempt(now.a, open_it, &other, other.why);
-    int same = !other.refused && other.got.width == r->got.width && other.got.height == r->got.height, most = same ? 0 : 999;
+    int same = !other.refused && other.got.width == r->got.width && other.got.height == r->got.height,
+        most = same ? 0 : 999;
     for (size_t i = 0; same && i < 3 * (size_t)r->got.width * (size_t)r->got.height; i++) {
         int d = abs(r->got.rgb[i] - other.got.rgb[i]);
         if (d > most) most = d;
@@ -58,7 +60,8 @@ static int look(const char *path, const struct stat *s, int type, struct FTW *f)
         Reading r = opened(path);
         if (strstr(path, "png/corrupt/")) CHECK_MSG(r.refused, "%s is read", path);
         if (strstr(path, "png/16bit/") || primary) CHECK_MSG(!r.refused, "%s", r.why);
-        if (primary && !r.refused) compare(&r, format(now.a, "%.*spng/primary_check/%s", (int)(primary - path), path, primary + 12), 0);
+        if (primary && !r.refused)
+            compare(&r, format(now.a, "%.*spng/primary_check/%s", (int)(primary - path), path, primary + 12), 0);
         if (reference && !r.refused) compare(&r, format(now.a, "%.*s.png", (int)n - 4, path), NEAR);
         if (reference && r.refused) printf("  %s\n", r.why);
     }
@@ -68,14 +71,17 @@ static int look(const char *path, const struct stat *s, int type, struct FTW *f)
 
 int main(int argc, char **argv)
 {
-    static const char *const folders[] = { "png/primary", "png/16bit", "png/corrupt", "png/survive", "jpeg/reftest", "jpeg/crashtest", "jpeg/survive" };
+    static const char *const folders[] = { "png/primary", "png/16bit", "png/corrupt", "png/survive", "jpeg/reftest",
+                                           "jpeg/crashtest", "jpeg/survive" };
     if (argc != 2) { fprintf(stderr, "corpora_pictures FOLDER\n"); return 2; }
     Arena *a = arena_new();
     for (size_t i = 0; i < sizeof folders / sizeof *folders; i++) {
         memset(&now, 0, sizeof now);
         now.a = a;
-        CHECK_MSG(!nftw(format(a, "%s/%s", argv[1], folders[i]), look, 16, FTW_PHYS), "%s/%s: no such folder", argv[1], folders[i]);
-        printf("%s: %d files, %d read, %d compared, the largest difference %d, the slowest %.0f ms\n", folders[i], now.files, now.read, now.compared, now.most, now.slowest * 1e3);
+        CHECK_MSG(!nftw(format(a, "%s/%s", argv[1], folders[i]), look, 16, FTW_PHYS), "%s/%s: no such folder", argv[1],
+                  folders[i]);
+        printf("%s: %d files, %d read, %d compared, the largest difference %d, the slowest %.0f ms\n", folders[i],
+               now.files, now.read, now.compared, now.most, now.slowest * 1e3);
     }
     arena_free(a);
     return done();

@@ -50,7 +50,8 @@ static void fill_weight(const Weight *w, void *data, size_t count, Rule rule)
 {
     uint64_t start = fnv1a(w->name);
     for (size_t i = 0; i < count; i++) {
-        double v = rule.sinusoid ? position(i, w->shape[w->rank - 1]) : rule.offset + rule.scale * uniform(start + i * 0x9E3779B97F4A7C15u);
+        double v = rule.sinusoid ? position(i, w->shape[w->rank - 1]) : rule.offset
+            + rule.scale * uniform(start + i * 0x9E3779B97F4A7C15u);
         float f = (float)v;
         if (w->type == F32) ((float *)data)[i] = f;
         else if (w->type == I64) ((int64_t *)data)[i] = (int64_t)f;
@@ -69,14 +70,17 @@ static DType type_of(Arena *a, const char *name)
 static Weight make(Arena *a, const char *line)
 {
     char name[256], type[8], dims[64], offset[32], scale[32] = "0";
-    if (sscanf(line, "%255s %7s %63s %31s %31s", name, type, dims, offset, scale) < 4) fail(a, "not a recipe's line: %.80s", line);
+    if (sscanf(line, "%255s %7s %63s %31s %31s", name, type, dims, offset, scale) < 4)
+        fail(a, "not a recipe's line: %.80s", line);
     size_t *shape = allocate(a, 8, sizeof *shape), count = 1;
     Weight w = { .name = format(a, "%s", name), .type = type_of(a, type), .shape = shape };
-    for (char *s = *dims == '-' ? NULL : dims; s && w.rank < 8; s = *s == ',' ? s + 1 : NULL) count *= shape[w.rank++] = strtoul(s, &s, 10);
+    for (char *s = *dims == '-' ? NULL : dims; s && w.rank < 8; s = *s == ',' ? s + 1 : NULL)
+        count *= shape[w.rank++] = strtoul(s, &s, 10);
     w.bytes = count * (w.type == F32 ? 4 : w.type == I64 ? 8 : 2);
     w.data = allocate(a, w.bytes, 1);
     /* float32 constants, as in golden.py */
-    fill_weight(&w, (void *)w.data, count, (Rule){ strtof(offset, NULL), strtof(scale, NULL), !strcmp(offset, "sinusoid") });
+    fill_weight(&w, (void *)w.data, count,
+                (Rule){ strtof(offset, NULL), strtof(scale, NULL), !strcmp(offset, "sinusoid") });
     return w;
 }
 
@@ -128,7 +132,8 @@ void hash_weights(Arena *a, const char *recipe, const char *path)
 
 /* ---- other types ------------------------------------------------------------------------------ */
 
-/* nearest even with so many bits of mantissa, the smallest exponent of normal numbers being `least`; nothing here is too large */
+/* nearest even with so many bits of mantissa, the smallest exponent of normal numbers being `least`; nothing here is
+ * too large */
 static unsigned char float_to_f8(float f, int mantissa, int least)
 {
     int e;

@@ -11,7 +11,8 @@ void hash_weights(Arena *a, const char *recipe, const char *path);
 Weight *hash_recipe(Arena *a, const char *recipe, size_t *count);
 Weight  hash_as    (Arena *a, Weight w, DType type);
 
-/* Writes into the folder the files that a shell (tests/golden/formats/NAME.shell) is of: see tests/golden_formats.py. */
+/* Writes into the folder the files that a shell (tests/golden/formats/NAME.shell) is of: see tests/golden_formats.py.
+ * */
 void hash_shell(Arena *a, const char *shell, const char *folder);
 
 /* Element i of the tensor of this name, in [-1, 1), before a recipe scales it. */

@@ -1,4 +1,5 @@
-/* GGUF: a file of gguf's own against its values, each rule kept and broken, every truncation and flipped bit, mutations. */
+/* GGUF: a file of gguf's own against its values, each rule kept and broken, every truncation and flipped bit,
+ * mutations. */
 #include "damage.h"
 
 #include "gguf.h"
@@ -9,7 +10,8 @@ static const WeightFile *read_gguf(Arena *a, const char *path, Bytes file) { ret
 static void test_contents(Arena *a)
 {
     size_t before = mark(a);
-    const WeightFile *found = weights_open(a, "tests/golden/files/gguf_small.gguf"), *wanted = weights_open(a, "tests/golden/files/gguf_expected.safetensors");
+    const WeightFile *found = weights_open(a, "tests/golden/files/gguf_small.gguf");
+    const WeightFile *wanted = weights_open(a, "tests/golden/files/gguf_expected.safetensors");
     CHECK(found->count == wanted->count);
     for (size_t i = 0; i < wanted->count; i++) {
         const Weight *w = &wanted->weight[i], *f = file_weight(found, w->name);
@@ -17,10 +19,12 @@ static void test_contents(Arena *a)
         if (!f) continue;
         size_t n = w->bytes / 4, wrong = f->rank != w->rank;
         for (size_t k = 0; !wrong && k < w->rank; k++) wrong += f->shape[k] != w->shape[k];
-        for (size_t k = 0; !wrong && k < n; k++) wrong += dtype_value(f->data, f->type, k) != dtype_value(w->data, F32, k);
+        for (size_t k = 0; !wrong && k < n; k++)
+            wrong += dtype_value(f->data, f->type, k) != dtype_value(w->data, F32, k);
         CHECK_MSG(!wrong, "%s differs", w->name);
     }
-    const char *const said[][2] = { { "general.architecture", "sd1" }, { "answer", "42" }, { "half", "0.5" }, { "yes", "1" }, { "words", "(a list of 2)" } };
+    const char *const said[][2] = { { "general.architecture", "sd1" }, { "answer", "42" }, { "half", "0.5" },
+                                    { "yes", "1" }, { "words", "(a list of 2)" } };
     for (size_t i = 0; i < 5; i++) {
         const char *value = file_metadata(found, said[i][0]);
         CHECK_MSG(value && !strcmp(value, said[i][1]), "%s: %s", said[i][0], value ? value : "missing");
@@ -31,7 +35,8 @@ static void test_contents(Arena *a)
 /* ---- files made here: two pairs, two tensors --------------------------------------------------- */
 
 typedef struct {
-    uint64_t version, tensors, pairs, alignment, alignment_type, key, list_type, list_count, name, rank, dim, type, offset, second, extra;
+    uint64_t version, tensors, pairs, alignment, alignment_type, key, list_type, list_count, name, rank, dim, type,
+        offset, second, extra;
     const char *same_key, *same_name;
 } Recipe;
 
@@ -44,11 +49,15 @@ static size_t make(unsigned char *file, Recipe r)
 {
     unsigned char *p = file;
     put(&p, "GGUF", 4), put_number(&p, r.version, 4), put_number(&p, r.tensors, 8), put_number(&p, r.pairs, 8);
-    put_number(&p, r.key, 8), put(&p, "general.alignment", 17), put_number(&p, r.alignment_type, 4), put_number(&p, r.alignment, 4);
-    put_number(&p, strlen(r.same_key), 8), put(&p, r.same_key, strlen(r.same_key)), put_number(&p, 9, 4), put_number(&p, r.list_type, 4);
+    put_number(&p, r.key, 8), put(&p, "general.alignment", 17), put_number(&p, r.alignment_type, 4),
+        put_number(&p, r.alignment, 4);
+    put_number(&p, strlen(r.same_key), 8), put(&p, r.same_key, strlen(r.same_key)), put_number(&p, 9, 4),
+        put_number(&p, r.list_type, 4);
     put_number(&p, r.list_count, 8), put_number(&p, 1, 4), put_number(&p, 2, 4);
-    put_number(&p, r.name, 8), put(&p, "a", 1), put_number(&p, r.rank, 4), put_number(&p, r.dim, 8), put_number(&p, 2, 8), put_number(&p, r.type, 4), put_number(&p, r.offset, 8);
-    put_number(&p, 1, 8), put(&p, r.same_name, 1), put_number(&p, 1, 4), put_number(&p, 3, 8), put_number(&p, 0, 4), put_number(&p, r.second, 8);
+    put_number(&p, r.name, 8), put(&p, "a", 1), put_number(&p, r.rank, 4), put_number(&p, r.dim, 8),
+        put_number(&p, 2, 8), put_number(&p, r.type, 4), put_number(&p, r.offset, 8);
+    put_number(&p, 1, 8), put(&p, r.same_name, 1), put_number(&p, 1, 4), put_number(&p, 3, 8), put_number(&p, 0, 4),
+        put_number(&p, r.second, 8);
     size_t head = (size_t)(p - file), begin = (head + 63) / 64 * 64;
     memset(p, 0, begin - head + 64 + 12 + r.extra);
     return begin + 64 + 12 + (size_t)r.extra;
@@ -58,12 +67,12 @@ static void test_rules(Arena *a)
 {
     unsigned char *file = allocate(a, 4096, 1);
     char message[1024];
-#define RULE(why, ...) do {                                                                                                         \
-        Recipe r = sound;                                                                                                           \
-        __VA_ARGS__;                                                                                                                \
-        int refused = reads(a, read_gguf, file, make(file, r), message);                                                            \
-        const char *words = why;                                                                                                    \
-        if (!*words) CHECK_MSG(!refused, "%s: %s", #__VA_ARGS__, message);                                                          \
+#define RULE(why, ...) do {                                                                                            \
+        Recipe r = sound;                                                                                              \
+        __VA_ARGS__;                                                                                                   \
+        int refused = reads(a, read_gguf, file, make(file, r), message);                                               \
+        const char *words = why;                                                                                       \
+        if (!*words) CHECK_MSG(!refused, "%s: %s", #__VA_ARGS__, message);                                             \
         else CHECK_MSG(refused && strstr(message, words), "%s: expected '%s', found '%s'", #__VA_ARGS__, words, refused ? message : "accepted"); \
     } while (0)
     RULE("", r.version = 3);
@@ -117,8 +126,10 @@ static size_t mutate(uint64_t *state, Bytes file, unsigned char *out)
     size_t n = file.size;
     memcpy(out, file.data, n);
     for (size_t times = 1 + below(state, 3); times > 0; times--) {
-        size_t width = (size_t)1 << below(state, 4), at = below(state, 240);       /* header, pairs, entries of the tensors */
-        while (at + 8 < n && get_little(out + at, 8) > 1000 && below(state, 4)) at++;     /* where a small number stands */
+        /* header, pairs, entries of the tensors */
+        size_t width = (size_t)1 << below(state, 4), at = below(state, 240);
+        /* where a small number stands */
+        while (at + 8 < n && get_little(out + at, 8) > 1000 && below(state, 4)) at++;
         if (at + width <= n) put_little(out + at, edge(state, get_little(out + at, width)), width);
     }
     if (below(state, 8) == 0) {
@@ -138,7 +149,8 @@ int main(void)
     Bytes small = { file, make(file, sound) };
     damage(a, read_gguf, small, "gguf");
     Bytes whole = file_map(a, "tests/golden/files/gguf_small.gguf");
-    damage(a, read_gguf, (Bytes){ whole.data, whole.size - 24 }, "gguf_small.gguf");      /* without the last padding, which may be absent */
+    /* without the last padding, which may be absent */
+    damage(a, read_gguf, (Bytes){ whole.data, whole.size - 24 }, "gguf_small.gguf");
     mutations(a, read_gguf, small, mutate, "gguf");
     arena_free(a);
     return done();

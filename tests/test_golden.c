@@ -15,11 +15,12 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-/* PyTorch's own float32 is this far from float64 (tests/golden.py prints it for each case), in parts of a layer's root mean
- * square: up to 3e-5 in the first step, and 2e-4 in the decoder, which sees the error of all steps.  Its pictures are off by 1/255
- * somewhere and 0.001/255 on average.  Two float32 programs may be twice as far apart. */
+/* PyTorch's own float32 is this far from float64 (tests/golden.py prints it for each case), in parts of a layer's root
+ * mean square: up to 3e-5 in the first step, and 2e-4 in the decoder, which sees the error of all steps.  Its pictures
+ * are off by 1/255 somewhere and 0.001/255 on average.  Two float32 programs may be twice as far apart. */
 static const double LAYER_TOLERANCE = 1e-4, DECODER_TOLERANCE = 1e-3, MEAN_TOLERANCE = 0.01;
-enum { PICTURE_TOLERANCE = 2, SAMPLES = 16, ROW = SAMPLES + 1, MOST_LORAS = 4, MOST_EMBEDDINGS = 4, MOST_LAYERS = 2048 };
+enum { PICTURE_TOLERANCE = 2, SAMPLES = 16, ROW = SAMPLES + 1, MOST_LORAS = 4, MOST_EMBEDDINGS = 4,
+       MOST_LAYERS = 2048 };
 
 typedef struct { const char *name; size_t size; const float *row; int seen; } Layer;
 typedef struct { const char *name; size_t size, at; float found, expected; double error; } Difference;
@@ -29,8 +30,8 @@ typedef struct {
     size_t     count, next;              /* next: where the search begins, for layers come in the golden's order */
     Difference worst, worst_decoding;
     size_t     diverged;                 /* layers out of tolerance */
-    size_t     strangers;                /* outputs of layers that the golden does not have */
-    char       stranger[160];            /* the first of them */
+    size_t     unknown_count;           /* outputs of layers that the golden does not have */
+    char       unknown[160];            /* the first of them */
 } Layers;
 
 typedef struct {                         /* a case */
@@ -46,11 +47,13 @@ typedef struct {                         /* a case */
 
 /* ---- the golden ------------------------------------------------------------------------------- */
 
-/* A recipe's file, built once, in the container that its shell makes, where it has one; a name with a dot is a file itself. */
+/* A recipe's file, built once, in the container that its shell makes, where it has one; a name with a dot is a file
+ * itself. */
 static const char *weights_file(const Case *c, const char *name)
 {
     if (strchr(name, '.')) return name;
-    const char *path = format(c->a, "%s/%s.safetensors", c->folder, name), *shell = format(c->a, "tests/golden/formats/%s.shell", name);
+    const char *path = format(c->a, "%s/%s.safetensors", c->folder, name);
+    const char *shell = format(c->a, "tests/golden/formats/%s.shell", name);
     if (file_is(shell)) {
         hash_shell(c->a, shell, c->folder);
         return format(c->a, "%s/%s.ckpt", c->folder, name);
@@ -132,7 +135,8 @@ static void read_case(Case *c)
 {
     const WeightFile *s = safetensors_open(c->a, format(c->a, "tests/golden/%s.safetensors", c->name));
     char *text = metadata(c, s, "settings"), *line;
-    c->job = (Job){ .prompt = metadata(c, s, "prompt"), .negative = metadata(c, s, "negative"), .merges = "weights/merges.txt",
+    c->job = (Job){ .prompt = metadata(c, s, "prompt"), .negative = metadata(c, s, "negative"),
+                    .merges = "weights/merges.txt",
                     .lora = c->lora, .embedding = c->embedding, .frames = 1, .clip_skip = 1, .threads = 1 };
     while ((line = line_of(&text))) {
         char *value = strstr(line, ": ");
@@ -161,15 +165,18 @@ static Layer *layer_named(Layers *l, const char *name)
 /* Some stand once in this program and for every row, or both halves, of the batch in PyTorch: the time embedding,
  * and what comes before the first look at the text. */
 static const char *const computed_once[] = {
-    "unet.conv_in", "unet.down_blocks.0.resnets.0.", "unet.down_blocks.0.attentions.0.norm", "unet.down_blocks.0.attentions.0.proj_in",
-    "unet.down_blocks.0.attentions.0.transformer_blocks.0.norm1", "unet.down_blocks.0.attentions.0.transformer_blocks.0.attn1.",
+    "unet.conv_in", "unet.down_blocks.0.resnets.0.", "unet.down_blocks.0.attentions.0.norm",
+    "unet.down_blocks.0.attentions.0.proj_in",
+    "unet.down_blocks.0.attentions.0.transformer_blocks.0.norm1",
+    "unet.down_blocks.0.attentions.0.transformer_blocks.0.attn1.",
 };
 
 static int same_size(const Layer *layer, size_t found)
 {
     if (strstr(layer->name, "time_emb")) return found && layer->size % found == 0;
     for (size_t i = 0; i < sizeof computed_once / sizeof *computed_once; i++)
-        if (!strncmp(layer->name, computed_once[i], strlen(computed_once[i]))) return layer->size == 2 * found || layer->size == found;
+        if (!strncmp(layer->name, computed_once[i], strlen(computed_once[i])))
+            return layer->size == 2 * found || layer->size == found;
     return layer->size == found;
 }
 
@@ -183,15 +190,24 @@ static Difference compare(const Layer *layer, Tensor t)
     for (uint64_t j = 0; j < SAMPLES; j++) {
         size_t at = (size_t)((j * 2654435761u + 12345) % layer->size) % size(t);
         double error = fabs((double)t.x[at] - layer->row[j]) / layer->row[SAMPLES];
-        if (!(error <= d.error)) d.error = error, d.at = at, d.found = t.x[at], d.expected = layer->row[j];
+        if (!(error <= d.error)) {
+            d.error = error;
+            d.at = at;
+            d.found = t.x[at];
+            d.expected = layer->row[j];
+        }
     }
     return d;
 }
 
 static void report(const Case *c, Difference d)
 {
-    if (isinf(d.error)) CHECK_MSG(0, "%s: first diverging layer %s has %zu values, not as many as PyTorch's", c->name, d.name, d.size);
-    else CHECK_MSG(0, "%s: first diverging layer %s: value %zu of %zu is %g, expected %g (off by %.2g of the layer's rms)", c->name, d.name, d.at, d.size,
+    if (isinf(d.error))
+        CHECK_MSG(0, "%s: first diverging layer %s has %zu values, not as many as PyTorch's", c->name, d.name, d.size);
+    else
+        CHECK_MSG(0,
+                  "%s: first diverging layer %s: value %zu of %zu is %g, expected %g (off by %.2g of the layer's rms)",
+                  c->name, d.name, d.at, d.size,
                    d.found, d.expected, d.error);
 }
 
@@ -201,7 +217,7 @@ static void probe(void *to, const char *name, Tensor t)
     Case *c = to;
     Layers *l = &c->layers;
     Layer *layer = layer_named(l, name);
-    if (!layer && l->count && !l->strangers++) snprintf(l->stranger, sizeof l->stranger, "%s", name);
+    if (!layer && l->count && !l->unknown_count++) snprintf(l->unknown, sizeof l->unknown, "%s", name);
     if (!layer || layer->seen++) return;
     Difference d = compare(layer, t);
     int decoding = !strncmp(name, "vae.", 4);
@@ -214,7 +230,8 @@ static void check_layers(const Case *c)
 {
     const Layers *l = &c->layers;
     CHECK_MSG(!l->diverged, "%s: %zu of %zu layers differ from PyTorch's", c->name, l->diverged, l->count);
-    CHECK_MSG(!l->strangers, "%s: %zu outputs of layers that PyTorch's model does not have, first %s", c->name, l->strangers, l->stranger);
+    CHECK_MSG(!l->unknown_count, "%s: %zu outputs of layers that PyTorch's model does not have, first %s", c->name,
+              l->unknown_count, l->unknown);
     size_t unseen = 0;
     const char *first = "";
     for (size_t i = 0; i < l->count; i++)
@@ -225,9 +242,12 @@ static void check_layers(const Case *c)
 /* the picture may hold every row of the frames, or rows that are all as far apart */
 static void check_picture(const Case *c)
 {
-    const size_t *s = c->picture->shape, count = s[0] * s[1] * s[2] * s[3], row = s[2] * s[3], apart = s[1] ? (size_t)c->drawn.height / s[1] : 0;
-    int right = (size_t)c->drawn.frames == s[0] && (size_t)c->drawn.height == s[1] * apart && (size_t)c->drawn.width == s[2] && s[3] == 3, worst = 0;
-    CHECK_MSG(right, "%s: %d pictures of %dx%d, expected %zu of %zux%zu", c->name, c->drawn.frames, c->drawn.width, c->drawn.height, s[0], s[2], s[1]);
+    const size_t *s = c->picture->shape, count = s[0] * s[1] * s[2] * s[3], row = s[2] * s[3],
+        apart = s[1] ? (size_t)c->drawn.height / s[1] : 0;
+    int right = (size_t)c->drawn.frames == s[0] && (size_t)c->drawn.height == s[1] * apart
+        && (size_t)c->drawn.width == s[2] && s[3] == 3, worst = 0;
+    CHECK_MSG(right, "%s: %d pictures of %dx%d, expected %zu of %zux%zu", c->name, c->drawn.frames, c->drawn.width,
+              c->drawn.height, s[0], s[2], s[1]);
     if (!right) return;
     double sum = 0;
     for (size_t i = 0; i < count; i++) {
@@ -235,13 +255,16 @@ static void check_picture(const Case *c)
         sum += d;
         if (d > worst) worst = d;
     }
-    printf("%-11s picture off by %d of %d, mean %.5f of %.2f", c->name, worst, PICTURE_TOLERANCE, sum / (double)count, MEAN_TOLERANCE);
+    printf("%-11s picture off by %d of %d, mean %.5f of %.2f", c->name, worst, PICTURE_TOLERANCE, sum / (double)count,
+           MEAN_TOLERANCE);
     if (c->layers.count)
-        printf("; layers %.1e of %.0e (%s), decoding %.1e of %.0e", c->layers.worst.error, LAYER_TOLERANCE, c->layers.worst.name,
+        printf("; layers %.1e of %.0e (%s), decoding %.1e of %.0e", c->layers.worst.error, LAYER_TOLERANCE,
+               c->layers.worst.name,
                c->layers.worst_decoding.error, DECODER_TOLERANCE);
     printf("\n");
     CHECK_MSG(worst <= PICTURE_TOLERANCE, "%s: a pixel is off by %d/255", c->name, worst);
-    CHECK_MSG(sum / (double)count <= MEAN_TOLERANCE, "%s: pixels are off by %.4f/255 on average", c->name, sum / (double)count);
+    CHECK_MSG(sum / (double)count <= MEAN_TOLERANCE, "%s: pixels are off by %.4f/255 on average", c->name,
+              sum / (double)count);
 }
 
 /* ---- running ---------------------------------------------------------------------------------- */
@@ -265,7 +288,8 @@ static void threads(void *to)
         job.threads = n;
         Pictures p = generate(c->a, &job, NULL);
         if (n == 1) one = p.rgb;
-        CHECK_MSG(!memcmp(one, p.rgb, (size_t)p.frames * (size_t)p.width * (size_t)p.height * 3), "%s: %d threads give other bytes than one", c->name, n);
+        CHECK_MSG(!memcmp(one, p.rgb, (size_t)p.frames * (size_t)p.width * (size_t)p.height * 3),
+                  "%s: %d threads give other bytes than one", c->name, n);
     }
 }
 
@@ -275,7 +299,9 @@ static void try(Arena *a, const char *folder, const char *name, void (*what)(voi
     size_t before = mark(a);
     Case *c = calloc(1, sizeof *c);
     if (!c) abort();
-    c->folder = folder, c->name = name, c->a = a;
+    c->folder = folder;
+    c->name = name;
+    c->a = a;
     CHECK_MSG(!attempt(a, what, c, message), "%s: %s", name, message);
     release(a, before);
     free(c);
@@ -303,7 +329,8 @@ static void clean(const char *folder)
     char path[4096];
     DIR *d = opendir(folder);
     for (struct dirent *e; d && (e = readdir(d));)
-        if (*e->d_name != '.' && snprintf(path, sizeof path, "%s/%s", folder, e->d_name) < (int)sizeof path) unlink(path);
+        if (*e->d_name != '.' && snprintf(path, sizeof path, "%s/%s", folder, e->d_name) < (int)sizeof path)
+            unlink(path);
     if (d) closedir(d);
     rmdir(folder);
 }
@@ -315,7 +342,10 @@ int main(int argc, char **argv)
     char folder[4096];
     snprintf(folder, sizeof folder, "%s/golden-XXXXXX", tmp && strlen(tmp) < 4000 ? tmp : "/tmp");
     Arena *a = arena_new();
-    if (!a || !mkdtemp(folder)) { perror(folder); return 1; }
+    if (!a || !mkdtemp(folder)) {
+        perror(folder);
+        return 1;
+    }
     size_t n = goldens(a, found, MOST);
     CHECK_MSG(n > 0, "no goldens in tests/golden: run from the repository's root");
     for (size_t i = 0; i < n; i++) {

@@ -1,4 +1,5 @@
-/* What persona info says of files of weights: of each kind, of what kohya's trainer wrote, and of names that are not printable. */
+/* What persona info says of files of weights: of each kind, of what kohya's trainer wrote, and of names that are not
+ * printable. */
 #define _POSIX_C_SOURCE 200809L
 #include "info.h"
 #include "hash_weights.h"
@@ -39,11 +40,14 @@ static void test_kinds(Arena *a, const char *folder)
 
 static void test_embeddings(Arena *a)
 {
-    says(of(a, "tests/golden/embeddings/sks_face profile.pt"), "profile.pt: a textual inversion embedding, 2 vectors of 64, 1 tensor (1 F32)");
-    says(of(a, "tests/golden/embeddings/learned_embeds.safetensors"), "learned_embeds.safetensors: a textual inversion embedding, 1 vector of 64, called <cat-toy>, 1 tensor");
+    says(of(a, "tests/golden/embeddings/sks_face profile.pt"),
+         "profile.pt: a textual inversion embedding, 2 vectors of 64, 1 tensor (1 F32)");
+    says(of(a, "tests/golden/embeddings/learned_embeds.safetensors"),
+         "learned_embeds.safetensors: a textual inversion embedding, 1 vector of 64, called <cat-toy>, 1 tensor");
     says(of(a, "tests/golden/embeddings/of-sdxl.safetensors"), "an SDXL embedding");
     const char *picture = info_embedding(a, "tests/golden/embeddings/sample-500.png");
-    CHECK(picture && strstr(picture, "a textual inversion embedding, ") && !info_embedding(a, "tests/golden/lora_dora.weights"));
+    CHECK(picture && strstr(picture, "a textual inversion embedding, ")
+          && !info_embedding(a, "tests/golden/lora_dora.weights"));
 }
 
 static const char *with(Arena *a, const char *folder, const char *name, const KeyValue *m, size_t pairs)
@@ -52,7 +56,8 @@ static const char *with(Arena *a, const char *folder, const char *name, const Ke
     size_t shape[] = { 2, 3 }, turned[] = { 3, 2 };
     float zeros[6] = { 0 };
     int64_t one = 1;
-    Weight w[] = { { format(a, "%s.lora_down.weight", name), zeros, F32, 2, shape, 24 }, { format(a, "%s.lora_up.weight", name), zeros, F32, 2, turned, 24 },
+    Weight w[] = { { format(a, "%s.lora_down.weight", name), zeros, F32, 2, shape, 24 },
+                   { format(a, "%s.lora_up.weight", name), zeros, F32, 2, turned, 24 },
                    { format(a, "%s.alpha", name), &one, I64, 0, shape, 8 } };
     safetensors_save(a, path, w, 3, m, pairs);
     return of(a, path);
@@ -62,22 +67,27 @@ static const char *with(Arena *a, const char *folder, const char *name, const Ke
 static void test_alone(Arena *a, const char *folder)
 {
     static const struct { const char *name; size_t rows, width; int is; } files[] = {
-        { "<cat-toy>", 2, 64, 1 }, { "sks", 75, 768, 1 }, { "sks", 76, 64, 0 }, { "sks", 2, 65, 0 }, { "proj.weight", 2, 64, 0 }, { "conv.bias", 1, 64, 0 },
+        { "<cat-toy>", 2, 64, 1 }, { "sks", 75, 768, 1 }, { "sks", 76, 64, 0 }, { "sks", 2, 65, 0 },
+        { "proj.weight", 2, 64, 0 }, { "conv.bias", 1, 64, 0 },
     };
     float *zeros = allocate(a, 75 * 768, sizeof *zeros);
     memset(zeros, 0, 75 * 768 * sizeof *zeros);
     for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
         const char *path = format(a, "%s/alone", folder);
         size_t shape[] = { files[i].rows, files[i].width };
-        safetensors_save(a, path, &(Weight){ files[i].name, zeros, F32, 2, shape, shape[0] * shape[1] * sizeof *zeros }, 1, NULL, 0);
-        CHECK_MSG(!strstr(of(a, path), "a textual inversion embedding") == !files[i].is, "%s of %zux%zu", files[i].name, shape[0], shape[1]);
+        safetensors_save(a, path, &(Weight){ files[i].name, zeros, F32, 2, shape, shape[0] * shape[1] * sizeof *zeros },
+                         1, NULL, 0);
+        CHECK_MSG(!strstr(of(a, path), "a textual inversion embedding") == !files[i].is, "%s of %zux%zu", files[i].name,
+                  shape[0], shape[1]);
     }
 }
 
 static void test_kohya(Arena *a, const char *folder)
 {
-    const KeyValue m[] = { { "ss_sd_model_name", "v1-5.safetensors" }, { "ss_network_dim", "16" }, { "ss_network_alpha", "8.0" }, { "ss_num_train_images", "20" },
-                       { "ss_num_reg_images", "0" }, { "ss_steps", "1500" }, { "persona_loss", "0.2 0.1" }, { "ss_clip_skip", "None" }, { "ss_seed", "42" },
+    const KeyValue m[] = { { "ss_sd_model_name", "v1-5.safetensors" }, { "ss_network_dim", "16" },
+                           { "ss_network_alpha", "8.0" }, { "ss_num_train_images", "20" },
+                       { "ss_num_reg_images", "0" }, { "ss_steps", "1500" }, { "persona_loss", "0.2 0.1" },
+                       { "ss_clip_skip", "None" }, { "ss_seed", "42" },
                        { "ss_tag_frequency", "{\"10_ohwx\": {\"red hair\": 7, \"smiling\": 9}, \"5_b\": {\"red hair\": 5, \"a\\u001bb\": 1}, \"empty\": {}}" } };
     const char *text = with(a, folder, "lora_unet_down_blocks_0_attentions_0_proj_in", m, sizeof m / sizeof *m);
     says(text, "1 layer (1 UNet): 1 LoRA, rank 2, alpha/rank 0.5\n");
@@ -85,7 +95,8 @@ static void test_kohya(Arena *a, const char *folder)
     says(text, "\nloss, on average, of 1500 steps\n     0.2 |");
     says(text, "tags: red hair 12, smiling 9, a b 1\n");
     says(text, "\nss_seed: 42\n");
-    const KeyValue broken[] = { { "ss_tag_frequency", "{\"a\": {\"b\": " }, { "line\nbreak", "\x1b[31m" }, { "persona_loss", "\x1b[31m" }, { "ss_steps", "3" } };
+    const KeyValue broken[] = { { "ss_tag_frequency", "{\"a\": {\"b\": " }, { "line\nbreak", "\x1b[31m" },
+                                { "persona_loss", "\x1b[31m" }, { "ss_steps", "3" } };
     text = with(a, folder, "lora_unet_x\n", broken, 4);
     says(text, "\nline break:  [31m\n");
     says(text, "lora_unet_x .lora_down.weight\n");

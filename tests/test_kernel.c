@@ -76,14 +76,14 @@ static void limit(const char *what, double allowed)
             Machine real_ = { .mem = a, .threads = threads_, .bf16 = rounds }, dry_ = real_;                         \
             dry_.dry = 1;                                                                                            \
             to = copied(a, start_, n);                                                                               \
-            arena_peak_reset(a);                                                                                            \
+            arena_peak_reset(a);                                                                                       \
             kernel(&dry_, __VA_ARGS__);                                                                              \
-            size_t planned_ = arena_peak(a);                                                                               \
+            size_t planned_ = arena_peak(a);                                                                           \
             CHECK_MSG(!memcmp(to, start_, (n) * sizeof *to), "%s: a dry run has written", #kernel);                  \
             poison(a);                                                                                               \
-            arena_peak_reset(a);                                                                                            \
+            arena_peak_reset(a);                                                                                       \
             kernel(&real_, __VA_ARGS__);                                                                             \
-            CHECK_MSG(arena_peak(a) == planned_ && real_.ops == dry_.ops, "%s: a dry run counts otherwise", #kernel);      \
+            CHECK_MSG(arena_peak(a) == planned_ && real_.ops == dry_.ops, "%s: a dry run counts otherwise", #kernel);  \
             if (!kept_) kept_ = to;                                                                                  \
             CHECK_MSG(!memcmp(to, kept_, (n) * sizeof *to), "%s: %d threads: other bytes", #kernel, threads_);       \
         }                                                                                                            \
@@ -238,7 +238,8 @@ static void test_low_rank(Arena *a)
     const Weight *found = lora_merged_weight(&m, &pair, 24), *expected = plain_lora_merged_weight(&m, &pair, 24);
     CHECK(found && expected && found->type == F32 && expected->type == F32);
     if (found && expected) compare(found->data, expected->data, 20 * 30);
-    CHECK(!lora_merged_weight(&m, &pair, 23) && !plain_lora_merged_weight(&m, &pair, 23));      /* more work than it saves */
+    /* more work than it saves */
+    CHECK(!lora_merged_weight(&m, &pair, 23) && !plain_lora_merged_weight(&m, &pair, 23));
     CHECK(!lora_merged_weight(&bf16, &pair, 24) && !plain_lora_merged_weight(&bf16, &pair, 24));
     limit("a pair merged into its layer", 1e-6);
     release(a, before);

@@ -42,10 +42,13 @@ static void write_header(Arena *a, const Recipe *r, size_t which, int change)
         if (mine == DROP) continue;
         const char *type = mine == RETYPE ? "I32" : l->type, *dims = *l->dims == '-' ? "" : l->dims;
         char grown[80];
-        if (mine == GROW) snprintf(grown, sizeof grown, "%lu%s", strtoul(dims, NULL, 10) + 1, strchr(dims, ',') ? strchr(dims, ',') : ""), dims = grown;
+        if (mine == GROW)
+            snprintf(grown, sizeof grown, "%lu%s", strtoul(dims, NULL, 10) + 1,
+                     strchr(dims, ',') ? strchr(dims, ',') : ""), dims = grown;
         size_t bytes = !strcmp(type, "I64") ? 8 : !strcmp(type, "F32") || !strcmp(type, "I32") ? 4 : 2;
         for (const char *d = dims; *d; d += *d == ',') bytes *= strtoul(d, (char **)&d, 10);
-        n += (size_t)sprintf(header + n, "%s\"%s\":{\"dtype\":\"%s\",\"shape\":[%s],\"data_offsets\":[%zu,%zu]}", n > 1 ? "," : "", l->name, type, dims, at, at + bytes);
+        n += (size_t)sprintf(header + n, "%s\"%s\":{\"dtype\":\"%s\",\"shape\":[%s],\"data_offsets\":[%zu,%zu]}",
+                             n > 1 ? "," : "", l->name, type, dims, at, at + bytes);
         at += bytes;
     }
     n += (size_t)sprintf(header + n, "}");
@@ -78,22 +81,30 @@ static int status_of(Arena *a, Job job, char message[1024])
 static int mentions(const char *message, const char *name)
 {
     const char *last = strrchr(name, '.');
-    return strstr(message, "missing") || strstr(message, "expected") || strstr(message, "is of type") || strstr(message, "beside it") || strstr(message, "do not fit") || (last && strstr(message, last));
+    return strstr(message, "missing") || strstr(message, "expected") || strstr(message, "is of type")
+        || strstr(message, "beside it") || strstr(message, "do not fit") || (last && strstr(message, last));
 }
 
 /* of the half of the VAE that sees pictures and draws none */
-static int sees(const char *name) { return strstr(name, "first_stage_model.encoder") || (strstr(name, "quant_conv") && !strstr(name, "post_quant_conv")); }
+static int sees(const char *name)
+{
+    return strstr(name, "first_stage_model.encoder")
+        || (strstr(name, "quant_conv") && !strstr(name, "post_quant_conv"));
+}
 
 /* these are left over from training, or have no part in the job */
 static int ignored(const char *name, const Job *job)
 {
-    return strstr(name, "position_ids") || strstr(name, "model_ema") || (sees(name) && !job->init) || !strchr(name, '.') || strstr(name, "logvar") || strstr(name, "denoiser");
+    return strstr(name, "position_ids") || strstr(name, "model_ema") || (sees(name) && !job->init) || !strchr(name, '.')
+        || strstr(name, "logvar") || strstr(name, "denoiser");
 }
 
-/* what is missed by nobody: without alpha the scale is 1, without its length DoRA is LoRA, without a difference there is one fewer */
+/* what is missed by nobody: without alpha the scale is 1, without its length DoRA is LoRA, without a difference there
+ * is one fewer */
 static int may_go(const char *name)
 {
-    return strstr(name, ".alpha") || strstr(name, ".dora_scale") || strstr(name, ".lora_magnitude") || strstr(name, ".diff") || strstr(name, "_norm");
+    return strstr(name, ".alpha") || strstr(name, ".dora_scale") || strstr(name, ".lora_magnitude")
+        || strstr(name, ".diff") || strstr(name, "_norm");
 }
 
 static void test_each_tensor(Arena *a, Recipe *r, Job job, int step)
@@ -106,11 +117,15 @@ static void test_each_tensor(Arena *a, Recipe *r, Job job, int step)
             if (ignored(name, &job) || strstr(name, "animatediff_config")) continue;
             if (change == DROP && may_go(name)) continue;
             if (change == RETYPE && strstr(name, ".alpha")) continue;      /* an integer will do */
-            if (change == GROW && (strstr(name, "token_embedding") || strstr(name, "position_embedding") || *r->line[i].dims == '-')) continue;      /* one row more is no fault */
+            /* one row more is no fault */
+            if (change == GROW && (strstr(name, "token_embedding") || strstr(name, "position_embedding")
+                                   || *r->line[i].dims == '-')) continue;
             write_header(a, r, i, change);
             int status = status_of(a, job, message);
             asked++;
-            if (status == 0 && silent++ < 5) CHECK_MSG(0, "%s %s: accepted", change == DROP ? "without" : change == GROW ? "grown" : "retyped", name);
+            if (status == 0 && silent++ < 5)
+                CHECK_MSG(0, "%s %s: accepted", change == DROP ? "without" : change == GROW ? "grown" : "retyped",
+                          name);
             if (status) CHECK_MSG(mentions(message, name), "%s: '%s'", name, message);
         }
     write_header(a, r, r->count, KEEP);
@@ -122,7 +137,8 @@ static void expect(Arena *a, Job job, const char *words)
 {
     char message[1024];
     int status = status_of(a, job, message);
-    CHECK_MSG(status && strstr(message, words), "expected a message with '%s', found %s", words, status ? message : "none");
+    CHECK_MSG(status && strstr(message, words), "expected a message with '%s', found %s", words,
+              status ? message : "none");
 }
 
 /* Models of other families are refused by what they are. */
@@ -130,12 +146,15 @@ static void test_strangers(Arena *a, const char *folder, Job job)
 {
     static const struct { const char *tensor, *dims, *found; } strangers[] = {
         { "conditioner.embedders.0.transformer.text_model.final_layer_norm.weight", "768", "an SDXL checkpoint" },
-        { "model.diffusion_model.input_blocks.1.1.transformer_blocks.0.attn2.to_k.weight", "320,2048", "an SDXL model" },
+        { "model.diffusion_model.input_blocks.1.1.transformer_blocks.0.attn2.to_k.weight", "320,2048",
+          "an SDXL model" },
         { "cond_stage_model.model.ln_final.weight", "1024", "a Stable Diffusion 2.x checkpoint" },
-        { "model.diffusion_model.input_blocks.1.1.transformer_blocks.0.attn2.to_k.weight", "320,1024", "a Stable Diffusion 2.x model" },
+        { "model.diffusion_model.input_blocks.1.1.transformer_blocks.0.attn2.to_k.weight", "320,1024",
+          "a Stable Diffusion 2.x model" },
         { "model.diffusion_model.joint_blocks.0.x_block.attn.qkv.weight", "64,64", "a Stable Diffusion 3 model" },
         { "model.diffusion_model.double_blocks.0.img_attn.qkv.weight", "64,64", "a Flux model" },
-        { "model.diffusion_model.input_blocks.0.0.weight", "320,9,3,3", "an inpainting checkpoint: use a text-to-image one" },
+        { "model.diffusion_model.input_blocks.0.0.weight", "320,9,3,3",
+          "an inpainting checkpoint: use a text-to-image one" },
         { "model.diffusion_model.input_blocks.0.0.weight", "320,8,3,3", "an editing checkpoint" },
         { "model.diffusion_model.input_blocks.1.0.in_layers.2.scale_weight", "1", "scaled fp8" },
         { "control_model.input_hint_block.0.weight", "16,3,3,3", "a ControlNet" },
@@ -177,10 +196,12 @@ static void test_markers(Arena *a, Recipe *model, Job job)
     model->line[model->count++] = (Line){ "v_pred", "F32", "0" };
     model->line[model->count++] = (Line){ "ztsnr", "F32", "0" };
     write_header(a, model, MOST, KEEP);
-    CHECK_MSG(!attempt(a, check_it, &c, message) && strstr(heard, "v-prediction, zero terminal SNR"), "markers of v-prediction: %s %s", message, heard);
+    CHECK_MSG(!attempt(a, check_it, &c, message) && strstr(heard, "v-prediction, zero terminal SNR"),
+              "markers of v-prediction: %s %s", message, heard);
     c = (Checking){ a, job, { .to = heard, .say = hear } };
     c.job.prediction = "epsilon", c.job.noise_schedule = "Default", *heard = 0;
-    CHECK_MSG(!attempt(a, check_it, &c, message) && !strstr(heard, "v-prediction") && !strstr(heard, "zero"), "the job wins over the file: %s %s", message, heard);
+    CHECK_MSG(!attempt(a, check_it, &c, message) && !strstr(heard, "v-prediction") && !strstr(heard, "zero"),
+              "the job wins over the file: %s %s", message, heard);
     model->count -= 2;
     write_header(a, model, MOST, KEEP);
 }
@@ -216,7 +237,8 @@ int main(void)
     write_header(a, &model, MOST, KEEP);
     write_header(a, &module, MOST, KEEP);
     write_header(a, &lora, MOST, KEEP);
-    Job still = { .prompt = "a", .model = model.path, .merges = "weights/merges.txt", .width = 64, .height = 64, .steps = 1, .threads = 1 };
+    Job still = { .prompt = "a", .model = model.path, .merges = "weights/merges.txt", .width = 64, .height = 64,
+                  .steps = 1, .threads = 1 };
     Job clip = still, with_lora = still, begun = still;
     clip.motion = module.path, clip.frames = 2;
     with_lora.lora = &(LoraUse){ lora.path, 1, 1 }, with_lora.loras = 1;
@@ -234,7 +256,8 @@ int main(void)
     test_moments(a, &model, begun);
 
     Job j = still; j.model = lora.path;       expect(a, j, "found a LoRA: use it in the prompt as <lora");
-    j = still; j.model = module.path;         expect(a, j, "found an AnimateDiff motion module: name it as Motion module");
+    j = still; j.model = module.path;
+    expect(a, j, "found an AnimateDiff motion module: name it as Motion module");
     j = clip;  j.motion = model.path;         expect(a, j, "found a Stable Diffusion 1.x checkpoint");
     j = clip;  j.motion = lora.path;          expect(a, j, "found a LoRA");
     j = still; j.vae = lora.path;             expect(a, j, "expected a VAE, found a LoRA");
@@ -253,7 +276,8 @@ int main(void)
     j = still; j.clip_skip = -1;              expect(a, j, "Clip skip");
     j = still; j.frames = 2;                  expect(a, j, "no motion module");
     j = clip;  j.context = 25;                expect(a, j, "at most 24 frames");
-    j = clip;  j.frames = 25; j.context = 8; j.overlap = 8;    expect(a, j, "Overlap is 8, expected less than the 8 frames");
+    j = clip;  j.frames = 25; j.context = 8; j.overlap = 8;
+    expect(a, j, "Overlap is 8, expected less than the 8 frames");
     j = begun; j.init = "no such file";       expect(a, j, "no such file: cannot be opened");
     j = begun; j.init = "Makefile";           expect(a, j, "Makefile: is no picture, expected a PNG or JPEG");
     j = begun; j.strength = 0.5;              expect(a, j, "of 1 steps that leaves none; set it to 1 or more");
@@ -271,7 +295,9 @@ int main(void)
 
     test_strangers(a, folder, still);
     for (size_t i = 0; i < 3; i++) {
-        static const char *const other[][2] = { { "<!DOCTYPE html>", "a web page" }, { "version https://git-lfs.github.com/spec/v1", "a Git LFS pointer" }, { "", "is empty" } };
+        static const char *const other[][2] = { { "<!DOCTYPE html>", "a web page" },
+                                                { "version https://git-lfs.github.com/spec/v1", "a Git LFS pointer" },
+                                                { "", "is empty" } };
         const char *path = format(a, "%s/other", folder);
         files_save(a, &(File){ path, { (const unsigned char *)other[i][0], strlen(other[i][0]) } }, 1);
         j = still, j.model = path;            expect(a, j, other[i][1]);

@@ -1,4 +1,5 @@
-/* test_preview.c - the picture as it forms: how well the map knows the decoder, that looking changes nothing, and the bytes a terminal gets. */
+/* test_preview.c - the picture as it forms: how well the map knows the decoder, that looking changes nothing, and the
+ * bytes a terminal gets. */
 #include "checkpoint.h"
 #include "generate.h"
 #include "preview.h"
@@ -11,7 +12,9 @@
 
 enum { SIDE = 128, CELLS = SIDE / 8 };
 
-static const Job example = { .prompt = "portrait of a woman with red hair, blue eyes, beach", .model = "weights/persona.safetensors", .merges = "weights/merges.txt", .steps = 8, .cfg = 4, .seed = 6, .frames = 1 };
+static const Job example = { .prompt = "portrait of a woman with red hair, blue eyes, beach",
+                             .model = "weights/persona.safetensors", .merges = "weights/merges.txt", .steps = 8,
+                             .cfg = 4, .seed = 6, .frames = 1 };
 
 typedef struct { Arena *a; Job job; Callbacks watch; Pictures p; int looks; Pictures seen; } Drawing;
 
@@ -29,7 +32,8 @@ static double correlation(const double *x, const double *y, int n)
 {
     double mx = 0, my = 0, xx = 0, yy = 0, xy = 0;
     for (int i = 0; i < n; i++) mx += x[i] / n, my += y[i] / n;
-    for (int i = 0; i < n; i++) xx += (x[i] - mx) * (x[i] - mx), yy += (y[i] - my) * (y[i] - my), xy += (x[i] - mx) * (y[i] - my);
+    for (int i = 0; i < n; i++)
+        xx += (x[i] - mx) * (x[i] - mx), yy += (y[i] - my) * (y[i] - my), xy += (x[i] - mx) * (y[i] - my);
     return xy / sqrt(xx * yy);
 }
 
@@ -37,7 +41,8 @@ static double correlation(const double *x, const double *y, int n)
 static double difference(const unsigned char *small, const unsigned char *rgb)
 {
     double sum = 0, mean[CELLS * CELLS * 3] = { 0 };
-    for (int i = 0; i < SIDE * SIDE * 3; i++) mean[(i / 3 / SIDE / 8 * CELLS + i / 3 % SIDE / 8) * 3 + i % 3] += rgb[i] / 64.0;
+    for (int i = 0; i < SIDE * SIDE * 3; i++)
+        mean[(i / 3 / SIDE / 8 * CELLS + i / 3 % SIDE / 8) * 3 + i % 3] += rgb[i] / 64.0;
     for (int i = 0; i < CELLS * CELLS * 3; i++) sum += (small[i] - mean[i]) * (small[i] - mean[i]);
     return sqrt(sum / (CELLS * CELLS * 3));
 }
@@ -63,7 +68,8 @@ static void test_looking(Arena *a)
     seen.watch.to = &seen, seen.watch.preview = see;
     CHECK_MSG(!attempt(a, draw, &plain, why) && !attempt(a, draw, &seen, why), "%s", why);
     CHECK(!memcmp(plain.p.rgb, seen.p.rgb, 3 * SIDE * SIDE));
-    CHECK(!plain.looks && seen.looks >= 1 && seen.looks <= 8 && seen.seen.frames == 1 && seen.seen.width == CELLS && seen.seen.height == CELLS);
+    CHECK(!plain.looks && seen.looks >= 1 && seen.looks <= 8 && seen.seen.frames == 1 && seen.seen.width == CELLS
+          && seen.seen.height == CELLS);
     double alike = likeness(seen.seen.rgb, seen.p.rgb);
     CHECK_MSG(alike > 0.6, "%.3f", alike);                /* of an early step with the last one */
 }
@@ -94,12 +100,14 @@ static void test_map(Arena *a)
 
 static void test_blocks(Arena *a)
 {
-    unsigned char rgb[] = { 1, 2, 3, 1, 2, 3, 255, 0, 9,   4, 5, 6, 7, 8, 9, 7, 8, 9,   10, 20, 30, 10, 20, 30, 40, 50, 60 };
+    unsigned char rgb[] = { 1, 2, 3, 1, 2, 3, 255, 0, 9,   4, 5, 6, 7, 8, 9, 7, 8, 9,   10, 20, 30, 10, 20, 30, 40, 50,
+                            60 };
     static const char expected[] = "\r\033[38;2;1;2;3;48;2;4;5;6m\xe2\x96\x80\033[48;2;7;8;9m\xe2\x96\x80\033[38;2;255;0;9m\xe2\x96\x80\033[0m\033[K\n"
                                    "\r\033[38;2;10;20;30m\xe2\x96\x80\xe2\x96\x80\033[38;2;40;50;60m\xe2\x96\x80\033[0m\033[K\n";
     const char *text = half_block_text(a, (Picture){ 3, 3, rgb });
     CHECK_MSG(!strcmp(text, expected), "%s", text);
-    unsigned char wide[200 * 3 * 2];                      /* as long as a character can be, and all within what was taken */
+    /* as long as a character can be, and all within what was taken */
+    unsigned char wide[200 * 3 * 2];
     for (int i = 0; i < 1200; i++) wide[i] = (unsigned char)(100 + i % 151);
     size_t before = mark(a);
     text = half_block_text(a, (Picture){ 200, 2, wide });

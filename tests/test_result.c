@@ -26,7 +26,8 @@ static void test_places(Arena *a, const char *folder)
     Case c = { .a = a, .path = format(a, "%s/x.safetensors", folder), .bytes = 1 };
     CHECK_MSG(!*why(&c, place), "%s", c.message);
     c.bytes = 1e18;
-    CHECK_MSG(strstr(why(&c, place), "x.safetensors: 1000000000000.0 MB are to be written, and there is room for "), "%s", c.message);
+    CHECK_MSG(strstr(why(&c, place), "x.safetensors: 1000000000000.0 MB are to be written, and there is room for "),
+              "%s", c.message);
     c.path = format(a, "%s/none/x", folder);
     CHECK_MSG(strstr(why(&c, place), "there is no folder"), "%s", c.message);
     folder_list(a, folder, &files);
@@ -47,7 +48,8 @@ static void test_results(Arena *a, const char *folder)
     files_save(a, &(File){ c.path, { (const unsigned char *)"p", 1 } }, 1);
     CHECK_MSG(strstr(why(&c, result), "would replace the prompt file"), "%s", c.message);
     unlink(c.path);
-    CHECK(result_has_format("a.apng") && result_has_format("b/c.PNG") && !result_has_format("png") && !result_has_format(".png") && !result_has_format("a.png/b"));
+    CHECK(result_has_format("a.apng") && result_has_format("b/c.PNG") && !result_has_format("png")
+          && !result_has_format(".png") && !result_has_format("a.png/b"));
 }
 
 int main(void)

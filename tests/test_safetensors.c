@@ -6,7 +6,11 @@
 #include <unistd.h>
 
 typedef struct { Arena *a; const unsigned char *bytes; size_t size; WeightFile *s; } Reading;
-static void read_it(void *job) { Reading *r = job; r->s = safetensors_read(r->a, "test.safetensors", (Bytes){ r->bytes, r->size }); }
+static void read_it(void *job)
+{
+    Reading *r = job;
+    r->s = safetensors_read(r->a, "test.safetensors", (Bytes){ r->bytes, r->size });
+}
 
 /* 0 when accepted; the arena is back where it was either way */
 static int reading(Arena *a, const unsigned char *bytes, size_t size, char message[1024])
@@ -36,7 +40,8 @@ static size_t file_of(unsigned char *out, const char *header, size_t length, siz
     return 8 + length + data;
 }
 
-static const struct { const char *header; size_t data; const char *why; } rules[] = {      /* why: NULL is valid, else words of the message */
+/* why: NULL is valid, else words of the message */
+static const struct { const char *header; size_t data; const char *why; } rules[] = {
     { "{}", 0, NULL },
     { " \t\r\n{} \n", 0, NULL },
     { "{\"a\":{\"dtype\":\"F32\",\"shape\":[2,3],\"data_offsets\":[0,24]}}", 24, NULL },
@@ -47,7 +52,8 @@ static const struct { const char *header; size_t data; const char *why; } rules[
     { "{\"__metadata__\":{\"k\":\"v\\u00e9\\ud83d\\ude00\\n\"},\"a\":{\"dtype\":\"BF16\",\"shape\":[1],\"data_offsets\":[0,2]}}", 2, NULL },
     { "{\"__metadata__\":null}", 0, NULL },
     { "{\"a\":{\"dtype\":\"F4\",\"shape\":[2],\"data_offsets\":[0,1]}}", 1, NULL },
-    { "{\"a\":{\"dtype\":\"U8\",\"shape\":[1],\"data_offsets\":[0,1],\"extra\":[{\"x\":[1.5e-3,true,null,{}]},[]]}}", 1, NULL },
+    { "{\"a\":{\"dtype\":\"U8\",\"shape\":[1],\"data_offsets\":[0,1],\"extra\":[{\"x\":[1.5e-3,true,null,{}]},[]]}}", 1,
+      NULL },
 
     { "", 0, "not a JSON object" },
     { "[]", 0, "not a JSON object" },
@@ -109,13 +115,16 @@ static void test_rules(Arena *a)
         size_t n = file_of(file, rules[i].header, strlen(rules[i].header), rules[i].data);
         int status = reading(a, file, n, message);
         if (!rules[i].why) CHECK_MSG(status == 0, "%s: refused: %s", rules[i].header, message);
-        else CHECK_MSG(status && strstr(message, rules[i].why) && strstr(message, "test.safetensors"), "%s: expected a word on '%s', found '%s'", rules[i].header, rules[i].why, message);
+        else
+            CHECK_MSG(status && strstr(message, rules[i].why) && strstr(message, "test.safetensors"),
+                      "%s: expected a word on '%s', found '%s'", rules[i].header, rules[i].why, message);
     }
     CHECK(reading(a, (const unsigned char *)"\2\0\0\0\0\0\0", 7, message) && strstr(message, "8 bytes"));
     CHECK(reading(a, (const unsigned char *)"\0\0\0\0\0\0\0\0", 8, message));
     CHECK(reading(a, (const unsigned char *)"\3\0\0\0\0\0\0\0{}", 10, message) && strstr(message, "cut short"));
     CHECK(reading(a, (const unsigned char *)"\1\341\365\5\0\0\0\0{}", 10, message) && strstr(message, "100 MB"));
-    CHECK(reading(a, (const unsigned char *)"\377\377\377\377\377\377\377\377{}", 10, message) && strstr(message, "100 MB"));
+    CHECK(reading(a, (const unsigned char *)"\377\377\377\377\377\377\377\377{}", 10, message)
+          && strstr(message, "100 MB"));
 }
 
 /* 100 levels pass, 200 are refused, a million do not hurt */
@@ -140,7 +149,10 @@ static void test_depth(Arena *a)
 
 static const char sample[] = "{\"__metadata__\":{\"a\":\"b\"},\"x\":{\"dtype\":\"F16\",\"shape\":[3],\"data_offsets\":[0,6]},\"y\":{\"dtype\":\"F32\",\"shape\":[1,1],\"data_offsets\":[6,10]}}";
 
-static const WeightFile *read_safetensors(Arena *a, const char *path, Bytes file) { return safetensors_read(a, path, file); }
+static const WeightFile *read_safetensors(Arena *a, const char *path, Bytes file)
+{
+    return safetensors_read(a, path, file);
+}
 
 /* numbers, signs and stretches of the header, and its length put right more often than not */
 static size_t mutate(uint64_t *state, Bytes file, unsigned char *out)
@@ -158,9 +170,11 @@ static size_t mutate(uint64_t *state, Bytes file, unsigned char *out)
         case 2: memmove(text + at + some, text + at, n - at), n += some; break;
         default:
             while (at < n && (text[at] < '0' || text[at] > '9')) at++;
-            size_t digits = strspn(text + at, "0123456789"), with = (size_t)snprintf(number, sizeof number, "%llu", (unsigned long long)edge(state, 10));
+            size_t digits = strspn(text + at, "0123456789"),
+                with = (size_t)snprintf(number, sizeof number, "%llu", (unsigned long long)edge(state, 10));
             if (at + digits > n) break;
-            memmove(text + at + with, text + at + digits, n - at - digits), memcpy(text + at, number, with), n = n - digits + with;
+            memmove(text + at + with, text + at + digits, n - at - digits), memcpy(text + at, number, with),
+                n = n - digits + with;
         }
         if (!n) n = 1;
     }
@@ -188,8 +202,10 @@ static void test_writing(Arena *a)
     size_t two[] = { 2 }, flat[] = { 1, 3 }, none[1];
     uint16_t halves[] = { 0x3c00, 0xc000, 0x7bff };
     float floats[] = { 1.5f, -2 };
-    Weight w[] = { { "b.\"quoted\"\n", halves, F16, 2, flat, 6 }, { "z", floats, F32, 1, two, 8 }, { "a", floats, F32, 0, none, 4 } };
-    KeyValue m[] = { { "ss_network_dim", "16" }, { "tab\t", "\xc3\xa9\\" }, { "latin", "caf\xe9 \xf0\x9f\x98\x80\xc3" } };
+    Weight w[] = { { "b.\"quoted\"\n", halves, F16, 2, flat, 6 }, { "z", floats, F32, 1, two, 8 },
+                   { "a", floats, F32, 0, none, 4 } };
+    KeyValue m[] = { { "ss_network_dim", "16" }, { "tab\t", "\xc3\xa9\\" },
+                     { "latin", "caf\xe9 \xf0\x9f\x98\x80\xc3" } };
     Saving s = { a, path, w, 3, m, 3 };
     CHECK_MSG(attempt(a, save_it, &s, message) == 0, "%s", message);
     size_t before = mark(a);

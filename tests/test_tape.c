@@ -11,7 +11,15 @@
 
 enum { MOST = 4, MOST_OUT = 1 << 19, CLIP = 3 };
 
-typedef struct { Arena *a; Machine machine; Run run; Trainable trainable; Tensor in[MOST]; float *d[MOST]; int inputs; } Lab;
+typedef struct {
+    Arena *a;
+    Machine machine;
+    Run run;
+    Trainable trainable;
+    Tensor in[MOST];
+    float *d[MOST];
+    int inputs;
+} Lab;
 
 static uint32_t state = 1;
 static float noise(void)                                       /* -1 .. 1 */
@@ -31,13 +39,17 @@ static float *noises(Arena *a, size_t n)
 
 enum { C = 32, WIDE = 48, RANK = 3 };
 
-static Weight made(Arena *a, const char *name, DType type, size_t rank, size_t s0, size_t s1, size_t side, float scale, float offset)
+static Weight made(Arena *a, const char *name, DType type, size_t rank, size_t s0, size_t s1, size_t side, float scale,
+                   float offset)
 {
     size_t *shape = allocate(a, 4, sizeof *shape), n = s0 * (rank > 1 ? s1 : 1) * (rank > 2 ? side * side : 1);
     memcpy(shape, (size_t[]){ s0, s1, side, side }, 4 * sizeof *shape);
     float *x = noises(a, n);
     uint16_t *half = allocate(a, n, sizeof *half);
-    for (size_t i = 0; i < n; i++) x[i] = offset + scale * x[i], half[i] = float_to_half(x[i]);
+    for (size_t i = 0; i < n; i++) {
+        x[i] = offset + scale * x[i];
+        half[i] = float_to_half(x[i]);
+    }
     return (Weight){ name, type == F16 ? (void *)half : x, type, rank, shape, n * (type == F16 ? 2 : 4) };
 }
 
@@ -49,13 +61,20 @@ static const Weights *model(Arena *a)
         made(a, "conv.weight", F32, 4, WIDE, C, 3, 0.1f, 0),          made(a, "conv.bias", F32, 1, WIDE, 0, 0, 0.1f, 0),
         made(a, "norm.weight", F32, 1, C, 0, 0, 0.3f, 1),             made(a, "norm.bias", F32, 1, C, 0, 0, 0.3f, 0),
         made(a, "r.norm1.weight", F16, 1, C, 0, 0, 0.3f, 1),          made(a, "r.norm1.bias", F32, 1, C, 0, 0, 0.3f, 0),
-        made(a, "r.conv1.weight", F16, 4, 64, C, 3, 0.1f, 0),         made(a, "r.conv1.bias", F32, 1, 64, 0, 0, 0.1f, 0),
-        made(a, "r.norm2.weight", F32, 1, 64, 0, 0, 0.3f, 1),         made(a, "r.norm2.bias", F32, 1, 64, 0, 0, 0.3f, 0),
-        made(a, "r.conv2.weight", F32, 4, 64, 64, 3, 0.1f, 0),        made(a, "r.conv2.bias", F32, 1, 64, 0, 0, 0.1f, 0),
-        made(a, "r.time_emb_proj.weight", F32, 2, 64, WIDE, 1, 0.1f, 0), made(a, "r.time_emb_proj.bias", F32, 1, 64, 0, 0, 0.1f, 0),
-        made(a, "r.conv_shortcut.weight", F32, 4, 64, C, 1, 0.1f, 0), made(a, "r.conv_shortcut.bias", F32, 1, 64, 0, 0, 0.1f, 0),
-        made(a, "f.ff.net.0.proj.weight", F32, 2, 2 * WIDE, C, 1, 0.3f, 0), made(a, "f.ff.net.0.proj.bias", F32, 1, 2 * WIDE, 0, 0, 0.1f, 0),
-        made(a, "f.ff.net.2.weight", F32, 2, C, WIDE, 1, 0.3f, 0),    made(a, "f.ff.net.2.bias", F32, 1, C, 0, 0, 0.1f, 0),
+        made(a, "r.conv1.weight", F16, 4, 64, C, 3, 0.1f, 0),
+        made(a, "r.conv1.bias", F32, 1, 64, 0, 0, 0.1f, 0),
+        made(a, "r.norm2.weight", F32, 1, 64, 0, 0, 0.3f, 1),
+        made(a, "r.norm2.bias", F32, 1, 64, 0, 0, 0.3f, 0),
+        made(a, "r.conv2.weight", F32, 4, 64, 64, 3, 0.1f, 0),
+        made(a, "r.conv2.bias", F32, 1, 64, 0, 0, 0.1f, 0),
+        made(a, "r.time_emb_proj.weight", F32, 2, 64, WIDE, 1, 0.1f, 0),
+        made(a, "r.time_emb_proj.bias", F32, 1, 64, 0, 0, 0.1f, 0),
+        made(a, "r.conv_shortcut.weight", F32, 4, 64, C, 1, 0.1f, 0),
+        made(a, "r.conv_shortcut.bias", F32, 1, 64, 0, 0, 0.1f, 0),
+        made(a, "f.ff.net.0.proj.weight", F32, 2, 2 * WIDE, C, 1, 0.3f, 0),
+        made(a, "f.ff.net.0.proj.bias", F32, 1, 2 * WIDE, 0, 0, 0.1f, 0),
+        made(a, "f.ff.net.2.weight", F32, 2, C, WIDE, 1, 0.3f, 0),
+        made(a, "f.ff.net.2.bias", F32, 1, C, 0, 0, 0.1f, 0),
         made(a, "f.norm.weight", F32, 1, C, 0, 0, 0.3f, 1),           made(a, "f.norm.bias", F32, 1, C, 0, 0, 0.3f, 0),
     };
     size_t count = sizeof list / sizeof *list;
@@ -67,30 +86,40 @@ static const Weights *model(Arena *a)
 /* pairs for narrow, wide and conv; down and up of each stand in one array with those of the others */
 static Trainable pairs(Arena *a)
 {
-    Weight down[3] = { made(a, "conv", F32, 4, RANK, C, 3, 0, 0), made(a, "narrow", F32, 2, RANK, C, 1, 0, 0), made(a, "wide", F32, 4, RANK, C, 1, 0, 0) };
-    Weight up[3] = { made(a, "conv", F32, 4, WIDE, RANK, 1, 0, 0), made(a, "narrow", F32, 2, C, RANK, 1, 0, 0), made(a, "wide", F32, 4, WIDE, RANK, 1, 0, 0) };
-    Trainable l = { .down = allocate(a, 3, sizeof *down), .up = allocate(a, 3, sizeof *up), .pairs = 3, .alpha = 0.7f * RANK, .conv_alpha = 0.6f * RANK };
-    memcpy(l.down, down, sizeof down), memcpy(l.up, up, sizeof up);
+    Weight down[3] = { made(a, "conv", F32, 4, RANK, C, 3, 0, 0), made(a, "narrow", F32, 2, RANK, C, 1, 0, 0),
+                       made(a, "wide", F32, 4, RANK, C, 1, 0, 0) };
+    Weight up[3] = { made(a, "conv", F32, 4, WIDE, RANK, 1, 0, 0), made(a, "narrow", F32, 2, C, RANK, 1, 0, 0),
+                     made(a, "wide", F32, 4, WIDE, RANK, 1, 0, 0) };
+    Trainable l = { .down = allocate(a, 3, sizeof *down), .up = allocate(a, 3, sizeof *up), .pairs = 3,
+                    .alpha = 0.7f * RANK, .conv_alpha = 0.6f * RANK };
+    memcpy(l.down, down, sizeof down);
+    memcpy(l.up, up, sizeof up);
     for (int i = 0; i < 3; i++) l.count += (down[i].bytes + up[i].bytes) / sizeof(float);
-    l.x = noises(a, l.count), l.d = noises(a, l.count);
+    l.x = noises(a, l.count);
+    l.d = noises(a, l.count);
     size_t at = 0;
     for (int i = 0; i < 6; i++) {
         Weight *w = i % 2 ? &l.up[i / 2] : &l.down[i / 2];
-        w->data = l.x + at, at += w->bytes / sizeof(float);
+        w->data = l.x + at;
+        at += w->bytes / sizeof(float);
     }
     return l;
 }
 
 /* ---- inputs that learn ------------------------------------------------------------------------ */
 
-static void hand_over(Machine *m, const Op *n) { if (!m->dry) memcpy(n->embedding.d, n->y.d, size(n->y.t) * sizeof(float)); }
+static void hand_over(Machine *m, const Op *n)
+{
+    if (!m->dry) memcpy(n->embedding.d, n->y.d, size(n->y.t) * sizeof(float));
+}
 
 /* input i, taken where ops expect their inputs; its gradient goes to d[i] */
 static Tensor input(Lab *l, int i)
 {
     Tensor x = tensor(&l->run, l->in[i].n, l->in[i].h, l->in[i].w, l->in[i].c);
     if (!l->machine.dry) memcpy(x.x, l->in[i].x, size(x) * sizeof *x.x);
-    return record(&l->machine, l->run.tape, x, (Op){ .backward = hand_over, .is_leaf = 1, .embedding = { .d = l->d[i] } });
+    return record(&l->machine, l->run.tape, x,
+                  (Op){ .backward = hand_over, .is_leaf = 1, .embedding = { .d = l->d[i] } });
 }
 
 /* ---- the cases -------------------------------------------------------------------------------- */
@@ -108,12 +137,42 @@ static Tensor do_layer_norm(Lab *l) { return layer_norm(&l->run, "norm", input(l
 static Tensor do_silu(Lab *l)       { return silu(&l->run, input(l, 0)); }
 static Tensor do_quick_gelu(Lab *l) { return quick_gelu(&l->run, input(l, 0)); }
 static Tensor do_geglu(Lab *l)      { return geglu(&l->run, input(l, 0)); }
-static Tensor do_upsample(Lab *l)   { Tensor x = input(l, 0); return upsample(&l->run, x, 2 * x.h - 1, 2 * x.w); }
-static Tensor do_repeat(Lab *l)     { Tensor x = input(l, 0); return repeat(&l->run, x, 3 * x.n); }
-static Tensor do_space(Lab *l)      { Tensor q = input(l, 0), k = input(l, 1), v = input(l, 2); return attention(&l->run, q, k, v, 2, SPATIAL); }
-static Tensor do_causal(Lab *l)     { Tensor q = input(l, 0), k = input(l, 1), v = input(l, 2); return attention(&l->run, q, k, v, 2, CAUSAL); }
-static Tensor do_time(Lab *l)       { Tensor q = input(l, 0), k = input(l, 1), v = input(l, 2); return attention(&l->run, q, k, v, 4, TEMPORAL); }
-static Tensor do_self(Lab *l)       { Tensor x = input(l, 0); return attention(&l->run, x, x, x, 2, SPATIAL); }
+static Tensor do_upsample(Lab *l)
+{
+    Tensor x = input(l, 0);
+    return upsample(&l->run, x, 2 * x.h - 1, 2 * x.w);
+}
+
+static Tensor do_repeat(Lab *l)
+{
+    Tensor x = input(l, 0);
+    return repeat(&l->run, x, 3 * x.n);
+}
+
+static Tensor do_space(Lab *l)
+{
+    Tensor q = input(l, 0), k = input(l, 1), v = input(l, 2);
+    return attention(&l->run, q, k, v, 2, SPATIAL);
+}
+
+static Tensor do_causal(Lab *l)
+{
+    Tensor q = input(l, 0), k = input(l, 1), v = input(l, 2);
+    return attention(&l->run, q, k, v, 2, CAUSAL);
+}
+
+static Tensor do_time(Lab *l)
+{
+    Tensor q = input(l, 0), k = input(l, 1), v = input(l, 2);
+    return attention(&l->run, q, k, v, 4, TEMPORAL);
+}
+
+static Tensor do_self(Lab *l)
+{
+    Tensor x = input(l, 0);
+    return attention(&l->run, x, x, x, 2, SPATIAL);
+}
+
 static Tensor do_feed_forward(Lab *l) { return feed_forward(&l->run, "f", "norm", input(l, 0)); }
 
 /* in place on what others read before and after, and b once whole, once as one row */
@@ -138,8 +197,17 @@ static Tensor do_keep(Lab *l)
     return compact(r, before, add(r, add(r, again, z), y));
 }
 
-static Tensor do_concat(Lab *l) { Tensor a = input(l, 0), b = input(l, 1); return concat(&l->run, a, b); }
-static Tensor do_resnet(Lab *l) { Tensor x = input(l, 0), time = input(l, 1); return resnet(&l->run, "r", x, &time, 1e-5f, 1); }
+static Tensor do_concat(Lab *l)
+{
+    Tensor a = input(l, 0), b = input(l, 1);
+    return concat(&l->run, a, b);
+}
+
+static Tensor do_resnet(Lab *l)
+{
+    Tensor x = input(l, 0), time = input(l, 1);
+    return resnet(&l->run, "r", x, &time, 1e-5f, 1);
+}
 
 /* what pairs read of these is made again on the way back: it is not kept */
 static Tensor do_again(Lab *l)
@@ -178,7 +246,8 @@ static const Try tries[] = {
     { "attention, text",      do_space,        { { 4, 5, 9, 48 }, { 2, 70, 1, 48 }, { 2, 70, 1, 48 } } },
     { "attention, one key",   do_space,        { { 1, 5, 9, 6 }, { 1, 1, 1, 6 }, { 1, 1, 1, 6 } } },
     { "attention, causal",    do_causal,       { { 2, 77, 1, 40 }, { 2, 77, 1, 40 }, { 2, 77, 1, 40 } } },
-    { "attention, time",      do_time,         { { 2 * CLIP, 3, 4, 16 }, { 2 * CLIP, 3, 4, 16 }, { 2 * CLIP, 3, 4, 16 } } },
+    { "attention, time",      do_time,
+      { { 2 * CLIP, 3, 4, 16 }, { 2 * CLIP, 3, 4, 16 }, { 2 * CLIP, 3, 4, 16 } } },
     { "add",                  do_add,          { { 1, 5, 3, 8 }, { 1, 5, 3, 8 }, { 1, 1, 1, 8 } } },
     { "keep",                 do_keep,         { { 1, 5, 3, 8 } } },
     { "resnet",               do_resnet,       { { 1, 9, 12, C }, { 1, 1, 1, WIDE } } },
@@ -219,18 +288,25 @@ static double slope(Lab *l, Compute *compute, const float *g, float *x, const fl
 }
 
 static double worst;
-static const double TOLERANCE = 4e-4;      /* what float32 and the limit leave: errors are of the sum's typical size, the root of the sum of squares */
+/* what float32 and the limit leave: errors are of the sum's typical size, the root of the sum of squares */
+static const double TOLERANCE = 4e-4;
 
 /* the slope along random directions, by central differences over one, two and three steps, right to the sixth order */
-static void compare(Lab *l, const char *name, const char *of, Compute *compute, const float *g, float *x, const float *d, size_t n)
+static void compare(Lab *l, const char *name, const char *of, Compute *compute, const float *g, float *x,
+                    const float *d, size_t n)
 {
     size_t before = mark(l->a);
     for (int k = 0; k < 2; k++) {
         float *v = noises(l->a, n), h = 0.08f;
-        double found = 0, scale = 0, expected = 1.5 * slope(l, compute, g, x, v, n, h) - 0.6 * slope(l, compute, g, x, v, n, 2 * h) + 0.1 * slope(l, compute, g, x, v, n, 3 * h);
-        for (size_t i = 0; i < n; i++) found += (double)d[i] * (double)v[i], scale += pow((double)d[i] * (double)v[i], 2);
+        double found = 0, scale = 0, expected = 1.5 * slope(l, compute, g, x, v, n, h) - 0.6 * slope(l, compute, g, x,
+                v, n, 2 * h) + 0.1 * slope(l, compute, g, x, v, n, 3 * h);
+        for (size_t i = 0; i < n; i++) {
+            found += (double)d[i] * (double)v[i];
+            scale += pow((double)d[i] * (double)v[i], 2);
+        }
         double error = fabs(found - expected) / (sqrt(scale) + 1e-30);
-        CHECK_MSG(error < TOLERANCE, "%s: gradient by %s is off by %.2g: %g, expected %g", name, of, error, found, expected);
+        CHECK_MSG(error < TOLERANCE, "%s: gradient by %s is off by %.2g: %g, expected %g", name, of, error, found,
+                  expected);
         worst = fmax(worst, error);
     }
     release(l->a, before);
@@ -257,7 +333,8 @@ static void try(Lab *l, const Try *t)
         l->d[l->inputs] = allocate(l->a, size(t->in[l->inputs]), sizeof(float));
     }
     float *g = noises(l->a, MOST_OUT), *kept[MOST + 1] = { NULL };
-    for (int i = 0; i <= l->inputs; i++) kept[i] = allocate(l->a, i < l->inputs ? size(l->in[i]) : l->trainable.count, sizeof(float));
+    for (int i = 0; i <= l->inputs; i++)
+        kept[i] = allocate(l->a, i < l->inputs ? size(l->in[i]) : l->trainable.count, sizeof(float));
     for (int threads = 1; threads <= 3; threads++) {
         l->machine.threads = threads;
         l->run.tape = tape_new(l->a);
@@ -272,16 +349,22 @@ static void try(Lab *l, const Try *t)
                 float *d = i < l->inputs ? l->d[i] : l->trainable.d;
                 size_t bytes = (i < l->inputs ? size(l->in[i]) : l->trainable.count) * sizeof(float);
                 if (threads == 1 && !again) memcpy(kept[i], d, bytes);
-                else CHECK_MSG(!memcmp(kept[i], d, bytes), "%s: %d threads, pass %d: other bytes than those of one thread", t->name, threads, again + 1);
+                else
+                    CHECK_MSG(!memcmp(kept[i], d, bytes),
+                              "%s: %d threads, pass %d: other bytes than those of one thread", t->name, threads,
+                              again + 1);
             }
         }
     }
-    for (int i = 0; i < l->inputs; i++) compare(l, t->name, format(l->a, "input %d", i), t->compute, g, l->in[i].x, l->d[i], size(l->in[i]));
+    for (int i = 0; i < l->inputs; i++)
+        compare(l, t->name, format(l->a, "input %d", i), t->compute, g, l->in[i].x, l->d[i], size(l->in[i]));
     for (size_t i = 0; i < 2 * l->trainable.pairs; i++) {
         const Weight *w = i % 2 ? &l->trainable.up[i / 2] : &l->trainable.down[i / 2];
         size_t at = (size_t)((const float *)w->data - l->trainable.x), n = w->bytes / sizeof(float), any = 0;
         for (size_t k = 0; k < n; k++) any |= l->trainable.d[at + k] != 0;
-        if (any) compare(l, t->name, format(l->a, "%s %s", w->name, i % 2 ? "up" : "down"), t->compute, g, l->trainable.x + at, l->trainable.d + at, n);
+        if (any)
+            compare(l, t->name, format(l->a, "%s %s", w->name, i % 2 ? "up" : "down"), t->compute, g,
+                    l->trainable.x + at, l->trainable.d + at, n);
     }
     release(l->a, before);
 }
@@ -302,7 +385,8 @@ static void kept(Lab *l)
     CHECK(tape_copies(l->run.tape) == (X + MIDDLE) * sizeof(float));
     l->run.tape = tape_new(l->a);
     do_again(l);
-    CHECK(tape_copies(l->run.tape) == (3 * X + 5 * MIDDLE) * sizeof(float));      /* x, once and twice as wide, and what is between the pairs */
+    /* x, once and twice as wide, and what is between the pairs */
+    CHECK(tape_copies(l->run.tape) == (3 * X + 5 * MIDDLE) * sizeof(float));
     l->machine.dry = 0;
     release(l->a, before);
 }

@@ -64,7 +64,8 @@ static void test_attempt(Arena *a)
     char message[1024];
     size_t before = mark(a);
     int value = 0;
-    CHECK(attempt(a, work_that_fails, &(Fails){ a, 1 }, message) == -1 && !strcmp(message, "depth 1") && mark(a) == before);
+    CHECK(attempt(a, work_that_fails, &(Fails){ a, 1 }, message) == -1 && !strcmp(message, "depth 1")
+          && mark(a) == before);
     CHECK(attempt(a, work_that_takes_too_much, a, message) == -1 && strstr(message, "out of memory"));
     CHECK(attempt(a, work_that_overflows, a, message) == -1 && strstr(message, "out of memory"));
     CHECK(attempt(a, work_that_does, &value, message) == 0 && value == 5);
@@ -74,7 +75,8 @@ typedef struct { Arena *a; const char *path; int two; } Saves;
 static void save(void *job)
 {
     Saves *s = job;
-    File files[] = { { s->path, { (const unsigned char *)"new", 3 } }, { "no/such/folder/file", { (const unsigned char *)"x", 1 } } };
+    File files[] = { { s->path, { (const unsigned char *)"new", 3 } },
+                     { "no/such/folder/file", { (const unsigned char *)"x", 1 } } };
     files_save(s->a, files, s->two ? 2 : 1);
 }
 static void map(void *job) { Saves *s = job; file_map(s->a, s->path); }
@@ -84,7 +86,8 @@ static void test_files(Arena *a)
     char path[] = "/tmp/persona-test-XXXXXX", message[1024];
     int fd = mkstemp(path);
     CHECK(fd >= 0 && write(fd, "old", 3) == 3 && !close(fd));
-    CHECK(attempt(a, save, &(Saves){ a, path, 1 }, message) == -1 && strstr(message, "no/such/folder/file: cannot be written"));
+    CHECK(attempt(a, save, &(Saves){ a, path, 1 }, message) == -1
+          && strstr(message, "no/such/folder/file: cannot be written"));
     size_t before = mark(a);
     CHECK(file_is(path) && !memcmp(file_map(a, path).data, "old", 3));
     release(a, before);
@@ -127,7 +130,8 @@ static void test_full(Arena *a)
         failed += wrong != 0;
         CHECK_MSG(file_is(path) == !wrong, "%zu bytes left: %s", left, wrong ? message : "no file");
         unlink(path);
-        attempt(a, map, &(Saves){ a, "/proc/self/exe", 0 }, message), attempt(a, list_folder, &(Saves){ a, folder, 0 }, message);
+        attempt(a, map, &(Saves){ a, "/proc/self/exe", 0 }, message),
+            attempt(a, list_folder, &(Saves){ a, folder, 0 }, message);
         release(a, start);
         CHECK_MSG((size_t)files_open() == open, "%zu bytes left: a file stays open", left);
         folder_list(a, folder, &count);
@@ -160,12 +164,15 @@ static void test_halves(void)
         wrong_between += float_to_half(nextafterf((float)middle, (float)next)) != h + 1;
         wrong_between += float_to_half(nextafterf((float)middle, f)) != h;
     }
-    CHECK_MSG(!wrong && !wrong_back && !wrong_between, "%d halves read wrong, %d do not come back, %d roundings wrong", wrong, wrong_back, wrong_between);
+    CHECK_MSG(!wrong && !wrong_back && !wrong_between, "%d halves read wrong, %d do not come back, %d roundings wrong",
+              wrong, wrong_back, wrong_between);
     CHECK(isinf(half_to_float(0x7c00)) && half_to_float(0xfc00) < 0 && isnan(half_to_float(0x7e01)));
     CHECK(float_to_half(INFINITY) == 0x7c00 && float_to_half(65519) == 0x7bff && float_to_half(65520) == 0x7c00);
     CHECK((float_to_half(NAN) & 0x7c00) == 0x7c00 && (float_to_half(NAN) & 0x3ff));
-    CHECK(float_to_bf16(1.0f) == 0x3f80 && float_to_bf16(1.00390625f) == 0x3f80 && float_to_bf16(1.01171875f) == 0x3f82);
-    CHECK(bf16_to_float(0xc040) == -3.0f && isnan(bf16_to_float(float_to_bf16(NAN))) && float_to_bf16(3.4e38f) == 0x7f80);
+    CHECK(float_to_bf16(1.0f) == 0x3f80 && float_to_bf16(1.00390625f) == 0x3f80
+          && float_to_bf16(1.01171875f) == 0x3f82);
+    CHECK(bf16_to_float(0xc040) == -3.0f && isnan(bf16_to_float(float_to_bf16(NAN)))
+          && float_to_bf16(3.4e38f) == 0x7f80);
 }
 
 /* what torch and gguf read in these bytes */
@@ -187,11 +194,13 @@ static void test_elements(void)
             size_t some = n - k < 40 ? n - k : 40;
             memcpy(&want, &elements[i].value[k], sizeof want);
             dtype_to_float(part, elements[i].bytes, t, k, some);
-            wrong += isnan(want) ? !isnan(one) : one != want || whole[k] != want || memcmp(part, whole + k, some * sizeof *part);
+            wrong += isnan(want) ? !isnan(one) : one != want || whole[k] != want
+                || memcmp(part, whole + k, some * sizeof *part);
         }
         CHECK_MSG(!wrong, "%s: %d of %zu values are not torch's", dtype_name(t), wrong, n);
     }
-    CHECK(dtype_bytes(Q8_0, 64, &bytes) && bytes == 68 && !dtype_bytes(Q8_0, 65, &bytes) && !dtype_bytes(F4, 1, &bytes));
+    CHECK(dtype_bytes(Q8_0, 64, &bytes) && bytes == 68 && !dtype_bytes(Q8_0, 65, &bytes)
+          && !dtype_bytes(F4, 1, &bytes));
     CHECK(!dtype_bytes(F32, SIZE_MAX / 8, &bytes) && dtype_bytes(U8, SIZE_MAX / 8, &bytes) && bytes == SIZE_MAX / 8);
     CHECK(dtype_value("\1\2\3\4\5\6\7\10", C64, 0) == 0);
 }
@@ -214,7 +223,8 @@ static void test_random(Arena *a)
         rng_seed(r, torch_randn[i].seed);
         rng_normal(r, x, torch_randn[i].n);
         for (int k = 0; k < 4; k++) {
-            double want = torch_randn[i].value[k], error = fabs((double)x[torch_randn[i].at[k]] - want) / fmax(1, fabs(want));
+            double want = torch_randn[i].value[k],
+                error = fabs((double)x[torch_randn[i].at[k]] - want) / fmax(1, fabs(want));
             most = fmax(most, error);
         }
     }
@@ -229,13 +239,17 @@ static const struct { uint64_t seed; uint32_t call; size_t n; size_t at[4]; doub
 
 static void test_philox(Arena *a)
 {
-    /* as published in the web UI's modules/rng_philox.py: seed 0, first call; from a GPU, whose logarithm and sine are a few units off in the last place */
-    static const double published[] = { -0.92466259, -0.42534415, -2.6438457, 0.14518388, -0.12086647, -0.57972564, -0.62285122, -0.32838709, -1.07454231, -0.36314407, -1.67105067, 2.26550497 };
+    /* as published in the web UI's modules/rng_philox.py: seed 0, first call; from a GPU, whose logarithm and sine are
+     * a few units off in the last place */
+    static const double published[] = { -0.92466259, -0.42534415, -2.6438457, 0.14518388, -0.12086647, -0.57972564,
+                                        -0.62285122, -0.32838709, -1.07454231, -0.36314407, -1.67105067, 2.26550497 };
     enum { PUBLISHED = sizeof published / sizeof *published };
     float first[PUBLISHED];
     double most = 0;
     philox_normal(0, 0, first, PUBLISHED);
-    for (int i = 0; i < PUBLISHED; i++) CHECK_MSG(fabs((double)first[i] - published[i]) < 1e-6, "value %d of the NV noise of seed 0 is %g, expected %g", i, (double)first[i], published[i]);
+    for (int i = 0; i < PUBLISHED; i++)
+        CHECK_MSG(fabs((double)first[i] - published[i]) < 1e-6, "value %d of the NV noise of seed 0 is %g, expected %g",
+                  i, (double)first[i], published[i]);
     for (size_t i = 0; i < sizeof nv_noise / sizeof *nv_noise; i++) {
         float *x = allocate(a, nv_noise[i].n, sizeof *x);
         philox_normal(nv_noise[i].seed, nv_noise[i].call, x, nv_noise[i].n);

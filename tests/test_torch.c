@@ -1,5 +1,6 @@
-/* Files of torch.save: both layouts against what safetensors reads in the same weights, calls refused by name, the rules
- * of pickle and zip one by one, every truncation and flipped bit, and mutations of instructions and of headers. */
+/* Files of torch.save: both layouts against what safetensors reads in the same weights, calls refused by name, the
+ * rules of pickle and zip one by one, every truncation and flipped bit, and mutations of instructions and of headers.
+ * */
 #define _POSIX_C_SOURCE 200809L
 #include "damage.h"
 
@@ -32,7 +33,8 @@ static void compare(const WeightFile *found, const WeightFile *wanted)
 static void test_contents(Arena *a)
 {
     static const char *const names[] = { "torch_zip.ckpt", "torch_old.ckpt", "torch_protocol4.ckpt" };
-    static const KeyValue said[] = { { "epoch", "7" }, { "global_step", "8589934592" }, { "lr", "0.0001" }, { "done", "true" },
+    static const KeyValue said[] = { { "epoch", "7" }, { "global_step", "8589934592" }, { "lr", "0.0001" },
+                                     { "done", "true" },
                                  { "pytorch-lightning_version", "1.4.2" }, { "optimizer_states.0.state.0.step", "3" },
                                  { "optimizer_states.0.param_groups.0.lr", "0.1" } };
     size_t before = mark(a);
@@ -43,7 +45,8 @@ static void test_contents(Arena *a)
         CHECK_MSG(f->pairs == sizeof said / sizeof *said, "%s: %zu settings", names[i], f->pairs);
         for (size_t k = 0; k < sizeof said / sizeof *said; k++) {
             const char *value = file_metadata(f, said[k].key);
-            CHECK_MSG(value && !strcmp(value, said[k].value), "%s: %s is %s", names[i], said[k].key, value ? value : "missing");
+            CHECK_MSG(value && !strcmp(value, said[k].value), "%s: %s is %s", names[i], said[k].key,
+                      value ? value : "missing");
         }
     }
     release(a, before);
@@ -51,13 +54,16 @@ static void test_contents(Arena *a)
 
 static void test_calls(Arena *a)
 {
-    static const char *const names[][2] = { { "calls_zip.ckpt", "calls posix.system" }, { "calls_old.ckpt", "calls posix.system" },
-                                            { "calls_bare.ckpt", "calls posix.system" }, { "calls_eval.ckpt", "calls builtins.eval" } };
+    static const char *const names[][2] = { { "calls_zip.ckpt", "calls posix.system" },
+                                            { "calls_old.ckpt", "calls posix.system" },
+                                            { "calls_bare.ckpt", "calls posix.system" },
+                                            { "calls_eval.ckpt", "calls builtins.eval" } };
     char message[1024];
     for (size_t i = 0; i < 4; i++) {
         size_t before = mark(a);
         Bytes file = golden(a, names[i][0]);
-        CHECK_MSG(reads(a, weights_read, file.data, file.size, message) && strstr(message, names[i][1]), "%s: '%s'", names[i][0], message);
+        CHECK_MSG(reads(a, weights_read, file.data, file.size, message) && strstr(message, names[i][1]), "%s: '%s'",
+                  names[i][0], message);
         release(a, before);
     }
 }
@@ -83,7 +89,8 @@ static void put_number(Out *o, uint64_t value, size_t n) { put_little(o->at + o-
 static void put_shared(Out *o, const ZipEntry *e, uint32_t crc)
 {
     put_number(o, 0, 8);
-    put_number(o, crc, 4), put_number(o, e->data.size, 4), put_number(o, e->data.size, 4), put_number(o, strlen(e->name), 2), put_number(o, 0, 2);
+    put_number(o, crc, 4), put_number(o, e->data.size, 4), put_number(o, e->data.size, 4),
+        put_number(o, strlen(e->name), 2), put_number(o, 0, 2);
 }
 
 static size_t make_zip(unsigned char *out, const ZipEntry *e, size_t count)
@@ -102,7 +109,8 @@ static size_t make_zip(unsigned char *out, const ZipEntry *e, size_t count)
         put_number(&o, 0, 8), put_number(&o, 0, 2), put_number(&o, begin[i], 4), put(&o, e[i].name, strlen(e[i].name));
     }
     size_t size = o.n - central;
-    put(&o, "PK\5\6\0\0\0\0", 8), put_number(&o, count, 2), put_number(&o, count, 2), put_number(&o, size, 4), put_number(&o, central, 4), put_number(&o, 0, 2);
+    put(&o, "PK\5\6\0\0\0\0", 8), put_number(&o, count, 2), put_number(&o, count, 2), put_number(&o, size, 4),
+        put_number(&o, central, 4), put_number(&o, 0, 2);
     return o.n;
 }
 
@@ -112,7 +120,8 @@ static size_t make_zip(unsigned char *out, const ZipEntry *e, size_t count)
 #define TENSOR(storage, view) "\x80\2}X\1\0\0\0wctorch._utils\n_rebuild_tensor_v2\n(" storage view "\x89)tRs."
 #define PICKLE(text) text, sizeof text - 1
 
-static const struct { const char *pickle; size_t size; const char *why; } rules[] = {      /* data/0 has 24 bytes; why NULL: accepted */
+/* data/0 has 24 bytes; why NULL: accepted */
+static const struct { const char *pickle; size_t size; const char *why; } rules[] = {
     { PICKLE(TENSOR(STORAGE("FloatStorage", "\6"), "K\0K\2K\3\x86K\3K\1\x86")), NULL },
     { PICKLE(TENSOR(STORAGE("FloatStorage", "\6"), "K\0K\2K\3\x86K\1K\2\x86")), NULL },
     { PICKLE(TENSOR(STORAGE("FloatStorage", "\6"), "K\5K\1\x85K\x63\x85")), NULL },
@@ -124,15 +133,19 @@ static const struct { const char *pickle; size_t size; const char *why; } rules[
     { PICKLE(TENSOR(STORAGE("FloatStorage", "\6"), "K\0K\2\x85K\6\x85")), "reaches beyond" },
     { PICKLE(TENSOR(STORAGE("FloatStorage", "\6"), "K\0J\xff\xff\xff\xff\x85K\1\x85")), "whole number" },
     { PICKLE(TENSOR(STORAGE("FloatStorage", "\6"), "K\0K\2\x85J\xff\xff\xff\xff\x85")), "whole number" },
-    { PICKLE(TENSOR(STORAGE("FloatStorage", "\6"), "K\0K\3\x85\x8a\x08\xff\xff\xff\xff\xff\xff\xff\x7f\x85")), "reaches beyond" },
-    { PICKLE(TENSOR(STORAGE("FloatStorage", "\6"), "K\0\x8a\x08\0\0\0\0\0\0\0\x40\x8a\x08\0\0\0\0\0\0\0\x40\x86K\0K\0\x86")), "too large to count" },
+    { PICKLE(TENSOR(STORAGE("FloatStorage", "\6"), "K\0K\3\x85\x8a\x08\xff\xff\xff\xff\xff\xff\xff\x7f\x85")),
+      "reaches beyond" },
+    { PICKLE(TENSOR(STORAGE("FloatStorage", "\6"),
+                    "K\0\x8a\x08\0\0\0\0\0\0\0\x40\x8a\x08\0\0\0\0\0\0\0\x40\x86K\0K\0\x86")), "too large to count" },
     { PICKLE(TENSOR(STORAGE("FloatStorage", "\6"), "K\0\x8a\x05\0\0\0\0\4\x85K\0\x85")), "larger than the file" },
     { PICKLE(TENSOR(STORAGE("FloatStorage", "\6"), "K\0K\2K\3\x86K\1\x85")), "size or stride" },
     { PICKLE(TENSOR(STORAGE("FloatStorage", "\7"), "K\0K\2\x85K\1\x85")), "24 bytes, expected 28" },
     { PICKLE(TENSOR(STORAGE("DoubleStorage", "\6"), "K\0K\2\x85K\1\x85")), "24 bytes, expected 48" },
     { PICKLE(TENSOR(STORAGE("QInt8Storage", "\x18"), "K\0K\2\x85K\1\x85")), "not known here" },
-    { PICKLE("\x80\2}X\1\0\0\0wctorch._utils\n_rebuild_tensor_v2\n(" STORAGE("FloatStorage", "\6") "K\0))\x89N}X\3\0\0\0neg\x88stRs."), "negative view" },
-    { PICKLE("\x80\2}X\1\0\0\0wctorch._utils\n_rebuild_tensor_v2\n(" STORAGE("FloatStorage", "\6") "K\0))\x89N}tRs."), NULL },
+    { PICKLE("\x80\2}X\1\0\0\0wctorch._utils\n_rebuild_tensor_v2\n(" STORAGE("FloatStorage",
+            "\6") "K\0))\x89N}X\3\0\0\0neg\x88stRs."), "negative view" },
+    { PICKLE("\x80\2}X\1\0\0\0wctorch._utils\n_rebuild_tensor_v2\n(" STORAGE("FloatStorage", "\6") "K\0))\x89N}tRs."),
+      NULL },
     { PICKLE(TENSOR("N", "K\0K\2\x85K\1\x85")), "no storage" },
     { PICKLE(TENSOR("NQ", "K\0K\2\x85K\1\x85")), "no storage" },
     { PICKLE(TENSOR(STORAGE("FloatStorage", "\6"), "")), "too few parts" },
@@ -151,7 +164,8 @@ static const struct { const char *pickle; size_t size; const char *why; } rules[
     { PICKLE("(X\2\0\0\0idios\nsystem\n."), "it names os.system" },
     { PICKLE("cos\nsystem\n(S'id'\ntR."), "it names os.system" },
     { PICKLE("(cos\nsystem\nX\2\0\0\0ido."), "it names os.system" },
-    { PICKLE("\x80\2ctorch._utils\n_rebuild_tensor_v2.__globals__\n)R."), "calls torch._utils._rebuild_tensor_v2.__globals__" },
+    { PICKLE("\x80\2ctorch._utils\n_rebuild_tensor_v2.__globals__\n)R."),
+      "calls torch._utils._rebuild_tensor_v2.__globals__" },
     { PICKLE("\x80\2ctorch.hub\nload\n)R."), "calls torch.hub.load" },
     { PICKLE("\x80\2c__builtin__\neval\nX\1\0\0\0""1\x85R."), "calls __builtin__.eval" },
     { PICKLE("\x80\2ccollections\nOrderedDict\n)RcA\nb\n\x85R."), "no name" },
@@ -181,7 +195,8 @@ static int reads_pickle(Arena *a, const char *pickle, size_t size, char message[
 {
     size_t before = mark(a);
     unsigned char *file = allocate(a, size + 1000, 1);
-    const ZipEntry entries[] = { { "x/data.pkl", { (const unsigned char *)pickle, size }, 0 }, { "x/byteorder", { (const unsigned char *)"little", 6 }, 0 },
+    const ZipEntry entries[] = { { "x/data.pkl", { (const unsigned char *)pickle, size }, 0 },
+                                 { "x/byteorder", { (const unsigned char *)"little", 6 }, 0 },
                                  { "x/data/0", { (const unsigned char *)"aaaabbbbccccddddeeeeffff", 24 }, 0 } };
     int status = reads(a, read_torch, file, make_zip(file, entries, 3), message);
     release(a, before);
@@ -194,7 +209,9 @@ static void test_pickles(Arena *a)
     for (size_t i = 0; i < sizeof rules / sizeof *rules; i++) {
         int refused = reads_pickle(a, rules[i].pickle, rules[i].size, message);
         if (!rules[i].why) CHECK_MSG(!refused, "rule %zu: %s", i, message);
-        else CHECK_MSG(refused && strstr(message, rules[i].why), "rule %zu: expected '%s', found '%s'", i, rules[i].why, refused ? message : "accepted");
+        else
+            CHECK_MSG(refused && strstr(message, rules[i].why), "rule %zu: expected '%s', found '%s'", i, rules[i].why,
+                      refused ? message : "accepted");
     }
 }
 
@@ -241,7 +258,8 @@ static void test_containers(Arena *a)
 #undef ZIPPED
     char message[1024];
     CHECK(reads(a, weights_read, file, make_zip(file, &good, 1), message) == 0);
-    for (size_t i = 0; i < 4; i++) {                           /* safetensors whose length reads as a zip, a pickle, a web page */
+    /* safetensors whose length reads as a zip, a pickle, a web page */
+    for (size_t i = 0; i < 4; i++) {
         static const char *const heads[] = { "PK\0", "\x80\2\0", "<!\0", "PK\3" };
         size_t n = i < 3 ? (unsigned char)heads[i][0] | (size_t)heads[i][1] << 8 : 0x34b50;
         unsigned char *text = allocate(a, n + 8, 1);
@@ -258,7 +276,8 @@ static void test_headers(Arena *a)
         { "PK\1\2", 8,  2, 0x0809, "encrypted" },               { "PK\1\2", 8,  2, 0x0848, "encrypted" },
         { "PK\1\2", 8,  2, 0x080a, "flags" },                   { "PK\1\2", 10, 2, 8,      "compressed" },
         { "PK\1\2", 12, 2, 1,      "differ in flags" },         { "PK\1\2", 16, 4, 1,      "contradicts" },
-        { "PK\1\2", 20, 4, 1,      "two sizes" },               { "PK\1\2", 24, 4, 0xffffffff, "zip64 field is missing" },
+        { "PK\1\2", 20, 4, 1,      "two sizes" },
+        { "PK\1\2", 24, 4, 0xffffffff, "zip64 field is missing" },
         { "PK\1\2", 28, 2, 0,      "name is empty" },           { "PK\1\2", 30, 2, 0xffff, "damaged" },
         { "PK\1\2", 32, 2, 1,      "comment" },                 { "PK\1\2", 34, 2, 1,      "disk" },
         { "PK\1\2", 42, 4, 1,      "overlap" },                 { "PK\1\2", 46, 1, 0,      "NUL" },
@@ -297,11 +316,13 @@ static void test_large(Arena *a)
     off_t size = (off_t)get_little(ends.data, 8);
     int fd = mkstemp(path);
     CHECK(fd >= 0 && ends.size == 8 + 2 * end);
-    CHECK(ftruncate(fd, size) == 0 && pwrite(fd, ends.data + 8, end, 0) == (ssize_t)end && pwrite(fd, ends.data + 8 + end, end, size - (off_t)end) == (ssize_t)end);
+    CHECK(ftruncate(fd, size) == 0 && pwrite(fd, ends.data + 8, end, 0) == (ssize_t)end
+          && pwrite(fd, ends.data + 8 + end, end, size - (off_t)end) == (ssize_t)end);
     close(fd);
     const WeightFile *f = weights_open(a, path);
     const Weight *large = file_weight(f, "large"), *behind = file_weight(f, "behind");
-    CHECK(f->count == 2 && large && large->bytes == ((size_t)1 << 32) + 100 && ((const char *)large->data)[large->bytes - 1] == 0);
+    CHECK(f->count == 2 && large && large->bytes == ((size_t)1 << 32) + 100
+          && ((const char *)large->data)[large->bytes - 1] == 0);
     CHECK(behind && behind->type == F32 && behind->shape[0] == 5 && dtype_value(behind->data, F32, 4) == 4);
     release(a, before);
     unlink(path);
@@ -312,16 +333,20 @@ static void test_large(Arena *a)
 /* a number of a header of an archive, sometimes together with its twin in the other header */
 static size_t mutate_zip(uint64_t *state, Bytes file, unsigned char *out)
 {
-    static const struct { unsigned char central, local, size; } twins[] = { { 8, 6, 2 }, { 10, 8, 2 }, { 12, 10, 4 }, { 16, 14, 4 }, { 20, 18, 4 }, { 24, 22, 4 }, { 28, 26, 2 }, { 30, 28, 2 } };
+    static const struct { unsigned char central, local, size; } twins[] = { { 8, 6, 2 }, { 10, 8, 2 }, { 12, 10, 4 },
+            { 16, 14, 4 }, { 20, 18, 4 }, { 24, 22, 4 }, { 28, 26, 2 }, { 30, 28, 2 } };
     size_t n = file.size, header[64], headers = 0;
     memcpy(out, file.data, n);
-    for (size_t i = 0; i + 30 < n && headers < 64; i++) if (out[i] == 'P' && out[i + 1] == 'K' && out[i + 2] < 9) header[headers++] = i;
+    for (size_t i = 0; i + 30 < n && headers < 64; i++)
+        if (out[i] == 'P' && out[i + 1] == 'K' && out[i + 2] < 9) header[headers++] = i;
     for (size_t times = 1 + below(state, 3); times > 0; times--) {
         size_t at = header[below(state, headers)], width = (size_t)1 << below(state, 4), twin = below(state, 8);
         if (out[at + 2] == 1 && below(state, 2)) {             /* a central header: both copies */
             size_t local = (size_t)get_little(out + at + 42, 4), size = twins[twin].size;
             uint64_t value = edge(state, get_little(out + at + twins[twin].central, size));
-            if (local + 30 < n) put_little(out + at + twins[twin].central, value, size), put_little(out + local + twins[twin].local, value, size);
+            if (local + 30 < n)
+                put_little(out + at + twins[twin].central, value, size),
+                    put_little(out + local + twins[twin].local, value, size);
             continue;
         }
         size_t field = at + 4 + below(state, 60);
@@ -376,7 +401,9 @@ static size_t mutate_pickle(uint64_t *state, Bytes file, unsigned char *out)
             memmove(pickle + here + other, pickle + here, n - here), memcpy(pickle + here, copy, other), n += other;
             break;
         case 2: if (mine == 1) pickle[here] = (unsigned char)opcodes[below(state, sizeof opcodes - 1)]; break;
-        case 3: if (mine > 1 && mine < 10) put_little(pickle + here + 1, edge(state, get_little(pickle + here + 1, mine - 1)), mine - 1); break;
+        case 3: if (mine > 1 && mine < 10) put_little(pickle + here + 1,
+                                                      edge(state, get_little(pickle + here + 1, mine - 1)), mine - 1);
+                                                      break;
         default: pickle[here + below(state, mine)] = (unsigned char)random64(state);
         }
         if (!n) n = 1;
@@ -387,7 +414,9 @@ static size_t mutate_pickle(uint64_t *state, Bytes file, unsigned char *out)
 
 static void test_mutations(Arena *a)
 {
-    static const char pickle[] = "\x80\2}q\0(X\1\0\0\0aq\1ctorch._utils\n_rebuild_tensor_v2\nq\2(" STORAGE("FloatStorage", "\6") "q\3K\0K\2K\3\x86q\4K\3K\1\x86"
+    static const char pickle[] =
+        "\x80\2}q\0(X\1\0\0\0aq\1ctorch._utils\n_rebuild_tensor_v2\nq\2(" STORAGE("FloatStorage",
+            "\6") "q\3K\0K\2K\3\x86q\4K\3K\1\x86"
                                  "\x89" "ccollections\nOrderedDict\n)Rtq\5Rq\6X\1\0\0\0b}(K\1h\2(h\3K\1K\2\x85K\2\x85\x89)tRX\1\0\0\0ch\6uX\1\0\0\0d]q\7(K\5G?\xe0\0\0\0\0\0\0h\6eu.";
     static unsigned char both[1024];
     size_t n = sizeof pickle - 1;

@@ -91,6 +91,7 @@ void prior_draw(Arena *a, const Job *job, const char *folder, size_t count, cons
     if (!attempt(a, draw_missing, &s, why)) return;
     FailKind kind = fail_kind(a);
     if (kind != CANCELLED) fail_as(a, kind, "%s", why);
-    fail_as(a, kind, "interrupted after %zu of %zu class pictures, which stay in %s; the same command goes on from there",
+    fail_as(a, kind, "interrupted after %zu of %zu class pictures, which stay in %s; "
+                     "the same command goes on from there",
             s.done, count, folder);
 }
