@@ -7,14 +7,15 @@ CC      ?= cc
 CFLAGS  ?= -O2
 WARN     = -Wall -Wextra -Wshadow -Wconversion -Wno-missing-field-initializers      # a field left out is zero, and meant to be
 OPENMP  := $(shell echo 'int main(void){return 0;}' | $(CC) -fopenmp -x c - -o /dev/null 2>/dev/null && echo -fopenmp)
-# the kernels alone are tuned to this machine, whatever CFLAGS are (NATIVE= makes a program for others too); -std=c11 turns the contraction to fused multiply-add off, which halves their speed
+# the kernels alone are tuned to this machine, whatever CFLAGS are; NATIVE= makes a program for other machines too
+# -std=c11 alone turns contraction to fused multiply-adds off, which halves their speed
 KERNELS  = machine conv winograd gemm pack attention norm elementwise merge backward
 NATIVE  := $(shell echo 'int main(void){return 0;}' | $(CC) -march=native -x c - -o /dev/null 2>/dev/null && echo -march=native)
 TUNED    = -O3 $(NATIVE) -ffp-contract=fast
 # what depends on which header, for compilers that tell
 DEPS    := $(shell echo 'int main(void){return 0;}' | $(CC) -MMD -MP -MF /dev/null -c -x c - -o /dev/null 2>/dev/null && echo -MMD -MP)
 
-# the root is the algorithm; each folder holds what its name says.  Names are unique, so includes are bare and objects lie side by side
+# the root is the algorithm, each folder holds what its name says; file names are unique, so objects lie side by side
 FOLDERS  = base kernels weight_formats image_formats prompt drawing training command_line library
 FIND     = -I. $(FOLDERS:%=-I%)
 vpath %.c $(FOLDERS)
@@ -22,7 +23,7 @@ vpath %.c $(FOLDERS)
 ROOMS   = $(filter-out persona $(LEFT_OUT),$(basename $(notdir $(SOURCES))))
 TESTS   = $(basename $(notdir $(wildcard tests/test_*.c)))
 
-# plain.c has the same functions as the kernels: a program has the one or the others, and each compiler of plain.c a build folder of its own
+# plain.c has the same functions as the kernels: a program has the one or the others, each in a build folder of its own
 ifdef PLAIN
 B       ?= build/plain-$(notdir $(firstword $(CC)))
 OPENMP   =
@@ -32,7 +33,7 @@ B       ?= build
 LEFT_OUT = plain
 endif
 
-# when files have come, gone or moved, what lies in the build folder tells of places that are no more: it is made anew
+# when a source has come, gone or moved, the build folder still knows its old place: it is made anew
 SOURCES := $(sort $(wildcard *.c $(FOLDERS:%=%/*.c)))
 ifneq ($(SOURCES),$(shell cat $(B)/sources 2>/dev/null))
 $(shell mkdir -p $(B) && rm -f $(B)/*.o $(B)/*.d && echo '$(SOURCES)' > $(B)/sources)
