@@ -72,7 +72,7 @@ static const Weight *table(Run *r, const char *name, size_t count)
         return NULL;
     }
     if (t->rank == 2 && t->shape[0] >= count && t->shape[1] <= 1 << 16) return t;
-    const char *found = shape_text(r->machine->mem, t->rank, t->shape);
+    const char *found = shape_text(r->machine->mem, t);
     problem(r, "%s is %s, expected [%zu or more,width]", name, found, count);
     return NULL;
 }

@@ -201,11 +201,6 @@ static float *writable(const Weight *copy)
     return (float *)(uintptr_t)copy->data;
 }
 
-static const char *shape_of(Arena *a, const Weight *w)
-{
-    return shape_text(a, w->rank, w->shape);
-}
-
 static int magnitude_fits(const Module *mod, const Weight *w)
 {
     size_t inputs = w->rank > 1 ? w->shape[1] : 0;
@@ -220,14 +215,14 @@ static const char *misfit(Arena *a, const Module *mod, const char *layer, const 
     const Weight *bias_difference = mod->part[DIFF_B];
     if (mod->family && (mod->all.rows != w->shape[0] || mod->all.columns != values_per_output(w)))
         return format(a, "%s and its partners (%s) make [%zu,%zu], but %s.weight is %s", adapter_some_part(mod)->name,
-                      mod->family->name, mod->all.rows, mod->all.columns, layer, shape_of(a, w));
+                      mod->family->name, mod->all.rows, mod->all.columns, layer, shape_text(a, w));
     if (magnitude && !magnitude_fits(mod, w))
-        return format(a, "%s is %s, but %s.weight is %s", magnitude->name, shape_of(a, magnitude), layer,
-                      shape_of(a, w));
+        return format(a, "%s is %s, but %s.weight is %s", magnitude->name, shape_text(a, magnitude), layer,
+                      shape_text(a, w));
     if (bias_difference && !bias) return format(a, "%s: %s has no bias", bias_difference->name, layer);
     if (bias_difference && weight_numel(bias_difference) != weight_numel(bias))
-        return format(a, "%s is %s, but %s.bias is %s", bias_difference->name, shape_of(a, bias_difference), layer,
-                      shape_of(a, bias));
+        return format(a, "%s is %s, but %s.bias is %s", bias_difference->name, shape_text(a, bias_difference), layer,
+                      shape_text(a, bias));
     return NULL;
 }
 

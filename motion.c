@@ -87,7 +87,7 @@ static int positions_fit(Run *r, const char *p, const Weight *pe, size_t frames,
         return 0;
     }
     if (pe->rank == 3 && pe->shape[0] == 1 && pe->shape[1] >= frames && (!c || pe->shape[2] == c)) return 1;
-    const char *found = shape_text(r->machine->mem, pe->rank, pe->shape);
+    const char *found = shape_text(r->machine->mem, pe);
     problem(r, "%s.%s is %s, expected [1,%d or more,%zu]", p, POSITIONS, found, r->frames, c);
     return 0;
 }

@@ -83,7 +83,7 @@ static const Weight *matrix(Run *r, const char *layer, int c, size_t kernel_size
     if (kernel_size > 1) expected = format(a, "[out,%d,%zu,%zu]", c, kernel_size, kernel_size);
     if (shape_fits && !strcmp(layer, "unet.conv_in") && w->shape[1] > 4)
         hint = ": an inpainting or editing checkpoint? use a text-to-image one";
-    problem(r, "%s.weight is %s, expected %s%s", layer, shape_text(a, w->rank, w->shape), expected, hint);
+    problem(r, "%s.weight is %s, expected %s%s", layer, shape_text(a, w), expected, hint);
     return NULL;
 }
 
@@ -96,7 +96,7 @@ static const Weight *vector(Run *r, const char *layer, const char *leaf, int c)
         return NULL;
     }
     if (w->rank == 1 && (!c || w->shape[0] == (size_t)c)) return w;
-    problem(r, "%s.%s is %s, expected [%d]", layer, leaf, shape_text(r->machine->mem, w->rank, w->shape), c);
+    problem(r, "%s.%s is %s, expected [%d]", layer, leaf, shape_text(r->machine->mem, w), c);
     return NULL;
 }
 
@@ -221,10 +221,10 @@ static int pair_fits(Run *r, Tensor y, Tensor x, const Weight *w, const LoraLaye
     int outputs_fit = p->up->shape[0] == (size_t)y.c;
     if (inputs_fit && outputs_fit && down_size == kernel_size && kernel_fits) return 1;
     Arena *a = r->machine->mem;
-    const char *down = shape_text(a, p->down->rank, p->down->shape);
-    const char *up = shape_text(a, p->up->rank, p->up->shape);
+    const char *down = shape_text(a, p->down);
+    const char *up = shape_text(a, p->up);
     problem(r, "%s is %s and its lora_up %s, but the layer it is for is %s", p->down->name, down, up,
-            shape_text(a, w->rank, w->shape));
+            shape_text(a, w));
     return 0;
 }
 

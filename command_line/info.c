@@ -356,7 +356,7 @@ static void all_tensors(Text *t, const WeightFile *f)
     Arena *a = t->draft.mem;
     for (size_t i = 0; i < f->count; i++) {
         const Weight *w = &f->weight[i];
-        const char *shape = shape_text(a, w->rank, w->shape);
+        const char *shape = shape_text(a, w);
         append(t, format(a, "%-7s %-20s %s\n", dtype_name(w->type), shape, shown(t, w->name)));
     }
 }

@@ -18,7 +18,7 @@
 #include <stdio.h>
 #include <string.h>
 
-int options_are_training(const Options *o)
+static int is_training_command(const Options *o)
 {
     return o->command && !strcmp(o->command, "train");
 }
@@ -43,7 +43,7 @@ static void act_weights(Arena *a, Options *o, const char *value)
 /* Behind "train", both are about training. */
 static void set_command(Options *o, const char *command)
 {
-    if (options_are_training(o)) o->wants_training_help = 1;
+    if (is_training_command(o)) o->wants_training_help = 1;
     else o->command = command;
 }
 
@@ -144,7 +144,7 @@ void print_training_help(void)
 /* arg: as it was typed; name: without the dashes in front */
 static _Noreturn void unknown_option(Arena *a, const Options *o, const char *arg, const char *name)
 {
-    int is_training = options_are_training(o);
+    int is_training = is_training_command(o);
     int takes_none;
     const char *flag, *value, *help;
     const char *ours = foreign_option(name, is_training);
@@ -199,7 +199,7 @@ static void read_option(Arena *a, Options *o, int argc, char **argv, int *i)
     Typed t = take_apart(a, argv[*i]);
     const Option *own = option_named(t.name);
     int takes_none = own && !own->value;
-    const char *training = options_are_training(o) ? training_option_find(t.name, &takes_none) : NULL;
+    const char *training = is_training_command(o) ? training_option_find(t.name, &takes_none) : NULL;
     const Setting *setting = own || training ? NULL : setting_named(t.name);
     int is_known = own || training || setting;
     if (!is_known || has_wrong_dashes(t, setting)) unknown_option(a, o, t.arg, t.name);

@@ -29,8 +29,6 @@ typedef struct {
 /* argv[argc]: of main.  Fails with the option that is wrong, and the one that may be meant. */
 Options options_read(Arena *a, int argc, char **argv);
 
-int  options_are_training(const Options *o);
-
 /* The command that a word is most like; NULL when none is near. */
 const char *nearest_command(const char *word);
 

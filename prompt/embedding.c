@@ -73,7 +73,7 @@ static void check_vectors(Arena *a, Embedding *e, size_t model_width, const Weig
     size_t count = w->rank == 2 ? w->shape[0] : 1;
     if ((w->rank != 1 && w->rank != 2) || !dtype_is_float(w->type))
         fail(a, "%s: %s is %s of type %s, expected an embedding of [vectors,%zu]", e->path, w->name,
-             shape_text(a, w->rank, w->shape), dtype_name(w->type), model_width);
+             shape_text(a, w), dtype_name(w->type), model_width);
     if (width != model_width) {
         const char *hint = "";
         if (width == 1024) hint = ": it is for Stable Diffusion 2";

@@ -53,7 +53,7 @@ static void save(Arena *a, const Shape *s, size_t count, const KeyValue *metadat
     for (size_t i = 0; i < count; at += w[i++].bytes) {
         w[i] = weight(a, s[i].name, s[i].dims);
         n += (size_t)sprintf(header + n, "%s\"%s\":{\"dtype\":\"F32\",\"shape\":%s,\"data_offsets\":[%zu,%zu]}",
-                             i ? "," : "", w[i].name, shape_text(a, w[i].rank, w[i].shape), at, at + w[i].bytes);
+                             i ? "," : "", w[i].name, shape_text(a, &w[i]), at, at + w[i].bytes);
     }
     header[n++] = '}';
     FILE *f = fopen(path, "wb");

@@ -51,11 +51,6 @@ const Family *adapter_family(size_t i)
 
 /* ---- shapes ------------------------------------------------------------------------------------ */
 
-static const char *shape_of(Arena *a, const Weight *w)
-{
-    return shape_text(a, w->rank, w->shape);
-}
-
 size_t values_per_output(const Weight *w)
 {
     return weight_numel(w) / w->shape[0];
@@ -77,7 +72,7 @@ static int is_given(const Module *m, Factor f)
 static _Noreturn void fail_misfit(Arena *a, const char *path, const Weight *x, const Weight *y)
 {
     fail(a, "%s: %s is %s and %s is %s, which do not fit together: the file is damaged",
-         path, x->name, shape_of(a, x), y->name, shape_of(a, y));
+         path, x->name, shape_text(a, x), y->name, shape_text(a, y));
 }
 
 static _Noreturn void fail_missing(Arena *a, const char *path, const Weight *x, AdapterPart missing)
@@ -236,7 +231,7 @@ static void check_part(Arena *a, const char *path, AdapterPart p, const Weight *
     int type_fits = p == ALPHA ? dtype_is_number(w->type) : dtype_is_float(w->type);
     if (!type_fits) fail(a, "%s: %s is of type %s, expected floating point", path, w->name, dtype_name(w->type));
     int shape_fits = p == ALPHA ? weight_numel(w) == 1 : has_possible_shape(w);
-    if (!shape_fits) fail(a, "%s: %s is %s, which cannot be", path, w->name, shape_of(a, w));
+    if (!shape_fits) fail(a, "%s: %s is %s, which cannot be", path, w->name, shape_text(a, w));
 }
 
 static void set_family(Arena *a, const char *path, Module *m, const Family *f)

@@ -127,7 +127,7 @@ static void check_size(const Json *c, Entry *e)
     if (wrong) fail(c->mem, "%s: %s %s", c->path, w->name, wrong);
     if (e->end >= e->begin && e->end - e->begin == w->bytes) return;
     fail(c->mem, "%s: %s is %s %s and so %zu bytes, but its data_offsets are %zu to %zu", c->path, w->name,
-         dtype_name(w->type), shape_text(c->mem, w->rank, w->shape), w->bytes, e->begin, e->end);
+         dtype_name(w->type), shape_text(c->mem, w), w->bytes, e->begin, e->end);
 }
 
 /* {"dtype": "F16", "shape": [2,3], "data_offsets": [0,12]} */
@@ -282,7 +282,7 @@ static void put_entry(Arena *a, Text *t, const Weight *w, size_t begin)
 {
     size_t before = mark(a);
     put_text(t, format(a, "%s:{\"dtype\":\"%s\",\"shape\":%s,\"data_offsets\":[%zu,%zu]}", json_quoted(a, w->name),
-                       dtype_name(w->type), shape_text(a, w->rank, w->shape), begin, begin + w->bytes));
+                       dtype_name(w->type), shape_text(a, w), begin, begin + w->bytes));
     release(a, before);
 }
 

@@ -71,15 +71,15 @@ size_t weight_numel(const Weight *w)
     return n;
 }
 
-const char *shape_text(Arena *a, size_t rank, const size_t *shape)
+const char *shape_text(Arena *a, const Weight *w)
 {
     enum { DIGITS = 20 };      /* of the largest size_t; a comma goes with each */
-    char *text = allocate(a, rank * (DIGITS + 1) + 3, 1);
+    char *text = allocate(a, w->rank * (DIGITS + 1) + 3, 1);
     char *end = text;
     *end++ = '[';
-    for (size_t i = 0; i < rank; i++) {
+    for (size_t i = 0; i < w->rank; i++) {
         if (i) *end++ = ',';
-        end += sprintf(end, "%zu", shape[i]);
+        end += sprintf(end, "%zu", w->shape[i]);
     }
     *end++ = ']';
     *end = 0;

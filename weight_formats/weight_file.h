@@ -56,7 +56,7 @@ const char *shape_bytes(DType t, size_t rank, const size_t *shape, size_t *bytes
 /* Returns the number of elements (numel).  The reader of the file has checked that the product does not overflow. */
 size_t weight_numel(const Weight *w);
 
-/* Returns the shape as text, "[320,4,3,3]", in the arena. */
-const char *shape_text(Arena *a, size_t rank, const size_t *shape);
+/* Returns the shape of a tensor as text, "[320,4,3,3]", in the arena. */
+const char *shape_text(Arena *a, const Weight *w);
 
 #endif
