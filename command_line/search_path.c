@@ -2,8 +2,9 @@
  *
  * People name weights as the download sites do, "toonyou_beta3", and keep them in folders of folders.  So a list of
  * folders is made once, each with all the folders in it, sorted by name, so that a name means the same file every
- * time.  Links may lead in a circle; a folder that is already in the list, by device and number, is not entered
- * again.  Then a name is tried in each folder.
+ * time.  A folder is in the list once, by device and number, whatever it is called, and remembers how many levels of
+ * what is below it were entered.  So links may lead in a circle, and a folder that is first searched alone (that of
+ * the prompt file) and then with all below it (weights/) is both.  Then a name is tried in each folder.
  *
  * A name that ends like a weights file, or gets such an ending, is tried in all folders before the bare name is.
  * Otherwise "persona" would be the program ./persona, and not weights/persona.safetensors.
@@ -28,7 +29,9 @@ static const char EMBEDDINGS[] = "embeddings";   /* folders of that name are sea
 typedef struct {
     const char *path;
     uint64_t    device, number;          /* which folder that is, whatever it is called */
+    int         depth;                   /* so many levels of folders in it are in the list too */
     int         is_root;                 /* a weights folder itself, not one in it */
+    int         has_embeddings;          /* one of its names says that it holds what prompts may name */
 } SearchedFolder;
 
 struct SearchPath { SearchedFolder *folder; size_t count, room; };
@@ -45,34 +48,44 @@ static const char *join(Arena *a, const char *folder, const char *name)
     return format(a, "%s%s%s", folder, slash, name);
 }
 
-/* Adds the folder to the end of the list.  Returns 0 when it is no folder, or is in the list already. */
-static int add(Arena *a, SearchPath *p, const char *path, int is_root)
+/* Is the folder, or one above it, called embeddings? */
+static int holds_embeddings(const char *path)
+{
+    size_t n = sizeof EMBEDDINGS - 1;
+    for (const char *part = path; part; ) {
+        if (begins(part, EMBEDDINGS) && (!part[n] || part[n] == '/')) return 1;
+        const char *slash = strchr(part, '/');
+        part = slash ? slash + 1 : NULL;
+    }
+    return 0;
+}
+
+/* The folder's place in the list, at the end when it is new.  NULL when it is no folder. */
+static SearchedFolder *add(Arena *a, SearchPath *p, const char *path)
 {
     FileInfo info;
-    if (system_file_info(path, &info) || !info.is_folder) return 0;
+    if (system_file_info(path, &info) || !info.is_folder) return NULL;
     for (size_t i = 0; i < p->count; i++) {
         SearchedFolder *f = &p->folder[i];
-        if (f->device != info.device || f->number != info.number) continue;
-        if (is_root) f->is_root = 1;
-        return 0;
+        if (f->device == info.device && f->number == info.number) return f;
     }
     if (p->count == MOST_FOLDERS)
         fail(a, "%s: more than %d folders to look for weights in; use --weights with a smaller one", path,
              MOST_FOLDERS);
     p->folder = grow_array(a, p->folder, p->count, &p->room, sizeof *p->folder);
-    p->folder[p->count++] = (SearchedFolder){
-        .path = path,
-        .device = info.device,
-        .number = info.number,
-        .is_root = is_root,
-    };
-    return 1;
+    p->folder[p->count] = (SearchedFolder){ .path = path, .device = info.device, .number = info.number };
+    return &p->folder[p->count++];
 }
 
 /* Adds the folder and all folders in it, `depth` levels deep. */
 static void add_tree(Arena *a, SearchPath *p, const char *path, int is_root, int depth)
 {
-    if (!add(a, p, path, is_root) || !depth) return;
+    SearchedFolder *f = add(a, p, path);
+    if (!f) return;
+    f->is_root |= is_root;
+    f->has_embeddings |= holds_embeddings(path);
+    if (f->depth >= depth) return;
+    f->depth = depth;
     size_t count;
     const char **names = folder_list(a, path, &count);
     for (size_t i = 0; i < count; i++) add_tree(a, p, join(a, path, names[i]), 0, depth - 1);
@@ -90,8 +103,8 @@ SearchPath *search_path_new(Arena *a, const char *beside, const char *const *ext
 {
     SearchPath *p = allocate(a, 1, sizeof *p);
     *p = (SearchPath){ 0 };
-    if (beside) add(a, p, folder_of(a, beside), 0);
-    add(a, p, ".", 0);
+    if (beside) add_tree(a, p, folder_of(a, beside), 0, 0);
+    add_tree(a, p, ".", 0, 0);
     if (beside) add_tree(a, p, join(a, folder_of(a, beside), EMBEDDINGS), 0, MOST_DEPTH);
     add_tree(a, p, EMBEDDINGS, 0, MOST_DEPTH);
     for (size_t i = 0; i < extras; i++) {
@@ -168,13 +181,16 @@ static const char *nearest_names(Arena *a, const SearchPath *p, const char *want
     return list;
 }
 
-/* Is this folder in one of the weights folders before it? */
-static int is_below_root(const SearchPath *p, size_t i)
+/* Is this folder in one that is searched with all below it? */
+static int is_below_another(const SearchPath *p, size_t i)
 {
     const char *path = p->folder[i].path;
-    for (size_t k = 0; k < i; k++) {
-        size_t n = strlen(p->folder[k].path);
-        if (p->folder[k].is_root && !strncmp(path, p->folder[k].path, n) && path[n] == '/') return 1;
+    for (size_t k = 0; k < p->count; k++) {
+        const SearchedFolder *f = &p->folder[k];
+        size_t n = strlen(f->path);
+        if (k == i || !f->depth) continue;
+        if (!strcmp(f->path, ".") && !system_path_is_absolute(path) && !begins(path, "..")) return 1;
+        if (!strncmp(path, f->path, n) && path[n] == '/') return 1;
     }
     return 0;
 }
@@ -185,10 +201,10 @@ static const char *list_folders(Arena *a, const SearchPath *p)
     const char *list = "";
     for (size_t i = 0; i < p->count && strlen(list) <= MOST_LISTED; i++) {
         const SearchedFolder *f = &p->folder[i];
-        if (is_below_root(p, i)) continue;
-        const char *name = strcmp(f->path, ".") ? f->path : "the current folder";
+        if (is_below_another(p, i)) continue;
+        const char *name = strcmp(f->path, ".") ? format(a, "%s/", f->path) : "the current folder";
         const char *comma = *list ? ", " : "";
-        list = format(a, "%s%s%s%s", list, comma, name, f->is_root ? "/ and below" : "");
+        list = format(a, "%s%s%s%s", list, comma, name, f->depth ? " and below" : "");
     }
     return *list ? list : "no folder";
 }
@@ -303,18 +319,6 @@ static void find_loras(Arena *a, const SearchPath *p, Request *r)
     }
 }
 
-/* Is the folder, or one above it, called embeddings? */
-static int holds_embeddings(const char *path)
-{
-    size_t n = sizeof EMBEDDINGS - 1;
-    for (const char *part = path; part; ) {
-        if (begins(part, EMBEDDINGS) && (!part[n] || part[n] == '/')) return 1;
-        const char *slash = strchr(part, '/');
-        part = slash ? slash + 1 : NULL;
-    }
-    return 0;
-}
-
 static int ends_like_embedding(const char *name)
 {
     static const char *const kinds[] = { ".safetensors", ".pt", ".bin", ".png" };
@@ -332,7 +336,7 @@ static void find_embeddings(Arena *a, const SearchPath *p, Request *r)
     size_t count = 0;
     size_t room = 0;
     for (size_t i = 0; i < p->count; i++) {
-        if (!holds_embeddings(p->folder[i].path)) continue;
+        if (!p->folder[i].has_embeddings) continue;
         size_t files;
         const char **names = folder_list(a, p->folder[i].path, &files);
         for (size_t k = 0; k < files; k++) {
