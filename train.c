@@ -3,7 +3,7 @@
  *     pictures and captions -> training examples                         dataset.c; encoded once
  *     for each step:
  *         for each example of the batch:  loss, gradients                objective.c
- *         gradient clipping, then AdamW                                  optimizer.c
+ *         gradient clipping, then the optimizer                          optimizer.c
  *         save, draw sample images, measure the validation loss          where the configuration wants it
  *     LoRA pairs, or token vectors -> file
  *
@@ -33,14 +33,6 @@ static double lr_factor_of(const Trainer *t, int step)
     return lr_factor(&scheduler, step, t->steps);
 }
 
-/* The learning rates of the next step. */
-static LearningRates scheduled_rates(const Trainer *t)
-{
-    double factor = lr_factor_of(t, (int)t->progress->step);
-    LearningRates rates = training_learning_rates(t->config);
-    return (LearningRates){ .words = factor * rates.words, .text = factor * rates.text, .unet = factor * rates.unet };
-}
-
 /* Sums the gradients of all examples of a step, and returns their mean loss.  last: receives the last example, or the
  * first one whose loss is not finite. */
 static double accumulate_gradients(Trainer *t, const DatasetItem **last)
@@ -57,7 +49,7 @@ static double accumulate_gradients(Trainer *t, const DatasetItem **last)
     return loss;
 }
 
-/* One training step: gradients, gradient clipping, AdamW.  Returns the mean loss of its examples.  Returns NaN when the
+/* One training step: gradients, gradient clipping, the optimizer.  Returns the mean loss of its examples.  Returns NaN when the
  * loss or a gradient was not finite, and the optimizer did not move. */
 static double training_step(Trainer *t)
 {
@@ -71,10 +63,10 @@ static double training_step(Trainer *t)
                       last->photo->path);
         return NAN;
     }
-    LearningRates rates = scheduled_rates(t);
     t->progress->taken++;
     int number = (int)t->progress->taken;
-    optimizer_step(t->optimizer, trainable, rates, training_adamw(t->config), number, t->machine.threads);
+    double factor = lr_factor_of(t, (int)t->progress->step);
+    optimizer_step(t->mem, t->optimizer, trainable, factor, number, t->machine.threads);
     return loss;
 }
 
@@ -85,7 +77,7 @@ static void show_loss(const Trainer *t)
 {
     size_t step = t->progress->step;
     double loss = curve_mean(t->loss, step > CURVE_WINDOW ? step - CURVE_WINDOW : 0, step);
-    double rate = training_learning_rate(t->config) * lr_factor_of(t, (int)step - 1);
+    double rate = optimizer_d(t->optimizer) * training_learning_rate(t->config) * lr_factor_of(t, (int)step - 1);
     callbacks_note(t->callbacks, "loss %.4f, rate %.3g", loss, rate);
 }
 

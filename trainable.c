@@ -124,7 +124,8 @@ static size_t count_all(const Trainable *t)
 static void place(Trainable *t, Weight *w, ParameterGroup group)
 {
     w->data = t->x + t->count;
-    t->tensor[t->tensors++] = (ParameterTensor){ .offset = t->count, .count = elements(w), .group = group };
+    t->tensor[t->tensors++] = (ParameterTensor){ .offset = t->count, .count = elements(w), .group = group,
+                                                 .rows = w->shape[w->rank - 2], .columns = w->shape[w->rank - 1] };
     t->count += elements(w);
 }
 

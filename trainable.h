@@ -15,6 +15,7 @@ typedef enum { TOKEN_VECTORS, TEXT_ENCODER_LORA, UNET_LORA } ParameterGroup;
 /* One tensor of trainable parameters: count floats, from x + offset of Trainable on. */
 typedef struct {
     size_t         offset, count;
+    size_t         rows, columns;        /* its last two dimensions, of which a pair of a convolution has four */
     ParameterGroup group;
 } ParameterTensor;
 

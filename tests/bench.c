@@ -268,7 +268,8 @@ static void run_training(Arena *a, int threads, int bf16, int again)
     Run r = { .machine = &machine, .weights = weights_of(a, NULL, m->w, m->count), .frames = 1 }, learning = r;
     Trainable *trainable = trainable_new(a, r.weights,
                                          (TrainableConfig){ .unet = 1, .text = 1, .rank = 32, .alpha = 32 });
-    AdamWState *optimizer = optimizer_new(a, trainable, OPTIMIZER_ADAMW);
+    Optimizer *optimizer = optimizer_new(a, trainable, OPTIMIZER_ADAMW, optimizer_args_default(OPTIMIZER_ADAMW),
+                                         (LearningRates){ 1e-4, 1e-4, 1e-4 });
     Rng *rng = allocate(a, 1, sizeof *rng);
     rng_seed(rng, 1);
     trainable_init(trainable, rng);
@@ -293,8 +294,7 @@ static void run_training(Arena *a, int threads, int bf16, int again)
         release(a, before);
         start = now();
         objective_backward(&learning, &l, 1);
-        optimizer_step(optimizer, trainable, (LearningRates){ 1e-4, 1e-4, 1e-4 }, (AdamW){ 0, 0.01, 0.9, 0.999, 1e-8 },
-                       i + 1, threads);
+        optimizer_step(a, optimizer, trainable, 1, i + 1, threads);
         step[i] = now() - start;
     }
     qsort(step, RUNS, sizeof *step, by_size), qsort(forward, RUNS, sizeof *forward, by_size);

@@ -163,7 +163,7 @@ refuses 2 '--resolution is "64,96", expected one side' train photos -o x.safeten
 refuses 1 'nothing.txt: cannot be opened: No such file or directory; expected a file of prompts' train photos -o x.safetensors --resolution '64, 64' --sample_prompts nothing.txt
 refuses 2 '--resolution is "100", expected a multiple of 8' train photos -o x.safetensors --resolution 100
 refuses 2 'expected lora, dreambooth or textual_inversion' train photos -o x.safetensors --method dreams
-refuses 2 'expected AdamW or AdamW8bit' train photos -o x.safetensors --optimizer_type lion
+refuses 2 'expected AdamW, AdamW8bit, Lion' train photos -o x.safetensors --optimizer_type sgd
 refuses 2 'has no warm-up' train photos -o x.safetensors --lr_scheduler constant --lr_warmup_steps 0.1
 refuses 2 'expected constant, constant_with_warmup, linear, cosine, cosine_with_restarts or polynomial' train photos -o x.safetensors --lr_scheduler cubic
 refuses 2 'did you mean --network_dim?' train photos -o x.safetensors --network_dimm 4

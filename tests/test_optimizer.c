@@ -1,6 +1,7 @@
 /* test_optimizer.c - what moves the trainable parameters, against bitsandbytes, torch and diffusers:
  * tests/golden_optimizer.py says what the golden holds and what the constants here are.  Run from the repository's
  * root. */
+#include "chars.h"
 #include "hash_weights.h"
 #include "lr_scheduler.h"
 #include "optimizer.h"
@@ -199,10 +200,150 @@ static void groups(Case *c)
         { .offset = 2, .count = 1, .group = UNET_LORA },
     };
     Trainable t = { .x = x, .d = d, .count = 3, .tensor = tensor, .tensors = 3 };
-    AdamWState *s = optimizer_new(c->a, &t, OPTIMIZER_ADAMW);
-    optimizer_step(s, &t, (LearningRates){ .words = 0.3, .text = 0.2, .unet = 0 }, HOW, 1, 1);
+    OptimizerArgs args = optimizer_args_default(OPTIMIZER_ADAMW);
+    LearningRates rates = { .words = 0.6, .text = 0.4, .unet = 0 };
+    Optimizer *o = optimizer_new(c->a, &t, OPTIMIZER_ADAMW, args, rates);
+    optimizer_step(c->a, o, &t, 0.5, 1, 1);
     CHECK(fabsf(x[0] + 0.3f) < 1e-6f && fabsf(x[1] - 0.2f) < 1e-6f && !(fabsf(x[2]) > 0));
-    CHECK(!s->eight_bits && optimizer_new(c->a, &t, OPTIMIZER_ADAMW_8BIT)->eight_bits);
+    CHECK(!o->adamw.eight_bits && optimizer_new(c->a, &t, OPTIMIZER_ADAMW_8BIT, args, rates)->adamw.eight_bits);
+}
+
+/* ---- Lion, Adafactor, Prodigy, D-Adaptation ----------------------------------------------------- */
+
+enum { SHAPES = 5, MANY_STEPS = 40, ALL_ELEMENTS = 375 };
+
+/* The tensors of tests/golden_optimizers.py: elements, and the last two dimensions. */
+static const ParameterTensor shapes[SHAPES] = {
+    { .count = 120, .rows = 6, .columns = 20 }, { .count = 120, .rows = 20, .columns = 6 },
+    { .count = 7,   .rows = 0, .columns = 7 },  { .count = 108, .rows = 3,  .columns = 3 },
+    { .count = 20,  .rows = 1, .columns = 1 },
+};
+
+static Trainable begin_shapes(Arena *a)
+{
+    Trainable t = { .count = ALL_ELEMENTS, .tensors = SHAPES };
+    t.x = allocate(a, ALL_ELEMENTS, sizeof *t.x);
+    t.d = allocate(a, ALL_ELEMENTS, sizeof *t.d);
+    t.tensor = allocate(a, SHAPES, sizeof *t.tensor);
+    size_t offset = 0;
+    for (size_t i = 0; i < SHAPES; i++) {
+        t.tensor[i] = shapes[i];
+        t.tensor[i].offset = offset;
+        t.tensor[i].group = UNET_LORA;
+        const char *name = format(a, "x %zu", i);
+        for (size_t k = 0; k < shapes[i].count; k++) t.x[offset + k] = i == 1 ? 0 : (float)hash_value(name, k);
+        offset += shapes[i].count;
+    }
+    return t;
+}
+
+/* 0.1 u("d i s")^3 + 0.05 (x - u("goal i")) */
+static void fill_gradients(Arena *a, Trainable *t, int step)
+{
+    for (size_t i = 0; i < SHAPES; i++) {
+        const char *name = format(a, "d %zu %d", i, step);
+        const char *goal = format(a, "goal %zu", i);
+        for (size_t k = 0; k < shapes[i].count; k++) {
+            size_t at = t->tensor[i].offset + k;
+            double u = hash_value(name, k);
+            float noise = (float)(0.1 * (u * u * u));
+            t->d[at] = noise + 0.05f * (t->x[at] - (float)hash_value(goal, k));
+        }
+    }
+}
+
+/* Takes " name=value" out of the arguments; `otherwise` when it is not among them, or None. */
+static double take_argument(char *arguments, const char *name, double otherwise)
+{
+    char *at = strstr(arguments, name);
+    double value;
+    if (!at) return otherwise;
+    size_t n = number_at(at + strlen(name), &value);
+    if (!n) value = otherwise;
+    memset(at, ' ', 1 + strcspn(at + 1, " "));
+    return value;
+}
+
+static OptimizerType optimizer_named(const char *name)
+{
+    int i = 0;
+    while (optimizer_names[i] && strcmp(optimizer_names[i], name)) i++;
+    return (OptimizerType)i;
+}
+
+/* One case: "NAME lr=1 warmup=5 more=arguments". */
+static void check_optimizer(Case *c, const Weight *expected, int threads)
+{
+    char *arguments = copy(c->a, expected->name, strlen(expected->name));
+    size_t length = strcspn(arguments, " ");
+    OptimizerType type = optimizer_named(copy(c->a, arguments, length));
+    CHECK(type < OPTIMIZERS);
+    arguments += length;
+    double lr = take_argument(arguments, " lr=", 0);
+    double warmup = take_argument(arguments, " warmup=", 0);
+    OptimizerArgs args = optimizer_args_default(type);
+    optimizer_args_read(c->a, &args, type, arguments);
+    Trainable t = begin_shapes(c->a);
+    Optimizer *o = optimizer_new(c->a, &t, type, args, (LearningRates){ .unet = lr });
+    const Weight *estimates = file_weight(c->golden, format(c->a, "d %s", expected->name));
+    CHECK(!estimates == !finds_own_rate(type));
+    double worst_d = 0;
+    for (int step = 1; step <= MANY_STEPS; step++) {
+        fill_gradients(c->a, &t, step);
+        optimizer_step(c->a, o, &t, step - 1 < warmup ? (step - 1) / warmup : 1, step, threads);
+        double d = estimates ? ((const double *)estimates->data)[step - 1] : 1;
+        worst_d = fmax(worst_d, fabs(optimizer_d(o) / d - 1));
+    }
+    double error = off(t.x, 1, expected);
+    printf("  %s: %.2g, d %.2g of %g\n", expected->name, error, worst_d, TOLERANCE);
+    CHECK_MSG(error < TOLERANCE && worst_d < TOLERANCE, "%s is off by %.2g, d by %.2g", expected->name, error, worst_d);
+}
+
+/* Text as people paste it, and what is said of the rest. */
+typedef struct { Arena *a; OptimizerType type; const char *text; OptimizerArgs args; } Reading;
+
+static void read_args(void *to)
+{
+    Reading *r = to;
+    r->args = optimizer_args_default(r->type);
+    optimizer_args_read(r->a, &r->args, r->type, r->text);
+}
+
+static void arguments(Case *c)
+{
+    static const struct { OptimizerType type; const char *text, *message; } wrong[] = {
+        { OPTIMIZER_LION, "decouple=True d0=1", "--optimizer_args: Lion has no \"decouple\", expected weight_decay, betas or "
+          "decoupled_weight_decay; Lion has no \"d0\"" },
+        { OPTIMIZER_PRODIGY, "d_coef=0", "d_coef is \"0\", expected a number from 0.000001 to 1000000" },
+        { OPTIMIZER_PRODIGY, "decouple=yes betas=0.9", "decouple is \"yes\", expected True or False; betas is \"0.9\", "
+          "expected two numbers" },
+        { OPTIMIZER_ADAMW, "amsgrad=True", "AdamW has no \"amsgrad\"" },
+        { OPTIMIZER_ADAMW, "fast", "\"fast\" is no name=value" },
+        { OPTIMIZER_ADAMW, "weight_decay=nan", "weight_decay is \"nan\"" },
+    };
+    char message[1024];
+    Reading r = { .a = c->a, .type = OPTIMIZER_PRODIGY };
+    r.text = "\"weight_decay=0.1\"  betas=(0.8, 0.99) 'decouple=False' fused=True beta3=None growth_rate=float('inf')";
+    CHECK_MSG(!attempt(c->a, read_args, &r, message), "%s", message);
+    CHECK(r.args.weight_decay > 0.09 && r.args.beta1 < 0.81 && r.args.beta2 < 0.991 && !r.args.decouple);
+    CHECK(!(r.args.beta3 > 0) && isinf(r.args.growth_rate));
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
+        Reading bad = { .a = c->a, .type = wrong[i].type, .text = wrong[i].text };
+        CHECK(attempt(c->a, read_args, &bad, message));
+        CHECK_MSG(strstr(message, wrong[i].message), "%s: %s", wrong[i].text, message);
+    }
+}
+
+static void other_optimizers(Case *c)
+{
+    size_t cases = 0;
+    c->golden = safetensors_open(c->a, "tests/golden/optimizers.golden");
+    for (size_t i = 0; i < c->golden->count; i++) {
+        const Weight *w = &c->golden->weight[i];
+        if (w->type != F32) continue;
+        check_optimizer(c, w, 1 + (int)(cases++ % 3));
+    }
+    CHECK(cases == 15);
 }
 
 static int scheduler_named(const char *name)
@@ -256,7 +397,7 @@ static void run(void *to)
 {
     Case *c = to;
     c->golden = safetensors_open(c->a, "tests/golden/optimizer.golden");
-    void (*const parts[])(Case *) = { maps, adamw, adamw_8bit, halfway, several, groups, schedules, clipping };
+    void (*const parts[])(Case *) = { maps, adamw, adamw_8bit, halfway, several, groups, schedules, clipping, arguments, other_optimizers };
     for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) parts[i](c);
 }
 

@@ -20,7 +20,7 @@ typedef struct {
     Machine          machine;
     Run              run;
     Trainable       *trainable;
-    AdamWState      *optimizer;
+    Optimizer       *optimizer;
     const WeightFile *golden;
     const char      *model;
     TrainingExample  example;
@@ -100,7 +100,6 @@ static void begin(Case *c, int threads, double up, int bf16)
                     .gradient_checkpointing = c->checkpointing };
     Trainable *t = trainable_new(c->a, c->run.weights, config_of(c));
     c->trainable = t;
-    c->optimizer = optimizer_new(c->a, t, OPTIMIZER_ADAMW);
     c->run.trainable = t;
     for (size_t i = 0; i < t->word_count; i++) t->x[i] = (float)(number(c, "word") * hash_value("words", i));
     for (size_t i = 0; i < t->pairs; i++) {
@@ -113,6 +112,8 @@ static void begin(Case *c, int threads, double up, int bf16)
     c->example.latents = (Tensor){ .n = 1, .h = (int)latents->shape[1], .w = (int)latents->shape[2], .c = 4 };
     c->noise = allocate(c->a, size(c->example.latents), sizeof *c->noise);
     c->example.noise = c->noise;
+    OptimizerArgs args = optimizer_args_default(OPTIMIZER_ADAMW);
+    c->optimizer = optimizer_new(c->a, t, OPTIMIZER_ADAMW, args, (LearningRates){ 0 });
     objective_dry_run(&c->run, &c->example);
     objective_start(&c->run);
 }
@@ -150,9 +151,11 @@ static void zero_gradients(Case *c) { memset(c->trainable->d, 0, c->trainable->c
 
 static void optimize(Case *c, size_t i, double word_rate, double eps)
 {
-    LearningRates rates = { .words = word_rate, .text = number(c, "text_rate"), .unet = number(c, "unet_rate") };
-    AdamW how = { .weight_decay = number(c, "decay"), .beta1 = 0.9, .beta2 = 0.999, .eps = eps };
-    optimizer_step(c->optimizer, c->trainable, rates, how, (int)i + 1, 2);
+    Optimizer *o = c->optimizer;
+    o->rates = (LearningRates){ .words = word_rate, .text = number(c, "text_rate"), .unet = number(c, "unet_rate") };
+    o->args.weight_decay = number(c, "decay");
+    o->args.eps = eps;
+    optimizer_step(c->a, o, c->trainable, 1, (int)i + 1, 2);
 }
 
 /* ---- comparing ---------------------------------------------------------------------------------- */

@@ -77,7 +77,7 @@ static void test_refused(Arena *a)
 {
     refuses(a, "method", "hypernetwork",
             "--method is \"hypernetwork\", expected lora, dreambooth or textual_inversion");
-    refuses(a, "optimizer_type", "Lion", "--optimizer_type is \"Lion\", expected AdamW or AdamW8bit");
+    refuses(a, "optimizer_type", "SGD", "--optimizer_type is \"SGD\", expected AdamW, AdamW8bit, Lion,");
     refuses(a, "lr_scheduler", "step",
             "expected constant, constant_with_warmup, linear, cosine, cosine_with_restarts or polynomial");
     refuses(a, "strange", "1", "\"strange\" is no option of training");
@@ -95,7 +95,7 @@ static void test_checked(Arena *a)
     check_refuses(a, c, "--method is number 7, expected lora, dreambooth or textual_inversion");
     c = training_config_default;
     c.optimizer_type = OPTIMIZERS;
-    check_refuses(a, c, "--optimizer_type is number 2, expected AdamW or AdamW8bit");
+    check_refuses(a, c, "--optimizer_type is number 7, expected AdamW, AdamW8bit, Lion,");
     c = training_config_default;
     c.lr_scheduler = LR_SCHEDULERS;
     check_refuses(a, c, "expected constant, constant_with_warmup, linear, cosine, cosine_with_restarts or polynomial");

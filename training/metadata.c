@@ -164,16 +164,29 @@ static void add_lora(Entries *e, const TrainingConfig *c)
     add_number(e, "ss_text_encoder_lr", rates.text);
 }
 
-static const char *optimizer_class(OptimizerType type)
+static const char *const optimizer_class[] = {
+    [OPTIMIZER_ADAMW]       = "torch.optim.adamw.AdamW",
+    [OPTIMIZER_ADAMW_8BIT]  = "bitsandbytes.optim.adamw.AdamW8bit",
+    [OPTIMIZER_LION]        = "lion_pytorch.lion_pytorch.Lion",
+    [OPTIMIZER_ADAFACTOR]   = "transformers.optimization.Adafactor",
+    [OPTIMIZER_PRODIGY]     = "prodigyopt.prodigy.Prodigy",
+    [OPTIMIZER_DADAPT_ADAM] = "dadaptation.dadapt_adam.DAdaptAdam",
+    [OPTIMIZER_DADAPT_LION] = "dadaptation.dadapt_lion.DAdaptLion",
+};
+
+/* kohya: the class, and in brackets the arguments as "weight_decay=0.1,decouple=True" */
+static const char *optimizer_said(Arena *a, const TrainingConfig *c)
 {
-    return type == OPTIMIZER_ADAMW_8BIT ? "bitsandbytes.optim.adamw.AdamW8bit" : "torch.optim.adamw.AdamW";
+    const char *class = optimizer_class[c->optimizer_type];
+    if (!c->optimizer_args || !*c->optimizer_args) return class;
+    return format(a, "%s(%s)", class, c->optimizer_args);
 }
 
 static void add_config(Entries *e, const TrainingConfig *c, size_t steps)
 {
     LrScheduler scheduler = training_lr_scheduler(c);
     add_number(e, "ss_learning_rate", training_learning_rate(c));
-    add_text(e, "ss_optimizer", optimizer_class(c->optimizer_type));
+    add_text(e, "ss_optimizer", optimizer_said(e->a, c));
     add_text(e, "ss_lr_scheduler", lr_scheduler_names[c->lr_scheduler]);
     add_number(e, "ss_lr_warmup_steps", lr_warmup_steps(&scheduler, (int)steps));
     add_number(e, "ss_max_grad_norm", c->max_grad_norm);

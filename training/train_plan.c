@@ -156,6 +156,27 @@ static const char *scheduler_said(const Trainer *t)
     return warmup > 0 ? format(t->mem, "%s after %s of warm-up", name, amount(t->mem, (size_t)warmup, "step")) : name;
 }
 
+static const char *optimizer_said(const Trainer *t)
+{
+    const char *name = optimizer_names[t->optimizer->type];
+    if (finds_own_rate(t->optimizer->type)) return format(t->mem, "%s, which finds the rate itself", name);
+    return t->optimizer->args.relative_step ? format(t->mem, "%s, with rates of its own", name) : name;
+}
+
+/* Rates that do not do what is probably meant.  kohya warns of the first too: "learning rate is too low". */
+static void say_rate_doubts(const Trainer *t)
+{
+    const TrainingConfig *c = t->config;
+    const char *name = optimizer_names[t->optimizer->type];
+    double rate = training_learning_rate(c);
+    int rate_was_given = c->learning_rate >= 0 || c->unet_lr >= 0 || c->text_encoder_lr >= 0;
+    if (finds_own_rate(t->optimizer->type) && rate <= 0.1)
+        callbacks_say(t->callbacks, "warning: --learning_rate %g slows down what %s finds; 1 is usual", rate, name);
+    if (t->optimizer->args.relative_step && rate_was_given)
+        callbacks_say(t->callbacks, "warning: %s takes its rates from the step alone, so the given ones do not count; "
+                      "they do with --optimizer_args \"relative_step=False scale_parameter=False\"", name);
+}
+
 static const char *clipping_said(const Trainer *t)
 {
     double max_norm = t->config->max_grad_norm;
@@ -169,7 +190,8 @@ void trainer_say_plan(Trainer *t, size_t encoding)
                   amount(t->mem, (size_t)t->steps, "step"), objective_examples(&t->objective),
                   training_learning_rate(t->config), (unsigned long long)t->seed);
     callbacks_say(t->callbacks, "%s; %s, %s, %s, gradients of %s", steps_said(t), rates_said(t),
-                  optimizer_names[t->config->optimizer_type], scheduler_said(t), clipping_said(t));
+                  optimizer_said(t), scheduler_said(t), clipping_said(t));
+    say_rate_doubts(t);
     say_memory_and_time(t, encoding);
     release(t->mem, before);
 }

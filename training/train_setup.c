@@ -167,10 +167,11 @@ void trainer_begin(Trainer *t)
     if (t->word) what.vectors = t->config->num_vectors;
     t->dataset.captions = captions_of(t);
     t->trainable = trainable_new(t->mem, t->run.weights, what);
-    t->optimizer = optimizer_new(t->mem, t->trainable, t->config->optimizer_type);
     rng_seed(&t->progress->rng, t->seed);
     if (t->word) begin_word(t);
     trainable_init(t->trainable, &t->progress->rng);
+    t->optimizer = optimizer_new(t->mem, t->trainable, t->config->optimizer_type,
+                                 training_optimizer_args(t->mem, t->config), training_learning_rates(t->config));
     t->state.trainable = t->trainable;
     t->state.optimizer = t->optimizer;
 }

@@ -34,7 +34,7 @@ typedef struct {
     Dataset               dataset;
     Objective             objective;
     Trainable            *trainable;
-    AdamWState           *optimizer;
+    Optimizer            *optimizer;
 
     int                   steps;         /* in all */
     float                *loss;          /* [steps] as far as they are done; NaN: left out */

@@ -25,7 +25,7 @@ const TrainingConfig training_config_default = {
     .prior_loss_weight = 1,
     .optimizer_type = OPTIMIZER_ADAMW,
     .lr_scheduler = LR_COSINE, .lr_scheduler_num_cycles = 1, .lr_scheduler_power = 1,
-    .weight_decay = 0.01, .max_grad_norm = 1,
+    .weight_decay = -1, .max_grad_norm = 1,
 };
 
 static const char *const method_names[] = {
@@ -118,7 +118,10 @@ static const Option options[] = {
     { FIELD(validation_split), .value = "X", .type = REAL, .most = 0.9,
       .help = "so large a part of the pictures is not learned from; their loss is told after each epoch (0)" },
     { FIELD(optimizer_type), .value = "NAME", .type = OPTIMIZER,
-      .help = "AdamW, or AdamW8bit, which keeps a quarter of the memory for what it knows of each weight (AdamW)" },
+      .help = "AdamW; AdamW8bit, in a quarter of the memory; Lion; Adafactor; or Prodigy, DAdaptAdam and DAdaptLion, "
+              "which find the learning rate themselves (AdamW)" },
+    { FIELD(optimizer_args), .value = "K=V ...", .type = TEXT,
+      .help = "what else the optimizer takes, as \"weight_decay=0.1 betas=0.9,0.99 decouple=True\" (none)" },
     { FIELD(lr_scheduler), .value = "NAME", .type = SCHEDULER,
       .help = "constant, constant_with_warmup, linear, cosine, cosine_with_restarts or polynomial (cosine)" },
     { FIELD(lr_warmup_steps), .value = "X", .type = REAL, .most = 1e7,
@@ -127,7 +130,7 @@ static const Option options[] = {
       .help = "cycles of cosine_with_restarts (1)" },
     { FIELD(lr_scheduler_power), .value = "X", .type = REAL, .most = 100, .help = "the power of polynomial (1)" },
     { FIELD(weight_decay), .value = "X", .type = REAL, .most = 1,
-      .help = "how much of itself a weight loses in a step, times the learning rate (0.01)" },
+      .help = "how much of itself a weight loses in a step, times the learning rate (0.01 for AdamW, 0 for others)" },
     { FIELD(max_grad_norm), .value = "X", .type = REAL, .most = 1e6,
       .help = "longer gradients are made this long; 0: never (1)" },
     { FIELD(min_snr_gamma), .value = "X", .type = REAL, .most = 1000,
@@ -279,6 +282,32 @@ static void check_number(Arena *a, const TrainingConfig *c, const Option *o)
     fail(a, "--%s is %g, expected from %s to %s", o->name, x, number_text(a, o->least), number_text(a, o->most));
 }
 
+/* One estimate of the rate serves all parameters, so every rate that is not 0 is the same: prodigyopt says "Setting
+ * different lr values in different parameter groups is only supported for values of 0". */
+static void check_one_rate(Arena *a, const TrainingConfig *c)
+{
+    LearningRates r = training_learning_rates(c);
+    int trains_words = is_textual_inversion(c) || c->token;
+    double words = trains_words ? r.words : 0;
+    double most = fmax(words, fmax(r.text, r.unet));
+    const double rates[] = { words, r.text, r.unet };
+    for (int i = 0; i < 3; i++)
+        if (rates[i] > 0 && rates[i] < most)
+            fail(a, "--optimizer_type %s finds one rate for all that learns: --learning_rate, --unet_lr, "
+                    "--text_encoder_lr and --embedding_lr are %s and %s, expected one number, usually 1, or 0",
+                 optimizer_names[c->optimizer_type], number_text(a, rates[i]), number_text(a, most));
+}
+
+static void check_optimizer(Arena *a, const TrainingConfig *c)
+{
+    OptimizerArgs args = training_optimizer_args(a, c);
+    int ignores_rates = c->optimizer_type == OPTIMIZER_ADAFACTOR && args.relative_step;
+    if (finds_own_rate(c->optimizer_type)) check_one_rate(a, c);
+    if (ignores_rates && c->lr_warmup_steps > 0)
+        fail(a, "Adafactor takes its rate from the step alone, so --lr_warmup_steps means nothing; "
+                "--optimizer_args \"relative_step=False scale_parameter=False warmup_init=False\" makes rates count");
+}
+
 void training_config_check(Arena *a, const TrainingConfig *c)
 {
     for (size_t i = 0; i < OPTIONS; i++)
@@ -288,6 +317,7 @@ void training_config_check(Arena *a, const TrainingConfig *c)
     check_choice(a, "lr_scheduler", (int)c->lr_scheduler, lr_scheduler_names, LR_SCHEDULERS);
     if (c->lr_warmup_steps > 0 && c->lr_scheduler == LR_CONSTANT)
         fail(a, "--lr_scheduler constant has no warm-up: use constant_with_warmup, or no --lr_warmup_steps");
+    check_optimizer(a, c);
     LearningRates rates = training_learning_rates(c);
     int trains_lora = rates.unet > 0 || rates.text > 0;
     int trains_something = is_textual_inversion(c) ? rates.words > 0 : trains_lora;
@@ -333,16 +363,28 @@ Buckets training_buckets(Arena *a, const TrainingConfig *c, int side)
     return b;
 }
 
+/* Lion's steps are all as long as the rate: a third of AdamW's is usual.  Where the optimizer finds the rate itself, the
+ * one that is given is a factor. */
+static double usual_rate(const TrainingConfig *c, int of_words)
+{
+    double adamw = of_words ? 5e-3 : 1e-4;
+    if (finds_own_rate(c->optimizer_type)) return 1;
+    return c->optimizer_type == OPTIMIZER_LION ? adamw / 3 : adamw;
+}
+
 double training_learning_rate(const TrainingConfig *c)
 {
     if (c->learning_rate >= 0) return c->learning_rate;
-    return is_textual_inversion(c) ? 5e-3 : 1e-4;
+    return usual_rate(c, is_textual_inversion(c));
 }
 
 LearningRates training_learning_rates(const TrainingConfig *c)
 {
     double rate = training_learning_rate(c);
-    LearningRates rates = { .words = is_textual_inversion(c) ? rate : 5e-3, .text = rate / 2, .unet = rate };
+    int one_for_all = finds_own_rate(c->optimizer_type);
+    LearningRates rates = { .words = rate, .text = rate, .unet = rate };
+    if (!one_for_all) rates.text = rate / 2;
+    if (!one_for_all && !is_textual_inversion(c)) rates.words = usual_rate(c, 1);
     if (c->embedding_lr >= 0) rates.words = c->embedding_lr;
     if (c->text_encoder_lr >= 0) rates.text = c->text_encoder_lr;
     if (c->unet_lr >= 0) rates.unet = c->unet_lr;
@@ -358,9 +400,12 @@ LrScheduler training_lr_scheduler(const TrainingConfig *c)
                           .power = c->lr_scheduler_power, .end = rate > 0 ? 1e-7 / rate : 0 };
 }
 
-AdamW training_adamw(const TrainingConfig *c)
+OptimizerArgs training_optimizer_args(Arena *a, const TrainingConfig *c)
 {
-    return (AdamW){ .weight_decay = c->weight_decay, .beta1 = 0.9, .beta2 = 0.999, .eps = 1e-8 };
+    OptimizerArgs args = optimizer_args_default(c->optimizer_type);
+    if (c->weight_decay >= 0) args.weight_decay = c->weight_decay;
+    optimizer_args_read(a, &args, c->optimizer_type, c->optimizer_args);
+    return args;
 }
 
 TrainableConfig training_trainable(const TrainingConfig *c)

@@ -50,7 +50,9 @@ typedef struct {
     double          lr_warmup_steps;     /* below 1 the part of all steps */
     int             lr_scheduler_num_cycles;
     double          lr_scheduler_power;
-    double          weight_decay, max_grad_norm, min_snr_gamma, noise_offset;
+    const char     *optimizer_args;      /* "name=value name=value", see optimizer_args.h; NULL: none */
+    double          weight_decay;        /* -1: the optimizer's own */
+    double          max_grad_norm, min_snr_gamma, noise_offset;
     int             gradient_checkpointing;
 
     int             save_every_n_epochs, save_every_n_steps;      /* 0: never */
@@ -97,7 +99,9 @@ LearningRates training_learning_rates(const TrainingConfig *c);     /* of each p
 /* The schedule of the learning rate.  lr_factor() tells what it comes to in a step. */
 LrScheduler training_lr_scheduler(const TrainingConfig *c);
 
-AdamW           training_adamw(const TrainingConfig *c);            /* without a learning rate */
+/* Fails when --optimizer_args are not right. */
+OptimizerArgs   training_optimizer_args(Arena *a, const TrainingConfig *c);
+
 TrainableConfig training_trainable(const TrainingConfig *c);        /* the LoRA's part of it */
 
 #endif

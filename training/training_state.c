@@ -1,9 +1,7 @@
 /* training_state.c - a training job in a file, to be resumed.
  *
  *     parameters                         F32 [count]          all trainable parameters, laid out as in memory
- *     mean, square                       F32 [floats]         AdamW's moments, in floats
- *     mean.codes, square.codes           U8  [codes]          and in 8 bits, with
- *     mean.largest, square.largest       F32 [blocks]         the absmax of each block
+ *     mean, square, ...                  F32, U8 or F64       the arrays of the optimizer's state (optimizer.c)
  *     loss                               F32 [steps]          of each step of the job, as far as it is done
  *     course                             U32 [n]              TrainingProgress
  *     metadata                                                all that the job depends on: model, options, each picture
@@ -20,13 +18,13 @@
 
 #include <string.h>
 
-static const char MARK[] = "persona training state", VERSION[] = "4";
+static const char MARK[] = "persona training state", VERSION[] = "5";
 
 size_t progress_bytes(size_t repeated) { return sizeof(TrainingProgress) + repeated * sizeof(uint32_t); }
 
 /* ---- the layout -------------------------------------------------------------------------------- */
 
-enum { TENSORS = 9 };
+enum { TENSORS = STATE_ARRAYS + 3 };
 
 /* The tensors of a file.  The arrays that they point to are the caller's. */
 typedef struct {
@@ -35,26 +33,27 @@ typedef struct {
     int    tensors;
 } Layout;
 
+static size_t bytes_of(DType type)
+{
+    if (type == U8) return 1;
+    return type == F64 ? sizeof(double) : sizeof(float);
+}
+
 static void add_tensor(Layout *l, const char *name, void *data, DType type, size_t count)
 {
-    size_t each = type == U8 ? 1 : sizeof(float);
     size_t *shape = &l->count[l->tensors];
     *shape = count;
     l->tensor[l->tensors++] = (Weight){ .name = name, .data = data, .type = type, .rank = 1, .shape = shape,
-                                        .bytes = count * each };
+                                        .bytes = count * bytes_of(type) };
 }
 
 static void lay_out(Layout *l, const TrainingState *s, TrainingProgress *progress)
 {
-    const AdamWState *o = s->optimizer;
+    const Optimizer *o = s->optimizer;
     l->tensors = 0;
     add_tensor(l, "parameters", s->trainable->x, F32, s->trainable->count);
-    add_tensor(l, "mean", o->mean.value, F32, o->floats);
-    add_tensor(l, "square", o->square.value, F32, o->floats);
-    add_tensor(l, "mean.codes", o->mean.code, U8, o->codes);
-    add_tensor(l, "square.codes", o->square.code, U8, o->codes);
-    add_tensor(l, "mean.largest", o->mean.absmax, F32, o->blocks);
-    add_tensor(l, "square.largest", o->square.absmax, F32, o->blocks);
+    for (int i = 0; i < o->arrays; i++)
+        add_tensor(l, o->array[i].name, o->array[i].data, o->array[i].type, o->array[i].count);
     add_tensor(l, "loss", s->loss, F32, s->steps);
     add_tensor(l, "course", progress, U32, progress_bytes(s->repeated) / sizeof(uint32_t));
 }
@@ -64,7 +63,7 @@ double training_state_bytes(const TrainingState *s)
     Layout l;
     double bytes = 0;
     lay_out(&l, s, s->progress);
-    for (size_t i = 0; i < TENSORS; i++) bytes += (double)l.tensor[i].bytes;
+    for (int i = 0; i < l.tensors; i++) bytes += (double)l.tensor[i].bytes;
     for (size_t i = 0; i < s->entries; i++)
         bytes += (double)(strlen(s->identity[i].key) + strlen(s->identity[i].value));
     return bytes;
@@ -80,7 +79,7 @@ void training_state_save(Arena *a, const TrainingState *s, const TrainingProgres
     metadata[0] = (KeyValue){ MARK, VERSION };
     memcpy(metadata + 1, s->identity, s->entries * sizeof *metadata);
     lay_out(&l, s, (TrainingProgress *)(uintptr_t)progress);      /* it is only read here */
-    safetensors_save(a, path, l.tensor, TENSORS, metadata, s->entries + 1);
+    safetensors_save(a, path, l.tensor, (size_t)l.tensors, metadata, s->entries + 1);
     release(a, before);
 }
 
@@ -179,7 +178,7 @@ size_t training_state_load(Arena *a, const WeightFile *f, TrainingState *s)
     Layout l;
     TrainingProgress *progress = allocate(a, progress_bytes(s->repeated), 1);
     lay_out(&l, s, progress);
-    for (size_t i = 0; i < TENSORS; i++) {
+    for (int i = 0; i < l.tensors; i++) {
         const Weight *to = &l.tensor[i];
         int is_loss = to->data == s->loss;      /* the number of steps may be another one now */
         const Weight *from = tensor_of(a, f, to, is_loss);

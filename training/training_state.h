@@ -2,7 +2,7 @@
 #ifndef TRAINING_STATE_H
 #define TRAINING_STATE_H
 
-#include "adamw.h"
+#include "optimizer.h"
 #include "random.h"
 #include "trainable.h"
 
@@ -10,7 +10,7 @@
 typedef struct {
     Rng      rng;                        /* of everything random in the job */
     uint32_t step;                       /* steps done */
-    uint32_t taken;                      /* those of them that moved anything: AdamW's step */
+    uint32_t taken;                      /* those of them that moved anything: the optimizer's step */
     uint32_t next;                       /* where in order the next example stands */
     uint32_t order[];                    /* the epoch: numbers of pictures, each as often as it is repeated */
 } TrainingProgress;
@@ -20,7 +20,7 @@ typedef struct {
     const KeyValue   *identity;          /* what the job depends on: names, and what each is */
     size_t            entries;           /* of identity */
     Trainable        *trainable;
-    AdamWState       *optimizer;
+    Optimizer        *optimizer;
     TrainingProgress *progress;
     size_t            pictures;          /* how many there are */
     size_t            repeated;          /* how many stand in progress->order */
