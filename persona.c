@@ -20,7 +20,9 @@
 #include "search_path.h"
 #include "options.h"
 #include "output.h"
-#include "png.h"
+#include "picture_info.h"
+#include "picture_kinds.h"
+#include "picture_settings.h"
 #include "result.h"
 #include "sweep.h"
 #include "system.h"
@@ -92,19 +94,17 @@ static void handle_signals(void)
 
 /* ---- input files ------------------------------------------------------------------------------- */
 
-static int is_gif(Bytes b)
-{
-    return has_bytes_at(b, 0, "GIF8", 4);
-}
+/* The kind of picture, NULL for none. */
+static const PictureKind *kind_of(Bytes b) { return picture_kind(b.data, b.size); }
 
-static int is_png(Bytes b)
+/* Is this a picture of a kind that may carry settings? */
+static int may_carry_settings(Bytes b)
 {
-    return has_bytes_at(b, 0, "\x89PNG\r\n\x1a\n", 8);
-}
-
-static int is_jpeg(Bytes b)
-{
-    return has_bytes_at(b, 0, "\xff\xd8\xff", 3);
+    static const char *const kinds[] = { "GIF", "PNG", "JPEG", "WebP" };
+    const PictureKind *kind = kind_of(b);
+    for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++)
+        if (kind && !strcmp(kind->name, kinds[i])) return 1;
+    return 0;
 }
 
 /* An object with a name in it.  "{" alone is not enough: {a|b} may begin a prompt. */
@@ -136,23 +136,16 @@ static Bytes open_input(Run *r, const char *path, const char *expected)
     return file_map(r->a, path);
 }
 
-/* The settings stored in a GIF or PNG, in the arena; NULL when there are none. */
-static char *stored_settings(Run *r, Bytes b)
-{
-    char *text = is_gif(b) ? gif_comment(b.data, b.size) : png_text(b.data, b.size, "parameters");
-    arena_own(r->a, text);
-    return text && *text ? text : NULL;
-}
-
 /* Fails for what is given in place of a prompt file by mistake. */
 static void refuse_binary(Run *r, Bytes b, const char *path)
 {
     if (looks_like_weights(b))
         fail(r->a, "%s: this is a weights file, expected a prompt file; name it in one as Model, VAE, Motion module or "
                    "LoRA, or see persona info", path);
-    if (is_jpeg(b))
-        fail(r->a, "%s: this is a JPEG, expected a prompt file, or a GIF or PNG that persona made; to begin from this "
-                   "picture: --init", path);
+    const PictureKind *kind = kind_of(b);
+    if (kind)
+        fail(r->a, "%s: this is %s %s, expected a prompt file, or a picture that carries settings: a GIF, PNG, JPEG or "
+                   "WebP", path, kind->article, kind->name);
     if (is_json(b))
         fail(r->a, "%s: this is JSON, as ComfyUI keeps its workflows, expected a prompt file: words, then a line like "
                    "Steps: 25, Seed: 1", path);
@@ -165,17 +158,17 @@ static void refuse_binary(Run *r, Bytes b, const char *path)
 
 static void read_prompt_file(Run *r, const char *path)
 {
-    Bytes b = open_input(r, path, "a prompt file, or a GIF or PNG to make again");
-    r->is_redrawn = is_gif(b) || is_png(b);
+    Bytes b = open_input(r, path, "a prompt file, or a picture to make again");
+    r->is_redrawn = may_carry_settings(b);
     if (!r->is_redrawn) {
         refuse_binary(r, b, path);
         prompt_parse(r->a, &r->request, (const char *)b.data, b.size, path, say, r);
         return;
     }
-    const char *settings = stored_settings(r, b);
+    const char *settings = picture_settings(r->a, b.data, b.size);
     if (!settings)
-        fail(r->a, "%s: this picture carries no settings, or is broken; expected one that persona or the Stable "
-                   "Diffusion web UI saved", path);
+        fail(r->a, "%s: this %s carries no settings, or is broken; expected one that persona or the Stable Diffusion "
+                   "web UI saved; to begin from this picture: --init", path, kind_of(b)->name);
     prompt_parse(r->a, &r->request, settings, strlen(settings), path, say, r);
 }
 
@@ -342,37 +335,21 @@ static void print_weights(Run *r, const WeightFile *f)
     fputs(info_weights(r->a, f, most), stdout);
 }
 
-/* The size as the file's head says; 0 x 0 when that is cut off. */
-static void picture_size(Bytes b, unsigned *width, unsigned *height)
-{
-    const unsigned char *d = b.data;
-    *width = 0;
-    *height = 0;
-    if (is_gif(b) && b.size >= 10) {             /* little-endian, 16 bits */
-        *width = d[6] | (unsigned)d[7] << 8;
-        *height = d[8] | (unsigned)d[9] << 8;
-    }
-    if (!is_png(b) || b.size < 24) return;
-    for (int i = 0; i < 4; i++) {                /* big-endian, 32 bits */
-        *width = *width << 8 | d[16 + i];
-        *height = *height << 8 | d[20 + i];
-    }
-}
-
 static void info_picture(Run *r, Bytes b)
 {
     const char *path = r->options.input;
-    unsigned width, height;
-    picture_size(b, &width, &height);
-    char *settings = stored_settings(r, b);
-    const char *kind = is_gif(b) ? "GIF" : "PNG";
+    const PictureKind *kind = kind_of(b);
+    const char *settings = picture_settings(r->a, b.data, b.size);
     const char *what = settings ? "made with" : "without settings";
-    printf("%s: a %s of %ux%u, %s\n", path, kind, width, height, what);
+    int width, height;
+    picture_size(b.data, b.size, &width, &height);
+    printf("%s: %s %s of %dx%d, %s\n", path, kind->article, kind->name, width, height, what);
     if (settings) {
-        make_printable(settings, "\n");
-        printf("%s\n", settings);
+        char *shown = copy(r->a, settings, strlen(settings));
+        make_printable(shown, "\n");
+        printf("%s\n", shown);
     }
-    const char *embedding = is_png(b) ? info_embedding(r->a, path) : NULL;
+    const char *embedding = !strcmp(kind->name, "PNG") ? info_embedding(r->a, path) : NULL;
     if (embedding) printf("carries %s\n", embedding);
 }
 
@@ -384,13 +361,14 @@ static void info(Run *r)
         print_weights(r, weights_open(r->a, path));
         return;
     }
-    Bytes b = open_input(r, path, "weights, a GIF or a PNG");
+    Bytes b = open_input(r, path, "weights or a picture");
     int is_weights = looks_like_weights(b) || strstr(file_name(path), ".safetensors");
     const char *found = "none of them; for a prompt file there is persona check";
-    if (is_jpeg(b)) found = "a JPEG, which carries no settings";
-    if (is_gif(b) || is_png(b)) info_picture(r, b);
+    const PictureKind *kind = kind_of(b);
+    if (kind) found = format(r->a, "%s %s, which carries no settings that are read", kind->article, kind->name);
+    if (may_carry_settings(b)) info_picture(r, b);
     else if (is_weights) print_weights(r, weights_read(r->a, path, b));
-    else fail(r->a, "%s: expected weights, a GIF or a PNG, found %s", path, found);
+    else fail(r->a, "%s: expected weights, a GIF, a PNG, a JPEG or a WebP, found %s", path, found);
 }
 
 /* ---- persona train ----------------------------------------------------------------------------- */

@@ -12,6 +12,8 @@
 #include "image.h"
 
 #include "jpeg.h"
+#include "picture_info.h"
+#include "picture_kinds.h"
 #include "png.h"
 
 #include <math.h>
@@ -26,37 +28,7 @@ static Picture new_picture(Arena *a, int width, int height)
 
 static Byte *pixel(Picture p, int x, int y) { return p.rgb + 3 * ((size_t)y * (size_t)p.width + (size_t)x); }
 
-/* ---- EXIF orientation ------------------------------------------------------------------------- */
-
-enum { UPRIGHT = 1, ORIENTATION = 0x112, SHORT = 3 };      /* the tag, and the type of its value */
-
-/* Reads a number of 2 or 4 bytes. */
-static size_t number(const Byte *p, int bytes, int is_little_endian)
-{
-    size_t x = 0;
-    for (int i = 0; i < bytes; i++) x = x << 8 | p[is_little_endian ? bytes - 1 - i : i];
-    return x;
-}
-
-/* TIFF 6.0, 2.  exif:  | "II" (little endian) or "MM" | 42 | offset of the directory 4 |
- *         the directory:  | n 2 | n times: tag 2, type 2, count 4, value 4 |
- * Returns the orientation, 1..8; UPRIGHT when exif is NULL or does not say. */
-static int orientation_of(const Byte *exif, size_t size)
-{
-    if (!exif || size < 8 || (memcmp(exif, "II*", 4) && memcmp(exif, "MM\0*", 4))) return UPRIGHT;
-    int little = exif[0] == 'I';
-    size_t directory = number(exif + 4, 4, little);
-    if (directory > size - 2) return UPRIGHT;
-    size_t count = number(exif + directory, 2, little);
-    size_t room = (size - directory - 2) / 12;
-    for (size_t i = 0; i < count && i < room; i++) {
-        const Byte *entry = exif + directory + 2 + 12 * i;
-        if (number(entry, 2, little) != ORIENTATION || number(entry + 2, 2, little) != SHORT) continue;
-        size_t value = number(entry + 8, 2, little);
-        return value >= 1 && value <= 8 ? (int)value : UPRIGHT;
-    }
-    return UPRIGHT;
-}
+/* ---- the right way up ------------------------------------------------------------------------- */
 
 /* Returns the picture the right way up.  EXIF orientations (TIFF 6.0, 8): 1 as it is, 2 mirrored, 3 rotated by 180
  * degrees, 4 upside down.  5 to 8 have rows and columns swapped: mirrored at the diagonal, rotated clockwise, mirrored
@@ -80,38 +52,31 @@ static Picture upright(Arena *a, Picture p, int orientation)
 
 /* ---- reading ---------------------------------------------------------------------------------- */
 
-static int has(Bytes b, size_t at, const char *text) { return has_bytes_at(b, at, text, strlen(text)); }
-
-static const char *other_kind(Bytes b)
+/* Fails for what is no PNG or JPEG. */
+static void refuse_kind(Arena *a, Bytes file, const char *name, const PictureKind *kind)
 {
-    if (!b.size)                                       return "an empty file";
-    if (has(b, 0, "GIF8"))                             return "a GIF";
-    if (has(b, 0, "RIFF") && has(b, 8, "WEBP"))        return "a WebP";
-    if (has(b, 4, "ftypavif"))                         return "an AVIF";
-    if (has(b, 4, "ftyphei") || has(b, 4, "ftypmif1")) return "a HEIC";
-    if (has(b, 0, "BM"))                               return "a BMP";
-    if (has(b, 0, "II*") || has(b, 0, "MM"))           return "a TIFF, or a camera's raw file";
-    return "no picture";
+    if (!file.size) fail(a, "%s: is an empty file, expected a PNG or JPEG", name);
+    if (!kind) fail(a, "%s: is no picture, expected a PNG or JPEG; convert it", name);
+    if (!kind->is_read)
+        fail(a, "%s: is %s %s, expected a PNG or JPEG; to convert it: %s", name, kind->article, kind->name,
+             picture_conversion(a, kind, name));
 }
 
 Picture image_decode(Arena *a, Bytes file, const char *name)
 {
     char why[128] = "";
-    int is_jpeg = has(file, 0, "\xFF\xD8");
-    int is_png = has(file, 0, "\x89PNG");
-    const char *kind = is_jpeg ? "JPEG" : "PNG";
-    if (!is_jpeg && !is_png) fail(a, "%s: is %s, expected a PNG or JPEG; convert it", name, other_kind(file));
+    const PictureKind *kind = picture_kind(file.data, file.size);
+    refuse_kind(a, file, name, kind);
+    int is_jpeg = file.data[0] == 0xFF;
 
     Picture p;
     if (is_jpeg) p.rgb = jpeg_decode(file.data, file.size, &p.width, &p.height, why);
     else p.rgb = png_decode(file.data, file.size, &p.width, &p.height, why);
     arena_own(a, p.rgb);
-    if (!p.rgb) fail(a, "%s: this %s cannot be read: %s", name, kind, why);
+    if (!p.rgb) fail(a, "%s: this %s cannot be read: %s", name, kind->name, why);
 
-    size_t n = 0;
-    const Byte *exif = is_jpeg ? jpeg_exif(file.data, file.size, &n) : png_exif(file.data, file.size, &n);
-    int orientation = orientation_of(exif, n);
-    return orientation == UPRIGHT ? p : upright(a, p, orientation);
+    int orientation = picture_orientation(a, file.data, file.size);
+    return orientation == 1 ? p : upright(a, p, orientation);
 }
 
 Picture image_open(Arena *a, const char *path) { return image_decode(a, file_map(a, path), path); }

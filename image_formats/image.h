@@ -1,6 +1,6 @@
 /* image.h - reads a picture from a file, turns it the right way up, and resizes it.
  *
- * Useful copied alone with png.[ch], jpeg.[ch], deflate.[ch], files.[ch], system.[ch] and tensor.[ch].
+ * Useful copied alone with picture_info.[ch] and picture_kinds.[ch] and what they need, see README.md.
  * Sources: TIFF 6.0, tag Orientation, which EXIF uses; Pillow's resampling, to the byte. */
 #ifndef IMAGE_H
 #define IMAGE_H

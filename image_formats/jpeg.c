@@ -24,8 +24,9 @@ typedef unsigned char Byte;
 
 /* Markers: the byte behind FF (T.81, table B.1). */
 enum {
-    TEM = 0x01, SOF0 = 0xC0, SOF1 = 0xC1, SOF2 = 0xC2, SOF3 = 0xC3, DHT = 0xC4, RST0 = 0xD0, SOI = 0xD8, EOI = 0xD9,
-    SOS = 0xDA, DQT = 0xDB, DNL = 0xDC, DRI = 0xDD, DHP = 0xDE, EXP = 0xDF, APP0 = 0xE0, APP1 = 0xE1, APP14 = 0xEE
+    TEM = 0x01, SOF0 = 0xC0, SOF1 = 0xC1, SOF2 = 0xC2, SOF3 = 0xC3, DHT = 0xC4, JPG = 0xC8, DAC = 0xCC, RST0 = 0xD0,
+    SOI = 0xD8, EOI = 0xD9, SOS = 0xDA, DQT = 0xDB, DNL = 0xDC, DRI = 0xDD, DHP = 0xDE, EXP = 0xDF, APP0 = 0xE0,
+    APP1 = 0xE1, APP14 = 0xEE, COM = 0xFE
 };
 
 enum {
@@ -825,8 +826,8 @@ unsigned char *jpeg_decode(const unsigned char *jpeg, size_t size, int *width, i
     return rgb;
 }
 
-/* EXIF (CIPA DC-008, 4.5.4) stands in a segment APP1:  | FF E1 | size | "Exif" 0 0 | the block | */
-const unsigned char *jpeg_exif(const unsigned char *jpeg, size_t size, size_t *n)
+/* Returns what follows `head` in the first segment of this kind that begins with it; NULL when there is none. */
+static const Byte *find_segment(const Byte *jpeg, size_t size, int kind, const char *head, size_t head_size, size_t *n)
 {
     if (size < 2 || get16(jpeg) != 0xFFD8) return NULL;
     size_t at = 2;
@@ -835,11 +836,43 @@ const unsigned char *jpeg_exif(const unsigned char *jpeg, size_t size, size_t *n
         const Byte *data = jpeg + at + 4;
         size_t length = (size_t)get16(jpeg + at + 2);
         if (marker == SOS || length < 2 || length > size - at - 2) return NULL;
-        if (marker == APP1 && length >= 8 && !memcmp(data, "Exif\0\0", 6)) {
-            *n = length - 8;
-            return data + 6;
+        if (marker == kind && length - 2 >= head_size && !memcmp(data, head, head_size)) {
+            *n = length - 2 - head_size;
+            return data + head_size;
         }
         at += 2 + length;
     }
     return NULL;
+}
+
+int jpeg_size(const unsigned char *jpeg, size_t size, int *width, int *height)
+{
+    for (int kind = SOF0; kind <= 0xCF; kind++) {
+        size_t n;
+        int is_frame = kind != DHT && kind != JPG && kind != DAC;
+        const Byte *frame = is_frame ? find_segment(jpeg, size, kind, "", 0, &n) : NULL;
+        if (!frame || n < 5) continue;
+        *height = get16(frame + 1);
+        *width = get16(frame + 3);
+        return *width && *height;
+    }
+    return 0;
+}
+
+/* EXIF 2.32 (CIPA DC-008), 4.5.4:  | FF E1 | size | "Exif" 0 0 | the block | */
+const unsigned char *jpeg_exif(const unsigned char *jpeg, size_t size, size_t *n)
+{
+    return find_segment(jpeg, size, APP1, "Exif\0\0", 6, n);
+}
+
+/* XMP part 3, 1.1.3:  | FF E1 | size | its name space and 0 | the text | */
+const unsigned char *jpeg_xmp(const unsigned char *jpeg, size_t size, size_t *n)
+{
+    static const char name[] = "http://ns.adobe.com/xap/1.0/";
+    return find_segment(jpeg, size, APP1, name, sizeof name, n);
+}
+
+const unsigned char *jpeg_comment(const unsigned char *jpeg, size_t size, size_t *n)
+{
+    return find_segment(jpeg, size, COM, "", 0, n);
 }

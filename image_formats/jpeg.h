@@ -25,8 +25,13 @@ enum {
  * memory. */
 unsigned char *jpeg_decode(const unsigned char *jpeg, size_t size, int *width, int *height, char why[JPEG_WHY]);
 
-/* Returns the EXIF block inside jpeg, which begins with "II" or "MM"; *n receives its size.  Returns NULL when there is
- * none. */
+/* Receives the size that the file states, 1..65535 each.  Returns 0 when it states none before its first scan. */
+int jpeg_size(const unsigned char *jpeg, size_t size, int *width, int *height);
+
+/* What stands in the segments before the picture: the EXIF block, which begins with "II" or "MM"; the XMP text; and the
+ * comment.  Each returns where it begins inside jpeg, and *n receives its size; or NULL when there is none. */
 const unsigned char *jpeg_exif(const unsigned char *jpeg, size_t size, size_t *n);
+const unsigned char *jpeg_xmp(const unsigned char *jpeg, size_t size, size_t *n);
+const unsigned char *jpeg_comment(const unsigned char *jpeg, size_t size, size_t *n);
 
 #endif

@@ -64,7 +64,9 @@ int main(void)
 END
 [ "$("$folder/jpeg/program")" = "no picture in it" ]; check $? "jpeg.c alone does not say what is wrong"
 
-build image image.c image.h png.c png.h jpeg.c jpeg.h deflate.c deflate.h files.c files.h tensor.c tensor.h system.c system.h <<'END'
+of_image='image picture_info picture_kinds exif png jpeg webp deflate chars unicode files tensor system'
+# shellcheck disable=SC2046
+build image $(for f in $of_image; do echo $f.c $f.h; done) <<'END'
 #include "image.h"
 #include "png.h"
 #include <stdio.h>
@@ -84,7 +86,7 @@ int main(void)
     return 0;
 }
 END
-[ "$("$folder/image/program")" = "3 4 5" ]; check $? "image.c with png, jpeg, deflate, files, tensor and system alone does not read and shrink"
+[ "$("$folder/image/program")" = "3 4 5" ]; check $? "$of_image alone does not read and shrink"
 
 build ddim ddim.c ddim.h <<'END'
 #include "ddim.h"

@@ -212,7 +212,7 @@ printf 'a\nSteps: abc\n' >s.txt;                     refuses 1 's.txt: Steps is 
 printf 'a\0b\n' >z.txt;                              refuses 1 'z.txt: byte 2 is NUL' z.txt
 : >e.txt;                                            refuses 1 'e.txt: is empty' e.txt
 printf '\377\330\377\340' >j.txt;                    refuses 1 'JPEG' j.txt
-refuses 1 'j.txt: expected weights, a GIF or a PNG' info j.txt
+run info j.txt; holds 'info of a JPEG' grep -q 'j.txt: a JPEG of 0x0, without settings' out
 refuses 1 'crlf.txt: is text, expected weights' p.txt --lora crlf.txt:1
 refuses 1 'still.png: is a PNG, expected weights' p.txt --lora still.png:1
 refuses 1 'j.txt: is a JPEG, expected weights' p.txt --model j.txt
