@@ -19,6 +19,7 @@
 #include "lora.h"
 #include "motion.h"
 #include "preview.h"
+#include "sampler_names.h"
 #include "system.h"
 #include "vae.h"
 
@@ -118,42 +119,48 @@ static int choose_schedule(Work *w)
 {
     Job *j = w->job;
     if (!j->schedule) return AUTOMATIC;
-    int type = schedule_named(j->schedule);
-    if (type >= 0) return type;
-    type = schedule_nearest(j->schedule);
-    if (type < 0) fail(w->mem, "Schedule type is %s, expected %s", j->schedule, names_of(w->mem, schedule_name));
-    callbacks_say(w->callbacks, "Schedule type %s is not here; %s instead", j->schedule, schedule_name(type));
-    j->schedule = schedule_name(type);
-    return type;
+    SpelledSchedule found = schedule_spelled(j->schedule);
+    if (found.type < 0) fail(w->mem, "Schedule type is %s, expected %s", j->schedule, names_of(w->mem, schedule_name));
+    const char *name = schedule_name(found.type);
+    if (found.is_near) callbacks_say(w->callbacks, "Schedule type %s is not here; %s instead", j->schedule, name);
+    j->schedule = name;
+    return found.type;
 }
 
-/* Only other programs have the sampler that the job names: the nearest one here is used, and the user is told.  The
- * nearest one may include a schedule type, as "Heun Karras" does. */
-static void choose_nearest_sampler(Work *w, int schedule_given)
+/* Tells that persona lacks the sampler that the job names, and that the nearest one takes its place. */
+static void say_nearest_sampler(Work *w, const char *asked, SpelledSampler found, const char *type)
 {
-    Job *j = w->job;
-    SamplerSetup *s = &w->denoising.sampling;
-    s->method = sampler_nearest(j->sampler, &s->type);
-    if (s->method < 0) fail(w->mem, "Sampler is %s, expected %s", j->sampler, names_of(w->mem, sampler_name));
-    const char *type = "";
-    if (s->type && !schedule_given) {
-        j->schedule = schedule_name((int)s->type);
-        type = format(w->mem, " %s", j->schedule);
-    }
-    callbacks_say(w->callbacks, "Sampler %s is not here; %s%s instead", j->sampler, sampler_name(s->method), type);
-    j->sampler = sampler_name(s->method);
+    const char *guidance = "";
+    const char *noise = found.adds_no_noise ? ", with Eta 0," : "";
+    if (found.is_cfg_pp) guidance = "; a CFG scale that was chosen for CFG++ is too low for it";
+    callbacks_say(w->callbacks, "Sampler %s is not here; %s%s%s instead%s", asked, sampler_name(found.method), type, noise,
+                  guidance);
 }
 
-/* A sampler's name may include a schedule type ("DPM++ 2M Karras").  The setting Schedule type wins over it. */
+/* The setting Schedule type wins over a schedule type in the sampler's name ("DPM++ 2M Karras").  When only other
+ * programs have the sampler, the nearest one here is used, and the user is told; it may include a schedule type, as
+ * "Heun Karras" does. */
 static void choose_sampler(Work *w)
 {
     Job *j = w->job;
     SamplerSetup *s = &w->denoising.sampling;
     int schedule = choose_schedule(w);
-    s->method = 0;
-    if (j->sampler) s->method = sampler_named(j->sampler, &s->type);
-    if (s->method < 0) choose_nearest_sampler(w, schedule);
+    SpelledSampler found = { 0 };
+    if (j->sampler) found = sampler_spelled(j->sampler);
+    if (found.method < 0) fail(w->mem, "Sampler is %s, expected %s", j->sampler, names_of(w->mem, sampler_name));
+    s->method = found.method;
+    s->type = found.type;
     if (schedule) s->type = (ScheduleType)schedule;
+    if (found.is_near) {
+        const char *type = "";
+        if (found.type && !schedule) {
+            j->schedule = schedule_name((int)found.type);
+            type = format(w->mem, " %s", j->schedule);
+        }
+        if (found.adds_no_noise && j->eta == 0) j->eta = -1;
+        say_nearest_sampler(w, j->sampler, found, type);
+        j->sampler = sampler_name(s->method);
+    }
     s->steps = j->steps;
     s->eta = j->eta;
     if (j->eta > 0 && !sampler_takes_eta(s->method))

@@ -475,42 +475,6 @@ static const struct Method methods[] = {     /* the first is the default */
 };
 enum { METHODS = sizeof methods / sizeof *methods };
 
-/* Samplers of the web UI, Forge and ComfyUI that this program does not have, and the nearest one that it has. */
-static const struct { const char *name, *nearest; } elsewhere[] = {
-    { "DPM fast",                  "DPM++ 2S a" },
-    { "DPM adaptive",              "DPM++ 2M Karras" },
-    { "Restart",                   "Heun Karras" },
-    { "DDIM CFG++",                "DDIM" },
-    { "Euler CFG++",               "Euler" },
-    { "Euler a CFG++",             "Euler a" },
-    { "euler_cfg_pp",              "Euler" },
-    { "euler_ancestral_cfg_pp",    "Euler a" },
-    { "DPM++ 2S a CFG++",          "DPM++ 2S a" },
-    { "dpmpp_2s_ancestral_cfg_pp", "DPM++ 2S a" },
-    { "DPM++ 2M CFG++",            "DPM++ 2M" },
-    { "dpmpp_2m_cfg_pp",           "DPM++ 2M" },
-    { "HeunPP2",                   "Heun" },
-    { "Euler Dy",                  "Euler" },
-    { "Euler SMEA",                "Euler" },
-    { "Euler SMEA Dy",             "Euler" },
-    { "Euler Max",                 "Euler" },
-    { "Euler Negative",            "Euler" },
-    { "IPNDM",                     "LMS" },
-    { "IPNDM V",                   "LMS" },
-    { "DEIS",                      "DPM++ 2M Uniform" },
-    { "TCD",                       "LCM" },
-    { "DDPM",                      "Euler a" },
-    { "UniPC BH2",                 "UniPC" },
-    { "dpmpp_sde_gpu",             "DPM++ SDE" },
-    { "dpmpp_2m_sde_gpu",          "DPM++ 2M SDE" },
-    { "dpmpp_2m_sde_heun_gpu",     "DPM++ 2M SDE Heun" },
-    { "dpmpp_3m_sde_gpu",          "DPM++ 3M SDE" },
-    { "Res Multistep",             "DPM++ 2M" },
-    { "Gradient Estimation",       "Euler" },
-    { "ER SDE",                    "DPM++ 3M SDE" },
-    { "SA Solver",                 "DPM++ 3M SDE" },
-};
-
 /* Is text this name, alone or with a schedule type behind it? */
 static int is_named(const char *text, const char *name, ScheduleType *type)
 {
@@ -530,19 +494,9 @@ int sampler_named(const char *name, ScheduleType *type)
     return -1;
 }
 
-int sampler_nearest(const char *name, ScheduleType *type)
-{
-    ScheduleType named = AUTOMATIC;
-    for (size_t i = 0; i < sizeof elsewhere / sizeof *elsewhere; i++) {
-        if (!is_named(name, elsewhere[i].name, &named)) continue;
-        int method = sampler_named(elsewhere[i].nearest, type);
-        if (named != AUTOMATIC) *type = named;
-        return method;
-    }
-    return -1;
-}
-
 const char *sampler_name(int method) { return method < METHODS ? methods[method].name : NULL; }
+
+const char *sampler_alias(int method) { return methods[method].alias; }
 
 int sampler_takes_eta(int method) { return methods[method].takes_eta; }
 

@@ -33,15 +33,13 @@ typedef struct {
 } Sampler;
 
 /* A method is a number, 0 for DDIM.  Returns the method of this name, or -1 when the name is unknown.
- * Names are those of the web UI, diffusers and ComfyUI, with or without a schedule type behind them:
- * "DPM++ 2M Karras", "dpmpp_2m".  Case, spaces, "-" and "_" do not matter.
+ * Names are those of the web UI and ComfyUI, with or without a schedule type behind them: "DPM++ 2M Karras", "dpmpp_2m".
+ * Case, spaces, "-" and "_" do not matter.  sampler_names.h knows many more.
  * *type is set only when the name holds a schedule type. */
 int         sampler_named(const char *name, ScheduleType *type);
 
-/* Returns the method that is nearest to one that other programs have and this one does not, or -1.  *type as above. */
-int         sampler_nearest(const char *name, ScheduleType *type);
-
 const char *sampler_name(int method);        /* NULL after the last method */
+const char *sampler_alias(int method);       /* the name that ComfyUI or diffusers has for it */
 int         sampler_takes_eta(int method);   /* 1 when eta changes anything */
 
 typedef struct {

@@ -33,27 +33,6 @@ static const char *const names[] = {
 };
 enum { TYPES = sizeof names / sizeof *names };
 
-/* schedule types of Forge and ComfyUI that are not here, and the nearest one that is */
-static const struct { const char *name; ScheduleType nearest; } nearest_types[] = {
-    { "Polyexponential",         EXPONENTIAL },
-    { "Turbo",                   SGM_UNIFORM },
-    { "DDIM Uniform",            DDIM_UNIFORM },
-    { "Align Your Steps GITS",   ALIGN_YOUR_STEPS },
-    { "Align Your Steps 11",     ALIGN_YOUR_STEPS },
-    { "Align Your Steps 32",     ALIGN_YOUR_STEPS },
-    { "Align Your Steps Custom", ALIGN_YOUR_STEPS },
-    { "GITS",                    ALIGN_YOUR_STEPS },
-    { "AYS",                     ALIGN_YOUR_STEPS },
-    { "Beta57",                  BETA },
-    { "Linear Quadratic",        SIMPLE },
-    { "Bong Tangent",            KL_OPTIMAL },
-    { "Smoothstep",              BETA },
-    { "Sine",                    SIMPLE },
-    { "Cosine",                  BETA },
-    { "Phi",                     KARRAS },
-    { "Laplace",                 KARRAS },
-};
-
 static const char *skip_separators(const char *s)
 {
     while (*s == ' ' || *s == '_' || *s == '-') s++;
@@ -90,13 +69,6 @@ int schedule_named(const char *name)
 {
     for (int i = 0; i < TYPES; i++)
         if (is_named(name, names[i])) return i;
-    return -1;
-}
-
-int schedule_nearest(const char *name)
-{
-    for (size_t i = 0; i < sizeof nearest_types / sizeof *nearest_types; i++)
-        if (is_named(name, nearest_types[i].name)) return (int)nearest_types[i].nearest;
     return -1;
 }
 

@@ -24,9 +24,6 @@ typedef enum {
 /* Returns the ScheduleType of this name, or -1.  Case, spaces, "-" and "_" do not matter. */
 int         schedule_named(const char *name);
 
-/* Returns the ScheduleType that is nearest to one that other programs have and this one does not, or -1. */
-int         schedule_nearest(const char *name);
-
 /* Returns the name, or NULL after the last type. */
 const char *schedule_name(int type);
 

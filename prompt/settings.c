@@ -15,7 +15,7 @@
 #include "settings.h"
 
 #include "chars.h"
-#include "sampler.h"
+#include "sampler_names.h"
 
 #include <math.h>
 #include <string.h>
@@ -221,16 +221,14 @@ static char *show_unusual(Arena *a, const Request *r, const Setting *s)
     return strcmp(chosen, s->choices[0]) ? chosen : NULL;
 }
 
-/* A sampler, maybe with its schedule type behind it: "DPM++ 2M Karras".  A sampler of the web UI that persona lacks
+/* A sampler, maybe with its schedule type behind it: "DPM++ 2M Karras".  One that other programs have and persona lacks
  * stays as it is; generate.c says so and takes the nearest. */
 static void set_sampler(Arena *a, Request *r, const Setting *s, const char *label, const char *value)
 {
-    ScheduleType type = AUTOMATIC;
-    int method = sampler_named(value, &type);
-    if (method < 0 && sampler_nearest(value, &type) < 0)
-        fail(a, "%s is %s, expected %s", label, quoted(a, value), names_of(a, sampler_name));
-    *(const char **)field(r, s) = method < 0 ? value : sampler_name(method);
-    if (method >= 0 && type != AUTOMATIC) r->job.schedule = schedule_name((int)type);
+    SpelledSampler found = sampler_spelled(value);
+    if (found.method < 0) fail(a, "%s is %s, expected %s", label, quoted(a, value), names_of(a, sampler_name));
+    *(const char **)field(r, s) = found.is_near ? value : sampler_name(found.method);
+    if (!found.is_near && found.type != AUTOMATIC) r->job.schedule = schedule_name((int)found.type);
 }
 
 static char *show_sampler(Arena *a, const Request *r, const Setting *s)
@@ -242,13 +240,10 @@ static char *show_sampler(Arena *a, const Request *r, const Setting *s)
 /* NULL is the automatic schedule.  One that persona lacks stays as it is, like a sampler. */
 static void set_schedule(Arena *a, Request *r, const Setting *s, const char *label, const char *value)
 {
-    const char **schedule = field(r, s);
-    int type = schedule_named(value);
-    if (type < 0 && schedule_nearest(value) < 0)
-        fail(a, "%s is %s, expected %s", label, quoted(a, value), names_of(a, schedule_name));
-    *schedule = value;
-    if (type == AUTOMATIC) *schedule = NULL;
-    else if (type >= 0) *schedule = schedule_name(type);
+    SpelledSchedule found = schedule_spelled(value);
+    if (found.type < 0) fail(a, "%s is %s, expected %s", label, quoted(a, value), names_of(a, schedule_name));
+    const char *name = found.type == AUTOMATIC ? NULL : schedule_name(found.type);
+    *(const char **)field(r, s) = found.is_near ? value : name;
 }
 
 static void set_text(Arena *a, Request *r, const Setting *s, const char *label, const char *value)

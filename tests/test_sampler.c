@@ -207,28 +207,6 @@ static void unknown_names(void)
     }
 }
 
-static void nearest_names(void)
-{
-    static const Name near[] = {
-        { "Restart",             "Heun",      KARRAS },
-        { "restart exponential", "Heun",      EXPONENTIAL },
-        { "dpmpp_sde_gpu",       "DPM++ SDE", AUTOMATIC },
-        { "DDIM CFG++",          "DDIM",      AUTOMATIC },
-        { "DPM adaptive",        "DPM++ 2M",  KARRAS },
-    };
-    for (size_t i = 0; i < sizeof near / sizeof *near; i++) {
-        ScheduleType type = AUTOMATIC;
-        CHECK_MSG(sampler_named(near[i].text, &type) < 0, "\"%s\" is read as a sampler", near[i].text);
-        int method = sampler_nearest(near[i].text, &type);
-        const char *found = method < 0 ? "none" : sampler_name(method);
-        CHECK_MSG(!strcmp(found, near[i].sampler) && type == near[i].type, "nearest to %s is %s", near[i].text, found);
-    }
-    ScheduleType type = AUTOMATIC;
-    CHECK(sampler_nearest("Oiler", &type) < 0);
-    CHECK(schedule_nearest("Turbo") == SGM_UNIFORM);
-    CHECK(schedule_nearest("Turbo 2") < 0);
-}
-
 static void automatic_types(void)
 {
     ScheduleType type = AUTOMATIC;
@@ -244,7 +222,6 @@ int main(void)
     all_end_at_x0();
     known_names();
     unknown_names();
-    nearest_names();
     automatic_types();
     return done();
 }
