@@ -472,9 +472,9 @@ static void learn(Run *r)
         .sample_prompts = samples,
         .seeded = is_seed_given,
     };
-    train(r->a, &training, &callbacks);
+    const char *saved = train(r->a, &training, &callbacks);
     terminal_end(&r->terminal);
-    printf("%s\n", r->out);
+    printf("%s\n", saved);
     say(r, format(r->a, "done in %.0f s, peak memory %.0f MB", system_seconds() - began, system_memory_peak() / 1e6));
 }
 

@@ -169,17 +169,26 @@ static void run_steps(void *trainer)
     callbacks_progress(t->callbacks, "done", t->steps, t->steps);
 }
 
-/* Runs the steps.  When the job is interrupted, the unfinished step is dropped: it has changed nothing but the progress
- * and the gradients, so the remembered progress is saved. */
+/* Is the state worth to be kept, after a failure?  Not when nothing new was learned, nor when the numbers broke. */
+static int has_learned(const Trainer *t, uint32_t began)
+{
+    uint32_t step = t->safe->step;
+    return step > began && isfinite(t->loss[step - 1]);
+}
+
+/* Runs the steps.  When the job is interrupted or fails, the unfinished step is dropped: it has changed nothing but the
+ * progress and the gradients, so the remembered progress is saved. */
 static void run_or_save(Trainer *t)
 {
     char why[1024];
+    uint32_t began = t->progress->step;
     if (!attempt(t->mem, run_steps, t, why)) return;
     FailKind kind = fail_kind(t->mem);
-    if (kind != CANCELLED) fail_as(t->mem, kind, "%s", why);
-    trainer_save_state(t, t->safe);
-    fail_as(t->mem, kind, "interrupted after step %u of %d; the same command with --resume %s goes on from there",
-            t->safe->step, t->steps, trainer_state_path(t));
+    if (kind != CANCELLED && !has_learned(t, began)) fail_as(t->mem, kind, "%s", why);
+    const char *kept = trainer_keep_state(t);
+    if (kind != CANCELLED) fail_as(t->mem, kind, "%.500s; %u of %d steps are done: %s", why, t->safe->step, t->steps,
+                                   kept);
+    fail_as(t->mem, kind, "interrupted after step %u of %d; %s", t->safe->step, t->steps, kept);
 }
 
 /* ---- all of it --------------------------------------------------------------------------------- */
@@ -207,29 +216,29 @@ static void set_up(Trainer *t)
     trainer_say_plan(t, encoding);
 }
 
-static void write_results(Trainer *t)
+/* Returns the path of the result. */
+static const char *write_results(Trainer *t)
 {
     const char *state = trainer_state_path(t);
-    if (t->config->save_state) trainer_save_state(t, t->progress);
-    trainer_save(t);
+    if (t->config->save_state) trainer_save_state(t);
+    TrainedFiles saved = trainer_save(t);
     if (file_is(state))
         callbacks_say(t->callbacks, "%s: the state stays; --resume with a larger --max_train_steps learns on from it; "
                       "it may be deleted", state);
-    if (t->word && !is_textual_inversion(t->config))
-        callbacks_say(t->callbacks, "the word %s: %s; the two belong together", t->word, trainer_embedding_path(t, ""));
+    if (saved.lora && saved.embedding)
+        callbacks_say(t->callbacks, "the word %s: %s; the two belong together", t->word, saved.embedding);
     trainer_save_curve(t);
     if (t->job->sample_prompts.count) trainer_draw_samples(t);
+    return saved.lora ? saved.lora : saved.embedding;
 }
 
-void train(Arena *a, const TrainingJob *job, const Callbacks *callbacks)
+const char *train(Arena *a, const TrainingJob *job, const Callbacks *callbacks)
 {
-    size_t before = mark(a);
     Trainer *t = allocate(a, 1, sizeof *t);
     *t = (Trainer){ .mem = a, .job = job, .config = &job->config, .callbacks = callbacks, .seed = job->job.seed };
     t->machine = (Machine){ .mem = a, .threads = job->job.threads > 0 ? job->job.threads : machine_threads() };
     t->machine.bf16 = job->job.precision && !strcmp(job->job.precision, "bf16");
     set_up(t);
     run_or_save(t);
-    write_results(t);
-    release(a, before);
+    return write_results(t);
 }

@@ -216,20 +216,19 @@ static char *kohya_name(Arena *a, const char *layer, const char *end)
     return name;
 }
 
+/* As it stands in the file; the data stay float32 until they are written. */
 static Weight in_half_precision(Arena *a, const Weight *w, const char *end)
 {
-    const float *x = w->data;
-    uint16_t *half = allocate(a, elements(w), sizeof *half);
-    for (size_t i = 0; i < elements(w); i++) half[i] = float_to_half(x[i]);
-    return (Weight){ .name = kohya_name(a, w->name, end), .data = half, .type = F16, .rank = w->rank, .shape = w->shape,
-                     .bytes = elements(w) * sizeof *half };
+    return (Weight){ .name = kohya_name(a, w->name, end), .data = w->data, .type = F16, .rank = w->rank,
+                     .shape = w->shape, .bytes = elements(w) * sizeof(uint16_t) };
 }
 
 static Weight alpha_tensor(Arena *a, const Trainable *t, const Weight *down)
 {
-    uint16_t *half = allocate(a, 1, sizeof *half);
-    *half = float_to_half(alpha_of(t, down));
-    return (Weight){ .name = kohya_name(a, down->name, ".alpha"), .data = half, .type = F16, .bytes = sizeof *half };
+    float *alpha = allocate(a, 1, sizeof *alpha);
+    *alpha = alpha_of(t, down);
+    return (Weight){ .name = kohya_name(a, down->name, ".alpha"), .data = alpha, .type = F16,
+                     .bytes = sizeof(uint16_t) };
 }
 
 void trainable_save_lora(Arena *a, const Trainable *t, const char *path, const KeyValue *metadata, size_t pairs)
@@ -241,7 +240,7 @@ void trainable_save_lora(Arena *a, const Trainable *t, const char *path, const K
         list[3 * k + 1] = in_half_precision(a, &t->up[k], ".lora_up.weight");
         list[3 * k + 2] = alpha_tensor(a, t, &t->down[k]);
     }
-    safetensors_save(a, path, list, 3 * t->pairs, metadata, pairs);
+    safetensors_save_halves(a, path, list, 3 * t->pairs, metadata, pairs);
     release(a, before);
 }
 

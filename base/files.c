@@ -5,7 +5,8 @@
  * program with a signal; mapped_file_at() names the file then.
  *
  * Files are saved whole or not at all, and several together: each is written to "PATH.PROCESS.part" and flushed
- * before the first is renamed to its real name.  Whatever fails on the way, release() removes the temporary files.
+ * before the first is renamed to its real name.  A large one is written piece by piece, so that saving takes no memory
+ * of its size.  Whatever fails on the way, release() removes the temporary files.
  *
  * All that is opened here is registered with the arena at once, so that no failure leaves it open. */
 #include "files.h"
@@ -135,6 +136,21 @@ void files_trim(Arena *a)
 
 /* ---- folders ----------------------------------------------------------------------------------- */
 
+/* Makes the folders around it first, each where there is none.  Whether the last one could be made says the file that
+ * is then written there. */
+void folder_make_again(Arena *a, const char *path)
+{
+    size_t before = mark(a);
+    char *part = format(a, "%s", path);
+    for (char *slash = strchr(part + (*part != 0), '/'); slash; slash = strchr(slash + 1, '/')) {
+        *slash = 0;
+        system_folder_make(part);
+        *slash = '/';
+    }
+    system_folder_make(part);
+    release(a, before);
+}
+
 void folder_make(Arena *a, const char *path)
 {
     const char *why = system_folder_make(path);
@@ -154,21 +170,28 @@ static void close_folder(void *open)
     *folder = NULL;
 }
 
+static void check_readable(Arena *a, const char *folder, const char *why)
+{
+    if (why) fail(a, "%s: this folder cannot be read: %s; make it readable, or name another", folder, why);
+}
+
 const char **folder_list(Arena *a, const char *folder, size_t *count)
 {
     const char **names = NULL;
-    const char *name;
+    const char *name, *why;
     size_t room = 0;
     Folder **open = allocate(a, 1, sizeof *open);
     *count = 0;
-    *open = system_folder_open(folder);
-    if (!*open) return NULL;
+    *open = NULL;
     on_release(a, close_folder, open);
-    while ((name = system_folder_next(*open))) {
+    check_readable(a, folder, system_folder_open(folder, open));
+    if (!*open) return NULL;
+    while (!(why = system_folder_next(*open, &name)) && name) {
         if (*name == '.') continue;
         names = grow_array(a, names, *count, &room, sizeof *names);
         names[(*count)++] = format(a, "%s", name);
     }
+    check_readable(a, folder, why);
     close_folder(open);
     if (*count) qsort(names, *count, sizeof *names, by_name);
     return names;
@@ -176,41 +199,73 @@ const char **folder_list(Arena *a, const char *folder, size_t *count)
 
 /* ---- saving ------------------------------------------------------------------------------------ */
 
-/* path: "" once the file has become the result */
-static void remove_temporary(void *path)
+/* A file that is being written. */
+struct FileWriter {
+    Arena      *arena;
+    const char *path;                    /* what it is going to be called */
+    char       *temporary;               /* what it is called until then; "" from then on */
+    int         file;                    /* its number; CLOSED when it is not open */
+};
+
+enum { CLOSED = -1 };
+
+static void abandon(void *writer)
 {
-    if (*(char *)path) system_file_remove(path);
+    FileWriter *w = writer;
+    if (w->file != CLOSED) system_file_close(w->file);
+    if (*w->temporary) system_file_remove(w->temporary);
 }
 
-/* Writes the file under a temporary name, and returns that name.  The temporary file goes away on release. */
-static char *write_beside(Arena *a, const File *f)
+static void check_written(const FileWriter *w, const char *why)
 {
-    char *name = format(a, "%s.%ld.part", f->path, system_process_id());
-    system_file_remove(name);                    /* left by a process that had our number, and was killed */
-    on_release(a, remove_temporary, name);
-    int file;
-    const char *why = system_file_create(name, &file);
-    if (why) fail(a, "%s: cannot be written: %s; does the folder exist, and may you write there?", f->path, why);
-    why = system_file_write(file, f->content.data, f->content.size);
-    const char *why_close = system_file_close(file);
-    if (!why) why = why_close;
-    if (why) fail(a, "%s: cannot be written: %s; what was there before is untouched", f->path, why);
-    return name;
+    if (why) fail(w->arena, "%s: cannot be written: %s; what was there before is untouched", w->path, why);
+}
+
+FileWriter *file_begin(Arena *a, const char *path)
+{
+    FileWriter *w = allocate(a, 1, sizeof *w);
+    *w = (FileWriter){ .arena = a, .path = path, .file = CLOSED };
+    w->temporary = format(a, "%s.%ld.part", path, system_process_id());
+    system_file_remove(w->temporary);            /* left by a process that had our number, and was killed */
+    on_release(a, abandon, w);
+    const char *why = system_file_create(w->temporary, &w->file);
+    if (why) fail(a, "%s: cannot be written: %s; does the folder exist, and may you write there?", path, why);
+    return w;
+}
+
+void file_append(FileWriter *w, const void *data, size_t size)
+{
+    check_written(w, system_file_write(w->file, data, size));
+}
+
+void file_finish(FileWriter *w)
+{
+    const char *why = system_file_flush(w->file);
+    const char *why_close = system_file_close(w->file);
+    w->file = CLOSED;
+    check_written(w, why ? why : why_close);
+}
+
+void file_replace(FileWriter *w)
+{
+    const char *why = system_file_rename(w->temporary, w->path);
+    if (why) fail(w->arena, "%s: cannot be replaced: %s", w->path, why);
+    w->temporary[0] = 0;
 }
 
 void files_save(Arena *a, const File *files, size_t count)
 {
     size_t before = mark(a);
-    char **temporary = allocate(a, count, sizeof *temporary);
+    FileWriter **writer = allocate(a, count, sizeof *writer);
     for (size_t i = 0; i < count; i++)           /* all, or none */
         if (folder_is(files[i].path))
             fail(a, "%s: cannot be replaced: it is a folder; nothing was written", files[i].path);
-    for (size_t i = 0; i < count; i++) temporary[i] = write_beside(a, &files[i]);
     for (size_t i = 0; i < count; i++) {
-        const char *why = system_file_rename(temporary[i], files[i].path);
-        if (why) fail(a, "%s: cannot be replaced: %s", files[i].path, why);
-        temporary[i][0] = 0;
+        writer[i] = file_begin(a, files[i].path);
+        file_append(writer[i], files[i].content.data, files[i].content.size);
+        file_finish(writer[i]);
     }
+    for (size_t i = 0; i < count; i++) file_replace(writer[i]);
     release(a, before);
 }
 

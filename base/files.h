@@ -39,7 +39,11 @@ int   same_file(const char *x, const char *y);      /* Do both exist, and are th
 /* Does nothing when the folder exists already.  The folder around it must exist. */
 void  folder_make(Arena *a, const char *path);
 
-/* The names in a folder, sorted by bytes, without hidden ones (".name").  *count is 0 when it cannot be read. */
+/* Makes the folder, and those around it, where they were deleted.  Does not fail: what is written there then will. */
+void  folder_make_again(Arena *a, const char *path);
+
+/* The names in a folder, sorted by bytes, without hidden ones (".name").  *count is 0 when there is no such folder.
+ * Fails, with the reason, when it or a part of it cannot be read. */
 const char **folder_list(Arena *a, const char *folder, size_t *count);
 
 /* ---- saving ------------------------------------------------------------------------------------ */
@@ -48,6 +52,16 @@ const char **folder_list(Arena *a, const char *folder, size_t *count);
  * them all.  A reader sees the old file or the whole new one.  On failure nothing is left behind, and the old files
  * stay. */
 void  files_save(Arena *a, const File *files, size_t count);
+
+/* The same for one large file, piece by piece: file_begin, file_append for each piece, file_finish, file_replace.  A
+ * file that was not finished and replaced is gone on release, and the old one stays.  path: the caller's, until then.
+ * All of them fail with the path and the reason. */
+typedef struct FileWriter FileWriter;
+
+FileWriter *file_begin(Arena *a, const char *path);
+void  file_append (FileWriter *w, const void *data, size_t size);
+void  file_finish (FileWriter *w);       /* all of it is on the disk now */
+void  file_replace(FileWriter *w);       /* it has its own name now */
 
 /* ---- digests ----------------------------------------------------------------------------------- */
 

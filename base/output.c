@@ -2,12 +2,17 @@
  *
  * A picture takes minutes and a training hours, so what can be known about the place of the result is checked before:
  * whether its folder exists, whether a file can be made there (by making one), and whether there is room on the disk.
- * The room is only a guess at what will be free later; files_save() still reports what goes wrong then. */
+ * The room is only a guess at what will be free later, and hours later the folder may be gone, the disk full or
+ * read-only.  Then what was learned is the only copy of those hours, and it is saved wherever it can be: where it is
+ * wanted, in a second try, after the folder was made again; then in other folders.  There it gets a name that is free,
+ * so that it replaces nothing. */
 #include "output.h"
 
 #include "chars.h"
 #include "files.h"
 #include "system.h"
+
+#include <string.h>
 
 /* Makes a file and removes it.  Its name is as long as the longest that will be needed: PATH-001.PROCESS.part */
 static void try_writing(Arena *a, const char *path)
@@ -39,4 +44,55 @@ void output_spare(Arena *a, const char *path, const char *input)
 {
     if (input && same_file(input, path))
         fail(a, "%s: would be replaced by what is made from it; choose another name with -o", path);
+}
+
+/* ---- saving ------------------------------------------------------------------------------------ */
+
+typedef struct {
+    Arena      *a;
+    SaveFile   *save;
+    void       *what;
+    const char *path;
+} Saving;
+
+static void save_there(void *saving)
+{
+    const Saving *s = saving;
+    s->save(s->what, s->path);
+}
+
+/* Returns 0 when it was saved; else why holds the reason. */
+static int try_saving(Saving *s, const char *path, char why[1024])
+{
+    s->path = path;
+    return attempt(s->a, save_there, s, why);
+}
+
+/* The file's name in that folder; with -2, -3, ... before the ending where something of that name is there. */
+static const char *free_path_in(Arena *a, const char *folder, const char *path)
+{
+    const char *beside = strcmp(folder, ".") ? format(a, "%s/", folder) : "";
+    const char *stem = format(a, "%s%s", beside, without_extension(a, file_name(path)));
+    const char *free_path = format(a, "%s%s", stem, file_extension(path));
+    for (int n = 2; system_file_exists(free_path); n++)
+        free_path = format(a, "%s-%d%s", stem, n, file_extension(path));
+    return free_path;
+}
+
+const char *output_save(Arena *a, const char *path, const char *const *elsewhere, SaveFile *save, void *what,
+                        const Callbacks *callbacks)
+{
+    Saving s = { .a = a, .save = save, .what = what };
+    char why[1024], why_not[1024];
+    if (!try_saving(&s, path, why)) return path;
+    folder_make_again(a, folder_of(a, path));
+    if (!try_saving(&s, path, why)) return path;
+    if (!elsewhere) fail(a, "%s", why);
+    for (; *elsewhere; elsewhere++) {
+        const char *other = free_path_in(a, *elsewhere, path);
+        if (try_saving(&s, other, why_not)) continue;
+        callbacks_say(callbacks, "warning: %.400s; so it was saved as %s", why, other);
+        return other;
+    }
+    fail(a, "%.400s; nor can it be saved elsewhere: %.400s", why, why_not);
 }

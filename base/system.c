@@ -34,6 +34,12 @@ static const char *reason_if(int failed)
     return failed ? strerror(errno) : NULL;
 }
 
+/* Was the call ended by a signal before it did anything?  Then it is made again. */
+static int is_interrupted(int failed)
+{
+    return failed && errno == EINTR;
+}
+
 /* ---- memory ------------------------------------------------------------------------------------ */
 
 void *system_memory_reserve(size_t bytes)
@@ -139,7 +145,10 @@ int system_file_exists(const char *path)
 
 const char *system_file_rename(const char *from, const char *to)
 {
-    return reason_if(rename(from, to));
+    int failed;
+    do failed = rename(from, to);
+    while (is_interrupted(failed));
+    return reason_if(failed);
 }
 
 void system_file_remove(const char *path)
@@ -149,13 +158,15 @@ void system_file_remove(const char *path)
 
 const char *system_file_open(const char *path, int *file)
 {
-    *file = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    do *file = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    while (is_interrupted(*file < 0));
     return reason_if(*file < 0);
 }
 
 const char *system_file_create(const char *path, int *file)
 {
-    *file = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+    do *file = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+    while (is_interrupted(*file < 0));
     return reason_if(*file < 0);
 }
 
@@ -163,18 +174,27 @@ const char *system_file_write(int file, const void *data, size_t size)
 {
     for (size_t done = 0; done < size; ) {
         ssize_t n = write(file, (const char *)data + done, size - done);
-        if (n < 0 && errno == EINTR) continue;
+        if (is_interrupted(n < 0)) continue;
         if (n == 0) errno = ENOSPC;
         if (n <= 0) return strerror(errno);
         done += (size_t)n;
     }
-    int failed = fsync(file);
-    return reason_if(failed && errno != EINVAL && errno != EROFS);      /* these two: not a file that can be flushed */
+    return NULL;
 }
 
+const char *system_file_flush(int file)
+{
+    int failed;
+    do failed = fsync(file);
+    while (is_interrupted(failed));
+    return reason_if(failed && errno != EINVAL);      /* which means: of a kind that is never flushed */
+}
+
+/* A signal that ends close() finds the file closed already; a second close() could hit another file of that number. */
 const char *system_file_close(int file)
 {
-    return reason_if(close(file));
+    int failed = close(file);
+    return reason_if(failed && errno != EINTR);
 }
 
 const char *system_file_map(int file, size_t size, const void **data)
@@ -200,15 +220,23 @@ void system_file_discard(const void *data, size_t size)
 
 /* ---- folders and disks ------------------------------------------------------------------------- */
 
-Folder *system_folder_open(const char *path)
+const char *system_folder_open(const char *path, Folder **folder)
 {
-    return (Folder *)opendir(path);
+    do *folder = (Folder *)opendir(path);
+    while (is_interrupted(!*folder));
+    return reason_if(!*folder && errno != ENOENT && errno != ENOTDIR);
 }
 
-const char *system_folder_next(Folder *folder)
+/* readdir() returns NULL at the end and on an error; only errno tells which. */
+const char *system_folder_next(Folder *folder, const char **name)
 {
-    struct dirent *entry = readdir((DIR *)folder);
-    return entry ? entry->d_name : NULL;
+    struct dirent *entry;
+    do {
+        errno = 0;
+        entry = readdir((DIR *)folder);
+    } while (is_interrupted(!entry));
+    *name = entry ? entry->d_name : NULL;
+    return reason_if(!entry && errno);
 }
 
 void system_folder_close(Folder *folder)
@@ -225,6 +253,12 @@ const char *system_folder_make(const char *path)
 void system_folder_remove(const char *path)
 {
     rmdir(path);
+}
+
+const char *system_temporary_folder(void)
+{
+    const char *folder = getenv("TMPDIR");
+    return folder && *folder ? folder : "/tmp";
 }
 
 double system_disk_free(const char *folder)

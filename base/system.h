@@ -45,7 +45,8 @@ const char *system_file_rename(const char *from, const char *to);
 const char *system_file_open  (const char *path, int *file);           /* to read */
 const char *system_file_create(const char *path, int *file);           /* to write; fails when it exists already */
 const char *system_file_about (int file, FileInfo *info);
-const char *system_file_write (int file, const void *data, size_t size);      /* all of it, flushed to the disk */
+const char *system_file_write (int file, const void *data, size_t size);      /* all of it */
+const char *system_file_flush (int file);              /* what was written is on the disk, or this fails */
 const char *system_file_close (int file);              /* closes it in any case; an earlier write may fail only now */
 
 /* Maps the first `size` > 0 bytes of an open file into memory, to read.  The mapping outlives system_file_close. */
@@ -57,12 +58,13 @@ void        system_file_discard(const void *data, size_t size);      /* gives it
 
 typedef struct Folder Folder;            /* an open folder */
 
-Folder     *system_folder_open  (const char *path);      /* NULL when it cannot be read */
-const char *system_folder_next  (Folder *folder);        /* the next name, valid until the next call; NULL: no more */
+const char *system_folder_open  (const char *path, Folder **folder);      /* *folder is NULL: there is none */
+const char *system_folder_next  (Folder *folder, const char **name);      /* valid until the next call; NULL: no more */
 void        system_folder_close (Folder *folder);
 const char *system_folder_make  (const char *path);      /* does nothing when it exists already */
 void        system_folder_remove(const char *path);      /* does nothing unless the folder is empty */
 double      system_disk_free    (const char *folder);    /* bytes that fit on its disk; negative: not known */
+const char *system_temporary_folder(void);               /* where anybody may write; it may be emptied at any time */
 
 /* ---- the process ------------------------------------------------------------------------------- */
 

@@ -242,7 +242,8 @@ static void learn(void *call)
     for (size_t i = 0; i < c->options; i++) set_option(c->a, &training.config, c->option[i]);
     training_config_check(c->a, &training.config);
     check_paths(c);
-    train(c->a, &training, &c->callbacks);
+    const char *saved = train(c->a, &training, &c->callbacks);
+    if (strcmp(saved, c->out)) fail(c->a, "%s: could not be written any more; the result was saved: %s", c->out, saved);
 }
 
 persona_status persona_train(const char *photos, const char *out, const persona_job *job, const char *const *option,

@@ -4,13 +4,18 @@
  * steps.  Sample images come at the same points, drawn from a temporary file of what is trained so far.
  * train_paths.c says what the files are called.
  *
- * Every result says in its metadata which job wrote it.  So this job deletes and overwrites only what is its own. */
+ * Every result says in its metadata which job wrote it.  So this job deletes and overwrites only what is its own.
+ *
+ * What is written at the end, or on Ctrl-C, is the only copy of what was learned: where it cannot be written as wanted,
+ * it goes to another place, and the message says where.  What is written on the way, and the loss curve and samples at
+ * the end, may fail: that is a warning, and learning goes on. */
 #include "output.h"
 #include "trainer.h"
 
 #include "chars.h"
 #include "curve.h"
 #include "metadata.h"
+#include "system.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -31,8 +36,11 @@ static KeyValue *result_metadata(Trainer *t, ResultKind kind, size_t *count)
     return metadata;
 }
 
-static void write_lora(Trainer *t, const char *path)
+/* These four are each a SaveFile of a Trainer. */
+
+static void write_lora(void *trainer, const char *path)
 {
+    Trainer *t = trainer;
     size_t before = mark(t->mem);
     size_t count;
     KeyValue *metadata = result_metadata(t, LORA_RESULT, &count);
@@ -40,32 +48,101 @@ static void write_lora(Trainer *t, const char *path)
     release(t->mem, before);
 }
 
-/* name: of the tensor */
-static void write_embedding(Trainer *t, const char *name, const char *path)
+/* tensor: its name in the file */
+static void write_words(Trainer *t, const char *tensor, const char *path)
 {
     size_t before = mark(t->mem);
     size_t count;
     KeyValue *metadata = result_metadata(t, EMBEDDING_RESULT, &count);
-    trainable_save_embedding(t->mem, t->trainable, name, path, metadata, count);
+    trainable_save_embedding(t->mem, t->trainable, tensor, path, metadata, count);
     release(t->mem, before);
 }
 
-static void save(Trainer *t, const char *what)
+static void write_embedding(void *trainer, const char *path) { write_words(trainer, "emb_params", path); }
+
+/* Where the job stood after the last whole step. */
+static void write_state(void *trainer, const char *path)
 {
-    const char *embedding = trainer_embedding_path(t, what);
-    const char *lora = trainer_lora_path(t, what);
-    if (embedding && lora) folder_make(t->mem, folder_of(t->mem, embedding));
-    if (embedding) write_embedding(t, "emb_params", embedding);
-    if (lora) write_lora(t, lora);
+    Trainer *t = trainer;
+    training_state_save(t->mem, &t->state, t->safe, path);
 }
 
-void trainer_save(Trainer *t) { save(t, ""); }
-
-void trainer_save_curve(Trainer *t) { curve_save(t->mem, t->loss, (size_t)t->steps, trainer_curve_path(t)); }
-
-void trainer_save_state(Trainer *t, const TrainingProgress *progress)
+static void write_curve(void *trainer, const char *path)
 {
-    training_state_save(t->mem, &t->state, progress, trainer_state_path(t));
+    Trainer *t = trainer;
+    curve_save(t->mem, t->loss, (size_t)t->steps, path);
+}
+
+/* ---- where they are saved ---------------------------------------------------------------------- */
+
+/* Beside the pictures, in the current folder, in that of temporary files. */
+static const char **folders_elsewhere(Trainer *t)
+{
+    const char *photos = t->job->photos;
+    size_t n = strlen(photos);
+    const char **folder = allocate(t->mem, 4, sizeof *folder);
+    while (n > 1 && photos[n - 1] == '/') n--;
+    folder[0] = folder_of(t->mem, copy(t->mem, photos, n));
+    folder[1] = ".";
+    folder[2] = system_temporary_folder();
+    folder[3] = NULL;
+    return folder;
+}
+
+/* A file to be saved, as wanted or, with `anywhere`, in one of those folders.  saved: the path that it has then. */
+typedef struct {
+    Trainer    *t;
+    SaveFile   *write;
+    const char *path;
+    int         anywhere;
+    const char *saved;
+} Saving;
+
+static void save(void *saving)
+{
+    Saving *s = saving;
+    const char **elsewhere = s->anywhere ? folders_elsewhere(s->t) : NULL;
+    s->saved = output_save(s->t->mem, s->path, elsewhere, s->write, s->t, s->t->callbacks);
+}
+
+/* Returns whether the file was saved; when it was not, training goes on after a warning. */
+static int try_saving(Trainer *t, SaveFile *write, const char *path, int anywhere)
+{
+    char why[1024];
+    Saving s = { .t = t, .write = write, .path = path, .anywhere = anywhere };
+    int failed = attempt(t->mem, save, &s, why);
+    if (failed) callbacks_say(t->callbacks, "warning: %s", why);
+    return !failed;
+}
+
+static int save_on_the_way(Trainer *t, SaveFile *write, const char *path) { return try_saving(t, write, path, 0); }
+static int save_anywhere(Trainer *t, SaveFile *write, const char *path)   { return try_saving(t, write, path, 1); }
+
+/* ---- at the end -------------------------------------------------------------------------------- */
+
+/* Both are saved before one of them may fail. */
+TrainedFiles trainer_save(Trainer *t)
+{
+    char why[1024] = "";
+    Saving word = { .t = t, .write = write_embedding, .path = trainer_embedding_path(t, ""), .anywhere = 1 };
+    Saving lora = { .t = t, .write = write_lora, .path = trainer_lora_path(t, ""), .anywhere = 1 };
+    if (word.path) attempt(t->mem, save, &word, why);
+    if (lora.path) attempt(t->mem, save, &lora, why);
+    if (*why && lora.saved) fail(t->mem, "%s; the LoRA was saved: %s", why, lora.saved);
+    if (*why && word.saved) fail(t->mem, "%s; the word was saved: %s", why, word.saved);
+    if (*why) fail(t->mem, "%s", why);
+    return (TrainedFiles){ .lora = lora.saved, .embedding = word.saved };
+}
+
+void trainer_save_curve(Trainer *t) { save_anywhere(t, write_curve, trainer_curve_path(t)); }
+void trainer_save_state(Trainer *t) { save_anywhere(t, write_state, trainer_state_path(t)); }
+
+const char *trainer_keep_state(Trainer *t)
+{
+    char why[1024];
+    Saving s = { .t = t, .write = write_state, .path = trainer_state_path(t), .anywhere = 1 };
+    if (attempt(t->mem, save, &s, why)) return format(t->mem, "its state could not be saved: %s", why);
+    return format(t->mem, "the same command with --resume %s goes on from there", s.saved);
 }
 
 /* ---- whose a file is --------------------------------------------------------------------------- */
@@ -158,6 +235,17 @@ static Due due_now(const Trainer *t, int every_n_epochs, int every_n_steps)
     return due;
 }
 
+/* What is learned so far, as OUT<what>.  Returns whether all of it was saved. */
+static int save_result(Trainer *t, const char *what)
+{
+    const char *embedding = trainer_embedding_path(t, what);
+    const char *lora = trainer_lora_path(t, what);
+    int all = 1;
+    if (embedding) all &= save_on_the_way(t, write_embedding, embedding);
+    if (lora) all &= save_on_the_way(t, write_lora, lora);
+    return all;
+}
+
 /* Of the results of epochs the last ones stay. */
 static void delete_old(Trainer *t)
 {
@@ -169,16 +257,16 @@ static void delete_old(Trainer *t)
     delete_own(t, trainer_embedding_path(t, old));
 }
 
-/* The state comes first: on a full disk what is learned so far is the smaller loss. */
+/* The state comes first: on a full disk what is learned so far is the smaller loss.  An old result is deleted only when
+ * the new one is there. */
 void trainer_save_periodically(Trainer *t)
 {
     size_t before = mark(t->mem);
     size_t step = t->progress->step;
     Due due = due_now(t, t->config->save_every_n_epochs, t->config->save_every_n_steps);
-    if (due.epochs || due.steps) trainer_save_state(t, t->progress);
-    if (due.epochs) save(t, trainer_after_epoch(t, step / trainer_epoch(t)));
-    if (due.steps) save(t, trainer_after_step(t, step));
-    if (due.epochs) delete_old(t);
+    if (due.epochs || due.steps) save_on_the_way(t, write_state, trainer_state_path(t));
+    if (due.epochs && save_result(t, trainer_after_epoch(t, step / trainer_epoch(t)))) delete_old(t);
+    if (due.steps) save_result(t, trainer_after_step(t, step));
     release(t->mem, before);
 }
 
@@ -193,11 +281,20 @@ typedef struct {
     const char    *stem;                 /* of the sample's path */
 } Drawing;
 
-static void write_trained(void *to)
+/* The samples' prompts know the word by the name of its tensor, for the file has a name of its own. */
+static void write_word_by_name(void *trainer, const char *path)
 {
-    Drawing *d = to;
-    if (d->trained.embedding) write_embedding(d->t, d->t->word, d->trained.embedding);
-    if (d->trained.lora) write_lora(d->t, d->trained.lora);
+    Trainer *t = trainer;
+    write_words(t, t->word, path);
+}
+
+/* Returns whether both are there. */
+static int write_trained(Drawing *d)
+{
+    const char *lora = d->trained.lora;
+    const char *embedding = d->trained.embedding;
+    if (lora && !save_on_the_way(d->t, write_lora, lora)) return 0;
+    return !embedding || save_on_the_way(d->t, write_word_by_name, embedding);
 }
 
 static void draw_sample(void *to)
@@ -222,8 +319,18 @@ static int try_sample(Drawing *d, size_t i, const char *stem)
     d->request = &d->t->job->sample_prompts.request[i];
     d->stem = format(d->t->mem, "%s-sample%zu", stem, i + 1);
     if (!attempt(d->t->mem, draw_sample, d, why)) return 1;
-    callbacks_say(d->t->callbacks, "sample %s was not drawn: %s", d->stem, why);
+    callbacks_say(d->t->callbacks, "warning: sample %s was not drawn: %s", d->stem, why);
     return fail_kind(d->t->mem) != CANCELLED;
+}
+
+static void draw_all(void *to)
+{
+    Drawing *d = to;
+    const SamplePrompts *prompts = &d->t->job->sample_prompts;
+    const char *stem = d->stem;
+    if (!write_trained(d)) fail(d->t->mem, "what is trained so far could not be saved for them");
+    for (size_t i = 0; i < prompts->count; i++)
+        if (!try_sample(d, i, stem)) return;
 }
 
 /* Draws all samples with what is trained so far, as it will be found under the name of OUT<what>.  Training goes on
@@ -233,13 +340,11 @@ static void draw_samples(Trainer *t, const char *what)
     char why[1024];
     size_t before = mark(t->mem);
     const char *as = trainer_path(t, what);
-    const char *stem = without_extension(t->mem, as);
     Drawing d = { .t = t, .trained = { .lora_name = trainer_stem(t->mem, as) } };
+    d.stem = without_extension(t->mem, as);
     if (!is_textual_inversion(t->config)) d.trained.lora = temporary_path(t, "lora");
     if (t->word) d.trained.embedding = temporary_path(t, "word");
-    int goes_on = !attempt(t->mem, write_trained, &d, why);
-    if (!goes_on) callbacks_say(t->callbacks, "samples were not drawn: %s", why);
-    for (size_t i = 0; i < t->job->sample_prompts.count && goes_on; i++) goes_on = try_sample(&d, i, stem);
+    if (attempt(t->mem, draw_all, &d, why)) callbacks_say(t->callbacks, "warning: samples were not drawn: %s", why);
     release(t->mem, before);
 }
 

@@ -71,9 +71,10 @@ const char *trainer_job_id(Trainer *t);      /* a number for all that the result
 /* ---- train_outputs.c ------------------------------------------------------------------------------- */
 
 void trainer_check_room(Trainer *t);         /* fails when a file that will be written cannot be */
-void trainer_save(Trainer *t);               /* the result */
-void trainer_save_curve(Trainer *t);
-void trainer_save_state(Trainer *t, const TrainingProgress *progress);
+TrainedFiles trainer_save(Trainer *t);       /* the result, elsewhere when it must be; returns where */
+void trainer_save_curve(Trainer *t);         /* warns when it cannot be saved, as do all below */
+void trainer_save_state(Trainer *t);         /* where the job stood after the last whole step */
+const char *trainer_keep_state(Trainer *t);  /* saves the state of a job that ends early; returns what to say of it */
 void trainer_draw_samples(Trainer *t);       /* of the result */
 void trainer_save_periodically(Trainer *t);  /* what the configuration wants saved after this step */
 void trainer_sample_periodically(Trainer *t);      /* the same for sample images */

@@ -322,27 +322,78 @@ static Weight *in_order_of_width(Arena *a, const Weight *weights, size_t count)
     return w;
 }
 
-void safetensors_save(Arena *a, const char *path, const Weight *weights, size_t count,
-                      const KeyValue *metadata, size_t pairs)
+/* The data go to the file in blocks, so that saving takes no memory of the file's size. */
+enum { BLOCK = 1 << 16 };                /* bytes */
+
+typedef struct {
+    FileWriter    *file;
+    unsigned char *bytes;                /* [BLOCK], of which `used` wait to be written */
+    size_t         used;
+} Block;
+
+static void write_block(Block *b)
+{
+    file_append(b->file, b->bytes, b->used);
+    b->used = 0;
+}
+
+static void put_bytes(Block *b, const void *data, size_t n)
+{
+    if (n > BLOCK - b->used) write_block(b);
+    if (n > BLOCK) file_append(b->file, data, n);
+    else if (n) {
+        memcpy(b->bytes + b->used, data, n);
+        b->used += n;
+    }
+}
+
+static void put_halves(Block *b, const float *x, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        uint16_t half = float_to_half(x[i]);
+        put_bytes(b, &half, sizeof half);
+    }
+}
+
+/* w: [count] in the file's order */
+static void put_file_header(Arena *a, Block *b, const Weight *w, size_t count, const KeyValue *metadata, size_t pairs)
+{
+    unsigned char length[LENGTH];
+    Text counted = { NULL, 0 };
+    put_header(a, &counted, w, count, metadata, pairs);
+    Text header = { allocate(a, counted.n, 1), 0 };
+    put_header(a, &header, w, count, metadata, pairs);
+    for (int i = 0; i < LENGTH; i++) length[i] = (unsigned char)((uint64_t)header.n >> 8 * i);
+    put_bytes(b, length, LENGTH);
+    put_bytes(b, header.at, header.n);
+}
+
+/* are_floats: the tensors are float32 in memory, and F16 in the file */
+static void save(Arena *a, const char *path, const Weight *weights, size_t count, const KeyValue *metadata,
+                 size_t pairs, int are_floats)
 {
     size_t before = mark(a);
     const Weight *w = in_order_of_width(a, weights, count);
-    size_t data = 0;
-    for (size_t i = 0; i < count; i++) data += w[i].bytes;
-
-    Text counted = { NULL, 0 };
-    put_header(a, &counted, w, count, metadata, pairs);
-    size_t size = LENGTH + counted.n + data;
-    unsigned char *file = allocate(a, size, 1);
-    Text header = { (char *)file + LENGTH, 0 };
-    put_header(a, &header, w, count, metadata, pairs);
-    for (int i = 0; i < LENGTH; i++) file[i] = (unsigned char)((uint64_t)header.n >> 8 * i);
-
-    unsigned char *at = file + LENGTH + header.n;
+    Block b = { .file = file_begin(a, path), .bytes = allocate(a, BLOCK, 1) };
+    put_file_header(a, &b, w, count, metadata, pairs);
     for (size_t i = 0; i < count; i++) {
-        if (w[i].bytes) memcpy(at, w[i].data, w[i].bytes);
-        at += w[i].bytes;
+        if (are_floats) put_halves(&b, w[i].data, w[i].bytes / sizeof(uint16_t));
+        else put_bytes(&b, w[i].data, w[i].bytes);
     }
-    files_save(a, &(File){ path, { file, size } }, 1);
+    write_block(&b);
+    file_finish(b.file);
+    file_replace(b.file);
     release(a, before);
+}
+
+void safetensors_save(Arena *a, const char *path, const Weight *weights, size_t count,
+                      const KeyValue *metadata, size_t pairs)
+{
+    save(a, path, weights, count, metadata, pairs, 0);
+}
+
+void safetensors_save_halves(Arena *a, const char *path, const Weight *weights, size_t count,
+                             const KeyValue *metadata, size_t pairs)
+{
+    save(a, path, weights, count, metadata, pairs, 1);
 }

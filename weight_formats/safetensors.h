@@ -15,10 +15,14 @@ WeightFile *safetensors_open(Arena *a, const char *path);
 /* The same for a file that is already in memory, which must outlive the result.  path is only named in messages. */
 WeightFile *safetensors_read(Arena *a, const char *path, Bytes file);
 
-/* Writes a file through a temporary one that is renamed.  Order and padding are those of the reference writer, so the
- * same tensors give the same bytes.  weights: [count], metadata: [pairs].
+/* Writes a file through a temporary one that is renamed, tensor by tensor, in little memory.  Order and padding are
+ * those of the reference writer, so the same tensors give the same bytes.  weights: [count], metadata: [pairs].
  * Fails with a message; then a file that existed is untouched. */
 void safetensors_save(Arena *a, const char *path, const Weight *weights, size_t count,
                       const KeyValue *metadata, size_t pairs);
+
+/* The same for tensors that are float32 in memory and F16 in the file: type and bytes of each are those in the file. */
+void safetensors_save_halves(Arena *a, const char *path, const Weight *weights, size_t count,
+                             const KeyValue *metadata, size_t pairs);
 
 #endif
