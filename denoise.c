@@ -12,6 +12,7 @@
  * two different scenes one after the other. */
 #include "denoise.h"
 
+#include "finite.h"
 #include "random.h"
 #include "unet.h"
 #include "vae.h"
@@ -244,12 +245,10 @@ int denoise_passes(const Denoising *d)
     return passes;
 }
 
-static void check_finite(Run *r, Tensor x, int step)
+static void check_step(Run *r, Tensor x, int step)
 {
-    for (size_t i = 0; i < size(x); i++)
-        if (!isfinite(x.x[i]))
-            fail(r->machine->mem, "the picture is not finite after step %d: a broken checkpoint or LoRA, "
-                 "or a LoRA strength far too high", step + 1);
+    const char *what = format(r->machine->mem, "the picture is not finite after step %d", step + 1);
+    check_finite(r, x, (FiniteCheck){ .what = what, .part = "unet.", .other = "motion." });
 }
 
 static int same_shape(Tensor a, Tensor b)
@@ -323,7 +322,7 @@ void denoise(Run *r, const Denoising *d, Tensor x, const Conditioning *condition
         int needs_noise = sampler_needs_noise(s, call);
         if (needs_noise) draw_noise(r, noise, drawn);
         sampler_step(s, call, x.x, eps.x, needs_noise ? drawn.x : NULL, n);      /* eps becomes the predicted x0 */
-        check_finite(r, x, i * (d->sampling.steps - d->first_step) / calls);
+        check_step(r, x, i * (d->sampling.steps - d->first_step) / calls);
         Tensor x0 = { .n = x.n, .h = x.h, .w = x.w, .c = x.c, .x = eps.x };
         if (d->on_x0) d->on_x0(d->on_x0_to, x0);
         release(a, before_call);

@@ -19,6 +19,7 @@
 
 #include "chars.h"
 #include "chunks.h"
+#include "finite.h"
 #include "grammar.h"
 
 #include <math.h>
@@ -301,6 +302,7 @@ static Tensor encode_texts(Run *r, const TokenizedPrompts *t)
         size_t before = mark(a);
         int n = chunks - i < CHUNKS_PER_BATCH ? chunks - i : CHUNKS_PER_BATCH;
         Tensor batch = clip_encode(r, t->id + (size_t)i * CONTEXT, n, t->specification.clip_skip, t->learned);
+        check_finite(r, batch, (FiniteCheck){ .what = "the text encoder's result is not finite", .part = "te." });
         for (size_t k = 0; k < (size_t)n && !r->machine->dry; k++) {
             float *x = v.x + ((size_t)i + k) * each;
             memcpy(x, batch.x + k * each, each * sizeof *x);

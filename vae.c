@@ -8,6 +8,8 @@
  * as diffusers numbers them: up_blocks.0 runs first; in a single-file checkpoint that one is called up.3. */
 #include "vae.h"
 
+#include "finite.h"
+
 enum { STAGES = 4, MOST_RESNETS = 8, COLOURS = 3, MOMENTS = 8 };
 enum { DOWN, UP };
 static const float EPS = 1e-6f;
@@ -87,6 +89,13 @@ static Tensor output(Run *r, const char *half, Tensor x, int channels)
     return x;
 }
 
+/* A VAE whose weights overflowed in fp16 makes black pictures. */
+static Tensor finite(Run *r, Tensor x, const char *what)
+{
+    check_finite(r, x, (FiniteCheck){ .what = what, .part = "vae.", .is_vae = 1 });
+    return x;
+}
+
 /* VAE decode:  vae.decode(z / vae.config.scaling_factor) */
 Tensor vae_decode(Run *r, Tensor z)
 {
@@ -98,7 +107,8 @@ Tensor vae_decode(Run *r, Tensor z)
     x = conv2d(r, "vae.decoder.conv_in", x, 1);
     x = mid_block(r, "decoder", x);
     for (int i = 0; i < STAGES; i++) x = compact(r, before, stage(r, "vae.decoder.up_blocks", i, UP, x));
-    return compact(r, before, output(r, "decoder", x, COLOURS));
+    x = finite(r, output(r, "decoder", x, COLOURS), "the picture is not finite after the VAE");
+    return compact(r, before, x);
 }
 
 /* VAE encode:  vae.encode(x).latent_dist.parameters */
@@ -111,5 +121,5 @@ Tensor vae_encode(Run *r, Tensor x)
     x = output(r, "encoder", x, MOMENTS);
     x = linear(r, "vae.quant_conv", x);
     if (x.c && x.c != MOMENTS) problem(r, "vae.quant_conv gives %d channels, expected %d", x.c, MOMENTS);
-    return compact(r, before, x);
+    return compact(r, before, finite(r, x, "the latents are not finite after the VAE's encoder"));
 }

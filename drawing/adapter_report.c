@@ -9,6 +9,7 @@
 
 #include "adapter_file.h"
 #include "chars.h"
+#include "finite.h"
 
 #include <math.h>
 #include <string.h>
@@ -164,11 +165,21 @@ static const char *list_left_over(Arena *a, const LoraFile *f, const Weights *mo
     return text;
 }
 
+/* Fails for a file of a training that diverged: attention could hide such numbers, and the picture would be wrong. */
+static void check_numbers(Arena *a, const LoraFile *f)
+{
+    for (size_t i = 0; i < f->file->count; i++)
+        if (!weight_is_finite(&f->file->weight[i]))
+            fail(a, "%s: %s holds numbers that are not finite: its training went wrong, or the file is broken; "
+                    "use an earlier epoch, or download it again", f->file->path, f->file->weight[i].name);
+}
+
 /* ---- what was applied -------------------------------------------------------------------------- */
 
 static void report_file(Arena *a, const LoraFile *f, const Weights *model, void (*say)(void *, const char *), void *to)
 {
     size_t applied = 0;
+    check_numbers(a, f);
     for (size_t i = 0; i < f->modules; i++)
         if (f->module[i].applied) applied++;
     const char *left = list_left_over(a, f, model);

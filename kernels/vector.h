@@ -75,6 +75,7 @@ static inline vf select_v(vi condition, vf yes, vf no)
     return (vf)((condition & (vi)yes) | (~condition & (vi)no));
 }
 
+/* the larger one; y where one of them is NaN */
 #if defined __AVX512F__
 static inline vf max_v(vf x, vf y) { return (vf)_mm512_max_ps((__m512)x, (__m512)y); }
 #elif defined __AVX__
@@ -109,10 +110,11 @@ static inline vf polynomial_v(vf x, const float *c, int degree)
 static const float ROUND = 12582912.0f;
 
 /* 2^x = 2^n 2^r with n = round(x) and |r| <= 1/2:  2^r is a polynomial, and n is added to the exponent's bits.
- * For x up to 127.  Below -126, where the normal floats end, the result stays at 2^-126. */
+ * For x up to 127.  Below -126, where the normal floats end, the result stays at 2^-126.  NaN stays NaN, so a softmax
+ * does not hide a broken weight. */
 static inline vf exp2_by(vf x, const float *c, int degree)
 {
-    x = max_v(x, splat(-126.0f));
+    x = max_v(splat(-126.0f), x);
     vf n = x + ROUND;
     vf r = x - (n - ROUND);
     return (vf)((vi)polynomial_v(r, c, degree) + ((vi)n << 23));

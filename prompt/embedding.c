@@ -4,7 +4,8 @@
  *     kohya, .safetensors  emb_params [n,width]
  *     diffusers            one tensor [n,width] or [width], whose name is the token that it is used by
  *     web UI, .png         a picture with the embedding inside, see embedding_image.h
- *     inside a LoRA        bundle_emb.NAME.string_to_param.* [n,width]
+ *     ComfyUI              clip_l [n,width]; with a clip_g beside it, it is one for SDXL
+ *     inside a LoRA        all of these behind bundle_emb.NAME. (LyCORIS)
  *
  * Names are compared as tokens: "EasyNegative" matches easynegative, and a name inside a longer word does not
  * match.  All files are opened, because some of them state their token themselves.  A file that cannot be used is
@@ -16,15 +17,18 @@
 #include "clip.h"
 #include "embedding_image.h"
 
+#include <math.h>
 #include <string.h>
 
 enum { MOST_VECTORS = 75 };             /* in a chunk; an embedding is never split */
 enum { UNUSED = -1 };
+static const char BUNDLE[] = "bundle_emb.";
 
 typedef struct {
     const char   *path;
     const char   *name;                 /* as it was matched last */
     const char   *namesake;             /* the path of another file with that name, which is not used; or NULL */
+    int           is_bundled;           /* inside a LoRA */
     const Weight *vectors;              /* NULL: the file cannot be used, for this reason: */
     const char   *why;
     size_t        count;                /* of vectors */
@@ -53,6 +57,8 @@ static const Weight *from_weights(Arena *a, const WeightFile *f, const char **na
         if (begins(f->weight[i].name, "string_to_param.")) return &f->weight[i];
     if (file_weight(f, "clip_g"))
         fail(a, "%s: this embedding is for SDXL, expected one for Stable Diffusion 1.x", f->path);
+    const Weight *clip_l = file_weight(f, "clip_l");
+    if (clip_l) return clip_l;
     if (f->count != 1)
         fail(a, "%s: expected an embedding, found %s with %zu tensors", f->path, file_kind_name(f), f->count);
     *name = f->weight[0].name;
@@ -87,19 +93,21 @@ static void check_vectors(Arena *a, Embedding *e, size_t model_width, const Weig
     e->count = count;
 }
 
-/* What attempt() needs to open a file, or to check a tensor that a LoRA carries. */
+/* What attempt() needs to open a file, or to check what a LoRA carries. */
 typedef struct {
-    Arena        *a;
-    Embedding    *to;
-    size_t        width;
-    const Weight *bundled;              /* the tensor inside a LoRA; NULL for a file of its own */
-    const char   *name;                 /* out: the name that the file states, or NULL */
+    Arena            *a;
+    Embedding        *to;
+    size_t            width;
+    const WeightFile *bundled;          /* inside a LoRA; NULL for a file of its own */
+    const char       *name;             /* out: the name that the file states, or NULL */
 } Opening;
 
 static void open_vectors(void *opening)
 {
     Opening *o = opening;
-    const Weight *w = o->bundled ? o->bundled : embedding_read(o->a, o->to->path, &o->name);
+    const Weight *w;
+    if (o->bundled) w = from_weights(o->a, o->bundled, &o->name);
+    else w = embedding_read(o->a, o->to->path, &o->name);
     check_vectors(o->a, o->to, o->width, w);
 }
 
@@ -131,28 +139,46 @@ static void add_file(Arena *a, Embeddings *e, const Tokenizer *t, Embedding *to,
     if (o.name) add_trigger(a, e, t, o.name, to);
 }
 
-/* "NAME" of bundle_emb.NAME.string_to_param.*, or NULL.  NAME ends at the first dot. */
-static const char *bundled_name(Arena *a, const char *tensor)
+/* The bytes of "bundle_emb.NAME." that a tensor's name begins with, or 0.  NAME ends at the first dot. */
+static size_t bundle_prefix(const char *tensor)
 {
-    static const char bundle[] = "bundle_emb.";
-    if (!begins(tensor, bundle)) return NULL;
-    const char *name = tensor + strlen(bundle);
-    const char *end = strchr(name, '.');
-    if (!end || !begins(end, ".string_to_param.")) return NULL;
-    return copy(a, name, (size_t)(end - name));
+    if (!begins(tensor, BUNDLE)) return 0;
+    const char *dot = strchr(tensor + strlen(BUNDLE), '.');
+    return dot ? (size_t)(dot + 1 - tensor) : 0;
 }
 
-static void add_bundle(Arena *a, Embeddings *e, const Tokenizer *t, const WeightFile *lora)
+/* The tensors of an embedding inside a LoRA, from lora->weight[first] on, as the file that they once were: without the
+ * prefix in front of their names.  They stand together, as the table is sorted. */
+static WeightFile *bundled_file(Arena *a, const WeightFile *lora, size_t first, size_t prefix)
 {
-    for (size_t i = 0; i < lora->count; i++) {
-        const Weight *w = &lora->weight[i];
-        const char *name = bundled_name(a, w->name);
-        if (!name) continue;
+    WeightFile *f = allocate(a, 1, sizeof *f);
+    const char *bundle = lora->weight[first].name;
+    *f = (WeightFile){ .path = lora->path, .weight = allocate(a, lora->count - first, sizeof *f->weight) };
+    for (size_t i = first; i < lora->count && !strncmp(lora->weight[i].name, bundle, prefix); i++) {
+        f->weight[f->count] = lora->weight[i];
+        f->weight[f->count++].name += prefix;
+    }
+    return f;
+}
+
+/* LyCORIS puts the files of embeddings into a LoRA, each tensor behind the embedding's name. */
+static void add_bundles(Arena *a, Embeddings *e, const Tokenizer *t, const WeightFile *lora)
+{
+    size_t i = 0;
+    while (i < lora->count) {
+        const char *tensor = lora->weight[i].name;
+        size_t prefix = bundle_prefix(tensor);
+        if (!prefix) {
+            i++;
+            continue;
+        }
+        const char *name = copy(a, tensor + strlen(BUNDLE), prefix - strlen(BUNDLE) - 1);
         Embedding *to = &e->embedding[e->count++];
-        Opening o = { .a = a, .to = to, .width = e->width, .bundled = w };
-        *to = (Embedding){ .path = lora->path, .row = UNUSED };
+        Opening o = { .a = a, .to = to, .width = e->width, .bundled = bundled_file(a, lora, i, prefix) };
+        *to = (Embedding){ .path = lora->path, .name = name, .is_bundled = 1, .row = UNUSED };
         try_to_open(&o);
         add_trigger(a, e, t, name, to);
+        i += o.bundled->count;
     }
 }
 
@@ -170,7 +196,7 @@ Embeddings *embeddings_open(Arena *a, const Tokenizer *t, const char *const *pat
     e->trigger = allocate(a, 2 * room, sizeof *e->trigger);
     e->embedding = allocate(a, room, sizeof *e->embedding);
     for (size_t i = 0; i < count; i++) add_file(a, e, t, &e->embedding[i], path[i]);
-    for (size_t i = 0; i < loras; i++) add_bundle(a, e, t, bundle[i]);
+    for (size_t i = 0; i < loras; i++) add_bundles(a, e, t, bundle[i]);
     return e;
 }
 
@@ -194,6 +220,15 @@ static int begins_with_name(const int *id, size_t count, Tokens name)
     return name.count <= count && !memcmp(name.id, id, name.count * sizeof *id);
 }
 
+static void check_numbers(Arena *a, const Embedding *e, const char *name)
+{
+    const Weight *w = e->vectors;
+    for (size_t i = 0; i < weight_numel(w); i++)
+        if (!isfinite(dtype_value(w->data, w->type, i)))
+            fail(a, "%s: the embedding %s holds numbers that are not finite: the file is broken; download it again",
+                 e->path, name);
+}
+
 EmbeddingMatch embeddings_match(Arena *a, Embeddings *e, const int *id, size_t count)
 {
     const Trigger *t = e->trigger, *end = e->trigger + e->triggers;
@@ -202,6 +237,7 @@ EmbeddingMatch embeddings_match(Arena *a, Embeddings *e, const int *id, size_t c
     Embedding *found = t->embedding;
     if (!found->vectors) fail(a, "%s", found->why);
     if (found->row == UNUSED) {
+        check_numbers(a, found, t->name);
         found->row = e->rows;
         e->rows += (int)found->count;
     }
@@ -226,10 +262,19 @@ const float *embeddings_rows(Arena *a, const Embeddings *e)
     return x;
 }
 
+/* A LoRA's own embedding is meant to be used with it. */
+static void report_unused_bundle(Arena *a, const Embedding *e, void (*say)(void *to, const char *line), void *to)
+{
+    const char *why = "to use it too, write its name into the prompt";
+    if (!e->vectors) why = format(a, "it cannot be used: %s", e->why);
+    say(to, format(a, "%s carries the embedding %s: %s", e->path, quoted(a, e->name), why));
+}
+
 void embeddings_report(Arena *a, const Embeddings *e, void (*say)(void *to, const char *line), void *to)
 {
     for (size_t i = 0; i < e->count && say; i++) {
         const Embedding *m = &e->embedding[i];
+        if (m->row == UNUSED && m->is_bundled) report_unused_bundle(a, m, say, to);
         if (m->row == UNUSED) continue;
         say(to, format(a, "embedding %s: %s, %s", m->name, amount(a, (size_t)m->count, "vector"), m->path));
         if (m->namesake)

@@ -31,7 +31,8 @@ EmbeddingMatch embeddings_match(Arena *a, Embeddings *e, const int *id, size_t c
 const float *embeddings_rows(Arena *a, const Embeddings *e);
 
 /* Says "embedding easynegative: 8 vectors, PATH" for each embedding that was matched, and which file of the same
- * name is not used.  The callback may be NULL. */
+ * name is not used; and which embeddings inside LoRAs the prompts do not name, or cannot use.  The callback may be
+ * NULL. */
 void embeddings_report(Arena *a, const Embeddings *e, void (*say)(void *to, const char *line), void *to);
 
 #endif

@@ -14,3 +14,17 @@ says()   { if grep -qF -- "$1" err; then ok; else wrong "no \"$1\" in the messag
 same()   { cmp -s "$1" "$2"; }
 absent() { for f; do [ ! -e "$f" ] || return 1; done; }
 is()     { [ "$1" = "$2" ]; }
+
+# safetensors FILE HEADER BYTES [OCTAL]: a file of this JSON header and so many bytes of data, each \OCTAL (\000)
+safetensors() {
+    length=$(printf %s "$2" | wc -c)
+    { printf "\\$(printf %03o $((length % 256)))\\$(printf %03o $((length / 256)))\\0\\0\\0\\0\\0\\0%s" "$2"
+      head -c "$3" /dev/zero | tr '\0' "\\${4:-000}"; } >"$1"
+}
+# spoiled FILE TENSOR COPY: a copy of a safetensors file, of F16, in which the tensor begins with torch's NaN
+spoiled() {
+    header=$(od -An -tu4 -N4 "$1" | tr -d ' ')
+    offset=$(head -c $((header + 8)) "$1" | tail -c "$header" | grep -o "\"$2\":{[^}]*" | sed 's/.*offsets":\[//; s/,.*//')
+    cp "$1" "$3"
+    printf '\000\176' | dd of="$3" bs=1 seek=$((header + 8 + offset)) conv=notrunc 2>/dev/null
+}

@@ -40,5 +40,21 @@ ln -s ../.. weights/sub/circle
 lacks 'looked in the current folder and below, ' p.txt --model nothing
 rm weights/sub/circle
 
+# ---- embeddings inside a LoRA, by every key that files of embeddings have ----
+pair='"lora_unet_down_blocks_0_attentions_0_transformer_blocks_0_attn1_to_q.lora_down.weight":{"dtype":"F16","shape":[1,64],"data_offsets":[0,128]},"lora_unet_down_blocks_0_attentions_0_transformer_blocks_0_attn1_to_q.lora_up.weight":{"dtype":"F16","shape":[64,1],"data_offsets":[128,256]}'
+vectors='{"dtype":"F16","shape":[2,128],"data_offsets":[256,768]}'
+for key in 'string_to_param.*' emb_params clip_l any; do
+    safetensors bundle.safetensors "{$pair,\"bundle_emb.yumin.$key\":$vectors}" 768
+    run check --prompt 'a yumin woman' --lora bundle:1 --frames 1
+    says 'embedding yumin: 2 vectors, bundle.safetensors'
+    run check --prompt 'a woman' --lora bundle:1 --frames 1
+    says 'bundle.safetensors carries the embedding "yumin": to use it too, write its name into the prompt'
+done
+safetensors bundle.safetensors "{$pair,\"bundle_emb.yumin.clip_g\":$vectors,\"bundle_emb.yumin.clip_l\":{\"dtype\":\"F16\",\"shape\":[2,128],\"data_offsets\":[768,1280]},\"bundle_emb.b.emb_params\":{\"dtype\":\"F16\",\"shape\":[4,64],\"data_offsets\":[1280,1792]}}" 1792
+run check --prompt 'a woman' --lora bundle:1 --frames 1
+says 'carries the embedding "yumin": it cannot be used: bundle.safetensors: this embedding is for SDXL'
+says "carries the embedding \"b\": it cannot be used: bundle.safetensors: this embedding's vectors are 64 wide, but the model's are 128"
+lacks 'bundle.safetensors: this embedding is for SDXL' --prompt 'a yumin woman' --lora bundle:1
+
 echo "$test: $passed passed, $failed failed"
 [ $failed = 0 ]

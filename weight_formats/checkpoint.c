@@ -83,6 +83,13 @@ const Weight *weights_find(const Weights *w, const char *name)
     return NULL;
 }
 
+const char *weights_path(const Weights *w, const char *name)
+{
+    for (; w; w = w->below)
+        if (weight_named(w->weight, w->count, name)) return w->file ? w->file->path : NULL;
+    return NULL;
+}
+
 const Weight *weights_at(const Weights *w, size_t i)
 {
     while (w && i >= w->count) {

@@ -22,6 +22,9 @@ Weights *weights_of(Arena *a, Weights *below, Weight *weights, size_t count);
 /* Returns the tensor of this name, or NULL when it is absent. */
 const Weight *weights_find(const Weights *w, const char *name);
 
+/* Returns the path of the file that the tensor of this name is in; NULL when it is absent, or only in memory. */
+const char *weights_path(const Weights *w, const char *name);
+
 /* Returns tensor i = 0, 1, ... of all files, in no useful order, and NULL behind the last. */
 const Weight *weights_at(const Weights *w, size_t i);
 
