@@ -107,8 +107,8 @@ Tensor vae_decode(Run *r, Tensor z)
     x = conv2d(r, "vae.decoder.conv_in", x, 1);
     x = mid_block(r, "decoder", x);
     for (int i = 0; i < STAGES; i++) x = compact(r, before, stage(r, "vae.decoder.up_blocks", i, UP, x));
-    x = finite(r, output(r, "decoder", x, COLOURS), "the picture is not finite after the VAE");
-    return compact(r, before, x);
+    x = compact(r, before, output(r, "decoder", x, COLOURS));
+    return finite(r, x, "the picture is not finite after the VAE");
 }
 
 /* VAE encode:  vae.encode(x).latent_dist.parameters */
@@ -121,5 +121,5 @@ Tensor vae_encode(Run *r, Tensor x)
     x = output(r, "encoder", x, MOMENTS);
     x = linear(r, "vae.quant_conv", x);
     if (x.c && x.c != MOMENTS) problem(r, "vae.quant_conv gives %d channels, expected %d", x.c, MOMENTS);
-    return compact(r, before, finite(r, x, "the latents are not finite after the VAE's encoder"));
+    return finite(r, compact(r, before, x), "the latents are not finite after the VAE's encoder");
 }
