@@ -169,3 +169,34 @@ Tensor clip_encode(Run *r, const int *ids, int n, int skip, const float *learned
     }
     return compact(r, before, layer_norm(r, "te.text_model.final_layer_norm", h));
 }
+
+/* ---- chunks of a caption -------------------------------------------------------------------------- */
+
+/* Row i of the joined text: the begin of the first chunk, the 75 tokens of each, the end of the last. */
+static size_t joined_row(size_t i, size_t chunks)
+{
+    size_t chunk = i ? (i - 1) / CHUNK_TOKENS : 0;
+    if (chunk == chunks) return chunks * CONTEXT - 1;
+    return i + chunk * (CONTEXT - CHUNK_TOKENS);
+}
+
+static void join_chunks_backward(Machine *m, const Op *op)
+{
+    size_t c = (size_t)op->y.t.c;
+    size_t chunks = (size_t)op->in[0].t.n;
+    if (m->dry) return;
+    for (size_t i = 0; i < rows(op->y.t); i++) {
+        float *d = op->in[0].d + joined_row(i, chunks) * c;
+        for (size_t j = 0; j < c; j++) d[j] += op->y.d[i * c + j];
+    }
+}
+
+Tensor clip_join_chunks(Run *r, Tensor t)
+{
+    size_t c = (size_t)t.c;
+    if (t.n == 1) return (Tensor){ .n = 1, .h = 1, .w = t.h, .c = t.c, .x = t.x, .from = t.from };
+    Tensor y = tensor(r, 1, 1, t.n * CHUNK_TOKENS + 2, t.c);
+    for (size_t i = 0; i < rows(y) && !r->machine->dry; i++)
+        memcpy(y.x + i * c, t.x + joined_row(i, (size_t)t.n) * c, c * sizeof *y.x);
+    return record(r->machine, r->tape, y, (Op){ .backward = join_chunks_backward, .in = { { t } } });
+}

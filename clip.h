@@ -25,4 +25,9 @@ void clip_token(const Weights *w, int id, float *to);
  * Returns [n,77,1,width], after the final layer norm for every skip, in the arena.  Fails as nn.h says. */
 Tensor clip_encode(Run *r, const int *ids, int n, int skip, const float *learned);
 
+/* [n,77,1,width] -> [1,1,75 n + 2,width]: the chunks of one caption as one text.  Of all begins and ends only the first
+ * and the last stay.  kohya's trainer does so for --max_token_length 150 and 225 (sd-scripts, library/strategy_sd.py,
+ * _encode_with_clip_skip); a prompt that is drawn keeps all of them, as the web UI does. */
+Tensor clip_join_chunks(Run *r, Tensor chunks);
+
 #endif

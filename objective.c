@@ -126,6 +126,7 @@ static Tensor encode_caption(Run *r, const TrainingExample *e)
     if (!e->ids) return e->text;
     const float *token_vectors = r->trainable ? r->trainable->words.data : NULL;
     Tensor t = clip_encode(r, e->ids, e->texts, e->clip_skip, token_vectors);
+    if (e->joins_chunks) return clip_join_chunks(r, t);
     return (Tensor){ .n = 1, .h = 1, .w = t.n * t.h, .c = t.c, .x = t.x, .from = t.from };
 }
 

@@ -12,6 +12,7 @@ typedef struct {
     const int   *ids;                /* [texts,77] token numbers of the caption; NULL: it is encoded already, in text */
     Tensor       text;               /* [1,1,tokens,width] hidden states, by a text encoder that is not trained */
     int          texts;              /* chunks of 77 tokens in ids */
+    int          joins_chunks;       /* 1: with one begin and one end for all of them, see clip_join_chunks() */
     int          clip_skip;          /* as in clip.h */
     Tensor       latents;            /* x0 [1,h,w,4] */
     const float *noise;              /* eps, laid out as the latents */

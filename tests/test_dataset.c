@@ -72,15 +72,15 @@ static void shuffled_captions(Arena *a, Rng *rng)
     const CaptionAugmentation shuffle = { .shuffle_caption = 1, .keep_tokens = 1 };
     int seen[ORDERS] = { 0 };
     for (int i = 0; i < TIMES; i++) {
-        const char *text = caption_augmented(a, " sks,a ,b c,  d ", shuffle, rng);
+        const char *text = caption_augmented(a, " sks,a ,b c,  d ", &shuffle, 1, 0, rng);
         for (int k = 0; k < ORDERS; k++)
             if (!strcmp(text, order[k])) seen[k]++;
     }
     for (int k = 0; k < ORDERS; k++)      /* 80: 4.4 standard deviations */
         CHECK_MSG(abs(seen[k] - TIMES / ORDERS) < 80, "%s: %d times of %d", order[k], seen[k], TIMES);
     const CaptionAugmentation keep_all = { .shuffle_caption = 1, .keep_tokens = 5 };
-    CHECK(!strcmp(caption_augmented(a, "a,b", keep_all, rng), "a, b"));
-    CHECK(!strcmp(caption_augmented(a, "", (CaptionAugmentation){ .shuffle_caption = 1 }, rng), ""));
+    CHECK(!strcmp(caption_augmented(a, "a,b", &keep_all, 1, 0, rng), "a, b"));
+    CHECK(!strcmp(caption_augmented(a, "", &(CaptionAugmentation){ .shuffle_caption = 1 }, 1, 0, rng), ""));
 }
 
 static void dropped_captions(Arena *a, Rng *rng)
@@ -89,7 +89,7 @@ static void dropped_captions(Arena *a, Rng *rng)
     const CaptionAugmentation drop = { .caption_dropout_rate = 0.25 };
     int dropped = 0;
     for (int i = 0; i < TIMES; i++)
-        if (!caption_augmented(a, "x", drop, rng)) dropped++;
+        if (!caption_augmented(a, "x", &drop, 1, 0, rng)) dropped++;
     CHECK_MSG(abs(dropped - TIMES / 4) < 100, "dropped %d times of %d", dropped, TIMES);
 }
 
@@ -98,7 +98,7 @@ static void plain_captions(Arena *a, Rng *rng)
 {
     Rng *before = allocate(a, 1, sizeof *before);
     *before = *rng;
-    caption_augmented(a, "a, b", NONE, rng);
+    caption_augmented(a, "a, b", &NONE, 1, 0, rng);
     CHECK(!memcmp(before, rng, sizeof *rng));
 }
 
@@ -115,8 +115,8 @@ static void captions(Arena *a)
 static void words(Arena *a, const Tokenizer *t)
 {
     enum { FIRST = 50000 };
-    const Captions with_word = { .tokenizer = t, .word = "sks", .first = FIRST, .vectors = 2 };
-    const Captions without = { .tokenizer = t };
+    const Captions with_word = { .tokenizer = t, .word = "sks", .first = FIRST, .vectors = 2, .chunks = 1 };
+    const Captions without = { .tokenizer = t, .chunks = 1 };
     int ids[CONTEXT], plain[CONTEXT];
     caption_ids(a, &with_word, "man", 1, ids);
     caption_ids(a, &without, "man", 1, plain);
@@ -205,6 +205,7 @@ static Dataset read_set(Arena *a, Run *run, const TrainingConfig *config, const 
     objective_schedule(objective);
     Dataset d = { .mem = a, .run = run, .config = config, .objective = objective, .clip_skip = 1 };
     d.captions.tokenizer = t;
+    d.captions.chunks = 1;
     d.photos = pretend(a, other ? 2 : 1, 1);
     Rng *rng = allocate(a, 1, sizeof *rng);
     for (size_t i = 0; i < d.photos.count; i++) {

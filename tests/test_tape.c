@@ -3,6 +3,7 @@
  * A case computes y from some inputs.  With f = sum of g y for random g, the tape's gradients are compared with
  * (f(x + h v) - f(x - h v)) / 2h for a random v, twice, with h and h/2, and what their difference says of the limit. */
 #include "checkpoint.h"
+#include "clip.h"
 #include "nn.h"
 #include "test.h"
 #include "trainable.h"
@@ -203,6 +204,8 @@ static Tensor do_concat(Lab *l)
     return concat(&l->run, a, b);
 }
 
+static Tensor do_join(Lab *l) { return clip_join_chunks(&l->run, input(l, 0)); }
+
 static Tensor do_resnet(Lab *l)
 {
     Tensor x = input(l, 0), time = input(l, 1);
@@ -241,6 +244,7 @@ static const Try tries[] = {
     { "upsample",             do_upsample,     { { 2, 3, 4, 5 } } },
     { "repeat",               do_repeat,       { { 2, 3, 4, 5 } } },
     { "concat",               do_concat,       { { 2, 3, 4, 5 }, { 2, 3, 4, 6 } } },
+    { "join chunks",          do_join,         { { 3, 77, 1, 5 } } },
     { "attention, itself",    do_self,         { { 2, 9, 9, 20 } } },
     { "attention, blocks",    do_self,         { { 1, 26, 43, 16 } } },
     { "attention, text",      do_space,        { { 4, 5, 9, 48 }, { 2, 70, 1, 48 }, { 2, 70, 1, 48 } } },

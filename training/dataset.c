@@ -11,10 +11,12 @@
  * All random numbers come from one generator, in one order.  So a seed says which LoRA comes out, to the byte. */
 #include "dataset.h"
 
+#include "chars.h"
 #include "image.h"
 #include "vae.h"
 
 #include <math.h>
+#include <string.h>
 
 /* ---- encoding ---------------------------------------------------------------------------------- */
 
@@ -74,33 +76,49 @@ static float *encode_photo(Dataset *d, const Photo *photo, int mirror, Rng *rng)
     return latents;
 }
 
+static int names_word(const Photo *photo) { return photo->role != CLASS_IMAGE; }
+
+/* The caption without anything random: what a picture that is held out always has.  Of lines the first counts, of
+ * {a|b} always the same one. */
+static const char *plain_caption(Dataset *d, const Photo *photo)
+{
+    CaptionAugmentation how = d->augmentation;
+    Rng *rng = allocate(d->mem, 1, sizeof *rng);
+    how.caption_dropout_rate = 0;
+    how.caption_dropout_every_n_epochs = 0;
+    how.shuffle_caption = 0;
+    how.token_warmup_step = 0;
+    how.caption_tag_dropout_rate = 0;
+    rng_seed(rng, 0);
+    return caption_augmented(d->mem, photo->caption, &how, 1, 0, rng);
+}
+
 /* Are the hidden states of a caption the same in every step? */
 static int captions_stay(const Dataset *d)
 {
-    const TrainingConfig *c = d->config;
-    int text_encoder_stays = !d->captions.word && !(training_learning_rates(c).text > 0);
-    return text_encoder_stays && !c->shuffle_caption && !(c->caption_dropout_rate > 0);
+    int text_encoder_stays = !d->captions.word && !(training_learning_rates(d->config).text > 0);
+    return text_encoder_stays && caption_stays(&d->augmentation);
 }
 
 static void read_item(Dataset *d, const Photo *photo, DatasetItem *item, Rng *rng)
 {
-    int *ids = allocate(d->mem, CONTEXT, sizeof *ids);
-    caption_ids(d->mem, &d->captions, photo->caption, photo->role != CLASS_IMAGE, ids);
+    int *ids = allocate(d->mem, (size_t)d->captions.chunks * CONTEXT, sizeof *ids);
+    caption_ids(d->mem, &d->captions, plain_caption(d, photo), names_word(photo), ids);
     *item = (DatasetItem){ .photo = photo };
     item->latents = encode_photo(d, photo, 0, rng);
     if (d->config->flip_aug) item->mirrored = encode_photo(d, photo, 1, rng);
     TrainingExample *e = &item->example;
     e->ids = ids;
-    e->texts = 1;
+    e->texts = d->captions.chunks;
+    e->joins_chunks = 1;
     e->clip_skip = d->clip_skip;
     e->noise = d->noise;
     e->is_class_image = photo->role == CLASS_IMAGE;
     e->latents = (Tensor){ .n = 1, .h = photo->bucket.height / FACTOR, .w = photo->bucket.width / FACTOR, .c = LATENT,
                            .x = item->latents };
     if (!captions_stay(d)) return;
-    Tensor text = clip_encode(d->run, ids, 1, e->clip_skip, NULL);
+    e->text = clip_join_chunks(d->run, clip_encode(d->run, ids, e->texts, e->clip_skip, NULL));
     e->ids = NULL;
-    e->text = (Tensor){ .n = 1, .h = 1, .w = text.h, .c = text.c, .x = text.x };
 }
 
 void dataset_read(Dataset *d, Rng *rng)
@@ -118,6 +136,54 @@ void dataset_read(Dataset *d, Rng *rng)
         read_item(d, &d->photos.photo[i], &d->item[i], rng);
     }
     callbacks_progress(d->callbacks, "picture", (int)n, (int)n);
+}
+
+/* ---- what is cut ------------------------------------------------------------------------------- */
+
+/* The caption's tags as far as they are within the tokens that are read, in the arena.  A tag that is cut in two is
+ * not learned. */
+static const char *learned_part(Dataset *d, const Photo *photo, size_t most)
+{
+    char *text = copy(d->mem, photo->caption, strlen(photo->caption));
+    while (caption_length(d->mem, &d->captions, text, names_word(photo)) > most) {
+        char *comma = strrchr(text, ',');
+        if (!comma) return "";
+        *comma = 0;
+    }
+    return text;
+}
+
+static const char *advice(Dataset *d, size_t longest)
+{
+    size_t chunks = (longest + CHUNK_TOKENS - 1) / CHUNK_TOKENS;
+    if (d->captions.chunks == MOST_CHUNKS) return "shorter captions, please: more cannot be read";
+    int is_enough = chunks <= MOST_CHUNKS;
+    return format(d->mem, "--max_token_length %d reads %s", is_enough ? (int)chunks * CHUNK_TOKENS
+                                                                      : MOST_CHUNKS * CHUNK_TOKENS,
+                  is_enough ? "all of it" : "most of it, and more cannot be read");
+}
+
+void dataset_check_captions(Dataset *d)
+{
+    size_t most = (size_t)d->captions.chunks * CHUNK_TOKENS;
+    size_t longest = 0;
+    size_t cut = 0;
+    const char *name = NULL;
+    for (size_t i = 0; i < d->photos.count; i++) {
+        Photo *photo = &d->photos.photo[i];
+        size_t tokens = caption_length(d->mem, &d->captions, plain_caption(d, photo), names_word(photo));
+        photo->learned = photo->caption;
+        if (tokens <= most) continue;
+        cut++;
+        if (!d->augmentation.shuffle_caption) photo->learned = learned_part(d, photo, most);
+        if (tokens <= longest) continue;
+        longest = tokens;
+        name = photo->name;
+    }
+    if (!cut) return;
+    callbacks_say(d->callbacks, "warning: %s of %zu %s longer than the %zu tokens that are read, the longest %zu (%s); "
+                  "what is behind them is not learned; %s", amount(d->mem, cut, "caption"), d->photos.count,
+                  cut == 1 ? "is" : "are", most, longest, name, advice(d, longest));
 }
 
 /* ---- memory ------------------------------------------------------------------------------------ */
@@ -177,16 +243,20 @@ static void draw_side(DatasetItem *item, Rng *rng)
     item->example.latents.x = rng_bits(rng) & 1 ? item->mirrored : item->latents;
 }
 
-static void draw_caption(Dataset *d, DatasetItem *item, Rng *rng)
+/* Epochs count from 1, as for files that are saved: the last step of one may take pictures of the next. */
+static size_t epoch_of(const Dataset *d, const TrainingProgress *p)
 {
-    const TrainingConfig *c = d->config;
+    size_t examples = (size_t)objective_examples(d->objective);
+    return p->step / ((d->photos.repeated + examples - 1) / examples) + 1;
+}
+
+static void draw_caption(Dataset *d, DatasetItem *item, TrainingProgress *p)
+{
     const Photo *photo = item->photo;
-    if (!c->shuffle_caption && !(c->caption_dropout_rate > 0)) return;
+    if (caption_stays(&d->augmentation)) return;
     size_t before = mark(d->mem);
-    CaptionAugmentation how = { .caption_dropout_rate = c->caption_dropout_rate, .shuffle_caption = c->shuffle_caption,
-                                .keep_tokens = c->keep_tokens };
-    const char *caption = caption_augmented(d->mem, photo->caption, how, rng);
-    caption_ids(d->mem, &d->captions, caption, photo->role != CLASS_IMAGE, d->ids);
+    const char *caption = caption_augmented(d->mem, photo->caption, &d->augmentation, epoch_of(d, p), p->step, &p->rng);
+    caption_ids(d->mem, &d->captions, caption, names_word(photo), d->ids);
     item->example.ids = d->ids;
     release(d->mem, before);
 }
@@ -196,7 +266,7 @@ const DatasetItem *dataset_next(Dataset *d, TrainingProgress *p)
     if (p->next == d->photos.repeated) begin_epoch(p, d->photos.repeated);
     DatasetItem *item = &d->item[p->order[p->next++]];
     draw_side(item, &p->rng);
-    draw_caption(d, item, &p->rng);
+    draw_caption(d, item, p);
     objective_draw(d->objective, &item->example, d->noise, &p->rng);
     return item;
 }

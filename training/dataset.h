@@ -26,11 +26,15 @@ typedef struct {
     const Callbacks      *callbacks;
     Photos                photos;
     Captions              captions;
+    CaptionAugmentation   augmentation;
     int                   clip_skip;
     DatasetItem          *item;          /* [photos.count] */
-    int                   ids[CONTEXT];  /* of the item that was drawn last, where captions are augmented */
+    int                   ids[MOST_CHUNKS * CONTEXT];      /* of the item drawn last, where captions are augmented */
     float                *noise;         /* of the item that was drawn last */
 } Dataset;
+
+/* Says which captions are longer than what is read of them, and fills in what is learned of each (photo->learned). */
+void dataset_check_captions(Dataset *d);
 
 /* Encodes all pictures, and the captions too when nothing about them changes.  rng draws the latents. */
 void dataset_read(Dataset *d, Rng *rng);

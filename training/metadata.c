@@ -91,11 +91,11 @@ static char **tags_of(Arena *a, const Photo *p, const Photo *end, size_t *count)
 {
     size_t most = 0;
     size_t n = 0;
-    for (const Photo *one = p; one < end; one++) most += strlen(one->caption) + 1;
+    for (const Photo *one = p; one < end; one++) most += strlen(one->learned) + 1;
     char **tag = allocate(a, most, sizeof *tag);
     for (; p < end; p++) {
         size_t parts;
-        char **part = comma_parts(a, p->caption, &parts);
+        char **part = comma_parts(a, p->learned, &parts);
         for (size_t i = 0; i < parts; i++) {
             to_lower(part[i]);
             if (*part[i]) tag[n++] = part[i];

@@ -10,13 +10,14 @@
  * Nothing here opens a picture; survey.c does. */
 #include "photos.h"
 
+#include "caption_file.h"
 #include "chars.h"
 #include "files.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-enum { MOST_CAPTION = 1 << 16, MOST_REPEATS = 1 << 16, MOST_REPEATED = 1000000000 };
+enum { MOST_REPEATS = 1 << 16, MOST_REPEATED = 1000000000 };
 
 /* The first three can be read.  The others are found all the same, so that survey.c refuses them by name instead of
  * training going on without them. */
@@ -34,53 +35,65 @@ static int is_picture(const char *name)
 
 /* ---- captions ----------------------------------------------------------------------------------- */
 
-/* Text in another encoding would be learned as other words, and nobody would notice. */
-static void check_caption(Arena *a, const char *path, const char *text, size_t n)
+/* The text of the caption file of that ending beside a picture; NULL when there is no such file. */
+static char *text_beside(Arena *a, const char *stem, const char *ending)
 {
-    if (n > MOST_CAPTION) fail(a, "%s: expected a caption, a line of text of at most %d bytes", path, MOST_CAPTION);
-    for (size_t i = 0; i < n; ) {
-        uint32_t c;
-        i += utf8_decode((const unsigned char *)text + i, n - i, &c);
-        if (!c || c == 0xFFFD)
-            fail(a, "%s: expected a caption in UTF-8, found text in another encoding, or none; save it again as UTF-8",
-                 path);
-    }
-}
-
-/* The first line of the file of that ending beside a picture, without a byte order mark; NULL when there is no such
- * file. */
-static const char *line_beside(Arena *a, const char *picture, const char *ending)
-{
-    const char *path = format(a, "%s%s%s", without_extension(a, picture), *ending == '.' ? "" : ".", ending);
+    const char *fault;
+    const char *path = format(a, "%s%s%s", stem, *ending == '.' ? "" : ".", ending);
     if (!file_is(path)) return NULL;
-    Bytes b = file_map(a, path);
-    const char *text = (const char *)b.data;
-    const char *end = b.size ? memchr(text, '\n', b.size) : NULL;
-    size_t n = end ? (size_t)(end - text) : b.size;
-    if (n >= 3 && !memcmp(text, "\xef\xbb\xbf", 3)) {
-        text += 3;
-        n -= 3;
-    }
-    check_caption(a, path, text, n);
-    return trimmed(a, text, n);
+    char *text = caption_file_text(a, file_map(a, path), &fault);
+    if (!text) fail(a, "%s: %s", path, fault);
+    return text;
 }
 
-static const char *caption_of(Arena *a, const char *picture, const char *caption_extension)
+static char *text_of(Arena *a, const char *stem, const char *caption_extension)
 {
-    if (caption_extension) return line_beside(a, picture, caption_extension);
-    const char *text = line_beside(a, picture, ".txt");
-    return text ? text : line_beside(a, picture, ".caption");
+    if (caption_extension) return text_beside(a, stem, caption_extension);
+    char *text = text_beside(a, stem, ".txt");
+    return text ? text : text_beside(a, stem, ".caption");
+}
+
+/* Tools that cut faces out of "a.png" call them "a_0_10_20_30.png".  kohya, read_caption: a stem of five parts or more
+ * with "_" between, without the last four, is tried second.  NULL when it is not of that form. */
+static const char *stem_before_cropping(Arena *a, const char *stem)
+{
+    enum { LEFT_OUT = 4 };
+    char *shorter = copy(a, stem, strlen(stem));
+    for (int i = 0; i < LEFT_OUT; i++) {
+        char *underline = strrchr(shorter, '_');
+        if (!underline || strchr(underline, '/')) return NULL;
+        *underline = 0;
+    }
+    return shorter;
+}
+
+/* All lines of a picture's caption; NULL when it has none. */
+static char *caption_of(Arena *a, const char *picture, const char *caption_extension)
+{
+    const char *stem = without_extension(a, picture);
+    char *text = text_of(a, stem, caption_extension);
+    const char *shorter = text ? NULL : stem_before_cropping(a, stem);
+    return shorter ? text_of(a, shorter, caption_extension) : text;
+}
+
+/* Cuts a caption behind its first line -> how many lines that leaves out. */
+static int keep_first_line(char *caption)
+{
+    int lines = 0;
+    for (const char *s = caption; *s; s++)
+        if (*s == '\n') lines++;
+    caption[strcspn(caption, "\n")] = 0;
+    return lines;
 }
 
 /* ---- folders ------------------------------------------------------------------------------------ */
 
 /* What photos_find() was asked for, and what it has found so far. */
 typedef struct {
-    Arena      *a;
-    const char *root;                    /* the folder of all pictures */
-    const char *caption_extension, *out; /* as photos_find() takes them */
-    Photos      photos;
-    size_t      room;                    /* for photos.photo */
+    Arena             *a;
+    const PhotoSearch *search;
+    Photos             photos;
+    size_t             room;             /* for photos.photo */
 } Finding;
 
 static int holds_pictures(Arena *a, const char *folder)
@@ -103,12 +116,13 @@ static int is_drawn(const char *name, const char *stem)
 static void add_photo(Finding *f, const char *path, const char *words, int repeats)
 {
     Photos *p = &f->photos;
-    const char *name = path + strlen(f->root);
-    const char *caption = caption_of(f->a, path, f->caption_extension);
+    const char *name = path + strlen(f->search->folder);
+    char *caption = caption_of(f->a, path, f->search->caption_extension);
     p->photo = grow_array(f->a, p->photo, p->count, &f->room, sizeof *p->photo);
     Photo *photo = &p->photo[p->count++];
     *photo = (Photo){ .path = path, .name = name + strspn(name, "/"), .repeats = repeats };
     photo->captioned = caption != NULL;
+    if (caption && !f->search->keeps_lines) photo->lines_left = keep_first_line(caption);
     if (caption) photo->caption = caption;
     else photo->caption = words ? words : "";
     if (caption) p->captioned++;
@@ -121,7 +135,8 @@ static void add_folder(Finding *f, const char *folder, const char *words, int re
     size_t count;
     const char **names = folder_list(f->a, folder, &count);
     const char *stem = NULL;
-    if (f->out && same_file(folder, folder_of(f->a, f->out))) stem = without_extension(f->a, file_name(f->out));
+    const char *out = f->search->out;
+    if (out && same_file(folder, folder_of(f->a, out))) stem = without_extension(f->a, file_name(out));
     for (size_t i = 0; i < count; i++) {
         const char *path = format(f->a, "%s/%s", folder, names[i]);
         if (!is_picture(names[i]) || !file_is(path)) continue;
@@ -151,8 +166,8 @@ static void add_subfolder(Finding *f, const char *name, int repeats)
     int times = repeats_in(name, &class_tokens);
     if (times > MOST_REPEATED / repeats)
         fail(f->a, "%s/%s: %d times %d repeats of each picture, expected at most %d together; fewer repeats, please",
-             f->root, name, times, repeats, MOST_REPEATED);
-    const char *folder = format(f->a, "%s/%s", f->root, name);
+             f->search->folder, name, times, repeats, MOST_REPEATED);
+    const char *folder = format(f->a, "%s/%s", f->search->folder, name);
     if (times) add_folder(f, folder, class_tokens, times * repeats);
     else if (!f->photos.passed_over && holds_pictures(f->a, folder)) f->photos.passed_over = folder;
 }
@@ -166,15 +181,15 @@ static _Noreturn void fail_without_pictures(Arena *a, const char *folder, const 
             "<repeats>_<words>, found %s", folder, found);
 }
 
-Photos photos_find(Arena *a, const char *folder, const char *caption_extension, const char *words, int repeats,
-                   const char *out)
+Photos photos_find(Arena *a, const PhotoSearch *search)
 {
-    Finding f = { .a = a, .root = folder, .caption_extension = caption_extension, .out = out };
+    Finding f = { .a = a, .search = search };
+    const char *folder = search->folder;
     size_t count;
     if (!folder_is(folder)) fail(a, "%s: there is no such folder of pictures", folder);
     const char **names = folder_list(a, folder, &count);
-    add_folder(&f, folder, words, repeats);
-    for (size_t i = 0; i < count; i++) add_subfolder(&f, names[i], repeats);
+    add_folder(&f, folder, search->words, search->repeats);
+    for (size_t i = 0; i < count; i++) add_subfolder(&f, names[i], search->repeats);
     if (!f.photos.count) fail_without_pictures(a, folder, names, count);
     return f.photos;
 }

@@ -171,6 +171,17 @@ static void say_without_caption(Arena *a, const Photos *p, const Callbacks *call
                   listed(a, &mute, NAMED), p->photo->role == CLASS_IMAGE ? "class_prompt" : "prompt");
 }
 
+static void say_lines_left(Arena *a, const Photos *p, const Callbacks *callbacks)
+{
+    List more = { 0 };
+    for (size_t i = 0; i < p->count; i++)
+        if (p->photo[i].lines_left) list(a, &more, NAMED, p->photo[i].name);
+    if (!more.count) return;
+    callbacks_say(callbacks, "warning: only the first line of a caption is learned, and there are more of %s: %s; "
+                  "--enable_wildcard takes another line each time",
+                  amount(a, more.count, "file"), listed(a, &more, NAMED));
+}
+
 static void say_buckets(Arena *a, const Photos *p, const Callbacks *callbacks)
 {
     List sizes = { 0 };
@@ -199,6 +210,7 @@ void survey(Arena *a, Photos *p, const Buckets *b, const char *folder, const Cal
     say_doubles(a, p, callbacks);
     say_enlarged(a, p, callbacks);
     say_without_caption(a, p, callbacks);
+    say_lines_left(a, p, callbacks);
     if (b->step) say_buckets(a, p, callbacks);
     release(a, before);
 }

@@ -14,6 +14,7 @@
 #include "unet.h"
 #include "vae.h"
 
+#include <math.h>
 #include <string.h>
 
 /* ---- model ------------------------------------------------------------------------------------- */
@@ -114,7 +115,9 @@ static void add_class_images(Trainer *t, Photos *photos, const Buckets *buckets)
 {
     const TrainingConfig *c = t->config;
     const char *folder = class_folder(t, photos->instances);
-    Photos class_images = photos_find(t->mem, folder, c->caption_extension, c->class_prompt, 1, NULL);
+    const PhotoSearch search = { .folder = folder, .caption_extension = c->caption_extension, .words = c->class_prompt,
+                                 .repeats = 1, .keeps_lines = c->enable_wildcard };
+    Photos class_images = photos_find(t->mem, &search);
     for (size_t i = 0; i < class_images.count; i++) class_images.photo[i].role = CLASS_IMAGE;
     survey(t->mem, &class_images, buckets, folder, t->callbacks);
     photos_add_class(t->mem, photos, class_images);
@@ -129,7 +132,10 @@ void trainer_find_photos(Trainer *t)
 {
     const TrainingConfig *c = t->config;
     const TrainingJob *job = t->job;
-    Photos photos = photos_find(t->mem, job->photos, c->caption_extension, job->job.prompt, c->repeats, job->out);
+    const PhotoSearch search = { .folder = job->photos, .caption_extension = c->caption_extension,
+                                 .words = job->job.prompt, .repeats = c->repeats, .keeps_lines = c->enable_wildcard,
+                                 .out = job->out };
+    Photos photos = photos_find(t->mem, &search);
     Buckets buckets = training_buckets(t->mem, c, t->side);
     if (c->validation_split > 0) photos_hold_out(t->mem, &photos, c->validation_split);
     survey(t->mem, &photos, &buckets, job->photos, t->callbacks);
@@ -158,7 +164,29 @@ static Captions captions_of(Trainer *t)
     int vocabulary = clip_vocabulary(t->run.weights);
     Bytes merges = file_map(t->mem, t->job->job.merges);
     return (Captions){ .tokenizer = tokenizer_new(t->mem, merges, (size_t)vocabulary), .word = t->word,
-                       .first = vocabulary, .vectors = t->config->num_vectors };
+                       .first = vocabulary, .vectors = t->config->num_vectors,
+                       .chunks = t->config->max_token_length / CHUNK_TOKENS };
+}
+
+/* kohya:  token_warmup_step below 1 is a part of all steps: math.floor(token_warmup_step * max_train_steps) */
+static CaptionAugmentation augmentation_of(const TrainingConfig *c, int steps)
+{
+    double warmup = c->token_warmup_step < 1 ? floor(c->token_warmup_step * steps) : c->token_warmup_step;
+    return (CaptionAugmentation){
+        .caption_dropout_rate = c->caption_dropout_rate,
+        .caption_dropout_every_n_epochs = c->caption_dropout_every_n_epochs,
+        .enable_wildcard = c->enable_wildcard,
+        .caption_prefix = c->caption_prefix,
+        .caption_suffix = c->caption_suffix,
+        .caption_separator = c->caption_separator,
+        .shuffle_caption = c->shuffle_caption,
+        .keep_tokens = c->keep_tokens,
+        .keep_tokens_separator = c->keep_tokens_separator,
+        .token_warmup_step = (int)warmup,
+        .token_warmup_min = c->token_warmup_min,
+        .caption_tag_dropout_rate = c->caption_tag_dropout_rate,
+        .secondary_separator = c->secondary_separator,
+    };
 }
 
 void trainer_begin(Trainer *t)
@@ -166,6 +194,8 @@ void trainer_begin(Trainer *t)
     TrainableConfig what = training_trainable(t->config);
     if (t->word) what.vectors = t->config->num_vectors;
     t->dataset.captions = captions_of(t);
+    t->dataset.augmentation = augmentation_of(t->config, t->steps);
+    dataset_check_captions(&t->dataset);
     t->trainable = trainable_new(t->mem, t->run.weights, what);
     rng_seed(&t->progress->rng, t->seed);
     if (t->word) begin_word(t);

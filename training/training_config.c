@@ -23,6 +23,7 @@ const TrainingConfig training_config_default = {
     .learning_rate = -1, .unet_lr = -1, .text_encoder_lr = -1, .embedding_lr = -1,
     .train_batch_size = 1, .gradient_accumulation_steps = 1, .repeats = 1,
     .prior_loss_weight = 1,
+    .max_token_length = 75, .token_warmup_min = 1,
     .optimizer_type = OPTIMIZER_ADAMW,
     .lr_scheduler = LR_COSINE, .lr_scheduler_num_cycles = 1, .lr_scheduler_power = 1,
     .weight_decay = -1, .max_grad_norm = 1,
@@ -115,6 +116,26 @@ static const Option options[] = {
       .help = "so many parts of a caption stay in front when it is shuffled (0)" },
     { FIELD(caption_dropout_rate), .value = "X", .type = REAL, .most = 1,
       .help = "how often nothing is said of a picture (0)" },
+    { FIELD(caption_dropout_every_n_epochs), .value = "N", .type = WHOLE, .least = 1, .most = 1e6,
+      .help = "in each n-th epoch nothing is said of any picture (in none)" },
+    { FIELD(caption_tag_dropout_rate), .value = "X", .type = REAL, .most = 1,
+      .help = "how often a part of a caption between commas is left out; those of keep_tokens never are (0)" },
+    { FIELD(max_token_length), .value = "N", .type = WHOLE, .least = 75, .most = 225,
+      .help = "75, 150 or 225: so many tokens of a caption are read (75)" },
+    { FIELD(caption_prefix), .value = "TEXT", .type = TEXT, .help = "stands before each caption, with a space behind" },
+    { FIELD(caption_suffix), .value = "TEXT", .type = TEXT, .help = "stands behind each caption" },
+    { FIELD(enable_wildcard), .type = SWITCH,
+      .help = "each time one line of a caption, and of each {a|b|c} in it one alternative" },
+    { FIELD(caption_separator), .value = "TEXT", .type = TEXT,
+      .help = "what stands between the parts of a caption (,)" },
+    { FIELD(secondary_separator), .value = "TEXT", .type = TEXT,
+      .help = "parts with it between stay together when they are shuffled or left out; it becomes caption_separator" },
+    { FIELD(keep_tokens_separator), .value = "TEXT", .type = TEXT,
+      .help = "as |||: parts before it stay in front, parts behind the second one at the end (keep_tokens)" },
+    { FIELD(token_warmup_step), .value = "X", .type = REAL, .most = 1e7,
+      .help = "until this step, or below 1 this part of all steps, more and more parts of a caption are seen (0)" },
+    { FIELD(token_warmup_min), .value = "N", .type = WHOLE, .most = 1000,
+      .help = "so many parts in the first step (1)" },
     { FIELD(validation_split), .value = "X", .type = REAL, .most = 0.9,
       .help = "so large a part of the pictures is not learned from; their loss is told after each epoch (0)" },
     { FIELD(optimizer_type), .value = "NAME", .type = OPTIMIZER,
@@ -318,6 +339,7 @@ void training_config_check(Arena *a, const TrainingConfig *c)
     if (c->lr_warmup_steps > 0 && c->lr_scheduler == LR_CONSTANT)
         fail(a, "--lr_scheduler constant has no warm-up: use constant_with_warmup, or no --lr_warmup_steps");
     check_optimizer(a, c);
+    if (c->max_token_length % 75) fail(a, "--max_token_length is %d, expected 75, 150 or 225", c->max_token_length);
     LearningRates rates = training_learning_rates(c);
     int trains_lora = rates.unet > 0 || rates.text > 0;
     int trains_something = is_textual_inversion(c) ? rates.words > 0 : trains_lora;

@@ -41,7 +41,13 @@ typedef struct {
     int             enable_bucket, bucket_no_upscale;
     int             min_bucket_reso, max_bucket_reso, bucket_reso_steps;      /* 0: see training_buckets() */
     int             flip_aug, shuffle_caption, keep_tokens;
-    double          caption_dropout_rate;
+    int             max_token_length;    /* of a caption: 75, 150 or 225 */
+    int             enable_wildcard;
+    double          caption_dropout_rate, caption_tag_dropout_rate;
+    int             caption_dropout_every_n_epochs;
+    double          token_warmup_step;   /* below 1 the part of all steps */
+    int             token_warmup_min;
+    const char     *caption_prefix, *caption_suffix, *caption_separator, *secondary_separator, *keep_tokens_separator;
     double          validation_split;
     const char     *caption_extension;   /* NULL: .txt, or .caption */
 
