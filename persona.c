@@ -13,10 +13,10 @@
  * file replaces a file that it is made from. */
 #include "chars.h"
 #include "files.h"
-#include "foreign_options.h"
 #include "generate.h"
 #include "gif.h"
 #include "info.h"
+#include "lines.h"
 #include "search_path.h"
 #include "options.h"
 #include "output.h"
@@ -48,6 +48,7 @@ typedef struct {
     int         is_redrawn;              /* the request is that of a picture: the input file is a GIF or PNG */
     int         is_seed_random;
     const char *out;                     /* the path of the result */
+    SamplePrompts samples;               /* of training */
 } Run;
 
 static void say(void *run, const char *line)
@@ -373,20 +374,49 @@ static void info(Run *r)
 
 /* ---- persona train ----------------------------------------------------------------------------- */
 
-static void check_photos(Run *r, const char *photos)
+/* What is wrong with the command line and with what it names is told together. */
+static void add_fault(Run *r, const char *message)
 {
-    FileInfo info;
-    const char *why = system_file_info(photos, &info);
-    if (why) fail(r->a, "%s: cannot be opened: %s; expected a folder of pictures", photos, why);
-    if (!info.is_folder) fail(r->a, "%s: is a file, expected a folder of pictures", photos);
+    lines_add_once(r->a, &r->options.faults, message);
 }
 
-static void check_trained_file(Run *r)
+/* Runs check(r); a failure becomes a fault. */
+static void collect(Run *r, void (*check)(void *run))
 {
+    char why[1024];
+    if (attempt(r->a, check, r, why)) add_fault(r, format(r->a, "%s", why));
+}
+
+static void fail_with_faults(Run *r)
+{
+    const Lines *faults = &r->options.faults;
+    if (!faults->count) return;
+    if (faults->count == 1) fail(r->a, "%s", faults->line[0]);
+    for (size_t i = 0; i < faults->count; i++) terminal_print(faults->line[i]);
+    fail(r->a, "%zu faults, so nothing was done", faults->count);
+}
+
+static void check_photos(void *run)
+{
+    Run *r = run;
+    FileInfo info;
+    const char *photos = r->options.input;
+    const char *why = system_file_info(photos, &info);
+    if (why) fail(r->a, "%s: cannot be opened: %s; expected a folder of pictures", photos, why);
+    if (!info.is_folder)
+        fail(r->a, "%s: is a file, expected a folder of pictures, or a file with a trainer's command line", photos);
+}
+
+static void check_trained_file(void *run)
+{
+    Run *r = run;
+    const char *folder = r->options.output_folder;
     if (strcmp(file_extension(r->out), ".safetensors"))
         misuse(r, format(r->a, "%s: expected an output that ends in .safetensors, as -o %s.safetensors", r->out,
                          without_extension(r->a, r->out)));
-    output_check(r->a, r->out, 0);
+    if (folder && !r->options.faults.count) folder_make(r->a, folder);
+    int is_made_later = folder && system_file_info(folder, &(FileInfo){ 0 });
+    if (!is_made_later) output_check(r->a, r->out, 0);
 }
 
 /* Does a setting of drawing say something about training too? */
@@ -404,44 +434,70 @@ static void refuse_drawing_options(Run *r)
     for (size_t i = 0; i < o->givens; i++) {
         const char *flag = o->given[i].setting->flag;
         if (is_shared(flag)) continue;
-        const char *ours = foreign_option(flag, 1);
-        const char *rest = "persona train --help lists those of training";
-        if (ours) rest = format(r->a, "in training it is %s", ours);
-        misuse(r, format(r->a, "--%s is an option of drawing; %s", flag, rest));
+        add_fault(r, format(r->a, "--%s is an option of drawing; persona train --help lists those of training", flag));
     }
 }
 
 /* The pictures to draw while training, with the model and the VAE that training was given. */
-static SamplePrompts read_samples(Run *r)
+static void read_samples(void *run)
 {
-    const char *path = r->options.training.sample_prompts;
-    if (!path) return (SamplePrompts){ .count = 0 };
-    Bytes b = open_input(r, path, "a file of prompts");
-    refuse_binary(r, b, path);
-    SamplePrompts s = sample_prompts_read(r->a, (const char *)b.data, b.size, path, say, r);
+    Run *r = run;
+    const char *text = r->options.sample_text;
+    const char *path = text ? NULL : r->options.training.sample_prompts;
+    Bytes b = { (const unsigned char *)text, text ? strlen(text) : 0 };
+    if (!path && !text) return;
+    if (path) {
+        b = open_input(r, path, "a file of prompts");
+        refuse_binary(r, b, path);
+    }
+    const char *where = r->options.training.sample_prompts;
+    SamplePrompts s = sample_prompts_read(r->a, (const char *)b.data, b.size, where, say, r);
     const SearchPath *search = search_path(r, path);
     for (size_t i = 0; i < s.count; i++) {
         s.request[i].model = r->request.model;
         s.request[i].vae = r->request.vae;
         search_path_resolve(r->a, search, &s.request[i]);
     }
-    return s;
+    r->samples = s;
 }
 
-/* Everything about the command line that can be wrong without reading a file. */
-static void check_training_options(Run *r)
+static void read_settings(void *run)
+{
+    read_request(run, NULL);                     /* no prompt file, only options */
+}
+
+static void check_config(void *run)
+{
+    Run *r = run;
+    training_config_check(r->a, &r->options.training);
+}
+
+static void find_weights(void *run)
+{
+    Run *r = run;
+    search_path_resolve(r->a, search_path(r, NULL), &r->request);
+    output_spare(r->a, r->out, r->request.job.model);
+    output_spare(r->a, r->out, r->request.job.vae);
+}
+
+/* Everything that can be known before the work: what was typed, and the files that it names. */
+static void check_training(Run *r)
 {
     const Options *o = &r->options;
-    if (!o->input) misuse(r, "persona train needs a folder of pictures, and -o OUT.safetensors");
-    if (!o->output)
-        misuse(r, format(r->a, "persona train %s needs -o OUT.safetensors too, where what is learned goes", o->input));
     r->out = o->output;
-    check_photos(r, o->input);
-    check_trained_file(r);
+    if (!o->input) add_fault(r, "persona train needs a folder of pictures, and -o OUT.safetensors");
+    else if (!o->output)
+        add_fault(r, format(r->a, "persona train %s needs -o OUT.safetensors too, where what is learned goes",
+                            o->input));
     refuse_drawing_options(r);
-    r->status = MISUSED;
-    training_config_check(r->a, &o->training);
-    r->status = FAILED;
+    collect(r, check_config);
+    collect(r, read_settings);
+    r->status = o->faults.count ? MISUSED : FAILED;
+    if (o->input) collect(r, check_photos);
+    if (o->output) collect(r, find_weights);
+    collect(r, read_samples);
+    if (o->output) collect(r, check_trained_file);
+    fail_with_faults(r);
 }
 
 static void learn(Run *r)
@@ -456,12 +512,8 @@ static void learn(Run *r)
         .stop = &stopped,
     };
     system_ignore_broken_pipe();
-    check_training_options(r);
-    read_request(r, NULL);                       /* no prompt file, only options */
-    SamplePrompts samples = read_samples(r);
-    search_path_resolve(r->a, search_path(r, NULL), &r->request);
-    output_spare(r->a, r->out, r->request.job.model);
-    output_spare(r->a, r->out, r->request.job.vae);
+    for (size_t i = 0; i < o->told.count; i++) say(r, o->told.line[i]);
+    check_training(r);
     int is_seed_given = r->request.seeded;
     if (!is_seed_given) choose_seed(r);
     TrainingJob training = {
@@ -469,7 +521,7 @@ static void learn(Run *r)
         .out = r->out,
         .job = r->request.job,
         .config = o->training,
-        .sample_prompts = samples,
+        .sample_prompts = r->samples,
         .seeded = is_seed_given,
     };
     const char *saved = train(r->a, &training, &callbacks);

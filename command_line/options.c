@@ -8,11 +8,16 @@
  * matter.  "--" ends the options.
  *
  * Values of settings are only collected here: they are checked when the request is read, after the file's own.  An
- * option that is not known is never ignored: the message names the one that is meant. */
+ * option that is not known is never ignored: the message names the one that is meant.
+ *
+ * Behind "train" another trainer's command line may stand (trainer_command.c).  Such a line has many options, so what
+ * is wrong with it is collected, and not only the first fault is told. */
 #include "options.h"
 
 #include "chars.h"
+#include "files.h"
 #include "foreign_options.h"
+#include "trainer_command.h"
 
 #include <stddef.h>
 #include <stdio.h>
@@ -147,7 +152,7 @@ static _Noreturn void unknown_option(Arena *a, const Options *o, const char *arg
     int is_training = is_training_command(o);
     int takes_none;
     const char *flag, *value, *help;
-    const char *ours = foreign_option(name, is_training);
+    const char *ours = foreign_option(name);
     if (ours) fail(a, "%s is no option of persona; here it is %s", quoted(a, arg), ours);
     if (!is_training && training_option_find(name, &takes_none))
         fail(a, "%s is no option of drawing, but of persona train", quoted(a, arg));
@@ -155,6 +160,8 @@ static _Noreturn void unknown_option(Arena *a, const Options *o, const char *arg
     for (size_t i = 0; i < OPTIONS; i++) nearest_consider(&near, options[i].flag);
     size_t i = 0;
     while (is_training && (flag = training_option(i++, &value, &help))) nearest_consider(&near, flag);
+    for (int row = 0; is_training && foreign_training_row(row); row++)
+        nearest_consider(&near, foreign_training_row(row)->name);
     for (const Setting *s = all_settings; s->flag; s++) nearest_consider(&near, s->flag);
     if (near.name) fail(a, "%s is no option of persona; did you mean --%s?", quoted(a, arg), near.name);
     fail(a, "%s is no option of persona; persona --help lists them", quoted(a, arg));
@@ -176,15 +183,21 @@ static Typed take_apart(Arena *a, const char *arg)
 }
 
 /* Returns the value, NULL for an option that takes none.  A value that stands alone is the next argument, *i. */
-static const char *read_value(Arena *a, Typed t, int takes_none, int argc, char **argv, int *i)
+static const char *read_value(Arena *a, Typed t, int takes_none, const Lines *words, size_t *i)
 {
     if (takes_none && t.equals)
         fail(a, "%.*s takes no value, found %s", (int)(t.equals - t.arg), t.arg, quoted(a, t.equals + 1));
     if (takes_none) return NULL;
     if (t.equals) return t.equals + 1;
-    if (*i + 1 == argc) fail(a, "%s needs a value behind it", t.arg);
+    if (*i + 1 == words->count) fail(a, "%s needs a value behind it", t.arg);
     ++*i;
-    return argv[*i];
+    return words->line[*i];
+}
+
+/* A switch of training may be told to be off. */
+static const char *switch_value(Typed t)
+{
+    return t.equals ? t.equals + 1 : NULL;
 }
 
 /* One dash is for names of one letter, which are ours. */
@@ -193,17 +206,18 @@ static int has_wrong_dashes(Typed t, const Setting *setting)
     return t.arg[1] != '-' && (setting || t.name[1]);
 }
 
-/* Reads the option at argv[*i], and its value, which moves *i on. */
-static void read_option(Arena *a, Options *o, int argc, char **argv, int *i)
+/* Reads the option that is word *i, and its value, which moves *i on. */
+static void read_option(Arena *a, Options *o, const Lines *words, size_t *i)
 {
-    Typed t = take_apart(a, argv[*i]);
+    Typed t = take_apart(a, words->line[*i]);
     const Option *own = option_named(t.name);
     int takes_none = own && !own->value;
     const char *training = is_training_command(o) ? training_option_find(t.name, &takes_none) : NULL;
     const Setting *setting = own || training ? NULL : setting_named(t.name);
     int is_known = own || training || setting;
     if (!is_known || has_wrong_dashes(t, setting)) unknown_option(a, o, t.arg, t.name);
-    const char *value = read_value(a, t, takes_none, argc, argv, i);
+    int is_switch = training && takes_none;
+    const char *value = is_switch ? switch_value(t) : read_value(a, t, takes_none, words, i);
     if (own) {
         obey(a, o, own, value);
     } else if (training) {
@@ -238,16 +252,81 @@ static void read_operand(Arena *a, Options *o, const char *arg)
     else o->input = arg;
 }
 
+/* ---- words, one after the other ----------------------------------------------------------------- */
+
+typedef struct {
+    Arena       *a;
+    Options     *o;
+    const Lines *words;
+    size_t       at;
+    int          only_operands;          /* behind "--" */
+} Reading;
+
+static void read_word(void *reading)
+{
+    Reading *r = reading;
+    const char *word = r->words->line[r->at];
+    int is_option = !r->only_operands && word[0] == '-' && word[1];
+    if (is_option && !strcmp(word, "--")) r->only_operands = 1;
+    else if (is_option) read_option(r->a, r->o, r->words, &r->at);
+    else read_operand(r->a, r->o, word);
+    r->at++;
+}
+
+/* Room for n more settings. */
+static void make_room(Arena *a, Options *o, size_t n)
+{
+    Given *given = allocate(a, o->givens + n + 1, sizeof *given);
+    if (o->givens) memcpy(given, o->given, o->givens * sizeof *given);
+    o->given = given;
+}
+
+/* Behind a word that is wrong, so is its value, which is not to be taken for a folder of pictures. */
+static void pass_over_value(const Options *o, Reading *r)
+{
+    r->at++;
+    if (r->at == r->words->count) return;
+    const char *word = r->words->line[r->at];
+    int may_be_photos = !o->input && folder_is(word);
+    if (*word != '-' && !may_be_photos) r->at++;
+}
+
+/* The words behind "train". */
+static void read_training(Arena *a, Options *o, const Lines *words)
+{
+    char why[1024];
+    TrainerCommand t = trainer_command(a, *words);
+    o->told = t.told;
+    o->faults = t.faults;
+    o->sample_text = t.sample_text;
+    if (t.sample_text) o->training.sample_prompts = "--validation_prompt";       /* where they stand, for messages */
+    o->output_folder = t.output_folder;
+    make_room(a, o, t.words.count);
+    Reading r = { .a = a, .o = o, .words = &t.words };
+    while (r.at < t.words.count) {
+        size_t before = r.at;
+        if (!attempt(a, read_word, &r, why)) continue;
+        lines_add(a, &o->faults, format(a, "%s", why));
+        int is_unknown = r.at == before && t.words.line[before][0] == '-';
+        if (is_unknown && !strchr(t.words.line[before], '=')) pass_over_value(o, &r);
+        else r.at++;
+    }
+}
+
 Options options_read(Arena *a, int argc, char **argv)
 {
-    int only_operands = 0;                       /* behind "--" */
     Options o = { .program = argv[0], .training = training_config_default };
-    o.given = allocate(a, (size_t)argc + 1, sizeof *o.given);
-    for (int i = 1; i < argc; i++) {
-        int is_option = !only_operands && argv[i][0] == '-' && argv[i][1];
-        if (is_option && !strcmp(argv[i], "--")) only_operands = 1;
-        else if (is_option) read_option(a, &o, argc, argv, &i);
-        else read_operand(a, &o, argv[i]);
+    Lines words = { 0 };
+    for (int i = 1; i < argc; i++) lines_add(a, &words, argv[i]);
+    make_room(a, &o, words.count);
+    Reading r = { .a = a, .o = &o, .words = &words };
+    while (r.at < words.count) {
+        read_word(&r);
+        if (!is_training_command(&o)) continue;
+        words.line += r.at;
+        words.count -= r.at;
+        read_training(a, &o, &words);
+        break;
     }
     if (!o.command && !o.input && !o.has_prompt)
         fail(a, "persona needs a prompt file, or --prompt\n\n%s\npersona --help lists all options", usage);

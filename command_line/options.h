@@ -2,6 +2,7 @@
 #ifndef OPTIONS_H
 #define OPTIONS_H
 
+#include "lines.h"
 #include "prompt.h"
 #include "training_config.h"
 
@@ -24,9 +25,12 @@ typedef struct {
     int            has_prompt;           /* --prompt is among the given settings */
     int            quiet, verbose, preview, keep_cells;
     int            wants_training_help;  /* persona train --help */
+    Lines          told, faults;         /* of training: see trainer_command.h; faults: of our own options, too */
+    const char    *sample_text, *output_folder;
 } Options;
 
-/* argv[argc]: of main.  Fails with the option that is wrong, and the one that may be meant. */
+/* argv[argc]: of main.  Fails with the option that is wrong, and the one that may be meant; of training, faults has all
+ * that are wrong. */
 Options options_read(Arena *a, int argc, char **argv);
 
 /* The command that a word is most like; NULL when none is near. */

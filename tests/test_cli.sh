@@ -176,7 +176,7 @@ refuses 1 'did you mean persona train?' trian
 refuses 2 '"trian" is no command of persona; did you mean train?' trian photos -o x.safetensors
 refuses 2 '"--lora_dir" is no option of persona; here it is --weights DIR' p.txt --lora_dir x
 refuses 2 '"-W" is no option of persona; here it is --size' p.txt -W 512
-refuses 2 '"--rank" is no option of persona; here it is --network_dim N' train x --rank 4
+refuses 2 'in persona'"'"'s words: persona train x --network_dim 4' train x --rank 4
 refuses 2 '"--network_dim" is no option of drawing, but of persona train' p.txt --network_dim 4
 refuses 2 '--x is empty, expected SETTING: VALUE' p.txt --x ''
 refuses 2 '"Stps" is no setting (did you mean Steps?)' p.txt --x 'Stps: 1, 2'

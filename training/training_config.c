@@ -232,10 +232,25 @@ static double number(Arena *a, const Option *o, const char *value)
 {
     double x;
     size_t n = number_at(value, &x);
+    int is_part = n && !strcmp(value + n, "%") && o->at == offsetof(TrainingConfig, lr_warmup_steps);
+    if (is_part) {                       /* kohya: "5%" is 0.05 of all steps */
+        x /= 100;
+        n++;
+    }
     int is_number = n && !value[n] && x >= o->least && x <= o->most;
     if (is_number && (o->type == REAL || x == floor(x))) return x;
     fail(a, "--%s is %s, expected %s from %s to %s", o->name, quoted(a, value),
          o->type == WHOLE ? "a whole number" : "a number", number_text(a, o->least), number_text(a, o->most));
+}
+
+/* A switch alone is on; files of options say true or false. */
+static int is_on(Arena *a, const Option *o, const char *value)
+{
+    static const char *const words[] = { "false", "true", "0", "1", NULL };
+    if (!value) return 1;
+    for (int i = 0; words[i]; i++)
+        if (same(words[i], value)) return i % 2;
+    fail(a, "--%s is %s, expected true, false or no value", o->name, quoted(a, value));
 }
 
 static void check_multiple_of_8(Arena *a, const Option *o, const char *value, int x)
@@ -252,7 +267,7 @@ void training_config_set(Arena *a, TrainingConfig *c, const char *name, const ch
     switch (o->type) {
     case WHOLE:     *(int *)field = (int)number(a, o, value); break;
     case REAL:      *(double *)field = number(a, o, value); break;
-    case SWITCH:    *(int *)field = 1; break;
+    case SWITCH:    *(int *)field = is_on(a, o, value); break;
     case TEXT:      *(const char **)field = value; break;
     case METHOD:    c->method = (TrainingMethod)choice(a, o, method_names, value); break;
     case OPTIMIZER: c->optimizer_type = (OptimizerType)choice(a, o, optimizer_names, value); break;

@@ -73,7 +73,7 @@ extern const TrainingConfig training_config_default;
 
 /* ---- the table of options ---------------------------------------------------------------------- */
 
-/* Sets one option by its name without dashes ("-", "_" and case alike).  value: NULL for an option that takes none.
+/* Sets one option by its name without dashes ("-", "_" and case alike).  value: NULL, true or false for a switch.
  * Strings are not copied.  Fails with what is allowed. */
 void training_config_set(Arena *a, TrainingConfig *c, const char *name, const char *value);
 
