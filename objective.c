@@ -6,7 +6,7 @@
  *
  *     x_t    = sqrt(alpha_bar_t) x0 + sqrt(1 - alpha_bar_t) eps           t uniform over 0 .. 999, eps normal
  *     target = eps                                                        v_prediction is refused, see below
- *     w(t)   = 1, or with min_snr_gamma  min(snr_t, gamma) / snr_t
+ *     w(t)   = 1, or with min_snr_gamma  min(snr_t, gamma) / snr_t,  with debiased_estimation_loss  1 / sqrt(snr_t)
  *              times prior_loss_weight                                    for the class images of prior preservation
  *
  * The prediction is a forward pass through the same models that draw, and the gradient a backward pass over their tape.
@@ -31,31 +31,24 @@ void objective_set_timestep(const Objective *o, TrainingExample *e, int timestep
 {
     e->timestep = timestep;
     e->alpha_bar = o->alpha_bar[timestep];
+    e->loss = loss_at(&o->loss, timestep, TRAIN_TIMESTEPS, (double)e->alpha_bar);
 }
 
-/* noise_offset, offset noise (Guttenberg, "Diffusion with Offset Noise", 2023): every channel is shifted as a whole,
- * so that very dark and very bright pictures can be learned.  kohya: apply_noise_offset in
- * library/custom_train_functions.py
- *     noise += noise_offset * torch.randn((batch, channels, 1, 1)) */
-static void add_noise_offset(float *noise, size_t n, double noise_offset, Rng *rng)
-{
-    float shift[LATENT];
-    for (int c = 0; c < LATENT; c++) {
-        float drawn;
-        rng_normal(rng, &drawn, 1);
-        shift[c] = (float)noise_offset * drawn;
-    }
-    for (size_t i = 0; i < n; i++) noise[i] += shift[i % LATENT];
-}
-
-/* timesteps = torch.randint(0, 1000, (1,));  noise = torch.randn_like(latents) */
-void objective_draw(const Objective *o, TrainingExample *e, float *noise, Rng *rng)
+/* timesteps = torch.randint(min_timestep, max_timestep, (1,));  noise = torch.randn_like(latents)
+ * noise.c has what may be added to it. */
+void objective_draw(Arena *a, const Objective *o, TrainingExample *e, float *noise, Rng *rng)
 {
     size_t n = size(e->latents);
-    objective_set_timestep(o, e, (int)rng_below(rng, TRAIN_TIMESTEPS));
-    rng_normal(rng, noise, n);
-    if (o->noise_offset > 0) add_noise_offset(noise, n, o->noise_offset, rng);
+    int end = o->max_timestep > 0 ? o->max_timestep : TRAIN_TIMESTEPS;
+    objective_set_timestep(o, e, o->min_timestep + (int)rng_below(rng, (uint32_t)(end - o->min_timestep)));
+    noise_draw(a, &o->noise, e->latents, noise, rng);
     e->noise = noise;
+    e->perturbation = noise_draw_perturbation(&o->noise, n, noise + n, rng) ? noise + n : NULL;
+}
+
+static float noise_at(const TrainingExample *e, size_t i)
+{
+    return e->perturbation ? e->noise[i] + e->perturbation[i] : e->noise[i];
 }
 
 /* Forward diffusion, noise_scheduler.add_noise(latents, noise, timesteps):
@@ -67,7 +60,7 @@ static Tensor add_noise(Run *r, const TrainingExample *e)
     float sqrt_one_minus_alpha_bar = sqrtf(1 - e->alpha_bar);
     if (r->machine->dry) return x_t;
     for (size_t i = 0; i < size(x_t); i++)
-        x_t.x[i] = sqrt_alpha_bar * e->latents.x[i] + sqrt_one_minus_alpha_bar * e->noise[i];
+        x_t.x[i] = sqrt_alpha_bar * e->latents.x[i] + sqrt_one_minus_alpha_bar * noise_at(e, i);
     return x_t;
 }
 
@@ -88,11 +81,12 @@ void objective_check_prediction(Arena *a, const Weights *w, const char *path)
  * little noise count less, because their snr is high.  snr = alpha_bar / (1 - alpha_bar).
  * kohya: library/custom_train_functions.py, apply_snr_weight.  diffusers: compute_snr in training_utils.py
  *     snr_weight = torch.div(torch.minimum(snr, gamma), snr) */
-static double min_snr_weight(double alpha_bar, double gamma)
-{
-    double snr = alpha_bar / (1 - alpha_bar);
-    return gamma > 0 && snr > gamma ? gamma / snr : 1;
-}
+static double min_snr_weight(double snr, double gamma) { return gamma > 0 && snr > gamma ? gamma / snr : 1; }
+
+/* debiased_estimation_loss (Yu et al., "Debias the Training of Diffusion Models", 2023): timesteps with much noise count
+ * more.  kohya: apply_debiased_estimation
+ *     weight = 1 / torch.sqrt(torch.minimum(snr, 1000)) */
+static double debiased_weight(double snr) { return 1 / sqrt(fmin(snr, 1000)); }
 
 /* w(t), and prior preservation (Ruiz et al., "DreamBooth", 2022): the batch also holds images of the class that the
  * subject belongs to, as the model drew them before (prior.c), so that it keeps what it knew of the class.
@@ -100,7 +94,10 @@ static double min_snr_weight(double alpha_bar, double gamma)
  *     loss = loss + args.prior_loss_weight * prior_loss           diffusers: train_dreambooth_lora.py */
 double objective_weight(const Objective *o, const TrainingExample *e)
 {
-    double weight = min_snr_weight((double)e->alpha_bar, o->min_snr_gamma);
+    double alpha_bar = (double)e->alpha_bar;
+    double snr = alpha_bar / (1 - alpha_bar);
+    double weight = min_snr_weight(snr, o->min_snr_gamma);
+    if (o->debiased_estimation_loss) weight *= debiased_weight(snr);
     return e->is_class_image ? weight * o->prior_loss_weight : weight;
 }
 
@@ -138,7 +135,10 @@ static Tensor predict(Run *r, const TrainingExample *e)
     return unet(r, x_t, (float)e->timestep, text);
 }
 
-/* loss = mean (prediction - eps)^2:   d prediction = weight * 2 (prediction - eps) / n */
+static double mask_at(const TrainingExample *e, size_t i) { return e->mask ? (double)e->mask[i / LATENT] : 1; }
+
+/* loss = mean of mask l(prediction - eps):   d prediction = weight mask l'(prediction - eps) / n
+ * kohya: the mean is over all places, not over those of the mask (apply_masked_loss). */
 double objective_backward(Run *r, const TrainingExample *e, double weight)
 {
     size_t before = mark(r->machine->mem);
@@ -148,8 +148,10 @@ double objective_backward(Run *r, const TrainingExample *e, double weight)
     double loss = 0;
     for (size_t i = 0; i < n && !r->machine->dry; i++) {
         double error = (double)predicted.x[i] - (double)e->noise[i];
-        loss += error * error / (double)n;
-        if (d) d[i] = (float)(2 * weight * error / (double)n);
+        double counts = mask_at(e, i);
+        double derivative;
+        loss += loss_of(e->loss, error, &derivative) * counts / (double)n;
+        if (d) d[i] = (float)(weight * derivative * counts / (double)n);
     }
     release(r->machine->mem, before);      /* backward() needs only the tape's copies and gradients */
     if (r->tape) backward(r->machine, r->tape);

@@ -3,7 +3,9 @@
 #define OBJECTIVE_H
 
 #include "checkpoint.h"
+#include "loss.h"
 #include "nn.h"
+#include "noise.h"
 #include "random.h"
 #include "sampler.h"
 
@@ -16,8 +18,11 @@ typedef struct {
     int          clip_skip;          /* as in clip.h */
     Tensor       latents;            /* x0 [1,h,w,4] */
     const float *noise;              /* eps, laid out as the latents */
+    const float *perturbation;       /* what x_t has on top of eps (ip_noise_gamma); NULL: nothing */
+    const float *mask;               /* [h,w] how much each place counts, 0 to 1; NULL: all alike */
     int          timestep;           /* t, 0 .. 999 */
     float        alpha_bar;          /* of t */
+    Loss         loss;               /* of t; zero: l2 */
     int          is_class_image;     /* 1: a class image of prior preservation */
 } TrainingExample;
 
@@ -25,7 +30,10 @@ typedef struct {
 typedef struct {
     double min_snr_gamma;                        /* 0: every timestep counts alike */
     double prior_loss_weight;                    /* of class images */
-    double noise_offset;                         /* 0: none */
+    int    debiased_estimation_loss;             /* 1: weigh by 1 / sqrt(snr) */
+    int    min_timestep, max_timestep;           /* t is drawn from min_timestep .. max_timestep - 1; 0, 0: from all */
+    NoiseConfig noise;
+    LossConfig  loss;
     int    train_batch_size;                     /* examples in a batch */
     int    gradient_accumulation_steps;          /* batches in a step of the optimizer */
     float  alpha_bar[TRAIN_TIMESTEPS];           /* of each timestep; objective_schedule() fills it in */
@@ -37,14 +45,14 @@ void objective_schedule(Objective *o);
 /* Fails, with the model's path, when the model predicts something else than eps. */
 void objective_check_prediction(Arena *a, const Weights *w, const char *path);
 
-/* Draws t, uniform over the schedule, and then eps, into noise, which has room for as many floats as the latents.
- * Both go into the example. */
-void objective_draw(const Objective *o, TrainingExample *e, float *noise, Rng *rng);
+/* Draws t and then eps, into noise, which has room for twice as many floats as the latents: the second half is for the
+ * perturbation.  All of it goes into the example. */
+void objective_draw(Arena *a, const Objective *o, TrainingExample *e, float *noise, Rng *rng);
 
-/* Sets t, and the alpha_bar that belongs to it. */
+/* Sets t, and the alpha_bar and the loss that belong to it. */
 void objective_set_timestep(const Objective *o, TrainingExample *e, int timestep);
 
-/* How much an example counts: w(t) of min-SNR, times the prior loss weight for a class image. */
+/* How much an example counts: w(t), times the prior loss weight for a class image. */
 double objective_weight(const Objective *o, const TrainingExample *e);
 
 /* Examples whose gradients are averaged in one step of the optimizer: batch size times accumulation steps. */
@@ -59,7 +67,7 @@ int objective_examples(const Objective *o);
 void objective_dry_run(Run *r, const TrainingExample *e);
 void objective_start(Run *r);
 
-/* Returns the loss of one example, the mean of |eps - prediction|^2 over its elements, and adds the gradients of
+/* Returns the loss of one example, the mean over its elements (with l2 that of |eps - prediction|^2), and adds the gradients of
  * weight * loss to those of r->trainable.  PyTorch: (weight * mse_loss(prediction, noise)).backward() */
 double objective_backward(Run *r, const TrainingExample *e, double weight);
 

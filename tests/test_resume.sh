@@ -47,6 +47,13 @@ cp eight.safetensors keep
 eight eight --optimizer_type AdamW8bit --resume .
 says 'goes on after step 2 of 3'
 holds 'in 8 bits' cmp -s eight.safetensors keep
+for optimizer in Prodigy Adafactor Lion; do
+    eight other --optimizer_type $optimizer --lr_scheduler constant
+    cp other.safetensors other
+    eight other --optimizer_type $optimizer --lr_scheduler constant --resume .
+    says 'goes on after step 2 of 3'
+    holds "$optimizer" cmp -s other.safetensors other
+done
 eight eight --resume .; says 'for --optimizer_type differs: "AdamW" now, "AdamW8bit" when it was saved'
 "$persona" info keep >out; holds 'its metadata' grep -q 'ss_optimizer: bitsandbytes.optim.adamw.AdamW8bit' out
 

@@ -248,6 +248,33 @@ static void gradients(Case *c)
     if (c->trainable->word_count) compare_words(c, "gradient", c->trainable->d, "word_gradient");
 }
 
+static double norm_of_gradients(const Case *c)
+{
+    double square = 0;
+    for (size_t i = 0; i < c->trainable->count; i++) square += (double)c->trainable->d[i] * (double)c->trainable->d[i];
+    return sqrt(square);
+}
+
+/* Half a mask is half the loss and half the gradients.  Smooth L1 with a large c is l2, divided by c. */
+static void masked(Case *c)
+{
+    enum { PLACES = 20 * 12 };
+    float mask[PLACES];
+    begin(c, 2, number(c, "up"), 0);
+    double whole = backward_of(c, 0, 1);
+    double gradient_norm = norm_of_gradients(c);
+    for (size_t i = 0; i < PLACES; i++) mask[i] = 0.5f;
+    c->example.mask = mask;
+    zero_gradients(c);
+    double half = backward_of(c, 0, 1);
+    CHECK(size(c->example.latents) == LATENT * PLACES);
+    CHECK(fabs(2 * half / whole - 1) < 1e-12 && fabs(2 * norm_of_gradients(c) / gradient_norm - 1) < 1e-12);
+    c->example.mask = NULL;
+    c->example.loss = (Loss){ .type = LOSS_SMOOTH_L1, .c = 1e4 };
+    CHECK(fabs(1e4 * backward_of(c, 0, 1) / whole - 1) < 1e-3);
+    c->example.loss = (Loss){ .type = LOSS_L2 };
+}
+
 /* two batches of two pictures are four pictures, each for a quarter */
 static void batches(Case *c)
 {
@@ -474,7 +501,7 @@ static void against(Case *c, const char *golden, Check *const *part)
 
 static void run(void *to)
 {
-    static Check *const first[] = { min_snr, encoder, gradients, ten_steps, prior, NULL };
+    static Check *const first[] = { min_snr, encoder, gradients, masked, ten_steps, prior, NULL };
     static Check *const second[] = {
         beginnings, gradients, batches, ten_steps, with_bf16, threads, gradient_checkpointing, NULL
     };

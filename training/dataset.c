@@ -129,7 +129,7 @@ void dataset_read(Dataset *d, Rng *rng)
         size_t values = latent_values(&d->photos.photo[i]);
         if (values > most) most = values;
     }
-    d->noise = allocate(d->mem, most, sizeof *d->noise);
+    d->noise = allocate(d->mem, 2 * most, sizeof *d->noise);
     d->item = allocate(d->mem, n, sizeof *d->item);
     for (size_t i = 0; i < n; i++) {
         callbacks_progress(d->callbacks, "picture", (int)i, (int)n);
@@ -267,7 +267,7 @@ const DatasetItem *dataset_next(Dataset *d, TrainingProgress *p)
     DatasetItem *item = &d->item[p->order[p->next++]];
     draw_side(item, &p->rng);
     draw_caption(d, item, p);
-    objective_draw(d->objective, &item->example, d->noise, &p->rng);
+    objective_draw(d->mem, d->objective, &item->example, d->noise, &p->rng);
     return item;
 }
 
@@ -287,6 +287,8 @@ double dataset_validation_loss(Dataset *d)
         if (d->item[i].photo->role != VALIDATION_IMAGE) continue;
         for (int k = 0; k < VALIDATION_TIMES; k++) {
             objective_set_timestep(d->objective, e, validation_timesteps[k]);
+            e->perturbation = NULL;
+            e->noise = d->noise;
             rng_normal(rng, d->noise, size(e->latents));
             sum += objective_loss(d->run, e);
         }

@@ -197,6 +197,21 @@ static void add_config(Entries *e, const TrainingConfig *c, size_t steps)
     add_number(e, "ss_keep_tokens", c->keep_tokens);
     add_number(e, "ss_caption_dropout_rate", c->caption_dropout_rate);
     add_number(e, "ss_noise_offset", c->noise_offset);
+    if (c->noise_offset_random_strength) add_switch(e, "ss_noise_offset_random_strength", 1);
+    if (c->adaptive_noise_scale != 0) add_number(e, "ss_adaptive_noise_scale", c->adaptive_noise_scale);
+    if (c->multires_noise_iterations > 0) {
+        add_number(e, "ss_multires_noise_iterations", c->multires_noise_iterations);
+        add_number(e, "ss_multires_noise_discount", c->multires_noise_discount);
+    }
+    if (c->ip_noise_gamma > 0) add_number(e, "ss_ip_noise_gamma", c->ip_noise_gamma);
+    if (c->ip_noise_gamma_random_strength) add_switch(e, "ss_ip_noise_gamma_random_strength", 1);
+    if (c->debiased_estimation_loss) add_switch(e, "ss_debiased_estimation", 1);
+    if (c->loss_type != LOSS_L2) add_text(e, "ss_loss_type", loss_type_names[c->loss_type]);
+    if (c->loss_type == LOSS_HUBER || c->loss_type == LOSS_SMOOTH_L1) {
+        add_text(e, "ss_huber_schedule", huber_schedule_names[c->huber_schedule]);
+        add_number(e, "ss_huber_c", c->huber_c);
+        add_number(e, "ss_huber_scale", c->huber_scale);
+    }
     add_number(e, "ss_min_snr_gamma", c->min_snr_gamma);
     add_number(e, "ss_prior_loss_weight", c->prior_loss_weight);
     add_switch(e, "ss_enable_bucket", c->enable_bucket);
@@ -231,7 +246,7 @@ static void add_pictures(Entries *e, const Photos *p)
 
 KeyValue *metadata_of(Arena *a, const ResultInfo *info, ResultKind kind, size_t more, size_t *count)
 {
-    enum { MOST = 64 };
+    enum { MOST = 128 };
     Entries e = { .a = a, .pair = allocate(a, MOST + more, sizeof *e.pair) };
     add_text(&e, "ss_sd_model_name", file_name(info->model));
     add_text(&e, "ss_base_model_version", "sd_v1");

@@ -22,8 +22,18 @@
 static Objective objective_of(const TrainingConfig *c)
 {
     Objective o = { .min_snr_gamma = c->min_snr_gamma, .prior_loss_weight = c->prior_loss_weight,
-                    .noise_offset = c->noise_offset, .train_batch_size = c->train_batch_size,
-                    .gradient_accumulation_steps = c->gradient_accumulation_steps };
+                    .debiased_estimation_loss = c->debiased_estimation_loss, .train_batch_size = c->train_batch_size,
+                    .gradient_accumulation_steps = c->gradient_accumulation_steps, .min_timestep = c->min_timestep,
+                    .max_timestep = c->max_timestep };
+    o.noise = (NoiseConfig){ .noise_offset = c->noise_offset,
+                             .noise_offset_random_strength = c->noise_offset_random_strength,
+                             .adaptive_noise_scale = c->adaptive_noise_scale,
+                             .multires_noise_iterations = c->multires_noise_iterations,
+                             .multires_noise_discount = c->multires_noise_discount,
+                             .ip_noise_gamma = c->ip_noise_gamma,
+                             .ip_noise_gamma_random_strength = c->ip_noise_gamma_random_strength };
+    o.loss = (LossConfig){ .loss_type = c->loss_type, .huber_schedule = c->huber_schedule, .huber_c = c->huber_c,
+                           .huber_scale = c->huber_scale };
     objective_schedule(&o);
     return o;
 }

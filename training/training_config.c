@@ -27,6 +27,7 @@ const TrainingConfig training_config_default = {
     .optimizer_type = OPTIMIZER_ADAMW,
     .lr_scheduler = LR_COSINE, .lr_scheduler_num_cycles = 1, .lr_scheduler_power = 1,
     .weight_decay = -1, .max_grad_norm = 1,
+    .huber_c = 0.1, .huber_scale = 1, .multires_noise_discount = 0.3,
 };
 
 static const char *const method_names[] = {
@@ -38,8 +39,8 @@ static const char *const method_names[] = {
 
 /* ---- the table --------------------------------------------------------------------------------- */
 
-/* What a field is: int, double, int that is 0 or 1, one of the three enums, or const char *. */
-typedef enum { WHOLE, REAL, SWITCH, METHOD, OPTIMIZER, SCHEDULER, TEXT } OptionType;
+/* What a field is: int, double, int that is 0 or 1, one of the five enums, or const char *. */
+typedef enum { WHOLE, REAL, SWITCH, METHOD, OPTIMIZER, SCHEDULER, LOSS, HUBER, TEXT } OptionType;
 
 /* Does another value change what a job that is resumed comes to?  Its metadata name what does. */
 typedef enum { FIXED, FREE } OnResume;
@@ -156,8 +157,33 @@ static const Option options[] = {
       .help = "longer gradients are made this long; 0: never (1)" },
     { FIELD(min_snr_gamma), .value = "X", .type = REAL, .most = 1000,
       .help = "steps of little noise count less (Hang et al., 2023); 0: not (0)" },
+    { FIELD(debiased_estimation_loss), .type = SWITCH,
+      .help = "steps of much noise count more (Yu et al., 2023); a lower learning rate may be needed" },
+    { FIELD(loss_type), .value = "NAME", .type = LOSS,
+      .help = "l2, l1, huber or smooth_l1: the last three mind less what is far off (l2)" },
+    { FIELD(huber_schedule), .value = "NAME", .type = HUBER,
+      .help = "snr, exponential or constant: how huber_c depends on the timestep (snr)" },
+    { FIELD(huber_c), .value = "X", .type = REAL, .least = 1e-6, .most = 1000,
+      .help = "where the losses huber and smooth_l1 turn from a square to a straight line (0.1)" },
+    { FIELD(huber_scale), .value = "X", .type = REAL, .least = 1e-6, .most = 1000,
+      .help = "huber_c times it, in the schedules exponential and constant (1)" },
     { FIELD(noise_offset), .value = "X", .type = REAL, .most = 1,
       .help = "how far the noise of a channel is shifted as a whole, for very dark and bright pictures (0)" },
+    { FIELD(noise_offset_random_strength), .type = SWITCH,
+      .help = "each time another part of noise_offset, from none to all of it" },
+    { FIELD(adaptive_noise_scale), .value = "X", .type = REAL, .least = -10, .most = 10,
+      .help = "noise_offset grows by so much of the channel's mean; needs noise_offset (0)" },
+    { FIELD(multires_noise_iterations), .value = "N", .type = WHOLE, .most = 64,
+      .help = "levels of coarse noise that are added, 6 to 10 are usual; for the same as noise_offset (0)" },
+    { FIELD(multires_noise_discount), .value = "X", .type = REAL, .most = 10,
+      .help = "how much each of them counts of the one before it (0.3)" },
+    { FIELD(ip_noise_gamma), .value = "X", .type = REAL, .most = 10,
+      .help = "the input has so much more noise than the target says, 0.1 is usual (0)" },
+    { FIELD(ip_noise_gamma_random_strength), .type = SWITCH,
+      .help = "each time another part of ip_noise_gamma, from none to all of it" },
+    { FIELD(min_timestep), .value = "N", .type = WHOLE, .most = 999, .help = "the first timestep that is learned (0)" },
+    { FIELD(max_timestep), .value = "N", .type = WHOLE, .least = 1, .most = 1000,
+      .help = "the timesteps below it are learned (1000)" },
     { FIELD(caption_extension), .value = "EXT", .type = TEXT, .help = "how files of captions end (.txt, or .caption)" },
     { FIELD(gradient_checkpointing), .type = SWITCH, .resume = FREE,
       .help = "less memory: each block is computed again on the way back; the result is the same" },
@@ -272,6 +298,8 @@ void training_config_set(Arena *a, TrainingConfig *c, const char *name, const ch
     case METHOD:    c->method = (TrainingMethod)choice(a, o, method_names, value); break;
     case OPTIMIZER: c->optimizer_type = (OptimizerType)choice(a, o, optimizer_names, value); break;
     case SCHEDULER: c->lr_scheduler = (LrSchedulerType)choice(a, o, lr_scheduler_names, value); break;
+    case LOSS:      c->loss_type = (LossType)choice(a, o, loss_type_names, value); break;
+    case HUBER:     c->huber_schedule = (HuberSchedule)choice(a, o, huber_schedule_names, value); break;
     }
     if (field == &c->resolution) check_multiple_of_8(a, o, value, c->resolution);
     if (field == &c->bucket_reso_steps) check_multiple_of_8(a, o, value, c->bucket_reso_steps);
@@ -294,6 +322,8 @@ const char *training_option_text(Arena *a, const TrainingConfig *c, size_t i)
     case METHOD:    return shown_text(a, method_names[c->method]);
     case OPTIMIZER: return shown_text(a, optimizer_names[c->optimizer_type]);
     case SCHEDULER: return shown_text(a, lr_scheduler_names[c->lr_scheduler]);
+    case LOSS:      return shown_text(a, loss_type_names[c->loss_type]);
+    case HUBER:     return shown_text(a, huber_schedule_names[c->huber_schedule]);
     default:        return shown_number(a, *(const int *)field);
     }
 }
@@ -351,6 +381,13 @@ void training_config_check(Arena *a, const TrainingConfig *c)
     check_choice(a, "method", (int)c->method, method_names, METHODS);
     check_choice(a, "optimizer_type", (int)c->optimizer_type, optimizer_names, OPTIMIZERS);
     check_choice(a, "lr_scheduler", (int)c->lr_scheduler, lr_scheduler_names, LR_SCHEDULERS);
+    check_choice(a, "loss_type", (int)c->loss_type, loss_type_names, LOSS_TYPES);
+    check_choice(a, "huber_schedule", (int)c->huber_schedule, huber_schedule_names, HUBER_SCHEDULES);
+    if (c->adaptive_noise_scale != 0 && !(c->noise_offset > 0))
+        fail(a, "--adaptive_noise_scale changes --noise_offset, and there is none; give both, or neither");
+    if (c->max_timestep > 0 && c->min_timestep >= c->max_timestep)
+        fail(a, "--min_timestep %d and --max_timestep %d leave no timestep to learn; expected the first below the second",
+             c->min_timestep, c->max_timestep);
     if (c->lr_warmup_steps > 0 && c->lr_scheduler == LR_CONSTANT)
         fail(a, "--lr_scheduler constant has no warm-up: use constant_with_warmup, or no --lr_warmup_steps");
     check_optimizer(a, c);

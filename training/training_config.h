@@ -3,6 +3,7 @@
 #define TRAINING_CONFIG_H
 
 #include "buckets.h"
+#include "loss.h"
 #include "lr_scheduler.h"
 #include "optimizer.h"
 #include "tensor.h"
@@ -58,7 +59,14 @@ typedef struct {
     double          lr_scheduler_power;
     const char     *optimizer_args;      /* "name=value name=value", see optimizer_args.h; NULL: none */
     double          weight_decay;        /* -1: the optimizer's own */
-    double          max_grad_norm, min_snr_gamma, noise_offset;
+    double          max_grad_norm, min_snr_gamma;
+    int             debiased_estimation_loss;
+    LossType        loss_type;
+    HuberSchedule   huber_schedule;
+    double          huber_c, huber_scale;
+    double          noise_offset, adaptive_noise_scale, multires_noise_discount, ip_noise_gamma;
+    int             noise_offset_random_strength, ip_noise_gamma_random_strength, multires_noise_iterations;
+    int             min_timestep, max_timestep;      /* max_timestep 0: all of them */
     int             gradient_checkpointing;
 
     int             save_every_n_epochs, save_every_n_steps;      /* 0: never */
