@@ -13,6 +13,7 @@
  * file replaces a file that it is made from. */
 #include "chars.h"
 #include "files.h"
+#include "foreign_metadata.h"
 #include "generate.h"
 #include "gif.h"
 #include "info.h"
@@ -22,7 +23,6 @@
 #include "output.h"
 #include "picture_info.h"
 #include "picture_kinds.h"
-#include "picture_settings.h"
 #include "result.h"
 #include "sweep.h"
 #include "system.h"
@@ -148,8 +148,8 @@ static void refuse_binary(Run *r, Bytes b, const char *path)
         fail(r->a, "%s: this is %s %s, expected a prompt file, or a picture that carries settings: a GIF, PNG, JPEG or "
                    "WebP", path, kind->article, kind->name);
     if (is_json(b))
-        fail(r->a, "%s: this is JSON, as ComfyUI keeps its workflows, expected a prompt file: words, then a line like "
-                   "Steps: 25, Seed: 1", path);
+        fail(r->a, "%s: this is JSON, but neither a workflow of ComfyUI nor the settings of a program that persona knows, "
+                   "or it is broken; expected a prompt file: words, then a line like Steps: 25, Seed: 1", path);
     if (b.size > LARGEST_PROMPT)
         fail(r->a, "%s: %.0f MB is too much for a prompt file, expected at most %d", path, (double)b.size / 1e6,
              LARGEST_PROMPT >> 20);
@@ -157,20 +157,29 @@ static void refuse_binary(Run *r, Bytes b, const char *path)
 
 /* ---- the request ------------------------------------------------------------------------------- */
 
+/* The settings of a picture or a workflow; returns 0 when the file holds none. */
+static int read_stored_settings(Run *r, Bytes b, const char *path)
+{
+    ForeignMetadata found;
+    if (!foreign_metadata(r->a, path, b, &found)) return 0;
+    const char *message = foreign_metadata_message(r->a, path, &found);
+    if (!found.infotext) fail(r->a, "%s", message);
+    if (message) say(r, message);
+    prompt_parse(r->a, &r->request, found.infotext, strlen(found.infotext), path, say, r);
+    return 1;
+}
+
 static void read_prompt_file(Run *r, const char *path)
 {
     Bytes b = open_input(r, path, "a prompt file, or a picture to make again");
     r->is_redrawn = may_carry_settings(b);
-    if (!r->is_redrawn) {
-        refuse_binary(r, b, path);
-        prompt_parse(r->a, &r->request, (const char *)b.data, b.size, path, say, r);
-        return;
-    }
-    const char *settings = picture_settings(r->a, b.data, b.size);
-    if (!settings)
-        fail(r->a, "%s: this %s carries no settings, or is broken; expected one that persona or the Stable Diffusion "
-                   "web UI saved; to begin from this picture: --init", path, kind_of(b)->name);
-    prompt_parse(r->a, &r->request, settings, strlen(settings), path, say, r);
+    if (read_stored_settings(r, b, path)) return;
+    if (r->is_redrawn)
+        fail(r->a, "%s: this %s carries no settings, or is broken; expected one that persona, the Stable Diffusion web UI, "
+                   "ComfyUI or another program saved with them; to begin from this picture: --init", path,
+             kind_of(b)->name);
+    refuse_binary(r, b, path);
+    prompt_parse(r->a, &r->request, (const char *)b.data, b.size, path, say, r);
 }
 
 /* The settings of the file, and those of the command line after them.  input: may be NULL. */
@@ -340,16 +349,10 @@ static void info_picture(Run *r, Bytes b)
 {
     const char *path = r->options.input;
     const PictureKind *kind = kind_of(b);
-    const char *settings = picture_settings(r->a, b.data, b.size);
-    const char *what = settings ? "made with" : "without settings";
     int width, height;
     picture_size(b.data, b.size, &width, &height);
+    const char *what = info_metadata(r->a, path, b);
     printf("%s: %s %s of %dx%d, %s\n", path, kind->article, kind->name, width, height, what);
-    if (settings) {
-        char *shown = copy(r->a, settings, strlen(settings));
-        make_printable(shown, "\n");
-        printf("%s\n", shown);
-    }
     const char *embedding = !strcmp(kind->name, "PNG") ? info_embedding(r->a, path) : NULL;
     if (embedding) printf("carries %s\n", embedding);
 }
@@ -362,12 +365,13 @@ static void info(Run *r)
         print_weights(r, weights_open(r->a, path));
         return;
     }
-    Bytes b = open_input(r, path, "weights or a picture");
+    Bytes b = open_input(r, path, "weights, a picture or a workflow");
     int is_weights = looks_like_weights(b) || strstr(file_name(path), ".safetensors");
     const char *found = "none of them; for a prompt file there is persona check";
     const PictureKind *kind = kind_of(b);
     if (kind) found = format(r->a, "%s %s, which carries no settings that are read", kind->article, kind->name);
     if (may_carry_settings(b)) info_picture(r, b);
+    else if (is_json(b)) printf("%s: %s\n", path, info_metadata(r->a, path, b));
     else if (is_weights) print_weights(r, weights_read(r->a, path, b));
     else fail(r->a, "%s: expected weights, a GIF, a PNG, a JPEG or a WebP, found %s", path, found);
 }

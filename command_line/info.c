@@ -14,6 +14,7 @@
 #include "clip.h"
 #include "curve.h"
 #include "embedding.h"
+#include "foreign_metadata.h"
 #include "json.h"
 #include "lora.h"
 #include "motion.h"
@@ -376,4 +377,21 @@ const char *info_weights(Arena *a, const WeightFile *f, size_t most)
     all_metadata(&t, f);
     all_tensors(&t, f);
     return t.draft.text;
+}
+
+/* ---- the settings in a picture ---------------------------------------------------------------- */
+
+const char *info_metadata(Arena *a, const char *path, Bytes file)
+{
+    ForeignMetadata m;
+    if (!foreign_metadata(a, path, file, &m)) return "without settings";
+    StringBuilder text = string_builder(a);
+    if (!m.program) string_builder_add(&text, "made with");
+    else string_builder_add(&text, format(a, "made by %s (\"%s\")", m.program, m.where));
+    if (m.program && m.infotext) string_builder_add(&text, "; as persona's settings:");
+    if (m.infotext) string_builder_add(&text, format(a, "\n%s", m.infotext));
+    if (m.infotext && m.lost) string_builder_add(&text, format(a, "\nnot translated: %s", m.lost));
+    if (!m.infotext) string_builder_add(&text, format(a, ", not plain enough to be read: %s", m.lost));
+    make_printable(text.text, "\n");
+    return text.text;
 }

@@ -1,4 +1,4 @@
-/* info.h - describes a weight file to people: persona info FILE. */
+/* info.h - describes a weight file, or the settings in a picture, to people: persona info FILE. */
 #ifndef INFO_H
 #define INFO_H
 
@@ -12,5 +12,10 @@ const char *info_weights(Arena *a, const WeightFile *f, size_t most);
 /* Returns "a textual inversion embedding, 8 vectors of 768, called face", in the arena, when the weight file or picture
  * at path holds one; else NULL. */
 const char *info_embedding(Arena *a, const char *path);
+
+/* Returns "made with" and the settings that a picture or a workflow holds, and of one that another program made which
+ * program that is, the settings as persona understands them, and what it does not; or "without settings".  In the
+ * arena, printable.  path: for messages. */
+const char *info_metadata(Arena *a, const char *path, Bytes file);
 
 #endif

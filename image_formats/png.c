@@ -352,14 +352,15 @@ static const Byte *unpack_text(Buffer *to, const Byte *at, const Byte *end)
 }
 
 /* Returns 1 when the chunk is a text under this keyword, which is then in `text`.
- *   zTXt (PNG, 11.3.3.3):  | keyword 0 | method 0 | Latin-1, compressed |        the others: see put_text */
+ *   zTXt (PNG, 11.3.3.3):  | keyword 0 | method 0 | Latin-1, compressed |        the others: see put_text
+ *   comf:  | keyword 0 | Latin-1 |, the private chunk of ComfyUI's animated PNG files */
 static int read_text(const Chunk *c, const char *keyword, Buffer *text)
 {
     int is_utf8 = is(c, "iTXt");
     int is_packed = is(c, "zTXt");
     const Byte *end = c->data + c->size;
     const Byte *at = past_nul(c->data, end);
-    if (!is_utf8 && !is_packed && !is(c, "tEXt")) return 0;
+    if (!is_utf8 && !is_packed && !is(c, "tEXt") && !is(c, "comf")) return 0;
     if (!at || strcmp((const char *)c->data, keyword)) return 0;
     if (is_utf8) {
         if (end - at < 2) return 0;

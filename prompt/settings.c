@@ -15,28 +15,11 @@
 #include "settings.h"
 
 #include "chars.h"
+#include "infotext_writer.h"
 #include "sampler_names.h"
 
 #include <math.h>
 #include <string.h>
-
-/* The value with quotes around it where the grammar of prompt files needs them (web UI: quote()). */
-static char *in_quotes(Arena *a, const char *value)
-{
-    static const char escaped[] = "\n\t\r\"\\", letter[] = "ntr\"\\";
-    size_t n = strlen(value);
-    if (n && !strpbrk(value, ",:\"\n\r\t") && !blank(value[0]) && !blank(value[n - 1])) return format(a, "%s", value);
-    char *out = allocate(a, 2 * n + 3, 1), *end = out;
-    *end++ = '"';
-    for (; *value; value++) {
-        const char *special = strchr(escaped, *value);
-        if (special) *end++ = '\\';
-        *end++ = special ? letter[special - escaped] : *value;
-    }
-    *end++ = '"';
-    *end = 0;
-    return out;
-}
 
 /* ---- kinds of values: numbers ----------------------------------------------------------------- */
 
@@ -255,7 +238,7 @@ static void set_text(Arena *a, Request *r, const Setting *s, const char *label, 
 static char *show_text(Arena *a, const Request *r, const Setting *s)
 {
     const char *text = *(const char *const *)shown_field(r, s);
-    return text ? in_quotes(a, text) : NULL;
+    return text ? infotext_quoted(a, text) : NULL;
 }
 
 /* The name of a file.  All of the choices mean the first of them. */
@@ -270,7 +253,7 @@ static void set_name(Arena *a, Request *r, const Setting *s, const char *label, 
 static char *show_name(Arena *a, const Request *r, const Setting *s)
 {
     const Name *name = shown_field(r, s);
-    return name->text ? in_quotes(a, name->text) : NULL;
+    return name->text ? infotext_quoted(a, name->text) : NULL;
 }
 
 /* An axis of a grid, or none. */
@@ -378,7 +361,7 @@ static char *show_loras(Arena *a, const Request *r, const Setting *s)
         const LoraName *l = &r->key[i];
         char *one = format(a, "%s:%s", l->name.text, number_text(a, l->text));
         if (l->unet != l->text || strchr(l->name.text, ':')) one = format(a, "%s:%s", one, number_text(a, l->unet));
-        one = in_quotes(a, one);
+        one = infotext_quoted(a, one);
         all = all ? format(a, "%s, %s: %s", all, s->key, one) : one;
     }
     return all;
