@@ -10,6 +10,7 @@ Tensor i of SHAPES begins as u("x i"), the second one as zeros, as a LoRA's up m
     NAME ARGUMENTS [all elements] F32      the tensors after the steps, one after the other: NAME as kohya has it, ARGUMENTS as --optimizer_args, with the
                                            rate as its first: "lr=1 decouple=True"; "warmup=5" too is the schedule's, not the optimizer's
     d NAME ARGUMENTS [STEPS] F64           the estimate after each step, of those that find the rate themselves
+    schedule NAME WARMUP CYCLES TIMESCALE RATIO DECAY [20] F64         the factors of transformers' get_scheduler, for 20 steps
 """
 import ast
 import os
@@ -21,7 +22,7 @@ from golden import OUT, uniform
 from lion_pytorch import Lion
 from prodigyopt import Prodigy
 from safetensors.numpy import save_file
-from transformers.optimization import Adafactor
+from transformers.optimization import Adafactor, get_scheduler
 
 STEPS = 40
 SHAPES = ((6, 20), (20, 6), (7,), (4, 3, 3, 3), (5, 4, 1, 1))
@@ -43,6 +44,22 @@ CASES = (
     "DAdaptLion lr=1",
     "DAdaptLion lr=1 weight_decay=0.1 betas=0.8,0.95 d0=1e-4",
 )
+
+SCHEDULES = (("inverse_sqrt", 0, 1, 0, 0, 0), ("inverse_sqrt", 4, 1, 0, 0, 0), ("inverse_sqrt", 4, 1, 9, 0, 0), ("cosine_with_min_lr", 3, 1, 0, 0.1, 0),
+             ("cosine_with_min_lr", 0, 3, 0, 0.25, 0), ("warmup_stable_decay", 4, 1, 0, 0.1, 6), ("warmup_stable_decay", 0, 2, 0, 0, 10))
+
+
+def factors(name, warmup, cycles, timescale, ratio, decay):
+    """num_cycles as kohya's trainer gives it: half of lr_scheduler_num_cycles."""
+    steps, o = 20, torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=1.0)
+    more = {"inverse_sqrt": {"timescale": timescale or None}, "cosine_with_min_lr": {"num_cycles": cycles / 2, "min_lr_rate": ratio},
+            "warmup_stable_decay": {"num_cycles": cycles / 2, "min_lr_ratio": ratio, "num_decay_steps": decay}}[name]
+    s = get_scheduler(name, o, num_warmup_steps=warmup, num_training_steps=steps, scheduler_specific_kwargs=more)
+    out = []
+    for _ in range(steps):
+        out.append(s.get_last_lr()[0])
+        o.step(), s.step()
+    return np.array(out)
 
 
 def start(i):
@@ -85,6 +102,8 @@ def main():
         if "Prodigy" in case or "DAdapt" in case:
             tensors["d " + case] = estimates
         print(case, "|", estimates[-1], np.abs(x).max())
+    for s in SCHEDULES:
+        tensors["schedule %s %g %g %g %g %g" % s] = factors(*s)
     save_file(tensors, os.path.join(OUT, "optimizers.golden"))
 
 

@@ -334,6 +334,34 @@ static void arguments(Case *c)
     }
 }
 
+static int scheduler_named(const char *name)
+{
+    int i = 0;
+    while (lr_scheduler_names[i] && strcmp(lr_scheduler_names[i], name)) i++;
+    return i;
+}
+
+static void other_schedules(Case *c)
+{
+    double worst = 0;
+    int found = 0;
+    c->golden = safetensors_open(c->a, "tests/golden/optimizers.golden");
+    for (size_t i = 0; i < c->golden->count; i++) {
+        const Weight *w = &c->golden->weight[i];
+        const double *expected = w->data;
+        char name[64];
+        LrScheduler s = { .type = LR_CONSTANT };
+        if (sscanf(w->name, "schedule %63s %lf %lf %lf %lf %lf", name, &s.warmup, &s.cycles, &s.timescale, &s.min_ratio,
+                   &s.decay) != 6) continue;
+        s.type = (LrSchedulerType)scheduler_named(name);
+        found++;
+        for (int step = 0; step < SCHEDULE_STEPS; step++)
+            worst = fmax(worst, fabs(lr_factor(&s, step, SCHEDULE_STEPS) - expected[step]));
+    }
+    printf("  %d more schedules: %.2g of 1e-12\n", found, worst);
+    CHECK(found == 7 && worst < 1e-12);
+}
+
 static void other_optimizers(Case *c)
 {
     size_t cases = 0;
@@ -344,13 +372,6 @@ static void other_optimizers(Case *c)
         check_optimizer(c, w, 1 + (int)(cases++ % 3));
     }
     CHECK(cases == 15);
-}
-
-static int scheduler_named(const char *name)
-{
-    int i = 0;
-    while (lr_scheduler_names[i] && strcmp(lr_scheduler_names[i], name)) i++;
-    return i;
 }
 
 static void schedules(Case *c)
@@ -397,7 +418,8 @@ static void run(void *to)
 {
     Case *c = to;
     c->golden = safetensors_open(c->a, "tests/golden/optimizer.golden");
-    void (*const parts[])(Case *) = { maps, adamw, adamw_8bit, halfway, several, groups, schedules, clipping, arguments, other_optimizers };
+    void (*const parts[])(Case *) = { maps, adamw, adamw_8bit, halfway, several, groups, schedules, clipping, arguments, other_optimizers,
+                                    other_schedules };
     for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) parts[i](c);
 }
 

@@ -145,11 +145,18 @@ static const Option options[] = {
     { FIELD(optimizer_args), .value = "K=V ...", .type = TEXT,
       .help = "what else the optimizer takes, as \"weight_decay=0.1 betas=0.9,0.99 decouple=True\" (none)" },
     { FIELD(lr_scheduler), .value = "NAME", .type = SCHEDULER,
-      .help = "constant, constant_with_warmup, linear, cosine, cosine_with_restarts or polynomial (cosine)" },
+      .help = "constant, constant_with_warmup, linear, cosine, cosine_with_restarts, polynomial, inverse_sqrt, "
+              "cosine_with_min_lr or warmup_stable_decay (cosine)" },
     { FIELD(lr_warmup_steps), .value = "X", .type = REAL, .most = 1e7,
       .help = "steps until the learning rate is full, or below 1 the part of all steps (0)" },
     { FIELD(lr_scheduler_num_cycles), .value = "N", .type = WHOLE, .least = 1, .most = 1e6,
-      .help = "cycles of cosine_with_restarts (1)" },
+      .help = "cycles of cosine_with_restarts, and half waves of cosine_with_min_lr and warmup_stable_decay (1)" },
+    { FIELD(lr_scheduler_min_lr_ratio), .value = "X", .type = REAL, .most = 1,
+      .help = "the part of the learning rate that cosine_with_min_lr and warmup_stable_decay end at (0)" },
+    { FIELD(lr_scheduler_timescale), .value = "N", .type = WHOLE, .most = 1e7,
+      .help = "how slowly inverse_sqrt falls, in steps (the warm-up, or 10000)" },
+    { FIELD(lr_decay_steps), .value = "X", .type = REAL, .most = 1e7,
+      .help = "the last steps, in which warmup_stable_decay falls, or below 1 the part of all steps" },
     { FIELD(lr_scheduler_power), .value = "X", .type = REAL, .most = 100, .help = "the power of polynomial (1)" },
     { FIELD(weight_decay), .value = "X", .type = REAL, .most = 1,
       .help = "how much of itself a weight loses in a step, times the learning rate (0.01 for AdamW, 0 for others)" },
@@ -388,6 +395,8 @@ void training_config_check(Arena *a, const TrainingConfig *c)
     if (c->max_timestep > 0 && c->min_timestep >= c->max_timestep)
         fail(a, "--min_timestep %d and --max_timestep %d leave no timestep to learn; expected the first below the second",
              c->min_timestep, c->max_timestep);
+    if (c->lr_scheduler == LR_WARMUP_STABLE_DECAY && !(c->lr_decay_steps > 0))
+        fail(a, "--lr_scheduler warmup_stable_decay needs --lr_decay_steps: in how many steps at the end it falls");
     if (c->lr_warmup_steps > 0 && c->lr_scheduler == LR_CONSTANT)
         fail(a, "--lr_scheduler constant has no warm-up: use constant_with_warmup, or no --lr_warmup_steps");
     check_optimizer(a, c);
@@ -471,7 +480,9 @@ LrScheduler training_lr_scheduler(const TrainingConfig *c)
 {
     double rate = training_learning_rate(c);
     return (LrScheduler){ .type = c->lr_scheduler, .warmup = c->lr_warmup_steps, .cycles = c->lr_scheduler_num_cycles,
-                          .power = c->lr_scheduler_power, .end = rate > 0 ? 1e-7 / rate : 0 };
+                          .power = c->lr_scheduler_power, .end = rate > 0 ? 1e-7 / rate : 0,
+                          .timescale = c->lr_scheduler_timescale, .min_ratio = c->lr_scheduler_min_lr_ratio,
+                          .decay = c->lr_decay_steps };
 }
 
 OptimizerArgs training_optimizer_args(Arena *a, const TrainingConfig *c)
