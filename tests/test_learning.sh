@@ -165,7 +165,7 @@ refuses 2 '--resolution is "100", expected a multiple of 8' train photos -o x.sa
 refuses 2 'expected lora, dreambooth or textual_inversion' train photos -o x.safetensors --method dreams
 refuses 2 'expected AdamW, AdamW8bit, Lion' train photos -o x.safetensors --optimizer_type sgd
 refuses 2 'has no warm-up' train photos -o x.safetensors --lr_scheduler constant --lr_warmup_steps 0.1
-refuses 2 'expected constant, constant_with_warmup, linear, cosine, cosine_with_restarts or polynomial' train photos -o x.safetensors --lr_scheduler cubic
+refuses 2 'expected constant, constant_with_warmup, linear, cosine, cosine_with_restarts, polynomial, inverse_sqrt' train photos -o x.safetensors --lr_scheduler cubic
 refuses 2 'did you mean --network_dim?' train photos -o x.safetensors --network_dimm 4
 refuses 2 '--steps is an option of drawing; in training it is --max_train_steps N' train photos -o x.safetensors --steps 4
 refuses 2 'is no option' --network_dim 4 --prompt x

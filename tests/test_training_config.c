@@ -79,7 +79,7 @@ static void test_refused(Arena *a)
             "--method is \"hypernetwork\", expected lora, dreambooth or textual_inversion");
     refuses(a, "optimizer_type", "SGD", "--optimizer_type is \"SGD\", expected AdamW, AdamW8bit, Lion,");
     refuses(a, "lr_scheduler", "step",
-            "expected constant, constant_with_warmup, linear, cosine, cosine_with_restarts or polynomial");
+            "expected constant, constant_with_warmup, linear, cosine, cosine_with_restarts, polynomial, inverse_sqrt");
     refuses(a, "strange", "1", "\"strange\" is no option of training");
     refuses(a, "network_dim", "1.5", "--network_dim is \"1.5\", expected a whole number from 1 to 1024");
     refuses(a, "weight_decay", "2", "--weight_decay is \"2\", expected a number from 0 to 1");
@@ -98,7 +98,7 @@ static void test_checked(Arena *a)
     check_refuses(a, c, "--optimizer_type is number 7, expected AdamW, AdamW8bit, Lion,");
     c = training_config_default;
     c.lr_scheduler = LR_SCHEDULERS;
-    check_refuses(a, c, "expected constant, constant_with_warmup, linear, cosine, cosine_with_restarts or polynomial");
+    check_refuses(a, c, "expected constant, constant_with_warmup, linear, cosine, cosine_with_restarts, polynomial, inverse_sqrt");
     c = training_config_default;
     c.lr_scheduler = LR_CONSTANT;
     c.lr_warmup_steps = 3;
