@@ -70,7 +70,7 @@ size_t tape_gradients(const Tape *t)
 static void check_room(Arena *a, const Tape *t, size_t *most, size_t used)
 {
     if (used <= *most) return;
-    if (!t->dry) fail(a, "the tape is full: this pass takes more than it did in rehearsal");
+    if (!t->dry) fail(a, "the tape is full: this pass needs more than the dry run counted");
     *most = used;
 }
 
@@ -212,7 +212,7 @@ Tensor record_checkpoint(Machine *m, Tape *t, Block *block, void *run, const voi
         .checkpoint = { .tape = t, .block = block, .run = run, .mark = mark(m->mem) },
     };
     if (bytes > MOST_ARGS)
-        fail(m->mem, "the tape holds %d bytes of what a part is told, this has %zu", MOST_ARGS, bytes);
+        fail(m->mem, "an op has %zu bytes of arguments, expected at most %d", bytes, MOST_ARGS);
     memcpy(op.checkpoint.args, args, bytes);
     for (int i = 0; i < INPUTS; i++) {
         op.in[i] = (Var){ in[i], gradient(t, in[i]) };
