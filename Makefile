@@ -16,7 +16,7 @@ TUNED    = -O3 $(NATIVE) -ffp-contract=fast
 DEPS    := $(shell echo 'int main(void){return 0;}' | $(CC) -MMD -MP -MF /dev/null -c -x c - -o /dev/null 2>/dev/null && echo -MMD -MP)
 
 # the root is the algorithm, each folder holds what its name says; file names are unique, so objects lie side by side
-FOLDERS  = base kernels weight_formats image_formats prompt drawing training command_line library
+FOLDERS  = base kernels weight_formats adapters image_formats prompt drawing training command_line library
 FIND     = -I. $(FOLDERS:%=-I%)
 vpath %.c $(FOLDERS)
 

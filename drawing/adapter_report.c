@@ -51,10 +51,12 @@ static const char *list_families(Arena *a, const LoraFile *f)
     const char *text = "";
     size_t dora = 0;
     for (size_t k = 0; k < ADAPTER_FAMILIES; k++) {
+        const char *name = adapter_family(k)->name;
+        if (k && !strcmp(name, adapter_family(k - 1)->name)) continue;      /* one more form of the same family */
         size_t n = 0;
         for (size_t i = 0; i < f->modules; i++)
-            if (f->module[i].family == adapter_family(k)) n++;
-        text = append_count(a, text, n, adapter_family(k)->name);
+            if (f->module[i].family && !strcmp(f->module[i].family->name, name)) n++;
+        text = append_count(a, text, n, name);
     }
     for (size_t i = 0; i < f->modules; i++)
         if (f->module[i].part[SCALE] || f->module[i].part[MAGNITUDE]) dora++;
@@ -143,26 +145,81 @@ static int is_skipped(Arena *a, const Weights *model, const Module *m)
     return found;
 }
 
-/* "; no layer here for NAME (nearest: NAME), NAME ...; not understood: NAME ..." */
+/* ---- what was left over, by what it is --------------------------------------------------------- */
+
+/* What a layer that nothing asked for is of; NULL when that is not known. */
+static const char *left_over_of(Arena *a, const Weights *model, const Module *m)
+{
+    if (is_skipped(a, model, m)) return "what Clip skip leaves out";
+    return adapter_other_model(m->layer);
+}
+
+/* Names with counts: what is left over of each kind, in the order in which the kinds are met. */
+typedef struct { const char *name; size_t count; } Kind;
+enum { KINDS = 16 };
+typedef struct { Kind kind[KINDS]; size_t kinds; } Tally;
+
+static void count_kind(Tally *t, const char *name)
+{
+    size_t k = 0;
+    while (k < t->kinds && strcmp(t->kind[k].name, name)) k++;
+    if (k == KINDS) return;
+    if (k == t->kinds) t->kind[t->kinds++] = (Kind){ name, 0 };
+    t->kind[k].count++;
+}
+
+/* "; 72 for SDXL's second text encoder" */
+static const char *list_kinds(Arena *a, const char *text, const Tally *t, const char *what)
+{
+    for (size_t k = 0; k < t->kinds; k++)
+        text = format(a, "%s; %zu %s %s", text, t->kind[k].count, what, t->kind[k].name);
+    return text;
+}
+
+static const char *and_more(Arena *a, const char *text, size_t count)
+{
+    return count > LISTED ? format(a, "%s and %zu more", text, count - LISTED) : text;
+}
+
+/* "; 72 for SDXL's second text encoder; no layer here for NAME (nearest: NAME), NAME ... and 3 more" */
+static const char *list_layers(Arena *a, const char *text, const LoraFile *f, const Weights *model)
+{
+    Tally tally = { .kinds = 0 };
+    size_t unknown = 0;
+    const char *names = "";
+    for (size_t i = 0; i < f->modules; i++) {
+        const Module *m = &f->module[i];
+        const char *of = m->applied ? NULL : left_over_of(a, model, m);
+        if (of) count_kind(&tally, of);
+        if (m->applied || of || unknown++ >= LISTED) continue;
+        const char *join = unknown > 1 ? "," : "; no layer here for";
+        const char *nearest = nearest_layer(a, model, m->layer);
+        names = format(a, "%s%s %s (nearest: %s)", names, join, adapter_some_part(m)->name, nearest);
+    }
+    return format(a, "%s%s", list_kinds(a, text, &tally, "for"), and_more(a, names, unknown));
+}
+
+/* "; 24 tensors of VeRA, which is not supported; not understood: NAME, NAME ... and 3 more" */
+static const char *list_tensors(Arena *a, const char *text, const LoraFile *f)
+{
+    Tally tally = { .kinds = 0 };
+    size_t unknown = 0;
+    const char *names = "";
+    for (size_t i = 0; i < f->unknowns; i++) {
+        const char *of = adapter_other_family(f->unknown[i]);
+        if (of) count_kind(&tally, of);
+        if (of || unknown++ >= LISTED) continue;
+        names = format(a, "%s%s %s", names, unknown > 1 ? "," : "; not understood:", f->unknown[i]);
+    }
+    for (size_t k = 0; k < tally.kinds; k++)
+        text = format(a, "%s; %s of %s, which is not supported", text, amount(a, tally.kind[k].count, "tensor"),
+                      tally.kind[k].name);
+    return format(a, "%s%s", text, and_more(a, names, unknown));
+}
+
 static const char *list_left_over(Arena *a, const LoraFile *f, const Weights *model)
 {
-    const char *text = "";
-    size_t listed = 0;
-    size_t skipped = 0;
-    for (size_t i = 0; i < f->modules; i++)
-        if (!f->module[i].applied && is_skipped(a, model, &f->module[i])) skipped++;
-    if (skipped) text = format(a, "; %zu for what Clip skip leaves out", skipped);
-    for (size_t i = 0; i < f->modules && listed < LISTED; i++) {
-        const Module *m = &f->module[i];
-        if (m->applied || is_skipped(a, model, m)) continue;
-        const char *join = listed ? "," : "; no layer here for";
-        const char *nearest = nearest_layer(a, model, m->layer);
-        text = format(a, "%s%s %s (nearest: %s)", text, join, adapter_some_part(m)->name, nearest);
-        listed++;
-    }
-    for (size_t i = 0; i < f->unknowns && i < LISTED; i++)
-        text = format(a, "%s%s %s", text, i ? "," : "; not understood:", f->unknown[i]);
-    return text;
+    return list_tensors(a, list_layers(a, "", f, model), f);
 }
 
 /* Fails for a file of a training that diverged: attention could hide such numbers, and the picture would be wrong. */

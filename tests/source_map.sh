@@ -14,7 +14,7 @@ echo "| file | |"; echo "|---|---|"
 for name in persona generate train denoise ddim sampler text clip unet motion vae lora objective trainable nn tape gif tensor; do about $name.c; done
 about job.h
 about persona.h
-for folder in library command_line training drawing prompt kernels weight_formats image_formats base; do
+for folder in library command_line training drawing prompt adapters kernels weight_formats image_formats base; do
     echo; echo "## [$folder](../$folder/README.md)"; echo
     echo "| file | |"; echo "|---|---|"
     for f in "$folder"/*.c; do about "$f"; done

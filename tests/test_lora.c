@@ -175,6 +175,34 @@ static const struct { const char *file, *down, *up, *layer; } spellings[] = {
       "unet.up_blocks.3.resnets.2.conv_shortcut" },
     { "diffusion_model.input_blocks.11.0.emb_layers.1", ".lora_down.weight", ".lora_up.weight",
       "unet.down_blocks.3.resnets.1.time_emb_proj" },
+    { "clip_l.text_model.encoder.layers.0.mlp.fc1", ".lora_down.weight", ".lora_up.weight",
+      "te.text_model.encoder.layers.0.mlp.fc1" },
+    { "clip_l.transformer.text_model.encoder.layers.0.mlp.fc1", ".lora_down.weight", ".lora_up.weight",
+      "te.text_model.encoder.layers.0.mlp.fc1" },
+    { "text_encoders.clip_l.transformer.text_model.encoder.layers.0.mlp.fc1", ".lora_down.weight", ".lora_up.weight",
+      "te.text_model.encoder.layers.0.mlp.fc1" },
+    { "lora_te.clip_l.text_model.encoder.layers.0.mlp.fc1", ".lora_down.weight", ".lora_up.weight",
+      "te.text_model.encoder.layers.0.mlp.fc1" },
+    { "text_encoder.base_model.model.text_model.encoder.layers.0.mlp.fc1", ".lora_A.yumin.weight",
+      ".lora_B.yumin.weight", "te.text_model.encoder.layers.0.mlp.fc1" },
+    { "lora_unet.unet.up_blocks.1.attentions.2." DOTTED "v", ".lora_down.weight", ".lora_up.weight",
+      "unet.up_blocks.1.attentions.2." DOTTED "v" },
+    { "lora_unet.up_blocks.1.attentions.2." DOTTED "v", ".lora_down.weight", ".lora_up.weight",
+      "unet.up_blocks.1.attentions.2." DOTTED "v" },
+    { "unet.input_blocks.4.1." DOTTED "k", ".lora_down.weight", ".lora_up.weight",
+      "unet.down_blocks.1.attentions.0." DOTTED "k" },
+    { "diffusion_model.input_blocks.4.1." DOTTED "k", ".lora_A.weight", ".lora_B.weight",
+      "unet.down_blocks.1.attentions.0." DOTTED "k" },
+    { "model.diffusion_model.input_blocks.4.1." DOTTED "k", ".lora_down.weight", ".lora_up.weight",
+      "unet.down_blocks.1.attentions.0." DOTTED "k" },
+    { "unet.base_model.model.up_blocks.1.attentions.2." DOTTED "v", ".lora_A.default_0.weight",
+      ".lora_B.default_0.weight", "unet.up_blocks.1.attentions.2." DOTTED "v" },
+    { "up_blocks.1.attentions.2." DOTTED "k_lora", ".down.weight", ".up.weight",
+      "unet.up_blocks.1.attentions.2." DOTTED "k" },
+    { "up_blocks.1.attentions.2." DOTTED "k", ".lora_A.a-b.weight", ".lora_B.a-b.weight",
+      "unet.up_blocks.1.attentions.2." DOTTED "k" },
+    { "oft_unet_up_blocks_1_attentions_2_" ATTENTION "k", ".lora_down.weight", ".lora_up.weight",
+      "unet.up_blocks.1.attentions.2." DOTTED "k" },
     { "lora_unet_time_embed_0", ".lora_down.weight", ".lora_up.weight", "unet.time_embedding.linear_1" },
     { "lora_unet_out_2", ".lora_down.weight", ".lora_up.weight", "unet.conv_out" },
     { "down_blocks.0.motion_modules.1.temporal_transformer.transformer_blocks.0.attention_blocks.0.processor.to_q_lora",
@@ -218,7 +246,7 @@ static void test_report(Arena *a)
                                   { "lora_unet_convout.lora_up.weight", { 2, 1 } },
                                   { "lora_te_text_model_x.lora_down.weight", { 1, 2 } },
                                   { "lora_te_text_model_x.lora_up.weight", { 2, 1 } },
-                                  { "lora_unet_conv_in.oft_blocks", { 2 } } };
+                                  { "lora_unet_conv_in.lora_magic", { 2 } } };
     char message[1024];
     Weight w = weight(a, "w", square);
     Asking q = { .a = a, .layer = { "unet.conv_in", "unet.conv_out" }, .layers = 2, .w = { w, w }, .text = 0.25,
@@ -234,11 +262,27 @@ static void test_report(Arena *a)
     q.unet = 1.5f;
     CHECK_MSG(asked(&q, message) == 0 && !strstr(q.said, "warning"), "%s%s", q.said, message);
     save(a, some, 7, NULL);
-    CHECK_MSG(asked(&q, message) == 0 && strstr(q.said, "not understood: lora_unet_conv_in.oft_blocks"), "%s%s", q.said,
+    CHECK_MSG(asked(&q, message) == 0 && strstr(q.said, "not understood: lora_unet_conv_in.lora_magic"), "%s%s", q.said,
               message);
     save(a, some + 2, 4, NULL);
     CHECK_MSG(asked(&q, message) && strstr(message, "nothing of this LoRA fits this model (0/2)")
               && strstr(message, "nearest: unet.conv_out"), "%s", message);
+    static const Shape foreign[] = {
+        { "lora_unet_conv_in.lora_down.weight", { 1, 2 } }, { "lora_unet_conv_in.lora_up.weight", { 2, 1 } },
+        { "lora_te2_text_model_x.lora_down.weight", { 1, 2 } }, { "lora_te2_text_model_x.lora_up.weight", { 2, 1 } },
+        { "lora_te2_text_model_y.lora_down.weight", { 1, 2 } }, { "lora_te2_text_model_y.lora_up.weight", { 2, 1 } },
+        { "lora_unet_mid_block_transformer_blocks_9_x.lora_down.weight", { 1, 2 } },
+        { "lora_unet_mid_block_transformer_blocks_9_x.lora_up.weight", { 2, 1 } },
+        { "a.vera_lambda_b", { 1 } }, { "b.vera_lambda_b", { 1 } }, { "c.lora_E", { 1 } },
+        { "d.odd", { 1 } }, { "e.odd", { 1 } }, { "f.odd", { 1 } }, { "g.odd", { 1 } }, { "h.odd", { 1 } },
+    };
+    save(a, foreign, sizeof foreign / sizeof *foreign, NULL);
+    CHECK_MSG(asked(&q, message) == 0, "%s", message);
+    const char *const kinds[] = { "applied 1/4; 1 for SDXL's UNet; 2 for SDXL's second text encoder",
+                                  "; 2 tensors of VeRA, which is not supported; 1 tensor of AdaLoRA",
+                                  "not understood: d.odd, e.odd, f.odd and 2 more" };
+    for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++)
+        CHECK_MSG(strstr(q.said, kinds[i]), "no '%s' in: %s", kinds[i], q.said);
     static const Shape moving[] = { { "down_blocks.0.motion_modules.0.processor.to_q_lora.down.weight", { 1, 2 } },
                                     { "down_blocks.0.motion_modules.0.processor.to_q_lora.up.weight", { 2, 1 } } };
     save(a, moving, 2, NULL);
@@ -325,6 +369,11 @@ static const Shape every[] = {
     { "lora_unet_h.lokr_w2", { 1, 1 } },
     { "lora_unet_i.lora_A.weight", { 1, 6 } }, { "lora_unet_i.lora_B.weight", { 4, 1 } },
     { "lora_unet_i.lora_magnitude_vector", { 4 } },
+    { "lora_unet_j.weight", { 4 } }, { "lora_unet_j.on_input", { 1 } },
+    { "lora_unet_k.oft_blocks", { 2, 2, 2 } }, { "lora_unet_k.rescale", { 4, 1 } },
+    { "lora_unet_l.a1.weight", { 6, 2 } }, { "lora_unet_l.a2.weight", { 2, 6 } },
+    { "lora_unet_l.b1.weight", { 4, 2 } }, { "lora_unet_l.b2.weight", { 2, 6 } },
+    { "lora_unet_m.oft_blocks", { 2, 2, 2, 2 } }, { "lora_unet_n.oft_R.weight", { 2, 3 } },
 };
 enum { EVERY = sizeof every / sizeof *every };
 static const size_t matrix[] = { 4, 6, 0, 0 }, convolution[] = { 4, 2, 3, 3 }, four[] = { 4, 0, 0, 0 };
@@ -332,7 +381,7 @@ static const size_t matrix[] = { 4, 6, 0, 0 }, convolution[] = { 4, 2, 3, 3 }, f
 static Asking of_every(Arena *a)
 {
     Asking q = { .a = a, .layer = { "unet.a", "unet.b", "unet.c", "unet.d", "unet.e", "unet.f", "unet.g", "unet.h",
-                                    "unet.i" }, .layers = 9, .text = 1, .unet = 0.75f };
+                                    "unet.i", "unet.j", "unet.k", "unet.l", "unet.m", "unet.n" }, .layers = 14, .text = 1, .unet = 0.75f };
     for (size_t i = 0; i < q.layers; i++) q.w[i] = weight(a, "w", strchr("bdf", q.layer[i][5]) ? convolution : matrix);
     q.bias = weight(a, "bias", four);
     return q;
@@ -341,7 +390,8 @@ static Asking of_every(Arena *a)
 /* gone alone without a trace: what is optional, or a module of its own */
 static int may_go(const char *name)
 {
-    return strstr(name, "alpha") || strstr(name, "dora_scale") || strstr(name, "magnitude") || strstr(name, ".diff");
+    return strstr(name, "alpha") || strstr(name, "dora_scale") || strstr(name, "magnitude") || strstr(name, ".diff")
+        || strstr(name, "on_input") || strstr(name, ".oft_") || strstr(name, "rescale");
 }
 
 static void test_every_tensor(Arena *a)
@@ -349,7 +399,7 @@ static void test_every_tensor(Arena *a)
     char message[1024];
     Asking q = of_every(a);
     save(a, every, EVERY, NULL);
-    CHECK_MSG(asked(&q, message) == 0 && strstr(q.said, "applied 9/9") && q.pairs == 1, "%s%s", q.said, message);
+    CHECK_MSG(asked(&q, message) == 0 && strstr(q.said, "applied 14/14") && q.pairs == 1, "%s%s", q.said, message);
     for (size_t i = 0; i < EVERY; i++) {
         Shape s[EVERY];
         memcpy(s, every, sizeof s);

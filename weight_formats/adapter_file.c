@@ -17,6 +17,28 @@
 
 /* ---- families ---------------------------------------------------------------------------------- */
 
+static int has_sides(const Weight *w, size_t rows, size_t columns)
+{
+    return w->rank > 1 && w->shape[0] == rows && w->shape[1] == columns;
+}
+
+/* Are the parts of GLoRA in their older order, a1 [r,in], a2 [in,r], b1 [r,in], b2 [out,r]?  Where both orders fit, the
+ * smaller side is the rank (ComfyUI, weight_adapter/glora.py). */
+static int is_older_glora(const Module *m)
+{
+    const Weight *a1 = m->part[GLORA_A1];
+    const Weight *a2 = m->part[GLORA_A2];
+    const Weight *b1 = m->part[GLORA_B1];
+    const Weight *b2 = m->part[GLORA_B2];
+    if (!a1 || !a2 || !b1 || !b2 || a1->rank < 2 || b2->rank < 2 || b1->rank < 2) return 0;
+    size_t r = a1->shape[0];
+    int old = has_sides(a2, a1->shape[1], r) && b1->shape[0] == r && b2->shape[1] == r;
+    int new = has_sides(a2, a1->shape[1], r) && b1->shape[1] == a1->shape[1] && b2->shape[0] == a1->shape[1];
+    return old && (!new || r < a1->shape[1]);
+}
+
+static int is_newer_glora(const Module *m) { return !is_older_glora(m); }
+
 static const Family families[ADAPTER_FAMILIES] = {
     {
         .name = "LoRA",
@@ -42,10 +64,37 @@ static const Family families[ADAPTER_FAMILIES] = {
         .second = { .whole = DIFF },
         .combination = SUM,
     },
+    {
+        .name = "GLoRA",
+        .is_other = is_older_glora,
+        .first  = { .left = GLORA_A1, .right = GLORA_A2 },
+        .second = { .left = GLORA_B1, .right = GLORA_B2 },
+        .combination = OF_WEIGHT,
+    },
+    {
+        .name = "GLoRA",                 /* in its older order */
+        .is_other = is_newer_glora,
+        .first  = { .left = GLORA_A2, .right = GLORA_A1 },
+        .second = { .left = GLORA_B2, .right = GLORA_B1 },
+        .combination = OF_WEIGHT,
+    },
+    { .name = "(IA)^3", .second = { .whole = VECTOR }, .combination = SCALING },
+    { .name = "(IA)^3", .second = { .whole = IA3_L }, .combination = SCALING },
+    { .name = "OFT", .second = { .whole = OFT_BLOCKS }, .combination = ROTATION },
+    { .name = "OFT", .second = { .whole = OFT_DIAG }, .combination = ROTATION },
+    { .name = "OFT", .second = { .whole = OFT_R }, .combination = ROTATION },
+    { .name = "BOFT", .second = { .whole = BOFT_R }, .combination = ROTATION },
 };
 
 const Family *adapter_family(size_t i)
 {
+    return &families[i];
+}
+
+static const Family *family_named(const char *name)
+{
+    size_t i = 0;
+    while (strcmp(families[i].name, name)) i++;
     return &families[i];
 }
 
@@ -132,7 +181,11 @@ static Extent whole_extent(Arena *a, const char *path, const Module *m)
         break;
     case KRONECKER:
         return (Extent){ .rows = x.rows * y.rows, .columns = x.columns * y.columns, .rank = rank };
-    case SUM:
+    case OF_WEIGHT:
+        if (x.rows != x.columns)     fail_misfit(a, path, m->part[f.left], m->part[f.right]);
+        if (y.columns % x.rows)      fail_misfit(a, path, m->part[f.right], m->part[g.right]);
+        break;
+    default:
         break;
     }
     return (Extent){ .rows = y.rows, .columns = y.columns, .rank = rank };
@@ -171,31 +224,64 @@ static double config_number(Json *value, const char *key)
     return x;
 }
 
-/* PEFT: a pattern is the end of a layer's name.  It may be a regular expression too; nobody has been seen to use one.
- * */
-static int pattern_fits(const Json *at, const char *pattern, const char *name, size_t n)
+static int is_true(Arena *a, const LoraFile *f, const Module *m, const char *key)
 {
-    if (strpbrk(pattern, "*+?()[]{}|^$\\"))
-        json_bad(at, "alpha_pattern holds a regular expression, which is not supported");
-    size_t k = strlen(pattern);
-    if (n < k || strncmp(name + n - k, pattern, k)) return 0;
-    return n == k || name[n - k - 1] == '.';
+    Json value;
+    return configured(a, f, m, key, &value) && json_literal(&value, "true");
 }
 
-/* Sets *alpha when a pattern of "alpha_pattern" fits this layer. */
-static int pattern_alpha(Arena *a, const LoraFile *f, const Module *m, double *alpha)
+static double number_or(Arena *a, const LoraFile *f, const Module *m, const char *key, double usual)
+{
+    Json value;
+    return configured(a, f, m, key, &value) ? config_number(&value, key) : usual;
+}
+
+/* PEFT: a pattern is the end of a layer's name, or with '^' the whole name.  It may be any regular expression; no other
+ * has been seen. */
+static int pattern_fits(const Json *at, const char *pattern, const char *name, size_t n)
+{
+    static const char WRAPPER[] = "base_model.model.";
+    int is_whole = *pattern == '^';
+    if (is_whole) pattern++;
+    if (strpbrk(pattern, "*+?()[]{}|^$\\"))
+        json_bad(at, "a pattern of layers is a regular expression, which is not supported");
+    size_t k = strlen(pattern);
+    if (n < k || strncmp(name + n - k, pattern, k)) return 0;
+    if (is_whole && n - k == strlen(WRAPPER)) return begins(name, WRAPPER);
+    return n == k || (!is_whole && name[n - k - 1] == '.');
+}
+
+/* Sets *number when a pattern of "alpha_pattern" or "rank_pattern" fits this layer. */
+static int pattern_number(Arena *a, const LoraFile *f, const Module *m, const char *key, double *number)
 {
     Json value;
     size_t stem;
     const Weight *w = adapter_some_part(m);
     adapter_part(w->name, &stem);
-    if (!configured(a, f, m, "alpha_pattern", &value)) return 0;
+    if (!configured(a, f, m, key, &value)) return 0;
     if (!json_accept(&value, '{') || json_accept(&value, '}')) return 0;
     do {
         const char *pattern = json_string(&value);
-        json_expect(&value, ':', "alpha_pattern lacks a colon");
-        *alpha = config_number(&value, "alpha_pattern");
+        json_expect(&value, ':', "a pattern of layers lacks a colon");
+        *number = config_number(&value, key);
         if (pattern_fits(&value, pattern, w->name, stem)) return 1;
+    } while (json_accept(&value, ','));
+    return 0;
+}
+
+/* Does this layer stand in a list of ends of names, as PEFT has feedforward_modules? */
+static int is_listed(Arena *a, const LoraFile *f, const Module *m, const char *key)
+{
+    Json value;
+    size_t stem;
+    const Weight *w = adapter_some_part(m);
+    adapter_part(w->name, &stem);
+    if (!configured(a, f, m, key, &value)) return 0;
+    if (!json_accept(&value, '[') || json_accept(&value, ']')) return 0;
+    do {
+        const char *end = json_string(&value);
+        size_t n = strlen(end);
+        if (n <= stem && !strncmp(w->name + stem - n, end, n)) return 1;
     } while (json_accept(&value, ','));
     return 0;
 }
@@ -204,10 +290,20 @@ static double configured_alpha(Arena *a, const LoraFile *f, const Module *m)
 {
     Json value;
     double alpha;
-    if (pattern_alpha(a, f, m, &alpha)) return alpha;
+    if (pattern_number(a, f, m, "alpha_pattern", &alpha)) return alpha;
     if (configured(a, f, m, "lora_alpha", &value)) return config_number(&value, "lora_alpha");
     if (configured(a, f, m, "alpha", &value)) return config_number(&value, "alpha");
     return 0;
+}
+
+/* The rank that alpha is divided by.  PEFT divides LoKr's by that of its configuration where no factor has one. */
+static double rank_of(Arena *a, const LoraFile *f, const Module *m)
+{
+    double rank;
+    if (m->all.rank) return (double)m->all.rank;
+    if (!m->family || m->family->combination != KRONECKER) return 0;
+    if (pattern_number(a, f, m, "rank_pattern", &rank)) return rank;
+    return number_or(a, f, m, "r", 0);
 }
 
 /* scale = alpha / rank;  1 where alpha is absent or zero (kohya), alpha / sqrt(rank) for rsLoRA (Kalajdzievski, 2023)
@@ -215,27 +311,78 @@ static double configured_alpha(Arena *a, const LoraFile *f, const Module *m)
 static float scale_of(Arena *a, const LoraFile *f, const Module *m)
 {
     const Weight *w = m->part[ALPHA];
-    Json value;
-    double rank = (double)m->all.rank;
+    double rank = w ? (double)m->all.rank : rank_of(a, f, m);
     double alpha = w ? (double)dtype_value(w->data, w->type, 0) : configured_alpha(a, f, m);
     if (!isfinite(alpha)) fail(a, "%s: %s is not a finite number: the file is damaged", f->file->path, w->name);
-    if (!w && configured(a, f, m, "use_rslora", &value) && json_literal(&value, "true")) rank = sqrt(rank);
-    if (alpha == 0 || !m->all.rank) return 1;
+    if (!w && is_true(a, f, m, "use_rslora")) rank = sqrt(rank);
+    if (alpha == 0 || !(rank > 0)) return 1;
     return (float)(alpha / rank);
+}
+
+/* ---- what multiplies a weight ------------------------------------------------------------------ */
+
+/* kohya and LyCORIS keep the constraint of OFT as alpha: a limit of alpha for each row.  Zero or none is no limit, as
+ * LyCORIS has it.  PEFT has it in its configuration, for each block ("coft"). */
+static RotationLimits limits_of(Arena *a, const LoraFile *f, const Module *m, const Weight *w)
+{
+    const Weight *alpha = m->part[ALPHA];
+    RotationLimits l = { .terms = 5 };
+    size_t rows = w->rank > 2 ? w->shape[w->rank - 3] * w->shape[w->rank - 1] : 0;
+    if (alpha) l.limit = (double)dtype_value(alpha->data, alpha->type, 0) * (double)rows;
+    if (is_true(a, f, m, "coft")) l.block_limit = number_or(a, f, m, "eps", 6e-5) / sqrt((double)w->shape[0]);
+    if (f->config.at) l.terms = (int)number_or(a, f, m, "num_cayley_neumann_terms", 5);
+    Json value;
+    if (configured(a, f, m, "use_cayley_neumann", &value) && json_literal(&value, "false")) l.terms = 0;
+    return l;
+}
+
+static void set_rotation(Arena *a, const LoraFile *f, Module *m)
+{
+    AdapterPart part = m->family->second.whole;
+    const Weight *w = m->part[part];
+    m->rotation = adapter_rotation(a, f->file->path, part, w, limits_of(a, f, m, w));
+    m->rotation.shared = is_true(a, f, m, "block_share");
+    if (m->rotation.shared && m->rotation.blocks > 1) fail_misfit(a, f->file->path, w, w);
+    if (m->rotation.butterfly) m->family = family_named("BOFT");
+}
+
+/* Does (IA)^3 scale what goes into the layer?  LyCORIS says so in a tensor, PEFT by the shape of the vector, or for a
+ * convolution in its configuration. */
+static int scales_input(Arena *a, const LoraFile *f, const Module *m)
+{
+    const Weight *flag = m->part[ON_INPUT];
+    const Weight *l = m->part[IA3_L];
+    if (flag && flag->type == BOOL) return *(const unsigned char *)flag->data != 0;
+    if (flag) return dtype_value(flag->data, flag->type, 0) > 0;
+    if (l && l->rank == 2) return l->shape[0] == 1 && l->shape[1] > 1;
+    return is_listed(a, f, m, "feedforward_modules");
+}
+
+static void set_scaling(Arena *a, const LoraFile *f, Module *m)
+{
+    const Weight *w = m->part[m->family->second.whole];
+    size_t most = 1;
+    for (size_t i = 0; i < w->rank; i++)
+        if (w->shape[i] > most) most = w->shape[i];
+    if (most != weight_numel(w)) fail(a, "%s: %s is %s, expected a vector", f->file->path, w->name, shape_text(a, w));
+    m->on_input = scales_input(a, f, m);
 }
 
 /* ---- checking a module ------------------------------------------------------------------------- */
 
 static void check_part(Arena *a, const char *path, AdapterPart p, const Weight *w)
 {
-    int type_fits = p == ALPHA ? dtype_is_number(w->type) : dtype_is_float(w->type);
+    int is_number = p == ALPHA || p == ON_INPUT;
+    int type_fits = is_number ? dtype_is_number(w->type) : dtype_is_float(w->type);
+    if (p == ON_INPUT && w->type == BOOL) type_fits = 1;
     if (!type_fits) fail(a, "%s: %s is of type %s, expected floating point", path, w->name, dtype_name(w->type));
-    int shape_fits = p == ALPHA ? weight_numel(w) == 1 : has_possible_shape(w);
+    int shape_fits = is_number ? weight_numel(w) == 1 : has_possible_shape(w);
     if (!shape_fits) fail(a, "%s: %s is %s, which cannot be", path, w->name, shape_text(a, w));
 }
 
 static void set_family(Arena *a, const char *path, Module *m, const Family *f)
 {
+    if (f->is_other && f->is_other(m)) return;
     int has_first = is_given(m, f->first);
     int has_second = is_given(m, f->second);
     if (!has_first && !has_second) return;
@@ -243,12 +390,23 @@ static void set_family(Arena *a, const char *path, Module *m, const Family *f)
         fail(a, "%s: %s is of two kinds at once, %s and %s",
              path, adapter_some_part(m)->name, m->family->name, f->name);
     m->family = f;
-    int needs_first = f->combination != SUM;
+    int needs_first = f->first.whole || f->first.left;
     if (needs_first && !has_first) fail_missing(a, path, adapter_some_part(m), f->first.left);
     if (!has_second)               fail_missing(a, path, adapter_some_part(m), f->second.left);
     if (needs_first) m->first = factor_extent(a, path, m, f->first, f->left_transposed);
     m->second = factor_extent(a, path, m, f->second, f->left_transposed);
     m->all = whole_extent(a, path, m);
+}
+
+static const Weight *magnitude_of(const Module *m)
+{
+    return m->part[MAGNITUDE] ? m->part[MAGNITUDE] : m->part[SCALE];
+}
+
+/* DoRA is for what adds a matrix that does not depend on W. */
+static int is_added(Combination how)
+{
+    return how == SUM || how == HADAMARD || how == KRONECKER;
 }
 
 static void complete(Arena *a, const LoraFile *file, Module *m)
@@ -264,6 +422,13 @@ static void complete(Arena *a, const LoraFile *file, Module *m)
         fail(a, "%s: %s stands beside %s", path, m->part[SCALE]->name, m->part[MAGNITUDE]->name);
     if (!m->family && (m->part[SCALE] || m->part[MAGNITUDE])) fail_missing(a, path, adapter_some_part(m), UP);
     m->scale = scale_of(a, file, m);
+    Combination how = m->family ? m->family->combination : SUM;
+    if (how == ROTATION) set_rotation(a, file, m);
+    if (how == SCALING) set_scaling(a, file, m);
+    if (m->part[RESCALE] && how != ROTATION) fail_missing(a, path, m->part[RESCALE], OFT_BLOCKS);
+    if (m->part[ON_INPUT] && how != SCALING) fail_missing(a, path, m->part[ON_INPUT], VECTOR);
+    if (magnitude_of(m) && !is_added(how))
+        fail(a, "%s: %s stands beside %s, which it cannot", path, magnitude_of(m)->name, m->family->name);
 }
 
 /* ---- opening ----------------------------------------------------------------------------------- */
@@ -280,6 +445,12 @@ static int by_layer(const void *x, const void *y)
     return a->part < b->part ? -1 : 1;
 }
 
+/* ".weight" is the ending of an (IA)^3 vector, and of any weight. */
+static int has_on_input(Arena *a, const WeightFile *s, const char *name, size_t stem)
+{
+    return file_weight(s, format(a, "%.*s.on_input", (int)stem, name)) != NULL;
+}
+
 /* The file's tensors by layer; those with an unknown ending are listed apart.  Returns how many were known. */
 static size_t list_entries(Arena *a, LoraFile *f, Entry *entry)
 {
@@ -290,6 +461,7 @@ static size_t list_entries(Arena *a, LoraFile *f, Entry *entry)
         size_t stem;
         AdapterPart part = adapter_part(name, &stem);
         if (begins(name, "bundle_emb.")) continue;                      /* an embedding in the file: see embedding.h */
+        if (part == VECTOR && !has_on_input(a, s, name, stem)) part = NONE;
         if (part) entry[n++] = (Entry){ .layer = flat_name(a, name, stem), .part = part, .weight = &s->weight[i] };
         else f->unknown[f->unknowns++] = name;
     }

@@ -5,40 +5,48 @@
 #define ADAPTER_FILE_H
 
 #include "adapter_names.h"
+#include "adapter_rotation.h"
 #include "job.h"
 #include "json.h"
 #include "safetensors.h"
 
-enum { ADAPTER_FAMILIES = 4, LARGEST_SIDE_OF_A_WEIGHT = 1 << 20 };
+enum { ADAPTER_FAMILIES = 12, LARGEST_SIDE_OF_A_WEIGHT = 1 << 20 };
 
 /* A matrix of the file: given whole, or as left right, or as left core right (Tucker decomposition).  Each is the
  * part that holds it, NONE where the family has no such part. */
 typedef struct { AdapterPart whole, left, right, core; } Factor;
 
-/* How a family makes dW of at most two matrices.
- *     SUM:        dW = second                                   LoRA, LoCon; a full difference
- *     HADAMARD:   dW = first * second, element by element       LoHa
- *     KRONECKER:  dW = first (x) second                         LoKr
+/* How a family changes a weight: W' of W and at most two matrices.
+ *     SUM:        W' = W + dW,  dW = second                                 LoRA, LoCon; a full difference
+ *     HADAMARD:                 dW = first * second, element by element     LoHa
+ *     KRONECKER:                dW = first (x) second                       LoKr
+ *     OF_WEIGHT:                dW = W first + second                       GLoRA
+ *     SCALING:                  dW = W scaled by `second`, row by row or column by column     (IA)^3
+ *     ROTATION:   W' = W rotated in blocks (adapter_rotation.h)             OFT, BOFT
  * left is [out,r] and right [r,in..]; a core is [r,r,k,k].  left_transposed: with a core, left is stored as [r,out].
- * */
-typedef enum { SUM, HADAMARD, KRONECKER } Combination;
+ * For a SCALING and a ROTATION the tensor is the whole of `second`. */
+typedef enum { SUM, HADAMARD, KRONECKER, OF_WEIGHT, SCALING, ROTATION } Combination;
+struct Module;
 typedef struct {
     const char *name;
     Factor      first, second;
     Combination combination;
     int         left_transposed;
+    int       (*is_other)(const struct Module *m);   /* are its parts those of another row?  NULL: never */
 } Family;
 
 /* rank: the inner size of the product, 0 for a whole matrix */
 typedef struct { size_t rows, columns, rank; } Extent;
 
 /* What the file holds for one layer. */
-typedef struct {
+typedef struct Module {
     const char   *layer;                   /* its flat name, see adapter_names.h */
     const Weight *part[PARTS];             /* NULL: absent, as part[NONE] always is */
     const Family *family;                  /* NULL: only a difference of the bias */
     Extent        first, second, all;      /* of the two matrices, and of dW */
     float         scale;                   /* alpha / rank */
+    Rotation      rotation;                /* of a ROTATION */
+    int           on_input;                /* of a SCALING: it scales the columns */
     int           applied;                 /* a layer has asked for it */
 } Module;
 

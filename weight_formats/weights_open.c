@@ -114,7 +114,8 @@ const WeightFile *weights_read(Arena *a, const char *path, Bytes file) { return 
 
 /* ---- folders: which files --------------------------------------------------------------------- */
 
-static const char *const stems[] = { "diffusion_pytorch_model", "model", "pytorch_model", "pytorch_lora_weights" };
+static const char *const stems[] = { "diffusion_pytorch_model", "model", "pytorch_model", "pytorch_lora_weights",
+                                     "adapter_model" };
 
 /* float32 before float16, safetensors before pickles */
 static const char *const endings[] = {
