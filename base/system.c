@@ -8,7 +8,7 @@
  * touched, from an exception handler.
  *
  * Source: POSIX.1-2008.  Beyond it: MAP_ANONYMOUS, MAP_NORESERVE and madvise (Linux, macOS, BSD), /proc and /sys
- * (Linux). */
+ * (Linux: proc(5), cgroups(7), and Documentation/admin-guide/cgroup-v1/memory.rst and cgroup-v2.rst). */
 #define _XOPEN_SOURCE 700
 #define _DEFAULT_SOURCE
 #define _DARWIN_C_SOURCE
@@ -69,12 +69,76 @@ void system_memory_discard(void *memory, size_t bytes)
 #endif
 }
 
+/* The number that a file holds; SIZE_MAX when it holds another word ("max"), or is not there. */
+static size_t number_in_file(const char *path)
+{
+    unsigned long long n;
+    FILE *f = fopen(path, "r");
+    if (!f) return SIZE_MAX;
+    int is_number = fscanf(f, "%llu", &n) == 1 && n < SIZE_MAX;
+    fclose(f);
+    return is_number ? (size_t)n : SIZE_MAX;
+}
+
+/* The smallest limit of a group and of all groups that it lies in.  group: "/a/b", which is cut off to "". */
+static size_t least_limit(const char *root, const char *hierarchy, char *group, const char *file)
+{
+    size_t least = SIZE_MAX;
+    char *slash = group;
+    while (slash) {
+        char path[8192];
+        snprintf(path, sizeof path, "%s/sys/fs/cgroup%s%s/%s", root, hierarchy, group, file);
+        size_t limit = number_in_file(path);
+        if (limit < least) least = limit;
+        slash = strrchr(group, '/');
+        if (slash) *slash = 0;
+    }
+    return least;
+}
+
+static int has_memory_controller(const char *controllers)
+{
+    const char *found = strstr(controllers, "memory");
+    if (!found || (found > controllers && found[-1] != ',')) return 0;
+    char after = found[strlen("memory")];
+    return !after || after == ',';
+}
+
+/* line: "4:cpu,memory:/a/b" of version 1, "0::/a/b" of version 2 of control groups */
+static size_t limit_of_line(const char *root, char *line)
+{
+    char *controllers = strchr(line, ':');
+    char *group = controllers ? strchr(controllers + 1, ':') : NULL;
+    if (!group) return SIZE_MAX;
+    *group++ = 0;
+    controllers++;
+    if (has_memory_controller(controllers)) return least_limit(root, "/memory", group, "memory.limit_in_bytes");
+    return *controllers ? SIZE_MAX : least_limit(root, "", group, "memory.max");
+}
+
+size_t system_memory_limit(const char *root)
+{
+    char line[4096];
+    size_t least = SIZE_MAX;
+    snprintf(line, sizeof line, "%s/proc/self/cgroup", root);
+    FILE *f = fopen(line, "r");
+    while (f && fgets(line, sizeof line, f)) {
+        line[strcspn(line, "\n")] = 0;
+        size_t limit = limit_of_line(root, line);
+        if (limit < least) least = limit;
+    }
+    if (f) fclose(f);
+    return least;
+}
+
 size_t system_memory_size(void)
 {
+    size_t limit = system_memory_limit("");
     long pages = sysconf(_SC_PHYS_PAGES);
     long page_size = sysconf(_SC_PAGESIZE);
-    if (pages <= 0 || page_size <= 0) return SIZE_MAX;
-    return (size_t)pages * (size_t)page_size;
+    if (pages <= 0 || page_size <= 0) return limit;
+    size_t memory = (size_t)pages * (size_t)page_size;
+    return memory < limit ? memory : limit;
 }
 
 double system_memory_peak(void)

@@ -20,7 +20,11 @@ void  *system_memory_reserve(size_t bytes);
 void   system_memory_free   (void *memory, size_t bytes);       /* the whole range that was reserved */
 /* Gives the memory of a part of a reserved range back.  The addresses stay; their bytes may be zeros from now on. */
 void   system_memory_discard(void *memory, size_t bytes);
-size_t system_memory_size   (void);      /* bytes of memory in this machine; SIZE_MAX when it is not known */
+/* Bytes of memory in this machine, or that the container may take which this runs in; SIZE_MAX when it is not known. */
+size_t system_memory_size   (void);
+/* The least of the limits that Linux' control groups set for this process: that of its own group and those of all
+ * groups around it; SIZE_MAX: there is none.  root: the folder that /proc and /sys are in, "" but for a test. */
+size_t system_memory_limit  (const char *root);
 double system_memory_peak   (void);      /* the most bytes of memory that this process had at once */
 
 /* ---- files ------------------------------------------------------------------------------------- */

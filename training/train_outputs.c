@@ -344,6 +344,7 @@ static void draw_samples(Trainer *t, const char *what)
     d.stem = without_extension(t->mem, as);
     if (!is_textual_inversion(t->config)) d.trained.lora = temporary_path(t, "lora");
     if (t->word) d.trained.embedding = temporary_path(t, "word");
+    files_trim(t->mem);                      /* the weights are mapped once more to draw */
     if (attempt(t->mem, draw_all, &d, why)) callbacks_say(t->callbacks, "warning: samples were not drawn: %s", why);
     release(t->mem, before);
 }

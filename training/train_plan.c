@@ -2,7 +2,8 @@
  *
  * A dry run takes all memory and counts all operations of one step, but computes nothing.  The time is its operations,
  * divided by how fast this machine is now.  The memory is the arena's peak in that dry run, and the mapped weights that
- * are in memory together with it.
+ * are in memory together with it; or, if that is more, what encoding the pictures took, or what drawing the samples
+ * will.  Saving takes next to none, as files are written piece by piece.
  *
  * Nothing is refused here.  The plan is printed before the hours of training, so that people can stop it in time. */
 #include "trainer.h"
@@ -91,6 +92,12 @@ static void say_memory_and_time(Trainer *t, size_t encoding)
     if (most < encoding) {
         most = encoding;
         mapped = m.autoencoder;
+    }
+    size_t lora = t->trainable->count * sizeof(uint16_t);      /* as the samples read it from a file */
+    size_t sampling = mark(t->mem) + t->sampling.memory + lora;
+    if (t->job->sample_prompts.count && most < sampling) {
+        most = sampling;
+        mapped = t->sampling.mapped;
     }
     double ops = t->machine.ops * t->steps * objective_examples(&t->objective);
     double seconds = ops / machine_speed(&t->machine);

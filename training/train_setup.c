@@ -8,7 +8,6 @@
 
 #include "chars.h"
 #include "clip.h"
-#include "generate.h"
 #include "prior.h"
 #include "survey.h"
 #include "unet.h"
@@ -91,8 +90,12 @@ void trainer_check_samples(Trainer *t)
         sample->job.model = job->model;
         sample->job.vae = job->vae;
         Job copy_of_job = sample->job;       /* generate_check() fills in what is usual */
-        generate_check(t->mem, &copy_of_job, NULL);
+        arena_peak_reset(t->mem);
+        Plan plan = generate_check(t->mem, &copy_of_job, NULL);
+        plan.memory -= mark(t->mem);         /* what was there before */
+        if (plan.memory > t->sampling.memory) t->sampling = plan;
     }
+    arena_peak_reset(t->mem);                /* dry runs take no memory */
 }
 
 /* ---- pictures ---------------------------------------------------------------------------------- */

@@ -10,6 +10,7 @@
 #define TRAINER_H
 
 #include "dataset.h"
+#include "generate.h"
 #include "optimizer.h"
 #include "training_job.h"
 
@@ -41,6 +42,7 @@ typedef struct {
     TrainingProgress     *progress;      /* where the job stands */
     TrainingProgress     *safe;          /* where it stood after the last whole step */
     Validation            validation;
+    Plan                  sampling;      /* memory: what the largest of the samples takes; mapped: of it, the weights */
     TrainingState         state;
     const WeightFile     *resumed;       /* the state that it goes on from; NULL: it begins anew */
 } Trainer;

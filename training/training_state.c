@@ -171,6 +171,17 @@ static const Weight *tensor_of(Arena *a, const WeightFile *f, const Weight *expe
     return w;
 }
 
+/* Copies what is mapped, piece by piece, and gives the memory of each back: else the state would be there twice. */
+static void copy_mapped(Arena *a, void *to, const void *from, size_t bytes)
+{
+    enum { PIECE = 1 << 24 };
+    for (size_t at = 0; at < bytes; at += PIECE) {
+        size_t n = bytes - at < PIECE ? bytes - at : PIECE;
+        memcpy((char *)to + at, (const char *)from + at, n);
+        files_trim(a);
+    }
+}
+
 size_t training_state_load(Arena *a, const WeightFile *f, TrainingState *s)
 {
     size_t before = mark(a);
@@ -183,7 +194,7 @@ size_t training_state_load(Arena *a, const WeightFile *f, TrainingState *s)
         int is_loss = to->data == s->loss;      /* the number of steps may be another one now */
         const Weight *from = tensor_of(a, f, to, is_loss);
         size_t bytes = from->bytes < to->bytes ? from->bytes : to->bytes;
-        if (bytes) memcpy((void *)(uintptr_t)to->data, from->data, bytes);
+        copy_mapped(a, (void *)(uintptr_t)to->data, from->data, bytes);
         if (is_loss) steps = from->bytes / sizeof *s->loss;
     }
     check_progress(a, f, s, progress, steps);

@@ -171,14 +171,15 @@ static void push_mark(Unpickler *m)
     m->mark[m->marks++] = m->stack.count;
 }
 
-/* Takes the last mark and all values above it away.  Returns them: [count], valid until the next push. */
+/* Takes the last mark and all values above it away.  Returns them: [count], valid until the next push; NULL when there
+ * are none, for the stack may have no memory yet, and C forbids to add even 0 to NULL. */
 static Pickled **pop_mark(Unpickler *m, size_t *count)
 {
     if (!m->marks) bad(m, "a mark is missing");
     size_t bottom = m->mark[--m->marks];
     *count = m->stack.count - bottom;
     m->stack.count = bottom;
-    return m->stack.item + bottom;
+    return *count ? m->stack.item + bottom : NULL;
 }
 
 /* Picklers number their memo from 0 on, so an honest index is never larger than the number of opcodes so far. */
