@@ -18,11 +18,11 @@
 #include "gif.h"
 #include "info.h"
 #include "lines.h"
-#include "search_path.h"
 #include "options.h"
 #include "output.h"
 #include "picture_info.h"
 #include "picture_kinds.h"
+#include "request_paths.h"
 #include "result.h"
 #include "sweep.h"
 #include "system.h"
@@ -198,7 +198,7 @@ static void read_request(Run *r, const char *input)
 static SearchPath *search_path(Run *r, const char *beside)
 {
     const Options *o = &r->options;
-    return search_path_new(r->a, beside, o->folder, o->folders, o->program);
+    return search_path_new(r->a, beside, o->folder, o->folders, o->program, say, r);
 }
 
 /* A seed of 32 bits, as torch's generator takes no more. */

@@ -3,7 +3,7 @@
 #define SWEEP_H
 
 #include "callbacks.h"
-#include "search_path.h"
+#include "request_paths.h"
 
 enum { SWEEP_CELLS = 1000 };             /* most pictures of a grid */
 

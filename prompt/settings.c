@@ -256,6 +256,12 @@ static char *show_name(Arena *a, const Request *r, const Setting *s)
     return name->text ? infotext_quoted(a, name->text) : NULL;
 }
 
+/* Hashes matter only where no file has the name, and a name that is set later may be another file's. */
+static char *show_hash(Arena *a, const Request *r, const Setting *s)
+{
+    return r->is_by_hash ? show_name(a, r, s) : NULL;
+}
+
 /* An axis of a grid, or none. */
 static void set_axis(Arena *a, Request *r, const Setting *s, const char *label, const char *value)
 {
@@ -447,6 +453,7 @@ static const ValueKind
     unusual_kind  = { .set = set_choice,   .show = show_unusual },
     text_kind     = { .set = set_text,     .show = show_text },
     path_kind     = { .set = set_name,     .show = show_name },
+    hash_kind     = { .set = set_name,     .show = show_hash },
     lora_kind     = { .set = set_lora,     .show = show_loras },
     axis_kind     = { .set = set_axis,     .show = show_name,    .is_axis = 1 };
 
@@ -476,6 +483,14 @@ const Setting all_settings[] = {
       .help = "pixels, multiples of 8 (what suits the model)" },
     { .key = "Model", .flag = "model", .kind = &path_kind, .field = AT(model), .value = "F",
       .help = "a Stable Diffusion 1.x checkpoint (the one that comes with persona)" },
+    { .key = "Model hash", .flag = "model-hash", .kind = &hash_kind, .field = AT(model_hash), .value = "HEX",
+      .help = "what Model is found by where no file has its name: the beginning of the file's SHA-256" },
+    { .key = "VAE hash", .flag = "vae-hash", .kind = &hash_kind, .field = AT(vae_hash), .value = "HEX",
+      .help = "the same for VAE" },
+    { .key = "Lora hashes", .flag = "lora-hashes", .kind = &hash_kind, .field = AT(lora_hashes), .value = "LIST",
+      .help = "the same for LoRAs, \"NAME: HEX, NAME: HEX\"" },
+    { .key = "Hashes", .flag = "hashes", .kind = &hash_kind, .field = AT(hashes), .value = "JSON",
+      .help = "the same for all, as civitai writes it: {\"model\": HEX, \"lora:NAME\": HEX}" },
     { .key = "VAE", .flag = "vae", .kind = &path_kind, .field = AT(vae), .choices = { "none", "Automatic" },
       .value = "F",
       .help = "another decoder, or none (the model's own)" },

@@ -20,6 +20,8 @@ typedef struct {
     Job         job;                    /* its prompt is without tags; paths, seed and LoRAs are added later */
     const char *prompt;                 /* with its <lora:name:strength> tags */
     Name        model, vae, motion, init;       /* text is NULL when it is not given, and may be "none" */
+    Name        model_hash, vae_hash, lora_hashes, hashes;      /* of files, as other programs write them; or NULL */
+    int         is_by_hash;             /* a file was found by one of them, so they matter */
     LoraName    tag[LORAS];             /* LoRAs from the prompt's tags */
     LoraName    key[LORAS];             /* LoRAs from LoRA keys, which win over tags of the same name */
     size_t      tags, keys;

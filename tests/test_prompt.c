@@ -2,7 +2,7 @@
  * looking up names. */
 #define _XOPEN_SOURCE 700
 #include "chars.h"
-#include "search_path.h"
+#include "request_paths.h"
 #include "test.h"
 
 #include <math.h>
@@ -30,7 +30,7 @@ static void work(void *to)
     t->r = allocate(t->a, 1, sizeof *t->r);
     prompt_parse(t->a, t->r, t->text, t->size ? t->size : strlen(t->text), "p.txt", keep_warning, t);
     if (t->flag) prompt_set(t->a, t->r, t->flag, t->value);
-    if (t->where) search_path_resolve(t->a, search_path_new(t->a, NULL, &t->where, 1, NULL), t->r);
+    if (t->where) search_path_resolve(t->a, search_path_new(t->a, NULL, &t->where, 1, NULL, NULL, NULL), t->r);
 }
 
 /* "" or the message it failed with */
@@ -96,7 +96,7 @@ static void test_settings(Arena *a)
           !strcmp(t.r->motion.text, "mm_sd_v14"));
     CHECK(t.r->tags == 1 && !strcmp(t.r->tag[0].name.text, "yumin") && fabs(t.r->tag[0].text - 0.8) < 1e-12 &&
           fabs(t.r->tag[0].unet - 0.8) < 1e-12);
-    CHECK_MSG(strstr(t.warning, "\"Model hash\"") && strstr(t.warning, "\"Version\"") && strstr(t.warning, "p.txt: "),
+    CHECK_MSG(t.r->model_hash.text && strstr(t.warning, "\"Version\"") && strstr(t.warning, "p.txt: "),
               "%s", t.warning);
 
     t.text = "a\nStpes: 3, Steps: 4";                      /* does not begin with a key: all of it is prompt */

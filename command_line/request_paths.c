@@ -1,0 +1,193 @@
+/* request_paths.c - from the names in a request to the paths of files in its job.
+ *
+ * The files that come with the source (the small model, its motion module, CLIP's merges) are looked for in weights/
+ * first, so that a file of the same name near a prompt cannot take its place. */
+#include "request_paths.h"
+
+#include "chars.h"
+#include "file_hash.h"
+#include "files.h"
+#include "weight_names.h"
+
+#include <string.h>
+
+static const char OUR_MODEL[] = "persona";
+static const char OUR_MOTION[] = "persona_motion";
+
+/* supplied: the name of the file that comes with the source; any other name is searched for as usual */
+static const char *find_or_supplied(Arena *a, const SearchPath *p, WantedWeights w, const char *supplied)
+{
+    if (strcmp(w.name.text, supplied)) return find_weights(a, p, w);
+    return find_supplied(a, p, format(a, "%s.safetensors", supplied));
+}
+
+/* ---- hashes that other programs write beside the names ------------------------------------------ */
+
+/* The hash behind KEY in "KEY: HASH, KEY: HASH" or {"KEY": "HASH"}; NULL when there is none. */
+static const char *hash_of_key(Arena *a, const char *list, const char *key)
+{
+    size_t n = strlen(key);
+    for (const char *at = list; at && (at = strstr(at, key)); at += n) {
+        int begins_here = at == list || strchr("\"{, ", at[-1]);
+        const char *after = at + n + strspn(at + n, "\" ");
+        if (!begins_here || *after != ':') continue;
+        after += 1 + strspn(after + 1, " \"");
+        return file_hash_read(a, copy(a, after, strspn(after, "0123456789abcdefABCDEFxX")));
+    }
+    return NULL;
+}
+
+/* Were both typed, or both read from one text?  The hash of a pasted text says nothing about a name that was typed. */
+static int belong_together(Name name, Name hash)
+{
+    return hash.text && (!name.text || begins(name.label ? name.label : "", "--") == begins(hash.label, "--"));
+}
+
+/* own: the setting for this hash alone; key: what it is called in Hashes */
+static const char *hash_for(Arena *a, const Request *r, Name name, Name own, const char *key)
+{
+    const char *hash = belong_together(name, own) ? file_hash_read(a, own.text) : NULL;
+    if (!hash && belong_together(name, r->hashes)) hash = hash_of_key(a, r->hashes.text, key);
+    return hash;
+}
+
+static const char *lora_hash(Arena *a, const Request *r, Name name)
+{
+    const char *hash = NULL;
+    if (belong_together(name, r->lora_hashes)) hash = hash_of_key(a, r->lora_hashes.text, name.text);
+    if (hash) return hash;
+    return hash_for(a, r, name, (Name){ NULL, NULL }, format(a, "lora:%s", name.text));
+}
+
+/* ---- the names of a request -------------------------------------------------------------------- */
+
+static int is_named(Name n)
+{
+    return n.text && strcmp(n.text, "none");
+}
+
+/* Our own model is a clip by default, with our motion module; another model is a still unless a module is named. */
+static void find_motion(Arena *a, const SearchPath *p, Request *r, int is_our_model)
+{
+    if (r->motion.text && !is_named(r->motion)) r->job.frames = 1;       /* "none" */
+    if (!r->motion.text && is_our_model && r->job.frames != 1) r->motion.text = OUR_MOTION;
+    WantedWeights w = { .name = r->motion, .kind = MOTION_FILE };
+    if (r->job.frames != 1 && is_named(r->motion)) r->job.motion = find_or_supplied(a, p, w, OUR_MOTION);
+}
+
+/* An image to begin from, by its whole name, in any folder of the search path. */
+static const char *find_image(Arena *a, const SearchPath *p, Name name)
+{
+    for (size_t i = 0; i < p->count; i++) {
+        const char *path = search_path_join(a, p->folder[i].path, name.text);
+        if (file_is(path)) return path;
+    }
+    fail(a, "%s is %s, and there is no such file; looked in %s", name.label, quoted(a, name.text), search_path_list(a, p));
+}
+
+static const char *find_lora(Arena *a, const SearchPath *p, Request *r, Name name)
+{
+    WantedWeights w = { .name = name, .kind = LORA_FILE, .is_by_hash = &r->is_by_hash };
+    w.hash = lora_hash(a, r, name);
+    return find_weights(a, p, w);
+}
+
+/* Does a LoRA key of the request name the same file as this tag in the prompt? */
+static int is_also_key(Arena *a, const SearchPath *p, Request *r, Name tag)
+{
+    for (size_t k = 0; k < r->keys; k++) {
+        Name key = r->key[k].name;
+        if (!strcmp(tag.text, key.text)) return 1;
+        if (same_file(find_lora(a, p, r, tag), find_lora(a, p, r, key))) return 1;
+    }
+    return 0;
+}
+
+/* Those of the prompt's tags first, then those of LoRA keys.  A file that has both is used once, as the key says. */
+static void find_loras(Arena *a, const SearchPath *p, Request *r)
+{
+    LoraUse *use = allocate(a, r->tags + r->keys, sizeof *use);
+    r->job.lora = use;
+    r->job.loras = 0;
+    for (size_t i = 0; i < r->tags + r->keys; i++) {
+        int is_tag = i < r->tags;
+        const LoraName *l = is_tag ? &r->tag[i] : &r->key[i - r->tags];
+        if (is_tag && is_also_key(a, p, r, l->name)) continue;
+        use[r->job.loras++] = (LoraUse){
+            .path = find_lora(a, p, r, l->name),
+            .text = (float)l->text,
+            .unet = (float)l->unet,
+        };
+    }
+}
+
+static int ends_like_embedding(const char *name)
+{
+    static const char *const kinds[] = { ".safetensors", ".pt", ".bin", ".png" };
+    const char *dot = strrchr(name, '.');
+    if (!dot || strstr(name, ".preview.")) return 0;             /* NAME.preview.png: what a tool shows of NAME */
+    for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++)
+        if (same(dot, kinds[i])) return 1;
+    return 0;
+}
+
+/* All embeddings that the prompt may name, in the order of search.  Which ones it names is known once it is read. */
+static void find_embeddings(Arena *a, const SearchPath *p, Request *r)
+{
+    const char **list = NULL;
+    size_t count = 0;
+    size_t room = 0;
+    for (size_t i = 0; i < p->count; i++) {
+        if (!p->folder[i].has_embeddings) continue;
+        size_t files;
+        const char **names = folder_list(a, p->folder[i].path, &files);
+        for (size_t k = 0; k < files; k++) {
+            const char *path = search_path_join(a, p->folder[i].path, names[k]);
+            if (!ends_like_embedding(names[k]) || !file_is(path)) continue;
+            list = grow_array(a, list, count, &room, sizeof *list);
+            list[count++] = path;
+        }
+    }
+    r->job.embedding = list;
+    r->job.embeddings = count;
+}
+
+/* A hash without a name, as some programs leave names out. */
+static void find_model_by_hash(Arena *a, const SearchPath *p, Request *r)
+{
+    if (r->model.text || !r->model_hash.text) return;
+    WantedWeights w = { .name = r->model_hash, .kind = MODEL_FILE, .hash = file_hash_read(a, r->model_hash.text) };
+    r->job.model = w.hash ? find_weights_by_hash(a, p, w) : NULL;
+    r->is_by_hash |= r->job.model != NULL;
+    if (r->job.model) return;
+    search_path_say(p, format(a, "%s is %s, and no model in %s has it; the one that comes with persona is used",
+                              r->model_hash.label, quoted(a, r->model_hash.text), search_path_list(a, p)));
+}
+
+static void find_model(Arena *a, const SearchPath *p, Request *r)
+{
+    WantedWeights w = { .name = r->model, .kind = MODEL_FILE, .is_by_hash = &r->is_by_hash };
+    w.hash = hash_for(a, r, r->model, r->model_hash, "model");
+    r->job.model = find_or_supplied(a, p, w, OUR_MODEL);
+}
+
+static void find_vae(Arena *a, const SearchPath *p, Request *r)
+{
+    WantedWeights w = { .name = r->vae, .kind = VAE_FILE, .is_by_hash = &r->is_by_hash };
+    w.hash = hash_for(a, r, r->vae, r->vae_hash, "vae");
+    if (is_named(r->vae)) r->job.vae = find_weights(a, p, w);
+}
+
+void search_path_resolve(Arena *a, const SearchPath *p, Request *r)
+{
+    find_model_by_hash(a, p, r);
+    int is_our_model = !r->model.text && !r->job.model;
+    if (is_our_model) r->model.text = OUR_MODEL;
+    if (r->model.text) find_model(a, p, r);
+    find_motion(a, p, r, is_our_model);
+    find_vae(a, p, r);
+    if (is_named(r->init)) r->job.init = find_image(a, p, r->init);
+    find_loras(a, p, r);
+    find_embeddings(a, p, r);
+    r->job.merges = find_supplied(a, p, "merges.txt");
+}
