@@ -23,7 +23,7 @@ enum { MOST_STEPS = 2000 };
 typedef struct {
     Arena       *a;
     const Graph *g;
-    Infotext    *t;
+    InfotextWriter    *t;
     int          steps;                  /* that may still be taken */
     int          has_motion, has_context;
 } Walk;
@@ -597,7 +597,7 @@ static const Input *conditioning(Walk *w, const Node *sampler, const char *name)
     return i || strcmp(name, "positive") ? i : node_input(guider, "conditioning");
 }
 
-const char *comfyui_settings(Infotext *t, const Graph *g)
+const char *comfyui_settings(InfotextWriter *t, const Graph *g)
 {
     const Node *second;
     Walk *w = allocate(t->a, 1, sizeof *w);
@@ -626,7 +626,7 @@ const char *comfyui_settings(Infotext *t, const Graph *g)
 char *comfyui_nodes(Arena *a, const Graph *g)
 {
     enum { LISTED = 24 };
-    Infotext seen = infotext_begin(a);
+    InfotextWriter seen = infotext_begin(a);
     size_t listed = g->nodes < LISTED ? g->nodes : LISTED;
     for (size_t i = 0; i < listed; i++) infotext_lose(&seen, quoted(a, g->node[i].type));
     return format(a, "%s: %s%s", amount(a, g->nodes, "node"), seen.lost.text, g->nodes > LISTED ? ", ..." : "");

@@ -9,7 +9,7 @@
  * sampler, schedule, size, frames, checkpoint, VAE, LoRAs, clip skip, motion module, a second pass.  What has no equal
  * here goes to infotext_lose.
  * Returns NULL, or why the graph is not plain enough to be read: what was expected and what is there instead. */
-const char *comfyui_settings(Infotext *t, const Graph *g);
+const char *comfyui_settings(InfotextWriter *t, const Graph *g);
 
 /* "12 nodes: CheckpointLoaderSimple, CLIPTextEncode, ...": what is in the graph, in the arena. */
 char *comfyui_nodes(Arena *a, const Graph *g);

@@ -14,7 +14,7 @@
 
 #include "chars.h"
 #include "comfyui_settings.h"
-#include "foreign_settings.h"
+#include "foreign_json.h"
 #include "picture_settings.h"
 #include "png.h"
 
@@ -93,7 +93,7 @@ static const JsonValue *object_of(Search *s, const char *text)
     return p.tree->kind == JSON_OBJECT ? p.tree : NULL;
 }
 
-static int keep(Search *s, const char *program, const Infotext *t)
+static int keep(Search *s, const char *program, const InfotextWriter *t)
 {
     *s->found = (ForeignMetadata){
         .program = program,
@@ -107,7 +107,7 @@ static int keep(Search *s, const char *program, const Infotext *t)
 /* A graph that is not plain is kept only when no place further down is better. */
 static int read_graph(Search *s, const JsonValue *v)
 {
-    Infotext t = infotext_begin(s->a);
+    InfotextWriter t = infotext_begin(s->a);
     Graph g = comfyui_graph(s->a, v);
     const char *why_not = comfyui_settings(&t, &g);
     if (!why_not) return keep(s, "ComfyUI", &t);
@@ -122,8 +122,8 @@ static int read_graph(Search *s, const JsonValue *v)
 
 static int read_object(Search *s, const char *program, const JsonValue *v)
 {
-    Infotext t = infotext_begin(s->a);
-    foreign_settings(&t, program, v);
+    InfotextWriter t = infotext_begin(s->a);
+    foreign_json(&t, program, v);
     return t.prompt || t.settings.n ? keep(s, program, &t) : 0;
 }
 
@@ -133,7 +133,7 @@ typedef int Read(Search *s, const char *text);
 static int read_json(Search *s, const char *text)
 {
     const JsonValue *v = object_of(s, text);
-    const char *program = foreign_program(v);
+    const char *program = foreign_json_program(v);
     if (comfyui_is_graph(v)) return read_graph(s, v);
     if (program) return read_object(s, program, v);
     const JsonValue *prompt = json_get(v, "prompt");            /* a list of both formats of a workflow */
@@ -157,8 +157,8 @@ static int read_comment(Search *s, const char *text)
 
 static int read_dream(Search *s, const char *text)
 {
-    Infotext t = infotext_begin(s->a);
-    foreign_dream(&t, text);
+    InfotextWriter t = infotext_begin(s->a);
+    foreign_json_dream(&t, text);
     return keep(s, "InvokeAI", &t);
 }
 
@@ -169,9 +169,9 @@ static int read_novelai(Search *s, const char *text)
     const char *words = chunk_text(s, "Description");
     const JsonValue *v = comment ? object_of(s, comment) : NULL;
     if (!begins(text, "NovelAI")) return 0;
-    Infotext t = infotext_begin(s->a);
-    if (words) foreign_setting(&t, "NovelAI", "prompt", words);
-    foreign_settings(&t, "NovelAI", v);
+    InfotextWriter t = infotext_begin(s->a);
+    if (words) foreign_json_setting(&t, "NovelAI", "prompt", words);
+    foreign_json(&t, "NovelAI", v);
     s->where = "Comment";
     return keep(s, "NovelAI", &t);
 }
@@ -185,14 +185,14 @@ static int read_easy_diffusion(Search *s, const char *text)
         "Stable Diffusion model", "use_vae_model", "VAE model", "clip_skip",
         "use_hypernetwork_model", "use_upscale", "use_face_correction",
     };
-    Infotext t = infotext_begin(s->a);
+    InfotextWriter t = infotext_begin(s->a);
     const char *width = chunk_text(s, "width"), *height = chunk_text(s, "height");
     if (!width) width = chunk_text(s, "Width");
     if (!height) height = chunk_text(s, "Height");
     t.prompt = text;
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
         const char *value = chunk_text(s, names[i]);
-        if (value) foreign_setting(&t, "Easy Diffusion", names[i], value);
+        if (value) foreign_json_setting(&t, "Easy Diffusion", names[i], value);
     }
     if (width && height) infotext_set(&t, "Size", format(s->a, "%sx%s", width, height));
     infotext_lora(&t, chunk_text(s, "use_lora_model"), chunk_text(s, "lora_alpha"), NULL);

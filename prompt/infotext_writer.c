@@ -12,9 +12,9 @@
 
 #include <string.h>
 
-Infotext infotext_begin(Arena *a)
+InfotextWriter infotext_begin(Arena *a)
 {
-    return (Infotext){ .a = a, .settings = string_builder(a), .lost = string_builder(a) };
+    return (InfotextWriter){ .a = a, .settings = string_builder(a), .lost = string_builder(a) };
 }
 
 /* web UI: quote() */
@@ -43,7 +43,7 @@ const char *infotext_file(Arena *a, const char *path)
     return trimmed(a, path, strlen(path));
 }
 
-void infotext_set(Infotext *t, const char *key, const char *value)
+void infotext_set(InfotextWriter *t, const char *key, const char *value)
 {
     if (!value || !*value) return;
     if (t->settings.n) string_builder_add(&t->settings, ", ");
@@ -52,7 +52,7 @@ void infotext_set(Infotext *t, const char *key, const char *value)
     string_builder_add(&t->settings, infotext_quoted(t->a, value));
 }
 
-void infotext_lose(Infotext *t, const char *what)
+void infotext_lose(InfotextWriter *t, const char *what)
 {
     enum { LISTED = 16 };
     const char *item = format(t->a, "%s%s", t->losses ? ", " : "", what);
@@ -62,7 +62,7 @@ void infotext_lose(Infotext *t, const char *what)
     else if (t->losses == LISTED + 1) string_builder_add(&t->lost, " and more");
 }
 
-void infotext_lora(Infotext *t, const char *file, const char *text, const char *unet)
+void infotext_lora(InfotextWriter *t, const char *file, const char *text, const char *unet)
 {
     double ignored;
     const char *name = infotext_file(t->a, file);
@@ -74,7 +74,7 @@ void infotext_lora(Infotext *t, const char *file, const char *text, const char *
     infotext_set(t, "LoRA", format(t->a, "%s:%s:%s", name, text, unet));
 }
 
-char *infotext_text(const Infotext *t)
+char *infotext_text(const InfotextWriter *t)
 {
     const char *prompt = t->prompt ? t->prompt : "";
     const char *negative = t->negative ? t->negative : "";

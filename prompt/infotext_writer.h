@@ -13,22 +13,22 @@ typedef struct {
     const char   *prompt, *negative;
     StringBuilder settings, lost;
     size_t        losses;
-} Infotext;
+} InfotextWriter;
 
-Infotext infotext_begin(Arena *a);
+InfotextWriter infotext_begin(Arena *a);
 
 /* Adds a setting; does nothing when value is NULL or empty. */
-void infotext_set(Infotext *t, const char *key, const char *value);
+void infotext_set(InfotextWriter *t, const char *key, const char *value);
 
 /* Adds a LoRA.  file: its name, maybe with folders and ending.  text, unet: the strengths as numbers; NULL is 1, and a
  * strength that is no number is told. */
-void infotext_lora(Infotext *t, const char *file, const char *text, const char *unet);
+void infotext_lora(InfotextWriter *t, const char *file, const char *text, const char *unet);
 
 /* Remembers something that is not translated, once. */
-void infotext_lose(Infotext *t, const char *what);
+void infotext_lose(InfotextWriter *t, const char *what);
 
 /* The infotext. */
-char *infotext_text(const Infotext *t);
+char *infotext_text(const InfotextWriter *t);
 
 /* The value with quotes around it where the grammar of prompt files needs them. */
 char *infotext_quoted(Arena *a, const char *value);

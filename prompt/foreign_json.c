@@ -1,4 +1,4 @@
-/* foreign_settings.c - the settings that other programs store as JSON.
+/* foreign_json.c - the settings that other programs store as JSON.
  *
  * Most programs mean the same few things and call them almost alike, so there is one table of names for all of them.  A
  * row with a program is for that one only, and stands before the row for all.  Case, "-", "_" and " " do not matter in
@@ -11,7 +11,7 @@
  * empty nor zero nor false is told to be lost.
  *
  * The JSON may hold anything: a value of the wrong kind is as if it were not there. */
-#include "foreign_settings.h"
+#include "foreign_json.h"
 
 #include "foreign_prompt.h"
 
@@ -213,7 +213,7 @@ static const KeyRow *find_key(const char *program, const char *name)
 /* ---- LoRAs ------------------------------------------------------------------------------------- */
 
 /* ["name.safetensors", 0.8], {"model": {"name": "x"}, "weight": 0.8}, {"file": "x", "weight": 0.8} or "name" */
-static void read_lora(Infotext *t, const JsonValue *v, const JsonValue *weight)
+static void read_lora(InfotextWriter *t, const JsonValue *v, const JsonValue *weight)
 {
     static const char *const files[] = { "model", "lora", "file", "name" };
     const char *name = json_words(v);
@@ -230,7 +230,7 @@ static void read_lora(Infotext *t, const JsonValue *v, const JsonValue *weight)
     else infotext_lose(t, LORAS);
 }
 
-static void read_loras(Infotext *t, const JsonValue *list, const JsonValue *weights)
+static void read_loras(InfotextWriter *t, const JsonValue *list, const JsonValue *weights)
 {
     const JsonValue *weight = weights ? weights->first : NULL;
     for (const JsonValue *v = list->first; v; v = v->next) {
@@ -240,7 +240,7 @@ static void read_loras(Infotext *t, const JsonValue *list, const JsonValue *weig
 }
 
 /* "lora_combined_1": "name.safetensors : 0.8"                                                          (Fooocus) */
-static int read_combined_lora(Infotext *t, const JsonValue *v)
+static int read_combined_lora(InfotextWriter *t, const JsonValue *v)
 {
     const char *text = json_words(v);
     const char *between = text ? strstr(text, " : ") : NULL;
@@ -272,12 +272,12 @@ static const char *words_of(Arena *a, const char *program, const char *text)
 
 typedef struct { const char *width, *height; } Sides;
 
-static void read_member(Infotext *t, const char *program, const JsonValue *all, const JsonValue *v, Sides *sides)
+static void read_member(InfotextWriter *t, const char *program, const JsonValue *all, const JsonValue *v, Sides *sides)
 {
     const KeyRow *k = find_key(program, v->key);
     const char *value = k && k->convert ? k->convert(t->a, v) : NULL;
     if (k && !k->ours) return;
-    if (k && k->ours == MORE) foreign_settings(t, program, v);
+    if (k && k->ours == MORE) foreign_json(t, program, v);
     else if (k && k->ours == LORAS) read_loras(t, v, json_get(all, WEIGHTS));
     else if (k && k->ours == WEIGHTS) return;
     else if (k && k->ours == WIDTH) sides->width = value;
@@ -289,7 +289,7 @@ static void read_member(Infotext *t, const char *program, const JsonValue *all, 
 }
 
 /* InvokeAI 2 keeps the negative words inside the prompt, in [ ]. */
-static void split_negative(Infotext *t)
+static void split_negative(InfotextWriter *t)
 {
     const char *open = t->prompt ? strchr(t->prompt, '[') : NULL;
     const char *close = open ? strchr(open, ']') : NULL;
@@ -300,10 +300,10 @@ static void split_negative(Infotext *t)
 }
 
 /* "image": {"prompt": [{"prompt": "words", "weight": 1}], ...}                               (InvokeAI 2, sd-metadata) */
-static void read_invoke_image(Infotext *t, const JsonValue *image)
+static void read_invoke_image(InfotextWriter *t, const JsonValue *image)
 {
     const JsonValue *list = json_get(image, "prompt");
-    foreign_settings(t, INVOKE, image);
+    foreign_json(t, INVOKE, image);
     if (!list || list->kind != JSON_LIST) return;
     t->prompt = json_words(json_get(list->first, "prompt"));
     if (list->count > 1) infotext_lose(t, "further prompts with weights");
@@ -313,7 +313,7 @@ static void read_invoke_image(Infotext *t, const JsonValue *image)
 }
 
 /* NovelAI 4 has the words of its characters beside the prompt. */
-static void read_characters(Infotext *t, const JsonValue *v)
+static void read_characters(InfotextWriter *t, const JsonValue *v)
 {
     const JsonValue *caption = json_get(json_get(v, "v4_prompt"), "caption");
     const JsonValue *list = json_get(caption, "char_captions");
@@ -325,14 +325,14 @@ static void read_characters(Infotext *t, const JsonValue *v)
     }
 }
 
-void foreign_settings(Infotext *t, const char *name, const JsonValue *v)
+void foreign_json(InfotextWriter *t, const char *name, const JsonValue *v)
 {
     const char *program = canonical(name);
     enum { MOST = 4096 };
     Sides sides = { 0 };
     if (!v || v->kind != JSON_OBJECT || v->count > MOST) return;
     for (const JsonValue *m = v->first; m; m = m->next) {
-        if (program == SWARM && !strcmp(m->key, "sui_image_params")) foreign_settings(t, program, m);
+        if (program == SWARM && !strcmp(m->key, "sui_image_params")) foreign_json(t, program, m);
         else if (program == SWARM && begins(m->key, "sui_")) continue;
         else if (program == INVOKE && !strcmp(m->key, "image")) read_invoke_image(t, m);
         else if (!read_combined_lora(t, m)) read_member(t, program, v, m, &sides);
@@ -343,7 +343,7 @@ void foreign_settings(Infotext *t, const char *name, const JsonValue *v)
     if (sides.width && sides.height) infotext_set(t, "Size", format(t->a, "%sx%s", sides.width, sides.height));
 }
 
-void foreign_setting(Infotext *t, const char *program, const char *name, const char *value)
+void foreign_json_setting(InfotextWriter *t, const char *program, const char *name, const char *value)
 {
     JsonValue v = { .kind = JSON_STRING, .key = name, .text = value };
     program = canonical(program);
@@ -361,7 +361,7 @@ static const struct { const char *program, *key, *value; } marks[] = {
     { NOVEL, "v4_prompt", NULL },
 };
 
-const char *foreign_program(const JsonValue *v)
+const char *foreign_json_program(const JsonValue *v)
 {
     for (size_t i = 0; i < sizeof marks / sizeof *marks; i++) {
         const JsonValue *found = json_get(v, marks[i].key);
@@ -373,7 +373,7 @@ const char *foreign_program(const JsonValue *v)
 
 /* ---- InvokeAI's command ------------------------------------------------------------------------ */
 
-void foreign_dream(Infotext *t, const char *command)
+void foreign_json_dream(InfotextWriter *t, const char *command)
 {
     static const struct { const char *option, *name; } options[] = {
         { "-s", "steps" }, { "-S", "seed" }, { "-C", "cfg_scale" }, { "-A", "sampler" },
@@ -398,7 +398,7 @@ void foreign_dream(Infotext *t, const char *command)
         int is_known = 0;
         for (size_t i = 0; i < sizeof options / sizeof *options; i++) {
             if (strcmp(option, options[i].option)) continue;
-            foreign_setting(t, INVOKE, options[i].name, value);
+            foreign_json_setting(t, INVOKE, options[i].name, value);
             is_known = 1;
         }
         if (!strcmp(option, "-W")) width = value;
