@@ -20,6 +20,7 @@
 #include "lines.h"
 #include "options.h"
 #include "output.h"
+#include "photo_folders.h"
 #include "picture_info.h"
 #include "picture_kinds.h"
 #include "request_paths.h"
@@ -473,7 +474,9 @@ static void read_settings(void *run)
 static void check_config(void *run)
 {
     Run *r = run;
-    training_config_check(r->a, &r->options.training);
+    TrainingConfig *c = &r->options.training;
+    if (!c->reg_data_dir && r->options.input) c->reg_data_dir = photo_folders_class(r->a, r->options.input);
+    training_config_check(r->a, c);
 }
 
 static void find_weights(void *run)

@@ -13,6 +13,7 @@
 #include "generate.h"
 #include "gif.h"
 #include "output.h"
+#include "photo_folders.h"
 #include "png.h"
 #include "train.h"
 #include "training_config.h"
@@ -240,6 +241,7 @@ static void learn(void *call)
         .seeded = c->job->seed != 0,
     };
     for (size_t i = 0; i < c->options; i++) set_option(c->a, &training.config, c->option[i]);
+    if (!training.config.reg_data_dir) training.config.reg_data_dir = photo_folders_class(c->a, c->photos);
     training_config_check(c->a, &training.config);
     check_paths(c);
     const char *saved = train(c->a, &training, &c->callbacks);

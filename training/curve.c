@@ -11,6 +11,7 @@
 #include "chars.h"
 #include "files.h"
 #include "font.h"
+#include "own_pictures.h"
 #include "png.h"
 
 #include <math.h>
@@ -219,6 +220,6 @@ void curve_save(Arena *a, const float *loss, size_t steps, const char *path)
     draw_line(rgb, dark, top, 0.005, DARK);
     unsigned char *png = arena_own(a, png_encode(rgb, WIDTH, HEIGHT, NULL, &size));
     if (!png) fail(a, "%s: out of memory", path);
-    files_save(a, &(File){ path, { png, size } }, 1);
+    files_save(a, &(File){ path, own_picture_mark(a, (Bytes){ png, size }, OWN_CURVE) }, 1);
     release(a, before);
 }

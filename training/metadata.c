@@ -86,6 +86,14 @@ static void to_lower(char *text)
     for (; *text; text++) *text = (char)lower(*text);
 }
 
+/* Several lines of a caption are as parts with commas between. */
+static const char *on_one_line(Arena *a, const char *text)
+{
+    char *line = copy(a, text, strlen(text));
+    for (char *s = line; (s = strchr(s, '\n')); ) *s = ',';
+    return line;
+}
+
 /* The tags of these captions, which are what stands between their commas, in lower case, sorted. */
 static char **tags_of(Arena *a, const Photo *p, const Photo *end, size_t *count)
 {
@@ -95,7 +103,7 @@ static char **tags_of(Arena *a, const Photo *p, const Photo *end, size_t *count)
     char **tag = allocate(a, most, sizeof *tag);
     for (; p < end; p++) {
         size_t parts;
-        char **part = comma_parts(a, p->learned, &parts);
+        char **part = comma_parts(a, on_one_line(a, p->learned), &parts);
         for (size_t i = 0; i < parts; i++) {
             to_lower(part[i]);
             if (*part[i]) tag[n++] = part[i];

@@ -18,6 +18,7 @@ typedef struct {
     const char   *learned;               /* of the caption, without what is cut off; dataset_check_captions() */
     int           captioned;             /* the caption was found beside the picture */
     int           lines_left;            /* of the caption's file, for only the first is the caption */
+    const char   *fault;                 /* why it cannot be used, with the path of what is wrong; NULL: it can */
     int           repeats;               /* how often it comes in an epoch; of a VALIDATION_IMAGE 0 */
     ImageRole     role;
     /* survey() fills in: */
@@ -33,26 +34,12 @@ typedef struct {
     size_t      repeated;                /* all repeats together: the examples of an epoch */
     size_t      captioned;
     size_t      instances, classes, validations;      /* pictures of each role */
-    const char *passed_over;             /* a folder of pictures left out, for its name says no repeats; NULL: none */
+    const char **note;                   /* [notes] what the user should know of the folder, a sentence each */
+    size_t      notes;
 } Photos;
 
-/* What photos_find() looks for. */
-typedef struct {
-    const char *folder;
-    const char *caption_extension;       /* of caption files; NULL: .txt, or else .caption */
-    const char *words;                   /* said of pictures of which nothing else is said; NULL: nothing */
-    int         repeats;                 /* of each picture, times what its folder's name says */
-    int         keeps_lines;             /* captions are all lines of their files, and not only the first */
-    const char *out;                     /* the file that training writes: what it draws beside is left out; NULL */
-} PhotoSearch;
-
-/* Finds the pictures of a folder, by name, and those of folders in it that are called <repeats>_<class tokens>, as
- * kohya's trainer wants them.  PNG and JPEG; pictures of other formats are found too, so that survey() can refuse
- * them by name.  A picture without a caption file has the class tokens of its folder, or else `words`.
- *
- * Fails when there is no picture, when a caption cannot be read, and when an epoch is more than 10^9 examples, so that
- * it can be counted in 32 bits together with the class images beside it. */
-Photos photos_find(Arena *a, const PhotoSearch *search);
+/* Takes the pictures with a fault out of the list. */
+void photos_remove_faulty(Photos *p);
 
 /* Makes about this part of the pictures validation images, spread evenly over their names.  Fails when that is none,
  * or all. */

@@ -11,6 +11,7 @@
 #include "chars.h"
 #include "files.h"
 #include "generate.h"
+#include "own_pictures.h"
 #include "png.h"
 #include "png_info.h"
 
@@ -37,7 +38,7 @@ static void draw_one(Set *s, size_t i, const char *path)
     Pictures p = generate(s->a, &job, &quiet);
     unsigned char *png = arena_own(s->a, png_encode(p.rgb, p.width, p.height, s->job->prompt, &size));
     if (!png) fail(s->a, "%s: out of memory", path);
-    files_save(s->a, &(File){ path, { png, size } }, 1);
+    files_save(s->a, &(File){ path, own_picture_mark(s->a, (Bytes){ png, size }, OWN_CLASS_IMAGE) }, 1);
 }
 
 static void draw_missing(void *set)

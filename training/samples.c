@@ -11,6 +11,7 @@
 #include "files.h"
 #include "generate.h"
 #include "gif.h"
+#include "own_pictures.h"
 #include "png.h"
 
 #include <string.h>
@@ -161,7 +162,7 @@ static void save_picture(Arena *a, const Request *r, Pictures p, const char *pat
     if (!bytes)
         fail(a, "%s: %d frames of %dx%d cannot be made into a picture: out of memory, or larger than it can be", path,
              p.frames, p.width, p.height);
-    files_save(a, &(File){ path, { bytes, size } }, 1);
+    files_save(a, &(File){ path, own_picture_mark(a, (Bytes){ bytes, size }, OWN_SAMPLE) }, 1);
 }
 
 const char *sample_draw(Arena *a, const Request *request, TrainedFiles trained, const char *stem,

@@ -1,7 +1,8 @@
 /* survey.c - looks at all training images before training.
  *
  * All that is wrong with a folder should be known before hours of work, at once and in few lines.  For each kind of
- * problem a few names are listed, and how many more there are.  Only a picture that cannot be used stops the job.
+ * problem a few names are listed, and how many more there are.  Only a picture that cannot be used stops the job, and
+ * a caption that cannot be read; --skip_unreadable leaves these pictures out.
  *
  * The same file twice counts twice, which is rarely meant.  Nearly the same picture, as another program saved it or
  * at another size, is found by comparing thumbnails of 8 x 8 pixels. */
@@ -64,22 +65,51 @@ static void look(void *to)
     memcpy(photo->thumbnail, image_resize(l->a, p, 8, 8, BOX).rgb, THUMBNAIL);
 }
 
-static void look_at_all(Arena *a, Photos *p, const Buckets *b, const Callbacks *callbacks)
+/* All faults, a line each, as far as a message holds them. */
+static const char *faults_said(Arena *a, const Photos *p, size_t faults)
 {
-    List unusable = { 0 };
+    enum { MOST = 760 };
+    StringBuilder text = string_builder(a);
+    size_t said = 0;
+    for (size_t i = 0; i < p->count && text.n < MOST; i++) {
+        if (!p->photo[i].fault) continue;
+        string_builder_add(&text, format(a, "\n  %.300s", p->photo[i].fault));
+        said++;
+    }
+    if (said < faults) string_builder_add(&text, format(a, "\n  and %zu more", faults - said));
+    return text.text;
+}
+
+/* Fails, or leaves the faulty pictures out. */
+static void refuse_faulty(Arena *a, Photos *p, int skip_unreadable, const Callbacks *callbacks)
+{
+    List faulty = { 0 };
+    for (size_t i = 0; i < p->count; i++)
+        if (p->photo[i].fault) list(a, &faulty, NAMED, p->photo[i].name);
+    if (!faulty.count) return;
+    if (!skip_unreadable)
+        fail(a, "%zu of %zu pictures cannot be used; repair them, take them away, or leave them out with "
+                "--skip_unreadable:%s", faulty.count, p->count, faults_said(a, p, faulty.count));
+    if (faulty.count == p->count)
+        fail(a, "none of %zu pictures can be used:%s", p->count, faults_said(a, p, faulty.count));
+    callbacks_say(callbacks, "warning: left out, for they cannot be used:%s", faults_said(a, p, faulty.count));
+    photos_remove_faulty(p);
+}
+
+void survey_look(Arena *a, Photos *p, const Buckets *b, int skip_unreadable, const Callbacks *callbacks)
+{
     char why[1024];
     for (size_t i = 0; i < p->count; i++) {
         size_t before = mark(a);
-        Look l = { .a = a, .photo = &p->photo[i], .buckets = b };
+        Photo *photo = &p->photo[i];
+        Look l = { .a = a, .photo = photo, .buckets = b };
         callbacks_progress(callbacks, "looking", (int)i, (int)p->count);
         if (callbacks_stopped(callbacks)) fail_as(a, CANCELLED, "interrupted");
-        if (attempt(a, look, &l, why)) list(a, &unusable, NAMED, format(a, "%.300s", why));
-        else release(a, before);
+        if (!attempt(a, look, &l, why)) release(a, before);
+        else photo->fault = photo->fault ? format(a, "%s\n  %s", photo->fault, why) : format(a, "%s", why);
     }
     callbacks_progress(callbacks, "done", (int)p->count, (int)p->count);
-    if (unusable.count)
-        fail(a, "%zu of %zu pictures cannot be used, repair them or take them away: %s", unusable.count, p->count,
-             listed(a, &unusable, NAMED));
+    refuse_faulty(a, p, skip_unreadable, callbacks);
 }
 
 /* ---- doubles ------------------------------------------------------------------------------------ */
@@ -197,14 +227,11 @@ static void say_counts(Arena *a, const Photos *p, const char *folder, const Call
     const char *held_out = p->validations ? format(a, "; %zu held out", p->validations) : "";
     callbacks_say(callbacks, "%s: %s, %zu with a caption, %zu in an epoch%s", folder, amount(a, p->count, "picture"),
                   p->captioned, p->repeated, held_out);
-    if (!p->passed_over) return;
-    callbacks_say(callbacks, "warning: pictures in %s are left out; to learn from them call it <repeats>_<words>, "
-                  "as 1_%s", p->passed_over, file_name(p->passed_over));
+    for (size_t i = 0; i < p->notes; i++) callbacks_say(callbacks, "%s", p->note[i]);
 }
 
-void survey(Arena *a, Photos *p, const Buckets *b, const char *folder, const Callbacks *callbacks)
+void survey_tell(Arena *a, const Photos *p, const Buckets *b, const char *folder, const Callbacks *callbacks)
 {
-    look_at_all(a, p, b, callbacks);
     size_t before = mark(a);
     say_counts(a, p, folder, callbacks);
     say_doubles(a, p, callbacks);

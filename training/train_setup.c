@@ -8,6 +8,8 @@
 
 #include "chars.h"
 #include "clip.h"
+#include "generate.h"
+#include "photo_folders.h"
 #include "prior.h"
 #include "survey.h"
 #include "unet.h"
@@ -129,10 +131,11 @@ static void add_class_images(Trainer *t, Photos *photos, const Buckets *buckets)
     const TrainingConfig *c = t->config;
     const char *folder = class_folder(t, photos->instances);
     const PhotoSearch search = { .folder = folder, .caption_extension = c->caption_extension, .words = c->class_prompt,
-                                 .repeats = 1, .keeps_lines = c->enable_wildcard };
+                                 .repeats = 1, .keeps_lines = c->enable_wildcard, .of_class = 1 };
     Photos class_images = photos_find(t->mem, &search);
+    survey_look(t->mem, &class_images, buckets, c->skip_unreadable, t->callbacks);
     for (size_t i = 0; i < class_images.count; i++) class_images.photo[i].role = CLASS_IMAGE;
-    survey(t->mem, &class_images, buckets, folder, t->callbacks);
+    survey_tell(t->mem, &class_images, buckets, folder, t->callbacks);
     photos_add_class(t->mem, photos, class_images);
     const char *not_needed = "";
     if (photos->classes < class_images.count)
@@ -150,8 +153,9 @@ void trainer_find_photos(Trainer *t)
                                  .out = job->out };
     Photos photos = photos_find(t->mem, &search);
     Buckets buckets = training_buckets(t->mem, c, t->side);
+    survey_look(t->mem, &photos, &buckets, c->skip_unreadable, t->callbacks);
     if (c->validation_split > 0) photos_hold_out(t->mem, &photos, c->validation_split);
-    survey(t->mem, &photos, &buckets, job->photos, t->callbacks);
+    survey_tell(t->mem, &photos, &buckets, job->photos, t->callbacks);
     if (has_prior_preservation(c)) add_class_images(t, &photos, &buckets);
     t->dataset = (Dataset){ .mem = t->mem, .run = &t->run, .config = c, .objective = &t->objective,
                             .callbacks = t->callbacks, .photos = photos };

@@ -192,6 +192,8 @@ static const Option options[] = {
     { FIELD(max_timestep), .value = "N", .type = WHOLE, .least = 1, .most = 1000,
       .help = "the timesteps below it are learned (1000)" },
     { FIELD(caption_extension), .value = "EXT", .type = TEXT, .help = "how files of captions end (.txt, or .caption)" },
+    { FIELD(skip_unreadable), .type = SWITCH, .resume = FREE,
+      .help = "pictures that cannot be read, and those whose captions cannot, are left out" },
     { FIELD(gradient_checkpointing), .type = SWITCH, .resume = FREE,
       .help = "less memory: each block is computed again on the way back; the result is the same" },
     { FIELD(save_every_n_epochs), .value = "N", .type = WHOLE, .resume = FREE, .least = 1, .most = 1e6,

@@ -50,6 +50,7 @@ typedef struct {
     int             token_warmup_min;
     const char     *caption_prefix, *caption_suffix, *caption_separator, *secondary_separator, *keep_tokens_separator;
     double          validation_split;
+    int             skip_unreadable;     /* pictures that cannot be used are left out */
     const char     *caption_extension;   /* NULL: .txt, or .caption */
 
     OptimizerType   optimizer_type;

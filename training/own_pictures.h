@@ -1,0 +1,24 @@
+/* own_pictures.h - pictures that training makes: how they are marked, and known again. */
+#ifndef OWN_PICTURES_H
+#define OWN_PICTURES_H
+
+#include "files.h"
+
+typedef enum {
+    NOT_OWN,
+    OWN_CURVE,                           /* a loss curve */
+    OWN_SAMPLE,                          /* a sample image */
+    OWN_CLASS_IMAGE,                     /* a class image of prior preservation */
+    OWN_GRID,                            /* a grid of pictures, of this program or of the web UI; it has no mark */
+    OWN_KINDS
+} OwnPicture;
+
+extern const char *const own_picture_names[];      /* "loss curve", by OwnPicture; NULL for NOT_OWN */
+
+/* Returns the PNG or GIF, which this program has just made, with its mark, in the arena.  kind: one that has a mark */
+Bytes own_picture_mark(Arena *a, Bytes picture, OwnPicture kind);
+
+/* Which kind a picture is, by what is inside it.  file: any bytes at all */
+OwnPicture own_picture_kind(Arena *a, Bytes file);
+
+#endif
