@@ -1,14 +1,14 @@
 /* own_pictures.c - pictures that training makes: how they are marked, and known again.
  *
- * The result often lies among the photos, and with it what training draws: the loss curve, samples, class images.  The
- * next training must not learn from them.  Names are no help, since people rename files and have photos of any name.  So
- * each carries a mark inside, which survives renaming and copying:
+ * The result often lies among the photos, and with it what training draws: the loss curve, samples, class images.
+ * The next training must not learn from them.  Names are no help, since people rename files and have photos of any
+ * name.  So each carries a mark inside, which survives renaming and copying:
  *
  *     PNG      a text of the keyword "Software", right behind the header          PNG specification, 11.3.3
  *     GIF      a comment at the end; the first comment holds the settings         GIF89a, 24
  *
- * A grid has no mark: that it is one stands in its settings, and the web UI's grids say so too.  A picture that somebody
- * drew on purpose has neither, and may be learned from. */
+ * A grid has no mark: that it is one stands in its settings, and the web UI's grids say so too.  A picture that
+ * somebody drew on purpose has neither, and may be learned from. */
 #include "own_pictures.h"
 
 #include "deflate.h"

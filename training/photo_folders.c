@@ -10,8 +10,8 @@
  * People name any of these levels, so all of them are understood.  Names are sorted, so that the same folder gives the
  * same training everywhere.
  *
- * A picture is what its first bytes say, whatever its name: .jfif, .jpe, no ending, a wrong one.  Nothing in a folder is
- * passed over without a word, but captions and what this training writes there itself. */
+ * A picture is what its first bytes say, whatever its name: .jfif, .jpe, no ending, a wrong one.  Nothing in a folder
+ * is passed over without a word, but captions and what this training writes there itself. */
 #include "photo_folders.h"
 
 #include "caption_file.h"
@@ -368,7 +368,8 @@ static void note_own(Finding *f)
         const char *some = amount(f->a, f->own[kind], own_picture_names[kind]);
         what = what ? format(f->a, "%s, %s", what, some) : some;
     }
-    if (what) add_note(f, format(f->a, "left out, for they are no photos, but drawn by training or as a grid: %s", what));
+    if (!what) return;
+    add_note(f, format(f->a, "left out, for they are no photos, but drawn by training or as a grid: %s", what));
 }
 
 static void note_all(Finding *f)
