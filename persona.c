@@ -166,7 +166,7 @@ static int read_stored_settings(Run *r, Bytes b, const char *path)
     const char *message = foreign_metadata_message(r->a, path, &found);
     if (!found.infotext) fail(r->a, "%s", message);
     if (message) say(r, message);
-    prompt_parse(r->a, &r->request, found.infotext, strlen(found.infotext), path, say, r);
+    prompt_parse_stored(r->a, &r->request, found.infotext, path, say, r);
     return 1;
 }
 

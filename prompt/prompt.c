@@ -1,127 +1,77 @@
-/* prompt.c - prompt files, or infotext: prompt, negative prompt, and a line of settings.
+/* prompt.c - prompt files, or infotext: prompt, negative prompt, and settings, to a request and back.
  *
- * The grammar is the web UI's, so that what people copy from galleries works as pasted:
+ * infotext.c takes a text apart; here its settings become those of a request.  People copy them from galleries, from
+ * pictures and from other programs, so three things may happen to one:
  *
- *     file     = prompt lines, ["Negative prompt:" lines], [settings line]
- *     settings = key ":" value { "," key ":" value }        the last line, when it begins with a known key
- *     value    = a JSON string, list or object, or anything up to the next comma
+ *   - it is read as it stands;
+ *   - its key or its value is another program's, and is translated (foreign_settings.c);
+ *   - it means nothing here, and is left out, so that its default is drawn.
  *
- * Keys of extensions are not errors: they are listed in one warning.  Some of them are understood: those of
- * sd-webui-animatediff, of the X/Y/Z plot script, and the template of Dynamic Prompts.
+ * Translations and what was left out are told together in one line, unknown keys in another.  Only what was typed on
+ * the command line is an error when it is wrong.
  *
- * A request is printed as text that reads as the same request.  This text is saved inside every picture.
+ * Some settings can only be understood when all are known: what a sampler's bare name meant depends on the program
+ * and its version, an Eta on the sampler, "Scheduler" on whether there is a "Sampler".  finish() looks at these.
  *
- * Text is read from front to back once, so a prompt of ten megabytes is no trouble.  NUL bytes and UTF-16 are
- * refused.  Bytes that are no UTF-8 pass through to the tokenizer. */
+ * Some keys of extensions are understood: those of sd-webui-animatediff, and of the X/Y/Z plot script.
+ *
+ * A request is printed as text that reads as the same request.  This text is saved inside every picture. */
 #include "prompt.h"
 
 #include "chars.h"
+#include "foreign_settings.h"
+#include "infotext.h"
+#include "plain_text.h"
+#include "sampler_names.h"
 
 #include <string.h>
 
-/* ---- reading: values -------------------------------------------------------------------------- */
-
-/* Where the JSON string at s ends, or NULL. */
-static const char *string_end(const char *s)
-{
-    if (*s != '"') return NULL;
-    for (s++; *s && *s != '"'; s++)
-        if (*s == '\\' && s[1]) s++;
-    return *s ? s + 1 : NULL;
-}
-
-/* Where the JSON list or object at s ends, found by its brackets, or NULL. */
-static const char *brackets_end(const char *s)
-{
-    enum { DEEPEST = 64 };
-    int depth = 0;
-    do {
-        if (*s == '"') {
-            s = string_end(s);
-            if (!s) return NULL;
-            continue;
-        }
-        if (*s == '[' || *s == '{') depth++;
-        if (*s == ']' || *s == '}') depth--;
-        if (!*s || depth > DEEPEST) return NULL;
-        s++;
-    } while (depth > 0);
-    return s;
-}
-
-/* Where the JSON string, list or object at s ends, or NULL.  It only counts when a comma or the end follows. */
-static const char *json_end(const char *s)
-{
-    const char *end = *s == '[' || *s == '{' ? brackets_end(s) : string_end(s);
-    if (!end) return NULL;
-    const char *after = end;
-    while (blank(*after)) after++;
-    return !*after || *after == ',' ? end : NULL;
-}
-
-static char unescaped(char c)
-{
-    switch (c) {
-    case 'n': return '\n';
-    case 't': return '\t';
-    case 'r': return '\r';
-    default:  return c;
-    }
-}
-
-/* quoted_text: [n], a JSON string with its quotes -> the text without quotes and escapes.  \uXXXX stays as it is. */
-static char *json_text(Arena *a, const char *quoted_text, size_t n)
-{
-    char *out = allocate(a, n, 1), *end = out;
-    for (const char *s = quoted_text + 1; s < quoted_text + n - 1; s++) {
-        if (*s != '\\') {
-            *end++ = *s;
-            continue;
-        }
-        s++;
-        if (*s == 'u') *end++ = '\\';
-        *end++ = unescaped(*s);
-    }
-    *end = 0;
-    return out;
-}
-
-/* The next "key: value" of a settings line -> what follows it.  value is NULL for a piece without a colon. */
-static const char *next_setting(Arena *a, const char *s, char **key, char **value)
-{
-    size_t n = strcspn(s, ":,");
-    *key = trimmed(a, s, n);
-    *value = NULL;
-    s += n;
-    if (*s == ':') {
-        s++;
-        while (blank(*s)) s++;
-        const char *end = json_end(s);
-        n = end ? (size_t)(end - s) : strcspn(s, ",");
-        *value = end && *s == '"' ? json_text(a, s, n) : trimmed(a, s, n);
-        s += n;
-        s += strcspn(s, ",");
-    }
-    return *s == ',' ? s + 1 : s;
-}
-
-/* ---- reading: settings ------------------------------------------------------------------------ */
+/* ---- reading: what is told --------------------------------------------------------------------- */
 
 enum { LISTED = 12 };
+
+/* The first of what is to be told, and how many there are of them. */
+typedef struct { const char *text[LISTED]; size_t count; } Notes;
 
 typedef struct {
     Arena      *a;
     Request    *r;
     const char *path;
-    const char *unknown[LISTED];            /* the first unknown keys, as the warning lists them */
-    size_t      unknowns;                   /* all of them */
+    Notes       unknown, translated, left_out;
     const char *plot_type[3];               /* "X Type", "Y Type" and "Z Type" of the web UI's X/Y/Z plot */
+
+    /* what finish() needs; NULL: not said */
+    const char *version, *app;              /* of the program */
+    const char *sampler, *scheduler, *eta, *rng, *width, *height;
+    int         is_schedule_said;
+    int         is_strength_zero;
+    int         is_of_program;              /* a program wrote these settings: they have keys that nobody types */
 } Reader;
 
-static size_t listed(const Reader *rd) { return rd->unknowns < LISTED ? rd->unknowns : LISTED; }
+static size_t listed(const Notes *n) { return n->count < LISTED ? n->count : LISTED; }
 
-/* Remembers a key that is unknown, once, with the key that may have been meant.  prefix: what the key belongs to,
- * or "". */
+/* Adds a note, once.  before: the arena's mark before the note was made. */
+static void add_note(Reader *rd, Notes *n, const char *note, size_t before)
+{
+    for (size_t i = 0; i < listed(n); i++) {
+        if (strcmp(n->text[i], note)) continue;
+        release(rd->a, before);
+        return;
+    }
+    if (n->count < LISTED) n->text[n->count] = note;
+    else release(rd->a, before);
+    n->count++;
+}
+
+/* "head first, second and 3 more" */
+static char *list_notes(Arena *a, const Notes *n, const char *head, const char *separator)
+{
+    char *list = format(a, "%s", head);
+    for (size_t i = 0; i < listed(n); i++) list = format(a, "%s%s %s", list, i ? separator : "", n->text[i]);
+    return n->count > LISTED ? format(a, "%s and %zu more", list, n->count - LISTED) : list;
+}
+
+/* Remembers a key that is unknown, with the key that may have been meant.  prefix: what the key belongs to, or "". */
 static void add_unknown(Reader *rd, const char *prefix, const char *key)
 {
     size_t before = mark(rd->a);
@@ -129,30 +79,76 @@ static void add_unknown(Reader *rd, const char *prefix, const char *key)
     Nearest near = nearest_to(key);
     for (const Setting *s = all_settings; s->flag; s++)
         if (s->key && is_typo) nearest_consider(&near, s->key);
-    char *line = format(rd->a, "%s%s%s", prefix, quoted(rd->a, key), did_you_mean(rd->a, near));
-    for (size_t i = 0; i < listed(rd); i++)
-        if (!strcmp(rd->unknown[i], line)) {
-            release(rd->a, before);
-            return;
-        }
-    if (rd->unknowns < LISTED) rd->unknown[rd->unknowns] = line;
-    else release(rd->a, before);
-    rd->unknowns++;
+    add_note(rd, &rd->unknown, format(rd->a, "%s%s%s", prefix, quoted(rd->a, key), did_you_mean(rd->a, near)), before);
 }
 
-static void warn_unknown(const Reader *rd, LineCallback *warn, void *to)
+static void add_translated(Reader *rd, const char *as, const char *value, const char *ours)
 {
-    if (!rd->unknowns || !warn) return;
-    char *list = format(rd->a, "%s: ignored, as persona does not know them:", rd->path);
-    for (size_t i = 0; i < listed(rd); i++) list = format(rd->a, "%s%s %s", list, i ? "," : "", rd->unknown[i]);
-    if (rd->unknowns > LISTED) list = format(rd->a, "%s and %zu more", list, rd->unknowns - LISTED);
-    warn(to, list);
+    size_t before = mark(rd->a);
+    add_note(rd, &rd->translated, format(rd->a, "%s %s is %s", as, quoted(rd->a, value), ours), before);
+}
+
+static void tell(Reader *rd, LineCallback *warn, void *to)
+{
+    Arena *a = rd->a;
+    if (!warn) return;
+    char *line = NULL;
+    if (rd->translated.count) line = list_notes(a, &rd->translated, format(a, "%s: in persona,", rd->path), ",");
+    if (rd->left_out.count) {
+        const char *head = line ? format(a, "%s; left out:", line) : format(a, "%s: left out:", rd->path);
+        line = list_notes(a, &rd->left_out, head, ";");
+    }
+    if (line) warn(to, line);
+    const char *head = format(a, "%s: ignored, as persona does not know them:", rd->path);
+    if (rd->unknown.count) warn(to, list_notes(a, &rd->unknown, head, ","));
+}
+
+/* ---- reading: settings ------------------------------------------------------------------------ */
+
+typedef struct { Reader *rd; const Setting *s; const char *label, *value; } Trial;
+
+static void try_to_set(void *trial)
+{
+    Trial *t = trial;
+    t->s->kind->set(t->rd->a, t->rd->r, t->s, t->label, t->value);
+}
+
+/* Are these the same number, however it is written? */
+static int is_same_number(const char *x, const char *y)
+{
+    double a, b;
+    size_t n = number_at(x, &a);
+    size_t m = number_at(y, &b);
+    return n && m && !x[n] && !y[m] && !(a < b) && !(a > b);
+}
+
+/* A name that says that there is none is not looked for, except where "none" is a choice. */
+static const char *name_or_nothing(const Setting *s, const char *value)
+{
+    static const char *const names[] = { "Model", "VAE", "Init image", "Motion module", "Hires upscaler" };
+    int is_choice = s->choices[0] && same(value, s->choices[0]);
+    if (!foreign_value_is_nothing(value) || is_choice) return value;
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        if (s->key && same(s->key, names[i])) return "";
+    return value;
 }
 
 /* as: how the text calls this setting, for messages */
 static void read_setting(Reader *rd, const Setting *s, const char *as, const char *value)
 {
-    s->kind->set(rd->a, rd->r, s, format(rd->a, "%s: %s", rd->path, as), value ? value : "");
+    char why[1024], ignored[1024];
+    size_t before = mark(rd->a);
+    value = name_or_nothing(s, value ? value : "");
+    Trial t = { rd, s, format(rd->a, "%s: %s", rd->path, as), value };
+    if (!attempt(rd->a, try_to_set, &t, why)) return;
+    t.value = foreign_value(rd->a, s, value);
+    if (t.value && !attempt(rd->a, try_to_set, &t, ignored)) {
+        if (!is_same_number(value, t.value)) add_translated(rd, as, value, t.value);
+        return;
+    }
+    size_t path_size = strlen(rd->path) + 2;         /* "p.txt: " */
+    if (fail_kind(rd->a) != FAILURE) fail_as(rd->a, fail_kind(rd->a), "%s", why);
+    add_note(rd, &rd->left_out, format(rd->a, "%s", why + path_size), before);
 }
 
 /* The setting that a key of sd-webui-animatediff means, or NULL. */
@@ -168,21 +164,41 @@ static const Setting *animatediff_setting(const char *key)
     return NULL;
 }
 
-/* AnimateDiff: "enable: True, model: mm_sd_v14.ckpt, video_length: 16, fps: 8, ..."          (sd-webui-animatediff) */
+/* Text without the quotes, or brackets, around it. */
+static char *inside(Arena *a, const char *text, const char *open, const char *close)
+{
+    size_t n = strlen(text);
+    const char *kind = n > 1 ? strchr(open, text[0]) : NULL;
+    int is_closed = kind && *kind && text[n - 1] == close[kind - open];
+    return is_closed ? trimmed(a, text + 1, n - 2) : trimmed(a, text, n);
+}
+
+/* One setting of the extension.  -> 0 when it is switched off, and the others mean nothing */
+static int read_animatediff_setting(Reader *rd, const char *key, const char *value)
+{
+    const Setting *setting = animatediff_setting(key);
+    int is_automatic = same(key, "video_length") && value && is_same_number(value, "0");
+    if (same(key, "enable") && value && same(value, "false")) {
+        rd->r->motion = (Name){ "none", NULL };
+        return 0;
+    }
+    if (is_automatic || same(key, "enable")) return 1;
+    if (setting) read_setting(rd, setting, format(rd->a, "AnimateDiff %s", key), value);
+    else if (*key) add_unknown(rd, "AnimateDiff ", key);
+    return 1;
+}
+
+/* AnimateDiff: "enable: True, model: mm_sd_v14.ckpt, video_length: 16, fps: 8, ..."          (sd-webui-animatediff)
+ * AnimateDiff: {"enable": true, "model": "mm_sd_v14.ckpt", "video_length": 16, ...}          (before 1.9.4) */
 static void read_animatediff(Reader *rd, const char *text)
 {
     char *key, *value;
+    text = inside(rd->a, text, "{", "}");
     while (*text) {
         text = next_setting(rd->a, text, &key, &value);
-        const Setting *setting = animatediff_setting(key);
-        int automatic = same(key, "video_length") && value && !strcmp(value, "0");
-        if (same(key, "enable") && value && same(value, "false")) {
-            rd->r->motion = (Name){ "none", NULL };
-            return;
-        }
-        if (automatic || same(key, "enable")) continue;
-        if (setting) read_setting(rd, setting, format(rd->a, "AnimateDiff %s", key), value);
-        else if (*key) add_unknown(rd, "AnimateDiff ", key);
+        key = inside(rd->a, key, "\"'", "\"'");
+        if (value) value = inside(rd->a, value, "'", "'");
+        if (!read_animatediff_setting(rd, key, value)) return;
     }
 }
 
@@ -207,109 +223,210 @@ static int read_plot(Reader *rd, const char *key, const char *value)
     return 1;
 }
 
+/* Remembers what finish() needs.  -> 1 when finish() reads the setting */
+static int keep_for_finish(Reader *rd, const char *key, const Setting *s, const char *value)
+{
+    const struct { const char *key, **kept; int is_read_later; } kept[] = {
+        { "Version", &rd->version, 0 }, { "App", &rd->app, 0 },      { "Scheduler", &rd->scheduler, 1 },
+        { "Width", &rd->width, 1 },     { "Height", &rd->height, 1 }, { "Sampler", &rd->sampler, 0 },
+        { "Eta", &rd->eta, 0 },         { "RNG", &rd->rng, 0 },
+    };
+    const char *name = s && s->key && !same(key, "Scheduler") ? s->key : key;
+    if (foreign_key_is_known(key) && !same(key, "Width") && !same(key, "Height")) rd->is_of_program = 1;
+    if (same(name, "Schedule type") && value && !same(value, "default")) rd->is_schedule_said = 1;
+    if (same(name, "Denoising strength") && value && is_same_number(value, "0")) {
+        rd->is_strength_zero = 1;
+        return 1;
+    }
+    for (size_t i = 0; i < sizeof kept / sizeof *kept; i++) {
+        if (!same(name, kept[i].key)) continue;
+        *kept[i].kept = value;
+        return kept[i].is_read_later;
+    }
+    return 0;
+}
+
 static void read_settings(Reader *rd, const char *line)
 {
     char *key, *value;
     while (*line) {
         line = next_setting(rd->a, line, &key, &value);
-        const Setting *s = setting_key(key);
-        if (s) read_setting(rd, s, s->key, value);
+        if (!*key) continue;
+        const Setting *s = foreign_setting(key, value);
+        if (keep_for_finish(rd, key, s, value)) continue;
+        if (s) read_setting(rd, s, same(key, s->key) ? s->key : key, value);
         else if (same(key, "AnimateDiff")) read_animatediff(rd, value ? value : "");
-        else if (!read_plot(rd, key, value) && *key) add_unknown(rd, "", key);
+        else if (begins(key, "AnimateDiff ")) read_animatediff_setting(rd, key + strlen("AnimateDiff "), value);
+        else if (!read_plot(rd, key, value)) add_unknown(rd, "", key);
     }
+}
+
+/* ---- reading: settings that depend on others --------------------------------------------------- */
+
+/* The digits at s as a number -> what follows them. */
+static const char *read_digits(const char *s, unsigned *number)
+{
+    enum { MOST = 100000 };
+    *number = 0;
+    for (; digit(*s); s++)
+        if (*number < MOST) *number = *number * 10 + (unsigned)(*s - '0');
+    return s;
+}
+
+/* "v1.9.4-191-g6ca0466e", "f2.0.1v1.10.1-previous", "1.6.0": is the web UI in it 1.9 or later? */
+static int is_webui_since_1_9(const char *version)
+{
+    unsigned major, minor;
+    const char *v = version;
+    while (*v && !(lower(*v) == 'v' && digit(v[1]))) v++;
+    v = read_digits(*v ? v + 1 : version, &major);
+    if (*v != '.') return 0;
+    read_digits(v + 1, &minor);
+    return major > 1 || (major == 1 && minor >= 9);
+}
+
+static int is_of_sd_next(const Reader *rd) { return rd->app && same(rd->app, "SD.Next"); }
+
+/* Programs without the schedule type "Automatic" spaced the steps of a bare DPM++ name evenly: the web UI before 1.9,
+ * ComfyUI's savers (they leave out "normal"), stable-diffusion.cpp, SD.Next. */
+static void finish_sampler(Reader *rd)
+{
+    Request *r = rd->r;
+    if (is_of_sd_next(rd) && rd->sampler && same(rd->sampler, "DPM++ SDE")) {
+        r->job.sampler = "Euler a";              /* a solver of first order, which is near */
+        add_translated(rd, "Sampler", "DPM++ SDE", "Euler a, as it is SD.Next's");
+    }
+    if (!rd->is_of_program || !r->job.sampler || r->job.schedule || rd->is_schedule_said) return;
+    if (rd->version && is_webui_since_1_9(rd->version)) return;
+    SpelledSampler found = sampler_spelled(r->job.sampler);
+    if (found.is_near || schedule_before_automatic(found.method) == AUTOMATIC) return;
+    r->job.schedule = schedule_name(UNIFORM);
+    add_translated(rd, "Sampler", rd->sampler, format(rd->a, "%s with Schedule type Uniform", r->job.sampler));
+}
+
+/* In SD.Next "Scheduler" is a class of diffusers beside its Sampler, in InvokeAI and diffusers it is the sampler, in
+ * ComfyUI and Fooocus the schedule type. */
+static void finish_scheduler(Reader *rd)
+{
+    const char *value = rd->scheduler;
+    if (!value || rd->r->job.schedule) return;
+    int is_sampler = sampler_spelled(value).method >= 0;
+    int is_schedule = schedule_spelled(value).type >= 0;
+    rd->is_schedule_said |= is_schedule && rd->sampler;
+    if (is_sampler && !rd->sampler) rd->sampler = value;
+    if (is_sampler && rd->sampler == value) read_setting(rd, setting_key("Sampler"), "Scheduler", value);
+    else if (is_schedule || !is_sampler) read_setting(rd, setting_key("Schedule type"), "Scheduler", value);
+}
+
+static int has_six_decimals(const char *number)
+{
+    const char *point = strchr(number, '.');
+    return point && strlen(point + 1) == 6;
+}
+
+/* stable-diffusion.cpp writes an Eta of 0, with the six decimals of C's %f, for every sampler, and samplers that add
+ * noise do so all the same.  Elsewhere people who want none have typed the 0. */
+static void finish_eta(Reader *rd)
+{
+    Request *r = rd->r;
+    if (!rd->eta || !(r->job.eta < 0) || !r->job.sampler) return;
+    int is_sdcpp = rd->version && begins(rd->version, "stable-diffusion.cpp");
+    int method = sampler_spelled(r->job.sampler).method;
+    if (method <= 0 || !sampler_takes_eta(method) || (!is_sdcpp && !has_six_decimals(rd->eta))) return;
+    size_t before = mark(rd->a);
+    r->job.eta = 0;
+    add_note(rd, &rd->left_out, format(rd->a, "Eta %s, which stable-diffusion.cpp writes for every sampler, as %s adds "
+                                       "noise there, too", quoted(rd->a, rd->eta), r->job.sampler), before);
+}
+
+static void finish_size(Reader *rd)
+{
+    if (rd->r->job.width || (!rd->width && !rd->height)) return;
+    const char *width = rd->width ? rd->width : rd->height;
+    const char *height = rd->height ? rd->height : rd->width;
+    read_setting(rd, setting_key("Size"), "Width and Height", format(rd->a, "%sx%s", width, height));
+}
+
+/* A strength of 0 changes nothing.  Without a picture to change, the web UI left it behind, and it means nothing. */
+static void finish_strength(Reader *rd)
+{
+    Request *r = rd->r;
+    if (!rd->is_strength_zero) return;
+    int has_picture = r->init.text || r->job.hires > 0;
+    if (has_picture) read_setting(rd, setting_key("Denoising strength"), "Denoising strength", "0.001");
+    if (has_picture) add_translated(rd, "Denoising strength", "0", "0.001");
+    else add_note(rd, &rd->left_out, "Denoising strength \"0\", as there is nothing to change", mark(rd->a));
+}
+
+/* The web UI does not write its default, noise from the graphics card. */
+static void finish_noise(Reader *rd)
+{
+    int is_webui = rd->is_of_program && (!rd->version || digit(*rd->version) || strchr("vf", *rd->version));
+    if (rd->rng || !rd->r->seeded || !is_webui) return;
+    add_note(rd, &rd->translated, "RNG is CPU, as it is not said; the web UI then took a graphics card's, to which NV comes nearer",
+             mark(rd->a));
+}
+
+static void finish(Reader *rd)
+{
+    finish_scheduler(rd);
+    finish_sampler(rd);
+    finish_eta(rd);
+    finish_size(rd);
+    finish_strength(rd);
+    finish_noise(rd);
 }
 
 /* ---- reading: the parts of a file ------------------------------------------------------------- */
 
-static const char negative_mark[] = "Negative prompt:";
-static const char template_mark[] = "Template:";
-
-static int is_settings(Arena *a, const char *line)
+/* The first setting in a line of words, or NULL: at its beginning, or anywhere in the last line. */
+static const char *setting_in(Arena *a, const char *line, size_t n, int is_last)
 {
-    const char *colon = strchr(line, ':');
-    if (!colon || colon - line > 64) return 0;
-    char *key = trimmed(a, line, (size_t)(colon - line));
-    return setting_key(key) || same(key, "AnimateDiff");
-}
-
-/* The bytes of white space and byte-order marks that text begins with. */
-static size_t leading(const char *text, size_t n)
-{
-    size_t i = 0;
-    for (;;) {
-        if (i < n && blank(text[i])) i++;
-        else if (i + 3 <= n && !memcmp(text + i, "\xef\xbb\xbf", 3)) i += 3;
-        else return i;
-    }
-}
-
-static void check_encoding(Arena *a, const char *text, size_t n, const char *path)
-{
-    const char *nul = n ? memchr(text, 0, n) : NULL;
-    if (!nul) return;
-    if (n >= 2 && (!memcmp(text, "\xff\xfe", 2) || !memcmp(text, "\xfe\xff", 2)))
-        fail(a, "%s: this is UTF-16 text, expected UTF-8; save it again as UTF-8", path);
-    fail(a, "%s: byte %zu is NUL, expected text in UTF-8; is this a prompt file?", path, (size_t)(nul - text) + 1);
-}
-
-/* text without byte-order mark and without white space around it; CR LF and CR become LF */
-static char *plain(Arena *a, const char *text, size_t n, const char *path)
-{
-    check_encoding(a, text, n, path);
-    char *out = allocate(a, n + 1, 1), *end = out;
-    for (size_t i = leading(text, n); i < n; i++) {
-        int next_is_newline = i + 1 < n && text[i + 1] == '\n';
-        if (text[i] != '\r') *end++ = text[i];
-        else if (!next_is_newline) *end++ = '\n';
-    }
-    return trimmed(a, out, (size_t)(end - out));
-}
-
-/* The first line that begins with the mark, or NULL. */
-static char *find_negative(char *text)
-{
-    for (char *line = text; line; line = strchr(line, '\n')) {
-        while (blank(*line)) line++;
-        if (begins(line, negative_mark)) return line;
+    const char *at = copy(a, line, n);
+    while (*at) {
+        char *key, *value;
+        at = next_setting(a, at, &key, &value);
+        if (value && setting_key(key)) return key;
+        if (!is_last) return NULL;
     }
     return NULL;
 }
 
-/* A last line with settings that does not begin with one is read as words, which may not be meant. */
-static void warn_settings(Arena *a, const char *line, const char *path, LineCallback *warn, void *to)
+/* Settings that are not taken for them are read as words, which may not be meant. */
+static void warn_settings(Arena *a, const char *words, const char *path, LineCallback *warn, void *to)
 {
-    char *key, *value;
-    while (*line) {
-        line = next_setting(a, line, &key, &value);
-        if (!value || !setting_key(key) || !warn) continue;
-        warn(to, format(a, "%s: the last line holds \"%s:\", but does not begin with a setting as \"Steps: 25\" does, "
-                        "so all of it is read as words", path, key));
-        return;
+    size_t before = mark(a);
+    while (warn && *words) {
+        size_t n = strcspn(words, "\n");
+        const char *key = memchr(words, ':', n) ? setting_in(a, words, n, !words[n]) : NULL;
+        if (key) {
+            warn(to, format(a, "%s: \"%s:\" stands among words, so its line is read as words; settings stand in the last "
+                            "lines, and begin with a key as \"Steps: 25\" does", path, key));
+            return;
+        }
+        release(a, before);
+        words += n + (words[n] == '\n');
     }
 }
 
-static char *last_line(char *text)
+/* Names the lines of other tools. */
+static void add_tail(Reader *rd, char *tail)
 {
-    char *end = strrchr(text, '\n');
-    return end ? end + 1 : text;
-}
-
-/* The Dynamic Prompts extension writes the template of a prompt behind its settings: "Template: ...".
- * -> the end of such a settings line, or NULL */
-static char *find_template(Arena *a, char *text)
-{
-    char *line = text;
-    for (char *end = strchr(text, '\n'); end; end = strchr(end + 1, '\n')) {
-        if (begins(end + 1, template_mark) && is_settings(a, line)) return end;
-        line = end + 1;
+    while (tail && *tail) {
+        char *key, *value, *end = strchr(tail, '\n');
+        if (end) *end = 0;
+        next_setting(rd->a, tail, &key, &value);
+        int is_tail = value && foreign_key_is_tail(key);
+        if (*key) add_unknown(rd, "", is_tail ? key : trimmed(rd->a, tail, strlen(tail)));
+        if (same(key, "Template")) return;           /* it may span the other lines */
+        tail = end ? end + 1 : NULL;
     }
-    return NULL;
 }
 
 int prompt_is_infotext(Arena *a, const char *text, size_t n, const char *path)
 {
-    char *whole = plain(a, text, n, path);
-    return find_negative(whole) || find_template(a, whole) || is_settings(a, last_line(whole));
+    Infotext parts = infotext_parts(a, plain_text(a, text, n, path), 0);
+    return parts.settings || parts.negative;
 }
 
 static void set(Arena *a, Request *r, const char *name, const char *label, const char *value)
@@ -319,50 +436,42 @@ static void set(Arena *a, Request *r, const char *name, const char *label, const
     s->kind->set(a, r, s, label, value);
 }
 
-/* Cuts the template and the settings line off the end of whole -> the settings line, or NULL. */
-static char *cut_settings(Reader *rd, char *whole, LineCallback *warn, void *to)
+typedef struct { LineCallback *call; void *to; } Warn;
+
+static void parse(Reader *rd, const char *text, size_t n, int is_picture, Warn warn)
 {
-    char *line = last_line(whole);
-    char *template = is_settings(rd->a, line) ? NULL : find_template(rd->a, whole);
-    if (template) {
-        *template = 0;
-        line = last_line(whole);
-        add_unknown(rd, "", "Template");
-    }
-    if (!is_settings(rd->a, line)) {
-        warn_settings(rd->a, line, rd->path, warn, to);
-        return NULL;
-    }
-    char *settings = format(rd->a, "%s", line);
-    *line = 0;
-    return settings;
+    char *whole = plain_text(rd->a, text, n, rd->path);
+    if (!*whole) fail(rd->a, "%s: is empty, expected a prompt", rd->path);
+    Infotext parts = infotext_parts(rd->a, whole, is_picture);
+    if (!parts.settings) warn_settings(rd->a, parts.negative ? parts.negative : parts.prompt, rd->path, warn.call, warn.to);
+    *rd->r = (Request){ .job = { .prompt = "" } };
+    if (parts.negative) set(rd->a, rd->r, "negative", rd->path, parts.negative);
+    set(rd->a, rd->r, "prompt", rd->path, without_prompt_label(parts.prompt));
+    if (parts.settings) read_settings(rd, parts.settings);
+    if (parts.tail) add_tail(rd, parts.tail);
+    finish(rd);
+    tell(rd, warn.call, warn.to);
 }
 
 void prompt_parse(Arena *a, Request *r, const char *text, size_t n, const char *path, LineCallback *warn, void *to)
 {
-    Reader rd = { .a = a, .r = r, .path = path };
-    char *whole = plain(a, text, n, path);
-    if (!*whole) fail(a, "%s: is empty, expected a prompt", path);
-    char *settings = cut_settings(&rd, whole, warn, to);
-    char *negative = find_negative(whole);
-    size_t prompt_size = negative ? (size_t)(negative - whole) : strlen(whole);
+    parse(&(Reader){ .a = a, .r = r, .path = path }, text, n, 0, (Warn){ warn, to });
+}
 
-    *r = (Request){ .job = { .prompt = "" } };
-    if (negative) {
-        const char *words = negative + strlen(negative_mark);
-        set(a, r, "negative", path, trimmed(a, words, strlen(words)));
-    }
-    set(a, r, "prompt", path, trimmed(a, whole, prompt_size));
-    if (settings) read_settings(&rd, settings);
-    warn_unknown(&rd, warn, to);
+void prompt_parse_stored(Arena *a, Request *r, const char *text, const char *path, LineCallback *warn, void *to)
+{
+    parse(&(Reader){ .a = a, .r = r, .path = path }, text, strlen(text), 1, (Warn){ warn, to });
 }
 
 void prompt_set_as(Arena *a, Request *r, const char *name, const char *label, const char *value)
 {
-    char *text = plain(a, value, strlen(value), label);
-    if (same(name, "prompt") && find_negative(text))
-        fail(a, "%s holds a line that begins with \"%s\"; put what follows it into --negative", label, negative_mark);
-    set(a, r, name, label, text);
+    char *text = plain_text(a, value, strlen(value), label);
+    int is_prompt = same(name, "prompt");
+    const char *negative = is_prompt ? find_negative(text) : NULL;
+    if (negative)
+        fail(a, "%s holds a line that begins with \"%.*s\"; put what follows it into --negative", label,
+             (int)negative_mark_size(negative), negative);
+    set(a, r, name, label, is_prompt ? without_prompt_label(text) : text);
 }
 
 void prompt_set(Arena *a, Request *r, const char *flag, const char *value)
@@ -388,6 +497,6 @@ char *prompt_infotext(Arena *a, const Request *r)
     const char *prompt = r->prompt ? r->prompt : "";
     const char *negative = r->job.negative ? r->job.negative : "";
     const char *first = *prompt ? format(a, "%s\n", prompt) : "";
-    const char *second = *negative ? format(a, "%s %s\n", negative_mark, negative) : "";
+    const char *second = *negative ? format(a, "Negative prompt: %s\n", negative) : "";
     return format(a, "%s%s%s", first, second, settings_line(a, r));
 }

@@ -13,10 +13,14 @@
 /* A callback that gets one line of text; to is the caller's. */
 typedef void LineCallback(void *to, const char *line);
 
-/* Reads infotext.  text: [n], any bytes at all -> r, which need not be initialised.  path is only named in
- * messages.  warn gets one line with all unknown keys; it may be NULL.  A bad value fails with
- * key, value and what is allowed. */
+/* Reads infotext.  text: [n], any bytes at all -> r, which need not be initialised.  path is only named in messages.
+ * Settings of other programs are translated.  A value that means nothing here is left out, so that its default is drawn.
+ * warn gets a line with all of these, and one with all unknown keys; it may be NULL.  Fails for a text that is empty or
+ * no text, and for a broken LoRA tag in the prompt. */
 void prompt_parse(Arena *a, Request *r, const char *text, size_t n, const char *path, LineCallback *warn, void *to);
+
+/* The same for text that was stored in a picture: a line of three pairs is settings as soon as one key is known. */
+void prompt_parse_stored(Arena *a, Request *r, const char *text, const char *path, LineCallback *warn, void *to);
 
 /* Does such a text hold more than the words of a prompt: a settings line, or a negative prompt? */
 int prompt_is_infotext(Arena *a, const char *text, size_t n, const char *path);

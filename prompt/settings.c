@@ -58,11 +58,13 @@ static char *show_number(Arena *a, const Request *r, const Setting *s)
 static void set_seed(Arena *a, Request *r, const Setting *s, const char *label, const char *value)
 {
     (void)s;
-    r->seeded = strcmp(value, "-1") != 0;
-    r->job.seed = 0;
-    if (r->seeded && !read_whole(value, &r->job.seed))
+    uint64_t seed = 0;
+    int is_random = !strcmp(value, "-1");
+    if (!is_random && !read_whole(value, &seed))
         fail(a, "%s is %s, expected a whole number from 0 to 18446744073709551615, or -1 for a random one", label,
              quoted(a, value));
+    r->seeded = !is_random;
+    r->job.seed = is_random ? 0 : seed;
 }
 
 static char *show_seed(Arena *a, const Request *r, const Setting *s)

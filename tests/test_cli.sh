@@ -208,7 +208,8 @@ refuses 1 '--model is "persoan"' p.txt --model persoan
 printf 'a\nModel: persona_motoin\n' >m.txt;          refuses 1 'persona_motion.safetensors' m.txt
 printf 'a <lora:nobody:1>\n%s\n' "$small" >l.txt;    refuses 1 '"nobody", and there is no such file' l.txt
 printf 'a <lora:../x:1>\n' >t.txt;                   refuses 1 'without folders' t.txt
-printf 'a\nSteps: abc\n' >s.txt;                     refuses 1 's.txt: Steps is "abc"' s.txt
+printf 'a\nSteps: abc\n' >s.txt
+refuses 0 's.txt: left out: Steps is "abc", expected a whole number from 1 to 1000' check s.txt
 printf 'a\0b\n' >z.txt;                              refuses 1 'z.txt: byte 2 is NUL' z.txt
 : >e.txt;                                            refuses 1 'e.txt: is empty' e.txt
 printf '\377\330\377\340' >j.txt;                    refuses 1 'JPEG' j.txt
@@ -237,7 +238,7 @@ run check --prompt 'a <lora:yumin:0.8' --size 32x32
 says '"<lora:yumin:0.8" in the prompt is no tag, expected <lora:NAME:STRENGTH>'
 printf 'a man\nSteps 3, Size: 32x32\n' >typed.txt
 run check typed.txt
-says 'typed.txt: the last line holds "Size:", but does not begin with a setting'
+says 'typed.txt: "Size:" stands among words, so its line is read as words'
 run check p.txt
 holds 'a prompt that is right warns of nothing' is "$(grep -c 'is no tag\|the last line holds' err)" 0
 printf 'a man with red hair :0.9 AND a [hat|coat:1.2]\n0: smiling\n2: (sad:1.3)\n%s, Frames: 3\n' "$small" >travel.txt
