@@ -231,6 +231,15 @@ static void set_schedule(Arena *a, Request *r, const Setting *s, const char *lab
     *(const char **)field(r, s) = found.is_near ? value : name;
 }
 
+/* Prints only what was asked for.  With hashes, as programs without "Automatic" wrote them, it says so, or the text would
+ * be read as theirs (prompt.c). */
+static char *show_schedule(Arena *a, const Request *r, const Setting *s)
+{
+    const char *chosen = *(const char *const *)shown_field(r, s);
+    if (!chosen && r->is_by_hash) chosen = schedule_name(AUTOMATIC);
+    return chosen ? format(a, "%s", chosen) : NULL;
+}
+
 static void set_text(Arena *a, Request *r, const Setting *s, const char *label, const char *value)
 {
     if (!*value) fail(a, "%s is empty, expected a name", label);
@@ -449,7 +458,7 @@ static const ValueKind
     size_kind     = { .set = set_size,     .show = show_size },
     bytes_kind    = { .set = set_bytes,    .show = show_bytes },
     sampler_kind  = { .set = set_sampler,  .show = show_sampler },
-    schedule_kind = { .set = set_schedule, .show = show_asked },
+    schedule_kind = { .set = set_schedule, .show = show_schedule },
     choice_kind   = { .set = set_choice,   .show = show_choice },
     asked_kind    = { .set = set_choice,   .show = show_asked },
     unusual_kind  = { .set = set_choice,   .show = show_unusual },

@@ -494,7 +494,13 @@ static void test_programs(Arena *a)
         if (rng) memmove(rng, rng + 10, strlen(rng + 10) + 1);
         CHECK_MSG(!strcmp(text, format(a, "a\nSteps: 4, %s", cases[i].reads)), "%s: reads as %s", cases[i].text, text);
     }
-    Reading t = { .a = a, .text = "a\nSteps: 4, Seed: 1, Model hash: ab12" };
+    /* a picture that was drawn with a hash keeps its schedule type */
+    Reading t = { .a = a, .text = "a\nSampler: DPM++ 2M, Model hash: ab12, Version: v1.9.4" };
+    CHECK(!*reading(&t) && !t.r->job.schedule);
+    t.r->is_by_hash = 1;
+    t.text = prompt_infotext(a, t.r);
+    CHECK_MSG(!*reading(&t) && !t.r->job.schedule, "%s", t.text);
+    t.text = "a\nSteps: 4, Seed: 1, Model hash: ab12";
     CHECK_MSG(!*reading(&t) && strstr(t.warning, "RNG is CPU"), "%s", t.warning);
     t.text = "a\nSteps: 4, Seed: 1, Model hash: ab12, RNG: NV";
     CHECK_MSG(!*reading(&t) && !strstr(t.warning, "RNG"), "%s", t.warning);
