@@ -50,6 +50,7 @@ typedef struct {
     int         is_seed_random;
     const char *out;                     /* the path of the result */
     SamplePrompts samples;               /* of training */
+    Subsets     subsets;
 } Run;
 
 static void say(void *run, const char *line)
@@ -443,6 +444,28 @@ static void refuse_drawing_options(Run *r)
     }
 }
 
+/* The folders of --dataset_config; the first of them is named where a folder is named. */
+static void read_subsets(void *run)
+{
+    Run *r = run;
+    Options *o = &r->options;
+    Lines told = { 0 };
+    const char *path = o->training.dataset_config;
+    if (!path) return;
+    if (!file_is(path)) fail(r->a, "--dataset_config is %s, and there is no such file", quoted(r->a, path));
+    if (o->input || o->training.reg_data_dir)
+        say(r, "warning: with --dataset_config no other folder of pictures counts, as in kohya's trainer");
+    o->training.reg_data_dir = NULL;
+    r->subsets = dataset_config_read(r->a, path, &o->training, &told, &o->faults);
+    for (size_t i = 0; i < told.count; i++) say(r, told.line[i]);
+    for (size_t i = 0; i < r->subsets.count; i++) {
+        const Subset *s = &r->subsets.subset[i];
+        if (!i) o->input = s->image_dir;
+        if (s->image_dir && !folder_is(s->image_dir))
+            add_fault(r, format(r->a, "%s: image_dir %s is no folder here", path, quoted(r->a, s->image_dir)));
+    }
+}
+
 /* The pictures to draw while training, with the model and the VAE that training was given. */
 static void read_samples(void *run)
 {
@@ -475,7 +498,8 @@ static void check_config(void *run)
 {
     Run *r = run;
     TrainingConfig *c = &r->options.training;
-    if (!c->reg_data_dir && r->options.input) c->reg_data_dir = photo_folders_class(r->a, r->options.input);
+    int finds_class = !c->reg_data_dir && r->options.input && !r->subsets.count;
+    if (finds_class) c->reg_data_dir = photo_folders_class(r->a, r->options.input);
     training_config_check(r->a, c);
 }
 
@@ -492,15 +516,17 @@ static void check_training(Run *r)
 {
     const Options *o = &r->options;
     r->out = o->output;
-    if (!o->input) add_fault(r, "persona train needs a folder of pictures, and -o OUT.safetensors");
+    collect(r, read_subsets);
+    int is_named = o->input || o->training.dataset_config;
+    if (!is_named) add_fault(r, "persona train needs a folder of pictures, and -o OUT.safetensors");
     else if (!o->output)
         add_fault(r, format(r->a, "persona train %s needs -o OUT.safetensors too, where what is learned goes",
-                            o->input));
+                            o->input ? o->input : "PHOTOS"));
     refuse_drawing_options(r);
     collect(r, check_config);
     collect(r, read_settings);
     r->status = o->faults.count ? MISUSED : FAILED;
-    if (o->input) collect(r, check_photos);
+    if (o->input && !r->subsets.count) collect(r, check_photos);
     if (o->output) collect(r, find_weights);
     collect(r, read_samples);
     if (o->output) collect(r, check_trained_file);
@@ -525,6 +551,7 @@ static void learn(Run *r)
     if (!is_seed_given) choose_seed(r);
     TrainingJob training = {
         .photos = o->input,
+        .subsets = r->subsets,
         .out = r->out,
         .job = r->request.job,
         .config = o->training,

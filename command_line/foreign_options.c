@@ -142,14 +142,12 @@ static const ForeignOption training[] = {
     PLACE_SWITCH("train_text_encoder"),
     PLACE_SWITCH("scale_lr"),
     PLACE_MANY("network_args"),
-    PLACE_MANY("optimizer_args"),
     PLACE_MANY("lr_scheduler_args"),
 
     /* what is always so here */
     ONLY("adam_beta1", "0.9", "is 0.9 here"),
     ONLY("adam_beta2", "0.999", "is 0.999 here"),
     ONLY("adam_epsilon", "1e-8", "is 1e-8 here"),
-    ONLY("decouple", "True", "is True here"),
     ONLY("save_model_as", "safetensors", "is safetensors here, which every program reads"),
     ONLY("prior_generation_precision", "fp32", "is fp32 here"),
 
@@ -253,6 +251,8 @@ static const ForeignScript scripts[] = {
     { "textual_inversion.py", DIFFUSERS, .defaults = { "method", "textual_inversion", "num_vectors", "1",
       "learning_rate", "1e-4", "lr_scheduler", "constant", "train_batch_size", "16", "max_train_steps", "5000",
       "repeats", "100", "resolution", "512" } },
+    { "train.py", .trainer = "OneTrainer", .defaults = { "network_dim", "16", "network_alpha", "1", "learning_rate",
+      "3e-6", "lr_scheduler", "constant", "max_train_epochs", "100" } },
     { "train_db.py", KOHYA, .refused = TRAINS_ALL },
     { "fine_tune.py", KOHYA, .refused = TRAINS_ALL },
     { "train_dreambooth.py", DIFFUSERS, .refused = TRAINS_ALL },

@@ -15,6 +15,8 @@
 #include "trainer_command.h"
 
 #include "chars.h"
+#include "config_file.h"
+#include "config_words.h"
 #include "files.h"
 #include "foreign_options.h"
 #include "shell_words.h"
@@ -50,8 +52,18 @@ static void fault(Rewriting *w, const char *message)
     lines_add(w->a, &w->result.faults, message);
 }
 
+static void take_out(Rewriting *w, const char *name)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < w->count; i++)
+        if (!w->out[i].name || !same(w->out[i].name, name)) w->out[kept++] = w->out[i];
+    w->count = kept;
+}
+
+/* Of an option that is given twice the last counts. */
 static void put(Rewriting *w, const char *name, const char *value)
 {
+    if (name) take_out(w, name);
     w->out = grow_array(w->a, w->out, w->count, &w->room, sizeof *w->out);
     w->out[w->count++] = (Word){ .name = name, .value = value };
 }
@@ -69,14 +81,6 @@ static int is_given(const Rewriting *w, const char *name)
     for (size_t i = 0; i < w->count; i++)
         if (w->out[i].name && same(w->out[i].name, name)) return 1;
     return 0;
-}
-
-static void take_out(Rewriting *w, const char *name)
-{
-    size_t kept = 0;
-    for (size_t i = 0; i < w->count; i++)
-        if (!w->out[i].name || !same(w->out[i].name, name)) w->out[kept++] = w->out[i];
-    w->count = kept;
 }
 
 /* ---- files of words ---------------------------------------------------------------------------- */
@@ -162,6 +166,8 @@ static Lines command_in(Rewriting *w, const char *path, const ShellText *text)
 static Lines words_of_file(Rewriting *w, const char *path)
 {
     Bytes b = file_map(w->a, path);
+    int is_config = is_json_text(b) || same(file_extension(path), ".toml");
+    if (is_config) return config_words(w->a, path, &w->result.told);
     if (b.size > LARGEST_FILE) fail(w->a, "%s: expected a command line, of at most %d KB", path, LARGEST_FILE >> 10);
     ShellText text = shell_words(w->a, (const char *)b.data, b.size, path);
     return command_in(w, path, &text);
@@ -262,7 +268,7 @@ static Lines without_launcher(Rewriting *w, Lines words)
     return all;
 }
 
-/* ---- options ----------------------------------------------------------------------------------- */
+/* ---- --config_file ----------------------------------------------------------------------------- */
 
 /* A value without quotes around it, which cmd.exe leaves there. */
 static const char *without_quotes(Arena *a, const char *value)
@@ -271,6 +277,41 @@ static const char *without_quotes(Arena *a, const char *value)
     int is_quoted = n >= 2 && (*value == '"' || *value == '\'') && value[n - 1] == *value;
     return is_quoted ? copy(a, value + 1, n - 2) : value;
 }
+
+/* --config_file NAME: kohya adds ".toml" where the name has no ending. */
+static void add_config_file(Rewriting *w, Lines *to, const char *name)
+{
+    const char *path = file_is(name) ? name : format(w->a, "%s.toml", name);
+    if (file_is(path)) add_words_of_file(w, to, path);
+    else fault(w, format(w->a, "--config_file is %s, and there is no such file", quoted(w->a, name)));
+}
+
+/* The value behind the option at words[i], or in it; NULL when it is no file of options.  OneTrainer: --config-path */
+static const char *config_file_named(Rewriting *w, const Lines *words, size_t i)
+{
+    const char *word = words->line[i];
+    const char *equals = strchr(word, '=');
+    const char *name = copy(w->a, word, equals ? (size_t)(equals - word) : strlen(word));
+    if (!same(name, "--config_file") && !same(name, "--config_path")) return NULL;
+    if (equals) return without_quotes(w->a, equals + 1);
+    return i + 1 < words->count ? words->line[i + 1] : "";
+}
+
+/* Puts the words of --config_file in front, for they hold where the command line says nothing. */
+static Lines with_config_files(Rewriting *w, Lines words)
+{
+    Lines all = { 0 }, rest = { 0 };
+    for (size_t i = 0; i < words.count; i++) {
+        const char *path = config_file_named(w, &words, i);
+        if (path) add_config_file(w, &all, path);
+        else lines_add(w->a, &rest, words.line[i]);
+        if (path && !strchr(words.line[i], '=')) i++;
+    }
+    for (size_t i = 0; i < rest.count; i++) lines_add(w->a, &all, rest.line[i]);
+    return all;
+}
+
+/* ---- options ----------------------------------------------------------------------------------- */
 
 static int is_option_word(const char *word)
 {
@@ -384,8 +425,11 @@ static void read_foreign(Rewriting *w, const ForeignOption *o, const char *equal
 static void read_own(Rewriting *w, const char *name, int is_bare, const char *word, const char *equals)
 {
     const char *value = NULL;
+    int is_list = strlen(name) > 5 && same(name + strlen(name) - 5, "_args");
     if (equals) value = without_quotes(w->a, equals + 1);
     else if (!is_bare) value = next_value(w, NULL);
+    const char *more = is_list && value ? next_value(w, NULL) : NULL;
+    for (; more; more = next_value(w, NULL)) value = format(w->a, "%s %s", value, more);
     if (is_bare || value) put(w, name, value);
     else put(w, NULL, word);                     /* options.c says that it needs a value */
 }
@@ -567,6 +611,7 @@ TrainerCommand trainer_command(Arena *a, Lines words)
 {
     Rewriting w = { .a = a };
     w.in = without_launcher(&w, cleaned(a, with_files(&w, words)));
+    w.in = without_launcher(&w, with_config_files(&w, w.in));    /* such a file may say whose it is, as a script's name */
     while (w.at < w.in.count) {
         int ends_options = !strcmp(w.in.line[w.at], "--");
         if (!ends_options) read_word(&w);

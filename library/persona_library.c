@@ -229,6 +229,19 @@ static void check_paths(const Call *c)
     output_spare(c->a, c->out, c->job->vae);
 }
 
+/* Fails with all that is wrong with --dataset_config. */
+static void read_subsets(Call *c, TrainingJob *training)
+{
+    Lines told = { 0 }, faults = { 0 };
+    const char *path = training->config.dataset_config;
+    if (!path) return;
+    training->subsets = dataset_config_read(c->a, path, &training->config, &told, &faults);
+    if (faults.count) fail(c->a, "%s", lines_joined(c->a, &faults, "; "));
+    for (size_t i = 0; i < told.count; i++) callbacks_say(&c->callbacks, "%s", told.line[i]);
+    training->photos = training->subsets.subset[0].image_dir;
+    c->photos = training->photos;
+}
+
 static void learn(void *call)
 {
     Call *c = call;
@@ -241,7 +254,9 @@ static void learn(void *call)
         .seeded = c->job->seed != 0,
     };
     for (size_t i = 0; i < c->options; i++) set_option(c->a, &training.config, c->option[i]);
-    if (!training.config.reg_data_dir) training.config.reg_data_dir = photo_folders_class(c->a, c->photos);
+    read_subsets(c, &training);
+    int finds_class = !training.config.reg_data_dir && !training.subsets.count;
+    if (finds_class) training.config.reg_data_dir = photo_folders_class(c->a, c->photos);
     training_config_check(c->a, &training.config);
     check_paths(c);
     const char *saved = train(c->a, &training, &c->callbacks);

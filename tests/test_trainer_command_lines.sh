@@ -69,5 +69,122 @@ says '--network_train_unet_only'
 trained=own.safetensors
 learns 'in persona'"'"'s words: persona train one -o own.safetensors --network_dim 2 --network_alpha 1' one -o own.safetensors --rank 2 --lora_alpha 1 --steps 1 --size 64 --prompt 'x' --seed 1
 
+# ---- --config_file: tables mean nothing, the command line wins, keys that nobody knows are told
+cat >c.toml <<'END'
+[model]
+pretrained_model_name_or_path = "m.safetensors"
+[stuff]
+train_data_dir = "img"
+output_dir = "made"
+output_name = "fromtoml"
+network_module = "networks.lora"
+network_args = ["conv_dim=2", "conv_alpha=1"]
+optimizer_args = ["weight_decay=0.1", "betas=(0.9,0.99)"]
+network_dim = 2
+max_train_steps = 500
+resolution = "64,64"
+xformers = true
+flip_aug = false
+lr_warmup_steps = 0
+learning_rate = 1e-4
+clip_skp = 3
+END
+trained=made/fromtoml.safetensors
+learns 'c.toml: nothing here is called, and so nothing is done with: clip_skp' train_network.py --config_file c --max_train_steps=1 --seed 1
+says '--optimizer_args "weight_decay=0.1 betas=(0.9,0.99)"'
+says 'LoRA of rank 2, 3x3 convolutions 2, on 294 layers, 1 step of 1'
+answers 1 '--config_file is "d", and there is no such file' -- one -o x.safetensors --config_file d
+printf 'a = 1\na = 2\n' >twice.toml
+answers 1 'twice.toml, line 2: "a" is there twice' -- one -o x.safetensors --config_file twice.toml
+
+# ---- --dataset_config: a subset's own, its dataset's, [general]'s, the command line's
+mkdir -p b reg
+cp "$pictures"/04.* "$pictures"/05.* b
+cp "$pictures"/06.png reg
+cat >d.toml <<'END'
+[general]
+enable_bucket = true
+shuffle_caption = true
+caption_extension = '.txt'
+[[datasets]]
+resolution = 64
+batch_size = 1
+keep_tokens = 1
+  [[datasets.subsets]]
+  image_dir = 'img/10_sks woman'
+  class_tokens = 'sks woman'
+  num_repeats = 3
+  flip_aug = true
+  [[datasets.subsets]]
+  image_dir = 'reg'
+  is_reg = true
+  class_tokens = 'woman'
+  [[datasets.subsets]]
+  image_dir = 'b'
+  num_repeats = 0
+[[datasets]]
+resolution = [96, 96]
+  [[datasets.subsets]]
+  image_dir = 'b'
+  num_repeats = 2
+  [[datasets.subsets]]
+  image_dir = 'b'
+END
+trained=d.safetensors
+learns 'd.toml: datasets.0.subsets.2 is passed over: its num_repeats is below 1' -o d.safetensors --dataset_config d.toml --model m.safetensors --max_train_steps 2 --network_dim 2 --seed 1
+says 'd.toml: datasets.1.subsets.1 is passed over: b is in datasets.1 already'
+says '3 folders: 4 pictures, 4 with a caption, 10 in an epoch'
+says 'buckets: 2 of 64x64, 2 of 96x96'
+says '1 picture of the class, counting 1: with them 20 pictures in an epoch'
+"$persona" train -o d.safetensors --dataset_config d.toml --model m.safetensors --max_train_steps 2 --network_dim 2 --seed 1 --quiet >said 2>err
+"$persona" info d.safetensors >said
+holds 'repeats of each folder' grep -qF 'ss_dataset_dirs: {"10_sks woman": {"n_repeats": 3, "img_count": 2}, "b": {"n_repeats": 2, "img_count": 2}}' said
+holds 'the class apart' grep -qF 'ss_reg_dataset_dirs: {"reg": {"n_repeats": 10, "img_count": 1}}' said
+printf '{"datasets": [{"resolution": 64, "subsets": [{"image_dir": "b", "num_repeats": 2}]}]}' >d.json
+learns 'b: 2 pictures, 2 with a caption, 4 in an epoch' -o d.safetensors --dataset_config d.json --model m.safetensors --max_train_steps 1 --network_dim 2 --seed 1
+cat >bad.toml <<'END'
+[general]
+nonsense = 1
+prior_loss_weight = 2
+resolution = 100
+[[datasets]]
+image_dir = 'x'
+network_multiplier = 0.5
+validation_split = 0
+  [[datasets.subsets]]
+  image_dir = 'gone'
+  resolution = 512
+  num_repeats = 'many'
+  captoin_prefix = 'x'
+  [[datasets.subsets]]
+  num_repeats = 2
+END
+answers 11 '--learning_rate is "x"' 'line 2: general.nonsense is no key of a dataset configuration' 'prior_loss_weight is for the command line only' '--resolution is "100"' \
+    'datasets.0.image_dir stands in [[datasets.subsets]]' 'network_multiplier is not done here' 'resolution stands in [[datasets]] or [general], not in a subset' \
+    'num_repeats is wrong' 'did you mean caption_prefix?' 'datasets.0.subsets.1 has no image_dir' 'image_dir "gone" is no folder here' -- \
+    --dataset_config bad.toml -o x.safetensors --model m.safetensors --learning_rate x
+learns 'with --dataset_config no other folder of pictures counts' one -o d.safetensors --dataset_config d.json --model m.safetensors --max_train_steps 1 --network_dim 2 --seed 1
+
+# ---- what other programs keep in JSON: the GUI of kohya's trainer, OneTrainer
+cat >gui.json <<'END'
+{ "LoRA_type": "Kohya LoCon", "adaptive_noise_scale": 0, "additional_parameters": "", "block_alphas": "", "bucket_no_upscale": true, "bucket_reso_steps": 64, "cache_latents": true,
+  "caption_extension": ".txt", "clip_skip": "1", "color_aug": false, "conv_alpha": 1, "conv_dim": 2, "enable_bucket": true, "epoch": 1, "flip_aug": false, "keep_tokens": "0",
+  "learning_rate": 0.0001, "logging_dir": "", "lr_scheduler": "cosine", "lr_warmup": 10, "max_resolution": "64,64", "max_train_steps": 1, "mixed_precision": "fp16",
+  "model_list": "custom", "network_alpha": 1, "network_dim": 2, "noise_offset": 0, "noise_offset_type": "Original", "optimizer": "AdamW8bit", "output_dir": "gui", "output_name": "g",
+  "pretrained_model_name_or_path": "m.safetensors", "reg_data_dir": "", "sample_prompts": "", "save_precision": "fp16", "scale_weight_norms": 0, "seed": "", "text_encoder_lr": 5e-05,
+  "train_batch_size": 1, "train_data_dir": "img", "unet_lr": 0.0001, "v2": false, "xformers": "xformers" }
+END
+trained=gui/g.safetensors
+learns '--lr_warmup_steps 10% --text_encoder_lr 5e-05 --seed 1 img --output gui/g.safetensors' gui.json --seed 1
+says 'without a meaning here: --cache_latents, --mixed_precision, --save_precision'
+cat >one.json <<'END'
+{"__version": 6, "training_method": "LORA", "base_model_name": "m.safetensors", "output_model_destination": "one.safetensors", "concepts": [{"path": "img/10_sks woman"}],
+ "learning_rate_scheduler": "CONSTANT", "learning_rate": 0.0003, "learning_rate_warmup_steps": 200.0, "epochs": 1, "batch_size": 2, "resolution": "64", "lora_rank": 2, "lora_alpha": 1.0,
+ "optimizer": {"optimizer": "ADAMW_8BIT", "weight_decay": 0.01}, "loss_weight_fn": "MIN_SNR_GAMMA", "loss_weight_strength": 5.0, "text_encoder": {"train": false}, "ema": "OFF"}
+END
+trained=one.safetensors
+learns 'the UNet at 0.0003, no text encoder, AdamW8bit, constant_with_warmup after 200 steps' python scripts/train.py --config-path="one.json" --seed 1
+says '--min_snr_gamma 5.0'
+
 echo "$test: $passed passed, $failed failed"
 [ $failed = 0 ]

@@ -76,13 +76,41 @@ static float *encode_photo(Dataset *d, const Photo *photo, int mirror, Rng *rng)
     return latents;
 }
 
+/* Pictures that were not found in a folder have the options of the job. */
+static const TrainingConfig *config_of(const Dataset *d, const Photo *photo)
+{
+    return photo->config ? photo->config : d->config;
+}
+
+/* kohya:  token_warmup_step below 1 is a part of all steps: math.floor(token_warmup_step * max_train_steps) */
+static CaptionAugmentation augmentation_of(const Dataset *d, const Photo *photo)
+{
+    const TrainingConfig *c = config_of(d, photo);
+    double warmup = c->token_warmup_step < 1 ? floor(c->token_warmup_step * d->steps) : c->token_warmup_step;
+    return (CaptionAugmentation){
+        .caption_dropout_rate = c->caption_dropout_rate,
+        .caption_dropout_every_n_epochs = c->caption_dropout_every_n_epochs,
+        .enable_wildcard = c->enable_wildcard,
+        .caption_prefix = c->caption_prefix,
+        .caption_suffix = c->caption_suffix,
+        .caption_separator = c->caption_separator,
+        .shuffle_caption = c->shuffle_caption,
+        .keep_tokens = c->keep_tokens,
+        .keep_tokens_separator = c->keep_tokens_separator,
+        .token_warmup_step = (int)warmup,
+        .token_warmup_min = c->token_warmup_min,
+        .caption_tag_dropout_rate = c->caption_tag_dropout_rate,
+        .secondary_separator = c->secondary_separator,
+    };
+}
+
 static int names_word(const Photo *photo) { return photo->role != CLASS_IMAGE; }
 
 /* The caption without anything random: what a picture that is held out always has.  Of lines the first counts, of
  * {a|b} always the same one. */
 static const char *plain_caption(Dataset *d, const Photo *photo)
 {
-    CaptionAugmentation how = d->augmentation;
+    CaptionAugmentation how = augmentation_of(d, photo);
     Rng *rng = allocate(d->mem, 1, sizeof *rng);
     how.caption_dropout_rate = 0;
     how.caption_dropout_every_n_epochs = 0;
@@ -93,11 +121,12 @@ static const char *plain_caption(Dataset *d, const Photo *photo)
     return caption_augmented(d->mem, photo->caption, &how, 1, 0, rng);
 }
 
-/* Are the hidden states of a caption the same in every step? */
-static int captions_stay(const Dataset *d)
+/* Are the hidden states of its caption the same in every step? */
+static int caption_stays_encoded(const Dataset *d, const Photo *photo)
 {
+    CaptionAugmentation how = augmentation_of(d, photo);
     int text_encoder_stays = !d->captions.word && !(training_learning_rates(d->config).text > 0);
-    return text_encoder_stays && caption_stays(&d->augmentation);
+    return text_encoder_stays && caption_stays(&how);
 }
 
 static void read_item(Dataset *d, const Photo *photo, DatasetItem *item, Rng *rng)
@@ -106,7 +135,7 @@ static void read_item(Dataset *d, const Photo *photo, DatasetItem *item, Rng *rn
     caption_ids(d->mem, &d->captions, plain_caption(d, photo), names_word(photo), ids);
     *item = (DatasetItem){ .photo = photo };
     item->latents = encode_photo(d, photo, 0, rng);
-    if (d->config->flip_aug) item->mirrored = encode_photo(d, photo, 1, rng);
+    if (config_of(d, photo)->flip_aug) item->mirrored = encode_photo(d, photo, 1, rng);
     TrainingExample *e = &item->example;
     e->ids = ids;
     e->texts = d->captions.chunks;
@@ -116,7 +145,7 @@ static void read_item(Dataset *d, const Photo *photo, DatasetItem *item, Rng *rn
     e->is_class_image = photo->role == CLASS_IMAGE;
     e->latents = (Tensor){ .n = 1, .h = photo->bucket.height / FACTOR, .w = photo->bucket.width / FACTOR, .c = LATENT,
                            .x = item->latents };
-    if (!captions_stay(d)) return;
+    if (!caption_stays_encoded(d, photo)) return;
     e->text = clip_join_chunks(d->run, clip_encode(d->run, ids, e->texts, e->clip_skip, NULL));
     e->ids = NULL;
 }
@@ -175,7 +204,7 @@ void dataset_check_captions(Dataset *d)
         photo->learned = photo->caption;
         if (tokens <= most) continue;
         cut++;
-        if (!d->augmentation.shuffle_caption) photo->learned = learned_part(d, photo, most);
+        if (!config_of(d, photo)->shuffle_caption) photo->learned = learned_part(d, photo, most);
         if (tokens <= longest) continue;
         longest = tokens;
         name = photo->name;
@@ -253,9 +282,10 @@ static size_t epoch_of(const Dataset *d, const TrainingProgress *p)
 static void draw_caption(Dataset *d, DatasetItem *item, TrainingProgress *p)
 {
     const Photo *photo = item->photo;
-    if (caption_stays(&d->augmentation)) return;
+    const CaptionAugmentation how = augmentation_of(d, photo);
+    if (caption_stays(&how)) return;
     size_t before = mark(d->mem);
-    const char *caption = caption_augmented(d->mem, photo->caption, &d->augmentation, epoch_of(d, p), p->step, &p->rng);
+    const char *caption = caption_augmented(d->mem, photo->caption, &how, epoch_of(d, p), p->step, &p->rng);
     caption_ids(d->mem, &d->captions, caption, names_word(photo), d->ids);
     item->example.ids = d->ids;
     release(d->mem, before);

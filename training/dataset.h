@@ -26,7 +26,7 @@ typedef struct {
     const Callbacks      *callbacks;
     Photos                photos;
     Captions              captions;
-    CaptionAugmentation   augmentation;
+    int                   steps;         /* of the whole job, for what is a part of them */
     int                   clip_skip;
     DatasetItem          *item;          /* [photos.count] */
     int                   ids[MOST_CHUNKS * CONTEXT];      /* of the item drawn last, where captions are augmented */

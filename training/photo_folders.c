@@ -350,7 +350,7 @@ static void add_root(Finding *f)
     int repeats = f->search->repeats;
     int times = repeats_in(name, &class_tokens);
     size_t before = f->photos.count;
-    if (times > MOST_REPEATS_OF_ROOT) times = 0;
+    if (times > MOST_REPEATS_OF_ROOT || f->search->is_subset) times = 0;
     if (times && !words) words = class_tokens;
     add_folder(f, f->root, words, times ? times * repeats : repeats);
     if (times && f->photos.count > before)
@@ -403,13 +403,32 @@ Photos photos_find(Arena *a, const PhotoSearch *search)
     Finding f = { .a = a, .search = search };
     size_t count;
     if (!folder_is(search->folder)) fail(a, "%s: there is no such folder of pictures", search->folder);
-    f.root = root_of(a, search->folder);
+    f.root = search->is_subset ? search->folder : root_of(a, search->folder);
     if (f.root != search->folder)
         add_note(&f, format(a, "%s: as kohya's GUI lays it out, so pictures are those of %s", search->folder, f.root));
     const char **names = folder_list(a, f.root, &count);
     add_root(&f);
-    for (size_t i = 0; i < count; i++) add_subfolder(&f, names[i], search->repeats);
+    for (size_t i = 0; !search->is_subset && i < count; i++) add_subfolder(&f, names[i], search->repeats);
     note_all(&f);
     if (!f.photos.count) fail_without_pictures(&f, names, count);
     return f.photos;
+}
+
+void photos_join(Arena *a, Photos *p, Photos more)
+{
+    Photo *all = allocate(a, p->count + more.count, sizeof *all);
+    if (p->count) memcpy(all, p->photo, p->count * sizeof *all);
+    if (more.count) memcpy(all + p->count, more.photo, more.count * sizeof *all);
+    const char **notes = allocate(a, p->notes + more.notes, sizeof *notes);
+    for (size_t i = 0; i < p->notes; i++) notes[i] = p->note[i];
+    p->photo = all;
+    p->count += more.count;
+    p->repeated += more.repeated;
+    p->captioned += more.captioned;
+    p->instances += more.instances;
+    for (size_t i = 0; i < more.notes; i++) notes[p->notes + i] = more.note[i];
+    p->note = notes;
+    p->notes += more.notes;
+    if (p->repeated > MOST_REPEATED)
+        fail(a, "an epoch of more than %d pictures, with their repeats; fewer repeats, please", MOST_REPEATED);
 }

@@ -12,6 +12,8 @@ typedef struct {
     int         repeats;                 /* of each picture, times what its folder's name says */
     int         keeps_lines;             /* captions are all lines of their files, and not only the first */
     int         of_class;                /* class images: those that training drew are welcome */
+    int         is_subset;               /* of a dataset configuration: what folders are called says nothing there, and
+                                          * those within do not count */
     const char *out;                     /* the file that training writes, whose other files are passed over; NULL */
 } PhotoSearch;
 
@@ -26,6 +28,9 @@ typedef struct {
  * Fails when there is no picture, and when an epoch is more than 10^9 examples, so that it can be counted in 32 bits
  * together with the class images beside it. */
 Photos photos_find(Arena *a, const PhotoSearch *search);
+
+/* Adds the pictures of another folder.  Fails as photos_find() does when an epoch becomes too long. */
+void photos_join(Arena *a, Photos *p, Photos more);
 
 /* The folder of class images beside those pictures, as kohya's GUI lays them out: FOLDER/reg; NULL when there is
  * none. */

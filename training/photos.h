@@ -4,6 +4,7 @@
 
 #include "buckets.h"
 #include "tensor.h"
+#include "training_config.h"
 
 /* What a picture is for.  diffusers calls the first two instance images and class images, kohya's trainer the class
  * images reg images (regularisation). */
@@ -21,7 +22,9 @@ typedef struct {
     const char   *fault;                 /* why it cannot be used, with the path of what is wrong; NULL: it can */
     int           repeats;               /* how often it comes in an epoch; of a VALIDATION_IMAGE 0 */
     ImageRole     role;
-    /* survey() fills in: */
+    const TrainingConfig *config;        /* its options, of the picture and its caption */
+    const Buckets *buckets;              /* to which it may go */
+    /* survey_look() fills in: */
     int           width, height;
     Bucket        bucket;
     uint64_t      digest;                /* of the file */

@@ -44,7 +44,6 @@ static const char *listed(Arena *a, const List *l, size_t most)
 typedef struct {
     Arena         *a;
     Photo         *photo;
-    const Buckets *buckets;
 } Look;
 
 static void look(void *to)
@@ -58,10 +57,10 @@ static void look(void *to)
     photo->height = p.height;
     if (p.width / p.height >= LONGEST_SHAPE || p.height / p.width >= LONGEST_SHAPE)
         fail(l->a, "%s: is %dx%d, no shape that can be learned", photo->path, p.width, p.height);
-    photo->bucket = bucket_of(l->buckets, p.width, p.height);
+    photo->bucket = bucket_of(photo->buckets, p.width, p.height);
     if (!photo->bucket.width || !photo->bucket.height)
         fail(l->a, "%s: is %dx%d, and without enlarging it is too small for --bucket_reso_steps %d", photo->path,
-             p.width, p.height, l->buckets->step);
+             p.width, p.height, photo->buckets->step);
     memcpy(photo->thumbnail, image_resize(l->a, p, 8, 8, BOX).rgb, THUMBNAIL);
 }
 
@@ -96,13 +95,13 @@ static void refuse_faulty(Arena *a, Photos *p, int skip_unreadable, const Callba
     photos_remove_faulty(p);
 }
 
-void survey_look(Arena *a, Photos *p, const Buckets *b, int skip_unreadable, const Callbacks *callbacks)
+void survey_look(Arena *a, Photos *p, int skip_unreadable, const Callbacks *callbacks)
 {
     char why[1024];
     for (size_t i = 0; i < p->count; i++) {
         size_t before = mark(a);
         Photo *photo = &p->photo[i];
-        Look l = { .a = a, .photo = photo, .buckets = b };
+        Look l = { .a = a, .photo = photo };
         callbacks_progress(callbacks, "looking", (int)i, (int)p->count);
         if (callbacks_stopped(callbacks)) fail_as(a, CANCELLED, "interrupted");
         if (!attempt(a, look, &l, why)) release(a, before);
@@ -230,7 +229,14 @@ static void say_counts(Arena *a, const Photos *p, const char *folder, const Call
     for (size_t i = 0; i < p->notes; i++) callbacks_say(callbacks, "%s", p->note[i]);
 }
 
-void survey_tell(Arena *a, const Photos *p, const Buckets *b, const char *folder, const Callbacks *callbacks)
+static int has_buckets(const Photos *p)
+{
+    size_t i = 0;
+    while (i < p->count && !p->photo[i].buckets->step) i++;
+    return i < p->count;
+}
+
+void survey_tell(Arena *a, const Photos *p, const char *folder, const Callbacks *callbacks)
 {
     size_t before = mark(a);
     say_counts(a, p, folder, callbacks);
@@ -238,6 +244,6 @@ void survey_tell(Arena *a, const Photos *p, const Buckets *b, const char *folder
     say_enlarged(a, p, callbacks);
     say_without_caption(a, p, callbacks);
     say_lines_left(a, p, callbacks);
-    if (b->step) say_buckets(a, p, callbacks);
+    if (has_buckets(p)) say_buckets(a, p, callbacks);
     release(a, before);
 }

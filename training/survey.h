@@ -7,10 +7,10 @@
 
 /* Opens every picture and fills in its size, bucket, digest and thumbnail.  Fails, with each picture and why, when some
  * cannot be used; with skip_unreadable they are left out and named, and it fails only when none is left. */
-void survey_look(Arena *a, Photos *p, const Buckets *b, int skip_unreadable, const Callbacks *callbacks);
+void survey_look(Arena *a, Photos *p, int skip_unreadable, const Callbacks *callbacks);
 
 /* Says what the user should know: counts, buckets, pictures that are there twice or nearly so, that get enlarged, that
  * have no caption.  folder: for messages. */
-void survey_tell(Arena *a, const Photos *p, const Buckets *b, const char *folder, const Callbacks *callbacks);
+void survey_tell(Arena *a, const Photos *p, const char *folder, const Callbacks *callbacks);
 
 #endif

@@ -75,18 +75,36 @@ static void add_options(Trainer *t, Identity *id)
     }
 }
 
+/* The options of one of several folders of pictures, as a number. */
+static const char *subset_said(Trainer *t, const Subset *s)
+{
+    uint64_t h = 0;
+    for (size_t i = 0; i < count_options(); i++) {
+        const char *value = training_option_text(t->mem, &s->config, i);
+        if (value) h = digest_text(h, value);
+    }
+    return format(t->mem, "options of digest %016llx", (unsigned long long)h);
+}
+
+static void add_subsets(Trainer *t, Identity *id)
+{
+    for (size_t i = 0; t->subsets.count > 1 && i < t->subsets.count; i++)
+        add_entry(id, format(t->mem, "subset %zu", i + 1), subset_said(t, &t->subsets.subset[i]));
+}
+
 void trainer_identify(Trainer *t)
 {
     enum { OTHERS = 8 };
     Arena *a = t->mem;
     const Photos *p = &t->dataset.photos;
-    Identity id = { .pair = allocate(a, p->count + count_options() + OTHERS, sizeof *id.pair) };
+    Identity id = { .pair = allocate(a, p->count + t->subsets.count + count_options() + OTHERS, sizeof *id.pair) };
     add_entry(&id, "seed", format(a, "%llu", (unsigned long long)t->seed));
     add_entry(&id, "model", digest_of_weights(t));
     add_entry(&id, "word", t->word ? quoted(a, t->word) : "");
     add_entry(&id, "clip_skip", format(a, "%d", t->dataset.clip_skip));
     add_entry(&id, "precision", t->machine.bf16 ? "bf16" : "f32");
     add_options(t, &id);
+    add_subsets(t, &id);
     add_entry(&id, "the number of pictures", format(a, "%zu", p->count));
     for (size_t i = 0; i < p->count; i++) add_entry(&id, format(a, "picture %zu", i + 1), photo_said(t, &p->photo[i]));
     t->state = (TrainingState){ .identity = id.pair, .entries = id.count, .progress = t->progress, .pictures = p->count,

@@ -126,37 +126,100 @@ static const char *class_folder(Trainer *t, size_t instances)
     return folder;
 }
 
-static void add_class_images(Trainer *t, Photos *photos, const Buckets *buckets)
+/* A folder of class images by itself: the one of --reg_data_dir, or of what was drawn. */
+static Subset class_subset(Trainer *t, size_t instances)
 {
-    const TrainingConfig *c = t->config;
-    const char *folder = class_folder(t, photos->instances);
-    const PhotoSearch search = { .folder = folder, .caption_extension = c->caption_extension, .words = c->class_prompt,
-                                 .repeats = 1, .keeps_lines = c->enable_wildcard, .of_class = 1 };
-    Photos class_images = photos_find(t->mem, &search);
-    survey_look(t->mem, &class_images, buckets, c->skip_unreadable, t->callbacks);
+    Subset s = { .image_dir = class_folder(t, instances), .is_reg = 1, .config = *t->config };
+    s.config.repeats = 1;
+    return s;
+}
+
+/* What is said of pictures of which nothing else is said. */
+static const char *words_of(Trainer *t, const Subset *s)
+{
+    if (s->class_tokens) return s->class_tokens;
+    return s->is_reg ? t->config->class_prompt : t->job->job.prompt;
+}
+
+/* The pictures of one folder.  Where there are several, their names begin with the folder's. */
+static Photos find_photos_in(Trainer *t, const Subset *s, int is_one_of_several)
+{
+    Arena *a = t->mem;
+    Buckets *buckets = allocate(a, 1, sizeof *buckets);
+    const PhotoSearch search = { .folder = s->image_dir, .caption_extension = s->config.caption_extension,
+                                 .words = words_of(t, s), .repeats = s->config.repeats,
+                                 .keeps_lines = s->config.enable_wildcard, .of_class = s->is_reg,
+                                 .is_subset = t->job->subsets.count > 0,
+                                 .out = s->is_reg ? NULL : t->job->out };
+    Photos photos = photos_find(a, &search);
+    *buckets = training_buckets(a, &s->config, s->config.resolution > 0 ? s->config.resolution : t->side);
+    for (size_t i = 0; i < photos.count; i++) {
+        Photo *p = &photos.photo[i];
+        p->config = &s->config;
+        p->buckets = buckets;
+        if (is_one_of_several) p->name = format(a, "%s/%s", file_name(s->image_dir), p->name);
+    }
+    return photos;
+}
+
+static Photos find_photos(Trainer *t, int are_class_images)
+{
+    Photos all = { 0 };
+    const Subsets *subsets = &t->subsets;
+    for (size_t i = 0; i < subsets->count; i++)
+        if (subsets->subset[i].is_reg == are_class_images)
+            photos_join(t->mem, &all, find_photos_in(t, &subsets->subset[i], subsets->count > 1));
+    return all;
+}
+
+static void add_class_images(Trainer *t, Photos *photos)
+{
+    Photos class_images = find_photos(t, 1);
+    const char *folder = "class images";
+    if (has_prior_preservation(t->config)) {
+        Subset *s = allocate(t->mem, 1, sizeof *s);
+        *s = class_subset(t, photos->instances);
+        folder = s->image_dir;
+        photos_join(t->mem, &class_images, find_photos_in(t, s, 0));
+    }
+    if (!class_images.count) return;
+    survey_look(t->mem, &class_images, t->config->skip_unreadable, t->callbacks);
     for (size_t i = 0; i < class_images.count; i++) class_images.photo[i].role = CLASS_IMAGE;
-    survey_tell(t->mem, &class_images, buckets, folder, t->callbacks);
+    survey_tell(t->mem, &class_images, folder, t->callbacks);
     photos_add_class(t->mem, photos, class_images);
     const char *not_needed = "";
     if (photos->classes < class_images.count)
         not_needed = format(t->mem, "; %zu more are not needed", class_images.count - photos->classes);
     callbacks_say(t->callbacks, "%s of the class, counting %g: with them %zu pictures in an epoch%s",
-                  amount(t->mem, photos->classes, "picture"), c->prior_loss_weight, photos->repeated, not_needed);
+                  amount(t->mem, photos->classes, "picture"), t->config->prior_loss_weight, photos->repeated,
+                  not_needed);
+}
+
+/* Those of --dataset_config, or the one folder on the command line. */
+static Subsets subsets_of(Trainer *t)
+{
+    const TrainingJob *job = t->job;
+    Subsets s = job->subsets;
+    if (!s.count) {
+        s = (Subsets){ allocate(t->mem, 1, sizeof *s.subset), 1 };
+        *s.subset = (Subset){ .image_dir = job->photos, .config = *t->config };
+    }
+    return s;
 }
 
 void trainer_find_photos(Trainer *t)
 {
     const TrainingConfig *c = t->config;
     const TrainingJob *job = t->job;
-    const PhotoSearch search = { .folder = job->photos, .caption_extension = c->caption_extension,
-                                 .words = job->job.prompt, .repeats = c->repeats, .keeps_lines = c->enable_wildcard,
-                                 .out = job->out };
-    Photos photos = photos_find(t->mem, &search);
-    Buckets buckets = training_buckets(t->mem, c, t->side);
-    survey_look(t->mem, &photos, &buckets, c->skip_unreadable, t->callbacks);
+    t->subsets = subsets_of(t);
+    Photos photos = find_photos(t, 0);
+    const char *folder = job->photos;
+    if (t->subsets.count > 1) folder = amount(t->mem, t->subsets.count, "folder");
+    if (!photos.count) fail(t->mem, "%s: only class images, and nothing to learn from", folder);
+    survey_look(t->mem, &photos, c->skip_unreadable, t->callbacks);
     if (c->validation_split > 0) photos_hold_out(t->mem, &photos, c->validation_split);
-    survey_tell(t->mem, &photos, &buckets, job->photos, t->callbacks);
-    if (has_prior_preservation(c)) add_class_images(t, &photos, &buckets);
+    survey_tell(t->mem, &photos, folder, t->callbacks);
+    add_class_images(t, &photos);
     t->dataset = (Dataset){ .mem = t->mem, .run = &t->run, .config = c, .objective = &t->objective,
                             .callbacks = t->callbacks, .photos = photos };
     t->dataset.clip_skip = job->job.clip_skip ? job->job.clip_skip : 1;
@@ -185,33 +248,12 @@ static Captions captions_of(Trainer *t)
                        .chunks = t->config->max_token_length / CHUNK_TOKENS };
 }
 
-/* kohya:  token_warmup_step below 1 is a part of all steps: math.floor(token_warmup_step * max_train_steps) */
-static CaptionAugmentation augmentation_of(const TrainingConfig *c, int steps)
-{
-    double warmup = c->token_warmup_step < 1 ? floor(c->token_warmup_step * steps) : c->token_warmup_step;
-    return (CaptionAugmentation){
-        .caption_dropout_rate = c->caption_dropout_rate,
-        .caption_dropout_every_n_epochs = c->caption_dropout_every_n_epochs,
-        .enable_wildcard = c->enable_wildcard,
-        .caption_prefix = c->caption_prefix,
-        .caption_suffix = c->caption_suffix,
-        .caption_separator = c->caption_separator,
-        .shuffle_caption = c->shuffle_caption,
-        .keep_tokens = c->keep_tokens,
-        .keep_tokens_separator = c->keep_tokens_separator,
-        .token_warmup_step = (int)warmup,
-        .token_warmup_min = c->token_warmup_min,
-        .caption_tag_dropout_rate = c->caption_tag_dropout_rate,
-        .secondary_separator = c->secondary_separator,
-    };
-}
-
 void trainer_begin(Trainer *t)
 {
     TrainableConfig what = training_trainable(t->config);
     if (t->word) what.vectors = t->config->num_vectors;
     t->dataset.captions = captions_of(t);
-    t->dataset.augmentation = augmentation_of(t->config, t->steps);
+    t->dataset.steps = t->steps;
     dataset_check_captions(&t->dataset);
     t->trainable = trainable_new(t->mem, t->run.weights, what);
     rng_seed(&t->progress->rng, t->seed);

@@ -30,6 +30,7 @@ typedef struct {
     Run                   run;
     uint64_t              seed;
     int                   side;          /* of the pictures, in pixels */
+    Subsets               subsets;       /* the folders of pictures, at least one */
     const char           *word;          /* of textual inversion, alone or beside a LoRA; NULL: none */
 
     Dataset               dataset;

@@ -93,6 +93,9 @@ static const Option options[] = {
       .help = "batches in a step (1)" },
     { FIELD(repeats), .value = "N", .type = WHOLE, .least = 1, .most = 65536,
       .help = "how often each picture is seen in an epoch, times what its folder's name says (1)" },
+    { FIELD(dataset_config), .value = "FILE", .type = TEXT, .resume = FREE,
+      .help = "several folders of pictures, each with options of its own, in place of PHOTOS: TOML or JSON, as kohya's "
+              "trainer reads it" },
     { FIELD(reg_data_dir), .value = "DIR", .type = TEXT, .resume = FREE,
       .help = "pictures of the class, laid out as PHOTOS; as many are seen as of PHOTOS" },
     { FIELD(class_prompt), .value = "TEXT", .type = TEXT, .resume = FREE,

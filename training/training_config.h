@@ -34,6 +34,7 @@ typedef struct {
     int             max_train_epochs;    /* 0: as many as make 100 steps for each picture */
     int             train_batch_size, gradient_accumulation_steps;
     int             repeats;
+    const char     *dataset_config;      /* a file with folders of pictures, see dataset_config.h; NULL: none */
     const char     *reg_data_dir;        /* folder of class images; NULL: none */
     const char     *class_prompt;        /* what class images show; NULL: none */
     int             num_class_images;    /* to be drawn; 0: see the table */

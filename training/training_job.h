@@ -6,12 +6,14 @@
 #ifndef TRAINING_JOB_H
 #define TRAINING_JOB_H
 
+#include "dataset_config.h"
 #include "job.h"
 #include "samples.h"
 #include "training_config.h"
 
 typedef struct {
     const char    *photos;               /* a folder, see photos.h */
+    Subsets        subsets;              /* or several, the first of them photos too; count 0: only that one */
     const char    *out;                  /* the file to write, a path that ends in .safetensors */
     Job            job;                  /* what counts of it: model, vae, merges, clip_skip, seed, threads,
                                           * precision, and prompt for pictures without a caption */
