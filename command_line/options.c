@@ -110,9 +110,9 @@ static const Option *option_named(const char *name)
 static const char usage[] =
     "persona prompt.txt             words and settings from a file, to prompt.gif\n"
     "persona --prompt \"...\"         words from here, to persona.gif\n"
-    "persona out.gif                the same picture again, from the settings it carries (PNG too)\n"
+    "persona out.gif                the same picture again, from the settings it carries (PNG, JPEG, WebP too)\n"
     "persona check prompt.txt       everything up to the first step of work: names, weights, memory, time\n"
-    "persona info FILE              what a weights file, GIF or PNG holds\n"
+    "persona info FILE              what a weights file or a picture holds\n"
     "persona train PHOTOS -o OUT    a LoRA or an embedding from a folder of pictures; "
                                    "persona train --help lists its options\n";
 

@@ -11,10 +11,12 @@
  * It refuses every other format by name. */
 #include "image.h"
 
+#include "bmp.h"
 #include "jpeg.h"
 #include "picture_info.h"
 #include "picture_kinds.h"
 #include "png.h"
+#include "webp.h"
 
 #include <math.h>
 #include <string.h>
@@ -52,27 +54,33 @@ static Picture upright(Arena *a, Picture p, int orientation)
 
 /* ---- reading ---------------------------------------------------------------------------------- */
 
-/* Fails for what is no PNG or JPEG. */
-static void refuse_kind(Arena *a, Bytes file, const char *name, const PictureKind *kind)
+enum { WHY = 256 };                     /* bytes of a message, as many as any reader needs */
+
+typedef unsigned char *Decode(const unsigned char *file, size_t size, int *width, int *height, char *why);
+
+/* The readers, by the names of picture_kinds.c. */
+static const struct { const char *kind; Decode *decode; } readers[] = {
+    { "PNG", png_decode }, { "JPEG", jpeg_decode }, { "WebP", webp_decode }, { "BMP", bmp_decode },
+};
+
+/* The reader for this kind of picture.  Fails for what is no picture, and for kinds that are not read. */
+static Decode *reader_of(Arena *a, Bytes file, const char *name, const PictureKind *kind)
 {
-    if (!file.size) fail(a, "%s: is an empty file, expected a PNG or JPEG", name);
-    if (!kind) fail(a, "%s: is no picture, expected a PNG or JPEG; convert it", name);
-    if (!kind->is_read)
-        fail(a, "%s: is %s %s, expected a PNG or JPEG; to convert it: %s", name, kind->article, kind->name,
-             picture_conversion(a, kind, name));
+    if (!file.size) fail(a, "%s: is an empty file, expected a PNG, JPEG, WebP or BMP", name);
+    if (!kind) fail(a, "%s: is no picture, expected a PNG, JPEG, WebP or BMP; convert it", name);
+    for (size_t i = 0; i < sizeof readers / sizeof *readers; i++)
+        if (!strcmp(readers[i].kind, kind->name)) return readers[i].decode;
+    fail(a, "%s: is %s %s, expected a PNG, JPEG, WebP or BMP; to convert it: %s", name, kind->article, kind->name,
+         picture_conversion(a, kind, name));
 }
 
 Picture image_decode(Arena *a, Bytes file, const char *name)
 {
-    char why[128] = "";
+    char why[WHY] = "";
     const PictureKind *kind = picture_kind(file.data, file.size);
-    refuse_kind(a, file, name, kind);
-    int is_jpeg = file.data[0] == 0xFF;
-
+    Decode *decode = reader_of(a, file, name, kind);
     Picture p;
-    if (is_jpeg) p.rgb = jpeg_decode(file.data, file.size, &p.width, &p.height, why);
-    else p.rgb = png_decode(file.data, file.size, &p.width, &p.height, why);
-    arena_own(a, p.rgb);
+    p.rgb = arena_own(a, decode(file.data, file.size, &p.width, &p.height, why));
     if (!p.rgb) fail(a, "%s: this %s cannot be read: %s", name, kind->name, why);
 
     int orientation = picture_orientation(a, file.data, file.size);

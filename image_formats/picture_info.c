@@ -11,6 +11,7 @@
  * Nothing here is needed to decode pixels, so what is broken is treated as not there. */
 #include "picture_info.h"
 
+#include "bmp.h"
 #include "exif.h"
 #include "jpeg.h"
 #include "png.h"
@@ -110,6 +111,8 @@ void picture_size(const uint8_t *bytes, size_t n, int *width, int *height)
     } else if (has_bytes_at(file, 0, "\x89PNG", 4) && n >= 24) {
         *width = big(bytes + 16);
         *height = big(bytes + 20);
+    } else if (has_bytes_at(file, 0, "BM", 2)) {
+        bmp_size(bytes, n, width, height);
     } else if (has_bytes_at(file, 0, "RIFF", 4)) {
         webp_size(file, width, height);
     } else {

@@ -1,8 +1,7 @@
 /* picture_info.h - what a picture file says about the picture besides its pixels: its size, which way is
  * up, and the places where programs store words.
  *
- * Useful copied alone with png.[ch], jpeg.[ch], webp.[ch], deflate.[ch], exif.[ch], files.[ch], chars.[ch],
- * unicode.[ch], system.[ch] and tensor.[ch]. */
+ * Useful copied alone with the readers of this folder and what they need, see README.md. */
 #ifndef PICTURE_INFO_H
 #define PICTURE_INFO_H
 
@@ -10,7 +9,8 @@
 
 /* In these functions bytes is any picture file, or any bytes at all: [n]. */
 
-/* The size that a GIF, PNG, JPEG or WebP states, 0 x 0 when that is cut off. */
+/* The size that a GIF, PNG, JPEG, WebP or BMP states, 0 x 0 when that is cut off or cannot be.  The picture itself may
+ * be broken. */
 void picture_size(const uint8_t *bytes, size_t n, int *width, int *height);
 
 /* How the picture is to be turned, 1..8 as EXIF numbers it (TIFF 6.0, tag Orientation); 1 when nothing says. */

@@ -34,8 +34,8 @@ static const PictureKind kinds[] = {
     [PNG]       = { .name = "PNG",  .article = "a", .is_read = 1 },
     [JPEG]      = { .name = "JPEG", .article = "a", .is_read = 1 },
     [GIF]       = { .name = "GIF",  .article = "a", .command = CONVERT(FIRST, SIPS, FIRST) },
-    [WEBP]      = { .name = "WebP", .article = "a", .command = CONVERT("dwebp IN -o OUT", SIPS, "dwebp IN -o OUT") },
-    [BMP]       = { .name = "BMP",  .article = "a", .command = CONVERT(MAGICK, SIPS, MAGICK) },
+    [WEBP]      = { .name = "WebP", .article = "a", .is_read = 1 },
+    [BMP]       = { .name = "BMP",  .article = "a", .is_read = 1 },
     [HEIC]      = { .name = "HEIC", .article = "a", .command = CONVERT("heif-convert IN OUT", SIPS, MAGICK) },
     [AVIF]      = { .name = "AVIF", .article = "an", .command = CONVERT("avifdec IN OUT", SIPS, MAGICK) },
     [JPEG_XL]   = { .name = "JPEG XL", .article = "a", .command = CONVERT("djxl IN OUT", SIPS, "djxl IN OUT") },
@@ -78,9 +78,11 @@ static int is_heic(Bytes file)
     return 0;
 }
 
-/* A camera's TIFF with the sensor's picture in a directory of its own.  Editors name the camera too, but have none. */
+/* A camera's TIFF with the sensor's picture in a directory of its own.  Editors name the camera too, but have none.
+ * Canon's CR2 says so in its head. */
 static int is_raw_tiff(Bytes file)
 {
+    if (has_bytes_at(file, 8, "CR\2", 3)) return 1;
     return exif_has(file, EXIF_DNG_VERSION) || (exif_has(file, EXIF_MAKE) && exif_has(file, EXIF_SUB_IFDS));
 }
 

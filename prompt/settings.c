@@ -506,7 +506,7 @@ const Setting all_settings[] = {
       .value = "F",
       .help = "another decoder, or none (the model's own)" },
     { .key = "Init image", .flag = "init", .kind = &path_kind, .field = AT(init), .value = "F",
-      .help = "a PNG or JPEG that every frame begins as (noise alone)" },
+      .help = "a PNG, JPEG, WebP or BMP that every frame begins as (noise alone)" },
     { .key = "Denoising strength", .flag = "strength", .kind = &number_kind, .field = AT(job.strength), .low = 0.001,
       .high = 1, .value = "X",
       .help = "how much of Init image, or of the pass before Hires, is drawn anew, up to 1 (0.75)" },

@@ -64,7 +64,28 @@ int main(void)
 END
 [ "$("$folder/jpeg/program")" = "no picture in it" ]; check $? "jpeg.c alone does not say what is wrong"
 
-of_image='image picture_info picture_kinds exif png jpeg webp deflate chars unicode files tensor system'
+of_webp='webp vp8l vp8 vp8_predict vp8_filter vp8_tables'
+# shellcheck disable=SC2046
+build webp $(for f in $of_webp; do echo $f.c $f.h; done) <<'END'
+#include "webp.h"
+#include <stdio.h>
+#include <stdlib.h>
+/* one pixel, lossless: a group of five prefix codes of one symbol each, which take no bits */
+int main(void)
+{
+    static const unsigned char file[] =
+        "RIFF\x1A\0\0\0WEBPVP8L\x0D\0\0\0\x2F\0\0\0\0\x88\x88\x08\x08\0\0\0\0\0";
+    int width, height;
+    char why[WEBP_WHY] = "";
+    unsigned char *rgb = webp_decode(file, sizeof file - 1, &width, &height, why);
+    printf("%s%d %d\n", why, width, height);
+    free(rgb);
+    return 0;
+}
+END
+[ "$("$folder/webp/program")" = "1 1" ]; check $? "$of_webp alone does not read a pixel: $("$folder/webp/program")"
+
+of_image='image picture_info picture_kinds exif png jpeg bmp webp vp8l vp8 vp8_predict vp8_filter vp8_tables deflate chars unicode files tensor system'
 # shellcheck disable=SC2046
 build image $(for f in $of_image; do echo $f.c $f.h; done) <<'END'
 #include "image.h"

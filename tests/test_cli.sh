@@ -64,7 +64,7 @@ holds 'larger' grep -q 'PNG of 48x48' out
 refuses 1 'there is no such file; looked in' p.txt --init nothing.png
 refuses 1 'photo.png: would be replaced by what is made from it' p.txt --init photo.png -o photo.png --frames 1
 cp photo.png other.png; refuses 1 'photo.png: would be replaced by what is made from it' p.txt --x 'Init image: other.png, photo.png' -o photo.png --frames 1 --steps 4
-refuses 1 'p.txt: is no picture, expected a PNG or JPEG' p.txt --init p.txt
+refuses 1 'p.txt: is no picture, expected a PNG, JPEG, WebP or BMP' p.txt --init p.txt
 refuses 1 'set it to 0.5 or more' p.txt --init photo.png --steps 2 --strength 0.4
 
 # ---- settings travel inside ----

@@ -279,7 +279,7 @@ int main(void)
     j = clip;  j.frames = 25; j.context = 8; j.overlap = 8;
     expect(a, j, "Overlap is 8, expected less than the 8 frames");
     j = begun; j.init = "no such file";       expect(a, j, "no such file: cannot be opened");
-    j = begun; j.init = "Makefile";           expect(a, j, "Makefile: is no picture, expected a PNG or JPEG");
+    j = begun; j.init = "Makefile";           expect(a, j, "Makefile: is no picture, expected a PNG, JPEG, WebP or BMP");
     j = begun; j.strength = 0.5;              expect(a, j, "of 1 steps that leaves none; set it to 1 or more");
     j = still; j.strength = 1.5;              expect(a, j, "Denoising strength is 1.5, expected 0 to 1");
     j = still; j.hires = 9;                   expect(a, j, "Hires upscale is 9, expected 0 to 8");
