@@ -132,7 +132,7 @@ void print_training_help(void)
 {
     const char *flag, *value, *help;
     printf("persona train PHOTOS -o OUT.safetensors\n\n"
-           "PHOTOS: a folder of PNG and JPEG files, with captions beside them (a.jpg, a.txt), "
+           "PHOTOS: a folder of pictures (PNG, JPEG, WebP, BMP), with captions beside them (a.jpg, a.txt), "
            "or of folders called <repeats>_<words>.\n"
            "In brackets what holds when an option is not given.  "
            "--model, --vae, --prompt (for pictures without a caption), --clip-skip,\n"
