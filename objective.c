@@ -158,6 +158,16 @@ double objective_backward(Run *r, const TrainingExample *e, double weight)
     return loss;
 }
 
+double objective_zero_loss(const TrainingExample *e)
+{
+    size_t n = size(e->latents);
+    double loss = 0;
+    double derivative;
+    for (size_t i = 0; i < n; i++)
+        loss += loss_of(e->loss, -(double)e->noise[i], &derivative) * mask_at(e, i) / (double)n;
+    return loss;
+}
+
 double objective_loss(Run *r, const TrainingExample *e)
 {
     Run forward = *r;

@@ -75,6 +75,9 @@ double objective_backward(Run *r, const TrainingExample *e, double weight);
  * part of the step's mean loss, unweighted. */
 double objective_accumulate(Run *r, const Objective *o, const TrainingExample *e);
 
+/* The loss of predicting nothing, eps = 0, for this example.  A model that has learned anything is below. */
+double objective_zero_loss(const TrainingExample *e);
+
 /* The loss alone, without gradients: for validation. */
 double objective_loss(Run *r, const TrainingExample *e);
 

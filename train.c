@@ -16,6 +16,7 @@
 #include "chars.h"
 #include "curve.h"
 #include "trainer.h"
+#include "trend.h"
 
 #include <math.h>
 #include <string.h>
@@ -44,9 +45,36 @@ static double accumulate_gradients(Trainer *t, const DatasetItem **last)
         const DatasetItem *item = dataset_next(&t->dataset, t->progress);
         int was_finite = isfinite(loss);
         loss += objective_accumulate(&t->run, &t->objective, &item->example);
+        t->zero_loss.sum += objective_zero_loss(&item->example);
+        t->zero_loss.count++;
         if (was_finite) *last = item;
     }
     return loss;
+}
+
+/* What to do when learning breaks. */
+static const char *lower_rate(const Trainer *t)
+{
+    const double FACTOR = 4;             /* what people are told: halve it, or quarter it */
+    TrainingConfig usual = *t->config;
+    usual.learning_rate = -1;
+    double rate = training_learning_rate(t->config);
+    double lower = rate > training_learning_rate(&usual) ? training_learning_rate(&usual) : rate / FACTOR;
+    int has_others = t->config->unet_lr >= 0 || t->config->text_encoder_lr >= 0 || t->config->embedding_lr >= 0;
+    return format(t->mem, "stop it, and take a lower rate: --learning_rate %s instead of %s%s",
+                  number_text(t->mem, lower), number_text(t->mem, rate),
+                  has_others ? ", and the others in proportion" : "");
+}
+
+/* Of a loss that is not finite the advice is said once. */
+static void say_not_finite(Trainer *t, const char *what, const DatasetItem *last)
+{
+    size_t before = mark(t->mem);
+    const char *advice = t->is_break_said ? "" : format(t->mem, "; if it comes again, %s", lower_rate(t));
+    callbacks_say(t->callbacks, "step %u: the %s %s; the step is left out%s", t->progress->step + 1, what,
+                  last->photo->path, advice);
+    t->is_break_said = 1;
+    release(t->mem, before);
 }
 
 /* One training step: gradients, gradient clipping, the optimizer.  Returns the mean loss of its examples.  Returns NaN when the
@@ -58,9 +86,7 @@ static double training_step(Trainer *t)
     double loss = accumulate_gradients(t, &last);
     double norm = clip_grad_norm(trainable->d, trainable->count, t->config->max_grad_norm);
     if (!isfinite(loss) || !isfinite(norm)) {
-        const char *what = isfinite(loss) ? "gradient is not finite after" : "loss is not finite at";
-        callbacks_say(t->callbacks, "step %u: the %s %s; the step is left out", t->progress->step + 1, what,
-                      last->photo->path);
+        say_not_finite(t, isfinite(loss) ? "gradient is not finite after" : "loss is not finite at", last);
         return NAN;
     }
     t->progress->taken++;
@@ -81,27 +107,28 @@ static void show_loss(const Trainer *t)
     callbacks_note(t->callbacks, "loss %.4f, rate %.3g", loss, rate);
 }
 
-/* Measures and reports the validation loss.  When it has not fallen for two epochs, it warns of overfitting. */
+/* Measures and reports the validation loss.  Once it rises for good, that is said, once. */
 static void say_validation_loss(Trainer *t, size_t epoch)
 {
     Validation *v = &t->validation;
     double loss = dataset_validation_loss(&t->dataset);
-    if (!(v->first > 0)) {
-        *v = (Validation){ .first = loss, .least = loss, .epoch = epoch };
+    size_t least = 0;
+    if (!v->count) v->first_epoch = epoch;
+    v->loss[v->count++] = loss;
+    if (v->count == 1) {
         callbacks_say(t->callbacks, "held out: loss %.4f", loss);
         return;
     }
-    if (loss < v->least) {
-        v->least = loss;
-        v->epoch = epoch;
-        v->rising = 0;
-    }
-    else v->rising++;
+    for (size_t i = 0; i < v->count; i++)
+        if (v->loss[i] < v->loss[least]) least = i;
     callbacks_say(t->callbacks, "epoch %zu: held out: loss %.4f, %.4f at first, least %.4f after epoch %zu", epoch,
-                  loss, v->first, v->least, v->epoch);
-    if (v->rising == 2)
-        callbacks_say(t->callbacks, "the held-out loss has been rising since epoch %zu: from there on the pictures are "
-                      "learned by heart; fewer steps may be better", v->epoch);
+                  loss, v->loss[0], v->loss[least], v->first_epoch + least);
+    if (v->is_said || !trend_rises(v->loss, v->count, &least)) return;
+    v->is_said = 1;
+    size_t best = v->first_epoch + least;
+    callbacks_say(t->callbacks, "warning: the held-out loss has been rising since epoch %zu, from %.4f: from there on "
+                  "the pictures are learned by heart; --max_train_epochs %zu ends there, and --save_every_n_epochs 1 "
+                  "keeps all to choose from", best, v->loss[least], best ? best : 1);
 }
 
 static void validate(Trainer *t)
@@ -134,6 +161,25 @@ static size_t last_reported_step(const Trainer *t)
     return (size_t)(floor(t->progress->step / every) * every);
 }
 
+/* Says, once, that learning breaks. */
+static void say_broken(Trainer *t)
+{
+    size_t step = t->progress->step;
+    double zero = t->zero_loss.sum / (double)t->zero_loss.count;
+    if (t->is_break_said) return;
+    BrokenTrend b = trend_breaks(t->loss, step, (size_t)t->steps, zero);
+    if (!b.how) return;
+    size_t before = mark(t->mem);
+    t->is_break_said = 1;
+    if (b.how == NO_BETTER_THAN_NOTHING)
+        callbacks_say(t->callbacks, "warning: learning breaks: the last %zu steps have a loss of %.3g, and predicting "
+                      "no noise at all has %.3g; %s", b.window, b.now, b.before, lower_rate(t));
+    else
+        callbacks_say(t->callbacks, "warning: learning breaks: the loss of a step was %.3g at first and is %.3g now; "
+                      "%s", b.before, b.now, lower_rate(t));
+    release(t->mem, before);
+}
+
 static void check_broken(const Trainer *t, int broken)
 {
     if (broken < MOST_BROKEN) return;
@@ -158,6 +204,7 @@ static void run_steps(void *trainer)
         show_loss(t);
         broken = isfinite(loss) ? 0 : broken + 1;
         check_broken(t, broken);
+        say_broken(t);
         trainer_save_periodically(t);
         trainer_sample_periodically(t);
         validate(t);

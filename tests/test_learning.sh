@@ -179,6 +179,12 @@ echo portrait >long/a.txt; echo 'of another format' >long/b.webp
 refuses 1 'long/b.webp: is no picture' train long -o x.safetensors --resolution 64
 refuses 1 'not finite' train photos -o x.safetensors --resolution 64 --network_dim 1 --max_train_steps 40 --learning_rate 1e1 --max_grad_norm 0 --lr_scheduler constant --network_alpha 65504 --seed 3
 for words in ': the ' ' is not finite a' 'the step is left out' 'x.safetensors was not written'; do says "$words"; done
+run train photos -o broken.safetensors --resolution 64 --network_dim 2 --max_train_steps 40 --learning_rate 1 --seed 3
+says 'warning: learning breaks: the last 20 steps have a loss of '
+says 'stop it, and take a lower rate: --learning_rate 0.0001 instead of 1'
+holds 'once' is "$(grep -c 'learning breaks' err)" 1
+run train photos -o broken.safetensors --resolution 64 --network_dim 2 --max_train_steps 40 --learning_rate 0.01 --seed 3
+holds 'not of what learns' is "$(grep -c 'learning breaks' err)" 0
 refuses 2 'from 0 to 65504' train photos -o x.safetensors --network_alpha 1e5
 refuses 2 'nothing learns' train photos -o x.safetensors --learning_rate 0
 refuses 2 'needs pictures of the class' train photos -o x.safetensors --method dreambooth

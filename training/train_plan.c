@@ -58,6 +58,7 @@ void trainer_count_steps(Trainer *t)
     t->safe = progress_new(t);
     dataset_begin(&t->dataset, t->progress);
     t->loss = allocate(t->mem, (size_t)t->steps, sizeof *t->loss);
+    t->validation.loss = allocate(t->mem, (size_t)t->steps / trainer_epoch(t) + 1, sizeof *t->validation.loss);
     memset(t->loss, 0, (size_t)t->steps * sizeof *t->loss);
 }
 

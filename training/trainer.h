@@ -14,11 +14,14 @@
 #include "optimizer.h"
 #include "training_job.h"
 
+typedef struct { double sum; size_t count; } LossSum;
+
 /* How the loss of the validation images went. */
 typedef struct {
-    double first, least;                 /* 0: none yet */
-    size_t epoch;                        /* the least was after that one */
-    size_t rising;                       /* so many in a row were not the least */
+    double *loss;                        /* one of each validation, [count] until now */
+    size_t  count;
+    size_t  first_epoch;                 /* that of the first one; the others follow, an epoch apart */
+    int     is_said;                     /* that it rises */
 } Validation;
 
 typedef struct {
@@ -43,6 +46,8 @@ typedef struct {
     TrainingProgress     *progress;      /* where the job stands */
     TrainingProgress     *safe;          /* where it stood after the last whole step */
     Validation            validation;
+    LossSum               zero_loss;     /* that of a prediction of nothing, over the examples so far */
+    int                   is_break_said; /* that learning breaks, or that a loss was not finite */
     Plan                  sampling;      /* memory: what the largest of the samples takes; mapped: of it, the weights */
     TrainingState         state;
     const WeightFile     *resumed;       /* the state that it goes on from; NULL: it begins anew */
