@@ -131,7 +131,7 @@ for words in 'ss_num_reg_images: 0' 'ss_bucket_info: {"buckets": {"0": {"resolut
     'ss_tag_frequency: {"photos": {' 'ss_epoch: 2' 'ss_num_epochs: 2' 'ss_total_batch_size: 2' 'ss_lr_warmup_steps: 1'; do holds "info: $words" grep -q "$words" out; done
 holds 'UNet only' grep -q '192 layers (192 UNet)' out
 run train --help
-holds 'help' is "$status$(grep -c -- '--network_dim\|--max_grad_norm\|--lr_scheduler' out)" 05
+holds 'help' is "$status$(grep -c -- '--network_dim\|--max_grad_norm\|--lr_scheduler' out)" 07
 
 # ---- only a part of it learns; what training draws is no training image ----
 run train photos -o part.safetensors --resolution 64 --network_dim 2 --max_train_steps 1 --text_encoder_lr 0 --seed 3
@@ -167,7 +167,6 @@ refuses 2 'expected AdamW, AdamW8bit, Lion' train photos -o x.safetensors --opti
 refuses 2 'has no warm-up' train photos -o x.safetensors --lr_scheduler constant --lr_warmup_steps 0.1
 refuses 2 'expected constant, constant_with_warmup, linear, cosine, cosine_with_restarts, polynomial, inverse_sqrt' train photos -o x.safetensors --lr_scheduler cubic
 refuses 2 'did you mean --network_dim?' train photos -o x.safetensors --network_dimm 4
-refuses 2 '--steps is an option of drawing; in training it is --max_train_steps N' train photos -o x.safetensors --steps 4
 refuses 2 'is no option' --network_dim 4 --prompt x
 printf 'not a picture' >broken/a.png
 refuses 1 'broken/a.png' train broken -o x.safetensors --resolution 64
