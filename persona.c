@@ -500,7 +500,7 @@ static void check_config(void *run)
     TrainingConfig *c = &r->options.training;
     int finds_class = !c->reg_data_dir && r->options.input && !r->subsets.count;
     if (finds_class) c->reg_data_dir = photo_folders_class(r->a, r->options.input);
-    training_config_check(r->a, c);
+    training_config_faults(r->a, c, &r->options.faults);
 }
 
 static void find_weights(void *run)

@@ -15,6 +15,7 @@
 
 #include "chars.h"
 #include "curve.h"
+#include "idle_options.h"
 #include "trainer.h"
 #include "trend.h"
 
@@ -240,10 +241,17 @@ static void run_or_save(Trainer *t)
 
 /* ---- all of it --------------------------------------------------------------------------------- */
 
+static void say_idle_options(Trainer *t)
+{
+    Lines idle = idle_options(t->mem, t->config);
+    if (idle.count) callbacks_say(t->callbacks, "warning: without effect here: %s", lines_joined(t->mem, &idle, ", "));
+}
+
 /* Everything up to the first step. */
 static void set_up(Trainer *t)
 {
     training_config_check(t->mem, t->config);
+    say_idle_options(t);
     trainer_open_state(t);
     trainer_open_model(t);
     trainer_check_model(t);

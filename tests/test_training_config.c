@@ -1,5 +1,6 @@
 /* test_training_config.c - the training configuration: choices become enums whatever string they come from, the check
  * names what is allowed, and what follows from the options. */
+#include "idle_options.h"
 #include "test.h"
 #include "training_config.h"
 
@@ -140,6 +141,63 @@ static void test_text(Arena *a)
     CHECK_MSG(found == 5, "%d of 5", found);
 }
 
+/* What was given and changes nothing, in the words of the message. */
+static void idle(Arena *a, TrainingConfig c, const char *expected)
+{
+    Lines found = idle_options(a, &c);
+    const char *text = lines_joined(a, &found, ", ");
+    CHECK_MSG(!strcmp(text, expected), "expected \"%s\", found \"%s\"", expected, text);
+}
+
+static void test_idle(Arena *a)
+{
+    idle(a, training_config_default, "");
+    TrainingConfig c = with(a, "keep_tokens", "1");
+    idle(a, c, "--keep_tokens (without --shuffle_caption)");
+    c.shuffle_caption = 1;
+    idle(a, c, "");
+    c = with(a, "text_encoder_lr", "1e-5");
+    idle(a, c, "");
+    c.network_train_unet_only = 1;
+    idle(a, c, "--text_encoder_lr (with --network_train_unet_only)");
+    c = with(a, "conv_alpha", "1");
+    c.prior_loss_weight = 0.5;
+    idle(a, c, "--conv_alpha (without --conv_dim), --prior_loss_weight (without pictures of the class: --reg_data_dir or "
+               "--class_prompt)");
+    c = with(a, "lr_scheduler_num_cycles", "3");
+    idle(a, c, "--lr_scheduler_num_cycles (this --lr_scheduler has no cycles)");
+    c.lr_scheduler = LR_COSINE_WITH_RESTARTS;
+    idle(a, c, "");
+}
+
+/* All that does not go together is in one message. */
+static void test_faults(Arena *a)
+{
+    TrainingConfig c = training_config_default;
+    Lines faults = { 0 };
+    c.lr_scheduler = LR_CONSTANT;
+    c.lr_warmup_steps = 5;
+    c.sample_every_n_epochs = 1;
+    c.max_token_length = 100;
+    c.token = "a/b";
+    training_config_faults(a, &c, &faults);
+    CHECK_MSG(faults.count == 4, "%zu of 4", faults.count);
+    c.num_vectors = 0;
+    c.prior_loss_weight = -1;
+    faults.count = 0;
+    training_config_faults(a, &c, &faults);
+    CHECK_MSG(faults.count == 2, "%zu of 2", faults.count);
+}
+
+/* Switches as files of options say them, and a warm-up in per cent. */
+static void test_written(Arena *a)
+{
+    CHECK(with(a, "flip_aug", "false").flip_aug == 0 && with(a, "flip_aug", "True").flip_aug == 1);
+    CHECK(fabs(with(a, "lr_warmup_steps", "5%").lr_warmup_steps - 0.05) < 1e-12);
+    refuses(a, "flip_aug", "yes", "--flip_aug is \"yes\", expected true, false or no value");
+    refuses(a, "learning_rate", "5%", "--learning_rate is \"5%\"");
+}
+
 int main(void)
 {
     Arena *a = arena_new();
@@ -149,6 +207,9 @@ int main(void)
     test_checked(a);
     test_values(a);
     test_text(a);
+    test_idle(a);
+    test_faults(a);
+    test_written(a);
     arena_free(a);
     return done();
 }

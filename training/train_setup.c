@@ -176,12 +176,15 @@ static void add_class_images(Trainer *t, Photos *photos)
 {
     Photos class_images = find_photos(t, 1);
     const char *folder = "class images";
-    if (has_prior_preservation(t->config)) {
+    if (t->config->reg_data_dir || t->config->class_prompt) {
         Subset *s = allocate(t->mem, 1, sizeof *s);
         *s = class_subset(t, photos->instances);
         folder = s->image_dir;
         photos_join(t->mem, &class_images, find_photos_in(t, s, 0));
     }
+    if (!class_images.count && t->config->method == METHOD_DREAMBOOTH)
+        fail(t->mem, "--method dreambooth needs pictures of the class, and no subset of %s has is_reg = true",
+             t->config->dataset_config);
     if (!class_images.count) return;
     survey_look(t->mem, &class_images, t->config->skip_unreadable, t->callbacks);
     for (size_t i = 0; i < class_images.count; i++) class_images.photo[i].role = CLASS_IMAGE;

@@ -244,6 +244,17 @@ const char *training_option_find(const char *name, int *bare)
     return o->name;
 }
 
+int training_option_given(const TrainingConfig *c, const char *name)
+{
+    const Option *o = option_named(name);
+    const char *field = (const char *)c + o->at;
+    const char *otherwise = (const char *)&training_config_default + o->at;
+    size_t bytes = sizeof(int);
+    if (o->type == REAL) bytes = sizeof(double);
+    if (o->type == TEXT) bytes = sizeof(const char *);
+    return memcmp(field, otherwise, bytes) != 0;
+}
+
 /* ---- reading ----------------------------------------------------------------------------------- */
 
 /* The number of the choice that a value names.  names end with NULL. */
@@ -386,39 +397,120 @@ static void check_optimizer(Arena *a, const TrainingConfig *c)
                 "--optimizer_args \"relative_step=False scale_parameter=False warmup_init=False\" makes rates count");
 }
 
-void training_config_check(Arena *a, const TrainingConfig *c)
+static void check_choices(Arena *a, const TrainingConfig *c)
 {
-    for (size_t i = 0; i < OPTIONS; i++)
-        if (options[i].type == WHOLE || options[i].type == REAL) check_number(a, c, &options[i]);
     check_choice(a, "method", (int)c->method, method_names, METHODS);
     check_choice(a, "optimizer_type", (int)c->optimizer_type, optimizer_names, OPTIMIZERS);
     check_choice(a, "lr_scheduler", (int)c->lr_scheduler, lr_scheduler_names, LR_SCHEDULERS);
     check_choice(a, "loss_type", (int)c->loss_type, loss_type_names, LOSS_TYPES);
     check_choice(a, "huber_schedule", (int)c->huber_schedule, huber_schedule_names, HUBER_SCHEDULES);
+}
+
+static void check_noise(Arena *a, const TrainingConfig *c)
+{
     if (c->adaptive_noise_scale != 0 && !(c->noise_offset > 0))
         fail(a, "--adaptive_noise_scale changes --noise_offset, and there is none; give both, or neither");
+}
+
+static void check_timesteps(Arena *a, const TrainingConfig *c)
+{
     if (c->max_timestep > 0 && c->min_timestep >= c->max_timestep)
-        fail(a, "--min_timestep %d and --max_timestep %d leave no timestep to learn; expected the first below the second",
-             c->min_timestep, c->max_timestep);
+        fail(a, "--min_timestep %d and --max_timestep %d leave no timestep to learn; expected the first below the "
+                "second", c->min_timestep, c->max_timestep);
+}
+
+static void check_scheduler(Arena *a, const TrainingConfig *c)
+{
     if (c->lr_scheduler == LR_WARMUP_STABLE_DECAY && !(c->lr_decay_steps > 0))
         fail(a, "--lr_scheduler warmup_stable_decay needs --lr_decay_steps: in how many steps at the end it falls");
     if (c->lr_warmup_steps > 0 && c->lr_scheduler == LR_CONSTANT)
         fail(a, "--lr_scheduler constant has no warm-up: use constant_with_warmup, or no --lr_warmup_steps");
-    check_optimizer(a, c);
+}
+
+static void check_captions(Arena *a, const TrainingConfig *c)
+{
     if (c->max_token_length % 75) fail(a, "--max_token_length is %d, expected 75, 150 or 225", c->max_token_length);
+}
+
+static void check_rates(Arena *a, const TrainingConfig *c)
+{
     LearningRates rates = training_learning_rates(c);
     int trains_lora = rates.unet > 0 || rates.text > 0;
     int trains_something = is_textual_inversion(c) ? rates.words > 0 : trains_lora;
-    if (!trains_something)
-        fail(a, "with these learning rates nothing learns; expected one of %s above 0",
-             is_textual_inversion(c) ? "--learning_rate and --embedding_lr" : "--unet_lr and --text_encoder_lr");
+    if (trains_something) return;
+    fail(a, "with these learning rates nothing learns; expected one of %s above 0",
+         is_textual_inversion(c) ? "--learning_rate and --embedding_lr" : "--unet_lr and --text_encoder_lr");
+}
+
+static void check_token(Arena *a, const TrainingConfig *c)
+{
     if (c->token && (!*c->token || strchr(c->token, '/')))
         fail(a, "--token is %s, expected a word that can be a file's name", quoted(a, c->token));
-    if (has_prior_preservation(c) && !c->reg_data_dir && !c->class_prompt)
+}
+
+static void check_class(Arena *a, const TrainingConfig *c)
+{
+    if (has_prior_preservation(c) && !c->reg_data_dir && !c->class_prompt && !c->dataset_config)
         fail(a, "--method dreambooth needs pictures of the class: --reg_data_dir with a folder of them, or "
                 "--class_prompt, as \"portrait of a woman\", to have them drawn");
+}
+
+static void check_samples(Arena *a, const TrainingConfig *c)
+{
     if (!c->sample_prompts && (c->sample_every_n_epochs > 0 || c->sample_every_n_steps > 0))
         fail(a, "samples are to be drawn, but nothing says of what; add --sample_prompts FILE");
+}
+
+/* Each fails with one message, or returns. */
+typedef void Check(Arena *a, const TrainingConfig *c);
+
+static Check *const checks[] = {
+    check_noise, check_timesteps, check_scheduler, check_optimizer, check_captions, check_rates, check_token,
+    check_class, check_samples,
+};
+
+typedef struct {
+    Arena                *a;
+    const TrainingConfig *c;
+    Check                *check;         /* NULL: of the number of `option` */
+    const Option         *option;
+} Checking;
+
+static void try_check(void *checking)
+{
+    Checking *k = checking;
+    if (k->check) k->check(k->a, k->c);
+    else check_number(k->a, k->c, k->option);
+}
+
+static void add_fault(Checking *k, Lines *faults)
+{
+    char why[1024];
+    if (attempt(k->a, try_check, k, why)) lines_add(k->a, faults, format(k->a, "%s", why));
+}
+
+void training_config_faults(Arena *a, const TrainingConfig *c, Lines *faults)
+{
+    Checking k = { .a = a, .c = c };
+    size_t before = faults->count;
+    for (size_t i = 0; i < OPTIONS; i++) {
+        k.option = &options[i];
+        if (k.option->type == WHOLE || k.option->type == REAL) add_fault(&k, faults);
+    }
+    k.check = check_choices;
+    add_fault(&k, faults);
+    if (faults->count > before) return;
+    for (size_t i = 0; i < sizeof checks / sizeof *checks; i++) {
+        k.check = checks[i];
+        add_fault(&k, faults);
+    }
+}
+
+void training_config_check(Arena *a, const TrainingConfig *c)
+{
+    Lines faults = { 0 };
+    training_config_faults(a, c, &faults);
+    if (faults.count) fail(a, "%s", lines_joined(a, &faults, "\n"));
 }
 
 /* ---- what follows ------------------------------------------------------------------------------ */

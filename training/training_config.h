@@ -3,6 +3,7 @@
 #define TRAINING_CONFIG_H
 
 #include "buckets.h"
+#include "lines.h"
 #include "loss.h"
 #include "lr_scheduler.h"
 #include "optimizer.h"
@@ -97,11 +98,18 @@ const char *training_option(size_t i, const char **value, const char **help);
 /* The option of that name, written in any way; NULL when there is none.  bare: it takes no value. */
 const char *training_option_find(const char *name, int *bare);
 
+/* Is that option, by its name in the table, other than when it is not given? */
+int training_option_given(const TrainingConfig *c, const char *name);
+
 /* What option i is, as text, when the bytes of the result depend on it; NULL otherwise.  A state can be resumed only
  * where all of these are the same. */
 const char *training_option_text(Arena *a, const TrainingConfig *c, size_t i);
 
-/* Fails when an option is none of its choices, and when options that are each right do not go together. */
+/* Adds a message for each option that is none of its choices or out of its range.  When there is none, adds one for
+ * each two that are right and do not go together. */
+void training_config_faults(Arena *a, const TrainingConfig *c, Lines *faults);
+
+/* Fails with all of them. */
 void training_config_check(Arena *a, const TrainingConfig *c);
 
 /* ---- what follows from the options -------------------------------------------------------------- */
