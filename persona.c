@@ -12,6 +12,7 @@
  * signals need.  A picture that is drawn again is never replaced by a different one unless -o names it, and no output
  * file replaces a file that it is made from. */
 #include "chars.h"
+#include "drawn_prompts.h"
 #include "files.h"
 #include "foreign_metadata.h"
 #include "generate.h"
@@ -48,6 +49,7 @@ typedef struct {
     Request     request;
     int         is_redrawn;              /* the request is that of a picture: the input file is a GIF or PNG */
     int         is_seed_random;
+    const char *prompt_label;            /* where the prompt stands, for messages */
     const char *out;                     /* the path of the result */
     SamplePrompts samples;               /* of training */
     Subsets     subsets;
@@ -168,6 +170,8 @@ static int read_stored_settings(Run *r, Bytes b, const char *path)
     if (!found.infotext) fail(r->a, "%s", message);
     if (message) say(r, message);
     prompt_parse_stored(r->a, &r->request, found.infotext, path, say, r);
+    r->request.is_prompt_drawn = !sweep_asked(&r->request);          /* each cell of a grid draws for itself */
+    r->request.is_negative_drawn = r->request.is_prompt_drawn;
     return 1;
 }
 
@@ -194,7 +198,9 @@ static void read_request(Run *r, const char *input)
     for (size_t i = 0; i < o->givens; i++) prompt_set(r->a, &r->request, o->given[i].setting->flag, o->given[i].value);
     r->status = FAILED;
     int is_given = o->has_prompt || !input;
-    prompt_warn(r->a, &r->request, is_given ? "--prompt" : input, say, r);
+    r->prompt_label = is_given ? "--prompt" : input;
+    prompt_warn(r->a, &r->request, r->prompt_label, say, r);
+    prompts_warn(r->a, &r->request, r->prompt_label, say, r);
 }
 
 static SearchPath *search_path(Run *r, const char *beside)
@@ -215,6 +221,20 @@ static void say_seed(Run *r)
 {
     unsigned long seed = (unsigned long)r->request.job.seed;
     say(r, format(r->a, "seed %lu, drawn at random; --seed %lu draws this picture again", seed, seed));
+}
+
+/* The wildcards of dynamic prompts: in folders of that name beside the prompt file, here, and where weights are. */
+static Wildcards *wildcards(Run *r)
+{
+    const Options *o = &r->options;
+    size_t count = 0;
+    const char **folder = allocate(r->a, o->folders + 3, sizeof *folder);
+    const char *beside = o->input ? folder_of(r->a, o->input) : ".";
+    if (strcmp(beside, ".")) folder[count++] = format(r->a, "%s/wildcards", beside);
+    folder[count++] = "wildcards";
+    for (size_t i = 0; i < o->folders; i++) folder[count++] = format(r->a, "%s/wildcards", o->folder[i]);
+    folder[count++] = "weights/wildcards";
+    return wildcards_new(r->a, folder, count);
 }
 
 /* ---- the result -------------------------------------------------------------------------------- */
@@ -316,14 +336,17 @@ static void draw(Run *r, int check)
     Result result = place_result(r, &callbacks);
     const SearchPath *path = search_path(r, o->input);
     int is_grid = sweep_asked(&r->request);
-    if (!is_grid) search_path_resolve(r->a, path, &r->request);
-    if (!r->request.seeded) {
-        choose_seed(r);
-        if (!check) say_seed(r);
+    if (!r->request.seeded) choose_seed(r);
+    Wildcards *w = wildcards(r);
+    if (!is_grid) {
+        prompts_draw(r->a, &r->request, w, r->prompt_label);
+        search_path_resolve(r->a, path, &r->request);
     }
+    if (r->is_seed_random && !check) say_seed(r);
     int shows_preview = !check && can_preview(r);
     if (shows_preview) callbacks.preview = terminal_preview;
     Sweep *s = is_grid ? read_axes(r) : NULL;
+    if (is_grid) sweep_draw_prompts(r->a, s, w, r->prompt_label);
     Pictures p = is_grid ? draw_grid(r, s, path, &callbacks, check) : draw_one(r, &callbacks, check);
     terminal_end(&r->terminal);
     if (o->verbose) say(r, prompt_infotext(r->a, &r->request));

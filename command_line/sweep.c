@@ -109,6 +109,11 @@ Sweep *sweep_read(Arena *a, const Request *r)
     return s;
 }
 
+void sweep_draw_prompts(Arena *a, Sweep *s, const Wildcards *w, const char *label)
+{
+    for (int i = 0; i < s->cells; i++) prompts_draw(a, &s->cell[i].request, w, label);
+}
+
 /* "CFG scale: 3, Steps: 10" */
 static const char *cell_name(Arena *a, const Sweep *s, const Cell *c)
 {

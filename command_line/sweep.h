@@ -3,6 +3,7 @@
 #define SWEEP_H
 
 #include "callbacks.h"
+#include "drawn_prompts.h"
 #include "request_paths.h"
 
 enum { SWEEP_CELLS = 1000 };             /* most pictures of a grid */
@@ -14,6 +15,9 @@ int sweep_asked(const Request *r);       /* Does the request have an axis? */
 /* Reads the request's axes and makes the cells of the grid, each a request of its own.  r stays the caller's.  Fails
  * with the axis, the value and what is allowed.  Opens no file. */
 Sweep *sweep_read(Arena *a, const Request *r);
+
+/* Draws the dynamic prompts of each cell by its own seed, as prompts_draw does. */
+void sweep_draw_prompts(Arena *a, Sweep *s, const Wildcards *w, const char *label);
 
 /* Finds the files that the cells name, and checks every cell as generate_check does.  All must come to pictures of
  * one size and length.  Says what each takes, without repeating itself, and the plan of all together.  out: the path

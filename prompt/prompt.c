@@ -23,6 +23,7 @@
 #include "infotext.h"
 #include "plain_text.h"
 #include "sampler_names.h"
+#include "template_lines.h"
 
 #include <string.h>
 
@@ -414,11 +415,14 @@ static void add_tail(Reader *rd, char *tail)
 {
     while (tail && *tail) {
         char *key, *value, *end = strchr(tail, '\n');
+        if (template_line(tail)) {                   /* it may span the other lines */
+            template_lines_read(rd->a, rd->r, tail);
+            return;
+        }
         if (end) *end = 0;
         next_setting(rd->a, tail, &key, &value);
         int is_tail = value && foreign_key_is_tail(key);
         if (*key) add_unknown(rd, "", is_tail ? key : trimmed(rd->a, tail, strlen(tail)));
-        if (same(key, "Template")) return;           /* it may span the other lines */
         tail = end ? end + 1 : NULL;
     }
 }
@@ -498,5 +502,5 @@ char *prompt_infotext(Arena *a, const Request *r)
     const char *negative = r->job.negative ? r->job.negative : "";
     const char *first = *prompt ? format(a, "%s\n", prompt) : "";
     const char *second = *negative ? format(a, "Negative prompt: %s\n", negative) : "";
-    return format(a, "%s%s%s", first, second, settings_line(a, r));
+    return format(a, "%s%s%s%s", first, second, settings_line(a, r), template_lines(a, r));
 }

@@ -414,6 +414,8 @@ static void set_prompt(Arena *a, Request *r, const Setting *s, const char *label
     const char *at = value, *close = strchr(at, '>');
     char *out = allocate(a, strlen(at) + 1, 1), *end = out;
     r->prompt = value;
+    r->prompt_template = NULL;
+    r->is_prompt_drawn = 0;
     r->tags = 0;
     r->ignored = NULL;
     r->ignored_count = 0;
@@ -442,6 +444,8 @@ static void set_negative(Arena *a, Request *r, const Setting *s, const char *lab
     (void)s;
     (void)label;
     r->job.negative = value;
+    r->negative_template = NULL;
+    r->is_negative_drawn = 0;
 }
 
 /* ---- the table -------------------------------------------------------------------------------- */
@@ -569,6 +573,9 @@ const Setting all_settings[] = {
       .help = "a row for each: any setting, \"LoRA NAME: 0.4, 0.8\" too" },
     { .key = "Z", .flag = "z", .kind = &axis_kind, .field = AT(axis[2]), .value = "AXIS",
       .help = "a grid of rows and columns for each" },
+    { .key = "Dynamic prompts", .flag = "dynamic-prompts", .kind = &unusual_kind, .field = AT(dynamic),
+      .choices = { "on", "off" }, .value = "on|off",
+      .help = "on: {red|blue} and __wildcard__ are drawn by the seed; off: they are words (on)" },
     { .flag = "threads", .kind = &whole_kind, .field = AT(job.threads), .low = 1, .high = 1024, .value = "N",
       .help = "1 to 1024; the picture stays the same (all cores)" },
     { .flag = NULL }

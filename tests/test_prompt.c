@@ -235,7 +235,6 @@ static void test_around(Arena *a)
         { "p: [{\"type\":\"lora\",\"weight\":0.8}, {\"a\": [1, 2]}], Seed: 5", "\"p\"" },
         { "p: {\"a]}\": \"\\\"b, c: d\"}, Seed: 5", "\"p\"" }, { "p: [], q: {} , Seed: 5", "\"p\", \"q\"" },
         { "p: [a, q: b, Seed: 5", "\"p\", \"q\"" }, { "p: [a] b, Seed: 5", "\"p\"" }, { "p: {\"a, Seed: 5", "\"p\"" },
-        { "Seed: 5\nTemplate: {a|b}\nc\nNegative Template: d", "\"Template\"" },
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         Reading t = { .a = a, .text = format(a, "a\nSteps: 9, %s", cases[i].text) };
@@ -244,6 +243,9 @@ static void test_around(Arena *a)
         CHECK_MSG(!strcmp(t.warning, format(a, "p.txt: ignored, as persona does not know them: %s", cases[i].ignored)),
                   "%s: %s", cases[i].text, t.warning);
     }
+    Reading kept = { .a = a, .text = "a\nSteps: 9, Seed: 5\nTemplate: {a|b}\nc\nNegative Template: d" };
+    CHECK(!*reading(&kept) && !*kept.warning && !strcmp(kept.r->prompt, "a") && kept.r->job.seed == 5);
+    CHECK(!strcmp(kept.r->prompt_template, "{a|b}\nc") && !strcmp(kept.r->negative_template, "d"));
     Reading t = { .a = a, .text = "a <hypernet:b:1> <lora:c:1:lbw=ALL:stop=9>" };
     CHECK_MSG(!*reading(&t) && !strcmp(t.r->ignored, "\"<hypernet:b:1>\", \"c: lbw=ALL\", \"c: stop=9\"") &&
               t.r->tags == 1, "%s", t.r->ignored);
