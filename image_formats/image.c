@@ -58,36 +58,59 @@ enum { WHY = 256 };                     /* bytes of a message, as many as any re
 
 typedef unsigned char *Decode(const unsigned char *file, size_t size, int *width, int *height, char *why);
 
-/* The readers, by the names of picture_kinds.c. */
-static const struct { const char *kind; Decode *decode; } readers[] = {
-    { "PNG", png_decode }, { "JPEG", jpeg_decode }, { "WebP", webp_decode }, { "BMP", bmp_decode },
+/* A reader, by the name of picture_kinds.c.  decode_alpha: NULL where pictures are opaque. */
+typedef struct { const char *kind; Decode *decode, *decode_alpha; } Reader;
+
+static const Reader readers[] = {
+    { "PNG",  png_decode,  png_decode_alpha },
+    { "JPEG", jpeg_decode, NULL },
+    { "WebP", webp_decode, webp_decode_alpha },
+    { "BMP",  bmp_decode,  NULL },
 };
 
 /* The reader for this kind of picture.  Fails for what is no picture, and for kinds that are not read. */
-static Decode *reader_of(Arena *a, Bytes file, const char *name, const PictureKind *kind)
+static const Reader *reader_of(Arena *a, Bytes file, const char *name, const PictureKind *kind)
 {
     if (!file.size) fail(a, "%s: is an empty file, expected a PNG, JPEG, WebP or BMP", name);
     if (!kind) fail(a, "%s: is no picture, expected a PNG, JPEG, WebP or BMP; convert it", name);
     for (size_t i = 0; i < sizeof readers / sizeof *readers; i++)
-        if (!strcmp(readers[i].kind, kind->name)) return readers[i].decode;
+        if (!strcmp(readers[i].kind, kind->name)) return &readers[i];
     fail(a, "%s: is %s %s, expected a PNG, JPEG, WebP or BMP; to convert it: %s", name, kind->article, kind->name,
          picture_conversion(a, kind, name));
+}
+
+/* The right way up, as the file's EXIF says. */
+static Picture turned(Arena *a, Bytes file, Picture p)
+{
+    int orientation = picture_orientation(a, file.data, file.size);
+    return orientation == 1 ? p : upright(a, p, orientation);
 }
 
 Picture image_decode(Arena *a, Bytes file, const char *name)
 {
     char why[WHY] = "";
     const PictureKind *kind = picture_kind(file.data, file.size);
-    Decode *decode = reader_of(a, file, name, kind);
+    const Reader *reader = reader_of(a, file, name, kind);
     Picture p;
-    p.rgb = arena_own(a, decode(file.data, file.size, &p.width, &p.height, why));
+    p.rgb = arena_own(a, reader->decode(file.data, file.size, &p.width, &p.height, why));
     if (!p.rgb) fail(a, "%s: this %s cannot be read: %s", name, kind->name, why);
-
-    int orientation = picture_orientation(a, file.data, file.size);
-    return orientation == 1 ? p : upright(a, p, orientation);
+    return turned(a, file, p);
 }
 
 Picture image_open(Arena *a, const char *path) { return image_decode(a, file_map(a, path), path); }
+
+Picture image_open_alpha(Arena *a, const char *path)
+{
+    Bytes file = file_map(a, path);
+    Picture p = image_decode(a, file, path);
+    Decode *decode_alpha = reader_of(a, file, path, picture_kind(file.data, file.size))->decode_alpha;
+    char why[WHY] = "";
+    memset(p.rgb, 255, 3 * (size_t)p.width * (size_t)p.height);
+    if (!decode_alpha) return p;
+    p.rgb = arena_own(a, decode_alpha(file.data, file.size, &p.width, &p.height, why));
+    if (!p.rgb) fail(a, "%s: its alpha channel cannot be read: %s", path, why);
+    return turned(a, file, p);
+}
 
 /* ---- resampling ------------------------------------------------------------------------------- */
 

@@ -14,7 +14,10 @@ typedef struct { int width, height; unsigned char *rgb; } Picture;
  * pixels.  It fails with the path and what is wrong, or with what else the file is. */
 Picture image_open(Arena *a, const char *path);
 
-/* Does the same for a file that is in memory.  name: for messages */
+/* Reads the alpha channel of a picture as a grey picture: 0 where it is transparent, 255 where it is opaque. */
+Picture image_open_alpha(Arena *a, const char *path);
+
+/* Does the same as image_open for a file that is in memory.  name: for messages */
 Picture image_decode(Arena *a, Bytes file, const char *name);
 
 /* Resampling filters.  BOX is the mean of the pixels that fall together; where a size is divided by a whole number, it

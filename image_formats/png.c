@@ -408,6 +408,7 @@ typedef struct {
     int colour_type, depth, channels, is_interlaced;
     Byte palette[256][4];                       /* red, green, blue, alpha; entries that are not there are black */
     int entries;                                /* of the palette */
+    int wants_alpha;                            /* the alpha channel, as grey, instead of the colours */
     int has_key;
     unsigned key[3];                            /* if has_key: the colour, as stored, that is transparent */
     Buffer packed;                              /* the data of all IDAT chunks */
@@ -594,7 +595,7 @@ static void put_pixel(const Reader *r, const Byte *row, size_t x, Byte *rgb)
     size_t n = (size_t)r->channels;
     for (size_t k = 0; k < n; k++) v[k] = sample(row, x * n + k, r->depth);
     to_rgba(r, v, rgba);
-    for (int k = 0; k < 3; k++) rgb[k] = over_white(rgba[k], rgba[3]);
+    for (int k = 0; k < 3; k++) rgb[k] = r->wants_alpha ? (Byte)rgba[3] : over_white(rgba[k], rgba[3]);
 }
 
 /* ---- reading: rows and passes ---- */
@@ -691,9 +692,9 @@ static Byte *unpack_picture(Reader *r)
     return NULL;
 }
 
-unsigned char *png_decode(const unsigned char *png, size_t size, int *width, int *height, char why[PNG_WHY])
+static Byte *decode(const Byte *png, size_t size, int wants_alpha, int *width, int *height, char why[PNG_WHY])
 {
-    Reader r = { .why = why };
+    Reader r = { .why = why, .wants_alpha = wants_alpha };
     Byte *rgb = NULL;
     for (int i = 0; i < 256; i++) r.palette[i][3] = 255;
     if (!is_png(png, size)) refuse(&r, "no PNG");
@@ -702,6 +703,16 @@ unsigned char *png_decode(const unsigned char *png, size_t size, int *width, int
     *width = (int)r.width;
     *height = (int)r.height;
     return rgb;
+}
+
+unsigned char *png_decode(const unsigned char *png, size_t size, int *width, int *height, char why[PNG_WHY])
+{
+    return decode(png, size, 0, width, height, why);
+}
+
+unsigned char *png_decode_alpha(const unsigned char *png, size_t size, int *width, int *height, char why[PNG_WHY])
+{
+    return decode(png, size, 1, width, height, why);
 }
 
 /* ---- reading: an animation ---- */

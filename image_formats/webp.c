@@ -269,7 +269,16 @@ static int make_canvas(Frame *f, Frame *canvas, char *why)
     return 1;
 }
 
-unsigned char *webp_decode(const unsigned char *webp, size_t size, int *width, int *height, char why[WEBP_WHY])
+/* Puts the alpha channel in the place of the colours. */
+static void show_alpha(Frame *f)
+{
+    size_t count = (size_t)f->width * (size_t)f->height;
+    for (size_t i = 0; i < 3 * count; i++) f->rgb[i] = f->alpha ? f->alpha[i / 3] : 255;
+    free(f->alpha);
+    f->alpha = NULL;
+}
+
+static Byte *decode(const Byte *webp, size_t size, int wants_alpha, int *width, int *height, char why[WEBP_WHY])
 {
     Frame f = { .rgb = NULL };
     Frame canvas = { .rgb = NULL };
@@ -283,10 +292,22 @@ unsigned char *webp_decode(const unsigned char *webp, size_t size, int *width, i
         return NULL;
     }
     Run r = { .at = webp + 12, .end = webp + 8 + said };
-    if (read_picture(r, &canvas, &f, why)) make_canvas(&f, &canvas, why);
+    int is_good = read_picture(r, &canvas, &f, why);
+    if (is_good && wants_alpha) show_alpha(&f);
+    if (is_good) make_canvas(&f, &canvas, why);
     *width = canvas.width;
     *height = canvas.height;
     free(f.rgb);
     free(f.alpha);
     return canvas.rgb;
+}
+
+unsigned char *webp_decode(const unsigned char *webp, size_t size, int *width, int *height, char why[WEBP_WHY])
+{
+    return decode(webp, size, 0, width, height, why);
+}
+
+unsigned char *webp_decode_alpha(const unsigned char *webp, size_t size, int *width, int *height, char why[WEBP_WHY])
+{
+    return decode(webp, size, 1, width, height, why);
 }

@@ -20,6 +20,9 @@ enum { WEBP_WHY = 160 };                /* bytes of a message */
  * Returns NULL when the file is broken or ends early, when it has more than 2^28 pixels, or when out of memory. */
 unsigned char *webp_decode(const unsigned char *webp, size_t size, int *width, int *height, char why[WEBP_WHY]);
 
+/* Does the same for the alpha channel alone, as a grey picture: 0 transparent, 255 opaque. */
+unsigned char *webp_decode_alpha(const unsigned char *webp, size_t size, int *width, int *height, char why[WEBP_WHY]);
+
 /* Returns the content of the first chunk with this name of four letters, like "EXIF" or "XMP "; *n receives its size.
  *   webp   any bytes at all, [size]
  * Returns NULL when this is no WebP, when it is broken before that chunk, or when there is none. */

@@ -11,8 +11,10 @@ u(name) as in golden.py.  Tensors are [h,w,c] as in the program.  Where kohya dr
                                           apply_snr_weight(5) and apply_debiased_estimation, and times apply_masked_loss with u("mask") / 2 + 1 / 2, shrunk by area
                                           from [8H,8W]; then the root of the sum of the squares of the gradient
     mask [H,W]                            that mask, shrunk
+    alpha.MODE.png [bytes], alpha.MODE [H,W] U8         a PNG file that Pillow wrote in that mode, and its alpha channel
 """
 import ast
+import io
 import os
 import random
 import sys
@@ -21,6 +23,7 @@ import types
 import numpy as np
 import torch
 from golden import OUT, uniform
+from PIL import Image
 from safetensors.numpy import save_file
 
 H, W, C = 20, 12, 4
@@ -85,6 +88,21 @@ def loss_at(k, case, t, mask):
     return [loss.item(), prediction.grad.norm().item()]
 
 
+def with_alpha(mode):
+    """A PNG of that mode whose transparency is a hash; for P by its palette."""
+    values = ((uniform("alpha " + mode, 4 * H * W) + 1) * 127.5).astype(np.uint8)
+    if mode == "P":
+        picture = Image.fromarray(values[: H * W].reshape(H, W) % 16, "P")
+        picture.putpalette(list(values[:48]))
+        more = {"transparency": bytes(range(0, 256, 17))}
+    else:
+        picture, more = Image.fromarray(values.reshape(H, W, 4), "RGBA").convert(mode), {}
+    file = io.BytesIO()
+    picture.save(file, "PNG", **more)
+    alpha = np.asarray(Image.open(io.BytesIO(file.getvalue())).convert("RGBA"))[:, :, 3]
+    return {f"alpha.{mode}.png": np.frombuffer(file.getvalue(), np.uint8), f"alpha.{mode}": np.ascontiguousarray(alpha)}
+
+
 def main():
     k = functions_of(sys.argv[1])
     mask = torch.from_numpy(uniform("mask", 64 * H * W).astype(np.float32)).reshape(8 * H, 8 * W) / 2 + 0.5
@@ -99,6 +117,8 @@ def main():
     }
     for case in CASES:
         tensors["loss %s %s %g %g" % case] = np.array([loss_at(k, case, t, mask) for t in TIMESTEPS])
+    for mode in ("RGBA", "LA", "P", "RGB"):
+        tensors |= with_alpha(mode)
     save_file(tensors, os.path.join(OUT, "loss.golden"), {"r": " ".join(repr(r * 2 + 2) for r in rs)})
     print(rs, {k: v.shape for k, v in tensors.items()})
 

@@ -13,6 +13,7 @@
 
 #include "chars.h"
 #include "image.h"
+#include "masks.h"
 #include "vae.h"
 
 #include <math.h>
@@ -135,13 +136,18 @@ static void read_item(Dataset *d, const Photo *photo, DatasetItem *item, Rng *rn
     caption_ids(d->mem, &d->captions, plain_caption(d, photo), names_word(photo), ids);
     *item = (DatasetItem){ .photo = photo };
     item->latents = encode_photo(d, photo, 0, rng);
-    if (config_of(d, photo)->flip_aug) item->mirrored = encode_photo(d, photo, 1, rng);
+    item->mask = mask_read(d->mem, photo, 0);
+    if (config_of(d, photo)->flip_aug) {
+        item->mirrored = encode_photo(d, photo, 1, rng);
+        item->mirrored_mask = mask_read(d->mem, photo, 1);
+    }
     TrainingExample *e = &item->example;
     e->ids = ids;
     e->texts = d->captions.chunks;
     e->joins_chunks = 1;
     e->clip_skip = d->clip_skip;
     e->noise = d->noise;
+    e->mask = item->mask;
     e->is_class_image = photo->role == CLASS_IMAGE;
     e->latents = (Tensor){ .n = 1, .h = photo->bucket.height / FACTOR, .w = photo->bucket.width / FACTOR, .c = LATENT,
                            .x = item->latents };
@@ -269,7 +275,9 @@ static void begin_epoch(TrainingProgress *p, size_t n)
 static void draw_side(DatasetItem *item, Rng *rng)
 {
     if (!item->mirrored) return;
-    item->example.latents.x = rng_bits(rng) & 1 ? item->mirrored : item->latents;
+    int is_mirrored = rng_bits(rng) & 1;
+    item->example.latents.x = is_mirrored ? item->mirrored : item->latents;
+    item->example.mask = is_mirrored ? item->mirrored_mask : item->mask;
 }
 
 /* Epochs count from 1, as for files that are saved: the last step of one may take pictures of the next. */

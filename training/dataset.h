@@ -13,6 +13,7 @@
 typedef struct {
     const Photo    *photo;
     float          *latents, *mirrored;  /* x0; mirrored is NULL without flip_aug */
+    float          *mask, *mirrored_mask;      /* of masks.h; NULL: none */
     TrainingExample example;
     double          ops;                 /* operations of a step; only of the first item of each size */
 } DatasetItem;

@@ -68,8 +68,8 @@ static const Key keys[] = {
     { "class_tokens", ANYWHERE, CLASS_TOKENS },
     { "image_dir", IN_SUBSET, FOLDER },
     { "is_reg", IN_SUBSET, IS_REG },
-    { "alpha_mask", IN_SUBSET, NOT_DONE },
-    { "conditioning_data_dir", IN_SUBSET, NOT_DONE },
+    { "alpha_mask", IN_SUBSET, OPTION },
+    { "conditioning_data_dir", IN_SUBSET, OPTION },
     { "metadata_file", IN_SUBSET, NOT_DONE },
 };
 

@@ -9,6 +9,7 @@
 #include "chars.h"
 #include "clip.h"
 #include "generate.h"
+#include "masks.h"
 #include "photo_folders.h"
 #include "prior.h"
 #include "survey.h"
@@ -222,6 +223,7 @@ void trainer_find_photos(Trainer *t)
     survey_look(t->mem, &photos, c->skip_unreadable, t->callbacks);
     if (c->validation_split > 0) photos_hold_out(t->mem, &photos, c->validation_split);
     survey_tell(t->mem, &photos, folder, t->callbacks);
+    masks_find(t->mem, &photos);
     add_class_images(t, &photos);
     t->dataset = (Dataset){ .mem = t->mem, .run = &t->run, .config = c, .objective = &t->objective,
                             .callbacks = t->callbacks, .photos = photos };

@@ -67,6 +67,8 @@ typedef struct {
     double          weight_decay;        /* -1: the optimizer's own */
     double          max_grad_norm, min_snr_gamma;
     int             debiased_estimation_loss;
+    int             masked_loss, alpha_mask;
+    const char     *conditioning_data_dir;       /* folder of masks; NULL: none */
     LossType        loss_type;
     HuberSchedule   huber_schedule;
     double          huber_c, huber_scale;
