@@ -10,7 +10,7 @@
 /* rgb: [height, width, 3], sRGB, rows from the top.  All pictures lie in the arena that is given. */
 typedef struct { int width, height; unsigned char *rgb; } Picture;
 
-/* Reads a PNG, JPEG, WebP or BMP, as its first bytes say, and rotates it as EXIF or XMP says.  It has at most 2^26
+/* Reads a PNG, JPEG, WebP or BMP, as its first bytes say, and rotates it as EXIF or XMP says.  It has at most 2^28
  * pixels.  It fails with the path and what is wrong, or with what else the file is. */
 Picture image_open(Arena *a, const char *path);
 

@@ -1,7 +1,8 @@
 /* jpeg.c - reads JPEG files (ITU-T T.81).
  *
  *     marker segments -> tables, frame, scans      a scan brings bits of some DCT coefficients of some components
- *     bits -> coefficients, of the whole picture    a baseline scan is a progressive scan that brings everything
+ *     bits -> coefficients, of the whole picture    a baseline scan is a progressive scan that brings everything;
+ *                                                   the bits are Huffman codes, or arithmetic coding
  *     coefficients -> samples -> RGB                IDCT, chroma upsampling, colour conversion
  *
  * From the coefficients on, every number is libjpeg's to the bit, so pictures equal those that other programs see.  The
@@ -12,8 +13,11 @@
  * cannot ask for the same work twice.  Sizes are checked before memory is taken.  Bits past the end of a scan read as
  * zeros, and a scan that used one is refused.  The first thing that is wrong ends the work.
  * Other programs show what they can read of a broken file.  This one refuses it: training needs whole pictures.
- * It refuses, by name, arithmetic coding, lossless and hierarchical files, 12 bits, and four colours. */
+ * It refuses, by name, lossless and hierarchical files, and 12 bits. */
 #include "jpeg.h"
+
+#include "jpeg_arithmetic.h"
+
 #include <stdarg.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -24,13 +28,13 @@ typedef unsigned char Byte;
 
 /* Markers: the byte behind FF (T.81, table B.1). */
 enum {
-    TEM = 0x01, SOF0 = 0xC0, SOF1 = 0xC1, SOF2 = 0xC2, SOF3 = 0xC3, DHT = 0xC4, JPG = 0xC8, DAC = 0xCC, RST0 = 0xD0,
-    SOI = 0xD8, EOI = 0xD9, SOS = 0xDA, DQT = 0xDB, DNL = 0xDC, DRI = 0xDD, DHP = 0xDE, EXP = 0xDF, APP0 = 0xE0,
-    APP1 = 0xE1, APP14 = 0xEE, COM = 0xFE
+    TEM = 0x01, SOF0 = 0xC0, SOF1 = 0xC1, SOF2 = 0xC2, SOF3 = 0xC3, DHT = 0xC4, JPG = 0xC8, SOF9 = 0xC9,
+    SOF10 = 0xCA, SOF11 = 0xCB, DAC = 0xCC, RST0 = 0xD0, SOI = 0xD8, EOI = 0xD9, SOS = 0xDA, DQT = 0xDB, DNL = 0xDC,
+    DRI = 0xDD, DHP = 0xDE, EXP = 0xDF, APP0 = 0xE0, APP1 = 0xE1, APP14 = 0xEE, COM = 0xFE
 };
 
 enum {
-    COMPONENTS = 3,             /* of a picture at most: Y, Cb, Cr */
+    COMPONENTS = 4,             /* of a picture at most: Y, Cb, Cr, K */
     MAX_SAMPLING = 4,           /* the largest sampling factor */
     MAX_MCU_BLOCKS = 10,        /* T.81, B.2.3 */
     COEFFICIENT_BITS = 14,
@@ -53,7 +57,8 @@ typedef struct {
     int width, height;                  /* samples that belong to the picture */
     int blocks_across, blocks_down;     /* as stored: whole MCUs */
     Byte unknown_bits[64];              /* of each coefficient: how many low bits no scan has brought yet */
-    int dc, dc_table, ac_table;         /* in a scan: the last DC coefficient, and its Huffman tables */
+    int dc, dc_table, ac_table;         /* in a scan: the last DC coefficient, and the numbers of its tables */
+    int dc_context;                     /* of arithmetic coding: what the last difference was like */
     uint16_t quant[64];                 /* its quantisation table, by rows; 0: it was in no scan yet */
     int16_t *coefficients;              /* [blocks_down, blocks_across, 64], each block by rows */
     Byte *plane;                        /* samples, [8 blocks_down, 8 blocks_across] */
@@ -62,7 +67,7 @@ typedef struct {
 typedef struct {
     const Byte *at, *end;               /* what is left of the file */
     char *why;
-    int width, height, is_progressive;
+    int width, height, is_progressive, is_arithmetic;
     int restart_interval;               /* MCUs between restart markers; 0: there are none */
     int has_jfif;
     int adobe_transform;                /* the colour transform that an Adobe segment names; -1: there is none */
@@ -71,6 +76,7 @@ typedef struct {
     Component component[COMPONENTS];
     uint16_t quant[4][64];              /* quantisation tables, zigzag; first entry 0: not given */
     Huffman dc[4], ac[4];
+    Arithmetic arithmetic;
 
     int scans;                          /* how many, this one included */
     Component *scan[COMPONENTS];        /* the components of this scan */
@@ -208,16 +214,27 @@ static const Byte zigzag[64] = {
     58, 59, 52, 45, 38, 31, 39, 46, 53, 60, 61, 54, 47, 55, 62, 63,
 };
 
-/* T.81, F.2.2.1 and G.1.2.1.  The first scan stores DC as the difference to the block before; later ones add a bit. */
-static int read_dc(Jpeg *j, Component *c, int16_t *block)
+/* T.81, F.2.2.1: the difference of DC to the block before. */
+static int read_difference(Jpeg *j, Component *c, int *difference)
 {
-    if (j->ah) {
-        block[0] = (int16_t)(block[0] | take_bits(j, 1) << j->al);
-        return 1;
-    }
+    if (j->is_arithmetic) return arithmetic_difference(&j->arithmetic, c->dc_table, &c->dc_context, difference);
     int size = take_symbol(j, &j->dc[c->dc_table]);
     if (size < 0 || size > 15) return 0;
-    c->dc += take_signed(j, size);
+    *difference = take_signed(j, size);
+    return 1;
+}
+
+/* T.81, G.1.2.1.  The first scan stores DC as differences; later ones add a bit. */
+static int read_dc(Jpeg *j, Component *c, int16_t *block)
+{
+    int difference;
+    if (j->ah) {
+        int bit = j->is_arithmetic ? arithmetic_bit(&j->arithmetic) : take_bits(j, 1);
+        block[0] = (int16_t)(block[0] | bit << j->al);
+        return 1;
+    }
+    if (!read_difference(j, c, &difference)) return 0;
+    c->dc += difference;
     int value = c->dc * (1 << j->al);
     if (value < INT16_MIN || value > INT16_MAX) return 0;
     block[0] = (int16_t)value;
@@ -307,6 +324,11 @@ static int read_block(Jpeg *j, Component *c, int16_t *block)
 {
     if (j->ss == 0 && !read_dc(j, c, block)) return 0;
     if (j->se == 0) return 1;
+    if (j->is_arithmetic) {
+        int (*read)(Arithmetic *, int, int16_t *, const uint8_t *, int, int, int) = j->ah ? arithmetic_refine_ac
+                                                                                          : arithmetic_ac;
+        return read(&j->arithmetic, c->ac_table, block, zigzag, first_ac(j), j->se, j->al);
+    }
     return j->ah ? refine_ac(j, c, block) : read_ac(j, c, block);
 }
 
@@ -331,15 +353,20 @@ static void reset_scan(Jpeg *j)
     j->bit_count = 0;
     j->past = 0;
     j->eob_run = 0;
-    for (int i = 0; i < j->scan_components; i++) j->scan[i]->dc = 0;
+    for (int i = 0; i < j->scan_components; i++) {
+        j->scan[i]->dc = 0;
+        j->scan[i]->dc_context = 0;
+    }
 }
 
 /* T.81, E.2.4.  number: how many restart markers came before in this scan; they count from RST0 to RST7, modulo 8. */
 static int read_restart_marker(Jpeg *j, int number)
 {
     reset_scan(j);
-    if (next_marker(j) == RST0 + number % 8) return 1;
-    return refuse(j, "restart marker %d of scan %d is missing", number, j->scans);
+    if (next_marker(j) != RST0 + number % 8)
+        return refuse(j, "restart marker %d of scan %d is missing", number, j->scans);
+    if (j->is_arithmetic) arithmetic_begin(&j->arithmetic, &j->at, j->end);
+    return 1;
 }
 
 static int16_t *block_at(const Component *c, int row, int column)
@@ -369,6 +396,7 @@ static int read_mcus(Jpeg *j)
     int across = is_single ? ceil_div(c->width, 8) : c->blocks_across / c->h;
     int down = is_single ? ceil_div(c->height, 8) : c->blocks_down / c->v;
     reset_scan(j);
+    if (j->is_arithmetic) arithmetic_begin(&j->arithmetic, &j->at, j->end);
     for (int i = 0; i < across * down; i++) {
         int is_restart = j->restart_interval && i && i % j->restart_interval == 0;
         if (is_restart && !read_restart_marker(j, i / j->restart_interval - 1)) return 0;
@@ -397,6 +425,7 @@ static int check_progress(Jpeg *j, Component *c)
 
 static int check_huffman(Jpeg *j, const Component *c)
 {
+    if (j->is_arithmetic) return 1;
     int needs_dc = j->ss == 0 && j->ah == 0;
     int needs_ac = j->se > 0;
     if ((!needs_dc || j->dc[c->dc_table].is_known) && (!needs_ac || j->ac[c->ac_table].is_known)) return 1;
@@ -489,6 +518,26 @@ static int read_huffman(Jpeg *j, const Byte *data, int size)
     return 1;
 }
 
+/* T.81, B.2.4.3, DAC.  data:  | class 4 bits: 0 is DC, 1 is AC; number 4 bits | for DC U and L, 4 bits each; for AC
+ * Kx |, repeated */
+static int read_conditioning(Jpeg *j, const Byte *data, int size)
+{
+    Arithmetic *d = &j->arithmetic;
+    for (; size > 1; data += 2, size -= 2) {
+        int kind = data[0] >> 4;
+        int table = data[0] & 15;
+        if (kind > 1 || table >= ARITHMETIC_TABLES || (kind == 0 && (data[1] & 15) > data[1] >> 4))
+            return refuse(j, "broken conditioning of arithmetic coding");
+        if (kind) {
+            d->split[table] = data[1];
+        } else {
+            d->low[table] = data[1] & 15;
+            d->high[table] = data[1] >> 4;
+        }
+    }
+    return size ? refuse(j, "broken conditioning of arithmetic coding") : 1;
+}
+
 /* T.81, B.2.4.4, DRI. */
 static int read_restart_interval(Jpeg *j, const Byte *data, int size)
 {
@@ -539,8 +588,7 @@ static int read_frame(Jpeg *j, const Byte *data, int size)
     if (!j->width || !j->height || j->width > JPEG_MAX_PIXELS / j->height)
         return refuse(j, "a picture of %dx%d, expected at least 1x1, at most %d pixels",
                       j->width, j->height, JPEG_MAX_PIXELS);
-    if (data[5] == 4) return refuse(j, "four colours (CMYK or YCCK); only grey and RGB are read: convert it to RGB");
-    if (data[5] != 1 && data[5] != 3) return refuse(j, "%d components, expected 1 or 3", data[5]);
+    if (data[5] != 1 && data[5] != 3 && data[5] != 4) return refuse(j, "%d components, expected 1, 3 or 4", data[5]);
     j->components = data[5];
     for (int i = 0; i < j->components; i++)
         if (!read_component(j, i, data + 6 + 3 * i)) return 0;
@@ -553,7 +601,8 @@ static const char *unread_kind(int marker)
 {
     if (marker == SOF3) return "lossless coding";
     if (marker >= 0xC5 && marker <= 0xC7) return "hierarchical coding";
-    if (marker >= 0xC9 && marker <= 0xCF) return "arithmetic coding";
+    if (marker == SOF11) return "lossless coding";
+    if (marker >= 0xCD && marker <= 0xCF) return "hierarchical coding";
     if (marker == DNL) return "a height that follows the picture (DNL)";
     if (marker == DHP || marker == EXP) return "hierarchical coding";
     return NULL;
@@ -567,8 +616,12 @@ static int read_segment(Jpeg *j, int marker, const Byte *data, int size)
     case SOF0:
     case SOF1:
     case SOF2:
-        j->is_progressive = marker == SOF2;
+    case SOF9:
+    case SOF10:
+        j->is_progressive = marker == SOF2 || marker == SOF10;
+        j->is_arithmetic = marker == SOF9 || marker == SOF10;
         return read_frame(j, data, size);
+    case DAC: return read_conditioning(j, data, size);
     case DHT: return read_huffman(j, data, size);
     case SOS: return read_scan(j, data, size);
     case DQT: return read_quant(j, data, size);
@@ -746,40 +799,54 @@ static void ycbcr_to_rgb(int y, int cb, int cr, Byte *rgb)
     rgb[2] = clamp_byte(y + ((116130 * cb + half) >> 16));
 }
 
-/* Three components are YCbCr unless the file says, or names them, otherwise.  libjpeg guesses the same way. */
-static int is_rgb(const Jpeg *j)
+/* Are the first three components no YCbCr, but RGB, or CMY beside K?  Three are YCbCr unless the file says, or names
+ * them, otherwise; four are CMYK.  libjpeg guesses the same way. */
+static int has_plain_colours(const Jpeg *j)
 {
     const Component *c = j->component;
+    if (j->components == 4) return j->adobe_transform <= 0;
     if (j->has_jfif) return 0;
     if (j->adobe_transform >= 0) return j->adobe_transform == 0;
     return c[0].id == 'R' && c[1].id == 'G' && c[2].id == 'B';
 }
 
-/* planes: [3, width], of which a grey picture has the first.  rgb: [width, 3] */
-static void put_row(const Jpeg *j, const Byte *planes, int has_rgb, Byte *rgb)
+/* Samples of CMYK count how much light is left: the ink is 255 less.  Pillow takes them all so, and makes of them
+ *     rgb = k - round((255 - cmy) k / 255)
+ * Of YCCK, libjpeg makes cmy = 255 - rgb.  cmy: receives rgb */
+static void cmyk_to_rgb(int k, int is_ycck, Byte *cmy)
+{
+    for (int i = 0; i < 3; i++) {
+        int sample = is_ycck ? 255 - cmy[i] : cmy[i];
+        cmy[i] = clamp_byte(k - ((255 - sample) * k + 127) / 255);
+    }
+}
+
+/* planes: [components, width].  rgb: [width, 3] */
+static void put_row(const Jpeg *j, const Byte *planes, int is_plain, Byte *rgb)
 {
     size_t width = (size_t)j->width;
     for (size_t x = 0; x < width; x++) {
         Byte *to = rgb + 3 * x;
         if (j->components == 1) {
             memset(to, planes[x], 3);
-        } else if (has_rgb) {
+        } else if (is_plain) {
             for (size_t k = 0; k < 3; k++) to[k] = planes[k * width + x];
         } else {
             ycbcr_to_rgb(planes[x], planes[width + x], planes[2 * width + x], to);
         }
+        if (j->components == 4) cmyk_to_rgb(planes[3 * width + x], !is_plain, to);
     }
 }
 
-/* sum: [width] and planes: [3, width], scratch */
+/* sum: [width] and planes: [components, width], scratch */
 static void put_rows(const Jpeg *j, int *sum, Byte *planes, Byte *rgb)
 {
     size_t width = (size_t)j->width;
-    int has_rgb = is_rgb(j);
+    int is_plain = has_plain_colours(j);
     for (int y = 0; y < j->height; y++) {
         for (int i = 0; i < j->components; i++)
             upsample_row(j, &j->component[i], y, sum, planes + (size_t)i * width);
-        put_row(j, planes, has_rgb, rgb + 3 * width * (size_t)y);
+        put_row(j, planes, is_plain, rgb + 3 * width * (size_t)y);
     }
 }
 
@@ -789,7 +856,7 @@ static Byte *decode_picture(Jpeg *j)
     for (int i = 0; i < j->components; i++)
         if (!decode_component(j, &j->component[i])) return NULL;
     int *sum = malloc(width * sizeof *sum);
-    Byte *planes = malloc(3 * width);
+    Byte *planes = malloc((size_t)j->components * width);
     Byte *rgb = malloc(3 * width * (size_t)j->height);
     if (sum && planes && rgb) {
         put_rows(j, sum, planes, rgb);
@@ -815,6 +882,7 @@ unsigned char *jpeg_decode(const unsigned char *jpeg, size_t size, int *width, i
     j->end = jpeg + size;
     j->why = why;
     j->adobe_transform = -1;
+    arithmetic_defaults(&j->arithmetic);
     if (read_segments(j)) rgb = decode_picture(j);
     *width = j->width;
     *height = j->height;

@@ -9,7 +9,7 @@
 #include <stddef.h>
 
 enum {
-    PNG_MAX_PIXELS = 1 << 26,           /* of a picture that is read */
+    PNG_MAX_PIXELS = 1 << 28,           /* of a picture that is read */
     PNG_WHY = 128                       /* bytes of a message */
 };
 

@@ -273,6 +273,37 @@ settings("XMP, an element", "WEBP", xmp=element)
 settings("XMP, an attribute", "JPEG", xmp=attribute)
 settings("XMP, a list", "JPEG", '{"c":"a cat"}', xmp=things)
 
+# ---- JPEG ----------------------------------------------------------------------------------------
+
+def cjpeg(rgb, *args):
+    ppm = b"P6 %d %d 255\n" % rgb.shape[1::-1] + rgb.tobytes()
+    return subprocess.run(["cjpeg", *args], input=ppm, check=True, stdout=subprocess.PIPE).stdout
+
+
+for name, args in {
+        "sequential": [], "progressive": ["-progressive"], "grey": ["-grayscale"], "2x2": ["-sample", "2x2"],
+        "grey, progressive": ["-grayscale", "-progressive"], "restarts": ["-restart", "2B"],
+        "quality 100": ["-quality", "100"], "progressive, restarts": ["-progressive", "-restart", "1"],
+        "RGB": ["-rgb"]}.items():
+    add(f"jpeg.arithmetic, {name}", cjpeg(wide, "-arithmetic", *args))
+coded = cjpeg(wide, "-arithmetic")
+for name, table in (("DC 1 to 4", bytes([0x00, 0x41])), ("AC 20", bytes([0x10, 20]))):  # another conditioning: the same data means other
+    at = coded.index(b"\xff\xda")                                        # numbers, which must still be the same as Pillow's
+    add(f"jpeg.arithmetic, {name}", coded[:at] + b"\xff\xcc\0\4" + table + coded[at:])
+ink = np.concatenate([scene(19, 17), scene(19, 17)[..., :1] // 2], -1)
+for name, how in {"plain": {}, "progressive": {"progressive": True}, "quality 95": {"quality": 95}}.items():
+    f = io.BytesIO()
+    Image.fromarray(ink, "CMYK").save(f, "JPEG", **how)
+    data = f.getvalue()
+    add(f"jpeg.CMYK, {name}", data)
+    at = data.index(b"Adobe")
+    add(f"jpeg.YCCK, {name}", data[:at + 11] + b"\2" + data[at + 12:])
+    add(f"jpeg.CMYK without a word, {name}", data[:at - 4] + data[at + 12:])
+arithmetic_frame = coded.index(b"\xff\xc9")
+refuse("JPEG, lossless arithmetic", coded[:arithmetic_frame + 1] + b"\xcb" + coded[arithmetic_frame + 2:], "lossless coding")
+refuse("JPEG, conditioning", coded[:2] + b"\xff\xcc\0\4\0\x12" + coded[2:], "broken conditioning")
+refuse("JPEG, arithmetic cut", coded[:-2], "ends early")
+
 # ---- orientation ---------------------------------------------------------------------------------
 
 for kind, form in ((1, "B"), (2, "4s"), (3, "H"), (4, "I"), (8, "h"), (9, "i")):

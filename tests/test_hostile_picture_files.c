@@ -1,4 +1,4 @@
-/* test_hostile_picture_files.c - broken WebP and BMP files, and broken settings inside pictures: every truncation, many
+/* test_hostile_picture_files.c - broken WebP, BMP and rare JPEG files, and broken settings inside pictures: every truncation, many
  * flipped bits, and mutations that keep the structure of chunks.  Nothing may be read or written outside (run it under
  * ASan and UBSan: make asan), and nothing may take long.  What is read must have a size, and what is not a reason.
  * None of these formats has a checksum, so a changed file may well be read. */
@@ -132,6 +132,12 @@ static size_t mutate_bmp(Byte *data, size_t n)
     return any(8) ? n : n - any((uint32_t)n);
 }
 
+static size_t mutate_jpeg(Byte *data, size_t n)
+{
+    disturb(data + 2, n - 2);
+    return any(16) ? n : n - any((uint32_t)n);
+}
+
 static size_t mutate_settings(Byte *data, size_t n)
 {
     disturb(data + 2, n < 200 ? n - 2 : 198);
@@ -166,6 +172,7 @@ int main(void)
     truncations_and_flips(a, g);
     mutations(a, g, "webp.", mutate_webp);
     mutations(a, g, "bmp.", mutate_bmp);
+    mutations(a, g, "jpeg.", mutate_jpeg);
     mutations(a, g, "settings.", mutate_settings);
     arena_free(a);
     return done();
