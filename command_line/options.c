@@ -164,7 +164,7 @@ static _Noreturn void unknown_option(Arena *a, const Options *o, const char *arg
         nearest_consider(&near, foreign_training_row(row)->name);
     for (const Setting *s = all_settings; s->flag; s++) nearest_consider(&near, s->flag);
     if (near.name) fail(a, "%s is no option of persona; did you mean --%s?", quoted(a, arg), near.name);
-    fail(a, "%s is no option of persona; persona --help lists them", quoted(a, arg));
+    fail(a, "%s is no option of persona; persona %s--help lists them", quoted(a, arg), is_training ? "train " : "");
 }
 
 /* An option as it was typed. */

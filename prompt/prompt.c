@@ -21,6 +21,7 @@
 #include "chars.h"
 #include "foreign_settings.h"
 #include "infotext.h"
+#include "pasted_command.h"
 #include "plain_text.h"
 #include "sampler_names.h"
 #include "template_lines.h"
@@ -446,7 +447,8 @@ static void parse(Reader *rd, const char *text, size_t n, int is_picture, Warn w
 {
     char *whole = plain_text(rd->a, text, n, rd->path);
     if (!*whole) fail(rd->a, "%s: is empty, expected a prompt", rd->path);
-    Infotext parts = infotext_parts(rd->a, whole, is_picture);
+    Infotext parts = infotext_parts(rd->a, format(rd->a, "%s", whole), is_picture);
+    if (!parts.settings && !is_picture) pasted_command(rd->a, whole, rd->path, &parts);
     if (!parts.settings) warn_settings(rd->a, parts.negative ? parts.negative : parts.prompt, rd->path, warn.call, warn.to);
     *rd->r = (Request){ .job = { .prompt = "" } };
     if (parts.negative) set(rd->a, rd->r, "negative", rd->path, parts.negative);

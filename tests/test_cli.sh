@@ -12,6 +12,8 @@ refuses() {
     else wrong "persona $*: status $status, expected $want and \"$words\""; fi
 }
 
+absent_words() { ! grep -q -- "$1" err; }
+
 : >before; : >after; : >out; : >err
 small='Steps: 1, Seed: 7, Size: 32x32'
 printf 'portrait of a woman with red hair\nNegative prompt: hat\n%s, Frames: 3, FPS: 8\n' "$small" >p.txt
@@ -176,6 +178,10 @@ refuses 1 'did you mean persona train?' trian
 refuses 2 '"trian" is no command of persona; did you mean train?' trian photos -o x.safetensors
 refuses 2 '"--lora_dir" is no option of persona; here it is --weights DIR' p.txt --lora_dir x
 refuses 2 '"-W" is no option of persona; here it is --size' p.txt -W 512
+refuses 2 'is no option of persona; persona --help lists them' p.txt --qqqqqqq 1
+refuses 2 'is no option of persona; persona train --help lists them' train . --qqqqqqq 1
+refuses 0 'FPS is 60, but browsers play' check p.txt --fps 60
+run check p.txt --fps 50; holds 'nothing is said of 50 frames a second' absent_words browsers
 refuses 2 'in persona'"'"'s words: persona train x --network_dim 4' train x --rank 4
 refuses 2 '"--network_dim" is no option of drawing, but of persona train' p.txt --network_dim 4
 refuses 2 '--x is empty, expected SETTING: VALUE' p.txt --x ''

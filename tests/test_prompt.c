@@ -508,6 +508,48 @@ static void test_programs(Arena *a)
     CHECK_MSG(!*reading(&t) && !strstr(t.warning, "RNG"), "%s", t.warning);
 }
 
+/* command lines of other programs, and words with dashes */
+static void test_commands(Arena *a)
+{
+    static const struct { const char *text, *reads, *ignored; } cases[] = {
+        { "a cat, red hat --n dog, bad --w 512 --h 768 --d 1 --l 7.5 --s 28",
+          "a cat, red hat\nNegative prompt: dog, bad\nSteps: 28, Sampler: DDIM, CFG scale: 7.5, Seed: 1, Size: 512x768", NULL },
+        { "# samples\na woman's cat --w 64 --ss euler_a\na dog --w 64", "a woman's cat\nSampler: Euler a, Size: 64x64",
+          "\"the prompts of the other lines\"" },
+        { "a\nb --s 3", "a\nb\nSteps: 3, Sampler: DDIM", NULL },
+        { "./sd -m x.safetensors -p \"a, (b:1.2)\" -n c -W 512 -H 768 --steps 20 -s 42 --cfg-scale 7.0 "
+          "--sampling-method euler_a --rng cuda -o out.png -v --diffusion-fa",
+          "a, (b:1.2)\nNegative prompt: c\nSteps: 20, Sampler: Euler a, CFG scale: 7, Seed: 42, Size: 512x768, "
+          "Model: x.safetensors, RNG: NV", "\"-o\", \"-v\", \"--diffusion-fa\"" },
+        { "$ python scripts/txt2img.py --prompt \"a b\" --plms --ddim_steps 50 --n_samples 1 --scale 7.5 --H 64 --W 32 --seed=42",
+          "a b\nSteps: 50, Sampler: PLMS, CFG scale: 7.5, Seed: 42, Size: 32x64", "\"--n_samples\"" },
+        { "python generate.py --prompt 'a b' --negative_prompt c --num_inference_steps 30 \\\n  --guidance_scale 5",
+          "a b\nNegative prompt: c\nSteps: 30, Sampler: DDIM, CFG scale: 5", NULL },
+        { "--prompt \"a b\" --negative_prompt \"c\" --steps 20 --sampler_name \"DPM++ 2M Karras\"",
+          "a b\nNegative prompt: c\nSteps: 20, Sampler: DPM++ 2M, Schedule type: Karras", NULL },
+        { "\"a cat [ugly]\" -s 50 -S 7 -W 512 -H 64 -C 7.5 -A k_lms",
+          "a cat\nNegative prompt: ugly\nSteps: 50, Sampler: LMS, CFG scale: 7.5, Seed: 7, Size: 512x64", NULL },
+        { "./persona --prompt \"a b\" --steps 20 --motion none --threads 2",
+          "a b\nSteps: 20, Sampler: DDIM, Motion module: none", "\"--threads\"" },
+        /* words */
+        { "a cat -- a dog --is --fine", "a cat -- a dog --is --fine\nSampler: DDIM", NULL },
+        { "a cat --s", "a cat --s\nSampler: DDIM", NULL }, { "a cat --s red", "a cat --s red\nSampler: DDIM", NULL },
+        { "python snake, well-known -it", "python snake, well-known -it\nSampler: DDIM", NULL },
+        { "sd, a cat", "sd, a cat\nSampler: DDIM", NULL }, { "-it is", "-it is\nSampler: DDIM", NULL },
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        Reading t = { .a = a, .text = cases[i].text };
+        char *text = settings(&t);
+        char *rng = strstr(text, ", RNG: CPU");
+        if (rng) memmove(rng, rng + 10, strlen(rng + 10) + 1);
+        CHECK_MSG(!strcmp(text, cases[i].reads), "%s: reads as %s", cases[i].text, text);
+        if (cases[i].ignored) CHECK_MSG(strstr(t.warning, cases[i].ignored), "%s: says %s", cases[i].text, t.warning);
+        else CHECK_MSG(!strstr(t.warning, "ignored"), "%s: says %s", cases[i].text, t.warning);
+    }
+    Reading t = { .a = a, .text = "./sd -p \"a cat --steps 20" };
+    CHECK_MSG(strstr(reading(&t), "p.txt"), "%s", t.message);
+}
+
 static void test_refused(Arena *a)
 {
     static const struct { const char *text, *says; } cases[] = {
@@ -802,6 +844,7 @@ int main(void)
     test_where(a);
     test_utf16(a);
     test_programs(a);
+    test_commands(a);
     test_refused(a);
     test_options(a);
     test_round_trip(a);

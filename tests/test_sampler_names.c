@@ -3,6 +3,7 @@
  * "build/test_sampler_names table > docs/samplers.md" writes the page about them; the test checks that it is current. */
 #include "chars.h"
 #include "files.h"
+#include "prompt.h"
 #include "sampler_names.h"
 #include "test.h"
 
@@ -64,6 +65,30 @@ static void check_sampler(Arena *a, const Row *r)
     }
     CHECK_MSG(!strcmp(schedule_found(a, s), r->schedule), "%s has schedule type %s, expected %s", r->spelling,
               schedule_found(a, s), r->schedule);
+}
+
+static void forget(void *to, const char *line)
+{
+    (void)to;
+    (void)line;
+}
+
+/* In text that a program wrote, every spelling is read as the list says, and none stops the program. */
+static void check_pasted(Arena *a, const Row *r)
+{
+    Request *q = allocate(a, 1, sizeof *q);
+    const char *text = format(a, "a\nSteps: 9, Sampler: %s, Model hash: ab12", r->spelling);
+    prompt_parse(a, q, text, strlen(text), "p.txt", forget, NULL);
+    CHECK_MSG(q->job.steps == 9, "%s: steps %d", r->spelling, q->job.steps);
+    if (!strcmp(r->sampler, "none") || *r->sampler == '~') {
+        const char *kept = *r->sampler == '~' ? r->spelling : NULL;
+        int is_kept = kept ? q->job.sampler && !strcmp(q->job.sampler, kept) : !q->job.sampler;
+        CHECK_MSG(is_kept, "%s: pasted, it is %s", r->spelling, q->job.sampler);
+        return;
+    }
+    const char *schedule = q->job.schedule ? q->job.schedule : "-";
+    CHECK_MSG(q->job.sampler && !strcmp(q->job.sampler, r->sampler) && !strcmp(schedule, r->schedule),
+              "%s: pasted, it is %s %s, expected %s %s", r->spelling, q->job.sampler, schedule, r->sampler, r->schedule);
 }
 
 static void check_schedule(Arena *a, const Row *r)
@@ -163,6 +188,7 @@ static void work(void *job)
     for (size_t i = 0; i < rows->count; i++) {
         if (is_schedule(&rows->row[i])) check_schedule(a, &rows->row[i]);
         else check_sampler(a, &rows->row[i]);
+        if (!is_schedule(&rows->row[i])) check_pasted(a, &rows->row[i]);
     }
     check_refused();
     Bytes b = file_map(a, "docs/samplers.md");
