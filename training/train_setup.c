@@ -6,6 +6,7 @@
  * Random numbers are drawn in one order: the seed, the LoRA pairs, then the latents of each picture (dataset.c). */
 #include "trainer.h"
 
+#include "autoencoder_check.h"
 #include "chars.h"
 #include "clip.h"
 #include "generate.h"
@@ -211,6 +212,18 @@ static Subsets subsets_of(Trainer *t)
     return s;
 }
 
+/* The small model that comes with persona draws portraits like those of examples/ and no photographs. */
+static void check_autoencoder(Trainer *t, const Photos *photos)
+{
+    if (!autoencoder_is_small(t->run.weights)) return;
+    double error = autoencoder_error(&t->run, photos);
+    if (error <= AUTOENCODER_MOST_ERROR) return;
+    callbacks_say(t->callbacks, "warning: %s cannot draw pictures like these, whatever it learns: its autoencoder "
+                  "gives them back with an error of %.0f of 255, drawn portraits with one below 10; photographs need a "
+                  "Stable Diffusion 1.5 checkpoint, as --model v1-5-pruned-emaonly (docs/files.md says where they are)",
+                  t->job->job.model, error);
+}
+
 void trainer_find_photos(Trainer *t)
 {
     const TrainingConfig *c = t->config;
@@ -224,6 +237,7 @@ void trainer_find_photos(Trainer *t)
     if (c->validation_split > 0) photos_hold_out(t->mem, &photos, c->validation_split);
     survey_tell(t->mem, &photos, folder, t->callbacks);
     masks_find(t->mem, &photos);
+    check_autoencoder(t, &photos);
     add_class_images(t, &photos);
     t->dataset = (Dataset){ .mem = t->mem, .run = &t->run, .config = c, .objective = &t->objective,
                             .callbacks = t->callbacks, .photos = photos };
