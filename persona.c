@@ -152,8 +152,8 @@ static void refuse_binary(Run *r, Bytes b, const char *path)
         fail(r->a, "%s: this is %s %s, expected a prompt file, or a picture that carries settings: a GIF, PNG, JPEG or "
                    "WebP", path, kind->article, kind->name);
     if (is_json(b))
-        fail(r->a, "%s: this is JSON, but neither a workflow of ComfyUI nor the settings of a program that persona knows, "
-                   "or it is broken; expected a prompt file: words, then a line like Steps: 25, Seed: 1", path);
+        fail(r->a, "%s: this is JSON, but neither a workflow of ComfyUI nor the settings of a program that persona "
+                   "knows, or it is broken; expected a prompt file: words, then a line like Steps: 25, Seed: 1", path);
     if (b.size > LARGEST_PROMPT)
         fail(r->a, "%s: %.0f MB is too much for a prompt file, expected at most %d", path, (double)b.size / 1e6,
              LARGEST_PROMPT >> 20);
@@ -181,8 +181,8 @@ static void read_prompt_file(Run *r, const char *path)
     r->is_redrawn = may_carry_settings(b);
     if (read_stored_settings(r, b, path)) return;
     if (r->is_redrawn)
-        fail(r->a, "%s: this %s carries no settings, or is broken; expected one that persona, the Stable Diffusion web UI, "
-                   "ComfyUI or another program saved with them; to begin from this picture: --init", path,
+        fail(r->a, "%s: this %s carries no settings, or is broken; expected one that persona, the Stable Diffusion "
+                   "web UI, ComfyUI or another program saved with them; to begin from this picture: --init", path,
              kind_of(b)->name);
     refuse_binary(r, b, path);
     prompt_parse(r->a, &r->request, (const char *)b.data, b.size, path, say, r);

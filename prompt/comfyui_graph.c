@@ -9,11 +9,11 @@
  *     {"nodes": [{"id": 3, "type": "KSampler", "mode": 0, "inputs": [{"name": "model", "type": "MODEL", "link": 1}],
  *                 "widgets_values": [5, "fixed", 20, ...]}, ...],  "links": [[1, 4, 0, 3, 0, "MODEL"], ...]}
  *
- * Its values have no names.  They are in the order in which the class of the node declares them (ComfyUI, nodes.py), and
- * behind a seed stands what is done with it after a run.  Both formats become the same graph here.
+ * Its values have no names.  They are in the order in which the class of the node declares them (ComfyUI,
+ * nodes.py), and behind a seed stands what is done with it after a run.  Both formats become the same graph here.
  *
- * The file may be made to harm.  Nodes are found by a binary search, so a long list costs no more than its length.  What
- * follows links has to bound its steps itself. */
+ * The file may be made to harm.  Nodes are found by a binary search, so a long list costs no more than its length.
+ * What follows links has to bound its steps itself. */
 #include "comfyui_graph.h"
 
 #include "chars.h"
@@ -222,7 +222,8 @@ static void add_input(Page *p, Node *n, size_t *room, Input input)
     n->input[n->inputs++] = input;
 }
 
-/* The name of value `at` of a node: from its class, or else from its inputs that have a widget.  NULL when not known. */
+/* The name of value `at` of a node: from its class, or else from its inputs that have a widget.  NULL when not
+ * known. */
 static const char *widget_name(const JsonValue *json, const char *type, size_t at)
 {
     for (size_t i = 0; i < sizeof widgets / sizeof *widgets; i++)

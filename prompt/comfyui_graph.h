@@ -7,7 +7,8 @@
 typedef struct Node Node;
 
 /* An input of a node: a value, or a link to an output of another node.
- * value: NULL when it is a link.  from: the node that is linked; NULL when there is none of that id.  slot: which output */
+ * value: NULL when it is a link.  from: the node that is linked; NULL when there is none of that id
+ * slot:  which output */
 typedef struct {
     const char      *name;
     const JsonValue *value;

@@ -1,15 +1,15 @@
 /* comfyui_settings.c - the settings of a picture of ComfyUI, read off its graph.
  *
- * A graph can compute anything, but most are plain: a sampler with a model, two prompts and an empty latent.  The sampler
- * that starts from noise or from a loaded picture is the first pass.  One that starts from its latents, made larger, is
- * the second pass, Hires.  From the first one the links are followed back:
+ * A graph can compute anything, but most are plain: a sampler with a model, two prompts and an empty latent.  The
+ * sampler that starts from noise or from a loaded picture is the first pass.  One that starts from its latents,
+ * made larger, is the second pass, Hires.  From the first one the links are followed back:
  *
  *     model      through LoRAs and AnimateDiff's loaders to the checkpoint
  *     positive   through what changes conditioning to a node with text
  *     latent     to the size, or to the picture that it begins from
  *
- * A node that is passed and does something that persona does not do is told by its class.  A graph where one of the three
- * ends nowhere is not guessed at: the caller says what was found.
+ * A node that is passed and does something that persona does not do is told by its class.  A graph where one of the
+ * three ends nowhere is not guessed at: the caller says what was found.
  *
  * ComfyUI's texts are written in its own way: [ and ] are plain characters, and an embedding is "embedding:name".
  *
@@ -269,7 +269,7 @@ static void read_clip_skip(Walk *w, const Input *conditioning)
 
 /* ---- the model --------------------------------------------------------------------------------- */
 
-/* {"on": true, "lora": "x.safetensors", "strength": 1, "strengthTwo": 0.5}                     (rgthree's Power Lora) */
+/* {"on": true, "lora": "x.safetensors", "strength": 1, "strengthTwo": 0.5}             (rgthree's Power Lora) */
 static void read_power_lora(Walk *w, const JsonValue *v)
 {
     const char *name = json_words(json_get(v, "lora"));
@@ -507,7 +507,8 @@ static void read_sampler(Walk *w, const Node *n)
     infotext_set(w->t, "RNG", "CPU");
     double begin = number_or(w, n, "start_at_step", 0);
     double end = number_or(w, n, "end_at_step", 10000);
-    if (begin > 0 || end < number_or(w, n, "steps", 0)) infotext_lose(w->t, "the steps at which the sampler begins or ends");
+    int is_part = begin > 0 || end < number_or(w, n, "steps", 0);
+    if (is_part) infotext_lose(w->t, "the steps at which the sampler begins or ends");
 }
 
 static void set_size(Walk *w, double width, double height)

@@ -1,7 +1,8 @@
 /* drawn_prompts.c - the prompts of a request as they are drawn.
  *
- * A prompt file is written by hand, with comments and with choices; a picture stores what came out.  The step between the
- * two happens once, when the seed is known and before any name is looked up, because a choice may hold a LoRA's tag.
+ * A prompt file is written by hand, with comments and with choices; a picture stores what came out.  The step
+ * between the two happens once, when the seed is known and before any name is looked up, because a choice may hold
+ * a LoRA's tag.
  *
  * Words that belong to another program are told before anything is drawn. */
 #include "drawn_prompts.h"
@@ -86,6 +87,6 @@ void prompts_warn(Arena *a, const Request *r, const char *label, void (*warn)(vo
         if (found) warn(to, format(a, "%s: read as words in the %s: %s", label, prompts[i].what, found));
     }
     if (has_tag(negative))
-        warn(to, format(a, "%s: a tag in the negative prompt is read as words, as in the web UI; a LoRA belongs into the "
-                        "prompt, with a negative strength if it is to be less", label));
+        warn(to, format(a, "%s: a tag in the negative prompt is read as words, as in the web UI; a LoRA belongs into "
+                        "the prompt, with a negative strength if it is to be less", label));
 }

@@ -1,14 +1,14 @@
 /* dynamic_prompt.c - dynamic prompts.
  *
- * The text is read once from left to right.  A choice is drawn, and the option that came out is read in turn, so nothing
- * is drawn for what is not shown.  What a wildcard's line or a variable holds is text of the same language.
+ * The text is read once from left to right.  A choice is drawn, and the option that came out is read in turn, so
+ * nothing is drawn for what is not shown.  What a wildcard's line or a variable holds is text of the same language.
  *
  * Texts of other people may be made to harm.  So these are bounded: how deep texts lie in each other, how often
  * something is drawn, and how long the result gets.  The partner of each brace is found in one pass before the reading,
  * so a million open braces take no longer than a million letters.
  *
- * In "<lora:my__face__v2:1>" and in the middle of a word "__" may be part of a name: there it is a wildcard only if such a
- * file exists. */
+ * In "<lora:my__face__v2:1>" and in the middle of a word "__" may be part of a name: there it is a wildcard only if
+ * such a file exists. */
 #include "dynamic_prompt.h"
 
 #include "chars.h"
@@ -139,8 +139,8 @@ static void count_bytes(DynamicPrompt *d, size_t n)
 {
     d->read += n;
     if (d->read > MOST_READ)
-        fail(d->a, "drawing the prompt reads more than %d MB; do its wildcards or variables name each other in a circle?",
-             MOST_READ >> 20);
+        fail(d->a, "drawing the prompt reads more than %d MB; do its wildcards or variables name each other in a "
+                   "circle?", MOST_READ >> 20);
 }
 
 /* A text that stands elsewhere, drawn. */
@@ -284,7 +284,8 @@ static void set_parameters(DynamicPrompt *d, const char *list)
     for (size_t i = 0; i < count; i++) {
         char *equals = strchr(part[i], '=');
         if (!equals) continue;
-        set_variable(d, trimmed(d->a, part[i], (size_t)(equals - part[i])), trimmed(d->a, equals + 1, strlen(equals + 1)));
+        const char *name = trimmed(d->a, part[i], (size_t)(equals - part[i]));
+        set_variable(d, name, trimmed(d->a, equals + 1, strlen(equals + 1)));
     }
 }
 
@@ -396,8 +397,8 @@ static void read_variable(DynamicPrompt *d, Source s, size_t from, size_t to, in
 static void read_part(DynamicPrompt *d, Source s, size_t from, size_t to, int depth, StringBuilder *out)
 {
     if (depth > DEEPEST)
-        fail(d->a, "the prompt's choices, wildcards or variables lie more than %d deep in each other; is there a circle?",
-             DEEPEST);
+        fail(d->a, "the prompt's choices, wildcards or variables lie more than %d deep in each other; is there a "
+                   "circle?", DEEPEST);
     for (size_t i = from; i < to; ) {
         const char *at = s.text + i;
         size_t close = *at == '{' ? s.partner[i] : 0;
@@ -425,8 +426,8 @@ const char *dynamic_prompt_draw(DynamicPrompt *d, const char *text)
 {
     if (!strchr(text, '{') && !strstr(text, "__")) return text;
     if (strlen(text) > MOST_BYTES)
-        fail(d->a, "the prompt is longer than %d MB, and has braces or \"__\" in it; for plain braces: --dynamic-prompts off",
-             MOST_BYTES >> 20);
+        fail(d->a, "the prompt is longer than %d MB, and has braces or \"__\" in it; for plain braces: "
+                   "--dynamic-prompts off", MOST_BYTES >> 20);
     StringBuilder out = string_builder(d->a);
     Source s = source_of(d->a, text);
     check_wildcards(d, s);

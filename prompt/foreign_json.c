@@ -78,6 +78,13 @@ static const char *as_pair(Arena *a, const JsonValue *v)
     return format(a, "%.*sx%.*s", (int)width, text + from, (int)height, second);
 }
 
+/* "cpu" -> CPU: the noise of a GPU is another one */
+static const char *cpu_or_nothing(Arena *a, const JsonValue *v)
+{
+    (void)a;
+    return v->text && same(v->text, "cpu") ? "CPU" : NULL;
+}
+
 /* true -> v */
 static const char *v_if_true(Arena *a, const JsonValue *v)
 {
@@ -91,8 +98,8 @@ static const char INVOKE[] = "InvokeAI", NOVEL[] = "NovelAI", SWARM[] = "SwarmUI
                   FOOOCUS[] = "Fooocus", RUINED[] = "RuinedFooocus", TENSOR[] = "TensorArt";
 
 /* ours: a setting, or one of these */
-static const char PROMPT[] = "prompt", NEGATIVE[] = "negative", WIDTH[] = "width", HEIGHT[] = "height", LORAS[] = "loras",
-                  WEIGHTS[] = "loraweights", MORE[] = "more of the same";
+static const char PROMPT[] = "prompt", NEGATIVE[] = "negative", WIDTH[] = "width", HEIGHT[] = "height",
+                  LORAS[] = "loras", WEIGHTS[] = "loraweights", MORE[] = "more of the same";
 
 typedef struct {
     const char *program;                 /* one of the above; NULL: any */
@@ -105,7 +112,7 @@ static const KeyRow keys[] = {
     { INVOKE, "scheduler", "Sampler", as_it_is },
     { INVOKE, "clip_skip", "Clip skip", as_one_more },
     { INVOKE, "skipped_layers", "Clip skip", as_one_more },
-    { INVOKE, "rand_device", NULL, NULL },
+    { INVOKE, "rand_device", "RNG", cpu_or_nothing },
     { INVOKE, "generation_mode", NULL, NULL },
     { INVOKE, "seamless_x", "seamless_x", NULL },
     { INVOKE, "type", NULL, NULL },
@@ -299,7 +306,7 @@ static void split_negative(InfotextWriter *t)
     t->prompt = format(t->a, "%s%s", before, close + 1);
 }
 
-/* "image": {"prompt": [{"prompt": "words", "weight": 1}], ...}                               (InvokeAI 2, sd-metadata) */
+/* "image": {"prompt": [{"prompt": "words", "weight": 1}], ...}                  (InvokeAI 2, sd-metadata) */
 static void read_invoke_image(InfotextWriter *t, const JsonValue *image)
 {
     const JsonValue *list = json_get(image, "prompt");

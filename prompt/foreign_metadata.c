@@ -1,13 +1,13 @@
 /* foreign_metadata.c - the settings inside a picture, whichever program made it.
  *
- * Every program has its own place for them: a text chunk of PNG, the comment of a GIF, a tag of EXIF, XMP.  Some pictures
- * have several, when one program saved what another had made.  The table `sources` has all places in the order of trust:
- * infotext first, which says what was drawn in the web UI's own words, then what one program alone writes, then a graph,
- * which has to be interpreted.  The first place that can be read counts.
+ * Every program has its own place for them: a text chunk of PNG, the comment of a GIF, a tag of EXIF, XMP.  Some
+ * pictures have several, when one program saved what another had made.  The table `sources` has all places in the
+ * order of trust: infotext first, which says what was drawn in the web UI's own words, then what one program alone
+ * writes, then a graph, which has to be interpreted.  The first place that can be read counts.
  *
- * A place only says where a text is.  What the text is, it says itself: infotext, JSON of one program or another, or a
- * graph.  Easy Diffusion keeps each setting in a chunk of its own, and Dream is a command line; these two are readers of
- * their own.
+ * A place only says where a text is.  What the text is, it says itself: infotext, JSON of one program or another,
+ * or a graph.  Easy Diffusion keeps each setting in a chunk of its own, and Dream is a command line; these two are
+ * readers of their own.
  *
  * All of it comes from files that anybody can make.  A text that is no JSON where JSON is expected is passed over. */
 #include "foreign_metadata.h"
@@ -241,8 +241,8 @@ char *foreign_metadata_message(Arena *a, const char *path, const ForeignMetadata
 {
     if (!m->program) return NULL;
     if (!m->infotext)
-        return format(a, "%s: made by %s, and its graph is not plain enough to be read: %s; write its words and settings "
-                         "into a prompt file", path, m->program, m->lost);
+        return format(a, "%s: made by %s, and its graph is not plain enough to be read: %s; write its words and "
+                         "settings into a prompt file", path, m->program, m->lost);
     if (!m->lost) return format(a, "%s: made by %s, read from its \"%s\"", path, m->program, m->where);
     return format(a, "%s: made by %s, read from its \"%s\"; not translated, as persona has nothing like it: %s", path,
                   m->program, m->where, m->lost);

@@ -146,7 +146,8 @@ char *foreign_prompt_compel(Arena *a, const char *text)
 
 /* ---- words that are no words ------------------------------------------------------------------- */
 
-/* Options at the end of a prompt: Midjourney's, and those of kohya's sample prompts.  NULL: nothing stands for it here. */
+/* Options at the end of a prompt: Midjourney's, and those of kohya's sample prompts.  NULL: nothing stands for it
+ * here. */
 static const struct { const char *name, *instead; } options[] = {
     { "ar", "Size: 768x512" },   { "aspect", "Size: 768x512" }, { "no", "Negative prompt: ..." },
     { "seed", "Seed: 1" },       { "n", "Negative prompt: ..." }, { "w", "Size: 512x512" },

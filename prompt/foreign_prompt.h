@@ -4,8 +4,8 @@
 
 #include "tensor.h"
 
-/* NovelAI: {more}, [less] and 1.2::words :: become (more:1.05), (less:0.952381) and (words:1.2).  Round brackets are plain
- * characters there, and get a backslash.  In the arena. */
+/* NovelAI: {more}, [less] and 1.2::words :: become (more:1.05), (less:0.952381) and (words:1.2).  Round brackets
+ * are plain characters there, and get a backslash.  In the arena. */
 char *foreign_prompt_novelai(Arena *a, const char *text);
 
 /* InvokeAI (compel): word++, (some words)- and (some words)1.3 become (word:1.21), (some words:0.9) and

@@ -19,6 +19,7 @@
 #include "prompt.h"
 
 #include "chars.h"
+#include "civitai_resources.h"
 #include "foreign_settings.h"
 #include "infotext.h"
 #include "pasted_command.h"
@@ -248,6 +249,15 @@ static int keep_for_finish(Reader *rd, const char *key, const Setting *s, const 
     return 0;
 }
 
+/* The LoRAs of a picture made on civitai, which has no tags for them. */
+static void read_resources(Reader *rd, const char *json)
+{
+    size_t before = mark(rd->a);
+    char *list = rd->r->tags ? NULL : civitai_resources(rd->a, json);
+    if (list) add_note(rd, &rd->left_out, format(rd->a, "the picture's %s", list), before);
+    else add_unknown(rd, "", "Civitai resources");
+}
+
 static void read_settings(Reader *rd, const char *line)
 {
     char *key, *value;
@@ -259,6 +269,7 @@ static void read_settings(Reader *rd, const char *line)
         if (s) read_setting(rd, s, same(key, s->key) ? s->key : key, value);
         else if (same(key, "AnimateDiff")) read_animatediff(rd, value ? value : "");
         else if (begins(key, "AnimateDiff ")) read_animatediff_setting(rd, key + strlen("AnimateDiff "), value);
+        else if (same(key, "Civitai resources") && value) read_resources(rd, value);
         else if (!read_plot(rd, key, value)) add_unknown(rd, "", key);
     }
 }

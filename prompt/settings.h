@@ -19,7 +19,7 @@ enum { LORAS = 64 };                    /* most LoRAs in one request */
 typedef struct {
     Job         job;                    /* its prompt is without tags; paths, seed and LoRAs are added later */
     const char *prompt;                 /* with its <lora:name:strength> tags */
-    const char *prompt_template, *negative_template;    /* what the prompts were drawn from; NULL: they stand as written */
+    const char *prompt_template, *negative_template;    /* what the prompts were drawn from; NULL: as written */
     int         is_prompt_drawn, is_negative_drawn;     /* no choices are made in them any more, see drawn_prompts.h */
     const char *dynamic;                /* "off": braces are plain characters */
     Name        model, vae, motion, init;       /* text is NULL when it is not given, and may be "none" */

@@ -1,7 +1,7 @@
 /* template_lines.c - what a prompt was drawn from, as lines of infotext.
  *
- * The web UI's extension Dynamic Prompts stores a picture's prompt as it was drawn, and behind the settings the text that
- * it was drawn from:
+ * The web UI's extension Dynamic Prompts stores a picture's prompt as it was drawn, and behind the settings the
+ * text that it was drawn from:
  *
  *     a red cat
  *     Steps: 25, Seed: 7

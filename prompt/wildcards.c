@@ -8,7 +8,8 @@
  * lines of all these files are one list, in the order of their names.  Upper and lower case are alike, as on a system
  * that does not tell them apart.
  *
- * Files come from collections that people download: a size is the most that is read, and broken UTF-8 passes through. */
+ * Files come from collections that people download: a size is the most that is read, and broken UTF-8 passes
+ * through. */
 #include "wildcards.h"
 
 #include "chars.h"

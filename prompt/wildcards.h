@@ -10,7 +10,8 @@ typedef struct { WildcardLine *line; size_t count; } WildcardLines;
 
 typedef struct Wildcards Wildcards;
 
-/* The .txt files in these folders and below, 8 levels deep.  folder[folders]: some may not exist.  Nothing is read yet. */
+/* The .txt files in these folders and below, 8 levels deep. folder[folders]: some may not exist.  Nothing is read
+ * yet. */
 Wildcards *wildcards_new(Arena *a, const char *const *folder, size_t folders);
 
 /* All lines of the files that a name means: "season", "people/hair", "colours*" or "artists/" and two stars.  A name is

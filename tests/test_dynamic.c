@@ -1,5 +1,5 @@
-/* test_dynamic.c - dynamic prompts: what is drawn and what stays as it is, wildcard files, templates in infotext, hostile
- * text; and words that belong to other programs. */
+/* test_dynamic.c - dynamic prompts: what is drawn and what stays as it is, wildcard files, templates in infotext,
+ * hostile text; and words that belong to other programs. */
 #define _XOPEN_SOURCE 700
 #include "chars.h"
 #include "drawn_prompts.h"

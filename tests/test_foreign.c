@@ -1,5 +1,5 @@
-/* test_foreign.c - the settings that other programs store in pictures: each program's form, the order of trust, graphs of
- * ComfyUI that are plain and that are not, and hostile ones. */
+/* test_foreign.c - the settings that other programs store in pictures: each program's form, the order of trust,
+ * graphs of ComfyUI that are plain and that are not, and hostile ones. */
 #include "deflate.h"
 #include "foreign_metadata.h"
 #include "gif.h"
@@ -330,6 +330,14 @@ static void test_order(Arena *a)
     unsigned char rgb[12] = { 0 };
     unsigned char *gif = gif_encode(rgb, 1, 2, 2, 8, "a cat\\nNegative prompt: dog\\nSteps: 3", &size);
     expect(a, "exiftool's newlines", (Bytes){ gif, size }, "", "a cat\nNegative prompt: dog\nSteps: 3", "");
+    free(gif);
+    gif = gif_encode(rgb, 1, 2, 2, 8, "{\"c\": \"a cat\", \"uc\": \"dog\", \"steps\": 20, \"sampler\": \"DPM++ 2M Karras\", "
+                                      "\"scale\": 4.5, \"seed\": 3, \"size\": \"512x768\", \"model\": \"sd.ckpt\", "
+                                      "\"strength\": 1, \"seed_mode\": \"Scale Alike\", \"v2\": {\"loras\": "
+                                      "[{\"file\": \"ink.ckpt\", \"weight\": 0.6}]}}", &size);
+    expect(a, "Draw Things", (Bytes){ gif, size }, "Draw Things",
+           "a cat\nNegative prompt: dog\nSteps: 20, Sampler: DPM++ 2M Karras, CFG scale: 4.5, Seed: 3, Size: 512x768, "
+           "Model: sd.ckpt, LoRA: \"ink.ckpt:0.6:0.6\"", "seed_mode");
     free(gif);
 }
 
