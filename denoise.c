@@ -13,6 +13,7 @@
 #include "denoise.h"
 
 #include "finite.h"
+#include "lora.h"
 #include "random.h"
 #include "unet.h"
 #include "vae.h"
@@ -74,9 +75,20 @@ static Tensor gather_frames(Run *r, Tensor t, int frames, const int *frame, int 
     return y;
 }
 
+/* [prompts, 1, tokens, width] -> [prompts, length, tokens, width] */
+static Tensor repeat_for_frames(Run *r, Tensor text, int length)
+{
+    Tensor y = tensor(r, text.n, length, text.w, text.c);
+    size_t each = size(text) / (size_t)text.n;
+    for (int i = 0; i < y.n * length && !r->machine->dry; i++)
+        memcpy(y.x + (size_t)i * each, text.x + (size_t)(i / length) * each, each * sizeof *y.x);
+    return y;
+}
+
 /* text: [prompts, 1 or frames, tokens, width] -> [prompts, 1 or length, tokens, width] */
 static Tensor gather_text(Run *r, Tensor text, const int *frame, int length)
 {
+    if (text.h == 1 && lora_changes_with_frames(r->lora)) return repeat_for_frames(r, text, length);
     if (text.h == 1) return text;
     Tensor rows_of_text = { .n = text.n * text.h, .h = text.w, .w = 1, .c = text.c, .x = text.x };
     Tensor y = gather_frames(r, rows_of_text, text.h, frame, length);
@@ -114,6 +126,18 @@ static void report_progress(ProgressCount *p)
     p->done++;
 }
 
+/* Where the run is at this call of the sampler; some samplers call twice in a step. */
+static LoraMoment moment(const Denoising *d, int call, const int *frame)
+{
+    int steps = d->sampling.steps - d->first_step;
+    return (LoraMoment){
+        .step = (int)((int64_t)call * steps / denoise_calls(d)),
+        .steps = steps,
+        .is_second_pass = d->is_second_pass,
+        .frame = frame,
+    };
+}
+
 /* The model's prediction for every prompt and frame, averaged over the context windows: [prompts*frames,h,w,4].
  * A dry run computes one window, which stands for all. */
 static Tensor predict(Run *r, const Denoising *d, Tensor x, double t, Tensor text, int call, ProgressCount *progress)
@@ -135,6 +159,7 @@ static Tensor predict(Run *r, const Denoising *d, Tensor x, double t, Tensor tex
         size_t before = mark(a);
         report_progress(progress);
         context_window_frames(w, window[k], frame);
+        lora_at(r->lora, moment(d, call, frame));
         for (int i = 0; i < w->length; i++) weight[i] = (float)context_window_weight(w, i) / total[frame[i]];
         Tensor x_window = gather_frames(r, x, x.n, frame, w->length);
         Tensor text_window = gather_text(r, text, frame, w->length);

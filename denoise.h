@@ -19,6 +19,7 @@ typedef struct {
                                             are sampled; .x NULL: the latents are in x already */
     void       (*on_x0)(void *to, Tensor x0);      /* sees the predicted x0 of each call, [frames,h,w,4]; may be NULL */
     void        *on_x0_to;               /* passed to on_x0 */
+    int          is_second_pass;         /* of the hires fix; LoRAs may have other strengths there */
     const char  *stage;                  /* what progress messages call a step; NULL: "step" or "pass" */
 } Denoising;
 

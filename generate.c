@@ -298,6 +298,7 @@ static void choose_hires(Work *w)
     choose_upscaler(w);
     *d = w->denoising;
     d->img2img = 1;
+    d->is_second_pass = 1;
     d->stage = "hires step";
     d->sampling.steps = (int)steps;
     d->first_step = (int)steps - left;

@@ -19,18 +19,39 @@
  * The relatives of LoRA make another W' of W: LoHa, LoKr, GLoRA, DoRA, (IA)^3, OFT.  adapters/adapter_weight.c has one
  * line for each.
  *
+ * The strength may change from step to step.  That costs nothing, as W' is built for each call.  Where it changes from
+ * frame to frame, the rows of A x that belong to a frame are scaled by its strength: this is for pairs beside the layer.
+ *
  * A layer asks for its own name.  adapter_report.c reports what no layer asked for. */
 #include "lora.h"
 
 #include "adapter_file.h"
 #include "adapter_weight.h"
+#include "chars.h"
 
 Lora *lora_open(Arena *a, const LoraUse *use, size_t count)
 {
     Lora *l = allocate(a, 1, sizeof *l);
     *l = (Lora){ .file = allocate(a, count, sizeof *l->file), .count = count };
-    for (size_t i = 0; i < count; i++) l->file[i] = adapter_open(a, use[i]);
+    l->moment = allocate(a, 1, sizeof *l->moment);
+    *l->moment = (LoraMoment){ .steps = 1 };
+    for (size_t i = 0; i < count; i++) {
+        l->file[i] = adapter_open(a, use[i]);
+        l->file[i].moment = l->moment;
+    }
     return l;
+}
+
+void lora_at(const Lora *l, LoraMoment m)
+{
+    if (l) *l->moment = m;
+}
+
+int lora_changes_with_frames(const Lora *l)
+{
+    for (size_t i = 0; l && i < l->count; i++)
+        if (strength_by_frame(&l->file[i].strength, l->moment)) return 1;
+    return 0;
 }
 
 /* ---- beside the layer -------------------------------------------------------------------------- */
@@ -45,7 +66,18 @@ static int needs_merging(const Lora *l, const char *flat)
     return 0;
 }
 
-int lora_pair(Arena *a, const Lora *l, size_t i, const char *layer, LoraPair *pair)
+/* The strength in each frame that the model sees; NULL where it is the same in all.  The text encoder has no frames. */
+static const float *strengths_by_frame(Arena *a, const Lora *l, const LoraFile *f, const char *layer, int frames)
+{
+    const StrengthCurve *c = strength_by_frame(&f->strength, l->moment);
+    if (!c || begins(layer, "te.")) return NULL;
+    float *by_frame = allocate(a, (size_t)frames, sizeof *by_frame);
+    for (int i = 0; i < frames; i++)
+        by_frame[i] = strength_in_frame(c, l->moment->frame ? l->moment->frame[i] : i);
+    return by_frame;
+}
+
+int lora_pair(Arena *a, const Lora *l, size_t i, const char *layer, int frames, LoraPair *pair)
 {
     size_t before = mark(a);
     const char *flat = flat_layer(a, layer);
@@ -57,6 +89,7 @@ int lora_pair(Arena *a, const Lora *l, size_t i, const char *layer, LoraPair *pa
         .down = m->part[DOWN],
         .up = m->part[UP],
         .scale = adapter_strength(&l->file[i], m) * m->scale,
+        .by_frame = strengths_by_frame(a, l, &l->file[i], layer, frames),
     };
     return 1;
 }
@@ -104,6 +137,9 @@ const char *lora_merge(Machine *m, const Lora *l, const char *layer, const Weigh
         if (!mod) continue;
         const char *wrong = adapter_misfit(m->mem, mod, layer, merged, merged_bias);
         if (wrong) return wrong;
+        if (strength_by_frame(&l->file[i].strength, l->moment) && !begins(layer, "te."))
+            return format(m->mem, "%s: %s is changed by more than a low-rank pair, so its strength cannot change with the "
+                                  "frames", l->file[i].file->path, layer);
         merge_module(m, mod, adapter_strength(&l->file[i], mod), merged, merged_bias);
     }
     *w = merged;

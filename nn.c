@@ -228,15 +228,35 @@ static int pair_fits(Run *r, Tensor y, Tensor x, const Weight *w, const LoraLaye
     return 0;
 }
 
+/* The same with another strength in each frame:  y[n] += scale by_frame[n mod frames] up(down(x[n])) */
+static Tensor low_rank_adapter_by_frame(Run *r, Tensor y, Tensor x, LoraLayer pair, const float *by_frame)
+{
+    size_t before = mark(r->machine->mem);
+    Tensor z = tensor(r, y.n, y.h, y.w, (int)pair.down->shape[0]);
+    size_t each = size(z) / (size_t)z.n;
+    size_t first = r->picture ? (size_t)r->picture - 1 : 0;
+    int has_all_frames = r->picture || y.n % r->frames == 0;
+    if (r->tape || !has_all_frames)
+        problem(r, "%s: its strength cannot change with the frames here", pair.down->name);
+    conv(r->machine, z, x, pair.down, NULL, pair.how);
+    for (size_t n = 0; n < (size_t)z.n && !r->machine->dry; n++)
+        for (size_t i = 0; i < each; i++) z.x[n * each + i] *= by_frame[(first + n) % (size_t)r->frames];
+    conv(r->machine, y, z, pair.up, NULL, (Conv){ .stride = 1, .scale = pair.scale, .add = 1 });
+    release(r->machine->mem, before);
+    return y;
+}
+
 /* y += scale up(down(x)), for every LoRA file that has a pair for this layer */
 static Tensor add_pairs_of_files(Run *r, const char *layer, Tensor y, Tensor x, const Weight *w, Conv how)
 {
     if (!r->lora) return y;
     for (size_t i = 0; i < r->lora->count; i++) {
         LoraPair pair;
-        if (!lora_pair(r->machine->mem, r->lora, i, layer, &pair)) continue;
+        if (!lora_pair(r->machine->mem, r->lora, i, layer, r->frames, &pair)) continue;
         LoraLayer p = { .down = pair.down, .up = pair.up, .scale = pair.scale, .how = how };
-        if (pair_fits(r, y, x, w, &p)) y = low_rank_adapter(r, y, x, NULL, p);
+        if (!pair_fits(r, y, x, w, &p)) continue;
+        if (pair.by_frame) y = low_rank_adapter_by_frame(r, y, x, p, pair.by_frame);
+        else y = low_rank_adapter(r, y, x, NULL, p);
     }
     return y;
 }
@@ -456,8 +476,12 @@ Tensor add(Run *r, Tensor a, Tensor b)
         a.c = a.c ? a.c : b.c;
         return a;
     }
+    size_t c = (size_t)a.c;
+    size_t each = rows(a) / (size_t)a.n;
     if (size(a) == size(b)) add_into(r->machine, a.x, b.x, size(a));
-    else add_row(r->machine, a.x, b.x, rows(a), (size_t)a.c);
+    else if (b.n == 1) add_row(r->machine, a.x, b.x, rows(a), c);
+    else for (size_t n = 0; n < (size_t)a.n; n++)
+        add_row(r->machine, a.x + n * each * c, b.x + n % (size_t)b.n * c, each, c);
     return record(r->machine, r->tape, a, (Op){ .backward = add_backward, .in = { { b } } });
 }
 
@@ -651,8 +675,11 @@ Tensor feed_forward(Run *r, const char *block, const char *norm, Tensor h)
     size_t before = mark(r->machine->mem);
     size_t all = rows(h);
     size_t c = (size_t)h.c;
-    for (size_t i = 0; i < all; i += SLICE) {
-        size_t count = all - i < SLICE ? all - i : SLICE;
+    int by_picture = lora_changes_with_frames(r->lora);
+    size_t most = by_picture ? all / (size_t)h.n : SLICE;
+    for (size_t i = 0; i < all; i += most) {
+        size_t count = all - i < most ? all - i : most;
+        if (by_picture) r->picture = (int)(i / most) + 1;
         Tensor slice = { .n = 1, .h = (int)count, .w = 1, .c = h.c, .x = h.x + i * c, .from = h.from };
         Tensor y = layer_norm(r, at(r, block, norm), slice);
         y = linear(r, at(r, block, "ff.net.0.proj"), y);
@@ -660,6 +687,7 @@ Tensor feed_forward(Run *r, const char *block, const char *norm, Tensor h)
         h.from = add(r, slice, y).from;
         release(r->machine->mem, before);
     }
+    r->picture = 0;
     return h;
 }
 

@@ -28,6 +28,7 @@ typedef struct {
     Tape          *tape;                 /* NULL when nothing is trained, or when only the loss is needed */
     int            gradient_checkpointing;       /* with a tape: backward() recomputes blocks to save memory */
     int            frames;               /* of one clip; the n of a UNet tensor is a multiple of it */
+    int            picture;              /* in a slice of a tensor: the picture that it is of, from 1; 0: all of them */
     int            norm_across_frames;   /* v1 motion modules: the UNet's resnets have a group norm across frames */
     Problems      *problems;             /* of a dry run; NULL: a problem fails at once */
     const Callbacks *callbacks;          /* probe, and what stops a job; NULL: none */

@@ -34,11 +34,12 @@ PERSONA_API const char *persona_version(void);
 
 /* ---- a drawing job ----------------------------------------------------------------------------- */
 
-/* A LoRA file and its strengths in the text encoder, and in UNet and motion module: <lora:name:unet>. */
+/* A LoRA file and its strengths in the text encoder, and in UNet and motion module: <lora:name:text:unet>. */
 typedef struct persona_lora {
     const char *path;
     float       text, unet;
-} persona_lora;
+    const char *how;                     /* by block, step and frame: what a tag has behind its strengths, "lbw=IND" */
+} persona_lora;                          /* or "unet=0@0,1@0.5"; NULL: the same everywhere */
 
 /* A file in memory.  Wherever a path is this name, these bytes are read and no file on a disk. */
 typedef struct persona_file {

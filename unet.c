@@ -14,6 +14,7 @@
 #include "unet.h"
 
 #include "checkpoint.h"
+#include "lora.h"
 #include "motion.h"
 
 #include <math.h>
@@ -34,7 +35,7 @@ static void sinusoidal_embedding(float *e, float t, int half)
     }
 }
 
-/* Time embedding:  linear_2(SiLU(linear_1(sinusoidal embedding))) -> [1,1,1,4c] */
+/* Time embedding:  linear_2(SiLU(linear_1(sinusoidal embedding))) -> [1,1,1,4c], or a row for each frame */
 static Tensor time_embedding(Run *r, float t)
 {
     const Weight *w = find(r, "unet.time_embedding.linear_1", "weight");
@@ -42,6 +43,7 @@ static Tensor time_embedding(Run *r, float t)
     Tensor e = tensor(r, 1, 1, 1, c);
     if (c % 2) problem(r, "unet.time_embedding.linear_1 has %d inputs, expected an even number", c);
     if (!r->machine->dry) sinusoidal_embedding(e.x, t, c / 2);
+    if (lora_changes_with_frames(r->lora)) e = repeat(r, e, r->frames);
     e = linear(r, "unet.time_embedding.linear_1", e);
     return linear(r, "unet.time_embedding.linear_2", silu(r, e));
 }

@@ -117,6 +117,7 @@ static void find_loras(Arena *a, const SearchPath *p, Request *r)
             .path = find_lora(a, p, r, l->name),
             .text = (float)l->text,
             .unet = (float)l->unet,
+            .how = l->how,
         };
     }
 }

@@ -250,6 +250,7 @@ static void report_file(Arena *a, const LoraFile *f, const Weights *model, void 
     const char *text = "";
     if (f->use.text != f->use.unet && count_modules(f, TEXT_ENCODER))
         text = format(a, " (text encoder %g)", (double)f->use.text);
+    if (f->use.how) text = format(a, "%s, %s", text, f->use.how);
     if (!say) return;
     double strength = (double)f->use.unet;
     say(to, format(a, "LoRA %s: strength %g%s, applied %zu/%zu%s", path, strength, text, applied, f->modules, left));

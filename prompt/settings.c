@@ -9,11 +9,12 @@
  *
  * The prompt is a setting too.  Its tags are LoRAs:
  *
- *     tag      = "<lora:" name [":" strength [":" of the UNet]] ">"           taken out of the prompt
+ *     tag      = "<lora:" name { ":" strength } ">"      taken out of the prompt; adapter_strength.c has the strengths
  *
  * Names with a path are refused inside tags: a prompt from the internet must not choose files. */
 #include "settings.h"
 
+#include "adapter_strength.h"
 #include "chars.h"
 #include "infotext_writer.h"
 #include "sampler_names.h"
@@ -311,46 +312,91 @@ static void ignore_part(Arena *a, Request *r, const char *part)
     else if (before == LISTED) r->ignored = format(a, "%s and more", r->ignored);
 }
 
+/* Adds a part to `how`.  What adapter_strength.c does not understand is remembered as ignored. */
+static void add_how(Arena *a, Request *r, LoraName *l, const char *part)
+{
+    LoraStrength ignored;
+    if (strength_read(a, 1, 1, part, &ignored)) ignore_part(a, r, format(a, "%s: %s", l->name.text, part));
+    else l->how = l->how ? format(a, "%s:%s", l->how, part) : part;
+}
+
+/* A number for the UNet, which wins over a curve that stands before it for both models. */
+static double unet_strength(Arena *a, Request *r, const char *label, LoraName *l, const char *value)
+{
+    double x = strength(a, label, value);
+    if (l->how && strstr(l->how, "unet=")) add_how(a, r, l, format(a, "unet=%s", value));
+    return x;
+}
+
+/* A strength that is not a plain number: one that changes, the third number of a tag, or the old form of lbw=. */
+static void add_unnamed(Arena *a, Request *r, const char *label, LoraName *l, const char *item, int numbers)
+{
+    static const char *const names[] = { "te", "unet", "dyn" };
+    StrengthCurve curve;
+    if (strength_is_preset(item)) add_how(a, r, l, format(a, "lbw=%s", item));
+    else if (numbers == 2) add_how(a, r, l, format(a, "%s=%s", names[numbers], item));
+    else if (!strength_curve(a, item, &curve) || numbers > 2)
+        fail(a, "%s: the strength is %s, expected a number from -%.0f to %.0f, or some as strength@position: "
+                "0@0,1@0.5 over the steps, 0@0f,1@8f over the frames", label, quoted(a, item), strongest, strongest);
+    else {
+        if (curve.unit != FRAME_NUMBERS || numbers == 1) add_how(a, r, l, format(a, "%s=%s", names[numbers], item));
+        if (numbers == 0) add_how(a, r, l, format(a, "unet=%s", item));
+    }
+}
+
 /* list: "0.8"; or "0.5:0.8" for text encoder and UNet; or "te=0.5:unet=0.8".  NULL is the strength 1.  Without a
- * strength of its own, the UNet has that of the text encoder.  Other "key=value" belong to extensions of the web
- * UI: weights by block, first and last step. */
+ * strength of its own, the UNet has that of the text encoder.  Everything else is for adapter_strength.c. */
 static LoraName with_strengths(Arena *a, Request *r, const char *label, Name name, const char *list)
 {
-    double text = 1, unet = NAN;
+    double unet = NAN;
     int numbers = 0;                    /* strengths without a name so far */
+    LoraName l = { .name = name, .text = 1 };
     while (list) {
+        double x;
         const char *colon = strchr(list, ':');
         char *item = trimmed(a, list, colon ? (size_t)(colon - list) : strlen(list));
         list = colon ? colon + 1 : NULL;
-        if (begins(item, "te=")) {
-            text = strength(a, label, item + 3);
-        } else if (begins(item, "unet=")) {
-            unet = strength(a, label, item + 5);
-        } else if (strchr(item, '=')) {
-            ignore_part(a, r, format(a, "%s: %s", name.text, item));
-        } else {
-            if (numbers == 2)
-                fail(a, "%s: %s is not understood, expected NAME:STRENGTH or NAME:TEXT:UNET", label, quoted(a, item));
-            double number = strength(a, label, item);
-            if (numbers == 0) text = number;
-            else unet = number;
-            numbers++;
+        int is_number = !strpbrk(item, "@,;");
+        if (begins(item, "te=") && is_number) l.text = strength(a, label, item + 3);
+        else if (begins(item, "unet=") && is_number) unet = unet_strength(a, r, label, &l, item + 5);
+        else if (strchr(item, '=')) add_how(a, r, &l, item);
+        else {
+            if (numbers == 0 && read_number(item, &x)) l.text = strength(a, label, item);
+            else if (numbers == 1 && read_number(item, &x)) unet = unet_strength(a, r, label, &l, item);
+            else add_unnamed(a, r, label, &l, item, numbers);
+            if (!strength_is_preset(item)) numbers++;
         }
     }
-    return (LoraName){ .name = name, .text = text, .unet = isnan(unet) ? text : unet };
+    l.unet = isnan(unet) ? l.text : unet;
+    return l;
 }
 
-/* Where the name ends in NAME, NAME:STRENGTH or NAME:TEXT:UNET: its colon, or NULL.  A name may hold colons itself. */
+/* Is this a strength or what belongs to one, and no part of a name? */
+static int is_strength(Arena *a, const char *item)
+{
+    StrengthCurve curve;
+    LoraStrength ignored;
+    return strength_curve(a, item, &curve) || (strchr(item, '=') && !strength_read(a, 1, 1, item, &ignored));
+}
+
+/* Where the name ends in NAME, NAME:STRENGTH or NAME:TEXT:UNET, each with more behind it: its colon, or NULL.  A name may
+ * hold colons itself, so it ends before the last part, whatever that is, and the parts before it that are strengths, of
+ * which two may have no name. */
 static const char *name_end(Arena *a, const char *value)
 {
-    double ignored;
-    const char *last = strrchr(value, ':');
-    if (!last || last == value) return last;
-    const char *one_before = last - 1;
-    while (one_before > value && *one_before != ':') one_before--;
-    if (one_before == value) return last;
-    int two = read_number(trimmed(a, one_before + 1, (size_t)(last - one_before - 1)), &ignored);
-    return two ? one_before : last;
+    const char *end = strrchr(value, ':');
+    if (!end) return NULL;
+    int unnamed = !strchr(end, '=');
+    while (end > value) {
+        const char *before = end - 1;
+        while (before > value && *before != ':') before--;
+        if (before == value) break;
+        char *item = trimmed(a, before + 1, (size_t)(end - before - 1));
+        if (!is_strength(a, item)) break;
+        if (!strchr(item, '=') && ++unnamed > 2) break;
+        end = before;
+    }
+    return end;
 }
 
 /* A LoRA that is there already gets the new strengths. */
@@ -378,6 +424,7 @@ static char *show_loras(Arena *a, const Request *r, const Setting *s)
         const LoraName *l = &r->key[i];
         char *one = format(a, "%s:%s", l->name.text, number_text(a, l->text));
         if (l->unet != l->text || strchr(l->name.text, ':')) one = format(a, "%s:%s", one, number_text(a, l->unet));
+        if (l->how) one = format(a, "%s:%s", one, l->how);
         one = infotext_quoted(a, one);
         all = all ? format(a, "%s, %s: %s", all, s->key, one) : one;
     }

@@ -12,6 +12,7 @@ typedef struct { const char *text, *label; } Name;
 typedef struct {
     Name   name;
     double text, unet;                  /* strengths in the text encoder and in the UNet */
+    const char *how;                    /* by block, step and frame, as adapter_strength.h reads it; or NULL */
 } LoraName;
 
 enum { LORAS = 64 };                    /* most LoRAs in one request */

@@ -63,7 +63,7 @@ static void compare(Case *c, const Weight *golden)
     const char *layer = layers[strcmp(which, "conv") == 0].layer;
     const char *path = format(c->a, "%s/%s", FOLDER, name);
     if (!folder_is(path)) path = format(c->a, "%s.safetensors", path);
-    LoraUse use = { path, 0, strength };
+    LoraUse use = { .path = path, .unet = strength };
     Machine m = { .mem = c->a, .threads = 2 };
     Lora *l = lora_open(c->a, &use, 1);
     const Weight *own = named(c, which), *w = own, *bias = NULL;
@@ -72,7 +72,7 @@ static void compare(Case *c, const Weight *golden)
     float *x = allocate(c->a, n, sizeof *x);
     const char *wrong = lora_merge(&m, l, layer, &w, &bias);
     memcpy(x, w->data, n * sizeof *x);
-    if (lora_pair(c->a, l, 0, layer, &pair)) add_pair(&pair, x, n / own->shape[0]);
+    if (lora_pair(c->a, l, 0, layer, 1, &pair)) add_pair(&pair, x, n / own->shape[0]);
     double d = difference(x, golden->data, n);
     CHECK_MSG(!wrong, "%s: %s", golden->name, wrong);
     CHECK_MSG(d < TOLERANCE, "%s: differs by %.2g", golden->name, d);

@@ -96,7 +96,7 @@ static void setting(Case *c, const char *key, char *value)
         if (!strength) fail(c->a, "%s: lora without a strength", c->name);
         *strength++ = 0;
         float text = strtof(strength, &end);
-        c->lora[j->loras++] = (LoraUse){ weights_file(c, value), text, *end ? strtof(end, NULL) : text };
+        c->lora[j->loras++] = (LoraUse){ weights_file(c, value), text, *end ? strtof(end, NULL) : text, NULL };
     }
     else fail(c->a, "%s: unknown setting %s", c->name, key);
 }

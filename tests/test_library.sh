@@ -199,7 +199,7 @@ int main(int argc, char **argv)
     train("ending", job, "face.gif", NULL, 0, 0);
     train("stopped", job, path, right, 4, 400);
     train("trained", job, path, right, 4, 0);
-    persona_lora lora = { path, 1, 1 };
+    persona_lora lora = { path, 1, 1, NULL };
     job.lora = &lora;
     job.loras = 1;
     status = persona_check(&job, NULL, &plan, message);

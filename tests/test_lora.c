@@ -89,7 +89,7 @@ static void ask(void *asking)
 {
     Asking *q = asking;
     Machine m = { q->a, 1, 0, 0, 0 };
-    LoraUse use = { path, q->text, q->unet };
+    LoraUse use = { path, q->text, q->unet, NULL };
     Lora *l = lora_open(q->a, &use, 1);
     q->pairs = 0;
     q->sum = 0;
@@ -97,7 +97,7 @@ static void ask(void *asking)
     for (size_t i = 0; i < q->layers; i++) {
         LoraPair pair;
         const Weight *w = &q->w[i], *bias = &q->bias;
-        if (lora_pair(q->a, l, 0, q->layer[i], &pair)) {
+        if (lora_pair(q->a, l, 0, q->layer[i], 1, &pair)) {
             q->pairs++;
             /* as nn.c has it */
             if (pair.down->shape[1] != w->shape[1] || pair.up->shape[0] != w->shape[0])
@@ -298,11 +298,11 @@ static double scale_of(Arena *a, const Shape *s, size_t count, const char *confi
     size_t before = mark(a);
     KeyValue p = { "lora_adapter_metadata", config };
     save(a, s, count, config ? &p : NULL);
-    LoraUse use = { path, 3, 2 };
+    LoraUse use = { path, 3, 2, NULL };
     Asking q = { .a = a, .layer = { "unet.conv_in" }, .layers = 1, .w = { weight(a, "w", square) }, .text = 1,
                  .unet = 1 };
     LoraPair pair = { 0 };
-    if (asked(&q, message) == 0) lora_pair(a, lora_open(a, &use, 1), 0, "unet.conv_in", &pair);
+    if (asked(&q, message) == 0) lora_pair(a, lora_open(a, &use, 1), 0, "unet.conv_in", 1, &pair);
     release(a, before);
     return (double)pair.scale;
 }
@@ -498,7 +498,7 @@ static void meet(void *to)
 {
     Meeting *m = to;
     Machine machine = { m->a, 1, 0, 0, 0 };
-    LoraUse use = { path, 1, 1 };
+    LoraUse use = { path, 1, 1, NULL };
     Run r = { .machine = &machine, .weights = weights_of(m->a, NULL, m->w, 2), .frames = 1,
               .lora = lora_open(m->a, &use, 1) };
     Tensor x = tensor(&r, 1, 4, 4, 4);

@@ -241,7 +241,7 @@ int main(void)
                   .steps = 1, .threads = 1 };
     Job clip = still, with_lora = still, begun = still;
     clip.motion = module.path, clip.frames = 2;
-    with_lora.lora = &(LoraUse){ lora.path, 1, 1 }, with_lora.loras = 1;
+    with_lora.lora = &(LoraUse){ lora.path, 1, 1, NULL }, with_lora.loras = 1;
 
     begun.init = "tests/golden/init.png", begun.strength = 1;
     test_each_tensor(a, &model, begun, 1);
@@ -261,7 +261,7 @@ int main(void)
     j = clip;  j.motion = model.path;         expect(a, j, "found a Stable Diffusion 1.x checkpoint");
     j = clip;  j.motion = lora.path;          expect(a, j, "found a LoRA");
     j = still; j.vae = lora.path;             expect(a, j, "expected a VAE, found a LoRA");
-    j = with_lora; j.lora = &(LoraUse){ model.path, 1, 1 };   expect(a, j, "expected a LoRA");
+    j = with_lora; j.lora = &(LoraUse){ model.path, 1, 1, NULL };   expect(a, j, "expected a LoRA");
     j = still; j.model = "no such file";      expect(a, j, "no such file: cannot be opened");
     j = still; j.model = "Makefile";          expect(a, j, "Makefile: is text, expected weights");
     j = still; j.model = "tests";             expect(a, j, "folder without weights");

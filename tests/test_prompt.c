@@ -228,6 +228,39 @@ static void test_pasted(Arena *a)
     }
 }
 
+/* The parts of a tag, and how a LoRA key with them is written and read again. */
+static void test_lora_parts(Arena *a)
+{
+    static const struct { const char *tag, *how; double text, unet; } cases[] = {
+        { "<lora:c>", NULL, 1, 1 },
+        { "<lora:c:0.5>", NULL, 0.5, 0.5 },
+        { "<lora:c:0.5:0.7:8>", "dyn=8", 0.5, 0.7 },
+        { "<lora:c:dyn=8:unet=0.7:te=0.5>", "dyn=8", 0.5, 0.7 },
+        { "<lora:c:0.5:IND>", "lbw=IND", 0.5, 0.5 },
+        { "<lora:c:0.5:0.7:IN02>", "lbw=IN02", 0.5, 0.7 },
+        { "<lora:c:0@0,1@0.4>", "te=0@0,1@0.4:unet=0@0,1@0.4", 1, 1 },
+        { "<lora:c:0@0,1@0.4:0.7>", "te=0@0,1@0.4:unet=0@0,1@0.4:unet=0.7", 1, 0.7 },
+        { "<lora:c:0.5:0@0,1@0.4>", "unet=0@0,1@0.4", 0.5, 0.5 },
+        { "<lora:c:0@0f;1@8f>", "unet=0@0f;1@8f", 1, 1 },
+        { "<lora:c:1:lbw=NONE:step=2-5:hr=0.5>", "lbw=NONE:step=2-5:hr=0.5", 1, 1 },
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        Reading t = { .a = a, .text = cases[i].tag };
+        CHECK_MSG(!*reading(&t) && !t.r->ignored, "%s: %s", cases[i].tag, t.message);
+        const LoraName *l = &t.r->tag[0];
+        CHECK_MSG(same_text(l->how, cases[i].how), "%s: %s", cases[i].tag, l->how);
+        CHECK(fabs(l->text - cases[i].text) < 1e-12 && fabs(l->unet - cases[i].unet) < 1e-12);
+        const char *key = format(a, "a b:c%.*s", (int)strlen(cases[i].tag) - 8, cases[i].tag + 7);
+        if (!strchr(key + 4, ':') || strstr(key, ":8") || strstr(key, ":IN")) continue;      /* a name with no strength */
+        prompt_set(a, t.r, "lora", key);
+        CHECK_MSG(same_text(t.r->key[0].how, cases[i].how) && !strcmp(t.r->key[0].name.text, "a b:c"), "%s: %s", key,
+                  t.r->key[0].name.text);
+        Reading again = { .a = a, .text = prompt_infotext(a, t.r) };
+        CHECK_MSG(!*reading(&again) && again.r->keys == 1 && !strcmp(again.r->key[0].name.text, "a b:c") &&
+                  same_text(again.r->key[0].how, cases[i].how), "%s: %s", key, again.text);
+    }
+}
+
 /* what a settings line may hold beside its keys, and what follows it */
 static void test_around(Arena *a)
 {
@@ -246,9 +279,10 @@ static void test_around(Arena *a)
     Reading kept = { .a = a, .text = "a\nSteps: 9, Seed: 5\nTemplate: {a|b}\nc\nNegative Template: d" };
     CHECK(!*reading(&kept) && !*kept.warning && !strcmp(kept.r->prompt, "a") && kept.r->job.seed == 5);
     CHECK(!strcmp(kept.r->prompt_template, "{a|b}\nc") && !strcmp(kept.r->negative_template, "d"));
-    Reading t = { .a = a, .text = "a <hypernet:b:1> <lora:c:1:lbw=ALL:stop=9>" };
-    CHECK_MSG(!*reading(&t) && !strcmp(t.r->ignored, "\"<hypernet:b:1>\", \"c: lbw=ALL\", \"c: stop=9\"") &&
-              t.r->tags == 1, "%s", t.r->ignored);
+    Reading t = { .a = a, .text = "a <hypernet:b:1> <lora:c:1:lbw=XYZ:lbwe=ATTNDEEPON:stop=9>" };
+    CHECK_MSG(!*reading(&t) && !strcmp(t.r->ignored, "\"<hypernet:b:1>\", \"c: lbw=XYZ\", \"c: lbwe=ATTNDEEPON\"") &&
+              t.r->tags == 1 && !strcmp(t.r->tag[0].how, "stop=9"), "%s", t.r->ignored);
+    test_lora_parts(a);
     t.text = "<x:1><x:2><x:3><x:4><x:5><x:6><x:7><x:8><x:9><x:10>";
     CHECK_MSG(!*reading(&t) && t.r->ignored_count == 10 && strstr(t.r->ignored, "\"<x:8>\" and more"), "%s",
               t.r->ignored);
@@ -557,7 +591,7 @@ static void test_refused(Arena *a)
         { "a\nCFG scale: 7.50000000000000000000000000000000000001", NULL },
         { "a\nSize: 512 X 64", NULL },
         { "<lora:../b:1>", "without folders" }, { "<lora:/b:1>", "without folders" },
-        { "<lora:..:1>", "without folders" }, { "<lora:b:1:2:3>", "\"3\" is not understood" },
+        { "<lora:..:1>", "without folders" }, { "<lora:b:1:2:3:4>", "the strength is \"4\"" },
         { "<lora:b:te=x>", "strength is \"x\"" }, { "<lora:b:1e>", "strength" },
         { "", "empty" }, { " \r\n ", "empty" }, { "\xef\xbb\xbf", "empty" }, { "\xef\xbb\xbf \xef\xbb\xbf\n", "empty" },
     };

@@ -498,13 +498,51 @@ static Json config_of(Arena *a, const WeightFile *s)
     return json_begin(a, beside, KIND, file_map(a, beside));
 }
 
+/* Only the first ranks of a pair (the web UI's dyn):  up[:, :rank], down[:rank, :].  Its scale stays as it is. */
+static void cut_rank(Arena *a, Module *m, size_t rank)
+{
+    if (!rank || m->family != &families[0] || m->part[MID] || rank >= m->all.rank) return;
+    const Weight *down = m->part[DOWN];
+    const Weight *up = m->part[UP];
+    size_t rows = up->shape[0];
+    Weight *fewer_down = allocate(a, 1, sizeof *fewer_down);
+    Weight *fewer_up = allocate(a, 1, sizeof *fewer_up);
+    size_t *down_shape = allocate(a, down->rank + up->rank, sizeof *down_shape);
+    size_t *up_shape = down_shape + down->rank;
+    float *x = allocate(a, rows * rank, sizeof *x);
+    memcpy(down_shape, down->shape, down->rank * sizeof *down_shape);
+    memcpy(up_shape, up->shape, up->rank * sizeof *up_shape);
+    down_shape[0] = rank;
+    up_shape[1] = rank;
+    for (size_t i = 0; i < rows; i++)
+        for (size_t k = 0; k < rank; k++) x[i * rank + k] = dtype_value(up->data, up->type, i * up->shape[1] + k);
+    *fewer_down = *down;
+    *fewer_up = *up;
+    fewer_down->shape = down_shape;
+    fewer_down->bytes = down->bytes / down->shape[0] * rank;
+    fewer_up->shape = up_shape;
+    fewer_up->type = F32;
+    fewer_up->data = x;
+    fewer_up->bytes = rows * rank * sizeof *x;
+    m->part[DOWN] = fewer_down;
+    m->part[UP] = fewer_up;
+    m->second.rank = rank;
+    m->all.rank = rank;
+}
+
 LoraFile adapter_open(Arena *a, LoraUse use)
 {
-    LoraFile f = { .file = weights_open(a, use.path), .use = use };
+    static const LoraMoment beginning = { .steps = 1 };
+    LoraFile f = { .file = weights_open(a, use.path), .use = use, .moment = &beginning };
+    const char *wrong = strength_read(a, (double)use.text, (double)use.unet, use.how, &f.strength);
+    if (wrong) fail(a, "%s: %s", use.path, wrong);
     if (file_kind(f.file) != LORA_FILE) fail(a, "%s: expected a LoRA, found %s", use.path, file_kind_name(f.file));
     f.config = config_of(a, f.file);
     sort_into_modules(a, &f);
-    for (size_t i = 0; i < f.modules; i++) complete(a, &f, &f.module[i]);
+    for (size_t i = 0; i < f.modules; i++) {
+        complete(a, &f, &f.module[i]);
+        cut_rank(a, &f.module[i], f.strength.rank);
+    }
     return f;
 }
 
@@ -525,7 +563,7 @@ Module *adapter_module(const LoraFile *f, const char *flat)
 
 float adapter_strength(const LoraFile *f, const Module *m)
 {
-    return is_of_text_encoder(m) ? f->use.text : f->use.unet;
+    return strength_at(&f->strength, m->layer, f->moment);
 }
 
 int adapter_is_pair(const Module *m)

@@ -6,6 +6,7 @@
 
 #include "adapter_names.h"
 #include "adapter_rotation.h"
+#include "adapter_strength.h"
 #include "job.h"
 #include "json.h"
 #include "safetensors.h"
@@ -53,6 +54,8 @@ typedef struct Module {
 typedef struct LoraFile {
     const WeightFile *file;
     LoraUse           use;
+    LoraStrength      strength;            /* what `use` says */
+    const LoraMoment     *moment;              /* where the run is */
     Json              config;              /* PEFT's configuration; its .at is NULL when the file has none */
     Module           *module;              /* sorted by layer */
     size_t            modules;
@@ -68,7 +71,8 @@ LoraFile    adapter_open(Arena *a, LoraUse use);
  * on. */
 Module     *adapter_module(const LoraFile *f, const char *flat);
 
-/* The strength in use for this layer: that of the text encoder, or that of UNet and motion module. */
+/* The strength in use for this layer, at this moment: that of the text encoder, or that of UNet and motion module.  Where
+ * it changes with the frames, all of it but that. */
 float       adapter_strength(const LoraFile *f, const Module *m);
 
 /* Is it a plain low-rank pair, which runs beside its layer? */
