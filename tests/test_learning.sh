@@ -155,7 +155,7 @@ refuses 1 'there is no folder' train photos -o no/x.safetensors
 mkdir -p often/65536_a; cp photos/a.png often/65536_a/
 refuses 1 'fewer repeats, please' train often -o x.safetensors --repeats 65536
 refuses 1 'fewer repeats, please' train often -o x.safetensors --repeats 15259
-refuses 1 'empty: no pictures to learn from: looked for .png, .jpg and .jpeg files' train empty -o x.safetensors
+refuses 1 'empty: no pictures to learn from: looked for pictures by what is in the files' train empty -o x.safetensors
 refuses 2 '--network_dim is "0", expected a whole number from 1 to 1024' train photos -o x.safetensors --network_dim 0
 refuses 2 '--network_dim is "1.5"' train photos -o x.safetensors --network_dim 1.5
 refuses 2 '--learning_rate is "1e"' train photos -o x.safetensors --learning_rate 1e

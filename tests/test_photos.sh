@@ -93,7 +93,7 @@ says 'warning: 2 captions of 3 are longer than the 75 tokens that are read, the 
 run info t.safetensors; holds 'what is cut is no tag' is "$(grep -c '"sks"\|"dog"' out)" 0
 cp t.safetensors cut.safetensors; echo "${many}cat" >lines/1.txt; learn lines
 learn lines --max_token_length 150; says_not 'longer than'
-run info t.safetensors; holds 'info' grep -qF '"cat": 1' out
+run info t.safetensors; holds 'info' grep -qF '"cat": 1' out; holds 'info' grep -q 'ss_max_token_length: 150' out
 echo "$many$many$many$many" >lines/1.txt; learn lines
 says '--max_token_length 225 reads most of it, and more cannot be read'
 learn lines --max_token_length 225; says 'shorter captions, please'

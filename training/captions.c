@@ -3,7 +3,8 @@
  * The order of the tags in a caption should not be learned: shuffle_caption gives each step another order.
  * caption_dropout_rate leaves captions out, as training for classifier-free guidance does (Ho and Salimans, 2022).
  * These and the other options are those of kohya's trainer, in the order in which it applies them: dropout of the
- * whole, one of the lines, prefix and suffix, {a|b}, tags, secondary separator.  Here are its faults, mended:
+ * whole, one of the lines, prefix and suffix, {a|b}, tags (warm-up, shuffle, tag dropout), secondary separator.  Its
+ * faults are mended:
  *     - of several lines the prefix reaches only the first there, and the suffix only the last; here each has both
  *     - keep_tokens_separator stays in the text there when nothing else moves the tags; here it never does
  *

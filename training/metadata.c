@@ -204,6 +204,11 @@ static void add_config(Entries *e, const TrainingConfig *c, size_t steps)
     add_switch(e, "ss_shuffle_caption", c->shuffle_caption);
     add_number(e, "ss_keep_tokens", c->keep_tokens);
     add_number(e, "ss_caption_dropout_rate", c->caption_dropout_rate);
+    if (c->caption_dropout_every_n_epochs > 0)
+        add_number(e, "ss_caption_dropout_every_n_epochs", c->caption_dropout_every_n_epochs);
+    if (c->caption_tag_dropout_rate > 0) add_number(e, "ss_caption_tag_dropout_rate", c->caption_tag_dropout_rate);
+    if (c->max_token_length != training_config_default.max_token_length)
+        add_number(e, "ss_max_token_length", c->max_token_length);
     add_number(e, "ss_noise_offset", c->noise_offset);
     if (c->noise_offset_random_strength) add_switch(e, "ss_noise_offset_random_strength", 1);
     if (c->adaptive_noise_scale != 0) add_number(e, "ss_adaptive_noise_scale", c->adaptive_noise_scale);

@@ -4,7 +4,7 @@
 
 #include <stddef.h>
 
-/* Does the validation loss rise for good?  loss: [n], one of each validation, under the same noise each time.  Returns
+/* Overfitting: does the validation loss rise for good?  loss: [n], one of each validation, under the same noise each time.  Returns
  * 1 when the last three are all above the least by more than noise explains, and by more than LITTLE of it.  *least
  * receives its place, where training should have ended. */
 int trend_rises(const double *loss, size_t n, size_t *least);
@@ -17,7 +17,7 @@ typedef struct {
     size_t         window;               /* steps that `now` is of */
 } BrokenTrend;
 
-/* Does learning break?  loss: [n], of each step of a job of so many steps until now, NaN where one was left out.
+/* Divergence: does learning break?  loss: [n], of each step of a job of so many steps until now, NaN where one was left out.
  * zero: the loss of a prediction of nothing at all, which any model is below. */
 BrokenTrend trend_breaks(const float *loss, size_t n, size_t steps, double zero);
 
