@@ -258,6 +258,21 @@ static void read_resources(Reader *rd, const char *json)
     else add_unknown(rd, "", "Civitai resources");
 }
 
+static int is_digits(const char *text) { return *text && !text[strspn(text, "0123456789")]; }
+
+/* "CFG scale: 7,5" is 7.5 in half of the world.  line: what follows the 7 -> what follows the 5 */
+static const char *read_decimal_comma(Reader *rd, const char *line, const Setting *s, char **value)
+{
+    char *decimals, *none;
+    if (!s || setting_value_type(s) != NUMBER || !*value || !is_digits(*value)) return line;
+    const char *after = next_setting(rd->a, line, &decimals, &none);
+    if (none || !is_digits(decimals)) return line;
+    char *number = format(rd->a, "%s.%s", *value, decimals);
+    add_translated(rd, s->key, format(rd->a, "%s,%s", *value, decimals), number);
+    *value = number;
+    return after;
+}
+
 static void read_settings(Reader *rd, const char *line)
 {
     char *key, *value;
@@ -265,6 +280,7 @@ static void read_settings(Reader *rd, const char *line)
         line = next_setting(rd->a, line, &key, &value);
         if (!*key) continue;
         const Setting *s = foreign_setting(key, value);
+        line = read_decimal_comma(rd, line, s, &value);
         if (keep_for_finish(rd, key, s, value)) continue;
         if (s) read_setting(rd, s, same(key, s->key) ? s->key : key, value);
         else if (same(key, "AnimateDiff")) read_animatediff(rd, value ? value : "");
@@ -422,6 +438,19 @@ static void warn_settings(Arena *a, const char *words, const char *path, LineCal
     }
 }
 
+/* SD.Next writes the template of a prompt before its settings.  Cuts it off -> the template's lines, or NULL */
+static char *cut_template(Arena *a, char *text)
+{
+    for (char *line = text; line; line = strchr(line, '\n')) {
+        while (*line == '\n') line++;
+        if (!template_line(line)) continue;
+        char *lines = trimmed(a, line, strlen(line));
+        *line = 0;
+        return lines;
+    }
+    return NULL;
+}
+
 /* Names the lines of other tools. */
 static void add_tail(Reader *rd, char *tail)
 {
@@ -461,11 +490,15 @@ static void parse(Reader *rd, const char *text, size_t n, int is_picture, Warn w
     Infotext parts = infotext_parts(rd->a, format(rd->a, "%s", whole), is_picture);
     if (!parts.settings && !is_picture) pasted_command(rd->a, whole, rd->path, &parts);
     if (!parts.settings) warn_settings(rd->a, parts.negative ? parts.negative : parts.prompt, rd->path, warn.call, warn.to);
+    int is_sd_next = parts.settings && strstr(parts.settings, "App: SD.Next");
+    char *template = is_sd_next ? cut_template(rd->a, parts.negative ? parts.negative : parts.prompt) : NULL;
     *rd->r = (Request){ .job = { .prompt = "" } };
-    if (parts.negative) set(rd->a, rd->r, "negative", rd->path, parts.negative);
-    set(rd->a, rd->r, "prompt", rd->path, without_prompt_label(parts.prompt));
+    if (parts.negative) set(rd->a, rd->r, "negative", rd->path, trimmed(rd->a, parts.negative, strlen(parts.negative)));
+    const char *prompt = without_prompt_label(parts.prompt);
+    set(rd->a, rd->r, "prompt", rd->path, trimmed(rd->a, prompt, strlen(prompt)));
     if (parts.settings) read_settings(rd, parts.settings);
     if (parts.tail) add_tail(rd, parts.tail);
+    if (template) template_lines_read(rd->a, rd->r, template);
     finish(rd);
     tell(rd, warn.call, warn.to);
 }

@@ -395,6 +395,7 @@ static void test_translated(Arena *a)
         { "Prediction type: v_prediction", "RNG: CPU, Prediction type: v_prediction", NULL },
         { "Prediction type: eps", "RNG: CPU, Prediction type: epsilon", "epsilon" },
         { "Noise Schedule: native", "Schedule type: Uniform, RNG: CPU", NULL },
+        { "CFG scale: 7,5, Seed: 1", "CFG scale: 7.5, Seed: 1, RNG: CPU", "CFG scale \"7,5\" is 7.5" },
         { "VAE: None", "VAE: none, RNG: CPU", NULL }, { "VAE: Baked VAE", "VAE: Baked VAE, RNG: CPU", NULL },
         { "Closed loop: True", "RNG: CPU, Closed loop: R-P", "Closed loop \"True\" is R-P" },
     };
@@ -584,6 +585,15 @@ static void test_commands(Arena *a)
     CHECK_MSG(strstr(reading(&t), "p.txt"), "%s", t.message);
 }
 
+/* SD.Next writes the template of a prompt before the settings */
+static void test_template_before(Arena *a)
+{
+    Reading t = { .a = a, .text = "a\nNegative prompt: b\nTemplate: {a|c}\nNegative template: b\n"
+                                  "Steps: 4, Sampler: Euler, Seed: 5, App: SD.Next" };
+    CHECK_MSG(!*reading(&t) && !strcmp(t.r->prompt, "a") && !strcmp(t.r->job.negative, "b"), "%s, %s", t.r->prompt,
+              t.r->job.negative);
+}
+
 static void test_refused(Arena *a)
 {
     static const struct { const char *text, *says; } cases[] = {
@@ -730,16 +740,12 @@ static void test_hostile(Arena *a)
 }
 
 /* every prefix and every single wrong byte of a real file ends in a reading or a message */
-static void test_mangled(Arena *a)
+static void mangle(Arena *a, const char *whole)
 {
-    static const char whole[] =
-        "\xef\xbb\xbf" "a <lora:b:0.8>\r\nNegative prompt: (c:1.4)\r\n"
-        "Steps: 45, Sampler: DDIM, Seed: 17, Size: 512x512, Model: \"m, \\\"n\\\"\", "
-        "AnimateDiff: \"enable: True, model: m.ckpt, video_length: 16, fps: 8\"\n";
-    size_t n = sizeof whole - 1, done = 0;
+    size_t n = strlen(whole), done = 0;
     for (size_t i = 0; i < 2 * n; i++) {
-        char text[sizeof whole];
-        memcpy(text, whole, sizeof whole);
+        char text[512];
+        memcpy(text, whole, n + 1);
         for (unsigned flip = 1; flip < 256; flip = i < n ? 256 : flip * 2) {
             size_t before = mark(a);
             if (i >= n) text[i - n] = (char)(whole[i - n] ^ (char)flip);
@@ -749,6 +755,18 @@ static void test_mangled(Arena *a)
         }
     }
     CHECK_MSG(done == n + 8 * n, "%zu", done);
+}
+
+static void test_mangled(Arena *a)
+{
+    mangle(a, "\xef\xbb\xbf" "a <lora:b:0.8>\r\nNegative prompt: (c:1.4)\r\n"
+        "Steps: 45, Sampler: DDIM, Seed: 17, Size: 512x512, Model: \"m, \\\"n\\\"\", "
+        "AnimateDiff: \"enable: True, model: m.ckpt, video_length: 16, fps: 8\"\n");
+    mangle(a, "$ ./sd -p \"a, (b:1.2)\" -n c -W 512 --steps 20 \\\n --cfg-scale=7.0 -s '42' --rng cuda -v");
+    mangle(a, "# x\na cat --n dog --w 512 --d 1 --l 7.5 --s 28\nb --w 64");
+    mangle(a, "\"a [b]\" -s 50 -S 7 -W 512 -H 64 -C 7.5 -A k_lms");
+    mangle(a, "a. Negative prompt: b. Steps\xef\xbc\x9a" "20.0\xef\xbc\x8c" "Seed: 1 | Size: 5*8; CFG scale: 7,5, AnimateDiff: {\"fps\": 8}");
+    mangle(a, "\xff\xfe" "a\\nNegative prompt: b\\nSteps: 3");
 }
 
 /* ---- names ---- */
@@ -879,6 +897,7 @@ int main(void)
     test_utf16(a);
     test_programs(a);
     test_commands(a);
+    test_template_before(a);
     test_refused(a);
     test_options(a);
     test_round_trip(a);
