@@ -13,6 +13,7 @@
  * pair.  lora.c says what a LoRA is. */
 #include "nn.h"
 
+#include "adapter_weight.h"
 #include "checkpoint.h"
 #include "files.h"
 #include "lora.h"
@@ -261,11 +262,56 @@ static Tensor add_pairs_of_files(Run *r, const char *layer, Tensor y, Tensor x, 
     return y;
 }
 
-/* The layer's own product, with the trainable LoRA pair beside it if there is one. */
+/* y = V(x) + b, where V is what a trainable adapter makes of the weight:  dx += dy V,  dV = dy' x, and from there to the
+ * parts of the adapter (adapter_weight.c).  V is made again, because those of all layers would be a second model. */
+static void adapted_backward(Machine *m, const Op *op)
+{
+    const Weight *w = op->adapted.w;
+    if (op->adapted.is_dropped) {
+        if (op->in[0].d) conv_back(m, gradient_tensor(op->in[0]), gradient_tensor(op->y), w, op->adapted.how);
+        return;
+    }
+    size_t before = mark(m->mem);
+    Tensor dy = gradient_tensor(op->y);
+    if (op->in[0].d)
+        conv_back(m, gradient_tensor(op->in[0]), dy, adapter_changed(m, w, op->adapted.module), op->adapted.how);
+    Matrix dw = { .rows = w->shape[0], .columns = values_per_output(w) };
+    dw.x = allocate(m->mem, dw.rows * dw.columns, sizeof *dw.x);
+    clear(m, dw.x, dw.rows * dw.columns);
+    conv_weight_back(m, dw.x, dy, op->in[0].t, w, op->adapted.how);
+    adapter_changed_back(m, dw, w, op->adapted.module, op->adapted.to_gradient);
+    release(m->mem, before);
+}
+
+static Tensor adapted_product(Run *r, const Module *module, Tensor y, Tensor x, const Weight *w, const Weight *bias,
+                              Conv how)
+{
+    size_t before = mark(r->machine->mem);
+    int is_dropped = trainable_is_dropped(r->trainable, module);
+    conv(r->machine, y, x, is_dropped ? w : adapter_changed(r->machine, w, module), bias, how);
+    Op op = {
+        .backward = adapted_backward,
+        .in = { { x } },
+        .values = 1,
+        .is_leaf = 1,
+        .adapted = { .w = w, .module = module, .how = how, .is_dropped = is_dropped,
+                     .to_gradient = (size_t)(r->trainable->d - r->trainable->x) },
+    };
+    y = record(r->machine, r->tape, y, op);
+    release(r->machine->mem, before);
+    return y;
+}
+
+/* The layer's own product, with the trainable adapter if there is one. */
 static Tensor own_product(Run *r, const char *layer, Tensor y, Tensor x, const Weight *w, const Weight *bias, Conv how)
 {
     LoraLayer p = { .w = w, .how = how };
-    if (trainable_pair(r->trainable, layer, &p) && pair_fits(r, y, x, w, &p)) return low_rank_adapter(r, y, x, bias, p);
+    const Module *module = trainable_module(r->trainable, layer);
+    if (module && !adapter_is_pair(module)) return adapted_product(r, module, y, x, w, bias, how);
+    if (module) {
+        trainable_pair(r->trainable, module, &p);
+        if (pair_fits(r, y, x, w, &p)) return low_rank_adapter(r, y, x, bias, p);
+    }
     conv(r->machine, y, x, w, bias, how);
     return record(r->machine, r->tape, y, (Op){ .backward = product_backward, .in = { { x } }, .product = { w, how } });
 }

@@ -39,6 +39,7 @@ typedef struct Op {
     union {                              /* the op's other arguments */
         struct { const Weight *w; Conv how; } product;
         LoraLayer low_rank;
+        struct { const Weight *w; const struct Module *module; Conv how; size_t to_gradient; int is_dropped; } adapted;
         struct { const Weight *gamma, *beta; GroupNorm shape; } norm;
         struct { StridedRows q, k, v; Attention shape; } attention;
         struct { const int *ids; int first; float *d; } embedding;

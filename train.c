@@ -20,6 +20,7 @@
 #include "trend.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 
 enum {
@@ -35,6 +36,14 @@ static double lr_factor_of(const Trainer *t, int step)
     return lr_factor(&scheduler, step, t->steps);
 }
 
+/* What is dropped in an example; 0: nothing is. */
+static uint64_t dropout_seed(Trainer *t)
+{
+    const TrainingConfig *c = t->config;
+    int drops = c->network_dropout > 0 || c->rank_dropout > 0 || c->module_dropout > 0;
+    return drops ? 1 + (uint64_t)rng_bits(&t->progress->rng) : 0;
+}
+
 /* Sums the gradients of all examples of a step, and returns their mean loss.  last: receives the last example, or the
  * first one whose loss is not finite. */
 static double accumulate_gradients(Trainer *t, const DatasetItem **last)
@@ -44,12 +53,14 @@ static double accumulate_gradients(Trainer *t, const DatasetItem **last)
     memset(trainable->d, 0, trainable->count * sizeof *trainable->d);      /* optimizer.zero_grad() */
     for (int i = 0; i < objective_examples(&t->objective); i++) {
         const DatasetItem *item = dataset_next(&t->dataset, t->progress);
+        trainable->dropout.seed = dropout_seed(t);
         int was_finite = isfinite(loss);
         loss += objective_accumulate(&t->run, &t->objective, &item->example);
         t->zero_loss.sum += objective_zero_loss(&item->example);
         t->zero_loss.count++;
         if (was_finite) *last = item;
     }
+    trainable->dropout.seed = 0;         /* held-out pictures and samples see all of it */
     return loss;
 }
 
@@ -94,6 +105,9 @@ static double training_step(Trainer *t)
     int number = (int)t->progress->taken;
     double factor = lr_factor_of(t, (int)t->progress->step);
     optimizer_step(t->mem, t->optimizer, trainable, factor, number, t->machine.threads);
+    if (t->config->scale_weight_norms > 0)
+        t->keys_scaled = trainable_limit_norms(&t->machine, trainable, t->run.weights, t->config->scale_weight_norms,
+                                               &t->mean_norm);
     return loss;
 }
 
@@ -105,7 +119,13 @@ static void show_loss(const Trainer *t)
     size_t step = t->progress->step;
     double loss = curve_mean(t->loss, step > CURVE_WINDOW ? step - CURVE_WINDOW : 0, step);
     double rate = optimizer_d(t->optimizer) * training_learning_rate(t->config) * lr_factor_of(t, (int)step - 1);
-    callbacks_note(t->callbacks, "loss %.4f, rate %.3g", loss, rate);
+    const char *norms = "";
+    char limited[80];
+    if (t->config->scale_weight_norms > 0) {      /* kohya: Keys Scaled, Average key norm */
+        snprintf(limited, sizeof limited, ", keys scaled %zu, average key norm %.3g", t->keys_scaled, t->mean_norm);
+        norms = limited;
+    }
+    callbacks_note(t->callbacks, "loss %.4f, rate %.3g%s", loss, rate, norms);
 }
 
 /* Measures and reports the validation loss.  Once it rises for good, that is said, once. */

@@ -5,6 +5,8 @@
  *     y = W x + b + alpha / rank * up(down(x))                 down [rank,in], up [out,rank]
  *
  * up begins at zero, so training begins with an unchanged model.  lora_backward() in kernels/ computes the gradients.
+ * Its relatives LoHa, LoKr and DoRA train other matrices: adapters/adapter_parts.c says which, and adapter_weight.c
+ * computes W' and the gradients.
  *
  * Textual inversion (Gal et al., 2022) trains new rows v_0 .. v_K-1 of the text encoder's token embedding table.
  * They come after its V rows, so token numbers V .. V+K-1 in a caption (captions.c) stand for them.  With the input of
@@ -18,13 +20,14 @@
  * layers. */
 #include "trainable.h"
 
-#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 static const char TOKEN_TABLE[] = "te.text_model.embeddings.token_embedding.weight";
 static const char WEIGHT[] = ".weight";
 
-/* ---- which layers get a pair ------------------------------------------------------------------ */
+/* ---- which layers get an adapter -------------------------------------------------------------- */
 
 static int starts_with(const char *name, const char *start) { return !strncmp(name, start, strlen(start)); }
 
@@ -44,28 +47,49 @@ static int has_kernel(const Weight *w, size_t side)
     return w->rank == 2 && side == 1;
 }
 
-/* kohya: TEXT_ENCODER_TARGET_REPLACE_MODULE */
-static int is_text_target(const Weight *w)
+/* kohya: TEXT_ENCODER_TARGET_REPLACE_MODULE; LyCORIS' attn-only without CLIPMLP */
+static int is_text_target(const Weight *w, Targets targets)
 {
-    return has_kernel(w, 1) && (has_part(w, ".self_attn.") || has_part(w, ".mlp."));
+    if (!has_kernel(w, 1)) return 0;
+    return has_part(w, ".self_attn.") || (has_part(w, ".mlp.") && targets != TARGETS_ATTN_ONLY);
 }
 
-/* kohya: UNET_TARGET_REPLACE_MODULE, and with convolutions UNET_TARGET_REPLACE_MODULE_CONV2D_3X3 */
-static int is_unet_target(const Weight *w, int convolutions)
+/* kohya: UNET_TARGET_REPLACE_MODULE_CONV2D_3X3: the layers of resnets and samplers */
+static int is_of_resnets(const Weight *w)
 {
+    return has_part(w, ".resnets.") || has_part(w, ".downsamplers.") || has_part(w, ".upsamplers.");
+}
+
+/* LyCORIS: UNET_TARGET_REPLACE_NAME of the preset full */
+static int is_of_ends(const Weight *w)
+{
+    return starts_with(w->name, "unet.conv_in.") || starts_with(w->name, "unet.conv_out.")
+        || starts_with(w->name, "unet.time_embedding.");
+}
+
+/* kohya: UNET_TARGET_REPLACE_MODULE, and the presets of LyCORIS (config.py) */
+static int is_unet_target(const Weight *w, const TrainableConfig *config)
+{
+    int convolutions = config->conv_rank > 0;
     if (!has_kernel(w, 1) && !(convolutions && has_kernel(w, 3))) return 0;
-    if (has_part(w, ".attentions.")) return 1;
-    return convolutions && (has_part(w, ".resnets.") || has_part(w, ".downsamplers.") || has_part(w, ".upsamplers."));
+    int is_in_transformer = has_part(w, ".attentions.");
+    switch (config->targets) {
+    case TARGETS_ATTN_ONLY: return has_part(w, ".attn1.") || has_part(w, ".attn2.");
+    case TARGETS_ATTN_MLP:  return is_in_transformer;
+    case TARGETS_FULL_LIN:  return is_in_transformer || has_part(w, ".resnets.") || is_of_ends(w);
+    case TARGETS_FULL:      return is_in_transformer || is_of_resnets(w) || is_of_ends(w);
+    default:                return is_in_transformer || (convolutions && is_of_resnets(w));
+    }
 }
 
 static int is_target(const Weight *w, const TrainableConfig *config)
 {
     if (!ends_with(w->name, WEIGHT)) return 0;
-    if (starts_with(w->name, "te.")) return config->text && is_text_target(w);
-    return config->unet && starts_with(w->name, "unet.") && is_unet_target(w, config->conv_rank > 0);
+    if (starts_with(w->name, "te.")) return config->text && is_text_target(w, config->targets);
+    return config->unet && starts_with(w->name, "unet.") && is_unet_target(w, config);
 }
 
-/* The next weight, from number *i on, whose layer gets a LoRA pair; or NULL.  It skips weights that a later file has
+/* The next weight, from number *i on, whose layer gets an adapter; or NULL.  It skips weights that a later file has
  * replaced. */
 static const Weight *next_target(const Weights *weights, const TrainableConfig *config, size_t *i)
 {
@@ -79,44 +103,49 @@ static const Weight *next_target(const Weights *weights, const TrainableConfig *
 
 /* ---- making the parameters -------------------------------------------------------------------- */
 
-/* A matrix without its data: [rows,columns], or [rows,columns,side,side] for a convolution (rank 4). */
-static Weight matrix_of(Arena *a, const char *name, size_t rank, size_t rows, size_t columns, size_t side)
-{
-    size_t *shape = allocate(a, 4, sizeof *shape);
-    shape[0] = rows;
-    shape[1] = columns;
-    shape[2] = side;
-    shape[3] = side;
-    return (Weight){ .name = name, .type = F32, .rank = rank, .shape = shape,
-                     .bytes = rows * columns * side * side * sizeof(float) };
-}
-
 static size_t elements(const Weight *w) { return w->bytes / sizeof(float); }
 
-/* Makes a LoRA pair for each target, without data, in the order of the layers' names. */
-static void make_pairs(Arena *a, Trainable *t, const Weights *weights, const TrainableConfig *config)
+static int by_layer(const void *x, const void *y)
 {
-    size_t i = 0;
-    while (next_target(weights, config, &i)) t->pairs++;
-    t->down = allocate(a, t->pairs, sizeof *t->down);
-    t->up = allocate(a, t->pairs, sizeof *t->up);
-    i = 0;
-    for (size_t k = 0; k < t->pairs; k++) {
-        const Weight *w = next_target(weights, config, &i);
-        const char *layer = format(a, "%.*s", (int)(strlen(w->name) - strlen(WEIGHT)), w->name);
-        size_t side = has_kernel(w, 3) ? 3 : 1;
-        size_t rank = (size_t)(side == 3 ? config->conv_rank : config->rank);
-        t->down[k] = matrix_of(a, layer, w->rank, rank, w->shape[1], side);
-        t->up[k] = matrix_of(a, layer, w->rank, w->shape[0], rank, 1);
-    }
-    weights_sort(t->down, t->pairs);
-    weights_sort(t->up, t->pairs);
+    const Module *a = x;
+    const Module *b = y;
+    return strcmp(a->layer, b->layer);
 }
 
-static size_t count_all(const Trainable *t)
+static const char *layer_of(Arena *a, const Weight *w)
+{
+    return format(a, "%.*s", (int)(strlen(w->name) - strlen(WEIGHT)), w->name);
+}
+
+/* Makes the parts for each target, without data, in the order of the layers' names. */
+static void make_modules(Arena *a, Trainable *t, const Weights *weights, const TrainableConfig *config)
+{
+    size_t i = 0;
+    while (next_target(weights, config, &i)) t->modules++;
+    t->module = allocate(a, t->modules, sizeof *t->module);
+    i = 0;
+    for (size_t k = 0; k < t->modules; k++) {
+        const Weight *w = next_target(weights, config, &i);
+        int is_3x3 = has_kernel(w, 3);
+        size_t rank = (size_t)(is_3x3 ? config->conv_rank : config->rank);
+        float alpha = is_3x3 ? config->conv_alpha : config->alpha;
+        t->module[k] = adapter_parts(a, layer_of(a, w), w, &config->kind, rank, alpha);
+    }
+    if (t->modules) qsort(t->module, t->modules, sizeof *t->module, by_layer);
+}
+
+static int is_trained(AdapterPart p, const Module *m) { return m->part[p] && p != ALPHA; }
+
+static size_t count_all(const Trainable *t, size_t *tensors)
 {
     size_t count = elements(&t->words);
-    for (size_t k = 0; k < t->pairs; k++) count += elements(&t->down[k]) + elements(&t->up[k]);
+    *tensors = 1;
+    for (size_t k = 0; k < t->modules; k++)
+        for (AdapterPart p = DOWN; p < PARTS; p++) {
+            if (!is_trained(p, &t->module[k])) continue;
+            count += elements(t->module[k].part[p]);
+            ++*tensors;
+        }
     return count;
 }
 
@@ -131,68 +160,170 @@ static void place(Trainable *t, Weight *w, ParameterGroup group)
 
 static void place_all(Arena *a, Trainable *t)
 {
-    size_t count = count_all(t);
+    size_t tensors;
+    size_t count = count_all(t, &tensors);
     t->x = allocate(a, 2 * count, sizeof *t->x);
     memset(t->x, 0, 2 * count * sizeof *t->x);
     t->d = t->x + count;
-    t->tensor = allocate(a, 1 + 2 * t->pairs, sizeof *t->tensor);
+    t->tensor = allocate(a, tensors, sizeof *t->tensor);
     place(t, &t->words, TOKEN_VECTORS);
     t->word_count = t->count;
-    for (size_t k = 0; k < t->pairs; k++) {
-        ParameterGroup group = starts_with(t->down[k].name, "te.") ? TEXT_ENCODER_LORA : UNET_LORA;
-        place(t, &t->down[k], group);
-        place(t, &t->up[k], group);
+    for (size_t k = 0; k < t->modules; k++) {
+        const Module *m = &t->module[k];
+        ParameterGroup group = starts_with(m->layer, "te.") ? TEXT_ENCODER_LORA : UNET_LORA;
+        for (AdapterPart p = DOWN; p < PARTS; p++)
+            if (is_trained(p, m)) place(t, (Weight *)(uintptr_t)m->part[p], group);
     }
+}
+
+/* All trainable parameters, whose adapters are made. */
+static Trainable *complete(Arena *a, const Weights *w, const TrainableConfig *config, Trainable *t)
+{
+    size_t *shape = allocate(a, 2, sizeof *shape);
+    const Weight *table = config->vectors ? weights_find(w, TOKEN_TABLE) : NULL;
+    if (config->vectors && (!table || table->rank != 2))
+        fail(a, "no word can be learned: the model has no %s", TOKEN_TABLE);
+    if (!t->modules && !table)
+        fail(a, "no layer of this model can learn: it has neither UNet nor text encoder layers by names known here");
+    shape[0] = (size_t)config->vectors;
+    shape[1] = table ? table->shape[1] : 0;
+    t->words = (Weight){ .name = "words", .type = F32, .rank = 2, .shape = shape,
+                         .bytes = shape[0] * shape[1] * sizeof(float) };
+    place_all(a, t);
+    return t;
 }
 
 Trainable *trainable_new(Arena *a, const Weights *w, TrainableConfig config)
 {
     Trainable *t = allocate(a, 1, sizeof *t);
-    *t = (Trainable){ .alpha = config.alpha, .conv_alpha = config.conv_alpha };
-    const Weight *table = config.vectors ? weights_find(w, TOKEN_TABLE) : NULL;
-    make_pairs(a, t, w, &config);
-    if (config.vectors && (!table || table->rank != 2))
-        fail(a, "no word can be learned: the model has no %s", TOKEN_TABLE);
-    if (!t->pairs && !table)
-        fail(a, "no layer of this model can learn: it has neither UNet nor text encoder layers by names known here");
-    t->words = matrix_of(a, "words", 2, (size_t)config.vectors, table ? table->shape[1] : 0, 1);
-    place_all(a, t);
-    return t;
+    *t = (Trainable){ .count = 0 };
+    make_modules(a, t, w, &config);
+    return complete(a, w, &config, t);
 }
 
-static float uniform(Rng *rng) { return (float)(rng_bits(rng) & 0xffffffu) * 0x1p-23f - 1; }      /* -1 .. 1 */
-
-/* Where this matrix begins in x, or in d, which has the same layout. */
-static float *part_of(float *array, const Trainable *t, const Weight *w)
+static const Weight *weight_of(const Weights *w, const Module *m)
 {
-    return array + ((const float *)w->data - t->x);
+    char name[256];
+    snprintf(name, sizeof name, "%s%s", m->layer, WEIGHT);
+    return weights_find(w, name);
 }
 
-/* torch.nn.init.kaiming_uniform_(down, a=sqrt(5)), which is uniform in +-1/sqrt(fan_in).  zeros_(up) has been done. */
-void trainable_init(Trainable *t, Rng *rng)
+/* ---- going on from a file --------------------------------------------------------------------- */
+
+/* What is wrong, all of it; the first few in words. */
+typedef struct { Arena *a; const char *text; size_t count; } Faults;
+
+static void add_fault(Faults *f, const char *text)
 {
-    for (size_t k = 0; k < t->pairs; k++) {
-        const Weight *down = &t->down[k];
-        float *x = part_of(t->x, t, down);
-        float bound = 1 / sqrtf((float)(elements(down) / down->shape[0]));
-        for (size_t i = 0; i < elements(down); i++) x[i] = uniform(rng) * bound;
+    enum { LISTED = 8 };
+    if (f->count++ < LISTED) f->text = format(f->a, "%s\n  %s", f->text, text);
+}
+
+static void fail_of_all(const Faults *f, const LoraFile *file, const char *advice)
+{
+    if (f->count)
+        fail(f->a, "%s: %zu of its layers do not fit what is to be trained%s%s", file->file->path, f->count, advice,
+             f->text);
+}
+
+Trainable *trainable_like(Arena *a, const Weights *w, TrainableConfig config, const LoraFile *file)
+{
+    Trainable *t = allocate(a, 1, sizeof *t);
+    Faults faults = { a, "", 0 };
+    const Weight *own;
+    *t = (Trainable){ .module = allocate(a, file->modules, sizeof *t->module) };
+    for (size_t i = 0; (own = weights_at(w, i)); i++) {
+        if (!ends_with(own->name, WEIGHT) || weights_find(w, own->name) != own || own->rank < 2) continue;
+        int is_wanted = starts_with(own->name, "te.") ? config.text : starts_with(own->name, "unet.") && config.unet;
+        const char *layer = layer_of(a, own);
+        const Module *from = is_wanted ? adapter_module(file, flat_layer(a, layer)) : NULL;
+        if (!from) continue;
+        const char *wrong = adapter_parts_like(a, layer, own, from, &t->module[t->modules]);
+        if (wrong) add_fault(&faults, wrong);
+        else t->modules++;
     }
+    fail_of_all(&faults, file, "");
+    if (!t->modules)
+        fail(a, "%s: none of its %zu layers is one that is to be trained", file->file->path, file->modules);
+    qsort(t->module, t->modules, sizeof *t->module, by_layer);
+    return complete(a, w, &config, t);
+}
+
+size_t trainable_take(Arena *a, Trainable *t, const LoraFile *file)
+{
+    Faults faults = { a, "", 0 };
+    size_t missing = 0;
+    for (size_t k = 0; k < t->modules; k++) {
+        const Module *from = adapter_module(file, flat_layer(a, t->module[k].layer));
+        const char *wrong = from ? adapter_take(a, &t->module[k], from) : NULL;
+        if (!from) missing++;
+        if (wrong) add_fault(&faults, wrong);
+    }
+    fail_of_all(&faults, file, "; give the file's --network_dim and --conv_dim, or --dim_from_weights");
+    if (missing == t->modules)
+        fail(a, "%s: it has nothing for the %zu layers that are trained", file->file->path, t->modules);
+    return missing;
+}
+
+/* kohya, networks/lora.py, apply_max_norm_regularization:
+ *     norm = updown.norm().clamp(min=max_norm_value / 2);  ratio = torch.clamp(norm, max=max_norm_value) / norm */
+size_t trainable_limit_norms(Machine *m, Trainable *t, const Weights *w, double most, double *mean)
+{
+    size_t scaled = 0;
+    double sum = 0;
+    for (size_t k = 0; k < t->modules; k++) {
+        const Module *mod = &t->module[k];
+        double norm = adapter_norm(m, mod, weight_of(w, mod));
+        double ratio = norm > most ? most / norm : 1;
+        sum += norm * ratio;
+        if (!(norm > most)) continue;
+        adapter_multiply(mod, ratio);
+        scaled++;
+    }
+    *mean = t->modules ? sum / (double)t->modules : 0;
+    return scaled;
+}
+
+/* ---- the beginning ----------------------------------------------------------------------------- */
+
+void trainable_init(Trainable *t, const Weights *w, Rng *rng)
+{
+    for (size_t k = 0; k < t->modules; k++) adapter_begin(&t->module[k], weight_of(w, &t->module[k]), rng);
 }
 
 /* ---- for the forward and the backward pass ---------------------------------------------------- */
 
-static float alpha_of(const Trainable *t, const Weight *down) { return has_kernel(down, 3) ? t->conv_alpha : t->alpha; }
-
-int trainable_pair(const Trainable *t, const char *layer, LoraLayer *pair)
+static int compare_layer(const void *layer, const void *module)
 {
-    const Weight *down = t ? weight_named(t->down, t->pairs, layer) : NULL;
-    if (!down) return 0;
-    pair->down = down;
-    pair->up = &t->up[down - t->down];
-    pair->scale = alpha_of(t, down) / (float)down->shape[0];
-    pair->d_down = part_of(t->d, t, pair->down);
-    pair->d_up = part_of(t->d, t, pair->up);
-    return 1;
+    return strcmp(layer, ((const Module *)module)->layer);
+}
+
+const Module *trainable_module(const Trainable *t, const char *layer)
+{
+    if (!t || !t->modules) return NULL;
+    return bsearch(layer, t->module, t->modules, sizeof *t->module, compare_layer);
+}
+
+/* Each layer draws for itself. */
+static uint64_t seed_of(const Trainable *t, const Module *module)
+{
+    return t->dropout.seed + (uint64_t)(module - t->module + 1) * 0x100000001u;
+}
+
+int trainable_is_dropped(const Trainable *t, const Module *module)
+{
+    return t->dropout.seed && dropout_uniform(~seed_of(t, module), 0) < t->module_dropout;
+}
+
+void trainable_pair(const Trainable *t, const Module *module, LoraLayer *pair)
+{
+    pair->down = module->part[DOWN];
+    pair->up = module->part[UP];
+    pair->scale = trainable_is_dropped(t, module) ? 0 : module->scale;
+    pair->dropout = t->dropout;
+    if (t->dropout.seed) pair->dropout.seed = seed_of(t, module);
+    pair->d_down = trainable_gradient(t, pair->down->data);
+    pair->d_up = trainable_gradient(t, pair->up->data);
 }
 
 float *trainable_gradient(const Trainable *t, const float *x)
@@ -216,31 +347,25 @@ static char *kohya_name(Arena *a, const char *layer, const char *end)
     return name;
 }
 
-/* As it stands in the file; the data stay float32 until they are written. */
-static Weight in_half_precision(Arena *a, const Weight *w, const char *end)
+/* A part as it stands in the file; the data stay float32 until they are written. */
+static Weight in_half_precision(Arena *a, const char *layer, AdapterPart part, const Weight *w)
 {
-    return (Weight){ .name = kohya_name(a, w->name, end), .data = w->data, .type = F16, .rank = w->rank,
+    const char *end = format(a, ".%s", adapter_part_name(part));
+    return (Weight){ .name = kohya_name(a, layer, end), .data = w->data, .type = F16, .rank = w->rank,
                      .shape = w->shape, .bytes = elements(w) * sizeof(uint16_t) };
-}
-
-static Weight alpha_tensor(Arena *a, const Trainable *t, const Weight *down)
-{
-    float *alpha = allocate(a, 1, sizeof *alpha);
-    *alpha = alpha_of(t, down);
-    return (Weight){ .name = kohya_name(a, down->name, ".alpha"), .data = alpha, .type = F16,
-                     .bytes = sizeof(uint16_t) };
 }
 
 void trainable_save_lora(Arena *a, const Trainable *t, const char *path, const KeyValue *metadata, size_t pairs)
 {
     size_t before = mark(a);
-    Weight *list = allocate(a, 3 * t->pairs, sizeof *list);
-    for (size_t k = 0; k < t->pairs; k++) {
-        list[3 * k] = in_half_precision(a, &t->down[k], ".lora_down.weight");
-        list[3 * k + 1] = in_half_precision(a, &t->up[k], ".lora_up.weight");
-        list[3 * k + 2] = alpha_tensor(a, t, &t->down[k]);
-    }
-    safetensors_save_halves(a, path, list, 3 * t->pairs, metadata, pairs);
+    size_t n = 0;
+    Weight *list = allocate(a, t->modules * PARTS, sizeof *list);
+    for (size_t k = 0; k < t->modules; k++)
+        for (AdapterPart p = DOWN; p < PARTS; p++) {
+            const Module *m = &t->module[k];
+            if (m->part[p]) list[n++] = in_half_precision(a, m->layer, p, m->part[p]);
+        }
+    safetensors_save_halves(a, path, list, n, metadata, pairs);
     release(a, before);
 }
 

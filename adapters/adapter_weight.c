@@ -13,6 +13,8 @@
  * multiplies multiplies what is there by then (as in the web UI and ComfyUI).  References: LyCORIS' modules, PEFT. */
 #include "adapter_weight.h"
 
+#include <float.h>
+#include <math.h>
 #include <string.h>
 
 /* ---- the matrix of a factor --------------------------------------------------------------------- */
@@ -297,6 +299,166 @@ void adapter_change(Machine *m, Matrix y, const Module *mod, size_t inputs, floa
         if (magnitude_of(mod)) add_dora(m, y, mod, inputs, strength);
         else add_delta(m, y, mod, strength * mod->scale);
     }
+}
+
+/* ---- the way back ------------------------------------------------------------------------------- */
+/* G is dL/dW', V = W + s dW, s = alpha / rank, and ' means transposed below:
+ *
+ *     DoRA:   g v, v = V / |V|, vector by vector            dL/dg = <v, G>,   dL/dV = g / |V| (G - v <v, G>)
+ *     LoRA:   dW = B A                                      D = s dL/dV:      dB = D A',   dA = B' D
+ *     LoHa:   dW = P * Q, P = B1 A1, Q = B2 A2              dP = D * Q,       dQ = D * P
+ *     LoKr:   dW = P (x) Q                                  dP[i,j] = sum of D[ib+k,jd+l] Q[k,l] over k, l;
+ *                                                           dQ[k,l] = sum of D[ib+k,jd+l] P[i,j] over i, j
+ *
+ * LyCORIS lets the gradient through |V|; the paper of DoRA does not. */
+
+static float *gradient_of(const Weight *part, size_t to_gradient)
+{
+    return (float *)(uintptr_t)part->data + to_gradient;
+}
+
+static Tensor as_rows(float *x, size_t rows, size_t columns)
+{
+    return (Tensor){ .n = 1, .h = (int)rows, .w = 1, .c = (int)columns, .x = x };
+}
+
+/* M = left right:  d_left += dM right',  d_right += left' dM.  A whole matrix takes dM itself. */
+static void factor_back(Machine *m, const Module *mod, Factor f, Matrix dm, size_t to_gradient)
+{
+    const Weight *whole = mod->part[f.whole];
+    const Weight *left = mod->part[f.left];
+    const Weight *right = mod->part[f.right];
+    if (whole) {
+        add_into(m, gradient_of(whole, to_gradient), dm.x, dm.rows * dm.columns);
+        return;
+    }
+    size_t r = right->shape[0];
+    size_t shape[] = { r, dm.columns };
+    Weight flat = *right;
+    flat.rank = 2;
+    flat.shape = shape;
+    Tensor d = as_rows(dm.x, dm.rows, dm.columns);
+    Tensor l = as_rows((float *)(uintptr_t)left->data, dm.rows, r);
+    conv(m, as_rows(gradient_of(left, to_gradient), dm.rows, r), d, &flat, NULL,
+         (Conv){ .stride = 1, .scale = 1, .add = 1 });
+    conv_weight_back(m, gradient_of(right, to_gradient), l, d, &flat, (Conv){ .stride = 1, .scale = 1 });
+}
+
+static Matrix cleared(Machine *m, size_t rows, size_t columns)
+{
+    Matrix y = { .x = allocate(m->mem, rows * columns, sizeof *y.x), .rows = rows, .columns = columns };
+    clear(m, y.x, rows * columns);
+    return y;
+}
+
+/* dP and dQ of D = d (P (x) Q) */
+static void kronecker_back(Machine *m, Matrix d, Matrix p, Matrix q, Matrix dp, Matrix dq)
+{
+    m->ops += 4 * (double)(d.rows * d.columns);
+    for (size_t o = 0; o < d.rows && !m->dry; o++)
+        for (size_t j = 0; j < p.columns; j++) {
+            size_t first = o / q.rows * p.columns + j;
+            const float *row = d.x + o * d.columns + j * q.columns;
+            const float *other = q.x + o % q.rows * q.columns;
+            float *d_other = dq.x + o % q.rows * q.columns;
+            float sum = 0;
+            for (size_t l = 0; l < q.columns; l++) {
+                sum += row[l] * other[l];
+                d_other[l] += row[l] * p.x[first];
+            }
+            dp.x[first] += sum;
+        }
+}
+
+/* The gradients of the parts from d = dL/dV, which is overwritten. */
+static void delta_back(Machine *m, Matrix d, const Module *mod, size_t to_gradient)
+{
+    const Family *f = mod->family;
+    size_t n = d.rows * d.columns;
+    Weight unscaled = { .name = "", .data = d.x, .type = F32 };
+    weight_into(m, d.x, &unscaled, n, mod->scale, 0);
+    if (f->combination == SUM) {
+        factor_back(m, mod, f->second, d, to_gradient);
+        return;
+    }
+    Matrix p = factor_matrix(m, mod, f->first, mod->first);
+    Matrix q = factor_matrix(m, mod, f->second, mod->second);
+    Matrix dp = cleared(m, p.rows, p.columns);
+    Matrix dq = cleared(m, q.rows, q.columns);
+    if (f->combination == KRONECKER) kronecker_back(m, d, p, q, dp, dq);
+    else {
+        add_hadamard(m, dp.x, d.x, q.x, n, 1);
+        add_hadamard(m, dq.x, d.x, p.x, n, 1);
+    }
+    factor_back(m, mod, f->first, dp, to_gradient);
+    factor_back(m, mod, f->second, dq, to_gradient);
+}
+
+/* One vector of DoRA: where it begins, and its `parts` of n values, `step` floats apart. */
+typedef struct { size_t first, parts, n, step; } Vector;
+
+/* d becomes dL/dV of this vector.  Returns dL/dg. */
+static double vector_back(float *d, const float *v, Vector x, double g)
+{
+    double square = 0;
+    double product = 0;
+    for (size_t p = 0; p < x.parts; p++)
+        for (size_t i = 0; i < x.n; i++) {
+            size_t at = x.first + p * x.step + i;
+            square += (double)v[at] * (double)v[at];
+            product += (double)v[at] * (double)d[at];
+        }
+    double length = sqrt(square) + (double)FLT_EPSILON;
+    double along = square > 0 ? product / (sqrt(square) * length) : 0;
+    for (size_t p = 0; p < x.parts; p++)
+        for (size_t i = 0; i < x.n; i++) {
+            size_t at = x.first + p * x.step + i;
+            d[at] = (float)(g / length * ((double)d[at] - along * (double)v[at]));
+        }
+    return product / length;
+}
+
+/* dL/dg is added, and d becomes dL/dV. */
+static void dora_back(Machine *m, Matrix d, const Weight *w, const Module *mod, size_t to_gradient)
+{
+    const Weight *magnitude = magnitude_of(mod);
+    const float *g = magnitude->data;
+    Matrix v = { .x = widen(m, w), .rows = d.rows, .columns = d.columns };
+    add_delta(m, v, mod, mod->scale);
+    int by_row = has_magnitude_by_row(mod, d.rows);
+    Vector x = { .parts = by_row ? 1 : d.rows, .n = by_row ? d.columns : d.columns / w->shape[1], .step = d.columns };
+    m->ops += 6 * (double)(d.rows * d.columns);
+    for (size_t i = 0; i < weight_numel(magnitude) && !m->dry; i++) {
+        x.first = i * x.n;
+        gradient_of(magnitude, to_gradient)[i] += (float)vector_back(d.x, v.x, x, (double)g[i]);
+    }
+}
+
+const float *adapter_delta(Machine *m, const Module *mod, const Weight *w)
+{
+    Matrix y = cleared(m, w->shape[0], values_per_output(w));
+    add_delta(m, y, mod, mod->scale);
+    return y.x;
+}
+
+const Weight *adapter_changed(Machine *m, const Weight *w, const Module *mod)
+{
+    Weight *y = allocate(m->mem, 1, sizeof *y);
+    *y = *w;
+    float *x = widen(m, w);
+    y->data = x;
+    y->type = F32;
+    y->bytes = weight_numel(w) * sizeof *x;
+    adapter_change(m, (Matrix){ .x = x, .rows = w->shape[0], .columns = values_per_output(w) }, mod, w->shape[1], 1);
+    return y;
+}
+
+void adapter_changed_back(Machine *m, Matrix dw, const Weight *w, const Module *mod, size_t to_gradient)
+{
+    size_t before = mark(m->mem);
+    if (magnitude_of(mod)) dora_back(m, dw, w, mod, to_gradient);
+    delta_back(m, dw, mod, to_gradient);
+    release(m->mem, before);
 }
 
 /* ---- does it fit? -------------------------------------------------------------------------------- */

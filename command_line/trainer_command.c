@@ -360,8 +360,9 @@ static void read_arguments(Rewriting *w, const char *option, const char *first)
 
 static void read_module(Rewriting *w, const char *module)
 {
-    if (!same(module, "networks.lora") && !same(module, "lycoris.kohya"))
-        fault(w, format(w->a, "--network_module is %s, expected networks.lora", quoted(w->a, module)));
+    if (same(module, "lycoris.kohya")) put(w, "network_module", module);
+    else if (!same(module, "networks.lora"))
+        fault(w, format(w->a, "--network_module is %s, expected networks.lora or lycoris.kohya", quoted(w->a, module)));
 }
 
 static void read_data_set(Rewriting *w, const char *name)

@@ -217,7 +217,7 @@ static const float *tap_pixels(Machine *m, Tensor x, Tensor y, Conv how, int i, 
 }
 
 /* d[out][in][taps] += dy' x, where x is for each tap the pixels under it. */
-static void conv_weight_backward(Machine *m, float *d, Tensor dy, Tensor x, const Weight *w, Conv how)
+void conv_weight_back(Machine *m, float *d, Tensor dy, Tensor x, const Weight *w, Conv how)
 {
     size_t in = (size_t)x.c, out = (size_t)dy.c, side = w->rank == 4 ? w->shape[2] : 1, taps = side * side;
     if (side == 1 && how.stride == 1) {
@@ -244,8 +244,9 @@ void lora_backward(Machine *m, Tensor dx, Tensor dy, Tensor x, Tensor middle, co
     Tensor d_middle = { .n = dy.n, .h = dy.h, .w = dy.w, .c = (int)r };
     d_middle.x = allocate(m->mem, rows(dy) * r, sizeof *d_middle.x);
     conv(m, d_middle, dy, p->up, NULL, (Conv){ .stride = 1, .scale = p->scale, .transposed = 1 });
+    drop_out(m, d_middle, p->dropout);
     if (p->d_up) add_outer(m, p->d_up, dy.x, (size_t)dy.c, middle.x, r, rows(dy), p->scale);
-    if (p->d_down) conv_weight_backward(m, p->d_down, d_middle, x, p->down, p->how);
+    if (p->d_down) conv_weight_back(m, p->d_down, d_middle, x, p->down, p->how);
     if (dx.x) {
         const Weight *merged = lora_merged_weight(m, p, rows(dy));
         const Weight *w = merged ? merged : p->w;

@@ -12,9 +12,13 @@
  * how: as it was for conv()     w: frozen, it gets no gradient */
 void conv_back(Machine *m, Tensor dx, Tensor dy, const Weight *w, Conv how);
 
-/* LoRA backward.  y = w(x) + bias + scale * up(middle), middle = down(x):
+/* The gradient of a convolution by its weight.  y = x * w:  dw += dy' x, for each tap of the kernel with the pixels
+ * under it.  dw: [out,in] or [out,in,k,k] as w is, of which only the shape counts     how: as it was for conv() */
+void conv_weight_back(Machine *m, float *dw, Tensor dy, Tensor x, const Weight *w, Conv how);
+
+/* LoRA backward.  y = w(x) + bias + scale * up(middle), middle = dropout(down(x)):
  *
- *     d_middle = scale * dy up        dx     += dy W + d_middle down
+ *     d_middle = dropout(scale * dy up)        dx     += dy W + d_middle down
  *                                     d_up   += scale * dy' middle
  *                                     d_down += d_middle' x
  *

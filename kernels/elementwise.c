@@ -89,6 +89,32 @@ void gather_rows(Machine *m, float *y, size_t y_row, const float *x, size_t x_ro
     for (size_t r = 0; r < count; r++) memcpy(y + r * y_row, x + (from ? from[r] : r) * x_row, c * sizeof *y);
 }
 
+/* SplitMix64 (G. Steele et al., 2014) */
+double dropout_uniform(uint64_t seed, uint64_t i)
+{
+    uint64_t z = seed + (i + 1) * 0x9e3779b97f4a7c15u;
+    z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9u;
+    z = (z ^ z >> 27) * 0x94d049bb133111ebu;
+    return (double)((z ^ z >> 31) >> 40) * 0x1p-24;
+}
+
+/* What is left of value i of a picture's component k: torch.nn.functional.dropout, and kohya's mask over the rank. */
+static float left_of(const Dropout *d, size_t i, size_t component)
+{
+    float left = 1;
+    if (d->element > 0) left *= dropout_uniform(d->seed, 2 * i) < (double)d->element ? 0 : 1 / (1 - d->element);
+    if (d->rank > 0) left *= dropout_uniform(d->seed, 2 * component + 1) > (double)d->rank ? 1 / (1 - d->rank) : 0;
+    return left;
+}
+
+void drop_out(Machine *m, Tensor z, Dropout d)
+{
+    size_t r = (size_t)z.c, picture = (size_t)z.h * (size_t)z.w * r;
+    if (m->dry || !d.seed) return;
+#pragma omp parallel for schedule(static) num_threads(m->threads)
+    for (size_t i = 0; i < size(z); i++) z.x[i] *= left_of(&d, i, i / picture * r + i % r);
+}
+
 /* As many floats as lie between y and x can be moved at once, in any order: none of them overwrites another. */
 void move_down(Machine *m, float *y, const float *x, size_t n)
 {

@@ -62,16 +62,31 @@ typedef struct {
 } Conv;
 void conv(Machine *m, Tensor y, Tensor x, const Weight *w, const Weight *bias, Conv how);
 
+/* Dropout of what lies between the two matrices of a LoRA pair, as kohya's trainer has it (networks/lora.py).
+ * Survivors grow by 1 / (1 - p).  Which these are is a function of the seed, so that the way back finds the same. */
+typedef struct {
+    uint64_t seed;       /* 0: nothing is dropped */
+    float    element;    /* network_dropout: the part of all values that is dropped */
+    float    rank;       /* rank_dropout: the part of the components that is dropped, for each picture anew */
+} Dropout;
+
+/* The random number i of this seed, uniform in [0, 1), a multiple of 2^-24. */
+double dropout_uniform(uint64_t seed, uint64_t i);
+
+/* z [n,h,w,r] *= what the dropout leaves of it. */
+void drop_out(Machine *m, Tensor z, Dropout d);
+
 /* A layer and its LoRA pair:  W' = W + scale * up down  (E. Hu et al., 2021). */
 typedef struct {
     const Weight *w;                /* the layer's weight W; NULL stands for the pair alone */
     const Weight *down, *up;        /* [r,in] or [r,in,k,k], and [out,r] or [out,r,1,1] */
     float         scale;            /* strength * alpha / r */
     Conv          how;              /* of the layer and of down, with a scale of 1; up is a linear layer */
+    Dropout       dropout;          /* of down(x) */
     float        *d_down, *d_up;    /* the gradients, float32, laid out as down and up; NULL where the pair is frozen */
 } LoraLayer;
 
-/* LoRA forward:  middle = down(x);  y = w(x) + bias + scale * up(middle)
+/* LoRA forward:  middle = dropout(down(x));  y = w(x) + bias + scale * up(middle)
  * Writes middle [n,oh,ow,r] and y.  Where p->w is NULL, it adds scale * up(middle) to y, and bias is not used. */
 void lora_forward(Machine *m, Tensor y, Tensor middle, Tensor x, const Weight *bias, const LoraLayer *p);
 

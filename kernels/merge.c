@@ -100,7 +100,7 @@ const Weight *lora_merged_weight(Machine *m, const LoraLayer *p, size_t rows)
 {
     size_t out = p->up->shape[0], r = p->up->shape[1], in = p->down->shape[1];
     size_t side = p->down->rank == 4 ? p->down->shape[2] : 1;
-    if (!p->w || m->bf16 || side > 1 || rows * (in + out) < 2 * in * out) return NULL;
+    if (!p->w || p->dropout.seed || m->bf16 || side > 1 || rows * (in + out) < 2 * in * out) return NULL;
     Weight *merged = allocate(m->mem, 1, sizeof *merged);
     float *x = allocate(m->mem, out * in, sizeof *x);
     weight_into(m, x, p->w, out * in, 1, 0);
@@ -121,6 +121,7 @@ void lora_forward(Machine *m, Tensor y, Tensor middle, Tensor x, const Weight *b
     const Weight *merged = lora_merged_weight(m, p, rows(y));
     const Weight *w = merged ? merged : p->w;
     conv(m, middle, x, p->down, NULL, p->how);
+    drop_out(m, middle, p->dropout);
     if (w) conv(m, y, x, w, bias, p->how);
     if (!merged) conv(m, y, middle, p->up, NULL, (Conv){ .stride = 1, .scale = p->scale, .add = 1 });
     release(m->mem, before);

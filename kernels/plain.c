@@ -205,14 +205,42 @@ static void weight_back(Machine *m, float *d, int side, Tensor dy, Tensor x, Con
     release(m->mem, before);
 }
 
+void conv_weight_back(Machine *m, float *dw, Tensor dy, Tensor x, const Weight *w, Conv how)
+{
+    weight_back(m, dw, kernel_side(w), dy, x, how);
+}
+
 /* ---- LoRA: a layer and its low-rank pair ------------------------------------------------------- */
+
+/* SplitMix64 (G. Steele et al., 2014) */
+double dropout_uniform(uint64_t seed, uint64_t i)
+{
+    uint64_t z = seed + (i + 1) * 0x9e3779b97f4a7c15u;
+    z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9u;
+    z = (z ^ z >> 27) * 0x94d049bb133111ebu;
+    return (double)((z ^ z >> 31) >> 40) * 0x1p-24;
+}
+
+/* z = F.dropout(z, element);  z *= (u > rank) / (1 - rank), with one u for each component of each picture */
+void drop_out(Machine *m, Tensor z, Dropout d)
+{
+    size_t r = (size_t)z.c, picture = (size_t)z.h * (size_t)z.w * r;
+    for (size_t i = 0; i < size(z) && d.seed && !m->dry; i++) {
+        size_t component = i / picture * r + i % r;
+        if (d.element > 0 && dropout_uniform(d.seed, 2 * i) < (double)d.element) z.x[i] = 0;
+        else if (d.element > 0) z.x[i] *= 1 / (1 - d.element);
+        if (d.rank > 0 && dropout_uniform(d.seed, 2 * component + 1) <= (double)d.rank) z.x[i] = 0;
+        else if (d.rank > 0) z.x[i] *= 1 / (1 - d.rank);
+    }
+}
 
 /* The layer's weight with the pair merged into it:  W' = W + scale * up @ down.
  * The fast kernels multiply by it where that is less work than the pair beside the layer; here nothing does. */
 const Weight *lora_merged_weight(Machine *m, const LoraLayer *p, size_t rows)
 {
     size_t out = p->up->shape[0], rank = p->up->shape[1], in = p->down->shape[1];
-    if (!p->w || m->bf16 || kernel_side(p->down) > 1 || rows * (in + out) < 2 * in * out) return NULL;
+    if (!p->w || p->dropout.seed || m->bf16 || kernel_side(p->down) > 1) return NULL;
+    if (rows * (in + out) < 2 * in * out) return NULL;
     Weight *merged = allocate(m->mem, 1, sizeof *merged);
     float *x = floats(m, p->w, out * in);
     const float *up = floats(m, p->up, out * rank);
@@ -238,6 +266,7 @@ const Weight *lora_merged_weight(Machine *m, const LoraLayer *p, size_t rows)
 void lora_forward(Machine *m, Tensor y, Tensor middle, Tensor x, const Weight *bias, const LoraLayer *p)
 {
     conv(m, middle, x, p->down, NULL, p->how);
+    drop_out(m, middle, p->dropout);
     if (p->w) conv(m, y, x, p->w, bias, p->how);
     conv(m, y, middle, p->up, NULL, (Conv){ .stride = 1, .scale = p->scale, .add = 1 });
 }
@@ -252,6 +281,7 @@ void lora_backward(Machine *m, Tensor dx, Tensor dy, Tensor x, Tensor middle, co
     Tensor d_middle = { .n = dy.n, .h = dy.h, .w = dy.w, .c = (int)rank };
     d_middle.x = allocate(m->mem, size(d_middle), sizeof *d_middle.x);
     conv(m, d_middle, dy, p->up, NULL, (Conv){ .stride = 1, .scale = p->scale, .transposed = 1 });
+    drop_out(m, d_middle, p->dropout);
     if (p->d_up) weight_back(m, p->d_up, 1, dy, middle, (Conv){ .stride = 1, .scale = p->scale });
     if (p->d_down) weight_back(m, p->d_down, kernel_side(p->down), d_middle, x, p->how);
     if (dx.x && p->w) conv_back(m, dx, dy, p->w, p->how);

@@ -272,7 +272,7 @@ static void run_training(Arena *a, int threads, int bf16, int again)
                                          (LearningRates){ 1e-4, 1e-4, 1e-4 });
     Rng *rng = allocate(a, 1, sizeof *rng);
     rng_seed(rng, 1);
-    trainable_init(trainable, rng);
+    trainable_init(trainable, r.weights, rng);
     int *ids = allocate(a, TOKENS, sizeof *ids);
     for (int i = 0; i < TOKENS; i++) ids[i] = 600 * i;
     TrainingExample l = { .ids = ids, .texts = 1, .clip_skip = 1, .latents = tensor(&r, 1, SIDE, SIDE, 4),

@@ -8,6 +8,9 @@
 #define PLAIN(name) plain_##name
 #define conv PLAIN(conv)
 #define conv_back PLAIN(conv_back)
+#define drop_out PLAIN(drop_out)
+#define dropout_uniform PLAIN(dropout_uniform)
+#define conv_weight_back PLAIN(conv_weight_back)
 #define lora_merged_weight PLAIN(lora_merged_weight)
 #define lora_forward PLAIN(lora_forward)
 #define lora_backward PLAIN(lora_backward)
@@ -40,6 +43,9 @@
 #undef PLAIN
 #undef conv
 #undef conv_back
+#undef drop_out
+#undef dropout_uniform
+#undef conv_weight_back
 #undef lora_merged_weight
 #undef lora_forward
 #undef lora_backward

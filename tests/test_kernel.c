@@ -202,7 +202,8 @@ static void low_rank_case(Arena *a, Tensor x, int out, int rank, int side, int s
     Tensor y = output_of_conv(x, out, side, stride, side / 2), middle = y;
     Weight w = weight_of(a, F16, (size_t)out, in, (size_t)side, 0.1f), bias = vector_of(a, (size_t)out);
     Weight down = weight_of(a, F32, r, in, (size_t)side, 0.1f), up = weight_of(a, F32, (size_t)out, r, 1, 1);
-    LoraLayer pair = { &w, &down, &up, 0.8f, { .stride = stride, .pad = side / 2, .scale = 1 }, NULL, NULL };
+    LoraLayer pair = { &w, &down, &up, 0.8f, { .stride = stride, .pad = side / 2, .scale = 1 },
+                       { .seed = learns ? 7 : 0, .element = 0.3f, .rank = 0.4f }, NULL, NULL };
     middle.c = rank;
     x.x = noises(a, size(x));
     y.x = noises(a, size(y));
@@ -213,7 +214,9 @@ static void low_rank_case(Arena *a, Tensor x, int out, int rank, int side, int s
                   with(middle, to + ny), x, layer ? &bias : NULL, &pair);
     if (learns)
         AGAINST_PLAIN(a, 0, noises(a, n_down + n_up), n_down + n_up, lora_backward, with(x, NULL), y, x, middle,
-                      &(LoraLayer){ pair.w, &down, &up, pair.scale, pair.how, to, to + n_down });
+                      &(LoraLayer){ pair.w, &down, &up, pair.scale, pair.how, pair.dropout, to, to + n_down });
+    if (learns)
+        AGAINST_PLAIN(a, 0, noises(a, n_down), n_down, conv_weight_back, to, middle, x, &down, pair.how);
     else
         AGAINST_PLAIN(a, 0, noises(a, nx), nx, lora_backward, with(x, to), y, with(x, NULL), with(middle, NULL), &pair);
     release(a, before);
@@ -233,7 +236,7 @@ static void test_low_rank(Arena *a)
     size_t before = mark(a);
     Weight w = weight_of(a, F16, 20, 30, 1, 1);
     Weight down = weight_of(a, F32, 4, 30, 1, 1), up = weight_of(a, F32, 20, 4, 1, 1);
-    LoraLayer pair = { &w, &down, &up, 0.8f, { .stride = 1, .scale = 1 }, NULL, NULL };
+    LoraLayer pair = { &w, &down, &up, 0.8f, { .stride = 1, .scale = 1 }, { 0 }, NULL, NULL };
     Machine m = { .mem = a, .threads = 2 }, bf16 = { .mem = a, .threads = 2, .bf16 = 1 };
     const Weight *found = lora_merged_weight(&m, &pair, 24), *expected = plain_lora_merged_weight(&m, &pair, 24);
     CHECK(found && expected && found->type == F32 && expected->type == F32);

@@ -84,26 +84,27 @@ static const Weights *model(Arena *a)
     return weights_of(a, NULL, kept, count);
 }
 
-/* pairs for narrow, wide and conv; down and up of each stand in one array with those of the others */
-static Trainable pairs(Arena *a)
+/* adapters for conv, narrow and wide; the parts of each stand in one array with those of the others */
+static Trainable adapters(Arena *a, const Weights *w, AdapterKind kind, size_t rank, float alpha)
 {
-    Weight down[3] = { made(a, "conv", F32, 4, RANK, C, 3, 0, 0), made(a, "narrow", F32, 2, RANK, C, 1, 0, 0),
-                       made(a, "wide", F32, 4, RANK, C, 1, 0, 0) };
-    Weight up[3] = { made(a, "conv", F32, 4, WIDE, RANK, 1, 0, 0), made(a, "narrow", F32, 2, C, RANK, 1, 0, 0),
-                     made(a, "wide", F32, 4, WIDE, RANK, 1, 0, 0) };
-    Trainable l = { .down = allocate(a, 3, sizeof *down), .up = allocate(a, 3, sizeof *up), .pairs = 3,
-                    .alpha = 0.7f * RANK, .conv_alpha = 0.6f * RANK };
-    memcpy(l.down, down, sizeof down);
-    memcpy(l.up, up, sizeof up);
-    for (int i = 0; i < 3; i++) l.count += (down[i].bytes + up[i].bytes) / sizeof(float);
-    l.x = noises(a, l.count);
-    l.d = noises(a, l.count);
-    size_t at = 0;
-    for (int i = 0; i < 6; i++) {
-        Weight *w = i % 2 ? &l.up[i / 2] : &l.down[i / 2];
-        w->data = l.x + at;
-        at += w->bytes / sizeof(float);
+    static const char *const layer[3] = { "conv", "narrow", "wide" };
+    Trainable l = { .module = allocate(a, 3, sizeof *l.module), .modules = 3 };
+    for (int i = 0; i < 3; i++) {
+        const Weight *own = weights_find(w, format(a, "%s.weight", layer[i]));
+        l.module[i] = adapter_parts(a, layer[i], own, &kind, rank, alpha * (float)rank);
+        for (AdapterPart p = DOWN; p < ALPHA; p++)
+            if (l.module[i].part[p]) l.count += l.module[i].part[p]->bytes / sizeof(float);
     }
+    l.x = noises(a, 2 * l.count);
+    l.d = l.x + l.count;
+    size_t at = 0;
+    for (int i = 0; i < 3; i++)
+        for (AdapterPart p = DOWN; p < ALPHA; p++) {
+            Weight *part = (Weight *)(uintptr_t)l.module[i].part[p];
+            if (!part) continue;
+            part->data = l.x + at;
+            at += part->bytes / sizeof(float);
+        }
     return l;
 }
 
@@ -362,14 +363,16 @@ static void try(Lab *l, const Try *t)
     }
     for (int i = 0; i < l->inputs; i++)
         compare(l, t->name, format(l->a, "input %d", i), t->compute, g, l->in[i].x, l->d[i], size(l->in[i]));
-    for (size_t i = 0; i < 2 * l->trainable.pairs; i++) {
-        const Weight *w = i % 2 ? &l->trainable.up[i / 2] : &l->trainable.down[i / 2];
-        size_t at = (size_t)((const float *)w->data - l->trainable.x), n = w->bytes / sizeof(float), any = 0;
-        for (size_t k = 0; k < n; k++) any |= l->trainable.d[at + k] != 0;
-        if (any)
-            compare(l, t->name, format(l->a, "%s %s", w->name, i % 2 ? "up" : "down"), t->compute, g,
-                    l->trainable.x + at, l->trainable.d + at, n);
-    }
+    for (size_t i = 0; i < l->trainable.modules; i++)
+        for (AdapterPart p = DOWN; p < ALPHA; p++) {
+            const Weight *w = l->trainable.module[i].part[p];
+            if (!w) continue;
+            size_t at = (size_t)((const float *)w->data - l->trainable.x), n = w->bytes / sizeof(float), any = 0;
+            for (size_t k = 0; k < n; k++) any |= l->trainable.d[at + k] != 0;
+            if (any)
+                compare(l, t->name, format(l->a, "%s %s", l->trainable.module[i].layer, w->name), t->compute, g,
+                        l->trainable.x + at, l->trainable.d + at, n);
+        }
     release(l->a, before);
 }
 
@@ -395,16 +398,52 @@ static void kept(Lab *l)
     release(l->a, before);
 }
 
+/* The families whose W' is made before the product. */
+static void relatives(Lab *l)
+{
+    static const struct { const char *name; size_t rank; AdapterKind kind; } kinds[] = {
+        { "LoHa", 3, { .algo = ALGO_LOHA } },
+        { "LoKr", 3, { .algo = ALGO_LOKR, .factor = 4 } },
+        { "LoKr, both factored", 1, { .algo = ALGO_LOKR, .factor = 8, .decompose_both = 1 } },
+        { "LoKr, whole", 3, { .algo = ALGO_LOKR, .factor = -1, .full_matrix = 1 } },
+        { "DoRA", 3, { .algo = ALGO_LORA, .dora_wd = 1, .wd_on_output = 1 } },
+        { "DoRA of inputs", 3, { .algo = ALGO_LORA, .dora_wd = 1 } },
+        { "DoRA of LoHa", 2, { .algo = ALGO_LOHA, .dora_wd = 1, .wd_on_output = 1 } },
+        { "DoRA of LoKr, rsLoRA", 2, { .algo = ALGO_LOKR, .factor = 4, .dora_wd = 1, .rs_lora = 1 } },
+    };
+    static const Try products[] = {
+        { "linear", do_linear, { { 2, 5, 3, C } } },
+        { "linear, no bias, F16", do_unbiased, { { 1, 5, 3, C } } },
+        { "conv", do_conv, { { 2, 5, 3, C } } },
+        { "conv, stride 2", do_conv_by_2, { { 2, 7, 6, C } } },
+    };
+    for (size_t k = 0; k < sizeof kinds / sizeof *kinds; k++) {
+        size_t before = mark(l->a);
+        worst = 0;
+        /* DoRA's dW is small beside W: dividing by |V| is nearly straight over the steps of the differences then */
+        float alpha = kinds[k].kind.dora_wd ? 0.1f : 0.7f;
+        l->trainable = adapters(l->a, l->run.weights, kinds[k].kind, kinds[k].rank, alpha);
+        for (size_t i = 0; i < sizeof products / sizeof *products; i++) {
+            Try t = products[i];
+            t.name = format(l->a, "%s, %s", kinds[k].name, t.name);
+            try(l, &t);
+        }
+        printf("  worst of %s: %.0f%% of %g\n", kinds[k].name, 100 * worst / TOLERANCE, TOLERANCE);
+        release(l->a, before);
+    }
+}
+
 int main(void)
 {
     Lab l = { .a = arena_new() };
     if (!l.a) return 1;
     l.machine = (Machine){ .mem = l.a, .threads = 1 };
-    l.trainable = pairs(l.a);
     l.run = (Run){ .machine = &l.machine, .weights = model(l.a), .trainable = &l.trainable, .frames = CLIP };
+    l.trainable = adapters(l.a, l.run.weights, (AdapterKind){ .algo = ALGO_LORA }, RANK, 0.7f);
     for (size_t i = 0; i < sizeof tries / sizeof *tries; i++) try(&l, &tries[i]);
     printf("  worst of all ops: %.0f%% of %g\n", 100 * worst / TOLERANCE, TOLERANCE);
     kept(&l);
+    relatives(&l);
     arena_free(l.a);
     return done();
 }

@@ -69,11 +69,19 @@ static const char *kohya_name(Arena *a, const char *layer, const char *end)
     return name;
 }
 
-static void fill(Arena *a, const Weight *w, const char *end, double scale)
+static void fill(Arena *a, const char *layer, const Weight *w, double scale)
 {
-    const char *name = kohya_name(a, w->name, end);
+    const char *name = kohya_name(a, layer, format(a, ".%s", w->name));
     float *x = (float *)(uintptr_t)w->data;
     for (size_t i = 0; i < w->bytes / 4; i++) x[i] = (float)(scale * hash_value(name, i));
+}
+
+/* up: of the part that begins at 0 */
+static void fill_module(Arena *a, const Module *m, double up)
+{
+    const Weight *down = m->part[DOWN];
+    fill(a, m->layer, down, 1 / sqrt((double)(down->bytes / 4 / down->shape[0])));
+    fill(a, m->layer, m->part[UP], up);
 }
 
 static TrainableConfig config_of(const Case *c)
@@ -102,11 +110,7 @@ static void begin(Case *c, int threads, double up, int bf16)
     c->trainable = t;
     c->run.trainable = t;
     for (size_t i = 0; i < t->word_count; i++) t->x[i] = (float)(number(c, "word") * hash_value("words", i));
-    for (size_t i = 0; i < t->pairs; i++) {
-        const Weight *down = &t->down[i];
-        fill(c->a, down, ".lora_down.weight", 1 / sqrt((double)(down->bytes / 4 / down->shape[0])));
-        fill(c->a, &t->up[i], ".lora_up.weight", up);
-    }
+    for (size_t i = 0; i < t->modules; i++) fill_module(c->a, &t->module[i], up);
     c->example = (TrainingExample){ .ids = ids->data, .texts = (int)ids->shape[0] };
     c->example.clip_skip = (int)number(c, "clip_skip");
     c->example.latents = (Tensor){ .n = 1, .h = (int)latents->shape[1], .w = (int)latents->shape[2], .c = 4 };
@@ -183,20 +187,18 @@ static void compare(Error *e, const float *found, size_t n, const float *row, co
     e->name = name;
 }
 
-typedef enum { DOWN, UP } PairPart;
-
 /* Of all pairs what lies in the array `from`: their down matrices, or their up matrices.  The golden has both by
  * turns. */
-static Error compare_all(Case *c, const float *from, const float *golden, PairPart which)
+static Error compare_all(Case *c, const float *from, const float *golden, AdapterPart which)
 {
     const Trainable *t = c->trainable;
     Error e = { 0 };
     size_t expected = tensor_of(c, c->golden, "gradients")->shape[0];
-    CHECK_MSG(2 * t->pairs == expected, "%zu pairs, PyTorch has %zu", t->pairs, expected / 2);
-    for (size_t i = 0; i < t->pairs && 2 * t->pairs == expected; i++) {
-        const Weight *w = which == DOWN ? &t->down[i] : &t->up[i];
-        const float *row = golden + (2 * i + which) * ROW;
-        const char *name = format(c->a, "%s %s", w->name, which == DOWN ? "down" : "up");
+    CHECK_MSG(2 * t->modules == expected, "%zu pairs, PyTorch has %zu", t->modules, expected / 2);
+    for (size_t i = 0; i < t->modules && 2 * t->modules == expected; i++) {
+        const Weight *w = t->module[i].part[which];
+        const float *row = golden + (2 * i + (which == UP)) * ROW;
+        const char *name = format(c->a, "%s %s", t->module[i].layer, w->name);
         compare(&e, from + ((const float *)w->data - t->x), w->bytes / 4, row, name);
     }
     return e;
@@ -218,7 +220,7 @@ static void compare_words(Case *c, const char *what, const float *found, const c
 
 static void compare_pairs(Case *c, const char *what, const float *from, const float *golden)
 {
-    for (PairPart which = DOWN; which <= UP; which++) {
+    for (AdapterPart which = DOWN; which <= UP; which++) {
         Error e = compare_all(c, from, golden, which);
         printf("  %s: worst %.2g of %g (%s), all %.2g\n", what, e.worst, TOLERANCE, e.name, sqrt(e.square / e.whole));
         CHECK_MSG(e.worst < TOLERANCE, "%s: %s is off by %.2g of its size", what, e.name, e.worst);
@@ -291,16 +293,16 @@ static void beginnings(Case *c)
     Rng *rng = allocate(c->a, 1, sizeof *rng);
     begin(c, 1, 0, 0);
     rng_seed(rng, 1);
-    trainable_init(c->trainable, rng);
-    for (size_t k = 0; k < c->trainable->pairs; k++) {
-        const Weight *down = &c->trainable->down[k];
+    trainable_init(c->trainable, c->run.weights, rng);
+    for (size_t k = 0; k < c->trainable->modules; k++) {
+        const Weight *down = c->trainable->module[k].part[DOWN];
         const float *x = down->data;
-        const float *up = c->trainable->up[k].data;
+        const float *up = c->trainable->module[k].part[UP]->data;
         double most = 0;
         double bound = sqrt((double)down->shape[0] / (double)(down->bytes / 4));
         for (size_t i = 0; i < down->bytes / 4; i++) most = fmax(most, fabs((double)x[i]));
         int is_right = most < bound && most > 0.9 * bound && *up == 0;
-        CHECK_MSG(is_right, "%s begins up to %g, expected %g", down->name, most, bound);
+        CHECK_MSG(is_right, "%s begins up to %g, expected %g", c->trainable->module[k].layer, most, bound);
     }
 }
 

@@ -156,18 +156,44 @@ static void add_number(Entries *e, const char *key, double x)        { add_text(
 static void add_whole(Entries *e, const char *key, size_t n)         { add_number(e, key, (double)n); }
 static void add_switch(Entries *e, const char *key, int is_on)       { add_text(e, key, is_on ? "True" : "False"); }
 
+/* {"conv_dim": "4", "conv_alpha": "1", "algo": "lokr"}: what kohya's trainer was given as --network_args; NULL: none */
+static const char *network_args(Arena *a, const TrainingConfig *c)
+{
+    StringBuilder d = string_builder(a);
+    int conv_dim = training_conv_dim(c);
+    if (conv_dim > 0)
+        string_builder_add(&d, format(a, ", \"conv_dim\": \"%d\", \"conv_alpha\": \"%s\"", conv_dim,
+                                      number_text(a, training_conv_alpha(c))));
+    if (is_lycoris(c)) {
+        string_builder_add(&d, format(a, ", \"algo\": \"%s\", \"preset\": \"%s\"", adapter_algo_names[c->algo],
+                                      training_preset_name(c)));
+        if (c->algo == ALGO_LOKR) string_builder_add(&d, format(a, ", \"factor\": \"%d\"", c->factor));
+        if (c->decompose_both) string_builder_add(&d, ", \"decompose_both\": \"True\"");
+        if (c->full_matrix) string_builder_add(&d, ", \"full_matrix\": \"True\"");
+        if (c->dora_wd) string_builder_add(&d, ", \"dora_wd\": \"True\"");
+        if (c->dora_wd && !c->wd_on_output) string_builder_add(&d, ", \"wd_on_output\": \"False\"");
+        if (c->rs_lora) string_builder_add(&d, ", \"rs_lora\": \"True\"");
+    }
+    return d.n ? format(a, "{%s}", d.text + strlen(", ")) : NULL;
+}
+
 static void add_lora(Entries *e, const TrainingConfig *c)
 {
     LearningRates rates = training_learning_rates(c);
-    double alpha = c->network_alpha > 0 ? c->network_alpha : c->network_dim;
-    double conv_alpha = c->conv_alpha > 0 ? c->conv_alpha : c->conv_dim;
+    const char *args = network_args(e->a, c);
     add_text(e, "modelspec.architecture", "stable-diffusion-v1/lora");
-    add_text(e, "ss_network_module", "networks.lora");
-    add_number(e, "ss_network_dim", c->network_dim);
-    add_number(e, "ss_network_alpha", alpha);
-    if (c->conv_dim > 0)
-        add_text(e, "ss_network_args", format(e->a, "{\"conv_dim\": \"%d\", \"conv_alpha\": \"%s\"}", c->conv_dim,
-                                              number_text(e->a, conv_alpha)));
+    add_text(e, "ss_network_module", network_module_names[is_lycoris(c) ? LYCORIS_KOHYA : NETWORKS_LORA]);
+    if (c->dim_from_weights) {           /* as kohya's tools call it where ranks may differ */
+        add_text(e, "ss_network_dim", "Dynamic");
+        add_text(e, "ss_network_alpha", "Dynamic");
+    }
+    else {
+        add_number(e, "ss_network_dim", c->network_dim);
+        add_number(e, "ss_network_alpha", training_alpha(c));
+        if (args) add_text(e, "ss_network_args", args);
+    }
+    if (c->scale_weight_norms > 0) add_number(e, "ss_scale_weight_norms", c->scale_weight_norms);
+    if (c->network_dropout > 0) add_number(e, "ss_network_dropout", c->network_dropout);
     add_number(e, "ss_unet_lr", rates.unet);
     add_number(e, "ss_text_encoder_lr", rates.text);
 }

@@ -138,13 +138,19 @@ static const char *rates_said(const Trainer *t)
     return format(t->mem, "%s, %s%s", unet, text, word);
 }
 
+/* "LoKr of rank 8 with factor 4, as DoRA," */
 static const char *lora_said(const Trainer *t)
 {
+    static const char *const families[] = { [ALGO_LORA] = "LoRA", [ALGO_LOHA] = "LoHa", [ALGO_LOKR] = "LoKr" };
     const TrainingConfig *c = t->config;
+    int conv_dim = training_trainable(c).conv_rank;
     const char *convolutions = "";
-    if (c->conv_dim > 0) convolutions = format(t->mem, ", 3x3 convolutions %d,", c->conv_dim);
-    return format(t->mem, "LoRA of rank %d%s on %s", c->network_dim, convolutions,
-                  amount(t->mem, t->trainable->pairs, "layer"));
+    const char *dora = c->dora_wd ? ", as DoRA," : "";
+    if (c->dim_from_weights)
+        return format(t->mem, "what %s has, on %s", c->network_weights, amount(t->mem, t->trainable->modules, "layer"));
+    if (conv_dim > 0) convolutions = format(t->mem, ", 3x3 convolutions %d,", conv_dim);
+    return format(t->mem, "%s of rank %d%s%s on %s", families[c->algo], c->network_dim, convolutions, dora,
+                  amount(t->mem, t->trainable->modules, "layer"));
 }
 
 static const char *what_said(const Trainer *t)

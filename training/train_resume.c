@@ -29,6 +29,17 @@ static const char *digest_of_weights(Trainer *t)
     return format(t->mem, "weights of digest %016llx", (unsigned long long)h);
 }
 
+static const char *digest_of_file(Trainer *t, const char *path)
+{
+    const WeightFile *f = weights_open(t->mem, path);
+    uint64_t h = 0;
+    for (size_t i = 0; i < f->count; i++) {
+        h = digest_text(h, f->weight[i].name);
+        h = digest(h, f->weight[i].data, f->weight[i].bytes);
+    }
+    return format(t->mem, "weights of digest %016llx", (unsigned long long)h);
+}
+
 static const char *role_said(ImageRole role)
 {
     switch (role) {
@@ -103,6 +114,7 @@ void trainer_identify(Trainer *t)
     add_entry(&id, "word", t->word ? quoted(a, t->word) : "");
     add_entry(&id, "clip_skip", format(a, "%d", t->dataset.clip_skip));
     add_entry(&id, "precision", t->machine.bf16 ? "bf16" : "f32");
+    if (t->config->network_weights) add_entry(&id, "network_weights", digest_of_file(t, t->config->network_weights));
     add_options(t, &id);
     add_subsets(t, &id);
     add_entry(&id, "the number of pictures", format(a, "%zu", p->count));

@@ -267,17 +267,52 @@ static Captions captions_of(Trainer *t)
                        .chunks = t->config->max_token_length / CHUNK_TOKENS };
 }
 
+/* The adapters, as the options say or as a file has them. */
+static Trainable *make_trainable(Trainer *t, const LoraFile *file)
+{
+    const TrainingConfig *c = t->config;
+    TrainableConfig what = training_trainable(c);
+    if (t->word) what.vectors = c->num_vectors;
+    Trainable *trainable = c->dim_from_weights ? trainable_like(t->mem, t->run.weights, what, file)
+                                               : trainable_new(t->mem, t->run.weights, what);
+    trainable->dropout.element = (float)c->network_dropout;
+    trainable->dropout.rank = (float)c->rank_dropout;
+    trainable->module_dropout = c->module_dropout;
+    return trainable;
+}
+
+/* Goes on from the file of --network_weights. */
+static void take_weights(Trainer *t, const LoraFile *file)
+{
+    size_t missing = trainable_take(t->mem, t->trainable, file);
+    size_t taken = t->trainable->modules - missing;
+    const char *others = "";
+    const char *unused = "";
+    if (missing) others = format(t->mem, "; %zu more begin anew", missing);
+    if (file->modules > taken) unused = format(t->mem, "; %zu of its layers do not learn here", file->modules - taken);
+    callbacks_say(t->callbacks, "%s: goes on from its %s%s%s", t->config->network_weights,
+                  amount(t->mem, taken, "layer"), others, unused);
+}
+
+static LoraFile *open_network_weights(Trainer *t)
+{
+    if (!t->config->network_weights) return NULL;
+    LoraFile *file = allocate(t->mem, 1, sizeof *file);
+    *file = adapter_open(t->mem, (LoraUse){ .path = t->config->network_weights, .text = 1, .unet = 1 });
+    return file;
+}
+
 void trainer_begin(Trainer *t)
 {
-    TrainableConfig what = training_trainable(t->config);
-    if (t->word) what.vectors = t->config->num_vectors;
+    const LoraFile *file = open_network_weights(t);
     t->dataset.captions = captions_of(t);
     t->dataset.steps = t->steps;
     dataset_check_captions(&t->dataset);
-    t->trainable = trainable_new(t->mem, t->run.weights, what);
+    t->trainable = make_trainable(t, file);
     rng_seed(&t->progress->rng, t->seed);
     if (t->word) begin_word(t);
-    trainable_init(t->trainable, &t->progress->rng);
+    trainable_init(t->trainable, t->run.weights, &t->progress->rng);
+    if (file) take_weights(t, file);
     t->optimizer = optimizer_new(t->mem, t->trainable, t->config->optimizer_type,
                                  training_optimizer_args(t->mem, t->config), training_learning_rates(t->config));
     t->state.trainable = t->trainable;

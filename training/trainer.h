@@ -41,6 +41,8 @@ typedef struct {
     Trainable            *trainable;
     Optimizer            *optimizer;
 
+    size_t                keys_scaled;   /* of --scale_weight_norms, in the last step */
+    double                mean_norm;
     int                   steps;         /* in all */
     float                *loss;          /* [steps] as far as they are done; NaN: left out */
     TrainingProgress     *progress;      /* where the job stands */

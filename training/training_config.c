@@ -20,6 +20,7 @@ const TrainingConfig training_config_default = {
     .init_word = "person",
     .num_vectors = 4,
     .network_dim = 16,
+    .factor = -1, .wd_on_output = 1,
     .learning_rate = -1, .unet_lr = -1, .text_encoder_lr = -1, .embedding_lr = -1,
     .train_batch_size = 1, .gradient_accumulation_steps = 1, .repeats = 1,
     .prior_loss_weight = 1,
@@ -37,10 +38,25 @@ static const char *const method_names[] = {
     [METHODS]                  = NULL,
 };
 
+const char *const network_module_names[] = {
+    [NETWORKS_LORA]   = "networks.lora",
+    [LYCORIS_KOHYA]   = "lycoris.kohya",
+    [NETWORK_MODULES] = NULL,
+};
+
+static const char *const preset_names[] = {
+    [PRESET_FULL]      = "full",
+    [PRESET_FULL_LIN]  = "full-lin",
+    [PRESET_ATTN_MLP]  = "attn-mlp",
+    [PRESET_ATTN_ONLY] = "attn-only",
+    [PRESET_UNET_ONLY] = "unet-only",
+    [PRESETS]          = NULL,
+};
+
 /* ---- the table --------------------------------------------------------------------------------- */
 
 /* What a field is: int, double, int that is 0 or 1, one of the five enums, or const char *. */
-typedef enum { WHOLE, REAL, SWITCH, METHOD, OPTIMIZER, SCHEDULER, LOSS, HUBER, TEXT } OptionType;
+typedef enum { WHOLE, REAL, SWITCH, METHOD, MODULE, ALGO, PRESET, OPTIMIZER, SCHEDULER, LOSS, HUBER, TEXT } OptionType;
 
 /* Does another value change what a job that is resumed comes to?  Its metadata name what does. */
 typedef enum { FIXED, FREE } OnResume;
@@ -76,6 +92,32 @@ static const Option options[] = {
       .help = "rank of pairs for the UNet's 3x3 convolutions, and its resnets learn too (LoCon) (none)" },
     { FIELD(conv_alpha), .value = "X", .type = REAL, .most = 65504,
       .help = "as network_alpha, for the pairs of convolutions (conv_dim)" },
+    { FIELD(network_weights), .value = "FILE", .type = TEXT, .resume = FREE,      /* train_resume.c has its digest */
+      .help = "a LoRA that training goes on from, with other pictures too (none)" },
+    { FIELD(dim_from_weights), .type = SWITCH,
+      .help = "layers, ranks and alphas are those of --network_weights, whatever --network_dim says" },
+    { FIELD(network_dropout), .value = "X", .type = REAL, .most = 0.99,
+      .help = "the part of the values between the two matrices of a pair that is dropped in each step (0)" },
+    { FIELD(rank_dropout), .value = "X", .type = REAL, .most = 0.99, .help = "the same of the rank's components (0)" },
+    { FIELD(module_dropout), .value = "X", .type = REAL, .most = 0.99,
+      .help = "the part of the layers whose adapter is left out in each step (0)" },
+    { FIELD(scale_weight_norms), .value = "X", .type = REAL, .most = 65504,
+      .help = "no adapter changes its weight by a longer difference, 1 is usual (max norm regularization); 0: any "
+              "length (0)" },
+    { FIELD(network_module), .value = "NAME", .type = MODULE,
+      .help = "networks.lora, or lycoris.kohya: more families, --conv_dim as --network_dim, layers of --preset "
+              "(networks.lora)" },
+    { FIELD(algo), .value = "NAME", .type = ALGO, .help = "lora, loha or lokr, as LyCORIS trains them (lora)" },
+    { FIELD(preset), .value = "NAME", .type = PRESET,
+      .help = "the layers that LyCORIS trains: full, full-lin, attn-mlp, attn-only or unet-only (full)" },
+    { FIELD(factor), .value = "N", .type = WHOLE, .least = -1, .most = 1024,
+      .help = "LoKr: the smaller side of the first factor; -1: near the square root (-1)" },
+    { FIELD(decompose_both), .type = SWITCH, .help = "LoKr: the first factor may be a product of two, too" },
+    { FIELD(full_matrix), .type = SWITCH, .help = "LoKr: the second factor is never a product of two" },
+    { FIELD(dora_wd), .type = SWITCH, .help = "DoRA: lengths and directions of a weight learn apart" },
+    { FIELD(wd_on_output), .type = SWITCH,
+      .help = "DoRA: a length for each output; false: for each input (true)" },
+    { FIELD(rs_lora), .type = SWITCH, .help = "alpha / sqrt(rank) instead of alpha / rank" },
     { FIELD(learning_rate), .value = "X", .type = REAL, .most = 10,
       .help = "how far a step moves what learns (0.0001; 0.005 for textual inversion)" },
     { FIELD(unet_lr), .value = "X", .type = REAL, .most = 10, .help = "the learning rate of the UNet (learning_rate)" },
@@ -312,6 +354,14 @@ static void check_multiple_of_8(Arena *a, const Option *o, const char *value, in
     if (x % 8) fail(a, "--%s is %s, expected a multiple of 8", o->name, quoted(a, value));
 }
 
+/* LoCon is LoRA on convolutions too, which here --conv_dim says. */
+static void set_algo(Arena *a, TrainingConfig *c, const Option *o, const char *value)
+{
+    if (value && same(value, "locon")) value = adapter_algo_names[ALGO_LORA];
+    c->algo = (AdapterAlgo)choice(a, o, adapter_algo_names, value);
+    c->network_module = LYCORIS_KOHYA;
+}
+
 void training_config_set(Arena *a, TrainingConfig *c, const char *name, const char *value)
 {
     const Option *o = option_named(name);
@@ -324,6 +374,9 @@ void training_config_set(Arena *a, TrainingConfig *c, const char *name, const ch
     case SWITCH:    *(int *)field = is_on(a, o, value); break;
     case TEXT:      *(const char **)field = value; break;
     case METHOD:    c->method = (TrainingMethod)choice(a, o, method_names, value); break;
+    case MODULE:    c->network_module = (NetworkModule)choice(a, o, network_module_names, value); break;
+    case ALGO:      set_algo(a, c, o, value); break;
+    case PRESET:    c->preset = (Preset)choice(a, o, preset_names, value); break;
     case OPTIMIZER: c->optimizer_type = (OptimizerType)choice(a, o, optimizer_names, value); break;
     case SCHEDULER: c->lr_scheduler = (LrSchedulerType)choice(a, o, lr_scheduler_names, value); break;
     case LOSS:      c->loss_type = (LossType)choice(a, o, loss_type_names, value); break;
@@ -348,6 +401,9 @@ const char *training_option_text(Arena *a, const TrainingConfig *c, size_t i)
     case REAL:      return shown_number(a, *(const double *)field);
     case TEXT:      return shown_text(a, *(const char *const *)field);
     case METHOD:    return shown_text(a, method_names[c->method]);
+    case MODULE:    return shown_text(a, network_module_names[c->network_module]);
+    case ALGO:      return shown_text(a, adapter_algo_names[c->algo]);
+    case PRESET:    return shown_text(a, preset_names[c->preset]);
     case OPTIMIZER: return shown_text(a, optimizer_names[c->optimizer_type]);
     case SCHEDULER: return shown_text(a, lr_scheduler_names[c->lr_scheduler]);
     case LOSS:      return shown_text(a, loss_type_names[c->loss_type]);
@@ -402,9 +458,40 @@ static void check_optimizer(Arena *a, const TrainingConfig *c)
                 "--optimizer_args \"relative_step=False scale_parameter=False warmup_init=False\" makes rates count");
 }
 
+static void check_lokr(Arena *a, const TrainingConfig *c)
+{
+    if (c->factor == 0) fail(a, "--factor is 0, expected -1, or a number from 1 on");
+    if (c->algo != ALGO_LOKR && (c->factor > 0 || c->decompose_both || c->full_matrix))
+        fail(a, "--factor, --decompose_both and --full_matrix are for --algo lokr; give that, or none of them");
+}
+
+static void check_dora(Arena *a, const TrainingConfig *c)
+{
+    if (!c->wd_on_output && !c->dora_wd) fail(a, "--wd_on_output is for --dora_wd; give both, or neither");
+}
+
+static void check_dropouts(Arena *a, const TrainingConfig *c)
+{
+    int is_pair = c->algo == ALGO_LORA && !c->dora_wd;
+    if (!is_pair && (c->network_dropout > 0 || c->rank_dropout > 0))
+        fail(a, "--network_dropout and --rank_dropout are for pairs of --algo lora without --dora_wd; --module_dropout "
+                "is for all");
+}
+
+static void check_network_weights(Arena *a, const TrainingConfig *c)
+{
+    if (c->dim_from_weights && !c->network_weights)
+        fail(a, "--dim_from_weights takes ranks from a file: give --network_weights too");
+    if (c->network_weights && is_textual_inversion(c))
+        fail(a, "--network_weights is a LoRA to go on from, and --method textual_inversion trains none");
+}
+
 static void check_choices(Arena *a, const TrainingConfig *c)
 {
     check_choice(a, "method", (int)c->method, method_names, METHODS);
+    check_choice(a, "network_module", (int)c->network_module, network_module_names, NETWORK_MODULES);
+    check_choice(a, "algo", (int)c->algo, adapter_algo_names, ALGOS);
+    check_choice(a, "preset", (int)c->preset, preset_names, PRESETS);
     check_choice(a, "optimizer_type", (int)c->optimizer_type, optimizer_names, OPTIMIZERS);
     check_choice(a, "lr_scheduler", (int)c->lr_scheduler, lr_scheduler_names, LR_SCHEDULERS);
     check_choice(a, "loss_type", (int)c->loss_type, loss_type_names, LOSS_TYPES);
@@ -470,6 +557,7 @@ static void check_samples(Arena *a, const TrainingConfig *c)
 typedef void Check(Arena *a, const TrainingConfig *c);
 
 static Check *const checks[] = {
+    check_lokr, check_dora, check_dropouts, check_network_weights,
     check_noise, check_timesteps, check_scheduler, check_optimizer, check_captions, check_rates, check_token,
     check_class, check_samples,
 };
@@ -595,14 +683,53 @@ OptimizerArgs training_optimizer_args(Arena *a, const TrainingConfig *c)
     return args;
 }
 
+int is_lycoris(const TrainingConfig *c)
+{
+    return c->network_module == LYCORIS_KOHYA || c->algo != ALGO_LORA || c->dora_wd || c->rs_lora
+        || c->preset != PRESET_FULL;
+}
+
+const char *training_preset_name(const TrainingConfig *c) { return preset_names[c->preset]; }
+
+int training_conv_dim(const TrainingConfig *c)
+{
+    return usual(c->conv_dim, is_lycoris(c) ? c->network_dim : 0);
+}
+
+double training_alpha(const TrainingConfig *c) { return c->network_alpha > 0 ? c->network_alpha : c->network_dim; }
+
+/* LyCORIS: conv_alpha is as network_alpha when that is given */
+double training_conv_alpha(const TrainingConfig *c)
+{
+    if (c->conv_alpha > 0) return c->conv_alpha;
+    return is_lycoris(c) && c->network_alpha > 0 ? c->network_alpha : training_conv_dim(c);
+}
+
+static Targets targets_of(const TrainingConfig *c)
+{
+    static const Targets of_preset[] = {
+        [PRESET_FULL]      = TARGETS_FULL,
+        [PRESET_FULL_LIN]  = TARGETS_FULL_LIN,
+        [PRESET_ATTN_MLP]  = TARGETS_ATTN_MLP,
+        [PRESET_ATTN_ONLY] = TARGETS_ATTN_ONLY,
+        [PRESET_UNET_ONLY] = TARGETS_FULL,
+    };
+    return is_lycoris(c) ? of_preset[c->preset] : TARGETS_KOHYA;
+}
+
 TrainableConfig training_trainable(const TrainingConfig *c)
 {
     LearningRates rates = training_learning_rates(c);
     int trains_lora = !is_textual_inversion(c);
-    TrainableConfig t = { .rank = c->network_dim, .conv_rank = c->conv_dim };
+    TrainableConfig t = { .rank = c->network_dim, .conv_rank = training_conv_dim(c), .targets = targets_of(c) };
     t.unet = trains_lora && rates.unet > 0;
-    t.text = trains_lora && rates.text > 0;
-    t.alpha = (float)(c->network_alpha > 0 ? c->network_alpha : c->network_dim);
-    t.conv_alpha = (float)(c->conv_alpha > 0 ? c->conv_alpha : c->conv_dim);
+    t.text = trains_lora && rates.text > 0 && !(is_lycoris(c) && c->preset == PRESET_UNET_ONLY);
+    t.alpha = (float)training_alpha(c);
+    t.conv_alpha = (float)training_conv_alpha(c);
+    if (t.targets == TARGETS_FULL_LIN || t.targets == TARGETS_ATTN_MLP || t.targets == TARGETS_ATTN_ONLY)
+        t.conv_rank = 0;
+    t.kind = (AdapterKind){ .algo = c->algo, .dora_wd = c->dora_wd, .wd_on_output = c->wd_on_output,
+                            .factor = c->factor, .decompose_both = c->decompose_both,
+                            .full_matrix = c->full_matrix, .rs_lora = c->rs_lora };
     return t;
 }

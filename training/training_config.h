@@ -2,6 +2,7 @@
 #ifndef TRAINING_CONFIG_H
 #define TRAINING_CONFIG_H
 
+#include "adapter_parts.h"
 #include "buckets.h"
 #include "lines.h"
 #include "loss.h"
@@ -16,6 +17,14 @@ typedef enum {
     METHODS                              /* how many there are */
 } TrainingMethod;
 
+/* kohya's module of LoRA, or LyCORIS with its other families and its own defaults: any of LyCORIS' options means it. */
+typedef enum { NETWORKS_LORA, LYCORIS_KOHYA, NETWORK_MODULES } NetworkModule;
+
+/* LyCORIS' presets: which layers learn (Targets in trainable.h). */
+typedef enum { PRESET_FULL, PRESET_FULL_LIN, PRESET_ATTN_MLP, PRESET_ATTN_ONLY, PRESET_UNET_ONLY, PRESETS } Preset;
+
+extern const char *const network_module_names[];      /* "networks.lora", "lycoris.kohya"; NULL after the last */
+
 /* Every field is an option of its name: training_config.c has the table, with what each is for and its range.  A host
  * program may set fields by hand, or by training_config_set().  training_config_check() then says what does not go
  * together. */
@@ -27,6 +36,14 @@ typedef struct {
     int             resolution;          /* a side in pixels; 0: the model's own */
     int             network_dim, conv_dim; /* rank of the LoRA pairs, and of those for 3x3 convolutions (0: none) */
     double          network_alpha, conv_alpha;      /* 0: as the rank */
+    const char     *network_weights;     /* a LoRA to go on from; NULL: none */
+    int             dim_from_weights;    /* its layers, ranks and alphas are those of the file */
+    double          network_dropout, rank_dropout, module_dropout;
+    double          scale_weight_norms;  /* 0: lengths are not limited */
+    NetworkModule   network_module;
+    AdapterAlgo     algo;                /* this and the next are LyCORIS', see adapter_parts.h */
+    Preset          preset;
+    int             factor, decompose_both, full_matrix, dora_wd, wd_on_output, rs_lora;
     double          learning_rate;       /* this and the next three -1: see training_learning_rates(); */
     double          unet_lr, text_encoder_lr, embedding_lr;      /* 0: that part stays as it is */
     int             network_train_unet_only;
@@ -117,6 +134,7 @@ void training_config_check(Arena *a, const TrainingConfig *c);
 /* ---- what follows from the options -------------------------------------------------------------- */
 
 int is_textual_inversion(const TrainingConfig *c);
+int is_lycoris(const TrainingConfig *c);                  /* by its module, or by one of its options */
 int has_prior_preservation(const TrainingConfig *c);
 
 /* Buckets for pictures of about side x side.  Fails when the options contradict each other. */
@@ -131,6 +149,10 @@ LrScheduler training_lr_scheduler(const TrainingConfig *c);
 /* Fails when --optimizer_args are not right. */
 OptimizerArgs   training_optimizer_args(Arena *a, const TrainingConfig *c);
 
+const char     *training_preset_name(const TrainingConfig *c);
+int             training_conv_dim(const TrainingConfig *c);         /* 0: 3x3 convolutions do not learn */
+double          training_alpha(const TrainingConfig *c);
+double          training_conv_alpha(const TrainingConfig *c);
 TrainableConfig training_trainable(const TrainingConfig *c);        /* the LoRA's part of it */
 
 #endif

@@ -398,6 +398,11 @@ static void set_family(Arena *a, const char *path, Module *m, const Family *f)
     m->all = whole_extent(a, path, m);
 }
 
+void adapter_measure(Arena *a, const char *path, Module *m)
+{
+    for (size_t i = 0; i < ADAPTER_FAMILIES; i++) set_family(a, path, m, &families[i]);
+}
+
 static const Weight *magnitude_of(const Module *m)
 {
     return m->part[MAGNITUDE] ? m->part[MAGNITUDE] : m->part[SCALE];
@@ -414,7 +419,7 @@ static void complete(Arena *a, const LoraFile *file, Module *m)
     const char *path = file->file->path;
     for (AdapterPart p = DOWN; p < PARTS; p++)
         if (m->part[p]) check_part(a, path, p, m->part[p]);
-    for (size_t i = 0; i < ADAPTER_FAMILIES; i++) set_family(a, path, m, &families[i]);
+    adapter_measure(a, path, m);
     if (!m->family && !m->part[DIFF_B])
         fail(a, "%s: %s stands alone: the file is damaged or of a kind not known here",
              path, adapter_some_part(m)->name);

@@ -67,6 +67,10 @@ typedef struct LoraFile {
  * together, or when one layer has parts of two families. */
 LoraFile    adapter_open(Arena *a, LoraUse use);
 
+/* Finds the family of a module by its parts, and the sizes of its matrices.  Fails when parts are missing or do not fit
+ * together.  path: for the message */
+void        adapter_measure(Arena *a, const char *path, Module *m);
+
 /* What the file holds for the layer of this flat name; NULL when it holds nothing.  It counts as applied from then
  * on. */
 Module     *adapter_module(const LoraFile *f, const char *flat);
