@@ -1,5 +1,6 @@
 # make            the program            make test    all tests (a C compiler only)
 # make bench      how fast it is here    make asan    the tests again under ASan and UBSan
+# make faults     training while each call of the system fails, one after the other: a quarter of an hour
 # make golden     goldens anew, by PyTorch (tests/golden.py says which packages)
 # make lib        libpersona.a and libpersona.so, for other programs; their header is persona.h
 # make PLAIN=1    the program with kernels/plain.c, for any C11 compiler; with `test`, its tests (CC=tcc: by that compiler)
@@ -64,6 +65,9 @@ asan:
 	@$(MAKE) -s B=$(B)/asan OPENMP= TUNED= CFLAGS="-O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all" $(ASAN:%=$(B)/asan/%)
 	@for t in $(ASAN); do $(B)/asan/$$t || exit 1; done
 
+faults: persona
+	sh tests/test_faults.sh all
+
 $(B)/bench: tests/bench.c $(ROOMS:%=$(B)/%.o)
 	$(CC) -std=c11 $(FIND) $(WARN) $(CFLAGS) $(TUNED) $(OPENMP) $(DEPS) $< $(filter %.o,$^) -lm -o $@
 bench: $(B)/bench
@@ -94,4 +98,4 @@ clean:
 	rm -rf build persona libpersona.a libpersona.so
 
 -include $(wildcard $(B)/*.d)
-.PHONY: persona persona lib flat test asan bench golden golden-full clean
+.PHONY: persona persona lib flat test asan faults bench golden golden-full clean

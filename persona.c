@@ -517,13 +517,18 @@ static void read_settings(void *run)
     read_request(run, NULL);                     /* no prompt file, only options */
 }
 
-static void check_config(void *run)
+static void find_class_images(void *run)
 {
     Run *r = run;
     TrainingConfig *c = &r->options.training;
     int finds_class = !c->reg_data_dir && r->options.input && !r->subsets.count;
     if (finds_class) c->reg_data_dir = photo_folders_class(r->a, r->options.input);
-    training_config_faults(r->a, c, &r->options.faults);
+}
+
+static void check_config(void *run)
+{
+    Run *r = run;
+    training_config_faults(r->a, &r->options.training, &r->options.faults);
 }
 
 static void find_weights(void *run)
@@ -546,9 +551,12 @@ static void check_training(Run *r)
         add_fault(r, format(r->a, "persona train %s needs -o OUT.safetensors too, where what is learned goes",
                             o->input ? o->input : "PHOTOS"));
     refuse_drawing_options(r);
+    size_t typed = o->faults.count;
+    collect(r, find_class_images);               /* a folder that cannot be read was not typed wrong */
+    size_t read = o->faults.count;
     collect(r, check_config);
     collect(r, read_settings);
-    r->status = o->faults.count ? MISUSED : FAILED;
+    r->status = typed || o->faults.count > read ? MISUSED : FAILED;
     if (o->input && !r->subsets.count) collect(r, check_photos);
     if (o->output) collect(r, find_weights);
     collect(r, read_samples);

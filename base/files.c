@@ -29,6 +29,14 @@ int file_is(const char *path)
     return !system_file_info(path, &info) && info.is_regular;
 }
 
+int file_is_there(Arena *a, const char *path)
+{
+    FileInfo info;
+    const char *why = system_file_find(path, &info);
+    if (why) fail(a, "%s: cannot be looked at: %s", path, why);
+    return info.is_regular;
+}
+
 int folder_is(const char *path)
 {
     FileInfo info;
@@ -195,6 +203,14 @@ const char **folder_list(Arena *a, const char *folder, size_t *count)
     close_folder(open);
     if (*count) qsort(names, *count, sizeof *names, by_name);
     return names;
+}
+
+int listed_file_is(Arena *a, const char *path)
+{
+    FileInfo info;
+    const char *why = system_file_info(path, &info);
+    if (why) fail(a, "%s: is in its folder, and cannot be looked at: %s; mend it, or take it away", path, why);
+    return info.is_regular;
 }
 
 /* ---- saving ------------------------------------------------------------------------------------ */

@@ -31,6 +31,7 @@ const char *mapped_file_at(Arena *a, const void *address);
 /* ---- what a path is ---------------------------------------------------------------------------- */
 
 int   file_is  (const char *path);    /* Is there a regular file? */
+int   file_is_there(Arena *a, const char *path);    /* The same; fails, with the reason, where that cannot be known. */
 int   folder_is(const char *path);
 int   same_file(const char *x, const char *y);      /* Do both exist, and are they one file or folder? */
 
@@ -45,6 +46,9 @@ void  folder_make_again(Arena *a, const char *path);
 /* The names in a folder, sorted by bytes, without hidden ones (".name").  *count is 0 when there is no such folder.
  * Fails, with the reason, when it or a part of it cannot be read. */
 const char **folder_list(Arena *a, const char *folder, size_t *count);
+
+/* file_is() for what such a list names: fails, with the reason, where nothing can be known of it. */
+int   listed_file_is(Arena *a, const char *path);   /* a link to nothing is such a reason */
 
 /* ---- saving ------------------------------------------------------------------------------------ */
 

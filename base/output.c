@@ -52,20 +52,17 @@ typedef struct {
     Arena      *a;
     SaveFile   *save;
     void       *what;
-    const char *path;
+    const char *wanted;
+    const char *folder;                  /* where to save it; NULL: at the wanted path */
+    const char *saved;                   /* the path where it is */
 } Saving;
 
-static void save_there(void *saving)
+static int is_free(Arena *a, const char *path)
 {
-    const Saving *s = saving;
-    s->save(s->what, s->path);
-}
-
-/* Returns 0 when it was saved; else why holds the reason. */
-static int try_saving(Saving *s, const char *path, char why[1024])
-{
-    s->path = path;
-    return attempt(s->a, save_there, s, why);
+    FileInfo info;
+    const char *why = system_file_find(path, &info);
+    if (why) fail(a, "%s: cannot be looked at: %s", path, why);
+    return !system_file_exists(path);
 }
 
 /* The file's name in that folder; with -2, -3, ... before the ending where something of that name is there. */
@@ -73,26 +70,33 @@ static const char *free_path_in(Arena *a, const char *folder, const char *path)
 {
     const char *beside = strcmp(folder, ".") ? format(a, "%s/", folder) : "";
     const char *stem = format(a, "%s%s", beside, without_extension(a, file_name(path)));
-    const char *free_path = format(a, "%s%s", stem, file_extension(path));
-    for (int n = 2; system_file_exists(free_path); n++)
-        free_path = format(a, "%s-%d%s", stem, n, file_extension(path));
+    const char *ending = file_extension(path);
+    const char *free_path = format(a, "%s%s", stem, ending);
+    for (int n = 2; !is_free(a, free_path); n++) free_path = format(a, "%s-%d%s", stem, n, ending);
     return free_path;
 }
 
-const char *output_save(Arena *a, const char *path, const char *const *elsewhere, SaveFile *save, void *what,
+static void save(void *saving)
+{
+    Saving *s = saving;
+    s->saved = s->folder ? free_path_in(s->a, s->folder, s->wanted) : s->wanted;
+    s->save(s->what, s->saved);
+}
+
+const char *output_save(Arena *a, const char *path, const char *const *elsewhere, SaveFile *save_file, void *what,
                         const Callbacks *callbacks)
 {
-    Saving s = { .a = a, .save = save, .what = what };
+    Saving s = { .a = a, .save = save_file, .what = what, .wanted = path };
     char why[1024], why_not[1024];
-    if (!try_saving(&s, path, why)) return path;
+    if (!attempt(a, save, &s, why)) return path;
     folder_make_again(a, folder_of(a, path));
-    if (!try_saving(&s, path, why)) return path;
+    if (!attempt(a, save, &s, why)) return path;
     if (!elsewhere) fail(a, "%s", why);
     for (; *elsewhere; elsewhere++) {
-        const char *other = free_path_in(a, *elsewhere, path);
-        if (try_saving(&s, other, why_not)) continue;
-        callbacks_say(callbacks, "warning: %.400s; so it was saved as %s", why, other);
-        return other;
+        s.folder = *elsewhere;
+        if (attempt(a, save, &s, why_not)) continue;
+        callbacks_say(callbacks, "warning: %.400s; so it was saved as %s", why, s.saved);
+        return s.saved;
     }
     fail(a, "%.400s; nor can it be saved elsewhere: %.400s", why, why_not);
 }

@@ -193,6 +193,15 @@ const char *system_file_info(const char *path, FileInfo *info)
     return NULL;
 }
 
+const char *system_file_find(const char *path, FileInfo *info)
+{
+    struct stat s;
+    *info = (FileInfo){ 0 };
+    if (stat(path, &s)) return reason_if(errno != ENOENT && errno != ENOTDIR);
+    fill_info(info, &s);
+    return NULL;
+}
+
 const char *system_file_about(int file, FileInfo *info)
 {
     struct stat s;

@@ -369,20 +369,34 @@ static int are_settings_of_cell(const Sweep *s, const char *settings)
     return 0;
 }
 
-void sweep_done(Arena *a, const Sweep *s, const char *cells)
+typedef struct {
+    Arena       *a;
+    const Sweep *s;
+    const char  *folder;
+} Removal;
+
+static void remove_cells(void *removal)
 {
-    size_t before = mark(a);
+    const Removal *r = removal;
     size_t count;
-    const char *folder = unfinished(a, cells);
-    const char **names = folder_list(a, folder, &count);
+    const char **names = folder_list(r->a, r->folder, &count);
     for (size_t i = 0; i < count; i++) {
-        const char *path = format(a, "%s/%s", folder, names[i]);
+        const char *path = format(r->a, "%s/%s", r->folder, names[i]);
         const char *dot = strrchr(names[i], '.');
         if (!dot) continue;
         int is_half_written = !strcmp(dot, ".part");
-        if (is_half_written || are_settings_of_cell(s, png_settings(a, path))) system_file_remove(path);
+        if (is_half_written || are_settings_of_cell(r->s, png_settings(r->a, path))) system_file_remove(path);
     }
-    system_folder_remove(folder);
+}
+
+/* The grid is saved by now, so a folder that cannot be read only stays where it is. */
+void sweep_done(Arena *a, const Sweep *s, const char *cells)
+{
+    char why[1024];
+    size_t before = mark(a);
+    Removal r = { .a = a, .s = s, .folder = unfinished(a, cells) };
+    attempt(a, remove_cells, &r, why);
+    system_folder_remove(r.folder);
     release(a, before);
 }
 
@@ -468,16 +482,29 @@ static int passes_to_draw(const Drawing *d)
     return passes;
 }
 
-/* Fails with the reason and with what is kept. */
-static _Noreturn void give_up(const Drawing *d, const char *why)
+typedef struct {
+    const Drawing *d;
+    size_t         count;
+} Kept;
+
+static void count_kept(void *kept)
 {
-    size_t kept;
-    folder_list(d->a, d->folder, &kept);
+    Kept *k = kept;
+    folder_list(k->d->a, k->d->folder, &k->count);
+}
+
+/* Fails with the reason and with what is kept.  kind: of the failure */
+static _Noreturn void give_up(const Drawing *d, FailKind kind, const char *why)
+{
+    char why_not[1024];
+    Kept counted = { .d = d };
+    attempt(d->a, count_kept, &counted, why_not);
+    size_t kept = counted.count;
     const char *rest = "";
     if (kept)
         rest = format(d->a, "; %zu finished pictures are in %s, and %s goes on from there", kept, d->folder,
                       d->command);
-    if (fail_kind(d->a) == CANCELLED) fail(d->a, "interrupted%s", *rest ? rest : "; nothing was written");
+    if (kind == CANCELLED) fail(d->a, "interrupted%s", *rest ? rest : "; nothing was written");
     fail(d->a, "%s: %s%s", cell_name(d->a, d->s, d->cell), why, rest);
 }
 
@@ -495,7 +522,7 @@ Pictures sweep_draw(Arena *a, Sweep *s, const char *cells, int keep, const char 
         callbacks_say(callbacks, "cell %d/%d: %s", i + 1, s->cells, cell_name(a, s, d.cell));
         if (is_repeated(s, i)) continue;
         int drawn = d.drawn;
-        if (attempt(a, do_cell, &d, why)) give_up(&d, why);
+        if (attempt(a, do_cell, &d, why)) give_up(&d, fail_kind(a), why);
         if (d.drawn > drawn) d.passes_before += d.cell->plan.passes;
     }
     if (d.passes) callbacks_progress(callbacks, "done", d.passes, d.passes);

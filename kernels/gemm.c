@@ -196,7 +196,8 @@ static void im2col_row(void *a, const Gemm *g, size_t r, size_t channel, size_t 
     for (int i = 0; i < g->side; i++)
         for (int j = 0; j < g->side; j++) {
             int inside = row + i >= 0 && row + i < g->x.h && column + j >= 0 && column + j < g->x.w;
-            const float *from = image + ((size_t)(row + i) * (size_t)g->x.w + (size_t)(column + j)) * c + channel;
+            size_t pixel = inside ? (size_t)(row + i) * (size_t)g->x.w + (size_t)(column + j) : 0;
+            const float *from = image + pixel * c + channel;
             if (!inside) memset(a, 0, n * each);
             else if (g->bf16) bf16_row(a, from, n);
             else memcpy(a, from, n * each);

@@ -123,6 +123,12 @@ says 'cannot be written'
 holds 'the last state stays' cmp -s state cut-state.safetensors
 holds 'nothing half' is "$(ls | grep -c 'part$\|^cut.safetensors')" 0
 
+# ---- as much memory as was planned, though all of it is saved, and is read again ----
+as_planned() { awk '/^plan: / { plan = 1000 * $2 } / peak memory / { peak = $(NF - 1) } END { print "    planned " plan " MB, taken " peak; exit !(peak > 0.9 * plan && peak < 1.1 * plan) }' err; }
+learn large --network_dim 512 --max_train_steps 2 --save_every_n_steps 1 --seed 3; holds 'the memory of saving' as_planned
+learn large --network_dim 512 --max_train_steps 3 --resume .; holds 'the memory of resuming' as_planned
+rm large*
+
 # ---- kill -9, at random moments up to a little longer than it takes ----
 began=$(date +%s%N); short cut --seed 3 --save_every_n_steps 1; took=$((($(date +%s%N) - began) / 1000000))
 rm -f cut*

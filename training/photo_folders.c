@@ -85,7 +85,7 @@ static Caption caption_beside(Arena *a, const char *stem, const char *ending)
     Caption c = { 0 };
     const char *why;
     const char *path = format(a, "%s%s%s", stem, *ending == '.' ? "" : ".", ending);
-    if (!file_is(path)) return c;
+    if (!file_is_there(a, path)) return c;
     c.path = path;
     c.text = caption_file_text(a, file_map(a, path), &why);
     if (!c.text) c.fault = format(a, "%s: %s", path, why);
@@ -232,7 +232,7 @@ static void add_folder(Finding *f, const char *folder, const char *words, int re
     const char **caption = allocate(f->a, count, sizeof *caption);
     for (size_t i = 0; i < count; i++) {
         const char *path = format(f->a, "%s/%s", folder, names[i]);
-        if (!file_is(path)) continue;
+        if (!listed_file_is(f->a, path)) continue;
         Sniffed s = sniff(f->a, path);
         if (is_welcome(f, s)) {
             Caption c = caption_of(f->a, path, f->search->caption_extension);
@@ -259,7 +259,7 @@ static int holds_pictures(Finding *f, const char *folder)
     const char **names = folder_list(f->a, folder, &count);
     for (size_t i = 0; i < count; i++) {
         const char *path = format(f->a, "%s/%s", folder, names[i]);
-        if (!file_is(path)) continue;
+        if (!listed_file_is(f->a, path)) continue;
         Sniffed s = sniff(f->a, path);
         if (s.own) f->own[s.own]++;
         found |= s.class == A_PICTURE;

@@ -78,7 +78,7 @@ static void write_curve(void *trainer, const char *path)
 /* Beside the pictures, in the current folder, in that of temporary files. */
 static const char **folders_elsewhere(Trainer *t)
 {
-    const char *photos = t->job->photos;
+    const char *photos = t->subsets.subset->image_dir;
     size_t n = strlen(photos);
     const char **folder = allocate(t->mem, 4, sizeof *folder);
     while (n > 1 && photos[n - 1] == '/') n--;

@@ -7,9 +7,8 @@
 #include "trainer.h"
 
 #include "chars.h"
+#include "system.h"
 
-#include <errno.h>
-#include <stdio.h>
 #include <string.h>
 
 /* ---- what the result depends on ---------------------------------------------------------------- */
@@ -162,7 +161,8 @@ static const char *free_path(Trainer *t, const char *path)
 {
     const char *stem = without_extension(t->mem, path);
     const char *to = format(t->mem, "%s-before%s", stem, file_extension(path));
-    for (int n = 2; file_is(to); n++) to = format(t->mem, "%s-before%d%s", stem, n, file_extension(path));
+    for (int n = 2; file_is_there(t->mem, to); n++)
+        to = format(t->mem, "%s-before%d%s", stem, n, file_extension(path));
     return to;
 }
 
@@ -171,9 +171,10 @@ static const char *free_path(Trainer *t, const char *path)
 void trainer_set_aside(Trainer *t)
 {
     const char *path = trainer_state_path(t);
-    if (!file_is(path) || (t->resumed && same_file(t->resumed->path, path))) return;
+    if (!file_is_there(t->mem, path) || (t->resumed && same_file(t->resumed->path, path))) return;
     const char *to = free_path(t, path);
-    if (rename(path, to)) fail(t->mem, "%s: cannot be renamed to %s: %s", path, to, strerror(errno));
+    const char *why = system_file_rename(path, to);
+    if (why) fail(t->mem, "%s: cannot be renamed to %s: %s", path, to, why);
     callbacks_say(t->callbacks, "warning: %s was there from a job before and is %s now; this job does not go on from "
                   "it, as with --resume", path, to);
 }
