@@ -219,6 +219,9 @@ static void choose_windows(Work *w, int most)
 static void check_motion(Work *w, const char *path)
 {
     int most = motion_positions(w->run.weights);
+    if (w->motion != NO_MOTION && !weights_bytes(w->run.weights, "motion.down_blocks.3."))
+        fail(w->mem, "%s: this motion module has three levels, so it is for SDXL; use one for Stable Diffusion 1.x, such as "
+                     "v3_sd15_mm or mm_sd_v15_v2", path);
     if (w->motion == NO_MOTION)
         fail(w->mem, "%s: this motion module lacks down_blocks.0.motion_modules.0.temporal_transformer.proj_in.weight: "
              "is the file whole?", path);
@@ -396,6 +399,22 @@ static Weights *load_model(Work *w)
     return weights;
 }
 
+/* A file may hold less than a whole model: all parts that are missing, and what to get. */
+static void check_parts(Work *w, const Weights *weights)
+{
+    static const struct { const char *prefix, *what; } parts[] = {
+        { "unet.", "a UNet: use a whole checkpoint as Model" },
+        { "te.", "a text encoder: use a whole checkpoint as Model" },
+        { "vae.decoder.", "a VAE: name one as VAE or --vae, such as vae-ft-mse-840000-ema-pruned, or kl-f8-anime2 for "
+                          "drawings" },
+    };
+    const char *missing = "";
+    for (size_t i = 0; i < sizeof parts / sizeof *parts; i++)
+        if (!weights_bytes(weights, parts[i].prefix))
+            missing = format(w->mem, "%s%s%s", missing, *missing ? "; it lacks " : "", parts[i].what);
+    if (*missing) fail(w->mem, "%s: it lacks %s", w->job->model, missing);
+}
+
 static void load(Work *w)
 {
     Job *j = w->job;
@@ -404,6 +423,7 @@ static void load(Work *w)
         weights = weights_add(w->mem, weights, j->vae, VAE_FILE);
         callbacks_say(w->callbacks, "VAE %s", j->vae);
     }
+    check_parts(w, weights);
     if (!j->frames) j->frames = j->motion ? DEFAULT_FRAMES : 1;
     if (j->frames > 1 && !j->motion)
         fail(w->mem, "Frames is %d, but no motion module is named; set Motion module, or Frames: 1 for a still",

@@ -587,7 +587,8 @@ const Setting all_settings[] = {
     { .key = "Hires upscaler", .flag = "hires-upscaler", .kind = &text_kind, .field = AT(job.upscaler), .value = "NAME",
       .help = "how the latents grow: Latent, smoothly, or Latent (nearest) (Latent)" },
     { .key = "LoRA", .flag = "lora", .kind = &lora_kind, .value = "F:X[:Y]",
-      .help = "a LoRA and its strength, or those for text encoder and UNet; once for each" },
+      .help = "a LoRA and its strength, or those for text encoder and UNet; once for each.  Behind it: lbw=IND by "
+              "block, start=5:stop=14; or F:0@0,1@0.5 over the steps, F:0@0f,1@8f over the frames" },
     { .key = "Motion module", .flag = "motion", .kind = &path_kind, .field = AT(motion), .choices = { "none" },
       .clips_only = 1, .value = "F",
       .help = "an AnimateDiff module, or none for a still (none with a model of your own)" },

@@ -120,6 +120,18 @@ run x.png -o y.png
 called 'weights/loras/hashed.safetensors, which has the hash'
 holds 'the picture keeps the hashes that it needs' is $status 0
 
+# ---- files of other kinds ----
+kind() { safetensors weights/kind.safetensors "{\"$1\":{\"dtype\":\"F16\",\"shape\":[2,4],\"data_offsets\":[0,16]}}" 16; lacks "$2" --prompt x "$3" kind; }
+kind image_proj.proj.weight 'found an IP-Adapter' --model
+kind body.0.rdb1.conv1.weight 'found an upscaler' --model
+kind down_blocks.0.temporal_attentions.0.proj_in.weight 'found a HotShot motion module, for SDXL' --model
+kind emb_params 'found a textual inversion embedding: put it in embeddings/' --model
+kind model.diffusion_model.input_blocks.0.0.weight 'kind.safetensors: it lacks a text encoder: use a whole checkpoint as Model; it lacks a VAE: name one as VAE or --vae, such as vae-ft-mse-840000-ema-pruned' --model
+safetensors weights/xl.safetensors '{"down_blocks.0.motion_modules.0.temporal_transformer.proj_in.weight":{"dtype":"F16","shape":[2,4],"data_offsets":[0,16]}}' 16
+run check --prompt x --motion xl --frames 2
+says 'weights/xl.safetensors: this motion module has three levels, so it is for SDXL'
+rm weights/kind.safetensors weights/xl.safetensors
+
 # ---- embeddings inside a LoRA, by every key that files of embeddings have ----
 pair='"lora_unet_down_blocks_0_attentions_0_transformer_blocks_0_attn1_to_q.lora_down.weight":{"dtype":"F16","shape":[1,64],"data_offsets":[0,128]},"lora_unet_down_blocks_0_attentions_0_transformer_blocks_0_attn1_to_q.lora_up.weight":{"dtype":"F16","shape":[64,1],"data_offsets":[128,256]}'
 vectors='{"dtype":"F16","shape":[2,128],"data_offsets":[256,768]}'

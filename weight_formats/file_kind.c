@@ -48,6 +48,8 @@ static const KindRow kinds[] = {
     UNSUPPORTED       ("controlnet_cond_embedding.", "a ControlNet", NOTHING_USES_IT),
     UNSUPPORTED       ("lora_controlnet", "a ControlNet", NOTHING_USES_IT),
     UNSUPPORTED       ("ip_adapter.", "an IP-Adapter", NOTHING_USES_IT),
+    UNSUPPORTED       ("image_proj.", "an IP-Adapter", NOTHING_USES_IT),
+    UNSUPPORTED       ("temporal_attentions.", "a HotShot motion module, for SDXL", TAKE_SD_1),
     UNSUPPORTED       ("body.0.block1.", "a T2I-Adapter", NOTHING_USES_IT),
     UNSUPPORTED       ("body.0.resnets.", "a T2I-Adapter", NOTHING_USES_IT),
 
@@ -80,6 +82,7 @@ static const KindRow kinds[] = {
     UNSUPPORTED("vision_model.", "an image encoder or safety checker", "nothing here needs it"),
     UNSUPPORTED(".linear.0.weight", "a hypernetwork", NOTHING_USES_IT),
     UNSUPPORTED("RDB1.conv1.", "an upscaler", NOTHING_USES_IT),
+    UNSUPPORTED("rdb1.conv1.", "an upscaler", NOTHING_USES_IT),
 };
 enum { KINDS = sizeof kinds / sizeof *kinds };
 
