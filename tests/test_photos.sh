@@ -15,7 +15,7 @@ printf '\0\0\0\040ftypisom' >names/clip.mp4; printf 'PK\3\4' >names/all.zip; mkd
 cp made/1.png names/more/e.jpg; cp made/2.png names/10_x/f.jpe; cp made/3.png names/10_x/deep/g.png
 learn names
 says 'names: 4 pictures, 1 with a caption, 13 in an epoch'
-says 'warning: neither pictures nor captions of one, so left out: all.zip, clip.mp4, d.txt'
+says 'neither pictures nor captions of one, so left out: all.zip, clip.mp4, d.txt'
 says 'warning: pictures in names/more are left out; to learn from them call it <repeats>_<words>, as 1_more'
 says 'warning: pictures in names/10_x/deep are left out, for folders in a folder of repeats are not read'
 learn names --caption_extension .cap

@@ -377,7 +377,7 @@ static void note_all(Finding *f)
     Arena *a = f->a;
     note_own(f);
     if (f->others.count)
-        add_note(f, format(a, "warning: neither pictures nor captions of one, so left out: %s", named(a, &f->others)));
+        add_note(f, format(a, "neither pictures nor captions of one, so left out: %s", named(a, &f->others)));
     if (f->too_deep.count)
         add_note(f, format(a, "warning: pictures in %s are left out, for folders in a folder of repeats are not read; "
                               "to learn from them move them up", named(a, &f->too_deep)));
