@@ -5,9 +5,7 @@
  *                                                   the bits are Huffman codes, or arithmetic coding
  *     coefficients -> samples -> RGB                IDCT, chroma upsampling, colour conversion
  *
- * From the coefficients on, every number is libjpeg's to the bit, so pictures equal those that other programs see.  The
- * IDCT is libjpeg's accurate one ("islow"), with its butterflies multiplied out to a matrix.  Chroma upsampling is its
- * triangle filter ("fancy upsampling").
+ * The last step is jpeg_pixels.c.
  *
  * Invariants: a coefficient only gets more exact (each scan must bring bits below those that are known), so a file
  * cannot ask for the same work twice.  Sizes are checked before memory is taken.  Bits past the end of a scan read as
@@ -17,6 +15,7 @@
 #include "jpeg.h"
 
 #include "jpeg_arithmetic.h"
+#include "jpeg_pixels.h"
 
 #include <stdarg.h>
 #include <stdint.h>
@@ -34,7 +33,6 @@ enum {
 };
 
 enum {
-    COMPONENTS = 4,             /* of a picture at most: Y, Cb, Cr, K */
     MAX_SAMPLING = 4,           /* the largest sampling factor */
     MAX_MCU_BLOCKS = 10,        /* T.81, B.2.3 */
     COEFFICIENT_BITS = 14,
@@ -51,35 +49,19 @@ typedef struct {
 } Huffman;
 
 typedef struct {
-    int id;
-    int h, v;                           /* sampling factors */
-    int quant_table;                    /* number of its quantisation table */
-    int width, height;                  /* samples that belong to the picture */
-    int blocks_across, blocks_down;     /* as stored: whole MCUs */
-    Byte unknown_bits[64];              /* of each coefficient: how many low bits no scan has brought yet */
-    int dc, dc_table, ac_table;         /* in a scan: the last DC coefficient, and the numbers of its tables */
-    int dc_context;                     /* of arithmetic coding: what the last difference was like */
-    uint16_t quant[64];                 /* its quantisation table, by rows; 0: it was in no scan yet */
-    int16_t *coefficients;              /* [blocks_down, blocks_across, 64], each block by rows */
-    Byte *plane;                        /* samples, [8 blocks_down, 8 blocks_across] */
-} Component;
-
-typedef struct {
     const Byte *at, *end;               /* what is left of the file */
     char *why;
-    int width, height, is_progressive, is_arithmetic;
+    JpegFrame frame;                    /* frame.components 0: there is none yet */
+    int is_progressive, is_arithmetic;
     int restart_interval;               /* MCUs between restart markers; 0: there are none */
     int has_jfif;
     int adobe_transform;                /* the colour transform that an Adobe segment names; -1: there is none */
-    int components;                     /* 0: no frame yet */
-    int h, v;                           /* the largest sampling factors */
-    Component component[COMPONENTS];
     uint16_t quant[4][64];              /* quantisation tables, zigzag; first entry 0: not given */
     Huffman dc[4], ac[4];
     Arithmetic arithmetic;
 
     int scans;                          /* how many, this one included */
-    Component *scan[COMPONENTS];        /* the components of this scan */
+    JpegComponent *scan[JPEG_COMPONENTS];        /* the components of this scan */
     int scan_components;
     int ss, se;                         /* spectral selection: the first and the last coefficient of the scan */
     int ah, al;                         /* successive approximation: low bits unknown before (0: all), and after it */
@@ -215,7 +197,7 @@ static const Byte zigzag[64] = {
 };
 
 /* T.81, F.2.2.1: the difference of DC to the block before. */
-static int read_difference(Jpeg *j, Component *c, int *difference)
+static int read_difference(Jpeg *j, JpegComponent *c, int *difference)
 {
     if (j->is_arithmetic) return arithmetic_difference(&j->arithmetic, c->dc_table, &c->dc_context, difference);
     int size = take_symbol(j, &j->dc[c->dc_table]);
@@ -225,7 +207,7 @@ static int read_difference(Jpeg *j, Component *c, int *difference)
 }
 
 /* T.81, G.1.2.1.  The first scan stores DC as differences; later ones add a bit. */
-static int read_dc(Jpeg *j, Component *c, int16_t *block)
+static int read_dc(Jpeg *j, JpegComponent *c, int16_t *block)
 {
     int difference;
     if (j->ah) {
@@ -244,7 +226,7 @@ static int read_dc(Jpeg *j, Component *c, int16_t *block)
 /* T.81, F.2.2.2 and G.1.2.2.  A symbol is run << 4 | size.  size > 0: run zeros, then a coefficient of size bits.
  * size = 0: run = 15 is sixteen zeros; a smaller run ends this block, and 2^run - 1 + (run more bits) blocks after it.
  * Returns the size and sets *zeros; -1: wrong. */
-static int read_ac_symbol(Jpeg *j, const Component *c, int *zeros)
+static int read_ac_symbol(Jpeg *j, const JpegComponent *c, int *zeros)
 {
     int symbol = take_symbol(j, &j->ac[c->ac_table]);
     if (symbol < 0) return -1;
@@ -261,7 +243,7 @@ static int read_ac_symbol(Jpeg *j, const Component *c, int *zeros)
 static int first_ac(const Jpeg *j) { return j->ss ? j->ss : 1; }
 
 /* The first scan of these AC coefficients. */
-static int read_ac(Jpeg *j, const Component *c, int16_t *block)
+static int read_ac(Jpeg *j, const JpegComponent *c, int16_t *block)
 {
     int k = first_ac(j);
     while (k <= j->se && !j->eob_run) {
@@ -300,7 +282,7 @@ static int refine_past_zeros(Jpeg *j, int16_t *block, int k, int zeros)
 
 /* T.81, G.1.2.3.  A later scan of these AC coefficients brings one more bit of each.  A run counts only those that are
  * still zero, and a coefficient that becomes known is 1 or -1 in this bit. */
-static int refine_ac(Jpeg *j, const Component *c, int16_t *block)
+static int refine_ac(Jpeg *j, const JpegComponent *c, int16_t *block)
 {
     int k = first_ac(j);
     while (k <= j->se && !j->eob_run) {
@@ -320,7 +302,7 @@ static int refine_ac(Jpeg *j, const Component *c, int16_t *block)
     return 1;
 }
 
-static int read_block(Jpeg *j, Component *c, int16_t *block)
+static int read_block(Jpeg *j, JpegComponent *c, int16_t *block)
 {
     if (j->ss == 0 && !read_dc(j, c, block)) return 0;
     if (j->se == 0) return 1;
@@ -369,7 +351,7 @@ static int read_restart_marker(Jpeg *j, int number)
     return 1;
 }
 
-static int16_t *block_at(const Component *c, int row, int column)
+static int16_t *block_at(const JpegComponent *c, int row, int column)
 {
     return c->coefficients + ((size_t)row * (size_t)c->blocks_across + (size_t)column) * 64;
 }
@@ -379,7 +361,7 @@ static int read_mcu(Jpeg *j, int x, int y)
 {
     if (j->scan_components == 1) return read_block(j, j->scan[0], block_at(j->scan[0], y, x));
     for (int i = 0; i < j->scan_components; i++) {
-        Component *c = j->scan[i];
+        JpegComponent *c = j->scan[i];
         for (int k = 0; k < c->h * c->v; k++)
             if (!read_block(j, c, block_at(c, y * c->v + k / c->h, x * c->h + k % c->h))) return 0;
     }
@@ -391,7 +373,7 @@ static int ceil_div(int a, int b) { return (a + b - 1) / b; }
 /* One component alone has only the blocks that hold some of the picture. */
 static int read_mcus(Jpeg *j)
 {
-    const Component *c = j->scan[0];
+    const JpegComponent *c = j->scan[0];
     int is_single = j->scan_components == 1;
     int across = is_single ? ceil_div(c->width, 8) : c->blocks_across / c->h;
     int down = is_single ? ceil_div(c->height, 8) : c->blocks_down / c->v;
@@ -408,7 +390,7 @@ static int read_mcus(Jpeg *j)
 }
 
 /* The bits of the scan must be new for each of its coefficients, and come in order (T.81, G.1.1.1). */
-static int check_progress(Jpeg *j, Component *c)
+static int check_progress(Jpeg *j, JpegComponent *c)
 {
     int is_good = j->ss <= j->se && j->se <= 63 && j->al < COEFFICIENT_BITS;
     if (j->is_progressive && j->ss == 0 && j->se > 0) is_good = 0;          /* DC has scans of its own */
@@ -423,7 +405,7 @@ static int check_progress(Jpeg *j, Component *c)
     return 1;
 }
 
-static int check_huffman(Jpeg *j, const Component *c)
+static int check_huffman(Jpeg *j, const JpegComponent *c)
 {
     if (j->is_arithmetic) return 1;
     int needs_dc = j->ss == 0 && j->ah == 0;
@@ -433,7 +415,7 @@ static int check_huffman(Jpeg *j, const Component *c)
 }
 
 /* A component keeps the quantisation table that was there when its first scan came; the file may replace it later. */
-static int keep_quant(Jpeg *j, Component *c)
+static int keep_quant(Jpeg *j, JpegComponent *c)
 {
     const uint16_t *table = j->quant[c->quant_table];
     if (c->quant[0]) return 1;
@@ -446,9 +428,9 @@ static int keep_quant(Jpeg *j, Component *c)
 static int add_scan_component(Jpeg *j, const Byte *data)
 {
     int k = 0;
-    while (k < j->components && j->component[k].id != data[0]) k++;
-    if (k == j->components) return refuse(j, "a scan of component %d, which there is not", data[0]);
-    Component *c = &j->component[k];
+    while (k < j->frame.components && j->frame.component[k].id != data[0]) k++;
+    if (k == j->frame.components) return refuse(j, "a scan of component %d, which there is not", data[0]);
+    JpegComponent *c = &j->frame.component[k];
     c->dc_table = data[1] >> 4;
     c->ac_table = data[1] & 15;
     if (c->dc_table > 3 || c->ac_table > 3)
@@ -464,8 +446,8 @@ static int read_scan(Jpeg *j, const Byte *data, int size)
     int mcu_blocks = 0;
     j->scans++;
     if (j->scans > JPEG_MAX_SCANS) return refuse(j, "more than %d scans", JPEG_MAX_SCANS);
-    if (!j->components) return refuse(j, "a scan before its frame");
-    if (n < 1 || n > j->components || size != 4 + 2 * n)
+    if (!j->frame.components) return refuse(j, "a scan before its frame");
+    if (n < 1 || n > j->frame.components || size != 4 + 2 * n)
         return refuse(j, "a scan of %d components in %d bytes", n, size);
     const Byte *last = data + 1 + 2 * n;
     j->ss = j->is_progressive ? last[0] : 0;                /* a baseline scan brings everything, whatever it says */
@@ -547,14 +529,14 @@ static int read_restart_interval(Jpeg *j, const Byte *data, int size)
 }
 
 /* T.81, A.1.1 and A.2.4: the samples of a component, and its blocks, which fill whole MCUs. */
-static int lay_out(Jpeg *j, Component *c)
+static int lay_out(Jpeg *j, JpegComponent *c)
 {
-    if (j->h % c->h || j->v % c->v)
-        return refuse(j, "samples of %dx%d beside %dx%d, expected a divisor", c->h, c->v, j->h, j->v);
-    c->width = ceil_div(j->width * c->h, j->h);
-    c->height = ceil_div(j->height * c->v, j->v);
-    c->blocks_across = ceil_div(j->width, 8 * j->h) * c->h;
-    c->blocks_down = ceil_div(j->height, 8 * j->v) * c->v;
+    if (j->frame.h % c->h || j->frame.v % c->v)
+        return refuse(j, "samples of %dx%d beside %dx%d, expected a divisor", c->h, c->v, j->frame.h, j->frame.v);
+    c->width = ceil_div(j->frame.width * c->h, j->frame.h);
+    c->height = ceil_div(j->frame.height * c->v, j->frame.v);
+    c->blocks_across = ceil_div(j->frame.width, 8 * j->frame.h) * c->h;
+    c->blocks_down = ceil_div(j->frame.height, 8 * j->frame.v) * c->v;
     memset(c->unknown_bits, COEFFICIENT_BITS, sizeof c->unknown_bits);
     c->coefficients = calloc((size_t)c->blocks_across * (size_t)c->blocks_down, 64 * sizeof *c->coefficients);
     return c->coefficients ? 1 : refuse(j, "no memory left");
@@ -563,7 +545,7 @@ static int lay_out(Jpeg *j, Component *c)
 /* data:  | component | h 4 bits, v 4 bits | number of its quantisation table | */
 static int read_component(Jpeg *j, int i, const Byte *data)
 {
-    Component *c = &j->component[i];
+    JpegComponent *c = &j->frame.component[i];
     c->id = data[0];
     c->h = data[1] >> 4;
     c->v = data[1] & 15;
@@ -571,29 +553,29 @@ static int read_component(Jpeg *j, int i, const Byte *data)
     if (c->h < 1 || c->h > MAX_SAMPLING || c->v < 1 || c->v > MAX_SAMPLING || c->quant_table > 3)
         return refuse(j, "a broken frame");
     for (int k = 0; k < i; k++)
-        if (j->component[k].id == c->id) return refuse(j, "two components of number %d", c->id);
-    if (c->h > j->h) j->h = c->h;
-    if (c->v > j->v) j->v = c->v;
+        if (j->frame.component[k].id == c->id) return refuse(j, "two components of number %d", c->id);
+    if (c->h > j->frame.h) j->frame.h = c->h;
+    if (c->v > j->frame.v) j->frame.v = c->v;
     return 1;
 }
 
 /* T.81, B.2.2.  data:  | bits a sample | height 2 | width 2 | n | n components | */
 static int read_frame(Jpeg *j, const Byte *data, int size)
 {
-    if (j->components) return refuse(j, "a second frame");
+    if (j->frame.components) return refuse(j, "a second frame");
     if (size < 6 || size != 6 + 3 * data[5]) return refuse(j, "a broken frame");
     if (data[0] != 8) return refuse(j, "%d bits a sample; only 8 are read", data[0]);
-    j->height = get16(data + 1);
-    j->width = get16(data + 3);
-    if (!j->width || !j->height || j->width > JPEG_MAX_PIXELS / j->height)
+    j->frame.height = get16(data + 1);
+    j->frame.width = get16(data + 3);
+    if (!j->frame.width || !j->frame.height || j->frame.width > JPEG_MAX_PIXELS / j->frame.height)
         return refuse(j, "a picture of %dx%d, expected at least 1x1, at most %d pixels",
-                      j->width, j->height, JPEG_MAX_PIXELS);
+                      j->frame.width, j->frame.height, JPEG_MAX_PIXELS);
     if (data[5] != 1 && data[5] != 3 && data[5] != 4) return refuse(j, "%d components, expected 1, 3 or 4", data[5]);
-    j->components = data[5];
-    for (int i = 0; i < j->components; i++)
+    j->frame.components = data[5];
+    for (int i = 0; i < j->frame.components; i++)
         if (!read_component(j, i, data + 6 + 3 * i)) return 0;
-    for (int i = 0; i < j->components; i++)
-        if (!lay_out(j, &j->component[i])) return 0;
+    for (int i = 0; i < j->frame.components; i++)
+        if (!lay_out(j, &j->frame.component[i])) return 0;
     return 1;
 }
 
@@ -654,220 +636,24 @@ static int read_segments(Jpeg *j)
         j->at += size;
         if (!read_segment(j, marker, data, size - 2)) return 0;
     }
-    for (int i = 0; i < j->components; i++) {
-        const Component *c = &j->component[i];
+    for (int i = 0; i < j->frame.components; i++) {
+        const JpegComponent *c = &j->frame.component[i];
         if (!c->quant[0]) return refuse(j, "the scan of component %d is missing", c->id);
     }
-    return j->components ? 1 : refuse(j, "no picture in it");
+    return j->frame.components ? 1 : refuse(j, "no picture in it");
 }
 
-/* ---- coefficients to samples: the inverse DCT ---- */
-
-/* T.81, A.3.3.  libjpeg's accurate integer IDCT of 8 numbers, up to its scale:
- *     y_i = sum over k of cos((2i + 1) k pi / 16) x_k
- * Its constants are rounded to 13 bits first and then added; these are its sums.
- * even[i][k], odd[i][k]: what coefficient 2k, or 2k + 1, adds to output i.  Output 7 - i has the same even part, and
- * the odd part with the opposite sign. */
-enum { CONSTANT_BITS = 13, PASS_BITS = 2 };
-enum {
-    A = 4433,           /*  0.541196100 */
-    B = 6270,           /*  0.765366865 */
-    C = -15137,         /* -1.847759065 */
-    Z1 = -7373,         /* -0.899976223, of x7 + x1 */
-    Z2 = -20995,        /* -2.562915447, of x5 + x3 */
-    Z3 = -16069,        /* -1.961570560, of x7 + x3 */
-    Z4 = -3196,         /* -0.390180644, of x5 + x1 */
-    Z5 = 9633           /*  1.175875602, of all four */
-};
-static const int even[4][4] = {                                         /* of x0, x2, x4, x6 */
-    { 8192,    A + B,   8192,       A },
-    { 8192,        A,  -8192,   A + C },
-    { 8192,       -A,  -8192, -(A + C) },
-    { 8192, -(A + B),   8192,      -A },
-};
-static const int odd[4][4] = {                                          /* of x1, x3, x5, x7 */
-    { 12299 + Z1 + Z4 + Z5,                   Z5,              Z4 + Z5,             Z1 + Z5 },
-    {                   Z5, 25172 + Z2 + Z3 + Z5,              Z2 + Z5,             Z3 + Z5 },
-    {              Z4 + Z5,              Z2 + Z5, 16819 + Z2 + Z4 + Z5,                  Z5 },
-    {              Z1 + Z5,              Z3 + Z5,                   Z5, 2446 + Z1 + Z3 + Z5 },
-};
-
-/* x: 8 numbers, `step` apart, transformed in place.  Each sum is rounded and shifted down. */
-static void idct_8(int32_t *x, int step, int shift)
-{
-    int64_t half = (int64_t)1 << (shift - 1);
-    int64_t e[4], o[4];
-    for (int i = 0; i < 4; i++) {
-        e[i] = half;
-        o[i] = 0;
-        for (int k = 0; k < 4; k++) {
-            e[i] += (int64_t)even[i][k] * x[2 * k * step];
-            o[i] += (int64_t)odd[i][k] * x[(2 * k + 1) * step];
-        }
-    }
-    for (int i = 0; i < 4; i++) {
-        x[i * step] = (int32_t)((e[i] + o[i]) >> shift);
-        x[(7 - i) * step] = (int32_t)((e[i] - o[i]) >> shift);
-    }
-}
-
-static Byte clamp_byte(int x)
-{
-    if (x < 0) return 0;
-    return x > 255 ? 255 : (Byte)x;
-}
-
-/* Dequantises (T.81, A.3.4), transforms columns, then rows, and shifts samples up by 128.
- * to: 8 rows, `stride` bytes apart */
-static void decode_block(const int16_t *coefficients, const uint16_t *quant, Byte *to, size_t stride)
-{
-    int32_t x[64];
-    for (int k = 0; k < 64; k++) x[k] = coefficients[k] * quant[k];
-    for (int i = 0; i < 8; i++) idct_8(x + i, 8, CONSTANT_BITS - PASS_BITS);
-    for (int i = 0; i < 8; i++) idct_8(x + 8 * i, 1, CONSTANT_BITS + PASS_BITS + 3);
-    for (int k = 0; k < 64; k++) to[(size_t)(k / 8) * stride + (size_t)(k % 8)] = clamp_byte(x[k] + 128);
-}
-
-static int decode_component(Jpeg *j, Component *c)
-{
-    size_t across = (size_t)c->blocks_across;
-    size_t down = (size_t)c->blocks_down;
-    size_t stride = 8 * across;
-    c->plane = malloc(64 * across * down);
-    if (!c->plane) return refuse(j, "no memory left");
-    for (size_t y = 0; y < down; y++)
-        for (size_t x = 0; x < across; x++)
-            decode_block(c->coefficients + 64 * (y * across + x), c->quant, c->plane + 8 * (y * stride + x), stride);
-    free(c->coefficients);
-    c->coefficients = NULL;
-    return 1;
-}
-
-/* ---- samples to pixels ---- */
-
-/* Chroma upsampling by 2 along a row.  Each output is (3 nearest + 1 next nearest) / 4, rounded up and down in turn.
- * in: [n].  shift: 2; or 4 where `in` holds sums of two rows, which are 4 times as large.  out: [width] */
-static void upsample_across(const int *in, int n, int shift, Byte *out, int width)
-{
-    int left_half = shift == 4 ? 8 : 1;             /* rounding of the left and of the right output of a sample */
-    int right_half = shift == 4 ? 7 : 2;
-    for (int x = 0; x < width; x++) {
-        int at = x / 2;
-        int beside = x % 2 ? at + 1 : at - 1;
-        int half = x % 2 ? right_half : left_half;
-        if (beside < 0 || beside >= n) beside = at;
-        out[x] = (Byte)((3 * in[at] + in[beside] + half) >> shift);
-    }
-}
-
-/* Makes row y of the picture, out: [width], from the samples of a component.  A factor of 2 across, down or both has a
- * triangle filter; other factors repeat samples, and so do components too narrow to have neighbours.
- * sum: [width of the component], scratch */
-static void upsample_row(const Jpeg *j, const Component *c, int y, int *sum, Byte *out)
-{
-    int across = j->h / c->h;
-    int down = j->v / c->v;
-    int filters_across = across == 2 && down <= 2 && c->width > 2;
-    int filters_down = down == 2 && (across == 1 || filters_across);
-    int row = y / down;
-    int next = y % 2 ? row + 1 : row - 1;           /* the next nearest row */
-    if (next < 0 || next >= c->height) next = row;
-    size_t stride = 8 * (size_t)c->blocks_across;
-    const Byte *near = c->plane + (size_t)row * stride;
-    const Byte *far = c->plane + (size_t)next * stride;
-    if (!filters_across && !filters_down) {
-        for (int x = 0; x < j->width; x++) out[x] = near[x / across];
-        return;
-    }
-    for (int x = 0; x < c->width; x++) sum[x] = filters_down ? 3 * near[x] + far[x] : near[x];
-    if (filters_across) {
-        upsample_across(sum, c->width, filters_down ? 4 : 2, out, j->width);
-        return;
-    }
-    for (int x = 0; x < j->width; x++) out[x] = (Byte)((sum[x] + 1 + y % 2) >> 2);
-}
-
-/* T.871, 7, in 16 bits:
- *     r = y + 1.402 cr      g = y - 0.344136 cb - 0.714136 cr      b = y + 1.772 cb */
-static void ycbcr_to_rgb(int y, int cb, int cr, Byte *rgb)
-{
-    const int half = 1 << 15;
-    cb -= 128;
-    cr -= 128;
-    rgb[0] = clamp_byte(y + ((91881 * cr + half) >> 16));
-    rgb[1] = clamp_byte(y + ((-22554 * cb - 46802 * cr + half) >> 16));
-    rgb[2] = clamp_byte(y + ((116130 * cb + half) >> 16));
-}
+/* ---- the whole file ---- */
 
 /* Are the first three components no YCbCr, but RGB, or CMY beside K?  Three are YCbCr unless the file says, or names
- * them, otherwise; four are CMYK.  libjpeg guesses the same way. */
+ * them, otherwise; four are CMYK unless it says YCCK.  libjpeg guesses the same way. */
 static int has_plain_colours(const Jpeg *j)
 {
-    const Component *c = j->component;
-    if (j->components == 4) return j->adobe_transform <= 0;
+    const JpegComponent *c = j->frame.component;
+    if (j->frame.components == 4) return j->adobe_transform <= 0;
     if (j->has_jfif) return 0;
     if (j->adobe_transform >= 0) return j->adobe_transform == 0;
     return c[0].id == 'R' && c[1].id == 'G' && c[2].id == 'B';
-}
-
-/* Samples of CMYK count how much light is left: the ink is 255 less.  Pillow takes them all so, and makes of them
- *     rgb = k - round((255 - cmy) k / 255)
- * Of YCCK, libjpeg makes cmy = 255 - rgb.  cmy: receives rgb */
-static void cmyk_to_rgb(int k, int is_ycck, Byte *cmy)
-{
-    for (int i = 0; i < 3; i++) {
-        int sample = is_ycck ? 255 - cmy[i] : cmy[i];
-        cmy[i] = clamp_byte(k - ((255 - sample) * k + 127) / 255);
-    }
-}
-
-/* planes: [components, width].  rgb: [width, 3] */
-static void put_row(const Jpeg *j, const Byte *planes, int is_plain, Byte *rgb)
-{
-    size_t width = (size_t)j->width;
-    for (size_t x = 0; x < width; x++) {
-        Byte *to = rgb + 3 * x;
-        if (j->components == 1) {
-            memset(to, planes[x], 3);
-        } else if (is_plain) {
-            for (size_t k = 0; k < 3; k++) to[k] = planes[k * width + x];
-        } else {
-            ycbcr_to_rgb(planes[x], planes[width + x], planes[2 * width + x], to);
-        }
-        if (j->components == 4) cmyk_to_rgb(planes[3 * width + x], !is_plain, to);
-    }
-}
-
-/* sum: [width] and planes: [components, width], scratch */
-static void put_rows(const Jpeg *j, int *sum, Byte *planes, Byte *rgb)
-{
-    size_t width = (size_t)j->width;
-    int is_plain = has_plain_colours(j);
-    for (int y = 0; y < j->height; y++) {
-        for (int i = 0; i < j->components; i++)
-            upsample_row(j, &j->component[i], y, sum, planes + (size_t)i * width);
-        put_row(j, planes, is_plain, rgb + 3 * width * (size_t)y);
-    }
-}
-
-static Byte *decode_picture(Jpeg *j)
-{
-    size_t width = (size_t)j->width;
-    for (int i = 0; i < j->components; i++)
-        if (!decode_component(j, &j->component[i])) return NULL;
-    int *sum = malloc(width * sizeof *sum);
-    Byte *planes = malloc((size_t)j->components * width);
-    Byte *rgb = malloc(3 * width * (size_t)j->height);
-    if (sum && planes && rgb) {
-        put_rows(j, sum, planes, rgb);
-    } else {
-        refuse(j, "no memory left");
-        free(rgb);
-        rgb = NULL;
-    }
-    free(sum);
-    free(planes);
-    return rgb;
 }
 
 unsigned char *jpeg_decode(const unsigned char *jpeg, size_t size, int *width, int *height, char why[JPEG_WHY])
@@ -883,12 +669,15 @@ unsigned char *jpeg_decode(const unsigned char *jpeg, size_t size, int *width, i
     j->why = why;
     j->adobe_transform = -1;
     arithmetic_defaults(&j->arithmetic);
-    if (read_segments(j)) rgb = decode_picture(j);
-    *width = j->width;
-    *height = j->height;
-    for (int i = 0; i < COMPONENTS; i++) {
-        free(j->component[i].coefficients);
-        free(j->component[i].plane);
+    if (read_segments(j)) {
+        rgb = jpeg_pixels(&j->frame, has_plain_colours(j));
+        if (!rgb) refuse(j, "no memory left");
+    }
+    *width = j->frame.width;
+    *height = j->frame.height;
+    for (int i = 0; i < JPEG_COMPONENTS; i++) {
+        free(j->frame.component[i].coefficients);
+        free(j->frame.component[i].plane);
     }
     free(j);
     return rgb;

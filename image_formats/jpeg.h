@@ -1,8 +1,8 @@
 /* jpeg.h - reads JPEG files.
  *
- * Stands alone: copy jpeg.[ch] and jpeg_arithmetic.[ch].  It uses no files and no globals, and it prints nothing: it
- * turns bytes in memory into bytes in memory.  Any number of threads may call it at once.
- * Sources: ITU-T T.81 (JPEG), T.871 (JFIF).  The arithmetic is that of libjpeg, see jpeg.c. */
+ * Stands alone: copy jpeg.[ch], jpeg_arithmetic.[ch] and jpeg_pixels.[ch].  It uses no files and no globals, and it
+ * prints nothing: it turns bytes in memory into bytes in memory.  Any number of threads may call it at once.
+ * Sources: ITU-T T.81 (JPEG), T.871 (JFIF).  The arithmetic is that of libjpeg, see jpeg_pixels.c. */
 #ifndef JPEG_H
 #define JPEG_H
 #include <stddef.h>

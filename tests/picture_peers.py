@@ -23,7 +23,7 @@ N = int(sys.argv[1]) if len(sys.argv) > 1 else 500
 random.seed(1)
 rng = np.random.default_rng(1)
 path = tempfile.mktemp(suffix=".so")
-sources = [f"image_formats/{name}.c" for name in ("png", "jpeg", "deflate")]
+sources = [f"image_formats/{name}.c" for name in ("png", "jpeg", "jpeg_arithmetic", "jpeg_pixels", "deflate")]
 subprocess.run(["cc", "-std=c11", "-O2", "-shared", "-fPIC", *sources, "-o", path, "-lm"], check=True)
 lib, libc = ctypes.CDLL(path), ctypes.CDLL(None)
 for name in ("png_decode", "jpeg_decode", "png_encode", "zlib_decompress"):

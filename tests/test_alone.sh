@@ -51,7 +51,7 @@ int main(void)
 END
 [ "$("$folder/png/program")" = hello ]; check $? "png.c with deflate.c alone does not bring its text back"
 
-build jpeg jpeg.c jpeg.h jpeg_arithmetic.c jpeg_arithmetic.h <<'END'
+build jpeg jpeg.c jpeg.h jpeg_arithmetic.c jpeg_arithmetic.h jpeg_pixels.c jpeg_pixels.h <<'END'
 #include "jpeg.h"
 #include <stdio.h>
 int main(void)
@@ -85,7 +85,7 @@ int main(void)
 END
 [ "$("$folder/webp/program")" = "1 1" ]; check $? "$of_webp alone does not read a pixel: $("$folder/webp/program")"
 
-of_image='image picture_info picture_kinds exif png jpeg jpeg_arithmetic bmp webp vp8l vp8 vp8_predict vp8_filter vp8_tables deflate chars unicode files tensor system'
+of_image='image picture_info picture_kinds exif png jpeg jpeg_arithmetic jpeg_pixels bmp webp vp8l vp8 vp8_predict vp8_filter vp8_tables deflate chars unicode files tensor system'
 # shellcheck disable=SC2046
 build image $(for f in $of_image; do echo $f.c $f.h; done) <<'END'
 #include "image.h"

@@ -1,7 +1,7 @@
-/* test_hostile_picture_files.c - broken WebP, BMP and rare JPEG files, and broken settings inside pictures: every truncation, many
- * flipped bits, and mutations that keep the structure of chunks.  Nothing may be read or written outside (run it under
- * ASan and UBSan: make asan), and nothing may take long.  What is read must have a size, and what is not a reason.
- * None of these formats has a checksum, so a changed file may well be read. */
+/* test_hostile_picture_files.c - broken WebP, BMP and rare JPEG files, and broken settings inside pictures: every
+ * truncation, many flipped bits, and mutations that keep the structure of chunks.  Nothing may be read or written
+ * outside (run it under ASan and UBSan: make asan), and nothing may take long.  What is read must have a size, and what
+ * is not a reason.  None of these formats has a checksum, so a changed file may well be read. */
 #include "image.h"
 #include "picture_info.h"
 #include "picture_settings.h"
