@@ -94,8 +94,9 @@ static int is_of_gui(const char *key)
 {
     static const char *const keys[] = { "LoRA_type", "model_list", "save_model_as", "sdxl", "additional_parameters",
         "noise_offset_type", "sample_prompts", "lr_warmup", "LyCORIS_preset", "num_cpu_threads_per_process",
-        "num_machines", "num_processes", "gpu_ids", "multi_gpu", "extra_accelerate_launch_args", "main_process_port", "xformers",
-        "dynamo_mode", "dynamo_use_dynamic", "dynamo_use_fullgraph", "text_encoder_lr", "stop_text_encoder_training",
+        "num_machines", "num_processes", "gpu_ids", "multi_gpu", "extra_accelerate_launch_args", "main_process_port",
+        "xformers", "dynamo_mode", "dynamo_use_dynamic", "dynamo_use_fullgraph", "text_encoder_lr",
+        "stop_text_encoder_training",
         "stop_text_encoder_training_pct", "epoch", "max_train_epochs", "max_train_steps", "min_timestep",
         "max_timestep" };
     for (size_t i = 0; i < sizeof keys / sizeof *keys; i++)

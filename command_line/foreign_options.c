@@ -6,7 +6,7 @@
  * Of drawing, such an option is refused, since its value may mean something else here; the message names the one that
  * is meant.  Of training, whole command lines are pasted, so each option that those programs have is in one of five
  * classes (ForeignMeaning), and trainer_command.c does what the class says.  An option of training_config.c is never
- * looked up here: a row that becomes one there is dead, and a test finds it.
+ * looked up here, so a row that becomes one there is dead, and may go.
  *
  * The names are those of sd-scripts (library/train_util.py, train_network.py, train_textual_inversion.py), of
  * diffusers (examples/dreambooth, text_to_image and textual_inversion) and of people who mix them up. */
@@ -71,6 +71,7 @@ const char *foreign_option(const char *name)
 #define MISSING_MANY(n, w)   { .name = n, .meaning = MISSING, .values = VALUES, .why = w }
 
 static const char OTHER_MODEL[] = "is for models of another kind than Stable Diffusion 1";
+static const char NOT_YET[] = "is not done by persona";
 static const char WHOLE_MODEL[] = "is for training a whole model; here a LoRA or a word is trained";
 
 static const ForeignOption training[] = {
@@ -90,6 +91,7 @@ static const ForeignOption training[] = {
     OURS("alpha", "network_alpha"),
     OURS("lora_alpha", "network_alpha"),
     OURS("lora_dropout", "network_dropout"),
+    OURS("dropout", "network_dropout"),
     OURS("lr", "learning_rate"),
     OURS("te_lr", "text_encoder_lr"),
     OURS("text_lr", "text_encoder_lr"),
@@ -141,6 +143,7 @@ static const ForeignOption training[] = {
     PLACE("validation_prompt"),
     PLACE_SWITCH("train_text_encoder"),
     PLACE_SWITCH("scale_lr"),
+    PLACE_SWITCH("use_object_template"),
     PLACE_MANY("network_args"),
     PLACE_MANY("lr_scheduler_args"),
 
@@ -150,6 +153,24 @@ static const ForeignOption training[] = {
     ONLY("adam_epsilon", "1e-8", "is 1e-8 here"),
     ONLY("save_model_as", "safetensors", "is safetensors here, which every program reads"),
     ONLY("prior_generation_precision", "fp32", "is fp32 here"),
+
+    /* of --network_args */
+    ONLY("algo", "lora", "is lora here"),
+    ONLY("preset", "attn-mlp", "is attn-mlp here, with conv_dim all convolutions of 3x3 too"),
+    ONLY("wd_on_output", "True", "is True here"),
+    ONLY("block_size", "4", "is for other algorithms"),
+    MISSING_VALUE("rank_dropout", NOT_YET), MISSING_VALUE("module_dropout", NOT_YET),
+    MISSING_VALUE("rank_dropout_scale", NOT_YET), MISSING_VALUE("loraplus_lr_ratio", NOT_YET),
+    MISSING_VALUE("loraplus_unet_lr_ratio", NOT_YET), MISSING_VALUE("loraplus_text_encoder_lr_ratio", NOT_YET),
+    MISSING_VALUE("block_dims", NOT_YET), MISSING_VALUE("block_alphas", NOT_YET),
+    MISSING_VALUE("conv_block_dims", NOT_YET), MISSING_VALUE("conv_block_alphas", NOT_YET),
+    MISSING_VALUE("down_lr_weight", NOT_YET), MISSING_VALUE("mid_lr_weight", NOT_YET),
+    MISSING_VALUE("up_lr_weight", NOT_YET), MISSING_VALUE("block_lr_zero_threshold", NOT_YET),
+    MISSING_VALUE("use_tucker", NOT_YET), MISSING_VALUE("use_cp", NOT_YET), MISSING_VALUE("use_scalar", NOT_YET),
+    MISSING_VALUE("train_norm", NOT_YET), MISSING_VALUE("factor", NOT_YET), MISSING_VALUE("decompose_both", NOT_YET),
+    MISSING_VALUE("full_matrix", NOT_YET), MISSING_VALUE("unbalanced_factorization", NOT_YET),
+    MISSING_VALUE("dora_wd", NOT_YET), MISSING_VALUE("rs_lora", NOT_YET), MISSING_VALUE("bypass_mode", NOT_YET),
+    MISSING_VALUE("constraint", NOT_YET), MISSING_VALUE("rescaled", NOT_YET),
 
     /* speed, memory and logs of another machine */
     NEEDLESS_SWITCH("xformers"), NEEDLESS_SWITCH("sdpa"), NEEDLESS_SWITCH("mem_eff_attn"),
@@ -184,6 +205,10 @@ static const ForeignOption training[] = {
     NEEDLESS_SWITCH("text_encoder_use_attention_mask"), NEEDLESS_VALUE("skip_until_initial_step"),
     NEEDLESS_VALUE("resize_interpolation"), NEEDLESS_VALUE("dataset_class"),
 
+    NEEDLESS_VALUE("validation_seed"), NEEDLESS_VALUE("validate_every_n_steps"),
+    NEEDLESS_VALUE("validate_every_n_epochs"), NEEDLESS_VALUE("max_validation_steps"),
+    NEEDLESS_SWITCH("sample_at_first"),
+
     /* what would be sent over a network, which persona does not use */
     NEEDLESS_SWITCH("push_to_hub"), NEEDLESS_VALUE("hub_token"), NEEDLESS_VALUE("hub_model_id"),
     NEEDLESS_VALUE("huggingface_repo_id"), NEEDLESS_VALUE("huggingface_repo_type"),
@@ -192,6 +217,19 @@ static const ForeignOption training[] = {
     NEEDLESS_SWITCH("resume_from_huggingface"), NEEDLESS_SWITCH("async_upload"),
 
     /* what persona cannot do */
+    MISSING_SWITCH("color_aug", NOT_YET), MISSING_SWITCH("random_crop", NOT_YET),
+    MISSING_VALUE("face_crop_aug_range", NOT_YET), MISSING_SWITCH("weighted_captions", NOT_YET),
+    MISSING_SWITCH("alpha_mask", NOT_YET), MISSING_SWITCH("masked_loss", NOT_YET),
+    MISSING_VALUE("conditioning_data_dir", NOT_YET), MISSING_VALUE("network_dropout", NOT_YET),
+    MISSING_VALUE("scale_weight_norms", NOT_YET), MISSING_VALUE("network_weights", NOT_YET),
+    MISSING_SWITCH("dim_from_weights", NOT_YET), MISSING_MANY("base_weights", NOT_YET),
+    MISSING_MANY("base_weights_multiplier", NOT_YET), MISSING_SWITCH("zero_terminal_snr", NOT_YET),
+    MISSING_SWITCH("scale_v_pred_loss_like_noise_pred", NOT_YET), MISSING_VALUE("v_pred_like_loss", NOT_YET),
+    MISSING_SWITCH("network_train_text_encoder_only", "is --unet_lr 0 here"),
+    MISSING_VALUE("initial_epoch", "is not needed: --resume goes on where the state was saved"),
+    MISSING_VALUE("initial_step", "is not needed: --resume goes on where the state was saved"),
+    MISSING_VALUE("weights", "is not here; a word is learned from --init_word on, or with --resume"),
+    MISSING_SWITCH("use_style_template", "is not here; --prompt says what all pictures show"),
     MISSING_SWITCH("v2", "is for Stable Diffusion 2; persona trains models of Stable Diffusion 1"),
     MISSING_SWITCH("v_parameterization", "is not needed: persona sees in the model's files that it predicts v"),
     MISSING_SWITCH("sdxl", OTHER_MODEL), MISSING_SWITCH("sdxl_no_half_vae", OTHER_MODEL),

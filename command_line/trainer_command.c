@@ -15,16 +15,13 @@
 #include "trainer_command.h"
 
 #include "chars.h"
-#include "config_file.h"
-#include "config_words.h"
 #include "files.h"
 #include "foreign_options.h"
-#include "shell_words.h"
+#include "trainer_words.h"
 #include "training_config.h"
 
+#include <math.h>
 #include <string.h>
-
-enum { LARGEST_FILE = 1 << 18 };         /* bytes of a file with a command line */
 
 /* One word, or an option with its value, of the command line that comes out. */
 typedef struct {
@@ -44,7 +41,7 @@ typedef struct {
     const ForeignScript *script;         /* NULL: persona's own command line */
     int         is_changed;              /* something is called in another way here */
     const char *photos, *output_dir, *output_name;
-    int         trains_text, scales_rate;
+    int         trains_text, scales_rate, uses_template;
 } Rewriting;
 
 static void fault(Rewriting *w, const char *message)
@@ -83,234 +80,6 @@ static int is_given(const Rewriting *w, const char *name)
     return 0;
 }
 
-/* ---- files of words ---------------------------------------------------------------------------- */
-
-/* "C:\kohya\train_network.py" -> "train_network.py" */
-static const char *base_name(const char *path)
-{
-    const char *name = file_name(path);
-    const char *backslash = strrchr(name, '\\');
-    return backslash ? backslash + 1 : name;
-}
-
-static int is_script(const char *word)
-{
-    return *word != '-' && same(file_extension(base_name(word)), ".py");
-}
-
-static int is_launcher(const char *word)
-{
-    static const char *const launchers[] = { "accelerate", "accelerate.exe", "accelerate-launch", "python", "python3",
-                                             "python.exe", "torchrun" };
-    for (size_t i = 0; i < sizeof launchers / sizeof *launchers; i++)
-        if (same(base_name(word), launchers[i])) return 1;
-    return 0;
-}
-
-static int holds_option(const Lines *words)
-{
-    for (size_t i = 0; i < words->count; i++)
-        if (begins(words->line[i], "--")) return 1;
-    return 0;
-}
-
-static int is_of_a_trainer(const Lines *words)
-{
-    int launched = is_launcher(words->line[0]) && !lines_hold(words, "pip");
-    for (size_t i = 0; i < words->count; i++)
-        if (foreign_script(base_name(words->line[i]))) return 1;
-    return begins(base_name(words->line[0]), "persona") || (launched && holds_option(words));
-}
-
-/* Installing programs and the like is not training, whatever options it has. */
-static int may_be_options(const Lines *words)
-{
-    static const char *const others[] = { "pip", "pip3", "git", "conda", "python", "python3", "cd", "source", "wget",
-                                          "curl", "apt", "apt-get", "sudo", "mkdir", "huggingface-cli", "export" };
-    for (size_t i = 0; i < sizeof others / sizeof *others; i++)
-        if (same(words->line[0], others[i])) return 0;
-    return holds_option(words);
-}
-
-/* The commands of a file, but for one, as a list for people. */
-static const char *others_of(Arena *a, const ShellText *text, const Lines *but)
-{
-    Lines others = { 0 };
-    for (size_t i = 0; i < text->count; i++)
-        if (&text->command[i] != but) lines_add(a, &others, quoted(a, lines_joined(a, &text->command[i], " ")));
-    return lines_joined(a, &others, ", ");
-}
-
-/* Empty when there is none. */
-static Lines command_in(Rewriting *w, const char *path, const ShellText *text)
-{
-    const Lines *found = NULL;
-    for (size_t i = 0; i < text->count; i++) {
-        if (!is_of_a_trainer(&text->command[i])) continue;
-        if (found) fault(w, format(w->a, "%s: holds command lines of several trainings; one at a time", path));
-        found = &text->command[i];
-    }
-    for (size_t i = 0; !found && i < text->count; i++)
-        if (may_be_options(&text->command[i])) found = &text->command[i];
-    if (!found) return (Lines){ 0 };
-    if (text->count > 1)
-        lines_add(w->a, &w->result.told, format(w->a, "%s: only its training is done; not run: %s", path,
-                                                others_of(w->a, text, found)));
-    for (size_t i = 0; i < text->unset.count; i++)
-        if (strstr(lines_joined(w->a, found, " "), text->unset.line[i]))
-            fault(w, format(w->a, "%s: $%s is not set in it; add a line %s=VALUE", path, text->unset.line[i],
-                            text->unset.line[i]));
-    return *found;
-}
-
-static Lines words_of_file(Rewriting *w, const char *path)
-{
-    Bytes b = file_map(w->a, path);
-    int is_config = is_json_text(b) || same(file_extension(path), ".toml");
-    if (is_config) return config_words(w->a, path, &w->result.told);
-    if (b.size > LARGEST_FILE) fail(w->a, "%s: expected a command line, of at most %d KB", path, LARGEST_FILE >> 10);
-    ShellText text = shell_words(w->a, (const char *)b.data, b.size, path);
-    return command_in(w, path, &text);
-}
-
-typedef struct { Rewriting *w; const char *path; Lines words; } FileOfWords;
-
-static void try_file(void *file)
-{
-    FileOfWords *f = file;
-    f->words = words_of_file(f->w, f->path);
-}
-
-/* word: the file's name, or "@" and its name.  A file that holds no command line is left to options.c. */
-static void add_words_of_file(Rewriting *w, Lines *to, const char *word)
-{
-    char why[1024];
-    FileOfWords f = { .w = w, .path = *word == '@' ? word + 1 : word };
-    if (attempt(w->a, try_file, &f, why)) {
-        fault(w, format(w->a, "%s", why));
-        return;
-    }
-    w->is_changed |= f.words.count > 0;
-    if (!f.words.count) lines_add(w->a, to, f.path);
-    for (size_t i = 0; i < f.words.count; i++) lines_add(w->a, to, f.words.line[i]);
-}
-
-/* Puts the words of files in the place of their names. */
-static Lines with_files(Rewriting *w, Lines words)
-{
-    Lines all = { 0 };
-    for (size_t i = 0; i < words.count; i++) {
-        const char *word = words.line[i];
-        int is_file_of_words = (*word == '@' && word[1]) || (!i && file_is(word) && !is_script(word));
-        if (is_file_of_words) add_words_of_file(w, &all, word);
-        else lines_add(w->a, &all, word);
-    }
-    return all;
-}
-
-/* ---- what stands in front of the options ------------------------------------------------------- */
-
-/* The ends of lines that a shell did not take: ^ in bash, ` in cmd.exe, a backslash with a blank behind it. */
-static int is_line_end(const char *word)
-{
-    return !word[strspn(word, "\\^` \t\r\n")];
-}
-
-/* "-" as typewriters and web pages have it becomes "--". */
-static const char *with_plain_dashes(Arena *a, const char *word)
-{
-    static const char *const dashes[] = { "\xe2\x80\x93", "\xe2\x80\x94", "\xe2\x88\x92" };  /* U+2013, 2014, 2212 */
-    int found = 0;
-    for (size_t i = 0; i < 3; i++)
-        while (!strncmp(word, dashes[i], 3)) {
-            word += 3;
-            found = 1;
-        }
-    return found ? format(a, "--%s", word + strspn(word, "-")) : word;
-}
-
-static Lines cleaned(Arena *a, Lines words)
-{
-    Lines all = { 0 };
-    for (size_t i = 0; i < words.count; i++)
-        if (!*words.line[i] || !is_line_end(words.line[i])) lines_add(a, &all, with_plain_dashes(a, words.line[i]));
-    return all;
-}
-
-static void read_script(Rewriting *w, const char *word)
-{
-    const char *name = base_name(word);
-    const ForeignScript *script = foreign_script(name);
-    if (!script) fault(w, format(w->a, "%s is no script that persona knows; expected train_network.py, "
-                                       "train_textual_inversion.py or one of diffusers", quoted(w->a, name)));
-    else if (script->refused) fault(w, format(w->a, "%s %s", name, script->refused));
-    w->script = script;
-    w->is_changed = 1;
-}
-
-/* Takes "accelerate launch --its options X.py" out, and "persona train" in front of a file's words. */
-static Lines without_launcher(Rewriting *w, Lines words)
-{
-    size_t first = 0, behind = 0;
-    while (first < words.count && !is_launcher(words.line[first]) && !is_script(words.line[first])) first++;
-    for (size_t i = first; i < words.count && !behind; i++)
-        if (is_script(words.line[i])) behind = i + 1;
-    int launches = first + 1 < words.count && same(words.line[first + 1], "launch");
-    if (behind) read_script(w, words.line[behind - 1]);
-    else if (launches) behind = first + 2;
-    Lines all = { 0 };
-    for (size_t i = 0; i < words.count; i++)
-        if (!behind || i < first || i >= behind) lines_add(w->a, &all, words.line[i]);
-    if (all.count > 1 && begins(base_name(all.line[0]), "persona") && same(all.line[1], "train")) {
-        all.line += 2;
-        all.count -= 2;
-    }
-    return all;
-}
-
-/* ---- --config_file ----------------------------------------------------------------------------- */
-
-/* A value without quotes around it, which cmd.exe leaves there. */
-static const char *without_quotes(Arena *a, const char *value)
-{
-    size_t n = strlen(value);
-    int is_quoted = n >= 2 && (*value == '"' || *value == '\'') && value[n - 1] == *value;
-    return is_quoted ? copy(a, value + 1, n - 2) : value;
-}
-
-/* --config_file NAME: kohya adds ".toml" where the name has no ending. */
-static void add_config_file(Rewriting *w, Lines *to, const char *name)
-{
-    const char *path = file_is(name) ? name : format(w->a, "%s.toml", name);
-    if (file_is(path)) add_words_of_file(w, to, path);
-    else fault(w, format(w->a, "--config_file is %s, and there is no such file", quoted(w->a, name)));
-}
-
-/* The value behind the option at words[i], or in it; NULL when it is no file of options.  OneTrainer: --config-path */
-static const char *config_file_named(Rewriting *w, const Lines *words, size_t i)
-{
-    const char *word = words->line[i];
-    const char *equals = strchr(word, '=');
-    const char *name = copy(w->a, word, equals ? (size_t)(equals - word) : strlen(word));
-    if (!same(name, "--config_file") && !same(name, "--config_path")) return NULL;
-    if (equals) return without_quotes(w->a, equals + 1);
-    return i + 1 < words->count ? words->line[i + 1] : "";
-}
-
-/* Puts the words of --config_file in front, for they hold where the command line says nothing. */
-static Lines with_config_files(Rewriting *w, Lines words)
-{
-    Lines all = { 0 }, rest = { 0 };
-    for (size_t i = 0; i < words.count; i++) {
-        const char *path = config_file_named(w, &words, i);
-        if (path) add_config_file(w, &all, path);
-        else lines_add(w->a, &rest, words.line[i]);
-        if (path && !strchr(words.line[i], '=')) i++;
-    }
-    for (size_t i = 0; i < rest.count; i++) lines_add(w->a, &all, rest.line[i]);
-    return all;
-}
-
 /* ---- options ----------------------------------------------------------------------------------- */
 
 static int is_option_word(const char *word)
@@ -324,6 +93,15 @@ static const char *next_value(Rewriting *w, const char *equals)
     if (equals) return without_quotes(w->a, equals + 1);
     if (w->at == w->in.count || is_option_word(w->in.line[w->at])) return NULL;
     return without_quotes(w->a, w->in.line[w->at++]);
+}
+
+/* Is it what a value is when nothing is asked for? */
+static int is_off(const char *value)
+{
+    double x;
+    size_t n = number_at(value, &x);
+    int is_zero = n && !value[n] && !(x < 0 || x > 0);
+    return !*value || is_zero || same(value, "false") || same(value, "none");
 }
 
 static void use_script(Rewriting *w, const char *script)
@@ -343,13 +121,15 @@ static void read_argument(Rewriting *w, const char *option, const char *argument
     }
     const char *key = trimmed(w->a, argument, (size_t)(equals - argument));
     const char *value = without_quotes(w->a, trimmed(w->a, equals + 1, strlen(equals + 1)));
-    if (same(key, "dropout")) key = "network_dropout";
+    const ForeignOption *foreign = foreign_training_option(key);
+    if (foreign && foreign->meaning == RENAMED) key = foreign->ours;
     const char *ours = training_option_find(key, &is_bare);
-    const ForeignOption *foreign = ours ? NULL : foreign_training_option(key);
+    int is_so_here = foreign && foreign->meaning == FIXED && same(foreign->value, value);
+    int is_unasked = foreign && foreign->meaning == MISSING && is_off(value);
+    int is_locon = same(key, "algo") && same(value, "locon");            /* LyCORIS: another name of lora */
     if (ours) put(w, ours, value);
-    else if (foreign && foreign->meaning == RENAMED) put(w, foreign->ours, value);
-    else if (!foreign || foreign->meaning != FIXED || !same(foreign->value, value))
-        fault(w, format(w->a, "--%s: %s is not known here", option, quoted(w->a, argument)));
+    else if (!is_so_here && !is_unasked && !is_locon)
+        fault(w, format(w->a, "--%s: %s is not %s here", option, quoted(w->a, argument), foreign ? "done" : "known"));
 }
 
 static void read_arguments(Rewriting *w, const char *option, const char *first)
@@ -367,10 +147,10 @@ static void read_module(Rewriting *w, const char *module)
 
 static void read_data_set(Rewriting *w, const char *name)
 {
-    if (folder_is(name)) w->photos = name;
-    else
-        fault(w, format(w->a, "--dataset_name is %s, which is no folder here; persona uses no network: load the "
-                              "pictures down, and give their folder with --train_data_dir", quoted(w->a, name)));
+    w->photos = name;
+    if (folder_is(name)) return;
+    lines_add(w->a, &w->result.told, "--dataset_name: persona uses no network; load the pictures down, and give their "
+                                     "folder with --train_data_dir");
 }
 
 /* "latest": the state beside the result */
@@ -391,6 +171,7 @@ static void place(Rewriting *w, const ForeignOption *o, const char *value)
     else if (same(name, "validation_prompt")) w->result.sample_text = value;
     else if (same(name, "train_text_encoder")) w->trains_text = 1;
     else if (same(name, "scale_lr")) w->scales_rate = 1;
+    else if (same(name, "use_object_template")) w->uses_template = 1;
     else if (same(name, "network_module")) read_module(w, value);
     else if (same(name, "lr_scheduler_type"))
         fault(w, format(w->a, "--lr_scheduler_type is %s, a class of torch; --lr_scheduler has those of persona",
@@ -414,7 +195,9 @@ static void read_foreign(Rewriting *w, const ForeignOption *o, const char *equal
     switch (o->meaning) {
     case RENAMED:  put(w, o->ours, o->value ? o->value : value); break;
     case NEEDLESS: lines_add_once(w->a, &w->needless, label); break;
-    case MISSING:  fault(w, format(w->a, "%s %s", label, o->why)); break;
+    case MISSING:
+        if (!value || !is_off(value)) fault(w, format(w->a, "%s %s", label, o->why));
+        break;
     case PLACED:   place(w, o, value); break;
     case FIXED:
         if (!same(o->value, value)) fault(w, format(w->a, "%s is %s, and %s", label, quoted(w->a, value), o->why));
@@ -497,11 +280,12 @@ static void scale_rate(Rewriting *w)
     put(w, "learning_rate", number_text(w->a, rate));
 }
 
-/* diffusers' textual inversion has templates in place of captions. */
+/* diffusers' textual inversion has templates in place of captions, and kohya's when it is asked. */
 static void choose_words(Rewriting *w)
 {
     const char *token = value_given(w, "token");
-    if (!same(w->script->script, "textual_inversion.py") || !token || is_given(w, "prompt")) return;
+    int has_templates = w->uses_template || same(w->script->script, "textual_inversion.py");
+    if (!has_templates || !token || is_given(w, "prompt")) return;
     put(w, "prompt", format(w->a, "a photo of %s", token));
 }
 
@@ -514,6 +298,21 @@ static void drop_unused_warmup(Rewriting *w)
     if (steps && number_at(steps, &x) && x > 0)
         lines_add(w->a, &w->result.told, "--lr_warmup_steps is not used by --lr_scheduler constant, as in diffusers");
     take_out(w, "lr_warmup_steps");
+}
+
+/* "512,768": with buckets kohya's trainer takes the area of it, here of the square of about that area. */
+static void keep_area(Rewriting *w)
+{
+    double width, height;
+    const char *sides = value_given(w, "resolution");
+    size_t n = sides ? number_at(sides, &width) : 0;
+    if (!n || sides[n] != ',' || !is_given(w, "enable_bucket")) return;
+    const char *second = sides + n + 1 + strspn(sides + n + 1, " ");
+    if (!number_at(second, &height) || !(width * height > 0) || (width >= height && width <= height)) return;
+    const char *side = number_text(w->a, floor(sqrt(width * height) / 8) * 8);
+    lines_add(w->a, &w->result.told, format(w->a, "--resolution %s: buckets of about that area, --resolution %s", sides,
+                                            side));
+    put(w, "resolution", side);
 }
 
 static void put_defaults(Rewriting *w)
@@ -529,6 +328,7 @@ static void put_defaults(Rewriting *w)
         put_default(w, defaults[i], defaults[i + 1]);
     }
     if (!is_diffusers(w) && is_given(w, "conv_dim")) put_default(w, "conv_alpha", "1");
+    keep_area(w);
     if (w->scales_rate) scale_rate(w);
     choose_text_rate(w);
     choose_words(w);
@@ -610,9 +410,10 @@ static void emit(Rewriting *w)
 
 TrainerCommand trainer_command(Arena *a, Lines words)
 {
-    Rewriting w = { .a = a };
-    w.in = without_launcher(&w, cleaned(a, with_files(&w, words)));
-    w.in = without_launcher(&w, with_config_files(&w, w.in));    /* such a file may say whose it is, as a script's name */
+    TrainerWords t = trainer_words(a, words);
+    Rewriting w = { .a = a, .in = t.words, .script = t.script, .is_changed = t.is_changed };
+    w.result.told = t.told;
+    w.result.faults = t.faults;
     while (w.at < w.in.count) {
         int ends_options = !strcmp(w.in.line[w.at], "--");
         if (!ends_options) read_word(&w);

@@ -10,11 +10,12 @@ cp "$model" m.safetensors
 
 # learns "what is said" arguments...: it trains, to $trained
 learns()  { what=$1; shift; run train "$@"; if [ "$status" = 0 ] && grep -qF -- "$what" err && [ -s "$trained" ]; then ok; else wrong "$*: status $status, expected \"$what\" and $trained"; fi; rm -f "$trained"; }
-# answers N "one fault" "another"... -- arguments...: status 2, and all N faults in one run
+# answers N "one fault" "another"... -- arguments...: status 2 ($wanted_status), and all N faults in one run
 answers() { n=$1; shift; said=; rm -f wanted; while [ "$1" != -- ]; do printf '%s\n' "$1" >>wanted; shift; done; shift
-            run train "$@"; [ "$status" = 2 ] || wrong "$*: status $status, expected 2"
+            run train "$@"; [ "$status" = "$wanted_status" ] || wrong "$*: status $status, expected $wanted_status"
             while read -r said; do says "$said"; done <wanted
             [ "$n" = 1 ] || says "$n faults, so nothing was done"; }
+wanted_status=2
 short="--max_train_steps 1 --resolution 64 --network_dim 2 --seed 1"
 
 # ---- kohya's trainer, as arguments: bash takes the ends of lines, but for one with a blank behind it
@@ -28,7 +29,7 @@ says 'LoRA of rank 2, 3x3 convolutions 2'
 says 'cosine_with_restarts'
 
 # ---- everything that is wrong, in one run
-answers 9 '--fused_backward_pass is for models of another kind' '--v2 is for Stable Diffusion 2' '"algo=lokro" is not known here' 'expected NAME=VALUE, found "foo"' \
+answers 9 '--fused_backward_pass is for models of another kind' '--v2 is for Stable Diffusion 2' '"algo=lokro" is not done here' 'expected NAME=VALUE, found "foo"' \
     'did you mean --learning_rate?' 'did you mean --network_module?' '--optimizer_type is "Foo"' 'nope: cannot be opened' -- \
     --rank 4 --lora_alpha 3 --learning_rte 3 --network_moduel x --optimizer_type Foo --train_data_dir nope --output_dir made --fused_backward_pass --v2 --network_args algo2=lokr foo algo=lokro
 holds 'nothing was made' absent made
@@ -185,6 +186,82 @@ END
 trained=one.safetensors
 learns 'the UNet at 0.0003, no text encoder, AdamW8bit, constant_with_warmup after 200 steps' python scripts/train.py --config-path="one.json" --seed 1
 says '--min_snr_gamma 5.0'
+
+# ---- kohya's documentation, in a .bat: ^ at the ends of lines, %names%, quotes of cmd.exe
+cat >train.bat <<'END'
+@echo off
+REM LoRA of SD 1.5
+set MODEL=m.safetensors
+call venv\Scripts\activate
+accelerate launch --num_cpu_threads_per_process 1 "D:\sd-scripts\train_network.py" ^
+  --pretrained_model_name_or_path="%MODEL%" ^
+  --train_data_dir='one' --output_dir=bat --output_name=b --learning_rate='1e-4' ^  
+  --network_module=lycoris.kohya --network_args "algo=locon" "preset=attn-mlp" "dora_wd=False" "conv_dim=2" "conv_alpha=1" ^
+  --network_dim=2 --network_alpha=1 --max_train_epochs=1 --max_train_steps=400 --resolution="64,96" --enable_bucket --noise_offset=0.0 --scale_v_pred_loss_like_noise_pred=False ^
+  --lr_scheduler_type "" --vae "" --seed=1
+pause
+END
+trained=bat/b.safetensors
+learns -- train.bat 2>err
+says '--max_train_epochs wins over --max_train_steps, as in kohya'"'"'s trainer'
+says '--resolution 64,96: buckets of about that area, --resolution 72'
+says '--conv_alpha 1'
+
+# ---- options alone in a text file, with the dashes of a web page and no ends of lines
+printf 'one\n\342\200\223\342\200\223model m.safetensors\n\342\200\224max_train_steps 1 \342\200\223rank 2\n--resolution 64 --seed 1\n-o text.safetensors --prompt "a b"\n' >options.txt
+trained=text.safetensors
+learns 'persona train one --model' @options.txt
+says '--network_dim 2'
+
+# ---- diffusers: textual inversion, as its README has it; kohya's
+trained=ti/learned_embeds.safetensors
+learns 'in persona'"'"'s words: persona train --model m.safetensors --token sks --init_word woman' accelerate launch textual_inversion.py --pretrained_model_name_or_path=m.safetensors \
+    --train_data_dir=one --learnable_property="object" --placeholder_token="sks" --initializer_token="woman" --resolution=64 --train_batch_size=1 --gradient_accumulation_steps=4 \
+    --max_train_steps=1 --learning_rate=5.0e-04 --scale_lr --lr_scheduler="constant" --lr_warmup_steps=7 --output_dir="ti" --seed 1
+says '--learning_rate 0.002'
+says '--num_vectors 1'
+says '--prompt "a photo of sks"'
+says '--lr_warmup_steps is not used by --lr_scheduler constant, as in diffusers'
+trained=ti/kohya.safetensors
+learns 'textual inversion of 2 vectors, called sks' train_textual_inversion.py --pretrained_model_name_or_path m.safetensors --train_data_dir img --output_dir ti --output_name kohya --token_string sks --init_word woman \
+    --num_vectors_per_token 2 --max_train_steps 1 --resolution 64 --use_object_template --learning_rate 1e-3 --save_model_as safetensors --seed 1
+
+# ---- diffusers: text to image; what must be downloaded is not there
+wanted_status=1         # nothing is wrong but that files are missing
+answers 2 'lambdalabs/naruto-blip-captions: cannot be opened' '--model is "CompVis/stable-diffusion-v1-4", and there is no such file' -- \
+    accelerate launch --mixed_precision="fp16" train_text_to_image_lora.py --pretrained_model_name_or_path=CompVis/stable-diffusion-v1-4 --dataset_name=lambdalabs/naruto-blip-captions \
+    --caption_column="text" --resolution=512 --random_flip --train_batch_size=1 --num_train_epochs=100 --checkpointing_steps=5000 --learning_rate=1e-04 --lr_scheduler="constant" \
+    --lr_warmup_steps=0 --seed=42 --output_dir="sd-naruto-model-lora" --validation_prompt="cute dragon creature" --report_to="wandb" --dataloader_num_workers=8
+says '--dataset_name: persona uses no network; load the pictures down'
+wanted_status=2
+
+# ---- diffusers: DreamBooth with prior preservation
+trained=prior/pytorch_lora_weights.safetensors
+learns '1 picture of the class, counting 0.5' train_dreambooth_lora.py --pretrained_model_name_or_path m.safetensors --instance_data_dir one --class_data_dir reg --with_prior_preservation \
+    --prior_loss_weight=0.5 --instance_prompt "photo of sks" --class_prompt "photo of a woman" --resolution 64 --train_batch_size 1 --max_train_steps 1 --rank 2 --output_dir prior \
+    --train_text_encoder --use_8bit_adam --adam_beta1 0.9 --validation_prompt "a photo of sks" --seed 1 --num_train_epochs 3
+says '--text_encoder_lr 5e-4'
+says '--max_train_steps wins over --max_train_epochs, as in diffusers'
+holds 'the validation prompt was drawn' test -s prior/pytorch_lora_weights-sample1.png
+
+# ---- scripts for what persona does not do
+answers 2 'sdxl_train_network.py trains models of another kind' 'nope: cannot be opened' -- sdxl_train_network.py --train_data_dir nope --pretrained_model_name_or_path m.safetensors --output_dir made
+answers 1 'train_db.py trains a whole model' -- train_db.py --train_data_dir one --pretrained_model_name_or_path m.safetensors --output_dir made2
+
+# ---- files that are no command line of one training
+printf 'accelerate launch train_network.py --a 1\naccelerate launch train_network.py --b 1\n' >two.sh
+run train two.sh
+says 'two.sh: holds command lines of several trainings; one at a time'
+printf 'python train_network.py --train_data_dir "$PHOTOS" --output_dir x\n' >unset.sh
+run train unset.sh
+says 'unset.sh: $PHOTOS is not set in it; add a line PHOTOS=VALUE'
+printf 'python train_network.py --train_data_dir "one\n' >open.sh
+run train open.sh
+says 'open.sh, line 1: a quote is opened and never closed'
+
+# ---- what changes nothing is told
+trained=own.safetensors
+learns 'warning: without effect here: --conv_alpha (without --conv_dim), --keep_tokens (without --shuffle_caption)' one -o own.safetensors --keep_tokens 1 --conv_alpha 2 $short
 
 echo "$test: $passed passed, $failed failed"
 [ $failed = 0 ]
