@@ -219,8 +219,7 @@ static const ForeignOption training[] = {
     /* what persona cannot do */
     MISSING_SWITCH("color_aug", NOT_YET), MISSING_SWITCH("random_crop", NOT_YET),
     MISSING_VALUE("face_crop_aug_range", NOT_YET), MISSING_SWITCH("weighted_captions", NOT_YET),
-    MISSING_SWITCH("alpha_mask", NOT_YET), MISSING_SWITCH("masked_loss", NOT_YET),
-    MISSING_VALUE("conditioning_data_dir", NOT_YET), MISSING_VALUE("network_dropout", NOT_YET),
+    MISSING_VALUE("network_dropout", NOT_YET),
     MISSING_VALUE("scale_weight_norms", NOT_YET), MISSING_VALUE("network_weights", NOT_YET),
     MISSING_SWITCH("dim_from_weights", NOT_YET), MISSING_MANY("base_weights", NOT_YET),
     MISSING_MANY("base_weights_multiplier", NOT_YET), MISSING_SWITCH("zero_terminal_snr", NOT_YET),

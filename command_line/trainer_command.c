@@ -122,7 +122,10 @@ static void read_argument(Rewriting *w, const char *option, const char *argument
     const char *key = trimmed(w->a, argument, (size_t)(equals - argument));
     const char *value = without_quotes(w->a, trimmed(w->a, equals + 1, strlen(equals + 1)));
     const ForeignOption *foreign = foreign_training_option(key);
-    if (foreign && foreign->meaning == RENAMED) key = foreign->ours;
+    if (foreign && foreign->meaning == RENAMED) {
+        key = foreign->ours;
+        foreign = foreign_training_option(key);
+    }
     const char *ours = training_option_find(key, &is_bare);
     int is_so_here = foreign && foreign->meaning == FIXED && same(foreign->value, value);
     int is_unasked = foreign && foreign->meaning == MISSING && is_off(value);
@@ -190,8 +193,9 @@ static void read_foreign(Rewriting *w, const ForeignOption *o, const char *equal
         fault(w, format(w->a, "%s needs a value behind it", label));
         return;
     }
+    int is_switched_off = o->values == NO_VALUE && equals && is_off(without_quotes(w->a, equals + 1));
     w->is_changed = 1;
-    if (value && !*value) return;                /* as the GUI writes what is not given */
+    if (is_switched_off || (value && !*value)) return;           /* as the GUI writes what is not given */
     switch (o->meaning) {
     case RENAMED:  put(w, o->ours, o->value ? o->value : value); break;
     case NEEDLESS: lines_add_once(w->a, &w->needless, label); break;
@@ -218,6 +222,14 @@ static void read_own(Rewriting *w, const char *name, int is_bare, const char *wo
     else put(w, NULL, word);                     /* options.c says that it needs a value */
 }
 
+/* Is it --vae "" in a trainer's command line, as the GUI writes what is not given? */
+static int is_left_empty(const Rewriting *w, const char *equals)
+{
+    if (!w->script) return 0;
+    if (equals) return !equals[1];
+    return w->at < w->in.count && !*w->in.line[w->at];
+}
+
 static void read_word(Rewriting *w)
 {
     const char *word = w->in.line[w->at++];
@@ -233,6 +245,7 @@ static void read_word(Rewriting *w)
     const ForeignOption *foreign = own ? NULL : foreign_training_option(name);
     if (begins(word, "--") && own) read_own(w, own, is_bare, word, equals);
     else if (begins(word, "--") && foreign) read_foreign(w, foreign, equals);
+    else if (is_left_empty(w, equals)) w->at += !equals;
     else put(w, NULL, word);
 }
 

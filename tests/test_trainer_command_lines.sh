@@ -202,7 +202,7 @@ accelerate launch --num_cpu_threads_per_process 1 "D:\sd-scripts\train_network.p
 pause
 END
 trained=bat/b.safetensors
-learns -- train.bat 2>err
+learns 'not run: "call venv' train.bat
 says '--max_train_epochs wins over --max_train_steps, as in kohya'"'"'s trainer'
 says '--resolution 64,96: buckets of about that area, --resolution 72'
 says '--conv_alpha 1'
