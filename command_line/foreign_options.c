@@ -137,7 +137,6 @@ static const ForeignOption training[] = {
     PLACE("output_dir"),
     PLACE("output_name"),
     PLACE("resume_from_checkpoint"),
-    PLACE("network_module"),
     PLACE("lr_scheduler_type"),
     PLACE("dataset_name"),
     PLACE("validation_prompt"),
@@ -155,11 +154,7 @@ static const ForeignOption training[] = {
     ONLY("prior_generation_precision", "fp32", "is fp32 here"),
 
     /* of --network_args */
-    ONLY("algo", "lora", "is lora here"),
-    ONLY("preset", "attn-mlp", "is attn-mlp here, with conv_dim all convolutions of 3x3 too"),
-    ONLY("wd_on_output", "True", "is True here"),
     ONLY("block_size", "4", "is for other algorithms"),
-    MISSING_VALUE("rank_dropout", NOT_YET), MISSING_VALUE("module_dropout", NOT_YET),
     MISSING_VALUE("rank_dropout_scale", NOT_YET), MISSING_VALUE("loraplus_lr_ratio", NOT_YET),
     MISSING_VALUE("loraplus_unet_lr_ratio", NOT_YET), MISSING_VALUE("loraplus_text_encoder_lr_ratio", NOT_YET),
     MISSING_VALUE("block_dims", NOT_YET), MISSING_VALUE("block_alphas", NOT_YET),
@@ -167,9 +162,9 @@ static const ForeignOption training[] = {
     MISSING_VALUE("down_lr_weight", NOT_YET), MISSING_VALUE("mid_lr_weight", NOT_YET),
     MISSING_VALUE("up_lr_weight", NOT_YET), MISSING_VALUE("block_lr_zero_threshold", NOT_YET),
     MISSING_VALUE("use_tucker", NOT_YET), MISSING_VALUE("use_cp", NOT_YET), MISSING_VALUE("use_scalar", NOT_YET),
-    MISSING_VALUE("train_norm", NOT_YET), MISSING_VALUE("factor", NOT_YET), MISSING_VALUE("decompose_both", NOT_YET),
-    MISSING_VALUE("full_matrix", NOT_YET), MISSING_VALUE("unbalanced_factorization", NOT_YET),
-    MISSING_VALUE("dora_wd", NOT_YET), MISSING_VALUE("rs_lora", NOT_YET), MISSING_VALUE("bypass_mode", NOT_YET),
+    MISSING_VALUE("train_norm", NOT_YET),
+    MISSING_VALUE("unbalanced_factorization", NOT_YET),
+    MISSING_VALUE("bypass_mode", NOT_YET),
     MISSING_VALUE("constraint", NOT_YET), MISSING_VALUE("rescaled", NOT_YET),
 
     /* speed, memory and logs of another machine */
@@ -204,7 +199,6 @@ static const ForeignOption training[] = {
     NEEDLESS_VALUE("learnable_property"), NEEDLESS_SWITCH("no_safe_serialization"), NEEDLESS_VALUE("prediction_type"),
     NEEDLESS_SWITCH("text_encoder_use_attention_mask"), NEEDLESS_VALUE("skip_until_initial_step"),
     NEEDLESS_VALUE("resize_interpolation"), NEEDLESS_VALUE("dataset_class"),
-
     NEEDLESS_VALUE("validation_seed"), NEEDLESS_VALUE("validate_every_n_steps"),
     NEEDLESS_VALUE("validate_every_n_epochs"), NEEDLESS_VALUE("max_validation_steps"),
     NEEDLESS_SWITCH("sample_at_first"),
@@ -219,9 +213,7 @@ static const ForeignOption training[] = {
     /* what persona cannot do */
     MISSING_SWITCH("color_aug", NOT_YET), MISSING_SWITCH("random_crop", NOT_YET),
     MISSING_VALUE("face_crop_aug_range", NOT_YET), MISSING_SWITCH("weighted_captions", NOT_YET),
-    MISSING_VALUE("network_dropout", NOT_YET),
-    MISSING_VALUE("scale_weight_norms", NOT_YET), MISSING_VALUE("network_weights", NOT_YET),
-    MISSING_SWITCH("dim_from_weights", NOT_YET), MISSING_MANY("base_weights", NOT_YET),
+    MISSING_MANY("base_weights", NOT_YET),
     MISSING_MANY("base_weights_multiplier", NOT_YET), MISSING_SWITCH("zero_terminal_snr", NOT_YET),
     MISSING_SWITCH("scale_v_pred_loss_like_noise_pred", NOT_YET), MISSING_VALUE("v_pred_like_loss", NOT_YET),
     MISSING_SWITCH("network_train_text_encoder_only", "is --unet_lr 0 here"),

@@ -130,8 +130,8 @@ static void read_argument(Rewriting *w, const char *option, const char *argument
     int is_so_here = foreign && foreign->meaning == FIXED && same(foreign->value, value);
     int is_unasked = foreign && foreign->meaning == MISSING && is_off(value);
     int is_locon = same(key, "algo") && same(value, "locon");            /* LyCORIS: another name of lora */
-    if (ours) put(w, ours, value);
-    else if (!is_so_here && !is_unasked && !is_locon)
+    if (ours) put(w, ours, is_locon ? "lora" : value);
+    else if (!is_so_here && !is_unasked)
         fault(w, format(w->a, "--%s: %s is not %s here", option, quoted(w->a, argument), foreign ? "done" : "known"));
 }
 
@@ -139,13 +139,6 @@ static void read_arguments(Rewriting *w, const char *option, const char *first)
 {
     for (const char *value = first; value; value = next_value(w, NULL))
         if (*value) read_argument(w, option, value);
-}
-
-static void read_module(Rewriting *w, const char *module)
-{
-    if (same(module, "lycoris.kohya")) put(w, "network_module", module);
-    else if (!same(module, "networks.lora"))
-        fault(w, format(w->a, "--network_module is %s, expected networks.lora or lycoris.kohya", quoted(w->a, module)));
 }
 
 static void read_data_set(Rewriting *w, const char *name)
@@ -175,14 +168,12 @@ static void place(Rewriting *w, const ForeignOption *o, const char *value)
     else if (same(name, "train_text_encoder")) w->trains_text = 1;
     else if (same(name, "scale_lr")) w->scales_rate = 1;
     else if (same(name, "use_object_template")) w->uses_template = 1;
-    else if (same(name, "network_module")) read_module(w, value);
     else if (same(name, "lr_scheduler_type"))
         fault(w, format(w->a, "--lr_scheduler_type is %s, a class of torch; --lr_scheduler has those of persona",
                         quoted(w->a, value)));
     else read_arguments(w, name, value);
     if (same(name, "instance_data_dir")) use_script(w, "train_dreambooth_lora.py");
-    if (same(name, "train_data_dir") || same(name, "output_name") || same(name, "network_module"))
-        use_script(w, "train_network.py");
+    if (same(name, "train_data_dir") || same(name, "output_name")) use_script(w, "train_network.py");
 }
 
 static void read_foreign(Rewriting *w, const ForeignOption *o, const char *equals)

@@ -29,7 +29,7 @@ says 'LoRA of rank 2, 3x3 convolutions 2'
 says 'cosine_with_restarts'
 
 # ---- everything that is wrong, in one run
-answers 9 '--fused_backward_pass is for models of another kind' '--v2 is for Stable Diffusion 2' '"algo=lokro" is not done here' 'expected NAME=VALUE, found "foo"' \
+answers 9 '--fused_backward_pass is for models of another kind' '--v2 is for Stable Diffusion 2' '--algo is "lokro", expected' 'expected NAME=VALUE, found "foo"' \
     'did you mean --learning_rate?' 'did you mean --network_module?' '--optimizer_type is "Foo"' 'nope: cannot be opened' -- \
     --rank 4 --lora_alpha 3 --learning_rte 3 --network_moduel x --optimizer_type Foo --train_data_dir nope --output_dir made --fused_backward_pass --v2 --network_args algo2=lokr foo algo=lokro
 holds 'nothing was made' absent made
@@ -176,7 +176,7 @@ cat >gui.json <<'END'
   "train_batch_size": 1, "train_data_dir": "img", "unet_lr": 0.0001, "v2": false, "xformers": "xformers" }
 END
 trained=gui/g.safetensors
-learns '--lr_warmup_steps 10% --text_encoder_lr 5e-05 --seed 1 img --output gui/g.safetensors' gui.json --seed 1
+learns '--lr_warmup_steps 10% --network_module networks.lora --text_encoder_lr 5e-05 --seed 1 img --output gui/g.safetensors' gui.json --seed 1
 says 'without a meaning here: --cache_latents, --mixed_precision, --save_precision'
 cat >one.json <<'END'
 {"__version": 6, "training_method": "LORA", "base_model_name": "m.safetensors", "output_model_destination": "one.safetensors", "concepts": [{"path": "img/10_sks woman"}],

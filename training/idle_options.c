@@ -15,7 +15,7 @@ typedef struct {
 
 static int trains_lora(const TrainingConfig *c) { return !is_textual_inversion(c); }
 static int trains_word(const TrainingConfig *c) { return is_textual_inversion(c) || c->token; }
-static int has_convolutions(const TrainingConfig *c) { return c->conv_dim > 0; }
+static int has_convolutions(const TrainingConfig *c) { return training_conv_dim(c) > 0; }
 static int trains_text(const TrainingConfig *c) { return !c->network_train_unet_only; }
 static int draws_class(const TrainingConfig *c) { return c->class_prompt && !c->reg_data_dir; }
 static int has_class(const TrainingConfig *c) { return has_prior_preservation(c) || c->dataset_config; }
