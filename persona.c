@@ -178,9 +178,9 @@ static int read_stored_settings(Run *r, Bytes b, const char *path)
 static void read_prompt_file(Run *r, const char *path)
 {
     Bytes b = open_input(r, path, "a prompt file, or a picture to make again");
-    r->is_redrawn = may_carry_settings(b);
+    r->is_redrawn = may_carry_settings(b) && result_has_format(path);       /* a JPEG becomes a GIF beside it */
     if (read_stored_settings(r, b, path)) return;
-    if (r->is_redrawn)
+    if (may_carry_settings(b))
         fail(r->a, "%s: this %s carries no settings, or is broken; expected one that persona, the Stable Diffusion "
                    "web UI, ComfyUI or another program saved with them; to begin from this picture: --init", path,
              kind_of(b)->name);
