@@ -78,6 +78,12 @@ holds 'the same bytes' same p.gif again.gif
 says 'the same bytes'
 run p.gif -o elsewhere.gif
 holds 'again, elsewhere' same p.gif elsewhere.gif
+# a JPEG with these words as its comment: | FF D8 | FF FE | size 2 | words | FF D9 |
+{ printf "\\377\\330\\377\\376\\000\\$(printf %o $(($(wc -c <p.txt) + 2)))"; cat p.txt; printf '\377\331'; } >words.jpg
+run info words.jpg
+holds 'info of a JPEG with settings' grep -q 'Steps: 1, Seed: 7, Size: 32x32' out
+run words.jpg -o elsewhere.gif
+holds 'drawn from a JPEG' same p.gif elsewhere.gif
 run p.gif --seed 8
 holds 'a different picture stands beside' is "$(cat out)" p-again.gif
 holds 'the first is kept' same p.gif elsewhere.gif
