@@ -131,7 +131,7 @@ for words in 'ss_num_reg_images: 0' 'ss_bucket_info: {"buckets": {"0": {"resolut
     'ss_tag_frequency: {"photos": {' 'ss_epoch: 2' 'ss_num_epochs: 2' 'ss_total_batch_size: 2' 'ss_lr_warmup_steps: 1'; do holds "info: $words" grep -q "$words" out; done
 holds 'UNet only' grep -q '192 layers (192 UNet)' out
 run train --help
-holds 'help' is "$status$(grep -c -- '--network_dim\|--max_grad_norm\|--lr_scheduler' out)" 07
+holds 'help' is "$status$(grep -c '^  --network_dim \|^  --max_grad_norm \|^  --lr_scheduler ' out)" 03
 
 # ---- only a part of it learns; what training draws is no training image ----
 run train photos -o part.safetensors --resolution 64 --network_dim 2 --max_train_steps 1 --text_encoder_lr 0 --seed 3
