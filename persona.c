@@ -239,12 +239,13 @@ static Wildcards *wildcards(Run *r)
 
 /* ---- the result -------------------------------------------------------------------------------- */
 
-/* Where the picture goes: to -o, to the picture that it comes from, or beside the prompt file. */
+/* Where the picture goes: to -o, to the picture that it comes from, or beside it: a JPEG carries settings, but no
+ * clip. */
 static const char *output_path(Run *r)
 {
     const Options *o = &r->options;
     if (o->output) return o->output;
-    if (r->is_redrawn) return o->input;
+    if (r->is_redrawn && result_has_format(o->input)) return o->input;
     if (o->input) return format(r->a, "%s.gif", without_extension(r->a, o->input));
     return "persona.gif";
 }
@@ -255,7 +256,7 @@ static Result place_result(Run *r, const Callbacks *callbacks)
     r->out = output_path(r);
     Result result = {
         .path = r->out,
-        .is_redrawn = r->is_redrawn && !o->output,
+        .is_redrawn = r->out == o->input,
         .request = &r->request,
         .callbacks = callbacks,
     };
