@@ -535,6 +535,9 @@ void prompt_warn(Arena *a, const Request *r, const char *label, LineCallback *wa
     if (r->ignored)
         warn(to, format(a, "%s: ignored in the prompt, as persona knows LoRA tags and their strengths only: %s", label,
                         r->ignored));
+    if (r->negative_tags)
+        warn(to, format(a, "%s: %s in the negative prompt left out, as a LoRA changes the model for both prompts; "
+                        "put it into the prompt", label, amount(a, (size_t)r->negative_tags, "LoRA tag")));
     if (r->broken_tag)
         warn(to, format(a, "%s: %s in the prompt is no tag, expected <lora:NAME:STRENGTH> with its end; "
                         "it is read as words", label, quoted(a, r->broken_tag)));

@@ -485,12 +485,23 @@ static void set_prompt(Arena *a, Request *r, const Setting *s, const char *label
     r->job.prompt = out;
 }
 
+/* A LoRA changes the model for both prompts, so its tag means nothing in this one (web UI: it stays as words). */
 static void set_negative(Arena *a, Request *r, const Setting *s, const char *label, const char *value)
 {
-    (void)a;
     (void)s;
     (void)label;
-    r->job.negative = value;
+    char *out = format(a, "%s", value);
+    char *end = out;
+    const char *last = strrchr(value, '>');      /* behind it no tag ends, and none is looked for */
+    r->negative_tags = 0;
+    for (const char *at = value; *at; ) {
+        const char *close = last && at < last && is_lora_tag(at) ? strchr(at, '>') : NULL;
+        if (close) r->negative_tags++;
+        else *end++ = *at;
+        at = close ? close + 1 : at + 1;
+    }
+    *end = 0;
+    r->job.negative = out;
     r->negative_template = NULL;
     r->is_negative_drawn = 0;
 }

@@ -31,6 +31,7 @@ typedef struct {
     size_t      tags, keys;
     const char *ignored;                /* parts of the prompt's tags that are ignored, as a list for people; or NULL */
     size_t      ignored_count;          /* how many parts */
+    int         negative_tags;          /* LoRA tags in the negative prompt, which do nothing and are taken out */
     const char *broken_tag;             /* where the first broken LoRA tag begins, which is read as words; or NULL */
     int         seeded;                 /* job.seed was given */
     uint64_t    max_size;               /* bytes that a GIF is to keep to; 0: any */

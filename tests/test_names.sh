@@ -132,6 +132,11 @@ run check --prompt x --motion xl --frames 2
 says 'weights/xl.safetensors: this motion module has three levels, so it is for SDXL'
 rm weights/kind.safetensors weights/xl.safetensors
 
+# ---- a tag where it does nothing ----
+printf 'a woman\nNegative prompt: bad <lora:nothing:0.8>, worse\nSteps: 2' >n.txt
+run check n.txt --frames 1
+says 'n.txt: 1 LoRA tag in the negative prompt left out'
+
 # ---- embeddings inside a LoRA, by every key that files of embeddings have ----
 pair='"lora_unet_down_blocks_0_attentions_0_transformer_blocks_0_attn1_to_q.lora_down.weight":{"dtype":"F16","shape":[1,64],"data_offsets":[0,128]},"lora_unet_down_blocks_0_attentions_0_transformer_blocks_0_attn1_to_q.lora_up.weight":{"dtype":"F16","shape":[64,1],"data_offsets":[128,256]}'
 vectors='{"dtype":"F16","shape":[2,128],"data_offsets":[256,768]}'
