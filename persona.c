@@ -559,8 +559,8 @@ static void check_training(Run *r)
     collect(r, read_settings);
     r->status = typed || o->faults.count > read ? MISUSED : FAILED;
     if (o->input && !r->subsets.count) collect(r, check_photos);
+    collect(r, read_samples);                    /* before the model is found: its motion module comes with its name */
     if (o->output) collect(r, find_weights);
-    collect(r, read_samples);
     if (o->output) collect(r, check_trained_file);
     fail_with_faults(r);
 }
