@@ -1,7 +1,7 @@
 # make            the program            make test    all tests (a C compiler only)
 # make bench      how fast it is here    make asan    the tests again under ASan and UBSan
 # make faults     training while each call of the system fails, one after the other: a quarter of an hour
-# make golden     goldens anew, by PyTorch (tests/golden.py says which packages)
+# make golden     goldens anew, by PyTorch (tests/golden.py says which packages; SD_SCRIPTS: a checkout of kohya-ss/sd-scripts)
 # make lib        libpersona.a and libpersona.so, for other programs; their header is persona.h
 # make PLAIN=1    the program with kernels/plain.c, for any C11 compiler; with `test`, its tests (CC=tcc: by that compiler)
 CC      ?= cc

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Makes tests/golden/loss.golden: noise and losses as kohya's own functions compute them, for tests/test_loss.c to compare with.
 
-    python tests/golden_loss.py SD_SCRIPTS         packages as in golden.py; SD_SCRIPTS: a checkout of kohya-ss/sd-scripts
+    SD_SCRIPTS=PATH python tests/golden_loss.py    packages as in golden.py; PATH: a checkout of kohya-ss/sd-scripts
 
 u(name) as in golden.py.  Tensors are [h,w,c] as in the program.  Where kohya draws a normal number, u("draw i") stands in for it, i = 0, 1, ... over the calls.
 
@@ -17,7 +17,6 @@ import ast
 import io
 import os
 import random
-import sys
 import types
 
 import numpy as np
@@ -104,7 +103,7 @@ def with_alpha(mode):
 
 
 def main():
-    k = functions_of(sys.argv[1])
+    k = functions_of(os.environ["SD_SCRIPTS"])
     mask = torch.from_numpy(uniform("mask", 64 * H * W).astype(np.float32)).reshape(8 * H, 8 * W) / 2 + 0.5
     rs, draw = [], random.random
     random.seed(1)

@@ -466,7 +466,7 @@ static size_t list_entries(Arena *a, LoraFile *f, Entry *entry)
         size_t stem;
         AdapterPart part = adapter_part(name, &stem);
         if (begins(name, "bundle_emb.")) continue;                      /* an embedding in the file: see embedding.h */
-        if (part == VECTOR && !has_on_input(a, s, name, stem)) part = NONE;
+        if (part == VECTOR && !has_on_input(a, s, name, stem)) part = NO_PART;
         if (part) entry[n++] = (Entry){ .layer = flat_name(a, name, stem), .part = part, .weight = &s->weight[i] };
         else f->unknown[f->unknowns++] = name;
     }

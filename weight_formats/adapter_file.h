@@ -14,7 +14,7 @@
 enum { ADAPTER_FAMILIES = 12, LARGEST_SIDE_OF_A_WEIGHT = 1 << 20 };
 
 /* A matrix of the file: given whole, or as left right, or as left core right (Tucker decomposition).  Each is the
- * part that holds it, NONE where the family has no such part. */
+ * part that holds it, NO_PART where the family has no such part. */
 typedef struct { AdapterPart whole, left, right, core; } Factor;
 
 /* How a family changes a weight: W' of W and at most two matrices.
@@ -42,7 +42,7 @@ typedef struct { size_t rows, columns, rank; } Extent;
 /* What the file holds for one layer. */
 typedef struct Module {
     const char   *layer;                   /* its flat name, see adapter_names.h */
-    const Weight *part[PARTS];             /* NULL: absent, as part[NONE] always is */
+    const Weight *part[PARTS];             /* NULL: absent, as part[NO_PART] always is */
     const Family *family;                  /* NULL: only a difference of the bias */
     Extent        first, second, all;      /* of the two matrices, and of dW */
     float         scale;                   /* alpha / rank */

@@ -93,7 +93,7 @@ AdapterPart adapter_part(const char *key, size_t *stem)
         return endings[e].part;
     }
     *stem = strlen(key);
-    return NONE;
+    return NO_PART;
 }
 
 const char *adapter_part_name(AdapterPart part)

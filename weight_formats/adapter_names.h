@@ -16,13 +16,13 @@
  *            blocks of columns by those of OFT_R and BOFT_R in PEFT; then each row is multiplied by RESCALE
  * SCALE and MAGNITUDE are DoRA's lengths of the rows or columns, in LyCORIS and in PEFT.  ALPHA is a number. */
 typedef enum {
-    NONE, DOWN, UP, MID, HADA_1A, HADA_1B, HADA_T1, HADA_2A, HADA_2B, HADA_T2,
+    NO_PART, DOWN, UP, MID, HADA_1A, HADA_1B, HADA_T1, HADA_2A, HADA_2B, HADA_T2,
     LOKR_1, LOKR_1A, LOKR_1B, LOKR_2, LOKR_2A, LOKR_2B, LOKR_T2, DIFF, DIFF_B, SCALE, MAGNITUDE,
     GLORA_A1, GLORA_A2, GLORA_B1, GLORA_B2, VECTOR, ON_INPUT, IA3_L, OFT_BLOCKS, OFT_DIAG, OFT_R, BOFT_R, RESCALE,
     ALPHA, PARTS
 } AdapterPart;
 
-/* Tells from its ending what a tensor is, NONE when the ending is not known.
+/* Tells from its ending what a tensor is, NO_PART when the ending is not known.
  * stem: how many bytes of the key, from its start, are the layer's. */
 AdapterPart adapter_part(const char *key, size_t *stem);
 
