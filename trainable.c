@@ -26,6 +26,7 @@
 
 static const char TOKEN_TABLE[] = "te.text_model.embeddings.token_embedding.weight";
 static const char WEIGHT[] = ".weight";
+enum { LONGEST_NAME = 256 };             /* of a weight with an adapter; no model has such long ones */
 
 /* ---- which layers get an adapter -------------------------------------------------------------- */
 
@@ -84,7 +85,7 @@ static int is_unet_target(const Weight *w, const TrainableConfig *config)
 
 static int is_target(const Weight *w, const TrainableConfig *config)
 {
-    if (!ends_with(w->name, WEIGHT)) return 0;
+    if (!ends_with(w->name, WEIGHT) || strlen(w->name) >= LONGEST_NAME) return 0;
     if (starts_with(w->name, "te.")) return config->text && is_text_target(w, config->targets);
     return config->unet && starts_with(w->name, "unet.") && is_unet_target(w, config);
 }
@@ -149,12 +150,13 @@ static size_t count_all(const Trainable *t, size_t *tensors)
     return count;
 }
 
-/* Gives a tensor the next place in x. */
+/* Gives a tensor the next place in x.  A vector, as a file may hold one, has no rows: see optimizer.h. */
 static void place(Trainable *t, Weight *w, ParameterGroup group)
 {
+    size_t rows = w->rank > 1 ? w->shape[w->rank - 2] : 0;
     w->data = t->x + t->count;
     t->tensor[t->tensors++] = (ParameterTensor){ .offset = t->count, .count = elements(w), .group = group,
-                                                 .rows = w->shape[w->rank - 2], .columns = w->shape[w->rank - 1] };
+                                                 .rows = rows, .columns = w->shape[w->rank - 1] };
     t->count += elements(w);
 }
 
@@ -203,7 +205,7 @@ Trainable *trainable_new(Arena *a, const Weights *w, TrainableConfig config)
 
 static const Weight *weight_of(const Weights *w, const Module *m)
 {
-    char name[256];
+    char name[LONGEST_NAME];
     snprintf(name, sizeof name, "%s%s", m->layer, WEIGHT);
     return weights_find(w, name);
 }
@@ -233,7 +235,8 @@ Trainable *trainable_like(Arena *a, const Weights *w, TrainableConfig config, co
     const Weight *own;
     *t = (Trainable){ .module = allocate(a, file->modules, sizeof *t->module) };
     for (size_t i = 0; (own = weights_at(w, i)); i++) {
-        if (!ends_with(own->name, WEIGHT) || weights_find(w, own->name) != own || own->rank < 2) continue;
+        if (!ends_with(own->name, WEIGHT) || strlen(own->name) >= LONGEST_NAME || own->rank < 2) continue;
+        if (weights_find(w, own->name) != own) continue;
         int is_wanted = starts_with(own->name, "te.") ? config.text : starts_with(own->name, "unet.") && config.unet;
         const char *layer = layer_of(a, own);
         const Module *from = is_wanted ? adapter_module(file, flat_layer(a, layer)) : NULL;

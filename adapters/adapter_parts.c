@@ -161,10 +161,10 @@ static void take_scale(Module *to, const Module *from)
 
 const char *adapter_parts_like(Arena *a, const char *layer, const Weight *w, const Module *from, Module *made)
 {
-    const char *wrong = adapter_misfit(a, from, layer, w, w);
-    if (wrong) return wrong;
     if (!is_trained_family(from))
         return format(a, "%s is of a kind that is not trained here", adapter_some_part(from)->name);
+    const char *wrong = adapter_misfit(a, from, layer, w, NULL);
+    if (wrong) return wrong;
     *made = (Module){ .layer = layer };
     for (AdapterPart p = DOWN; p < ALPHA; p++) {
         const Weight *part = part_of(from, p);

@@ -250,8 +250,8 @@ static void put_frame(const Frame *f, Frame *canvas)
         }
 }
 
-/* Makes the canvas: the frame itself when that is all of it. */
-static int make_canvas(Frame *f, Frame *canvas, char *why)
+/* Makes the canvas: the frame itself when that is all of it.  empty: what stands beside it */
+static int make_canvas(Frame *f, Frame *canvas, Byte empty, char *why)
 {
     enum { MAX_PIXELS = 1 << 28 };
     if (canvas->width > MAX_PIXELS / canvas->height)
@@ -264,7 +264,7 @@ static int make_canvas(Frame *f, Frame *canvas, char *why)
     size_t bytes = 3 * (size_t)canvas->width * (size_t)canvas->height;
     canvas->rgb = malloc(bytes);
     if (!canvas->rgb) return refuse(why, "no memory left");
-    memset(canvas->rgb, 255, bytes);
+    memset(canvas->rgb, empty, bytes);
     put_frame(f, canvas);
     return 1;
 }
@@ -294,7 +294,7 @@ static Byte *decode(const Byte *webp, size_t size, int wants_alpha, int *width, 
     Run r = { .at = webp + 12, .end = webp + 8 + said };
     int is_good = read_picture(r, &canvas, &f, why);
     if (is_good && wants_alpha) show_alpha(&f);
-    if (is_good) make_canvas(&f, &canvas, why);
+    if (is_good) make_canvas(&f, &canvas, wants_alpha ? 0 : 255, why);      /* transparent, shown over white */
     *width = canvas.width;
     *height = canvas.height;
     free(f.rgb);

@@ -553,6 +553,7 @@ static void read_hires(Walk *w, Origin first, const Node *second)
 {
     if (!second) return;
     const Node *upscale = origin_of(w, second).upscale;
+    if (!upscale) return;                       /* no steps are left to find it once more */
     double factor = number_or(w, upscale, "scale_by", 0);
     double from = number_or(w, first.empty, "width", 0);
     double to = number_or(w, upscale, "width", 0);

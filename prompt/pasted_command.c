@@ -83,9 +83,10 @@ static const char *sampler_flag(const char *name)
 /* Adds what is no setting, as a piece without a value, which the reader of settings tells. */
 static void add_unknown(Command *c, const char *dashes, const char *name)
 {
-    char *piece = format(c->t.a, "%s%s%s", c->t.settings.n ? ", " : "", dashes, name);
-    for (char *s = piece + 2; *s; s++)
+    char *piece = format(c->t.a, "%s%s", dashes, name);
+    for (char *s = piece; *s; s++)
         if (strchr(",:\"\n", *s)) *s = ' ';
+    if (c->t.settings.n) string_builder_add(&c->t.settings, ", ");
     string_builder_add(&c->t.settings, piece);
 }
 

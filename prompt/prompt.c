@@ -151,7 +151,8 @@ static void read_setting(Reader *rd, const Setting *s, const char *as, const cha
     }
     size_t path_size = strlen(rd->path) + 2;         /* "p.txt: " */
     if (fail_kind(rd->a) != FAILURE) fail_as(rd->a, fail_kind(rd->a), "%s", why);
-    add_note(rd, &rd->left_out, format(rd->a, "%s", why + path_size), before);
+    const char *fault = strlen(why) > path_size ? why + path_size : why;      /* a very long path fills the message */
+    add_note(rd, &rd->left_out, format(rd->a, "%s", fault), before);
 }
 
 /* The setting that a key of sd-webui-animatediff means, or NULL. */

@@ -89,12 +89,42 @@ static void run(void *to)
     for (size_t i = 0; i < c->expected->count; i++) compare(c, &c->expected->weight[i]);
 }
 
+/* The configuration of a golden with one word in place of another. */
+static void give_changed(Arena *a, const char *word, const char *other)
+{
+    Bytes weights = file_map(a, format(a, "%s/peft_oft_limited/adapter_model.safetensors", FOLDER));
+    Bytes config = file_map(a, format(a, "%s/peft_oft_limited/adapter_config.json", FOLDER));
+    const char *text = format(a, "%.*s", (int)config.size, (const char *)config.data);
+    const char *at = strstr(text, word);
+    text = format(a, "%.*s%s%s", (int)(at - text), text, other, at + strlen(word));
+    file_give(a, "given/adapter_model.safetensors", weights);
+    file_give(a, "given/adapter_config.json", (Bytes){ (const unsigned char *)text, strlen(text) });
+}
+
+static void open_given(void *to)
+{
+    Case *c = to;
+    lora_open(c->a, &(LoraUse){ .path = "given/adapter_model.safetensors", .unet = 1 }, 1);
+}
+
+/* Python writes a small number as 6e-05, and anybody may write a number of terms that takes for ever. */
+static void test_numbers(Case *c)
+{
+    char message[1024] = "";
+    give_changed(c->a, "0.3", "6e-05");
+    CHECK_MSG(!attempt(c->a, open_given, c, message), "%s", message);
+    give_changed(c->a, "terms\": 5", "terms\": 2000000000000");
+    CHECK(attempt(c->a, open_given, c, message));
+    CHECK_MSG(strstr(message, "num_cayley_neumann_terms is 2000000000000, expected at most 100"), "%s", message);
+}
+
 int main(void)
 {
     Case c = { .a = arena_new() };
     char message[1024] = "";
     CHECK_MSG(!attempt(c.a, run, &c, message), "%s", message);
     CHECK(c.compared > 60);
+    test_numbers(&c);
     printf("  %d weights, at most %.2g off\n", c.compared, c.worst);
     arena_free(c.a);
     return done();

@@ -1,6 +1,7 @@
 /* test_foreign.c - the settings that other programs store in pictures: each program's form, the order of trust,
  * graphs of ComfyUI that are plain and that are not, and hostile ones. */
 #include "deflate.h"
+#include "chars.h"
 #include "foreign_metadata.h"
 #include "gif.h"
 #include "prompt.h"
@@ -389,6 +390,24 @@ static void damage_text(Arena *a, const char *keyword, const char *text)
     CHECK(!strcmp(copied, text));
 }
 
+/* A second pass, and so long a chain before the model that the steps end anywhere behind it. */
+static void test_long_chain(Arena *a, int length)
+{
+    size_t before = mark(a);
+    StringBuilder text = string_builder(a);
+    string_builder_add(&text, "{" TEXTS MODEL LATENT("1") SAMPLER("r1"));
+    for (int i = 1; i <= length; i++) {
+        const char *next = i < length ? format(a, "r%d", i + 1) : "4";
+        string_builder_add(&text, format(a, "\"r%d\": {\"class_type\": \"Reroute\", ", i));
+        string_builder_add(&text, format(a, "\"inputs\": {\"\": [\"%s\", 0]}}, ", next));
+    }
+    string_builder_add(&text, "\"31\": {\"class_type\": \"LatentUpscaleBy\", "
+                              "\"inputs\": {\"scale_by\": 1.5, \"samples\": [\"3\", 0]}}, "
+                              "\"32\": {\"class_type\": \"KSampler\", \"inputs\": {\"latent_image\": [\"31\", 0]}}, " SAVE "}");
+    survive(a, (const unsigned char *)text.text, text.n);
+    release(a, before);
+}
+
 static void test_hostile(Arena *a)
 {
     damage_text(a, "prompt", plain_graph);
@@ -418,6 +437,7 @@ static void test_hostile(Arena *a)
                       text, i, i - 1, i - 1);
     text = format(a, "%s}", text);
     survive(a, (const unsigned char *)text, strlen(text));
+    for (int length = 1700; length < 2000; length++) test_long_chain(a, length);
 }
 
 int main(void)

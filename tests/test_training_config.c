@@ -156,6 +156,9 @@ static void test_idle(Arena *a)
     idle(a, c, "--keep_tokens (without --shuffle_caption)");
     c.shuffle_caption = 1;
     idle(a, c, "");
+    c = with(a, "keep_tokens_separator", "|||");
+    c.caption_separator = ";";                   /* the separator of what is kept takes tags apart, too */
+    idle(a, c, "--keep_tokens_separator (without --shuffle_caption it is only left out of the captions)");
     c = with(a, "text_encoder_lr", "1e-5");
     idle(a, c, "");
     c.network_train_unet_only = 1;

@@ -69,7 +69,7 @@ static void escape_braces(char *text)
     *to = 0;
 }
 
-/* One of the alternatives in s: [n], which '|' separates -> its end in `to`. */
+/* One of the alternatives in s: [n], which '|' separates -> its end in `to`, which may lie in s. */
 static char *put_alternative(char *to, const char *s, size_t n, Rng *rng)
 {
     uint32_t count = 1;
@@ -79,7 +79,7 @@ static char *put_alternative(char *to, const char *s, size_t n, Rng *rng)
     for (uint32_t chosen = rng_below(rng, count); chosen; chosen--) s = strchr(s, '|') + 1;
     const char *bar = memchr(s, '|', (size_t)(end - s));
     size_t length = (size_t)((bar ? bar : end) - s);
-    memcpy(to, s, length);
+    memmove(to, s, length);
     return to + length;
 }
 

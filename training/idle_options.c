@@ -48,7 +48,10 @@ static int takes_tags_apart(const TrainingConfig *c)
     return c->shuffle_caption || c->caption_tag_dropout_rate > 0 || c->token_warmup_step > 0 || c->dataset_config;
 }
 
-static int has_separator_use(const TrainingConfig *c) { return takes_tags_apart(c) || c->secondary_separator; }
+static int has_separator_use(const TrainingConfig *c)
+{
+    return takes_tags_apart(c) || c->secondary_separator || c->keep_tokens_separator;
+}
 
 /* Is there a part that learns at learning_rate itself?  The end of a polynomial schedule is counted from it, too. */
 static int needs_rate(const TrainingConfig *c)
@@ -86,7 +89,7 @@ static const Rule rules[] = {
     { "min_bucket_reso", enlarges, NOT_ENLARGED },
     { "max_bucket_reso", enlarges, NOT_ENLARGED },
     { "keep_tokens", takes_tags_apart, "without --shuffle_caption" },
-    { "keep_tokens_separator", takes_tags_apart, "without --shuffle_caption, so it stays in the captions" },
+    { "keep_tokens_separator", takes_tags_apart, "without --shuffle_caption it is only left out of the captions" },
     { "caption_separator", has_separator_use, "without --shuffle_caption" },
     { "token_warmup_min", warms_tags_up, "without --token_warmup_step" },
     { "lr_scheduler_num_cycles", has_cycles, "this --lr_scheduler has no cycles" },

@@ -216,11 +216,13 @@ static int configured(Arena *a, const LoraFile *f, const Module *m, const char *
     return json_member(value, key);
 }
 
+/* Python writes small numbers with an exponent: 6e-05. */
 static double config_number(Json *value, const char *key)
 {
     double x;
     const char *text = json_number(value);
-    if (!text || !read_number(text, &x)) json_bad(value, format(value->mem, "%s is not a number", key));
+    size_t n = text ? number_at(text, &x) : 0;
+    if (!n || text[n] || !isfinite(x)) json_bad(value, format(value->mem, "%s is not a number", key));
     return x;
 }
 
@@ -325,14 +327,19 @@ static float scale_of(Arena *a, const LoraFile *f, const Module *m)
  * LyCORIS has it.  PEFT has it in its configuration, for each block ("coft"). */
 static RotationLimits limits_of(Arena *a, const LoraFile *f, const Module *m, const Weight *w)
 {
+    enum { MOST_TERMS = 100 };           /* after a few nothing changes any more */
     const Weight *alpha = m->part[ALPHA];
-    RotationLimits l = { .terms = 5 };
+    RotationLimits l = { .limit = 0 };
     size_t rows = w->rank > 2 ? w->shape[w->rank - 3] * w->shape[w->rank - 1] : 0;
     if (alpha) l.limit = (double)dtype_value(alpha->data, alpha->type, 0) * (double)rows;
     if (is_true(a, f, m, "coft")) l.block_limit = number_or(a, f, m, "eps", 6e-5) / sqrt((double)w->shape[0]);
-    if (f->config.at) l.terms = (int)number_or(a, f, m, "num_cayley_neumann_terms", 5);
     Json value;
-    if (configured(a, f, m, "use_cayley_neumann", &value) && json_literal(&value, "false")) l.terms = 0;
+    double terms = number_or(a, f, m, "num_cayley_neumann_terms", 5);
+    if (configured(a, f, m, "use_cayley_neumann", &value) && json_literal(&value, "false")) terms = 0;
+    if (!(terms >= 0 && terms <= MOST_TERMS))
+        json_bad(&f->config, format(a, "num_cayley_neumann_terms is %s, expected at most %d", number_text(a, terms),
+                                    MOST_TERMS));
+    l.terms = (int)terms;
     return l;
 }
 
