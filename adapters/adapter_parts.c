@@ -239,8 +239,6 @@ void adapter_multiply(const Module *mod, double ratio)
 
 static float *writable(const Weight *w) { return (float *)(uintptr_t)w->data; }
 
-static float uniform(Rng *rng) { return (float)(rng_bits(rng) & 0xffffffu) * 0x1p-23f - 1; }      /* -1 .. 1 */
-
 /* torch.nn.init.kaiming_uniform_(w, a=sqrt(5)), which is uniform in +-1/sqrt(fan_in) */
 static void kaiming_uniform(const Weight *w, Rng *rng)
 {
@@ -248,7 +246,7 @@ static void kaiming_uniform(const Weight *w, Rng *rng)
     float *x = writable(w);
     size_t n = weight_numel(w);
     float bound = 1 / sqrtf((float)values_per_output(w));
-    for (size_t i = 0; i < n; i++) x[i] = uniform(rng) * bound;
+    for (size_t i = 0; i < n; i++) x[i] = (2 * rng_uniform(rng) - 1) * bound;
 }
 
 /* torch.nn.init.normal_(w, std=deviation) */

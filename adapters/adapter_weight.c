@@ -110,11 +110,6 @@ static void add_delta(Machine *m, Matrix y, const Module *mod, float scale)
     release(m->mem, before);
 }
 
-static const Weight *magnitude_of(const Module *mod)
-{
-    return mod->part[MAGNITUDE] ? mod->part[MAGNITUDE] : mod->part[SCALE];
-}
-
 /* DoRA's |V|: one length for each row (output) if the file has as many magnitudes as rows, and else one for each
  * input, over all rows. */
 static int has_magnitude_by_row(const Module *mod, size_t rows)
@@ -135,7 +130,7 @@ static void add_dora(Machine *m, Matrix y, const Module *mod, size_t inputs, flo
         d.parts = 1;
         d.n = y.columns;
     }
-    decompose(m, y, w, widen(m, magnitude_of(mod)), d);
+    decompose(m, y, w, widen(m, adapter_magnitude(mod)), d);
     release(m->mem, before);
 }
 
@@ -296,7 +291,7 @@ void adapter_change(Machine *m, Matrix y, const Module *mod, size_t inputs, floa
     case SCALING:   scale_weight(m, y, mod, inputs, strength); break;
     case ROTATION:  rotate_weight(m, y, mod, strength); break;
     default:
-        if (magnitude_of(mod)) add_dora(m, y, mod, inputs, strength);
+        if (adapter_magnitude(mod)) add_dora(m, y, mod, inputs, strength);
         else add_delta(m, y, mod, strength * mod->scale);
     }
 }
@@ -421,7 +416,7 @@ static double vector_back(float *d, const float *v, Vector x, double g)
 /* dL/dg is added, and d becomes dL/dV. */
 static void dora_back(Machine *m, Matrix d, const Weight *w, const Module *mod, size_t to_gradient)
 {
-    const Weight *magnitude = magnitude_of(mod);
+    const Weight *magnitude = adapter_magnitude(mod);
     const float *g = magnitude->data;
     Matrix v = { .x = widen(m, w), .rows = d.rows, .columns = d.columns };
     add_delta(m, v, mod, mod->scale);
@@ -456,7 +451,7 @@ const Weight *adapter_changed(Machine *m, const Weight *w, const Module *mod)
 void adapter_changed_back(Machine *m, Matrix dw, const Weight *w, const Module *mod, size_t to_gradient)
 {
     size_t before = mark(m->mem);
-    if (magnitude_of(mod)) dora_back(m, dw, w, mod, to_gradient);
+    if (adapter_magnitude(mod)) dora_back(m, dw, w, mod, to_gradient);
     delta_back(m, dw, mod, to_gradient);
     release(m->mem, before);
 }
@@ -467,7 +462,7 @@ static int magnitude_fits(const Module *mod, const Weight *w)
 {
     size_t inputs = w->rank > 1 ? w->shape[1] : 0;
     size_t expected = has_magnitude_by_row(mod, w->shape[0]) ? w->shape[0] : inputs;
-    return weight_numel(magnitude_of(mod)) == expected;
+    return weight_numel(adapter_magnitude(mod)) == expected;
 }
 
 static int vector_fits(const Module *mod, const Weight *w)
@@ -508,7 +503,7 @@ static const char *made_of(Arena *a, const Module *mod)
 
 const char *adapter_misfit(Arena *a, const Module *mod, const char *layer, const Weight *w, const Weight *bias)
 {
-    const Weight *magnitude = magnitude_of(mod);
+    const Weight *magnitude = adapter_magnitude(mod);
     const Weight *bias_difference = mod->part[DIFF_B];
     if (mod->family && !family_fits(mod, w))
         return format(a, "%s and its partners (%s) %s, but %s.weight is %s", adapter_some_part(mod)->name,

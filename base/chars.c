@@ -51,6 +51,15 @@ size_t utf8_decode(const unsigned char *s, size_t n, uint32_t *c)
     return more + 1;
 }
 
+size_t utf8_encode(char out[4], uint32_t c)
+{
+    static const unsigned char first[] = { 0, 0xC0, 0xE0, 0xF0 };
+    size_t more = (size_t)(c >= 0x80) + (c >= 0x800) + (c >= 0x10000);
+    out[0] = (char)(first[more] | c >> 6 * more);
+    for (size_t i = 1; i <= more; i++) out[i] = (char)(0x80 | (c >> 6 * (more - i) & 0x3F));
+    return 1 + more;
+}
+
 int unicode_in_range(const void *key, const void *row)
 {
     const uint32_t *c = key;
@@ -172,17 +181,28 @@ char *quoted(Arena *a, const char *text)
 
 StringBuilder string_builder(Arena *a) { return (StringBuilder){ .mem = a, .text = format(a, "%s", "") }; }
 
-void string_builder_add(StringBuilder *d, const char *words)
+void string_builder_add_bytes(StringBuilder *d, const char *bytes, size_t n)
 {
-    size_t n = strlen(words);
     if (d->n + n + 1 > d->room) {
         d->room = 2 * (d->n + n) + 1024;
         char *more = allocate(d->mem, d->room, 1);
         memcpy(more, d->text, d->n);
         d->text = more;
     }
-    memcpy(d->text + d->n, words, n + 1);
+    if (n) memcpy(d->text + d->n, bytes, n);
     d->n += n;
+    d->text[d->n] = 0;
+}
+
+void string_builder_add(StringBuilder *d, const char *words)
+{
+    string_builder_add_bytes(d, words, strlen(words));
+}
+
+void string_builder_add_code_point(StringBuilder *d, uint32_t c)
+{
+    char bytes[4];
+    string_builder_add_bytes(d, bytes, utf8_encode(bytes, c));
 }
 
 /* ---- "did you mean" --------------------------------------------------------------------------- */

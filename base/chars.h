@@ -20,6 +20,9 @@ static inline int word_character(int c) { return digit(c) || c == '_' || (lower(
  * become U+FFFD, up to the first byte that cannot follow. */
 size_t utf8_decode(const unsigned char *s, size_t n, uint32_t *c);
 
+/* Writes a code point, below 0x110000 -> the bytes that it takes, 1 to 4 (table 3-6); no NUL stands behind them. */
+size_t utf8_encode(char out[4], uint32_t c);
+
 int unicode_is(UnicodeSet set, uint32_t c);
 
 /* Compares for bsearch.  c: a uint32_t.  row: anything that begins with a UnicodeRange. */
@@ -60,6 +63,8 @@ char *quoted(Arena *a, const char *text);
 typedef struct { Arena *mem; char *text; size_t n, room; } StringBuilder;
 StringBuilder string_builder(Arena *a);
 void string_builder_add(StringBuilder *d, const char *words);
+void string_builder_add_bytes(StringBuilder *d, const char *bytes, size_t n);       /* they hold no NUL */
+void string_builder_add_code_point(StringBuilder *d, uint32_t c);
 
 /* ---- "did you mean" ---- */
 

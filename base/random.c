@@ -55,8 +55,7 @@ uint32_t rng_below(Rng *r, uint32_t n)
     return rng_bits(r) % n;
 }
 
-/* 0 <= u < 1, as torch.rand draws float32: 24 bits */
-static float uniform(Rng *r)
+float rng_uniform(Rng *r)
 {
     return (float)(rng_bits(r) & 0xffffffu) * 0x1p-24f;
 }
@@ -99,10 +98,10 @@ void rng_normal(Rng *r, float *out, size_t n)
         normal_few(r, out, n);
         return;
     }
-    for (size_t i = 0; i < n; i++) out[i] = uniform(r);
+    for (size_t i = 0; i < n; i++) out[i] = rng_uniform(r);
     for (size_t i = 0; i + 16 <= n; i += 16) box_muller_16(out + i);
     if (n % 16 == 0) return;
-    for (size_t i = n - 16; i < n; i++) out[i] = uniform(r);
+    for (size_t i = n - 16; i < n; i++) out[i] = rng_uniform(r);
     box_muller_16(out + n - 16);
 }
 

@@ -75,17 +75,13 @@ static size_t variable_at(const Reader *r, const char **name, size_t *name_size)
 
 /* ---- words ------------------------------------------------------------------------------------- */
 
-static void add_text(Reader *r, const char *text)
+static void add_text(Reader *r, const char *text, size_t n)
 {
-    string_builder_add(&r->word, text);
+    string_builder_add_bytes(&r->word, text, n);
     r->in_word = 1;
 }
 
-static void take_byte(Reader *r)
-{
-    char one[2] = { *r->at++, 0 };
-    add_text(r, one);
-}
+static void take_byte(Reader *r) { add_text(r, r->at++, 1); }
 
 /* Adds the value of a variable that stands here; returns 0 when none stands here. */
 static int add_variable(Reader *r)
@@ -97,7 +93,8 @@ static int add_variable(Reader *r)
     const char *key = copy(r->a, name, name_size);
     const char *value = value_of(r, key);
     if (!value && *r->at != '%') lines_add_once(r->a, &r->unset, key);
-    add_text(r, value ? value : copy(r->a, r->at, n));
+    if (value) add_text(r, value, strlen(value));
+    else add_text(r, r->at, n);
     r->at += n;
     return 1;
 }

@@ -59,7 +59,7 @@ const char *text_after_name(const char *text, const char *name)
     return text;
 }
 
-static int is_named(const char *text, const char *name)
+int names_match(const char *text, const char *name)
 {
     const char *rest = text_after_name(text, name);
     return rest && !*rest;
@@ -68,7 +68,7 @@ static int is_named(const char *text, const char *name)
 int schedule_named(const char *name)
 {
     for (int i = 0; i < TYPES; i++)
-        if (is_named(name, names[i])) return i;
+        if (names_match(name, names[i])) return i;
     return -1;
 }
 

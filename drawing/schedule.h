@@ -42,4 +42,7 @@ double      sigma_to_timestep(const float alpha_bar[TRAIN_TIMESTEPS], double sig
  * Case, spaces, "-" and "_" do not matter, and "+" is the same as "p". */
 const char *text_after_name(const char *text, const char *name);
 
+/* Is text this name, and nothing more? */
+int names_match(const char *text, const char *name);
+
 #endif

@@ -100,27 +100,6 @@ int exif_orientation(Bytes exif)
 
 /* ---- characters ------------------------------------------------------------------------------- */
 
-static void add_character(StringBuilder *s, uint32_t c)
-{
-    char utf8[5] = { 0 };
-    if (c < 0x80) {
-        utf8[0] = (char)c;
-    } else if (c < 0x800) {
-        utf8[0] = (char)(0xC0 | c >> 6);
-        utf8[1] = (char)(0x80 | (c & 63));
-    } else if (c < 0x10000) {
-        utf8[0] = (char)(0xE0 | c >> 12);
-        utf8[1] = (char)(0x80 | (c >> 6 & 63));
-        utf8[2] = (char)(0x80 | (c & 63));
-    } else {
-        utf8[0] = (char)(0xF0 | c >> 18);
-        utf8[1] = (char)(0x80 | (c >> 12 & 63));
-        utf8[2] = (char)(0x80 | (c >> 6 & 63));
-        utf8[3] = (char)(0x80 | (c & 63));
-    }
-    string_builder_add(s, utf8);
-}
-
 static int is_utf8(Bytes b)
 {
     for (size_t i = 0; i < b.size;) {
@@ -139,7 +118,7 @@ const char *narrow_text(Arena *a, Bytes b)
     if (nul) b.size = (size_t)(nul - b.data);
     if (is_utf8(b)) return trimmed(a, (const char *)b.data, b.size);
     StringBuilder s = string_builder(a);
-    for (size_t i = 0; i < b.size; i++) add_character(&s, b.data[i]);
+    for (size_t i = 0; i < b.size; i++) string_builder_add_code_point(&s, b.data[i]);
     return trimmed(a, s.text, s.n);
 }
 
@@ -164,7 +143,7 @@ static const char *utf16_text(Arena *a, Bytes b, ByteOrder order)
             c = 0x10000 + ((c & 1023) << 10) + (unit(b, i + 2, order) & 1023);
             i += 2;
         }
-        add_character(&s, c >> 11 == 0xD800 >> 11 ? 0xFFFD : c);
+        string_builder_add_code_point(&s, c >> 11 == 0xD800 >> 11 ? 0xFFFD : c);
     }
     return trimmed(a, s.text, s.n);
 }
@@ -295,7 +274,7 @@ static const char *xml_text(Arena *a, Bytes b)
         uint32_t c = n ? xml_character(and + 1, n - 2) : 0;
         *and = 0;
         string_builder_add(&s, at);
-        add_character(&s, c ? c : '&');
+        string_builder_add_code_point(&s, c ? c : '&');
         at = c ? and + n : and + 1;
     }
     string_builder_add(&s, at);

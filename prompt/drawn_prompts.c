@@ -67,14 +67,6 @@ void prompts_draw(Arena *a, Request *r, const Wildcards *w, const char *label)
     r->is_negative_drawn = 1;
 }
 
-/* The tags in a negative prompt, which the web UI reads as words. */
-static int has_tag(const char *text)
-{
-    for (const char *s = strchr(text, '<'); s; s = strchr(s + 1, '<'))
-        if (begins(s, "<lora:") || begins(s, "<lyco:") || begins(s, "<hypernet:")) return 1;
-    return 0;
-}
-
 void prompts_warn(Arena *a, const Request *r, const char *label, void (*warn)(void *to, const char *line), void *to)
 {
     const char *negative = r->job.negative ? r->job.negative : "";
@@ -86,7 +78,4 @@ void prompts_warn(Arena *a, const Request *r, const char *label, void (*warn)(vo
         char *found = prompts[i].is_drawn ? NULL : foreign_prompt_warning(a, prompts[i].text);
         if (found) warn(to, format(a, "%s: read as words in the %s: %s", label, prompts[i].what, found));
     }
-    if (has_tag(negative))
-        warn(to, format(a, "%s: a tag in the negative prompt is read as words, as in the web UI; a LoRA belongs into "
-                        "the prompt, with a negative strength if it is to be less", label));
 }

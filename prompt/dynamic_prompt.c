@@ -120,15 +120,7 @@ static void read_part(DynamicPrompt *d, Source s, size_t from, size_t to, int de
 
 static void add(DynamicPrompt *d, StringBuilder *out, const char *text, size_t n)
 {
-    char piece[256];
-    while (n) {
-        size_t length = n < sizeof piece ? n : sizeof piece - 1;
-        memcpy(piece, text, length);
-        piece[length] = 0;
-        string_builder_add(out, piece);
-        text += length;
-        n -= length;
-    }
+    string_builder_add_bytes(out, text, n);
     if (out->n > MOST_BYTES) fail(d->a, "the prompt draws more than %d MB of text", MOST_BYTES >> 20);
 }
 

@@ -25,19 +25,6 @@ static const char *weight_text(Arena *a, double x)
     return number_text(a, round(fmin(fmax(x, -1e6), 1e6) * 1e4) / 1e4);
 }
 
-static void add(StringBuilder *out, const char *text, size_t n)
-{
-    char piece[256];
-    while (n) {
-        size_t length = n < sizeof piece ? n : sizeof piece - 1;
-        memcpy(piece, text, length);
-        piece[length] = 0;
-        string_builder_add(out, piece);
-        text += length;
-        n -= length;
-    }
-}
-
 /* ---- NovelAI ----------------------------------------------------------------------------------- */
 
 /* A bracket that is open: the character that closes it, and its weight as text. */
@@ -71,7 +58,7 @@ char *foreign_prompt_novelai(Arena *a, const char *text)
             s += starts ? starts : 1;
         } else {
             if (strchr("()[]", *s)) string_builder_add(&out, "\\");
-            add(&out, s, 1);
+            string_builder_add_bytes(&out, s, 1);
             s++;
         }
     }
@@ -119,7 +106,7 @@ char *foreign_prompt_compel(Arena *a, const char *text)
     for (const char *s = text; *s; ) {
         size_t signs, word = weighted_word(s, &signs, &weight);
         if (*s == '\\' && s[1]) {
-            add(&out, s, 2);
+            string_builder_add_bytes(&out, s, 2);
             s += 2;
         } else if (*s == '(') {
             depth++;
@@ -136,7 +123,7 @@ char *foreign_prompt_compel(Arena *a, const char *text)
             size_t n = strcspn(s, " \t\r\n,()[]\"\\");
             if (!n) n = 1;
             if (strchr("[])", *s)) string_builder_add(&out, "\\");
-            add(&out, s, n);
+            string_builder_add_bytes(&out, s, n);
             s += n;
         }
     }

@@ -53,18 +53,6 @@ static uint32_t utf16_unit(const unsigned char *s, Utf16 kind)
     return kind == BIG ? (uint32_t)s[0] << 8 | s[1] : (uint32_t)s[1] << 8 | s[0];
 }
 
-static char *utf8_encode(char *out, uint32_t c)
-{
-    static const unsigned char first[] = { 0, 0, 0xc0, 0xe0, 0xf0 };
-    size_t n = 1;
-    if (c >= 0x80) n = 2;
-    if (c >= 0x800) n = 3;
-    if (c >= 0x10000) n = 4;
-    for (size_t i = n; i-- > 1; c >>= 6) out[i] = (char)(0x80 | (c & 0x3f));
-    out[0] = (char)(first[n] | c);
-    return out + n;
-}
-
 /* s: [n] -> UTF-8, *size bytes.  A surrogate without its other half, and a last odd byte, become U+FFFD. */
 static char *from_utf16(Arena *a, const unsigned char *s, size_t n, Utf16 kind, size_t *size)
 {
@@ -81,9 +69,9 @@ static char *from_utf16(Arena *a, const unsigned char *s, size_t n, Utf16 kind, 
             i += 2;
         }
         if (c >= 0xd800 && c < 0xe000) c = 0xfffd;
-        end = utf8_encode(end, c);
+        end += utf8_encode(end, c);
     }
-    if (i < n) end = utf8_encode(end, 0xfffd);
+    if (i < n) end += utf8_encode(end, 0xfffd);
     *size = (size_t)(end - out);
     return out;
 }

@@ -67,16 +67,10 @@ static const ScheduleSpelling nearest_types[] = {
     { NULL,                      AUTOMATIC },
 };
 
-static int is_named(const char *text, const char *name)
-{
-    const char *rest = text_after_name(text, name);
-    return rest && !*rest;
-}
-
 static int find_type(const ScheduleSpelling *table, const char *name)
 {
     for (const ScheduleSpelling *s = table; s->name; s++)
-        if (is_named(name, s->name)) return (int)s->type;
+        if (names_match(name, s->name)) return (int)s->type;
     return -1;
 }
 
@@ -154,7 +148,7 @@ static int read_rest(const char *rest, SpelledSampler *found)
         found->is_cfg_pp = 1;
         rest = after;
     }
-    if (!*rest || is_named(rest, "Scheduler")) return 1;
+    if (!*rest || names_match(rest, "Scheduler")) return 1;
     int type = find_type(suffixes, rest);
     if (type < 0) type = schedule_spelled(rest).type;
     if (type > 0) found->type = (ScheduleType)type;
@@ -223,7 +217,7 @@ static int is_program_spelling(const char *name, size_t prefix)
 {
     size_t n = 0;
     while (name[n]) n++;
-    return prefix || (n > 9 && is_named(name + n - 9, "Scheduler"));
+    return prefix || (n > 9 && names_match(name + n - 9, "Scheduler"));
 }
 
 SpelledSampler sampler_spelled(const char *name)

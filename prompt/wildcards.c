@@ -84,17 +84,10 @@ static int matches(const char *pattern, const char *name)
     return !*pattern;
 }
 
-/* The name without folders. */
-static const char *last_part(const char *name)
-{
-    const char *slash = strrchr(name, '/');
-    return slash ? slash + 1 : name;
-}
-
 static int is_meant(const WildcardFile *f, const char *pattern, size_t root, int by_last_part)
 {
     if (f->root != root) return 0;
-    return matches(pattern, by_last_part ? last_part(f->name) : f->name);
+    return matches(pattern, by_last_part ? file_name(f->name) : f->name);
 }
 
 /* ---- lines ------------------------------------------------------------------------------------- */

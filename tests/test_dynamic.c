@@ -264,8 +264,8 @@ static void test_requests(Arena *a, Wildcards *w)
 
     char told[MESSAGE] = "";
     Request tag = request_of(a, "a cat\nNegative prompt: <lora:x:1> dog\nSteps: 3");
-    prompts_warn(a, &tag, "p.txt", keep_line, told);
-    CHECK_MSG(strstr(told, "a tag in the negative prompt is read as words"), "%s", told);
+    prompt_warn(a, &tag, "p.txt", keep_line, told);
+    CHECK_MSG(strstr(told, "1 LoRA tag in the negative prompt left out"), "%s", told);
 }
 
 /* ---- words of other programs ---- */

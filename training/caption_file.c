@@ -19,16 +19,6 @@ static const char OTHER_ENCODING[] = "expected a caption in UTF-8, found text in
 
 /* ---- encodings ---------------------------------------------------------------------------------- */
 
-/* Unicode 15, table 3-6.  Returns the end of what it wrote. */
-static char *put_utf8(char *to, uint32_t c)
-{
-    static const unsigned char first[] = { 0, 0xC0, 0xE0, 0xF0 };
-    int more = (c >= 0x80) + (c >= 0x800) + (c >= 0x10000);
-    *to++ = (char)(first[more] | c >> 6 * more);
-    while (more-- > 0) *to++ = (char)(0x80 | (c >> 6 * more & 0x3F));
-    return to;
-}
-
 static uint32_t utf16_unit(const unsigned char *p, int is_little_endian)
 {
     return is_little_endian ? p[0] | (uint32_t)p[1] << 8 : p[1] | (uint32_t)p[0] << 8;
@@ -51,7 +41,7 @@ static char *from_utf16(Arena *a, const unsigned char *p, size_t n, int is_littl
             i += 2;
         }
         if (!c) return NULL;
-        end = put_utf8(end, c);
+        end += utf8_encode(end, c);
     }
     *end = 0;
     return text;

@@ -225,7 +225,7 @@ static const char *replaced(Arena *a, const char *text, const char *from, const 
     const char *next;
     StringBuilder result = string_builder(a);
     for (; (next = strstr(text, from)); text = next + strlen(from)) {
-        string_builder_add(&result, copy(a, text, (size_t)(next - text)));
+        string_builder_add_bytes(&result, text, (size_t)(next - text));
         string_builder_add(&result, to);
     }
     string_builder_add(&result, text);

@@ -14,6 +14,8 @@
  * nothing.  As in the references, nothing moves while there has been no gradient at all. */
 #include "dadaptation.h"
 
+#include "lion.h"
+
 #include <math.h>
 
 #ifndef _OPENMP
@@ -217,12 +219,6 @@ void dadapt_adam_step(Arena *a, const OptimizerTensor *t, const DState *state, s
 #pragma omp parallel for schedule(dynamic) num_threads(threads)
     for (size_t i = 0; i < tensors; i++)
         if (t[i].lr > 0) dadapt_adam_move(&s, &t[i], &state[i]);
-}
-
-static float sign(float x)
-{
-    if (x > 0) return 1;
-    return x < 0 ? -1 : 0;
 }
 
 /* p *= 1 - dlr weight_decay;  u = sign(beta1 exp_avg + (1 - beta1) grad);  p -= dlr u

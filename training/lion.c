@@ -5,7 +5,7 @@
  * usually a third to a tenth of AdamW's. */
 #include "lion.h"
 
-static float sign(float x)
+float sign(float x)
 {
     if (x > 0) return 1;
     return x < 0 ? -1 : 0;

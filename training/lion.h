@@ -4,6 +4,8 @@
 
 #include "optimizer_args.h"
 
+float sign(float x);                     /* -1, 0 or 1; 0 for NaN */
+
 /* Moves one tensor by one step.  exp_avg [count] is its state, zero at first.  lr: the rate before any schedule, by
  * which decoupled_weight_decay divides.  lion_pytorch/lion_pytorch.py, update_fn. */
 void lion_step(const OptimizerTensor *t, float *exp_avg, const OptimizerArgs *args, double lr);

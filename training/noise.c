@@ -17,8 +17,6 @@
 
 enum { MOST_CHANNELS = 16 };
 
-static double uniform(Rng *rng) { return (rng_bits(rng) & 0xffffffu) * 0x1p-24; }      /* 0 .. 1, as torch.rand */
-
 /* ---- offset ------------------------------------------------------------------------------------ */
 
 /* latents.mean(dim=(2, 3)) of one channel */
@@ -45,7 +43,7 @@ static void draw_offset(const NoiseConfig *n, Tensor latents, float *noise, Rng 
 {
     float drawn[MOST_CHANNELS];
     double offset = n->noise_offset;
-    if (n->noise_offset_random_strength) offset *= uniform(rng);
+    if (n->noise_offset_random_strength) offset *= (double)rng_uniform(rng);
     for (int c = 0; c < latents.c; c++) rng_normal(rng, &drawn[c], 1);
     add_noise_offset(noise, latents, offset, n->adaptive_noise_scale, drawn);
 }
@@ -110,7 +108,7 @@ static void add_multires_noise(Arena *a, const NoiseConfig *n, Tensor latents, f
     size_t before = mark(a);
     float *drawn = allocate(a, size(latents), sizeof *drawn);
     for (int i = 0; i < n->multires_noise_iterations; i++) {
-        double r = uniform(rng) * 2 + 2;
+        double r = (double)rng_uniform(rng) * 2 + 2;
         int rows = pyramid_side(latents.h, r, i);
         int columns = pyramid_side(latents.w, r, i);
         rng_normal(rng, drawn, (size_t)rows * (size_t)columns * (size_t)latents.c);
@@ -135,7 +133,7 @@ int noise_draw_perturbation(const NoiseConfig *n, size_t count, float *perturbat
 {
     double strength = n->ip_noise_gamma;
     if (!(strength > 0)) return 0;
-    if (n->ip_noise_gamma_random_strength) strength *= uniform(rng);
+    if (n->ip_noise_gamma_random_strength) strength *= (double)rng_uniform(rng);
     rng_normal(rng, perturbation, count);
     for (size_t i = 0; i < count; i++) perturbation[i] *= (float)strength;
     return 1;

@@ -140,25 +140,8 @@ static int hex_value(int c)
 
 static void add_code_point(Toml *t, StringBuilder *text, uint32_t c)
 {
-    char utf8[5] = { 0 };
     if (!c || c > 0x10FFFF || (c >= 0xD800 && c < 0xE000)) bad(t, "an escape in a string that is no character");
-    if (c < 0x80) utf8[0] = (char)c;
-    else if (c < 0x800) {
-        utf8[0] = (char)(0xC0 | c >> 6);
-        utf8[1] = (char)(0x80 | (c & 63));
-    }
-    else if (c < 0x10000) {
-        utf8[0] = (char)(0xE0 | c >> 12);
-        utf8[1] = (char)(0x80 | (c >> 6 & 63));
-        utf8[2] = (char)(0x80 | (c & 63));
-    }
-    else {
-        utf8[0] = (char)(0xF0 | c >> 18);
-        utf8[1] = (char)(0x80 | (c >> 12 & 63));
-        utf8[2] = (char)(0x80 | (c >> 6 & 63));
-        utf8[3] = (char)(0x80 | (c & 63));
-    }
-    string_builder_add(text, utf8);
+    string_builder_add_code_point(text, c);
 }
 
 static void read_code_point(Toml *t, StringBuilder *text, int digits)
@@ -187,12 +170,6 @@ static void read_escape(Toml *t, StringBuilder *text)
         add_code_point(t, text, (uint32_t)meant[found - names]);
         t->at++;
     }
-}
-
-static void take_byte(Toml *t, StringBuilder *text)
-{
-    char one[2] = { *t->at++, 0 };
-    string_builder_add(text, one);
 }
 
 /* A backslash at the end of a line in """: what follows begins behind all white space. */
@@ -233,7 +210,7 @@ static char *read_string(Toml *t)
             if (!is_long || !skip_folded_line(t)) read_escape(t, &text);
             continue;
         }
-        take_byte(t, &text);
+        string_builder_add_bytes(&text, t->at++, 1);
     }
     accept(t, quotes);
     return text.text;

@@ -410,7 +410,7 @@ void adapter_measure(Arena *a, const char *path, Module *m)
     for (size_t i = 0; i < ADAPTER_FAMILIES; i++) set_family(a, path, m, &families[i]);
 }
 
-static const Weight *magnitude_of(const Module *m)
+const Weight *adapter_magnitude(const Module *m)
 {
     return m->part[MAGNITUDE] ? m->part[MAGNITUDE] : m->part[SCALE];
 }
@@ -439,8 +439,8 @@ static void complete(Arena *a, const LoraFile *file, Module *m)
     if (how == SCALING) set_scaling(a, file, m);
     if (m->part[RESCALE] && how != ROTATION) fail_missing(a, path, m->part[RESCALE], OFT_BLOCKS);
     if (m->part[ON_INPUT] && how != SCALING) fail_missing(a, path, m->part[ON_INPUT], VECTOR);
-    if (magnitude_of(m) && !is_added(how))
-        fail(a, "%s: %s stands beside %s, which it cannot", path, magnitude_of(m)->name, m->family->name);
+    if (adapter_magnitude(m) && !is_added(how))
+        fail(a, "%s: %s stands beside %s, which it cannot", path, adapter_magnitude(m)->name, m->family->name);
 }
 
 /* ---- opening ----------------------------------------------------------------------------------- */

@@ -85,6 +85,9 @@ int         adapter_is_pair(const Module *m);
 /* Any of its tensors, to name it by. */
 const Weight *adapter_some_part(const Module *m);
 
+/* DoRA's lengths, by either name; NULL: the layer has none. */
+const Weight *adapter_magnitude(const Module *m);
+
 const Family *adapter_family(size_t i);      /* i < ADAPTER_FAMILIES */
 
 /* The number of values that belong to one output of a weight. */
