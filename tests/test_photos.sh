@@ -21,6 +21,13 @@ says 'warning: pictures in names/10_x/deep are left out, for folders in a folder
 learn names --caption_extension .cap
 says 'left out: a.txt, all.zip, clip.mp4 and 1 more'
 
+# ---- pipes and devices are not waited for, and not passed over without a word ----
+mkdir pipes; cp made/1.png pipes/a.png; ln -s /dev/zero pipes/b.png; mkfifo pipes/c.jpg
+learn pipes
+holds 'status' is $status 0; says 'neither pictures nor captions of one, so left out: b.png, c.jpg'
+mkfifo pipes/a.txt; learn pipes
+holds 'status' is $status 1; says 'pipes/a.txt: expected a caption in a file, found a folder, a pipe or a device'
+
 # ---- all that is wrong, at once ----
 mkdir bad; cp made/1.png bad/a.png; cp made/2.png bad/b.png; printf 'caf\351' >bad/b.txt; printf '\0\0\0\040ftypheic\0\0\0\0heicmif1' >bad/c.heic
 printf 'II*\0\10\0\0\0' >bad/d.tif; printf '%%PDF-1.4' >bad/e.pdf; printf '<svg xmlns=' >bad/f; printf '8BPS' >bad/g.psd; head -c 200 made/3.png >bad/h.png

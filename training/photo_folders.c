@@ -18,6 +18,7 @@
 #include "chars.h"
 #include "own_pictures.h"
 #include "picture_kinds.h"
+#include "system.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -85,7 +86,12 @@ static Caption caption_beside(Arena *a, const char *stem, const char *ending)
     Caption c = { 0 };
     const char *why;
     const char *path = format(a, "%s%s%s", stem, *ending == '.' ? "" : ".", ending);
-    if (!file_is_there(a, path)) return c;
+    if (!file_is_there(a, path)) {
+        if (!system_file_exists(path)) return c;
+        c.path = path;
+        c.fault = format(a, "%s: expected a caption in a file, found a folder, a pipe or a device", path);
+        return c;
+    }
     c.path = path;
     c.text = caption_file_text(a, file_map(a, path), &why);
     if (!c.text) c.fault = format(a, "%s: %s", path, why);
@@ -232,7 +238,10 @@ static void add_folder(Finding *f, const char *folder, const char *words, int re
     const char **caption = allocate(f->a, count, sizeof *caption);
     for (size_t i = 0; i < count; i++) {
         const char *path = format(f->a, "%s/%s", folder, names[i]);
-        if (!listed_file_is(f->a, path)) continue;
+        if (!listed_file_is(f->a, path)) {
+            if (!folder_is(path)) other[others++] = path;           /* a pipe or a device, which may never end */
+            continue;
+        }
         Sniffed s = sniff(f->a, path);
         if (is_welcome(f, s)) {
             Caption c = caption_of(f->a, path, f->search->caption_extension);
