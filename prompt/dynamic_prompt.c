@@ -15,7 +15,10 @@
 
 #include <string.h>
 
-enum { DEEPEST = 48, MOST_DRAWS = 100000, MOST_BYTES = 1 << 20, MOST_READ = 16 << 20, MOST_OPTIONS = 4096 };
+enum {
+    DEEPEST = 48, MOST_DRAWS = 100000, MOST_BYTES = 1 << 20, MOST_READ = 16 << 20, MOST_OPTIONS = 4096,
+    MOST_WEIGHED = 1 << 28               /* options in all draws together */
+};
 
 /* A text, and for each of its bytes that is "{" the place of the partner, 0 when there is none. */
 typedef struct { const char *text; const unsigned *partner; } Source;
@@ -52,6 +55,10 @@ static size_t draw(DynamicPrompt *d, const Option *option, size_t n)
 {
     double all = 0;
     count_draw(d);
+    d->weighed += n;
+    if (d->weighed > MOST_WEIGHED)
+        fail(d->a, "the prompt draws too often from lists that are too long: more than %d lines in all draws together",
+             MOST_WEIGHED);
     for (size_t i = 0; i < n; i++) all += option[i].weight;
     double at = rng_bits(&d->rng) / 4294967296.0 * all;
     for (size_t i = 0; i < n; i++) {
@@ -326,8 +333,7 @@ static void check_wildcards(DynamicPrompt *d, Source s)
         const char *name = wildcard_name(d->a, s.text + i, n, &method, &parameters);
         int is_sure = i >= in_tag && !(i && word_character(s.text[i - 1])) && !word_character(s.text[i + n]);
         if (is_sure && !lines_named(d, name).count)
-            miss(d, format(d->a, "there is no wildcard file for %s, %s", quoted(d->a, copy(d->a, s.text + i, n)),
-                           wildcards_looked(d->a, d->wildcards, name)));
+            miss(d, wildcards_why_none(d->a, d->wildcards, name, copy(d->a, s.text + i, n)));
         i += n - 1;
     }
 }

@@ -25,6 +25,7 @@ typedef struct {
     struct Known    *known;              /* wildcards that were read already */
     char            *missing;            /* what was not found, as a list for people; NULL: all was */
     size_t           draws, read;        /* how often something was drawn; bytes that were read for that */
+    size_t           weighed;            /* options that it was drawn from */
 } DynamicPrompt;
 
 /* Begins with a seed, of which the low 32 bits count, as for torch's generator (MT19937).  Draws come in the order

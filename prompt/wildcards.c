@@ -9,7 +9,7 @@
  * that does not tell them apart.
  *
  * Files come from collections that people download: a size is the most that is read, and broken UTF-8 passes
- * through. */
+ * through.  A link to a folder around itself is not followed. */
 #include "wildcards.h"
 
 #include "chars.h"
@@ -31,6 +31,16 @@ struct Wildcards {
 
 /* ---- the list of files ------------------------------------------------------------------------- */
 
+/* Does the path lead to a folder that it goes through?  path: that of a folder within `root` */
+static int leads_back(Arena *a, const char *root, const char *path)
+{
+    size_t n = strlen(root);
+    if (same_file(root, path)) return 1;
+    for (const char *slash = strchr(path + n + 1, '/'); slash; slash = strchr(slash + 1, '/'))
+        if (same_file(copy(a, path, (size_t)(slash - path)), path)) return 1;
+    return 0;
+}
+
 static void add_folder(Arena *a, Wildcards *w, size_t root, const char *path, const char *prefix, int depth)
 {
     size_t count;
@@ -39,7 +49,8 @@ static void add_folder(Arena *a, Wildcards *w, size_t root, const char *path, co
         const char *full = format(a, "%s/%s", path, names[i]);
         const char *ending = file_extension(names[i]);
         if (folder_is(full)) {
-            if (depth < MOST_DEPTH) add_folder(a, w, root, full, format(a, "%s%s/", prefix, names[i]), depth + 1);
+            int is_new = depth < MOST_DEPTH && !leads_back(a, w->folder[root], full);
+            if (is_new) add_folder(a, w, root, full, format(a, "%s%s/", prefix, names[i]), depth + 1);
         } else if (same(ending, ".txt")) {
             const char *stem = copy(a, names[i], strlen(names[i]) - strlen(ending));
             w->file = grow_array(a, w->file, w->files, &w->room, sizeof *w->file);
@@ -132,14 +143,18 @@ WildcardLines wildcards_lines(Arena *a, const Wildcards *w, const char *name)
     return lines;
 }
 
-char *wildcards_looked(Arena *a, const Wildcards *w, const char *name)
+char *wildcards_why_none(Arena *a, const Wildcards *w, const char *name, const char *written)
 {
     Nearest near = nearest_to(name);
-    char *list = format(a, "looked in");
-    for (size_t i = 0; w && i < w->files; i++) nearest_consider(&near, w->file[i].name);
+    char *list = format(a, "there is no wildcard file for %s, looked in", quoted(a, written));
+    for (size_t i = 0; w && i < w->files; i++) {
+        const WildcardFile *f = &w->file[i];
+        if (is_meant(f, name, f->root, 0)) return format(a, "%s has no lines for %s", f->path, quoted(a, written));
+        nearest_consider(&near, f->name);
+    }
     for (size_t i = 0; w && i < w->folders; i++) {
         const char *between = i + 1 == w->folders ? " and" : ",";
         list = format(a, "%s%s %s/", list, i ? between : "", w->folder[i]);
     }
-    return near.name ? format(a, "%s; did you mean __%s__?", list, near.name) : list;
+    return near.name ? format(a, "%s (did you mean __%s__?)", list, near.name) : list;
 }

@@ -20,7 +20,8 @@ Wildcards *wildcards_new(Arena *a, const char *const *folder, size_t folders);
  * count is 0 when there is no such file. */
 WildcardLines wildcards_lines(Arena *a, const Wildcards *w, const char *name);
 
-/* "looked in wildcards/ and weights/wildcards/ (did you mean __season__?)", for a message about this name. */
-char *wildcards_looked(Arena *a, const Wildcards *w, const char *name);
+/* Why there are no lines for a name: there is no such file, "looked in wildcards/ and weights/wildcards/ (did you mean
+ * __season__?)", or it is empty.  written: as it stands in the prompt */
+char *wildcards_why_none(Arena *a, const Wildcards *w, const char *name, const char *written);
 
 #endif

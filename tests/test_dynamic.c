@@ -12,7 +12,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { MESSAGE = 1024 };
+enum { MESSAGE = 1024, CIRCLES = 20 };
 
 static char folder[] = "/tmp/test_dynamicXXXXXX";
 
@@ -39,12 +39,14 @@ static Wildcards *make_wildcards(Arena *a)
     write_file(a, "colour-cold.txt", "red");
     write_file(a, "loop.txt", "x __loop__");
     write_file(a, "my.txt", "never");
+    for (int i = 0; i < CIRCLES; i++) CHECK(!symlink("..", format(a, "%s/people/to%d", folder, i)));
     folders[0] = folder;
     return wildcards_new(a, folders, 1);
 }
 
 static void remove_wildcards(Arena *a)
 {
+    for (int i = 0; i < CIRCLES; i++) remove(format(a, "%s/people/to%d", folder, i));
     static const char *const names[] = { "one", "three", "never", "empty", "people/Hair", "people/names", "colour-warm",
                                          "colour-cold", "loop", "my" };
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) remove(format(a, "%s/%s.txt", folder, names[i]));
@@ -162,6 +164,7 @@ static void test_missing(Arena *a, Wildcards *w)
     CHECK_MSG(strstr(missing, "\"__on__\"") && strstr(missing, "did you mean __one__?"), "%s", missing);
     CHECK_MSG(strstr(missing, "\"__nope__\"") && strstr(missing, "\"v\"") && strstr(missing, "\"__empty__\""), "%s",
               missing);
+    CHECK_MSG(strstr(missing, "empty.txt has no lines") && !strstr(missing, "mean __empty__"), "%s", missing);
     const char *first = strstr(missing, "\"__on__\"");
     CHECK_MSG(first && !strstr(first + 1, "\"__on__\""), "told twice: %s", missing);
     CHECK(strstr(drawn(a, w, "__loop__", 1), "deep in each other"));
@@ -185,6 +188,14 @@ static void test_hostile(Arena *a, Wildcards *w)
         CHECK(drawn(a, w, copied, i) != NULL);
         copied[i] = text[i];
     }
+    enum { LINES = 500000 };
+    char *lines = allocate(a, 2 * LINES + 1, 1);
+    for (size_t i = 0; i < LINES; i++) memcpy(lines + 2 * i, "x\n", 3);
+    write_file(a, "three.txt", lines);
+    const char *refused = drawn(a, w, "{4096$$__three__}", 1);
+    CHECK_MSG(strstr(refused, "too often from lists that are too long"), "%.80s", refused);
+    CHECK(!strcmp(drawn(a, w, "{3$$__three__}", 1), "x,x,x"));
+    write_file(a, "three.txt", "a\nb\nc");
     enum { LONG = 900000 };
     static const char *const pieces[] = { "{", "}", "{x", "{a|", "__", "__a", "${", "<a:", "\\", "{1$$", "# " };
     for (size_t k = 0; k < sizeof pieces / sizeof *pieces; k++) {

@@ -70,7 +70,7 @@ cp grid.png grid2.png; run grid2.png; holds 'a grid again' same grid.png grid2.p
 
 # ---- words of others ----
 run check --prompt 'a cat --ar 16:9, red++, {{more}}' --negative '<lora:x:1>' --steps 1 --size 32x32
-for words in '"--ar 16:9"' 'here (red:1.21)' 'NovelAI' 'a tag in the negative prompt is read as words'; do says "$words"; done
+for words in '"--ar 16:9"' 'here (red:1.21)' 'NovelAI' '1 LoRA tag in the negative prompt left out'; do says "$words"; done
 printf 'a cat\nSteps: 1, Size: 32x32, Civitai resources: [{"type":"lora","weight":0.6,"modelName":"Detail"}]' >civ.txt
 run check civ.txt
 says 'the picture'\''s "Detail" (write <lora:FILE:0.6>)'
