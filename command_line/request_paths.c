@@ -7,6 +7,7 @@
 #include "chars.h"
 #include "file_hash.h"
 #include "files.h"
+#include "lines.h"
 #include "weight_names.h"
 
 #include <string.h>
@@ -57,6 +58,61 @@ static const char *lora_hash(Arena *a, const Request *r, Name name)
     if (belong_together(name, r->lora_hashes)) hash = hash_of_key(a, r->lora_hashes.text, name.text);
     if (hash) return hash;
     return hash_for(a, r, name, (Name){ NULL, NULL }, format(a, "lora:%s", name.text));
+}
+
+/* Calls name(to, NAME) for each NAME in "NAME: HASH, NAME: HASH", or for each "lora:NAME" of {"lora:NAME": "HASH"} when
+ * the kind is "lora:". */
+static void each_name(Arena *a, const char *list, const char *kind, void (*name)(void *to, const char *name), void *to)
+{
+    for (const char *at = list; at && *at; ) {
+        at += strspn(at, "{\", ");
+        size_t n = strcspn(at, "\",}");
+        const char *key = copy(a, at, n);
+        at += n;
+        if (!*kind && strchr(key, ':')) name(to, trimmed(a, key, (size_t)(strrchr(key, ':') - key)));
+        if (*kind && begins(key, kind)) name(to, key + strlen(kind));
+        if (*kind) at += strcspn(at, ",");
+    }
+}
+
+typedef struct { Arena *a; const Request *r; Lines missing; } Unfound;
+
+static void check_embedding(void *to, const char *name)
+{
+    Unfound *u = to;
+    for (size_t i = 0; i < u->r->job.embeddings; i++) {
+        const char *file = file_name(u->r->job.embedding[i]);
+        if (begins(file, name) && file[strlen(name)] == '.') return;
+    }
+    lines_add_once(u->a, &u->missing, quoted(u->a, name));
+}
+
+static void check_lora(void *to, const char *name)
+{
+    Unfound *u = to;
+    for (size_t i = 0; i < u->r->tags + u->r->keys; i++) {
+        const LoraName *l = i < u->r->tags ? &u->r->tag[i] : &u->r->key[i - u->r->tags];
+        if (same(weight_name_stem(u->a, l->name.text), weight_name_stem(u->a, name))) return;
+    }
+    lines_add_once(u->a, &u->missing, quoted(u->a, name));
+}
+
+/* Lists of hashes name what a picture was drawn with.  What is not drawn with here is told. */
+static void tell_unfound(Arena *a, const SearchPath *p, const Request *r)
+{
+    Unfound words = { .a = a, .r = r }, loras = { .a = a, .r = r };
+    each_name(a, r->ti_hashes.text, "", check_embedding, &words);
+    each_name(a, r->hashes.text, "embed:", check_embedding, &words);
+    each_name(a, r->lora_hashes.text, "", check_lora, &loras);
+    each_name(a, r->hashes.text, "lora:", check_lora, &loras);
+    Name label = r->ti_hashes.text ? r->ti_hashes : r->hashes;
+    if (words.missing.count)
+        search_path_say(p, format(a, "%s: the picture was drawn with embeddings that are not here, so their names are read as "
+                                  "words: %s", label.label, lines_joined(a, &words.missing, ", ")));
+    label = r->lora_hashes.text ? r->lora_hashes : r->hashes;
+    if (loras.missing.count)
+        search_path_say(p, format(a, "%s: the picture was drawn with LoRAs that the prompt does not name: %s; write "
+                                  "<lora:NAME:STRENGTH> for each", label.label, lines_joined(a, &loras.missing, ", ")));
 }
 
 /* ---- the names of a request -------------------------------------------------------------------- */
@@ -156,13 +212,17 @@ static void find_embeddings(Arena *a, const SearchPath *p, Request *r)
 /* A hash without a name, as some programs leave names out. */
 static void find_model_by_hash(Arena *a, const SearchPath *p, Request *r)
 {
-    if (r->model.text || !r->model_hash.text) return;
-    WantedWeights w = { .name = r->model_hash, .kind = MODEL_FILE, .hash = file_hash_read(a, r->model_hash.text) };
+    Name none = { NULL, NULL };
+    const char *hash = r->model.text ? NULL : hash_for(a, r, none, r->model_hash, "model");
+    Name said = r->model_hash;
+    if (!said.text && hash) said = (Name){ hash, format(a, "%s: the model's", r->hashes.label) };
+    if (r->model.text || (!hash && !r->model_hash.text)) return;
+    WantedWeights w = { .name = said, .kind = MODEL_FILE, .hash = hash };
     r->job.model = w.hash ? find_weights_by_hash(a, p, w) : NULL;
     r->is_by_hash |= r->job.model != NULL;
     if (r->job.model) return;
     search_path_say(p, format(a, "%s is %s, and no model in %s has it; the one that comes with persona is used",
-                              r->model_hash.label, quoted(a, r->model_hash.text), search_path_list(a, p)));
+                              said.label, quoted(a, said.text), search_path_list(a, p)));
 }
 
 static void find_model(Arena *a, const SearchPath *p, Request *r)
@@ -179,16 +239,73 @@ static void find_vae(Arena *a, const SearchPath *p, Request *r)
     if (is_named(r->vae)) r->job.vae = find_weights(a, p, w);
 }
 
+/* ---- all of them --------------------------------------------------------------------------------- */
+
+typedef struct { Arena *a; const SearchPath *p; Request *r; int is_our_model; Lines faults; } Resolving;
+
+static void resolve_model(void *to)
+{
+    Resolving *s = to;
+    if (s->r->model.text) find_model(s->a, s->p, s->r);
+}
+
+static void resolve_motion(void *to)
+{
+    Resolving *s = to;
+    find_motion(s->a, s->p, s->r, s->is_our_model);
+}
+
+static void resolve_vae(void *to)
+{
+    Resolving *s = to;
+    find_vae(s->a, s->p, s->r);
+}
+
+static void resolve_init(void *to)
+{
+    Resolving *s = to;
+    if (is_named(s->r->init)) s->r->job.init = find_image(s->a, s->p, s->r->init);
+}
+
+typedef struct { Resolving *all; const LoraName *lora; } ResolvingLora;
+
+static void resolve_lora(void *to)
+{
+    ResolvingLora *l = to;
+    find_lora(l->all->a, l->all->p, l->all->r, l->lora->name);
+}
+
+/* Names that are not found are collected, so that one message has them all. */
+static void try_to_find(Resolving *s, void (*find)(void *to), void *to)
+{
+    char why[1024];
+    if (attempt(s->a, find, to, why)) lines_add_once(s->a, &s->faults, format(s->a, "%s", why));
+}
+
+static void fail_if_unfound(Resolving *s)
+{
+    if (!s->faults.count) return;
+    const char *all = lines_joined(s->a, &s->faults, "\n");
+    if (s->faults.count > 1) all = format(s->a, "%s\n%zu files are missing", all, s->faults.count);
+    fail(s->a, "%s", all);
+}
+
 void search_path_resolve(Arena *a, const SearchPath *p, Request *r)
 {
     find_model_by_hash(a, p, r);
-    int is_our_model = !r->model.text && !r->job.model;
-    if (is_our_model) r->model.text = OUR_MODEL;
-    if (r->model.text) find_model(a, p, r);
-    find_motion(a, p, r, is_our_model);
-    find_vae(a, p, r);
-    if (is_named(r->init)) r->job.init = find_image(a, p, r->init);
+    Resolving all = { .a = a, .p = p, .r = r, .is_our_model = !r->model.text && !r->job.model };
+    if (all.is_our_model) r->model.text = OUR_MODEL;
+    try_to_find(&all, resolve_model, &all);
+    try_to_find(&all, resolve_motion, &all);
+    try_to_find(&all, resolve_vae, &all);
+    try_to_find(&all, resolve_init, &all);
+    for (size_t i = 0; i < r->tags + r->keys; i++) {
+        ResolvingLora lora = { &all, i < r->tags ? &r->tag[i] : &r->key[i - r->tags] };
+        try_to_find(&all, resolve_lora, &lora);
+    }
+    fail_if_unfound(&all);
     find_loras(a, p, r);
     find_embeddings(a, p, r);
+    tell_unfound(a, p, r);
     r->job.merges = find_supplied(a, p, "merges.txt");
 }

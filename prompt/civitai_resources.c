@@ -33,22 +33,26 @@ static const char *tag_for(Arena *a, const char *type, const char *weight)
     return is_embedding ? "its word" : NULL;
 }
 
-char *civitai_resources(Arena *a, const char *json)
+char *civitai_resources(Arena *a, const char *json, int has_tags, int has_model)
 {
     enum { LISTED = 16 };
     char why[1024];
     Parsing p = { .a = a, .json = json };
-    char *list = NULL;
+    char *list = format(a, "%s", "");
     size_t count = 0;
     if (attempt(a, parse, &p, why) || p.tree->kind != JSON_LIST) return NULL;
     for (const JsonValue *v = p.tree->first; v && count < LISTED; v = v->next) {
         const char *type = json_words(json_get(v, "type"));
         const char *name = json_words(json_get(v, "modelName"));
         const char *address = json_words(json_get(v, "air"));
-        const char *tag = type ? tag_for(a, type, json_words(json_get(v, "weight"))) : NULL;
+        int is_model = type && (same(type, "checkpoint") || same(type, "model"));
+        const char *tag = type && !has_tags ? tag_for(a, type, json_words(json_get(v, "weight"))) : NULL;
+        if (is_model && !has_model) tag = "Model: FILE";
         if (!tag) continue;
+        const char *version = json_words(json_get(v, "modelVersionName"));
+        if (name && is_model && version) name = format(a, "%s %s", name, version);
         if (!name) name = address ? address : "one without a name";
-        list = format(a, "%s%s%s (write %s)", list ? list : "", list ? ", " : "", quoted(a, name), tag);
+        list = format(a, "%s%s%s (write %s)", list, *list ? ", " : "", quoted(a, name), tag);
         count++;
     }
     return list;

@@ -109,7 +109,8 @@ int foreign_key_is_known(const char *key)
         "Operations", "Sampler RNG", "Sampler order", "Sampler low order", "Sampler beta schedule", "Sampler rescale",
         "CFG true", "CFG end", "Guidance", "Downcast alphas_cumprod", "Emphasis", "Created Date", "Civitai resources",
         "Civitai metadata", "Diffusion in Low Bits", "Dynamic thresholding enabled", "Mimic scale", "Width", "Height",
-        "ADetailer*", "ControlNet*", "Hires *", "AddNet *", "Tiled *", "Module *", NULL
+        "sag_*", "pag_*", "freeu_*",
+        "dynthres_*", "ADetailer*", "ControlNet*", "Hires *", "AddNet *", "Tiled *", "Module *", NULL
     };
     return is_listed(known, key);
 }
@@ -139,6 +140,8 @@ static const struct { const char *key, *theirs, *ours; } values[] = {
     { "RNG",             "NVIDIA",            "NV" },
     { "RNG",             "mt19937",           "CPU" },
     { "Clip skip",       "0",                 "1" },             /* layers that are skipped, none of them */
+    { "Clip skip",       "True",              "2" },             /* Easy Diffusion */
+    { "Clip skip",       "False",             "1" },
     { "CFG scale",       "0",                 "1" },             /* diffusers: no guidance */
     { "Prediction type", "eps",               "epsilon" },
     { "Prediction type", "v_pred",            "v" },

@@ -41,11 +41,13 @@ typedef struct {
     Request    *r;
     const char *path;
     Notes       unknown, translated, left_out;
+    const char **given;                     /* the value of each of all_settings, as the text has it; NULL: none yet */
     const char *plot_type[3];               /* "X Type", "Y Type" and "Z Type" of the web UI's X/Y/Z plot */
 
     /* what finish() needs; NULL: not said */
     const char *version, *app;              /* of the program */
     const char *sampler, *scheduler, *eta, *rng, *width, *height;
+    const char *spacing;                    /* SD.Next's */
     int         is_schedule_said;
     int         is_strength_zero;
     int         is_of_program;              /* a program wrote these settings: they have keys that nobody types */
@@ -78,7 +80,7 @@ static char *list_notes(Arena *a, const Notes *n, const char *head, const char *
 static void add_unknown(Reader *rd, const char *prefix, const char *key)
 {
     size_t before = mark(rd->a);
-    int is_typo = key[0] && key[1];         /* a single letter means nothing */
+    int is_typo = key[0] && key[1] && !*prefix && !foreign_key_is_known(key);         /* a letter means nothing */
     Nearest near = nearest_to(key);
     for (const Setting *s = all_settings; s->flag; s++)
         if (s->key && is_typo) nearest_consider(&near, s->key);
@@ -136,6 +138,22 @@ static const char *name_or_nothing(const Setting *s, const char *value)
     return value;
 }
 
+/* A setting that a text has twice: the last one counts, and the other is told. */
+static void tell_given_before(Reader *rd, const Setting *s, const char *as, const char *value)
+{
+    size_t count = 0;
+    while (all_settings[count].flag) count++;
+    if (!rd->given) rd->given = allocate(rd->a, count, sizeof *rd->given);
+    const char **given = &rd->given[s - all_settings];
+    int is_list = s->key && same(s->key, "LoRA");            /* each names another file */
+    int is_chosen = *given && !same(*given, "default");
+    int is_other = is_chosen && !is_list && !same(*given, value) && !is_same_number(*given, value);
+    if (is_other)
+        add_note(rd, &rd->left_out, format(rd->a, "%s %s, as %s comes after it and counts", s->key ? s->key : as,
+                                           quoted(rd->a, *given), quoted(rd->a, value)), mark(rd->a));
+    *given = value;
+}
+
 /* as: how the text calls this setting, for messages */
 static void read_setting(Reader *rd, const Setting *s, const char *as, const char *value)
 {
@@ -143,10 +161,14 @@ static void read_setting(Reader *rd, const Setting *s, const char *as, const cha
     size_t before = mark(rd->a);
     value = name_or_nothing(s, value ? value : "");
     Trial t = { rd, s, format(rd->a, "%s: %s", rd->path, as), value };
-    if (!attempt(rd->a, try_to_set, &t, why)) return;
+    if (!attempt(rd->a, try_to_set, &t, why)) {
+        tell_given_before(rd, s, as, value);
+        return;
+    }
     t.value = foreign_value(rd->a, s, value);
     if (t.value && !attempt(rd->a, try_to_set, &t, ignored)) {
         if (!is_same_number(value, t.value)) add_translated(rd, as, value, t.value);
+        tell_given_before(rd, s, as, t.value);
         return;
     }
     size_t path_size = strlen(rd->path) + 2;         /* "p.txt: " */
@@ -236,6 +258,10 @@ static int keep_for_finish(Reader *rd, const char *key, const Setting *s, const 
         { "Eta", &rd->eta, 0 },         { "RNG", &rd->rng, 0 },
     };
     const char *name = s && s->key && !same(key, "Scheduler") ? s->key : key;
+    if (same(key, "Sampler spacing")) {
+        rd->spacing = value;
+        return 1;
+    }
     if (foreign_key_is_known(key) && !same(key, "Width") && !same(key, "Height")) rd->is_of_program = 1;
     if (same(name, "Schedule type") && value && !same(value, "default")) rd->is_schedule_said = 1;
     if (same(name, "Denoising strength") && value && is_same_number(value, "0")) {
@@ -250,13 +276,13 @@ static int keep_for_finish(Reader *rd, const char *key, const Setting *s, const 
     return 0;
 }
 
-/* The LoRAs of a picture made on civitai, which has no tags for them. */
+/* The models of a picture made on civitai, which has no tags for its LoRAs, and often no Model. */
 static void read_resources(Reader *rd, const char *json)
 {
     size_t before = mark(rd->a);
-    char *list = rd->r->tags ? NULL : civitai_resources(rd->a, json);
-    if (list) add_note(rd, &rd->left_out, format(rd->a, "the picture's %s", list), before);
-    else add_unknown(rd, "", "Civitai resources");
+    char *list = civitai_resources(rd->a, json, rd->r->tags > 0, rd->r->model.text || rd->r->model_hash.text);
+    if (!list) add_unknown(rd, "", "Civitai resources");
+    else if (*list) add_note(rd, &rd->left_out, format(rd->a, "the picture's %s", list), before);
 }
 
 static int is_digits(const char *text) { return *text && !text[strspn(text, "0123456789")]; }
@@ -348,6 +374,17 @@ static void finish_scheduler(Reader *rd)
     else if (is_schedule || !is_sampler) read_setting(rd, setting_key("Schedule type"), "Scheduler", value);
 }
 
+/* SD.Next's spacing and its sigmas are both schedule types here.  Sigmas win, as in diffusers. */
+static void finish_spacing(Reader *rd)
+{
+    if (!rd->spacing || same(rd->spacing, "default")) return;
+    if (rd->r->job.schedule || rd->is_schedule_said)
+        add_note(rd, &rd->left_out, format(rd->a, "Sampler spacing %s, as another setting says the schedule type",
+                                           quoted(rd->a, rd->spacing)), mark(rd->a));
+    else read_setting(rd, setting_key("Schedule type"), "Sampler spacing", rd->spacing);
+    rd->is_schedule_said = 1;
+}
+
 static int has_six_decimals(const char *number)
 {
     const char *point = strchr(number, '.');
@@ -399,6 +436,7 @@ static void finish_noise(Reader *rd)
 
 static void finish(Reader *rd)
 {
+    finish_spacing(rd);
     finish_scheduler(rd);
     finish_sampler(rd);
     finish_eta(rd);

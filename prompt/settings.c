@@ -436,7 +436,7 @@ static void add_tag(Arena *a, Request *r, const char *label, const char *inside)
 {
     const char *colon = strchr(inside, ':');
     char *name = trimmed(a, inside, colon ? (size_t)(colon - inside) : strlen(inside));
-    if (!*name || strpbrk(name, "/\\") || !strcmp(name, ".."))
+    if (!*name || strchr("./\\", *name) || strstr(name, ".."))        /* "people/yumin" is a name, "../yumin" is not */
         fail(a, "%s: a tag takes a name without folders, not %s; for a path there is --lora F:STRENGTH", label,
              quoted(a, name));
     Name named = { name, format(a, "%s: the name", label) };
@@ -562,6 +562,8 @@ const Setting all_settings[] = {
       .help = "the same for VAE" },
     { .key = "Lora hashes", .flag = "lora-hashes", .kind = &hash_kind, .field = AT(lora_hashes), .value = "LIST",
       .help = "the same for LoRAs, \"NAME: HEX, NAME: HEX\"" },
+    { .key = "TI hashes", .flag = "ti-hashes", .kind = &hash_kind, .field = AT(ti_hashes), .value = "LIST",
+      .help = "the embeddings that the prompts name, \"NAME: HEX, NAME: HEX\": those that are not here are told" },
     { .key = "Hashes", .flag = "hashes", .kind = &hash_kind, .field = AT(hashes), .value = "JSON",
       .help = "the same for all, as civitai writes it: {\"model\": HEX, \"lora:NAME\": HEX}" },
     { .key = "VAE", .flag = "vae", .kind = &path_kind, .field = AT(vae), .choices = { "none", "Automatic" },

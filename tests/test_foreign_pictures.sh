@@ -74,6 +74,9 @@ for words in '"--ar 16:9"' 'here (red:1.21)' 'NovelAI' '1 LoRA tag in the negati
 printf 'a cat\nSteps: 1, Size: 32x32, Civitai resources: [{"type":"lora","weight":0.6,"modelName":"Detail"}]' >civ.txt
 run check civ.txt
 says 'the picture'\''s "Detail" (write <lora:FILE:0.6>)'
+printf 'a cat <lora:x:1>\nSteps: 1, Size: 32x32, Civitai resources: [{"type":"checkpoint","modelName":"Dream","modelVersionName":"8"}]' >civ.txt
+run check civ.txt
+says 'the picture'\''s "Dream 8" (write Model: FILE)'
 
 echo "$test: $passed passed, $failed failed"
 [ $failed = 0 ]

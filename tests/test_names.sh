@@ -153,5 +153,20 @@ says 'carries the embedding "yumin": it cannot be used: bundle.safetensors: this
 says "carries the embedding \"b\": it cannot be used: bundle.safetensors: this embedding's vectors are 64 wide, but the model's are 128"
 lacks 'bundle.safetensors: this embedding is for SDXL' --prompt 'a yumin woman' --lora bundle:1
 
+# ---- everything that is not here, in one message; and what a picture was drawn with besides ----
+printf 'a <lora:none1:1> <lora:none2:1>\nSteps: 2, Size: 32x32, Model: none3, VAE: none4' >p.txt
+for n in 1 2 3 4; do lacks "none$n\", and there is no such file" p.txt; done
+lacks '4 files are missing' p.txt
+printf 'a <lora:people/none1:1>\nSteps: 2, Size: 32x32' >p.txt
+lacks 'people/none1", and there is no such file' p.txt
+hashes='TI hashes: "EasyNegative: c74b4e810b03", Lora hashes: "add_detail: 7c6bad76eb54"'
+printf 'a\nNegative prompt: EasyNegative\nSteps: 2, Size: 32x32, Seed: 1, %s' "$hashes" >p.txt
+run check p.txt
+says 'embeddings that are not here, so their names are read as words: "EasyNegative"'
+says 'LoRAs that the prompt does not name: "add_detail"'
+printf 'a\nSteps: 2, Size: 32x32, Seed: 1, Hashes: {"model": "aaaaaaaaaa", "lora:b": "bbbbbbbbbb", "embed:c": "cccccccccc"}' >p.txt
+run check p.txt
+for words in "the model's is \"aaaaaaaaaa\", and no model in" 'does not name: "b"' 'read as words: "c"'; do says "$words"; done
+
 echo "$test: $passed passed, $failed failed"
 [ $failed = 0 ]
