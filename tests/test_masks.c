@@ -104,6 +104,12 @@ static void read_photo(void *to)
     mask_read(c->a, &c->photo, 0);
 }
 
+static void check_all(void *to)
+{
+    Case *c = to;
+    masks_check(c->a, &c->photos, NULL);
+}
+
 static void refuses(Case *c, void (*work)(void *), const char *words)
 {
     char message[1024] = "";
@@ -133,6 +139,14 @@ static void wrong(Case *c)
     c->photo.height = 16;
     c->photo.bucket = (Bucket){ .width = 16, .height = 16, .wide = 16, .high = 16 };
     refuses(c, read_photo, "black everywhere");
+    Photo three[3] = { photo_of("x.jpg", "lost.png"), photo_of("a.jpg", format(c->a, "%s/a.png", c->folder)), c->photo };
+    c->photos = (Photos){ .photo = three, .count = 3 };
+    refuses(c, check_all, "lost.png: ");
+    refuses(c, check_all, "black.png: as a mask it is black everywhere");
+    three[0] = three[1];
+    c->photos.count = 2;
+    check_all(c);
+    c->photos = (Photos){ .photo = list, .count = 2 };
     config.conditioning_data_dir = NULL;
     find(c);
     CHECK(list[0].mask_is_alpha && !list[1].mask_is_alpha);

@@ -159,10 +159,12 @@ validation_split = 0
   captoin_prefix = 'x'
   [[datasets.subsets]]
   num_repeats = 2
+  [[datasets.subsets]]
+  image_dir = 'lost'
 END
-answers 11 '--learning_rate is "x"' 'line 2: general.nonsense is no key of a dataset configuration' 'prior_loss_weight is for the command line only' '--resolution is "100"' \
+answers 12 '--learning_rate is "x"' 'line 2: general.nonsense is no key of a dataset configuration' 'prior_loss_weight is for the command line only' '--resolution is "100"' \
     'datasets.0.image_dir stands in [[datasets.subsets]]' 'network_multiplier is not done here' 'resolution stands in [[datasets]] or [general], not in a subset' \
-    'num_repeats is wrong' 'did you mean caption_prefix?' 'datasets.0.subsets.1 has no image_dir' 'image_dir "gone" is no folder here' -- \
+    'num_repeats is wrong' 'did you mean caption_prefix?' 'datasets.0.subsets.1 has no image_dir' 'image_dir "gone" is no folder here' 'image_dir "lost"' -- \
     --dataset_config bad.toml -o x.safetensors --model m.safetensors --learning_rate x
 learns 'with --dataset_config no other folder of pictures counts' one -o d.safetensors --dataset_config d.json --model m.safetensors --max_train_steps 1 --network_dim 2 --seed 1
 

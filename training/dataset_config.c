@@ -229,8 +229,9 @@ static const char *why_left_out(Reading *r, const Subset *all, const Subset *s, 
 {
     const ConfigEntry *repeats = config_at(&r->entries, format(r->a, "%s.num_repeats", path));
     if (repeats && repeats->text && is_off(repeats->text)) return "is passed over: its num_repeats is below 1";
+    if (!s->image_dir) return NULL;
     for (const Subset *other = all; other < s; other++)
-        if (other->dataset == s->dataset && s->image_dir && !strcmp(other->image_dir, s->image_dir))
+        if (other->dataset == s->dataset && other->image_dir && !strcmp(other->image_dir, s->image_dir))
             return format(r->a, "is passed over: %s is in %s already", s->image_dir, dataset);
     return NULL;
 }

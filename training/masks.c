@@ -10,7 +10,7 @@
  *     mask_image = torch.nn.functional.interpolate(mask_image, size=loss.shape[2:], mode="area")
  *
  * Unlike there, a picture without its mask is an error instead of being learned whole, and so is a mask that is black
- * everywhere. */
+ * everywhere.  All masks are read once before training, so that the last one is not refused after hours. */
 #include "masks.h"
 
 #include "chars.h"
@@ -106,4 +106,34 @@ float *mask_read(Arena *a, const Photo *photo, int mirrored)
     const char *where = photo->mask_is_alpha ? photo->path : photo->mask;
     if (!(most > 0)) fail(a, "%s: as a mask it is black everywhere, so nothing would be learned of the picture", where);
     return mask;
+}
+
+typedef struct { Arena *a; const Photo *photo; } Trial;
+
+static void try_mask(void *trial)
+{
+    const Trial *t = trial;
+    mask_read(t->a, t->photo, 0);
+}
+
+void masks_check(Arena *a, const Photos *p, const Callbacks *callbacks)
+{
+    enum { MOST_SAID = 700 };
+    char why[1024];
+    size_t wrong = 0;
+    size_t said = 0;
+    StringBuilder text = string_builder(a);
+    for (size_t i = 0; i < p->count; i++) {
+        size_t before = mark(a);
+        Trial t = { a, &p->photo[i] };
+        if (callbacks_stopped(callbacks)) fail_as(a, CANCELLED, "interrupted");
+        int is_wrong = attempt(a, try_mask, &t, why) != 0;
+        if (!is_wrong) release(a, before);
+        wrong += (size_t)is_wrong;
+        if (!is_wrong || text.n > MOST_SAID) continue;
+        string_builder_add(&text, format(a, "\n  %.250s", why));
+        said++;
+    }
+    if (said < wrong) string_builder_add(&text, format(a, "\n  and %zu more", wrong - said));
+    if (wrong) fail(a, "masks that cannot be used:%s", text.text);
 }

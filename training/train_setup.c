@@ -237,6 +237,7 @@ void trainer_find_photos(Trainer *t)
     if (c->validation_split > 0) photos_hold_out(t->mem, &photos, c->validation_split);
     survey_tell(t->mem, &photos, folder, t->callbacks);
     masks_find(t->mem, &photos);
+    masks_check(t->mem, &photos, t->callbacks);
     check_autoencoder(t, &photos);
     add_class_images(t, &photos);
     t->dataset = (Dataset){ .mem = t->mem, .run = &t->run, .config = c, .objective = &t->objective,
