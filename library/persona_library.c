@@ -189,18 +189,14 @@ static int is_for_the_program(const char *name)
     return begins(name, "sample_");
 }
 
-static const char *all_options(Arena *a)
+/* The option that may have been meant by a name that is none. */
+static const char *meant_option(Arena *a, const char *name)
 {
-    const char *value, *help, *name;
-    const char **names = NULL;
-    size_t count = 0, room = 0;
-    for (size_t i = 0; (name = training_option(i, &value, &help)); i++) {
-        names = grow_array(a, names, count, &room, sizeof *names);
-        if (!is_for_the_program(name)) names[count++] = name;
-    }
-    names = grow_array(a, names, count, &room, sizeof *names);
-    names[count] = NULL;
-    return one_of(a, names);
+    const char *value, *help, *option;
+    Nearest near = nearest_to(name);
+    for (size_t i = 0; (option = training_option(i, &value, &help)); i++)
+        if (!is_for_the_program(option)) nearest_consider(&near, option);
+    return did_you_mean(a, near);
 }
 
 /* "network_dim=16", or "flip_aug" */
@@ -209,9 +205,11 @@ static void set_option(Arena *a, TrainingConfig *config, const char *option)
     int is_bare;
     const char *equals = strchr(option, '=');
     size_t n = equals ? (size_t)(equals - option) : strlen(option);
-    const char *name = training_option_find(trimmed(a, option, n), &is_bare);
+    const char *typed = trimmed(a, option, n);
+    const char *name = training_option_find(typed, &is_bare);
     if (!name || is_for_the_program(name))
-        fail(a, "%s is no option of training here, expected %s", quoted(a, option), all_options(a));
+        fail(a, "%s is no option of training here%s; \"persona train --help\" lists them, but for those of samples",
+             quoted(a, option), meant_option(a, typed));
     if (is_bare && equals) fail(a, "%s: %s takes no value", quoted(a, option), name);
     if (!is_bare && !equals) fail(a, "%s: expected %s=VALUE", quoted(a, option), name);
     training_config_set(a, config, name, equals ? trimmed(a, equals + 1, strlen(equals + 1)) : NULL);
