@@ -12,8 +12,10 @@
 
 #include "chars.h"
 #include "config_file.h"
+#include "files.h"
 #include "foreign_options.h"
 #include "settings.h"
+#include "shell_words.h"
 #include "training_config.h"
 
 #include <string.h>
@@ -92,15 +94,29 @@ static int is_zero(const char *value)
 /* Keys that stand for something of the GUI itself, or that are read together with another. */
 static int is_of_gui(const char *key)
 {
-    static const char *const keys[] = { "LoRA_type", "model_list", "save_model_as", "sdxl", "additional_parameters",
+    static const char *const keys[] = { "LoRA_type", "model_list", "save_model_as", "additional_parameters",
         "noise_offset_type", "sample_prompts", "lr_warmup", "LyCORIS_preset", "num_cpu_threads_per_process",
         "num_machines", "num_processes", "gpu_ids", "multi_gpu", "extra_accelerate_launch_args", "main_process_port",
         "xformers", "dynamo_mode", "dynamo_use_dynamic", "dynamo_use_fullgraph", "text_encoder_lr",
-        "stop_text_encoder_training",
-        "stop_text_encoder_training_pct", "epoch", "max_train_epochs", "max_train_steps", "min_timestep",
-        "max_timestep" };
+        "epoch", "max_train_epochs", "max_train_steps", "unit", "train_on_input" };
     for (size_t i = 0; i < sizeof keys / sizeof *keys; i++)
         if (!strcmp(keys[i], key)) return 1;
+    return 0;
+}
+
+/* The GUI writes the fields of all kinds of models into every file; those of others have no meaning in this one. */
+static int is_of_other_models(const char *key)
+{
+    static const char *const keys[] = { "train_blocks", "guidance_scale", "discrete_flow_shift", "model_prediction_type",
+        "timestep_sampling", "weighting_scheme", "logit_mean", "logit_std", "mode_scale", "apply_t5_attn_mask", "ae",
+        "in_dims", "split_qkv", "split_mode", "train_double_block_indices", "train_single_block_indices",
+        "enable_all_linear", "pos_emb_random_crop_rate", "clip_l", "clip_g", "blocks_to_swap" };
+    static const char *const fronts[] = { "t5xxl", "train_t5xxl", "clip_g_", "clip_l_", "flux1_cache", "sd3_cache",
+        "sd3_fused", "sd3_text", "single_", "double_", "img_", "txt_", "ggpo_", "train_lora_ggpo", "save_t5xxl", "save_clip" };
+    for (size_t i = 0; i < sizeof keys / sizeof *keys; i++)
+        if (!strcmp(keys[i], key)) return 1;
+    for (size_t i = 0; i < sizeof fronts / sizeof *fronts; i++)
+        if (begins(key, fronts[i])) return 1;
     return 0;
 }
 
@@ -138,7 +154,22 @@ static void say_network(Reading *r)
         const char *algo = begins(type, "LyCORIS/") ? type + strlen("LyCORIS/") : type;
         lines_add(r->a, &r->words, "--network_args");
         lines_add(r->a, &r->words, format(r->a, "algo=%s", same(algo, "LoCon") ? "lora" : algo));
+        if (value_at(r, "LyCORIS_preset"))
+            lines_add(r->a, &r->words, format(r->a, "preset=%s", value_at(r, "LyCORIS_preset")));
     }
+}
+
+/* A field with a command line of its own, and one with prompts that the GUI puts into a file. */
+static void say_fields(Reading *r)
+{
+    const char *more = value_at(r, "additional_parameters");
+    const char *prompts = value_at(r, "sample_prompts");
+    if (prompts && file_is(prompts)) say(r, "sample_prompts", prompts, -1);
+    else if (prompts) lines_add(r->a, &r->unknown, "sample_prompts (put them into a file: --sample_prompts FILE)");
+    if (!more) return;
+    ShellText text = shell_words(r->a, more, strlen(more), r->path);
+    for (size_t i = 0; i < text.count; i++)
+        for (size_t k = 0; k < text.command[i].count; k++) lines_add(r->a, &r->words, text.command[i].line[k]);
 }
 
 static void read_gui(Reading *r)
@@ -152,14 +183,16 @@ static void read_gui(Reading *r)
         const char *key = key_of(r->a, e->path, &element);
         int is_of_convolutions = same(key, "conv_dim") || same(key, "conv_alpha");
         if (!e->text || is_off(e) || is_of_gui(key) || same(key, "output_name") || is_zero(e->text)) continue;
-        if (is_plain && is_of_convolutions) continue;
+        if ((is_plain && is_of_convolutions) || is_of_other_models(key)) continue;
         if (is_known(key)) say(r, key, e->text, element);
+        else lines_add_once(r->a, &r->unknown, key);
     }
     say_length(r);
     say_warmup(r);
     say_network(r);
     const char *text_rate = value_at(r, "text_encoder_lr");
     if (text_rate) say(r, "text_encoder_lr", text_rate, -1);
+    say_fields(r);
 }
 
 /* ---- OneTrainer -------------------------------------------------------------------------------- */
@@ -249,6 +282,29 @@ static void say_concepts(Reading *r)
     say_if(r, "output", value_at(r, "output_model_destination"));
 }
 
+/* What OneTrainer does beyond this when the value is another than its default. */
+static const struct { const char *path, *usual; } beyond_one_trainer[] = {
+    { "ema", "OFF" }, { "peft_type", "LORA" }, { "lora_decompose", "false" }, { "masked_training", "false" },
+    { "learning_rate_scaler", "NONE" }, { "custom_learning_rate_scheduler", "" }, { "timestep_distribution", "UNIFORM" },
+    { "min_noising_strength", "0" }, { "max_noising_strength", "1" }, { "force_v_prediction_loss", "false" },
+    { "rescale_noise_scheduler_to_zero_terminal_snr", "false" }, { "mse_strength", "1" }, { "mae_strength", "0" },
+    { "log_cosh_strength", "0" }, { "huber_strength", "0" }, { "unet.train", "true" }, { "layer_filter", "" },
+    { "learning_rate_cycles", "1" }, { "learning_rate_min_factor", "0" }, { "lora_model_name", "" }, { "vae.model_name", "" },
+    { "loss_scaler", "NONE" }, { "offset_noise_per_channel", "false" }, { "aspect_ratio_bucketing", "true" },
+};
+
+static void tell_beyond(Reading *r)
+{
+    for (size_t i = 0; i < sizeof beyond_one_trainer / sizeof *beyond_one_trainer; i++) {
+        const ConfigEntry *e = config_at(&r->entries, beyond_one_trainer[i].path);
+        double x, y;
+        int is_usual = !e || !e->text || !*e->text || same(e->text, beyond_one_trainer[i].usual);
+        int is_same_number = !is_usual && number_at(e->text, &x) && number_at(beyond_one_trainer[i].usual, &y)
+                          && !(x < y) && !(x > y);
+        if (!is_usual && !is_same_number) lines_add(r->a, &r->unknown, format(r->a, "%s %s", e->path, e->text));
+    }
+}
+
 static void read_one_trainer(Reading *r)
 {
     lines_add(r->a, &r->words, "train.py");
@@ -263,6 +319,7 @@ static void read_one_trainer(Reading *r)
     say_method(r);
     say_loss_weight(r);
     say_concepts(r);
+    tell_beyond(r);
 }
 
 /* ---- which of them ----------------------------------------------------------------------------- */

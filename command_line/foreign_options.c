@@ -140,6 +140,9 @@ static const ForeignOption training[] = {
     PLACE("lr_scheduler_type"),
     PLACE("dataset_name"),
     PLACE("validation_prompt"),
+    PLACE("adam_beta1"),
+    PLACE("adam_beta2"),
+    PLACE("adam_epsilon"),
     PLACE_SWITCH("train_text_encoder"),
     PLACE_SWITCH("scale_lr"),
     PLACE_SWITCH("use_object_template"),
@@ -147,9 +150,6 @@ static const ForeignOption training[] = {
     PLACE_MANY("lr_scheduler_args"),
 
     /* what is always so here */
-    ONLY("adam_beta1", "0.9", "is 0.9 here"),
-    ONLY("adam_beta2", "0.999", "is 0.999 here"),
-    ONLY("adam_epsilon", "1e-8", "is 1e-8 here"),
     ONLY("save_model_as", "safetensors", "is safetensors here, which every program reads"),
     ONLY("prior_generation_precision", "fp32", "is fp32 here"),
 

@@ -37,7 +37,8 @@ typedef struct {
     Word       *out;
     size_t      count, room;
     TrainerCommand result;
-    Lines       needless;
+    Lines       needless, repeated;
+    const char *beta1, *beta2, *epsilon;  /* --adam_beta1 and so on; NULL: not given */
     const ForeignScript *script;         /* NULL: persona's own command line */
     int         is_changed;              /* something is called in another way here */
     const char *photos, *output_dir, *output_name;
@@ -78,6 +79,15 @@ static int is_given(const Rewriting *w, const char *name)
     for (size_t i = 0; i < w->count; i++)
         if (w->out[i].name && same(w->out[i].name, name)) return 1;
     return 0;
+}
+
+/* What was given; of two words for the same thing it is told which one counts. */
+static void put_given(Rewriting *w, const char *name, const char *value)
+{
+    const char *before = value_given(w, name);
+    if (before && value && !same(before, value))
+        lines_add_once(w->a, &w->repeated, format(w->a, "--%s %s (not %s)", name, value, before));
+    put(w, name, value);
 }
 
 /* ---- options ----------------------------------------------------------------------------------- */
@@ -130,7 +140,7 @@ static void read_argument(Rewriting *w, const char *option, const char *argument
     int is_so_here = foreign && foreign->meaning == FIXED && same(foreign->value, value);
     int is_unasked = foreign && foreign->meaning == MISSING && is_off(value);
     int is_locon = same(key, "algo") && same(value, "locon");            /* LyCORIS: another name of lora */
-    if (ours) put(w, ours, is_locon ? "lora" : value);
+    if (ours) put_given(w, ours, is_locon ? "lora" : value);
     else if (!is_so_here && !is_unasked)
         fault(w, format(w->a, "--%s: %s is not %s here", option, quoted(w->a, argument), foreign ? "done" : "known"));
 }
@@ -165,6 +175,9 @@ static void place(Rewriting *w, const ForeignOption *o, const char *value)
     else if (same(name, "resume_from_checkpoint")) put(w, "resume", resumed(w, value));
     else if (same(name, "dataset_name")) read_data_set(w, value);
     else if (same(name, "validation_prompt")) w->result.sample_text = value;
+    else if (same(name, "adam_beta1")) w->beta1 = value;
+    else if (same(name, "adam_beta2")) w->beta2 = value;
+    else if (same(name, "adam_epsilon")) w->epsilon = value;
     else if (same(name, "train_text_encoder")) w->trains_text = 1;
     else if (same(name, "scale_lr")) w->scales_rate = 1;
     else if (same(name, "use_object_template")) w->uses_template = 1;
@@ -188,7 +201,7 @@ static void read_foreign(Rewriting *w, const ForeignOption *o, const char *equal
     w->is_changed = 1;
     if (is_switched_off || (value && !*value)) return;           /* as the GUI writes what is not given */
     switch (o->meaning) {
-    case RENAMED:  put(w, o->ours, o->value ? o->value : value); break;
+    case RENAMED:  put_given(w, o->ours, o->value ? o->value : value); break;
     case NEEDLESS: lines_add_once(w->a, &w->needless, label); break;
     case MISSING:
         if (!value || !is_off(value)) fault(w, format(w->a, "%s %s", label, o->why));
@@ -209,7 +222,7 @@ static void read_own(Rewriting *w, const char *name, int is_bare, const char *wo
     else if (!is_bare) value = next_value(w, NULL);
     const char *more = is_list && value ? next_value(w, NULL) : NULL;
     for (; more; more = next_value(w, NULL)) value = format(w->a, "%s %s", value, more);
-    if (is_bare || value) put(w, name, value);
+    if (is_bare || value) put_given(w, name, value);
     else put(w, NULL, word);                     /* options.c says that it needs a value */
 }
 
@@ -266,8 +279,31 @@ static void choose_text_rate(Rewriting *w)
 {
     int is_inversion = same(value_given(w, "method") ? value_given(w, "method") : "", "textual_inversion");
     if (is_inversion || is_given(w, "network_train_unet_only")) return;
+    double x;
+    const char *rate = value_given(w, "learning_rate");
     if (is_diffusers(w) && !w->trains_text) put(w, "network_train_unet_only", NULL);
-    else put_default(w, "text_encoder_lr", value_given(w, "learning_rate"));
+    else if (rate && number_at(rate, &x)) put_default(w, "text_encoder_lr", rate);      /* else it is wrong once, not twice */
+}
+
+static int is_number(const char *text, double x)
+{
+    double y;
+    size_t n = number_at(text, &y);
+    return n && !text[n] && !(x < y) && !(x > y);
+}
+
+/* --adam_beta1 0.8 --adam_epsilon 1e-6  ->  --optimizer_args "betas=0.8,0.999 eps=1e-6" */
+static void put_adam(Rewriting *w)
+{
+    const char *beta1 = w->beta1 ? w->beta1 : "0.9";
+    const char *beta2 = w->beta2 ? w->beta2 : "0.999";
+    const char *args = value_given(w, "optimizer_args");
+    if (!args) args = "";
+    if (!is_number(beta1, 0.9) || !is_number(beta2, 0.999))
+        args = format(w->a, "%s%sbetas=%s,%s", args, *args ? " " : "", beta1, beta2);
+    if (w->epsilon && !is_number(w->epsilon, 1e-8))
+        args = format(w->a, "%s%seps=%s", args, *args ? " " : "", w->epsilon);
+    if (*args) put(w, "optimizer_args", args);
 }
 
 /* learning_rate * gradient_accumulation_steps * train_batch_size */
@@ -396,6 +432,9 @@ static void tell(Rewriting *w)
     if (defaults.count)
         lines_add(w->a, &w->result.told, format(w->a, "defaults of %s, for its command line was given: %s",
                                                 w->script->trainer, lines_joined(w->a, &defaults, ", ")));
+    if (w->repeated.count)
+        lines_add(w->a, &w->result.told, format(w->a, "given more than once, and the last counts: %s",
+                                                lines_joined(w->a, &w->repeated, ", ")));
     if (w->needless.count)
         lines_add(w->a, &w->result.told, format(w->a, "without a meaning here: %s",
                                                 lines_joined(w->a, &w->needless, ", ")));
@@ -423,6 +462,7 @@ TrainerCommand trainer_command(Arena *a, Lines words)
         if (!ends_options) read_word(&w);
         while (ends_options && w.at < w.in.count) put(&w, NULL, w.in.line[w.at++]);
     }
+    put_adam(&w);
     if (w.script && !w.script->refused) put_defaults(&w);
     place_photos(&w);
     place_output(&w);

@@ -313,6 +313,34 @@ static const char *nearest_names(Arena *a, const SearchPath *p, const char *want
     return list;
 }
 
+/* "OWNER/NAME", by which diffusers loads a model down. */
+static int is_name_on_hub(Arena *a, const char *name)
+{
+    const char *slash = strchr(name, '/');
+    if (!slash || slash == name || !slash[1] || strchr(slash + 1, '/') || ending_index(name)) return 0;
+    if (folder_is(copy(a, name, (size_t)(slash - name)))) return 0;
+    for (const char *c = name; *c; c++)
+        if (!word_character((unsigned char)*c) && !strchr("/.-", *c)) return 0;
+    return *name != '.';
+}
+
+/* What to do about such a name; "" for other names. */
+static const char *about_hub(Arena *a, WantedWeights w)
+{
+    static const struct { const char *part, *file; } files[] = {
+        { "stable-diffusion-v1-5", "v1-5-pruned-emaonly.safetensors" },
+        { "stable-diffusion-v1-4", "sd-v1-4.ckpt of CompVis/stable-diffusion-v-1-4-original" },
+        { "sd-vae-ft-mse", "diffusion_pytorch_model.safetensors" },
+    };
+    if (!is_name_on_hub(a, w.name.text)) return "";
+    const char *file = w.kind == MODEL_FILE ? "its one .safetensors file of the whole model, or the folder with unet, vae and "
+                                              "text_encoder" : "its .safetensors file";
+    for (size_t i = 0; i < sizeof files / sizeof *files; i++)
+        if (strstr(w.name.text, files[i].part)) file = files[i].file;
+    return format(a, "; it looks like a name on Hugging Face's hub, and persona uses no network: download %s, and name it "
+                     "here", file);
+}
+
 static _Noreturn void not_found(Arena *a, const SearchPath *p, WantedWeights w)
 {
     Name name = w.name;
@@ -322,8 +350,8 @@ static _Noreturn void not_found(Arena *a, const SearchPath *p, WantedWeights w)
     const char *tried = " (as .safetensors, .ckpt, .pt, .bin, .pth or .gguf)";
     if (ending_index(name.text) || strstr(name.text, ".txt")) tried = "";
     const char *hash = w.hash ? format(a, ", and none has the hash %s", w.hash) : "";
-    fail(a, "%s is %s, and there is no such file%s%s%s; looked in %s; --weights DIR adds a folder", name.label,
-         quoted(a, name.text), tried, hash, nearest_names(a, p, name.text), search_path_list(a, p));
+    fail(a, "%s is %s, and there is no such file%s%s%s%s; looked in %s; --weights DIR adds a folder", name.label,
+         quoted(a, name.text), tried, hash, about_hub(a, w), nearest_names(a, p, name.text), search_path_list(a, p));
 }
 
 /* ---- searching --------------------------------------------------------------------------------- */

@@ -15,6 +15,7 @@ answers() { n=$1; shift; said=; rm -f wanted; while [ "$1" != -- ]; do printf '%
             run train "$@"; [ "$status" = "$wanted_status" ] || wrong "$*: status $status, expected $wanted_status"
             while read -r said; do says "$said"; done <wanted
             [ "$n" = 1 ] || says "$n faults, so nothing was done"; }
+lacks_words() { ! grep -qF -- "$1" err; }
 wanted_status=2
 short="--max_train_steps 1 --resolution 64 --network_dim 2 --seed 1"
 
@@ -189,6 +190,23 @@ trained=one.safetensors
 learns 'the UNet at 0.0003, no text encoder, AdamW8bit, constant_with_warmup after 200 steps' python scripts/train.py --config-path="one.json" --seed 1
 says '--min_snr_gamma 5.0'
 
+# the fields of other models, which the GUI writes into every file, and those that it keeps for itself
+cat >fields.json <<'END'
+{ "LoRA_type": "LyCORIS/LoHa", "LyCORIS_preset": "attn-mlp", "max_resolution": "64,64", "max_train_steps": 1, "network_alpha": 1, "network_dim": 2, "output_dir": "gui", "output_name": "g",
+  "pretrained_model_name_or_path": "m.safetensors", "train_data_dir": "img", "learning_rate": 0.0001, "guidance_scale": 3.5, "discrete_flow_shift": 3, "train_blocks": "all", "t5xxl_dtype": "bf16",
+  "unit": 1, "train_on_input": true, "sdxl": false, "enable_bucket": true, "bucket_no_upscale": true, "min_bucket_reso": 256, "min_timestep": 0, "max_timestep": 900,
+  "additional_parameters": "--noise_offset 0.1 --flip_aug", "sample_prompts": "a woman --s 20", "some_new_key": 5 }
+END
+trained=gui/g.safetensors
+learns 'and so nothing is done with: some_new_key, sample_prompts (put them into a file' fields.json --seed 1
+for words in '--max_timestep 900' '--algo LoHa --preset attn-mlp' '--noise_offset 0.1 --flip_aug'; do says "$words"; done
+sed 's/"sdxl": false/"sdxl": true/' fields.json >sdxl.json
+answers 1 '--sdxl is for models of another kind' -- sdxl.json
+sed 's/"ema": "OFF"/"ema": "GPU", "masked_training": true, "mae_strength": 0.0, "mse_strength": 1.0/' one.json >beyond.json
+trained=one.safetensors
+learns 'nothing is done with: ema GPU, masked_training true' beyond.json --seed 1
+holds 'what is as usual is not told' lacks_words strength
+
 # ---- kohya's documentation, in a .bat: ^ at the ends of lines, %names%, quotes of cmd.exe
 cat >train.bat <<'END'
 @echo off
@@ -245,6 +263,20 @@ learns '1 picture of the class, counting 0.5' train_dreambooth_lora.py --pretrai
 says '--text_encoder_lr 5e-4'
 says '--max_train_steps wins over --max_train_epochs, as in diffusers'
 holds 'the validation prompt was drawn' test -s prior/pytorch_lora_weights-sample1.png
+
+# ---- diffusers' names of what AdamW has; what is given twice; a wrong value is told once
+trained=adam/pytorch_lora_weights.safetensors
+adam="train_dreambooth_lora.py --pretrained_model_name_or_path m.safetensors --instance_data_dir one --output_dir adam --resolution 64 --max_train_steps 1 --train_batch_size 1 --seed 1"
+learns '--optimizer_args "betas=0.8,0.95 eps=1e-6"' $adam --instance_prompt 'sks' --adam_beta1 0.8 --adam_beta2=0.95 --adam_epsilon 1e-6 --rank 2
+holds 'nothing is given twice' lacks_words 'more than once'
+learns 'given more than once, and the last counts: --network_dim 2 (not 4)' $adam --instance_prompt 'sks' --rank 4 --dim 2 --adam_beta1 0.9 --adam_epsilon 1e-08
+holds 'the usual betas are not said' lacks_words 'betas='
+learns '--optimizer_type Lion (not AdamW8bit)' $adam --instance_prompt 'sks' --use_8bit_adam --optimizer_type Lion --rank 2
+answers 1 '--learning_rate is "abc"' -- train_network.py --pretrained_model_name_or_path m.safetensors --train_data_dir one --output_dir made --learning_rate abc
+holds 'the rate of the text encoder is not wrong too' lacks_words '--text_encoder_lr'
+wanted_status=1
+answers 1 'on Hugging Face'"'"'s hub, and persona uses no network: download v1-5-pruned-emaonly.safetensors' -- $adam --instance_prompt 'sks' --pretrained_model_name_or_path runwayml/stable-diffusion-v1-5
+wanted_status=2
 
 # ---- scripts for what persona does not do
 answers 2 'sdxl_train_network.py trains models of another kind' 'nope: cannot be opened' -- sdxl_train_network.py --train_data_dir nope --pretrained_model_name_or_path m.safetensors --output_dir made

@@ -627,6 +627,7 @@ Buckets training_buckets(Arena *a, const TrainingConfig *c, int side)
     b.step = usual(c->bucket_reso_steps, unit < 64 ? 8 : unit / 64 * 8);
     b.least = usual(c->min_bucket_reso, unit / 2);
     b.most = usual(c->max_bucket_reso, 2 * unit > side ? 2 * unit : side);
+    if (b.no_upscale && b.least > side) b.least = side;              /* pictures keep their sizes */
     b.least -= b.least % b.step;
     b.most += (b.step - b.most % b.step) % b.step;
     if (b.least < b.step) b.least = b.step;
