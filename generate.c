@@ -133,8 +133,8 @@ static void say_nearest_sampler(Work *w, const char *asked, SpelledSampler found
     const char *guidance = "";
     const char *noise = found.adds_no_noise ? ", with Eta 0," : "";
     if (found.is_cfg_pp) guidance = "; a CFG scale that was chosen for CFG++ is too low for it";
-    callbacks_say(w->callbacks, "Sampler %s is not here; %s%s%s instead%s", asked, sampler_name(found.method), type, noise,
-                  guidance);
+    callbacks_say(w->callbacks, "Sampler %s is not here; %s%s%s instead%s", asked, sampler_name(found.method), type,
+                  noise, guidance);
 }
 
 /* The setting Schedule type wins over a schedule type in the sampler's name ("DPM++ 2M Karras").  When only other
@@ -220,8 +220,8 @@ static void check_motion(Work *w, const char *path)
 {
     int most = motion_positions(w->run.weights);
     if (w->motion != NO_MOTION && !weights_bytes(w->run.weights, "motion.down_blocks.3."))
-        fail(w->mem, "%s: this motion module has three levels, so it is for SDXL; use one for Stable Diffusion 1.x, such as "
-                     "v3_sd15_mm or mm_sd_v15_v2", path);
+        fail(w->mem, "%s: this motion module has three levels, so it is for SDXL; use one for Stable Diffusion 1.x, "
+                     "such as v3_sd15_mm or mm_sd_v15_v2", path);
     if (w->motion == NO_MOTION)
         fail(w->mem, "%s: this motion module lacks down_blocks.0.motion_modules.0.temporal_transformer.proj_in.weight: "
              "is the file whole?", path);

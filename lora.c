@@ -20,7 +20,8 @@
  * line for each.
  *
  * The strength may change from step to step.  That costs nothing, as W' is built for each call.  Where it changes from
- * frame to frame, the rows of A x that belong to a frame are scaled by its strength: this is for pairs beside the layer.
+ * frame to frame, the rows of A x that belong to a frame are scaled by its strength: this is for pairs beside the
+ * layer.
  *
  * A layer asks for its own name.  adapter_report.c reports what no layer asked for. */
 #include "lora.h"
@@ -138,8 +139,8 @@ const char *lora_merge(Machine *m, const Lora *l, const char *layer, const Weigh
         const char *wrong = adapter_misfit(m->mem, mod, layer, merged, merged_bias);
         if (wrong) return wrong;
         if (strength_by_frame(&l->file[i].strength, l->moment) && !begins(layer, "te."))
-            return format(m->mem, "%s: %s is changed by more than a low-rank pair, so its strength cannot change with the "
-                                  "frames", l->file[i].file->path, layer);
+            return format(m->mem, "%s: %s is changed by more than a low-rank pair, so its strength cannot change with "
+                                  "the frames", l->file[i].file->path, layer);
         merge_module(m, mod, adapter_strength(&l->file[i], mod), merged, merged_bias);
     }
     *w = merged;

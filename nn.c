@@ -262,8 +262,9 @@ static Tensor add_pairs_of_files(Run *r, const char *layer, Tensor y, Tensor x, 
     return y;
 }
 
-/* y = V(x) + b, where V is what a trainable adapter makes of the weight:  dx += dy V,  dV = dy' x, and from there to the
- * parts of the adapter (adapter_weight.c).  V is made again, because those of all layers would be a second model. */
+/* y = V(x) + b, where V is what a trainable adapter makes of the weight:  dx += dy V,  dV = dy' x, and from there to
+ * the parts of the adapter (adapter_weight.c).  V is made again, because those of all layers would be
+ * a second model. */
 static void adapted_backward(Machine *m, const Op *op)
 {
     const Weight *w = op->adapted.w;

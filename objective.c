@@ -83,8 +83,8 @@ void objective_check_prediction(Arena *a, const Weights *w, const char *path)
  *     snr_weight = torch.div(torch.minimum(snr, gamma), snr) */
 static double min_snr_weight(double snr, double gamma) { return gamma > 0 && snr > gamma ? gamma / snr : 1; }
 
-/* debiased_estimation_loss (Yu et al., "Debias the Training of Diffusion Models", 2023): timesteps with much noise count
- * more.  kohya: apply_debiased_estimation
+/* debiased_estimation_loss (Yu et al., "Debias the Training of Diffusion Models", 2023): timesteps with much noise
+ * count more.  kohya: apply_debiased_estimation
  *     weight = 1 / torch.sqrt(torch.minimum(snr, 1000)) */
 static double debiased_weight(double snr) { return 1 / sqrt(fmin(snr, 1000)); }
 

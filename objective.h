@@ -67,8 +67,8 @@ int objective_examples(const Objective *o);
 void objective_dry_run(Run *r, const TrainingExample *e);
 void objective_start(Run *r);
 
-/* Returns the loss of one example, the mean over its elements (with l2 that of |eps - prediction|^2), and adds the gradients of
- * weight * loss to those of r->trainable.  PyTorch: (weight * mse_loss(prediction, noise)).backward() */
+/* Returns the loss of one example, the mean over its elements (with l2 that of |eps - prediction|^2), and adds the
+ * gradients of weight * loss to those of r->trainable.  PyTorch: (weight * mse_loss(prediction, noise)).backward() */
 double objective_backward(Run *r, const TrainingExample *e, double weight);
 
 /* One example's part of a step: objective_backward() with its weight divided by the number of examples.  Returns its

@@ -164,8 +164,8 @@ PERSONA_API persona_status persona_check(persona_job *job, const persona_callbac
  *   option   [options], named as those of kohya's trainer: "network_dim=16", "method=dreambooth", "flip_aug".
  *            ./persona train --help lists them; sample_prompts and its sample_every_n_* are for the program alone.
  * A job that is cancelled after its first step has begun leaves its state beside `out`, and the message says where.
- * When `out` cannot be written any more at the end, what was learned is saved beside the pictures, in the current folder
- * or in that of temporary files; the status is PERSONA_FAILED, and the message says where. */
+ * When `out` cannot be written any more at the end, what was learned is saved beside the pictures, in the current
+ * folder or in that of temporary files; the status is PERSONA_FAILED, and the message says where. */
 PERSONA_API persona_status persona_train(const char *photos, const char *out, const persona_job *job,
                                          const char *const *option, size_t options,
                                          const persona_callbacks *callbacks, char *message);

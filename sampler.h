@@ -33,9 +33,9 @@ typedef struct {
 } Sampler;
 
 /* A method is a number, 0 for DDIM.  Returns the method of this name, or -1 when the name is unknown.
- * Names are those of the web UI and ComfyUI, with or without a schedule type behind them: "DPM++ 2M Karras", "dpmpp_2m".
- * Case, spaces, "-" and "_" do not matter.  sampler_names.h knows many more.
- * *type is set only when the name holds a schedule type. */
+ * Names are those of the web UI and ComfyUI, with or without a schedule type behind them: "DPM++ 2M Karras",
+ * "dpmpp_2m".  Case, spaces, "-" and "_" do not matter.  sampler_names.h knows many more.  *type is set only when the
+ * name holds a schedule type. */
 int         sampler_named(const char *name, ScheduleType *type);
 
 const char *sampler_name(int method);        /* NULL after the last method */

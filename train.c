@@ -89,8 +89,8 @@ static void say_not_finite(Trainer *t, const char *what, const DatasetItem *last
     release(t->mem, before);
 }
 
-/* One training step: gradients, gradient clipping, the optimizer.  Returns the mean loss of its examples.  Returns NaN when the
- * loss or a gradient was not finite, and the optimizer did not move. */
+/* One training step: gradients, gradient clipping, the optimizer.  Returns the mean loss of its examples.  Returns NaN
+ * when the loss or a gradient was not finite, and the optimizer did not move. */
 static double training_step(Trainer *t)
 {
     Trainable *trainable = t->trainable;

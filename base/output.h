@@ -14,9 +14,9 @@ void output_spare(Arena *a, const char *path, const char *input);
 /* Writes a file, whole or not at all.  Fails with path and reason. */
 typedef void SaveFile(void *what, const char *path);
 
-/* Calls save_file(what, path).  When that fails, makes the folder of `path` again, should it be gone, and tries a second
- * time.  When that fails, too, saves in the first of the folders `elsewhere` that takes it, under a name that is free
- * there, and says so in a warning.  elsewhere: one or more, and NULL; NULL: nowhere else.
+/* Calls save_file(what, path).  When that fails, makes the folder of `path` again, should it be gone, and tries a
+ * second time.  When that fails, too, saves in the first of the folders `elsewhere` that takes it, under a name that is
+ * free there, and says so in a warning.  elsewhere: one or more, and NULL; NULL: nowhere else.
  * Returns the path that the file has now: `path` itself, or one in the arena.  Fails with the reason when it could not
  * be saved anywhere. */
 const char *output_save(Arena *a, const char *path, const char *const *elsewhere, SaveFile *save_file, void *what,

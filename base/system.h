@@ -40,7 +40,7 @@ typedef struct {
 
 int         system_path_is_absolute(const char *path);      /* Does it begin at the root of a file system? */
 const char *system_file_info  (const char *path, FileInfo *info);      /* of the file that a link leads to */
-const char *system_file_find  (const char *path, FileInfo *info);      /* where nothing is, is neither file nor folder */
+const char *system_file_find  (const char *path, FileInfo *info);      /* nothing there: neither file nor folder */
 int         system_file_exists(const char *path);      /* Is there anything of this name?  A link to nothing counts. */
 void        system_file_remove(const char *path);      /* does nothing when there is no such file */
 /* Replaces the file `to` in one step: readers see the old file or the new one. */

@@ -138,7 +138,8 @@ static const char *find_image(Arena *a, const SearchPath *p, Name name)
         const char *path = search_path_join(a, p->folder[i].path, name.text);
         if (file_is(path)) return path;
     }
-    fail(a, "%s is %s, and there is no such file; looked in %s", name.label, quoted(a, name.text), search_path_list(a, p));
+    fail(a, "%s is %s, and there is no such file; looked in %s", name.label, quoted(a, name.text),
+         search_path_list(a, p));
 }
 
 static const char *find_lora(Arena *a, const SearchPath *p, Request *r, Name name)

@@ -100,8 +100,8 @@ void result_check(Arena *a, const Result *r, const char *prompt_file)
     output_check(a, r->path, 0);
     int is_clip = r->request->job.frames != 1;
     if (f->has_max_size && is_clip && r->request->job.fps > QUICKEST)
-        callbacks_say(r->callbacks, "FPS is %s, but browsers play a GIF's frames of less than 20 ms for 100 ms each; %d is the "
-                      "most that they keep to", number_text(a, r->request->job.fps), QUICKEST);
+        callbacks_say(r->callbacks, "FPS is %s, but browsers play a GIF's frames of less than 20 ms for 100 ms each; "
+                      "%d is the most that they keep to", number_text(a, r->request->job.fps), QUICKEST);
     if (prompt_file && same_file(prompt_file, r->path))
         fail(a, "%s: the picture would replace the prompt file; choose another name with -o", r->path);
 }

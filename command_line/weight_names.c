@@ -196,7 +196,7 @@ static void read_alias(void *alias)
         const char *value = file_metadata(f, keys[i]);
         if (!value) continue;
         l->is_called_so |= !strcmp(value, l->name) && file_kind(f) == l->kind;
-        if (i == 0) return;                                  /* the web UI's alias; a title counts where there is none */
+        if (i == 0) return;                              /* the web UI's alias; a title counts where there is none */
     }
 }
 
@@ -366,8 +366,8 @@ static const char *try_endings(Arena *a, const char *folder, const char *name, s
     return NULL;
 }
 
-/* The weights of this very name, with endings[from .. to-1], in the first folder where they are of the wanted kind, or in
- * the first one. */
+/* The weights of this very name, with endings[from .. to-1], in the first folder where they are of the wanted kind, or
+ * in the first one. */
 static const char *in_folders(Arena *a, const SearchPath *p, const char *name, FileKind kind, size_t from, size_t to)
 {
     const char *first = NULL;

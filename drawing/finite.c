@@ -2,7 +2,8 @@
  *
  * A file that was saved as fp16 with values that fp16 cannot hold has infinities in it, and one of a training that
  * diverged has NaN.  One such number spoils every number behind it, and a picture of them is black.  So each part of
- * the model is checked where its result leaves it: the text encoder, every step of the loop, the VAE in both directions.
+ * the model is checked where its result leaves it: the text encoder, every step of the loop, the VAE in both
+ * directions.
  *
  * Only then are the weights of that part read again, to name the first tensor that is broken.  When there is none, the
  * numbers grew too large on the way, as with a strength that is far too high.  The tensors of LoRAs and embeddings are

@@ -5,8 +5,8 @@
  *
  * A picture made on the site has its LoRAs only here, and no tags in the prompt.  The names are titles of pages; a
  * file that somebody downloaded is called otherwise ("add_detail.safetensors").  So no file is looked for by such a
- * name: the list says which LoRAs belong to the picture, and what to write for them.  Newer pictures give an address instead of a
- * name ("urn:air:sd1:lora:civitai:58390@62833"), and then that is shown. */
+ * name: the list says which LoRAs belong to the picture, and what to write for them.  Newer pictures give an address
+ * instead of a name ("urn:air:sd1:lora:civitai:58390@62833"), and then that is shown. */
 #include "civitai_resources.h"
 
 #include "chars.h"

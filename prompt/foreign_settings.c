@@ -26,8 +26,8 @@ static int is_key(const char *text, const char *name)
 }
 
 static const struct { const char *ours, *theirs[12]; } keys[] = {
-    { "Steps",              { "Sampling steps", "Number of steps", "num_inference_steps", "Inference steps", "ddim_steps",
-                              "sample_steps", "num_steps", "Step count" } },
+    { "Steps",              { "Sampling steps", "Number of steps", "num_inference_steps", "Inference steps",
+                              "ddim_steps", "sample_steps", "num_steps", "Step count" } },
     { "Sampler",            { "Sampler name", "Sampling method", "Sample method", "Sampling sampler", "ksamplerName",
                               "Sampler index" } },
     { "Schedule type",      { "Schedule", "Scheduler", "Scheduler type", "Sampler sigma", "Sampler spacing",
@@ -46,7 +46,8 @@ static const struct { const char *ours, *theirs[12]; } keys[] = {
                               "CLIP_stop_at_last_layers" } },
     { "RNG",                { "RNG source", "Random number generator", "randn_source" } },
     { "Eta",                { "Eta DDIM", "ddim_eta", "Eta noise seed" } },
-    { "CFG rescale",        { "CFG Rescale \xcf\x86", "CFG Rescale phi", "Guidance rescale", "cfg_rescale_multiplier" } },
+    { "CFG rescale",        { "CFG Rescale \xcf\x86", "CFG Rescale phi", "Guidance rescale",
+                              "cfg_rescale_multiplier" } },
     { "Prediction type",    { "Sampler type", "Prediction" } },
     { "Hires upscale",      { "Hires scale", "Upscale by", "hr_scale" } },
     { "Hires steps",        { "hr_second_pass_steps" } },
@@ -98,19 +99,19 @@ int foreign_key_is_known(const char *key)
 {
     static const char *const known[] = {
         "Model hash", "VAE hash", "VAE Encoder", "VAE Decoder", "Version", "ENSD", "Face restoration", "Variation seed",
-        "Variation seed strength", "Variation strength", "Seed resize from", "Conditional mask weight", "Image CFG scale",
-        "Distilled CFG Scale", "Token merging ratio", "Token merging ratio hr", "Tiling", "FP8 weight", "Mask blur",
-        "Mask mode", "Masked content", "Inpaint area", "Masked area padding", "Noise multiplier", "Extra noise",
-        "Init image hash", "First pass size", "Batch size", "Batch pos", "Batch", "Hashes", "Lora hashes", "TI hashes",
-        "Hypernet", "Hypernet strength", "Pad conds", "NGMS", "Refiner", "Refiner switch at", "Sigma churn", "Sigma tmin",
-        "Sigma tmax", "Sigma noise", "Schedule rho", "Schedule max sigma", "Schedule min sigma", "Skip Early CFG",
-        "Discard penultimate sigma", "Beta schedule alpha", "Beta schedule beta", "SGM noise multiplier", "Script",
-        "X Type", "X Values", "Y Type", "Y Values", "Z Type", "Z Values", "Styles", "Parser", "Pipeline", "Backend",
-        "Operations", "Sampler RNG", "Sampler order", "Sampler low order", "Sampler beta schedule", "Sampler rescale",
-        "CFG true", "CFG end", "Guidance", "Downcast alphas_cumprod", "Emphasis", "Created Date", "Civitai resources",
-        "Civitai metadata", "Diffusion in Low Bits", "Dynamic thresholding enabled", "Mimic scale", "Width", "Height",
-        "sag_*", "pag_*", "freeu_*",
-        "dynthres_*", "ADetailer*", "ControlNet*", "Hires *", "AddNet *", "Tiled *", "Module *", NULL
+        "Variation seed strength", "Variation strength", "Seed resize from", "Conditional mask weight",
+        "Image CFG scale", "Distilled CFG Scale", "Token merging ratio", "Token merging ratio hr", "Tiling",
+        "FP8 weight", "Mask blur", "Mask mode", "Masked content", "Inpaint area", "Masked area padding",
+        "Noise multiplier", "Extra noise", "Init image hash", "First pass size", "Batch size", "Batch pos", "Batch",
+        "Hashes", "Lora hashes", "TI hashes", "Hypernet", "Hypernet strength", "Pad conds", "NGMS", "Refiner",
+        "Refiner switch at", "Sigma churn", "Sigma tmin", "Sigma tmax", "Sigma noise", "Schedule rho",
+        "Schedule max sigma", "Schedule min sigma", "Skip Early CFG", "Discard penultimate sigma",
+        "Beta schedule alpha", "Beta schedule beta", "SGM noise multiplier", "Script", "X Type", "X Values", "Y Type",
+        "Y Values", "Z Type", "Z Values", "Styles", "Parser", "Pipeline", "Backend", "Operations", "Sampler RNG",
+        "Sampler order", "Sampler low order", "Sampler beta schedule", "Sampler rescale", "CFG true", "CFG end",
+        "Guidance", "Downcast alphas_cumprod", "Emphasis", "Created Date", "Civitai resources", "Civitai metadata",
+        "Diffusion in Low Bits", "Dynamic thresholding enabled", "Mimic scale", "Width", "Height", "sag_*", "pag_*",
+        "freeu_*", "dynthres_*", "ADetailer*", "ControlNet*", "Hires *", "AddNet *", "Tiled *", "Module *", NULL
     };
     return is_listed(known, key);
 }
@@ -118,9 +119,9 @@ int foreign_key_is_known(const char *key)
 int foreign_key_is_tail(const char *key)
 {
     static const char *const tail[] = {
-        "Template", "Negative Template", "Time taken", "Civitai resources", "Civitai metadata", "Hashes", "Hashed prompt",
-        "Hashed Negative prompt", "Used embeddings", "Resources", "Torch active*", "Sys VRAM", "A", "Wildcard prompt",
-        "Wildcard negative prompt", "Saved", "Execution", "Time", NULL
+        "Template", "Negative Template", "Time taken", "Civitai resources", "Civitai metadata", "Hashes",
+        "Hashed prompt", "Hashed Negative prompt", "Used embeddings", "Resources", "Torch active*", "Sys VRAM", "A",
+        "Wildcard prompt", "Wildcard negative prompt", "Saved", "Execution", "Time", NULL
     };
     return is_listed(tail, key);
 }

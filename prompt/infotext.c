@@ -6,8 +6,8 @@
  * The web UI takes the last line for settings when it holds three pairs of key and value, whatever their keys.  But
  * people's prompts hold colons, too: "a cat: a dog: a bird, hello: 3".  So here the keys must be known ones.  A line
  * with three of them is settings wherever it stands ("strong"), and what follows it is of other tools.  A line that
- * only begins with a key of persona ("weak") is settings when nothing but such lines and lines of other tools follow; so
- * one setting on each line works as well.
+ * only begins with a key of persona ("weak") is settings when nothing but such lines and lines of other tools follow;
+ * so one setting on each line works as well.
  *
  * A separator is a comma; or "|", ";", a tab or a newline when a known key follows, so that these may stand in values.
  * Asian commas and colons are taken for ours under the same rule, and curly quotes for straight ones.

@@ -2,14 +2,14 @@
  *
  * Four kinds are understood:
  *
- *     ./sd -m model.safetensors -p "a cat" -W 512 -H 768 --steps 20       a program and its options, as a shell has them
+ *     ./sd -m model.safetensors -p "a cat" -W 512 -H 768 --steps 20     a program and its options, as in a shell
  *     a cat, red hat --n dog --w 512 --h 768 --d 1 --l 7.5 --s 28         words, then options: kohya's sample prompts
- *     --prompt "a cat" --negative_prompt "dog" --steps 20                 options alone: "Prompts from file" of the web UI
+ *     --prompt "a cat" --negative_prompt "dog" --steps 20               options alone: the web UI's "Prompts from file"
  *     "a cat" -s 50 -S 7 -W 512 -H 512 -C 7.5 -A k_lms                    InvokeAI 1 and 2
  *
- * Programs are stable-diffusion.cpp, persona itself, and Python scripts like those of diffusers and CompVis.  Long names
- * of options are keys of settings, which foreign_settings.c knows; short ones are in a table.  Options become settings
- * ("Steps: 20"), and what is no setting is told as any unknown key is.
+ * Programs are stable-diffusion.cpp, persona itself, and Python scripts like those of diffusers and CompVis.  Long
+ * names of options are keys of settings, which foreign_settings.c knows; short ones are in a table.  Options become
+ * settings ("Steps: 20"), and what is no setting is told as any unknown key is.
  *
  * Words with dashes in them stay words: only an option that is known, with a value behind it, makes a command line of
  * them. */
@@ -223,7 +223,8 @@ static size_t name_size(const char *option) { return strcspn(option + 2, " \t\n=
 /* Would this value do for the option?  All but words and names are numbers. */
 static int may_be_value(const char *key, const char *value)
 {
-    int is_words = key == PROMPT || key == NEGATIVE || (setting_key(key) && setting_value_type(setting_key(key)) == WORDS);
+    const Setting *s = setting_key(key);
+    int is_words = key == PROMPT || key == NEGATIVE || (s && setting_value_type(s) == WORDS);
     return *value && (is_words || digit(*value) || *value == '-' || *value == '.');
 }
 

@@ -1,8 +1,8 @@
 /* plain_text.c - the bytes of a text file as one plain text.
  *
- * Editors save the same words in several ways.  Windows' Notepad writes a byte-order mark, CR LF between lines and, when
- * it is told "Unicode", UTF-16.  Without a byte-order mark UTF-16 is known by its zeros: in words of Latin letters every
- * second byte is one.
+ * Editors save the same words in several ways.  Windows' Notepad writes a byte-order mark, CR LF between lines and,
+ * when it is told "Unicode", UTF-16.  Without a byte-order mark UTF-16 is known by its zeros: in words of Latin letters
+ * every second byte is one.
  *
  * Some programs write a newline as the two characters "\n": exiftool, through which the web UI's AnimateDiff extension
  * sends the comments of its GIFs.  This is undone where the text has no newline and such a pair stands before the

@@ -430,8 +430,8 @@ static void finish_noise(Reader *rd)
 {
     int is_webui = rd->is_of_program && (!rd->version || digit(*rd->version) || strchr("vf", *rd->version));
     if (rd->rng || !rd->r->seeded || !is_webui) return;
-    add_note(rd, &rd->translated, "RNG is CPU, as it is not said; the web UI then took a graphics card's, to which NV comes nearer",
-             mark(rd->a));
+    add_note(rd, &rd->translated, "RNG is CPU, as it is not said; the web UI then took a graphics card's, to which NV "
+                                  "comes nearer", mark(rd->a));
 }
 
 static void finish(Reader *rd)
@@ -468,8 +468,8 @@ static void warn_settings(Arena *a, const char *words, const char *path, LineCal
         size_t n = strcspn(words, "\n");
         const char *key = memchr(words, ':', n) ? setting_in(a, words, n, !words[n]) : NULL;
         if (key) {
-            warn(to, format(a, "%s: \"%s:\" stands among words, so its line is read as words; settings stand in the last "
-                            "lines, and begin with a key as \"Steps: 25\" does", path, key));
+            warn(to, format(a, "%s: \"%s:\" stands among words, so its line is read as words; settings stand in the "
+                            "last lines, and begin with a key as \"Steps: 25\" does", path, key));
             return;
         }
         release(a, before);
@@ -528,9 +528,10 @@ static void parse(Reader *rd, const char *text, size_t n, int is_picture, Warn w
     if (!*whole) fail(rd->a, "%s: is empty, expected a prompt", rd->path);
     Infotext parts = infotext_parts(rd->a, format(rd->a, "%s", whole), is_picture);
     if (!parts.settings && !is_picture) pasted_command(rd->a, whole, rd->path, &parts);
-    if (!parts.settings) warn_settings(rd->a, parts.negative ? parts.negative : parts.prompt, rd->path, warn.call, warn.to);
+    char *words = parts.negative ? parts.negative : parts.prompt;
+    if (!parts.settings) warn_settings(rd->a, words, rd->path, warn.call, warn.to);
     int is_sd_next = parts.settings && strstr(parts.settings, "App: SD.Next");
-    char *template = is_sd_next ? cut_template(rd->a, parts.negative ? parts.negative : parts.prompt) : NULL;
+    char *template = is_sd_next ? cut_template(rd->a, words) : NULL;
     *rd->r = (Request){ .job = { .prompt = "" } };
     if (parts.negative) set(rd->a, rd->r, "negative", rd->path, trimmed(rd->a, parts.negative, strlen(parts.negative)));
     const char *prompt = without_prompt_label(parts.prompt);

@@ -14,9 +14,9 @@
 typedef void LineCallback(void *to, const char *line);
 
 /* Reads infotext.  text: [n], any bytes at all -> r, which need not be initialised.  path is only named in messages.
- * Settings of other programs are translated.  A value that means nothing here is left out, so that its default is drawn.
- * warn gets a line with all of these, and one with all unknown keys; it may be NULL.  Fails for a text that is empty or
- * no text, and for a broken LoRA tag in the prompt. */
+ * Settings of other programs are translated.  A value that means nothing here is left out, so that its default is
+ * drawn.  warn gets a line with all of these, and one with all unknown keys; it may be NULL.  Fails for a text that is
+ * empty or no text, and for a broken LoRA tag in the prompt. */
 void prompt_parse(Arena *a, Request *r, const char *text, size_t n, const char *path, LineCallback *warn, void *to);
 
 /* The same for text that was stored in a picture: a line of three pairs is settings as soon as one key is known. */

@@ -2,9 +2,10 @@
  *
  *     name = ["k_"] sampler ["_gpu"] ["_cfg_pp"] [schedule type] ["Scheduler"]
  *
- * "k_" says that a sampler is one of k-diffusion (the web UI's API, AI Horde, NovelAI, InvokeAI 2), "_gpu" where the noise
- * is drawn (ComfyUI), "Scheduler" that it is a class of diffusers: none of them changes the sampler.  So a short table
- * of names covers many spellings.  CFG++ (H. Chung et al., 2024) is another way of guidance; the plain sampler is near.
+ * "k_" says that a sampler is one of k-diffusion (the web UI's API, AI Horde, NovelAI, InvokeAI 2), "_gpu" where the
+ * noise is drawn (ComfyUI), "Scheduler" that it is a class of diffusers: none of them changes the sampler.  So a short
+ * table of names covers many spellings.  CFG++ (H. Chung et al., 2024) is another way of guidance; the plain sampler is
+ * near.
  *
  * A sampler that persona lacks has a nearest one.  A name that is not here and has no relative is refused by the
  * caller, which knows whether it was typed or pasted.

@@ -232,8 +232,8 @@ static void set_schedule(Arena *a, Request *r, const Setting *s, const char *lab
     *(const char **)field(r, s) = found.is_near ? value : name;
 }
 
-/* Prints only what was asked for.  With hashes, as programs without "Automatic" wrote them, it says so, or the text would
- * be read as theirs (prompt.c). */
+/* Prints only what was asked for.  With hashes, as programs without "Automatic" wrote them, it says so, or the text
+ * would be read as theirs (prompt.c). */
 static char *show_schedule(Arena *a, const Request *r, const Setting *s)
 {
     const char *chosen = *(const char *const *)shown_field(r, s);
@@ -379,9 +379,9 @@ static int is_strength(Arena *a, const char *item)
     return strength_curve(a, item, &curve) || (strchr(item, '=') && !strength_read(a, 1, 1, item, &ignored));
 }
 
-/* Where the name ends in NAME, NAME:STRENGTH or NAME:TEXT:UNET, each with more behind it: its colon, or NULL.  A name may
- * hold colons itself, so it ends before the last part, whatever that is, and the parts before it that are strengths, of
- * which two may have no name. */
+/* Where the name ends in NAME, NAME:STRENGTH or NAME:TEXT:UNET, each with more behind it: its colon, or NULL.  A name
+ * may hold colons itself, so it ends before the last part, whatever that is, and the parts before it that are
+ * strengths, of which two may have no name. */
 static const char *name_end(Arena *a, const char *value)
 {
     const char *end = strrchr(value, ':');

@@ -1,5 +1,5 @@
-/* faults.c - makes one call of the operating system fail, to see what becomes of the work: a library to be loaded before
- * libc (LD_PRELOAD).  tests/faults.sh says with which calls, and what must hold.
+/* faults.c - makes one call of the operating system fail, to see what becomes of the work: a library to be loaded
+ * before libc (LD_PRELOAD).  tests/faults.sh says with which calls, and what must hold.
  *
  *     FAULT_CALL      the name of the function below, as "write"; malloc stands for calloc and realloc, too
  *     FAULT_AT        the first of these calls that fails, counted from 1

@@ -403,7 +403,8 @@ static void test_long_chain(Arena *a, int length)
     }
     string_builder_add(&text, "\"31\": {\"class_type\": \"LatentUpscaleBy\", "
                               "\"inputs\": {\"scale_by\": 1.5, \"samples\": [\"3\", 0]}}, "
-                              "\"32\": {\"class_type\": \"KSampler\", \"inputs\": {\"latent_image\": [\"31\", 0]}}, " SAVE "}");
+                              "\"32\": {\"class_type\": \"KSampler\", "
+                              "\"inputs\": {\"latent_image\": [\"31\", 0]}}, " SAVE "}");
     survive(a, (const unsigned char *)text.text, text.n);
     release(a, before);
 }

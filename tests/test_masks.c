@@ -1,5 +1,5 @@
-/* test_masks.c - masks of the loss: found beside the pictures, cropped as they are, shrunk by area as torch does it, and
- * refused where they cannot be meant.  The golden is that of golden_loss.py.  Run from the repository's root. */
+/* test_masks.c - masks of the loss: found beside the pictures, cropped as they are, shrunk by area as torch does it,
+ * and refused where they cannot be meant.  The golden is that of golden_loss.py.  Run from the repository's root. */
 #include "hash_weights.h"
 #include "image.h"
 #include "masks.h"

@@ -1,6 +1,7 @@
 /* test_sampler_names.c - samplers and schedule types as other programs spell them: tests/sampler_spellings.txt.
  *
- * "build/test_sampler_names table > docs/samplers.md" writes the page about them; the test checks that it is current. */
+ * "build/test_sampler_names table > docs/samplers.md" writes the page about them; the test checks that it is
+ * current. */
 #include "chars.h"
 #include "files.h"
 #include "prompt.h"

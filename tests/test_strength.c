@@ -1,8 +1,8 @@
 /* test_strength.c - LoRA strengths by block, step and frame: equal to what other files and other runs draw.
  *
- * A LoRA is made for the small model, for layers that its checkpoint calls by LDM's names.  In a second file its tensors
- * are scaled by what these names say of the block.  So the blocks in adapter_strength.c, which are found by diffusers'
- * names, are compared with names that they do not know. */
+ * A LoRA is made for the small model, for layers that its checkpoint calls by LDM's names.  In a second file its
+ * tensors are scaled by what these names say of the block.  So the blocks in adapter_strength.c, which are found by
+ * diffusers' names, are compared with names that they do not know. */
 #define _POSIX_C_SOURCE 200809L
 #include "test.h"
 

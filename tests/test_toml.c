@@ -1,5 +1,5 @@
-/* test_toml.c - files of options: the lists of values that TOML and JSON give, against what Python's toml package reads;
- * and bytes that are no TOML. */
+/* test_toml.c - files of options: the lists of values that TOML and JSON give, against what Python's toml package
+ * reads; and bytes that are no TOML. */
 #include "config_file.h"
 #include "test.h"
 

@@ -1,4 +1,5 @@
-/* adafactor.h - Adafactor (Shazeer and Stern, "Adafactor: Adaptive Learning Rates with Sublinear Memory Cost", 2018). */
+/* adafactor.h - Adafactor (Shazeer and Stern, "Adafactor: Adaptive Learning Rates with Sublinear Memory Cost",
+ * 2018). */
 #ifndef ADAFACTOR_H
 #define ADAFACTOR_H
 

@@ -4,9 +4,9 @@
  * not at all.  So a face can be learned and the wall behind it not.  The model still sees the wall; it is only never
  * told that it was wrong there.  The mean is over all places, so a small mask learns more slowly.
  *
- * As in kohya's trainer (library/custom_train_functions.py, apply_masked_loss) a mask is a picture's red channel, or the
- * alpha channel of the training image itself.  It is resized and cropped with the picture, and then to latent pixels by
- * the mean over each 8 x 8 block:
+ * As in kohya's trainer (library/custom_train_functions.py, apply_masked_loss) a mask is a picture's red channel, or
+ * the alpha channel of the training image itself.  It is resized and cropped with the picture, and then to latent
+ * pixels by the mean over each 8 x 8 block:
  *     mask_image = torch.nn.functional.interpolate(mask_image, size=loss.shape[2:], mode="area")
  *
  * Unlike there, a picture without its mask is an error instead of being learned whole, and so is a mask that is black
@@ -54,9 +54,10 @@ void masks_find(Arena *a, Photos *p)
         string_builder_add(&missing, count > 1 ? ", " : "");
         string_builder_add(&missing, photo->name);
     }
+    const char *more = count > MOST_NAMED ? format(a, " and %zu more", count - MOST_NAMED) : "";
     if (count)
-        fail(a, "%s: has no mask for %s%s; expected a picture of the same name for each, white where it is to be learned",
-             folder, missing.text, count > MOST_NAMED ? format(a, " and %zu more", count - MOST_NAMED) : "");
+        fail(a, "%s: has no mask for %s%s; expected a picture of the same name for each, white where it is to be "
+                "learned", folder, missing.text, more);
 }
 
 /* The mask as a grey picture, in the pixels that the photo is resized and cropped to. */

@@ -15,7 +15,7 @@ typedef enum {
     OPTIMIZERS                           /* how many there are */
 } OptimizerType;
 
-extern const char *const optimizer_names[];      /* "AdamW", ... by OptimizerType, as kohya has them; NULL after the last */
+extern const char *const optimizer_names[];      /* "AdamW", ... by OptimizerType, as in kohya; NULL after the last */
 
 /* One tensor of trainable parameters. */
 typedef struct {

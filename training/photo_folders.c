@@ -403,8 +403,8 @@ static _Noreturn void fail_without_pictures(Finding *f, const char **names, size
     if (count) found = quoted(a, names[0]);
     if (count > 1) found = format(a, "%s and %s", found, amount(a, count - 1, "other"));
     for (size_t i = 0; i < f->photos.notes; i++) found = format(a, "%s; %s", found, f->photos.note[i]);
-    fail(a, "%s: no pictures to learn from: looked for pictures by what is in the files, and for folders of them called "
-            "<repeats>_<words>, found %s", f->root, found);
+    fail(a, "%s: no pictures to learn from: looked for pictures by what is in the files, and for folders of them "
+            "called <repeats>_<words>, found %s", f->root, found);
 }
 
 Photos photos_find(Arena *a, const PhotoSearch *search)

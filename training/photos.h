@@ -24,7 +24,7 @@ typedef struct {
     ImageRole     role;
     const TrainingConfig *config;        /* its options, of the picture and its caption */
     const Buckets *buckets;              /* to which it may go */
-    const char   *mask;                  /* of masks_find(): the picture that says where it is learned from; NULL: all */
+    const char   *mask;                  /* of masks_find(): the picture that says which parts are learned; NULL: all */
     int           mask_is_alpha;         /* its own alpha channel does */
     /* survey_look() fills in: */
     int           width, height;

@@ -212,7 +212,8 @@ static const Option options[] = {
     { FIELD(debiased_estimation_loss), .type = SWITCH,
       .help = "steps of much noise count more (Yu et al., 2023); a lower learning rate may be needed" },
     { FIELD(masked_loss), .type = SWITCH,
-      .help = "only what is white in the pictures of --conditioning_data_dir is learned, or without it, what is opaque" },
+      .help = "only what is white in the pictures of --conditioning_data_dir is learned, or without it, what is "
+              "opaque" },
     { FIELD(conditioning_data_dir), .value = "DIR", .type = TEXT,
       .help = "masks, called as the pictures are: white where they are to be learned, black where not" },
     { FIELD(alpha_mask), .type = SWITCH, .help = "only what is opaque in a picture is learned" },
@@ -637,8 +638,8 @@ Buckets training_buckets(Arena *a, const TrainingConfig *c, int side)
     return b;
 }
 
-/* Lion's steps are all as long as the rate: a third of AdamW's is usual.  Where the optimizer finds the rate itself, the
- * one that is given is a factor. */
+/* Lion's steps are all as long as the rate: a third of AdamW's is usual.  Where the optimizer finds the rate itself,
+ * the one that is given is a factor. */
 static double usual_rate(const TrainingConfig *c, int of_words)
 {
     double adamw = of_words ? 5e-3 : 1e-4;

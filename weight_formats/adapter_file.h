@@ -75,8 +75,8 @@ void        adapter_measure(Arena *a, const char *path, Module *m);
  * on. */
 Module     *adapter_module(const LoraFile *f, const char *flat);
 
-/* The strength in use for this layer, at this moment: that of the text encoder, or that of UNet and motion module.  Where
- * it changes with the frames, all of it but that. */
+/* The strength in use for this layer, at this moment: that of the text encoder, or that of UNet and motion module.
+ * Where it changes with the frames, all of it but that. */
 float       adapter_strength(const LoraFile *f, const Module *m);
 
 /* Is it a plain low-rank pair, which runs beside its layer? */

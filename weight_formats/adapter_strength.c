@@ -1,14 +1,14 @@
 /* adapter_strength.c - how strong a LoRA is: in which model, block of the UNet, step and frame.
  *
  *     <lora:NAME:TEXT:UNET:RANK>             the web UI; each part may be named too: te=, unet=, dyn=
- *     <lora:NAME:0@0,1@0.5>                  over the steps (sd-webui-loractl): strength@position; hr=, hrunet=: second pass
+ *     <lora:NAME:0@0,1@0.5>                  over the steps (sd-webui-loractl): strength@position; hr=: the second pass
  *     <lora:NAME:0@0f,1@8f>                  over the frames of a clip: positions that end with f
  *     <lora:NAME:1:lbw=IND:start=5:stop=14>  by block, and from step to step (sd-webui-lora-block-weight); step=5-14
  *     <lora:NAME:1:in=0.5:mid=1:out=0>       by parts of the UNet (SD.Next)
  *
- * Weights by block are 26 numbers, for BASE (the text encoder), IN00 to IN11, M00 and OUT00 to OUT11, or 17, without the
- * blocks that have no attention, which then get 0; or the name of a preset.  A block that is named alone has 1, and all
- * others, but BASE, have 0.
+ * Weights by block are 26 numbers, for BASE (the text encoder), IN00 to IN11, M00 and OUT00 to OUT11, or 17, without
+ * the blocks that have no attention, which then get 0; or the name of a preset.  A block that is named alone has 1, and
+ * all others, but BASE, have 0.
  *
  * The text encoder is run once, before the first step, so its strength is the one at the beginning. */
 #include "adapter_strength.h"

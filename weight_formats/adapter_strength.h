@@ -25,8 +25,8 @@ typedef struct {
 /* Where a run is: step of so many, which pass, and the frames that the model sees. */
 typedef struct { int step, steps, is_second_pass; const int *frame; } LoraMoment;
 
-/* how: the parts of a tag behind its strengths, "lbw=IND:start=5", or NULL.  A curve may stand in how as "unet=0@0,1@1".
- * text, unet: what they are where `how` does not say.  Returns NULL, or what is wrong, in the arena. */
+/* how: the parts of a tag behind its strengths, "lbw=IND:start=5", or NULL.  A curve may stand in how as
+ * "unet=0@0,1@1". text, unet: what they are where `how` does not say.  Returns NULL, or what is wrong, in the arena. */
 const char *strength_read(Arena *a, double text, double unet, const char *how, LoraStrength *s);
 
 /* Is it the name of weights by block: a preset ("IND"), a block ("IN02") or some ("IN05-OUT05")? */

@@ -65,7 +65,9 @@ static void answer(void *question)
     size_t data = data_of(b);
     if (stated && begins(begins(stated, "0x") ? stated + 2 : stated, q->hash)) q->is = 1;
     else if (is_of_slice(q->hash, b)) q->is = 1;
-    else if (q->in_full) q->is = (data && is_of(q->hash, b.data + data, b.size - data)) || is_of(q->hash, b.data, b.size);
+    else if (!q->in_full) return;
+    else if (data && is_of(q->hash, b.data + data, b.size - data)) q->is = 1;
+    else q->is = is_of(q->hash, b.data, b.size);
 }
 
 int file_hash_is(Arena *a, const char *path, const char *hash, int in_full)
