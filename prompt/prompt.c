@@ -138,12 +138,20 @@ static const char *name_or_nothing(const Setting *s, const char *value)
     return value;
 }
 
-/* A setting that a text has twice: the last one counts, and the other is told. */
-static void tell_given_before(Reader *rd, const Setting *s, const char *as, const char *value)
+/* A place for the value of each setting, all NULL. */
+static const char **nothing_given(Arena *a)
 {
     size_t count = 0;
     while (all_settings[count].flag) count++;
-    if (!rd->given) rd->given = allocate(rd->a, count, sizeof *rd->given);
+    const char **given = allocate(a, count, sizeof *given);
+    for (size_t i = 0; i < count; i++) given[i] = NULL;
+    return given;
+}
+
+/* A setting that a text has twice: the last one counts, and the other is told. */
+static void tell_given_before(Reader *rd, const Setting *s, const char *as, const char *value)
+{
+    if (!rd->given) rd->given = nothing_given(rd->a);
     const char **given = &rd->given[s - all_settings];
     int is_list = s->key && same(s->key, "LoRA");            /* each names another file */
     int is_chosen = *given && !same(*given, "default");
