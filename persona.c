@@ -18,6 +18,7 @@
 #include "generate.h"
 #include "gif.h"
 #include "info.h"
+#include "input_file.h"
 #include "lines.h"
 #include "options.h"
 #include "output.h"
@@ -37,7 +38,6 @@
 #include <string.h>
 
 enum { DONE = 0, FAILED = 1, MISUSED = 2, INTERRUPTED = 130 };          /* exit statuses */
-enum { LARGEST_PROMPT = 64 << 20 };                                     /* bytes of a prompt file */
 
 typedef struct {
     Arena      *a;
@@ -99,30 +99,6 @@ static void handle_signals(void)
 
 /* ---- input files ------------------------------------------------------------------------------- */
 
-/* The kind of picture, NULL for none. */
-static const PictureKind *kind_of(Bytes b) { return picture_kind(b.data, b.size); }
-
-/* Is this a picture of a kind that may carry settings? */
-static int may_carry_settings(Bytes b)
-{
-    static const char *const kinds[] = { "GIF", "PNG", "JPEG", "WebP" };
-    const PictureKind *kind = kind_of(b);
-    for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++)
-        if (kind && !strcmp(kind->name, kinds[i])) return 1;
-    return 0;
-}
-
-/* An object with a name in it.  "{" alone is not enough: {a|b} may begin a prompt. */
-static int is_json(Bytes b)
-{
-    size_t i = 0;
-    while (i < b.size && blank(b.data[i])) i++;
-    if (i == b.size || b.data[i] != '{') return 0;
-    i++;
-    while (i < b.size && blank(b.data[i])) i++;
-    return i < b.size && b.data[i] == '"';
-}
-
 /* What may have been meant by the path of a file that is not there. */
 static const char *hint(Run *r, const char *path)
 {
@@ -134,29 +110,7 @@ static const char *hint(Run *r, const char *path)
 
 static Bytes open_input(Run *r, const char *path, const char *expected)
 {
-    FileInfo info;
-    const char *why = system_file_info(path, &info);
-    if (why) fail(r->a, "%s: cannot be opened: %s; expected %s%s", path, why, expected, hint(r, path));
-    if (info.is_folder) fail(r->a, "%s: is a folder, expected %s", path, expected);
-    return file_map(r->a, path);
-}
-
-/* Fails for what is given in place of a prompt file by mistake. */
-static void refuse_binary(Run *r, Bytes b, const char *path)
-{
-    if (looks_like_weights(b))
-        fail(r->a, "%s: this is a weights file, expected a prompt file; name it in one as Model, VAE, Motion module or "
-                   "LoRA, or see persona info", path);
-    const PictureKind *kind = kind_of(b);
-    if (kind)
-        fail(r->a, "%s: this is %s %s, expected a prompt file, or a picture that carries settings: a GIF, PNG, JPEG or "
-                   "WebP", path, kind->article, kind->name);
-    if (is_json(b))
-        fail(r->a, "%s: this is JSON, but neither a workflow of ComfyUI nor the settings of a program that persona "
-                   "knows, or it is broken; expected a prompt file: words, then a line like Steps: 25, Seed: 1", path);
-    if (b.size > LARGEST_PROMPT)
-        fail(r->a, "%s: %.0f MB is too much for a prompt file, expected at most %d", path, (double)b.size / 1e6,
-             LARGEST_PROMPT >> 20);
+    return input_file_open(r->a, path, expected, hint(r, path));
 }
 
 /* ---- the request ------------------------------------------------------------------------------- */
@@ -178,13 +132,14 @@ static int read_stored_settings(Run *r, Bytes b, const char *path)
 static void read_prompt_file(Run *r, const char *path)
 {
     Bytes b = open_input(r, path, "a prompt file, or a picture to make again");
-    r->is_redrawn = may_carry_settings(b) && result_has_format(path);       /* a JPEG becomes a GIF beside it */
+    int is_picture = input_file_may_carry_settings(b);
+    r->is_redrawn = is_picture && result_has_format(path);       /* a JPEG becomes a GIF beside it */
     if (read_stored_settings(r, b, path)) return;
-    if (may_carry_settings(b))
+    if (is_picture)
         fail(r->a, "%s: this %s carries no settings, or is broken; expected one that persona, the Stable Diffusion "
                    "web UI, ComfyUI or another program saved with them; to begin from this picture: --init", path,
-             kind_of(b)->name);
-    refuse_binary(r, b, path);
+             picture_kind(b.data, b.size)->name);
+    input_file_refuse_binary(r->a, b, path);
     prompt_parse(r->a, &r->request, (const char *)b.data, b.size, path, say, r);
 }
 
@@ -374,7 +329,7 @@ static void print_weights(Run *r, const WeightFile *f)
 static void info_picture(Run *r, Bytes b)
 {
     const char *path = r->options.input;
-    const PictureKind *kind = kind_of(b);
+    const PictureKind *kind = picture_kind(b.data, b.size);
     int width, height;
     picture_size(b.data, b.size, &width, &height);
     const char *what = info_metadata(r->a, path, b);
@@ -394,10 +349,10 @@ static void info(Run *r)
     Bytes b = open_input(r, path, "weights, a picture or a workflow");
     int is_weights = looks_like_weights(b) || strstr(file_name(path), ".safetensors");
     const char *found = "none of them; for a prompt file there is persona check";
-    const PictureKind *kind = kind_of(b);
+    const PictureKind *kind = picture_kind(b.data, b.size);
     if (kind) found = format(r->a, "%s %s, which carries no settings that are read", kind->article, kind->name);
-    if (may_carry_settings(b)) info_picture(r, b);
-    else if (is_json(b)) printf("%s: %s\n", path, info_metadata(r->a, path, b));
+    if (input_file_may_carry_settings(b)) info_picture(r, b);
+    else if (input_file_is_json(b)) printf("%s: %s\n", path, info_metadata(r->a, path, b));
     else if (is_weights) print_weights(r, weights_read(r->a, path, b));
     else fail(r->a, "%s: expected weights, a GIF, a PNG, a JPEG or a WebP, found %s", path, found);
 }
@@ -500,7 +455,7 @@ static void read_samples(void *run)
     if (!path && !text) return;
     if (path) {
         b = open_input(r, path, "a file of prompts");
-        refuse_binary(r, b, path);
+        input_file_refuse_binary(r->a, b, path);
     }
     const char *where = r->options.training.sample_prompts;
     SamplePrompts s = sample_prompts_read(r->a, (const char *)b.data, b.size, where, say, r);
