@@ -107,12 +107,14 @@ static int is_of_gui(const char *key)
 /* The GUI writes the fields of all kinds of models into every file; those of others have no meaning in this one. */
 static int is_of_other_models(const char *key)
 {
-    static const char *const keys[] = { "train_blocks", "guidance_scale", "discrete_flow_shift", "model_prediction_type",
+    static const char *const keys[] = { "train_blocks", "guidance_scale", "discrete_flow_shift",
+        "model_prediction_type",
         "timestep_sampling", "weighting_scheme", "logit_mean", "logit_std", "mode_scale", "apply_t5_attn_mask", "ae",
         "in_dims", "split_qkv", "split_mode", "train_double_block_indices", "train_single_block_indices",
         "enable_all_linear", "pos_emb_random_crop_rate", "clip_l", "clip_g", "blocks_to_swap" };
     static const char *const fronts[] = { "t5xxl", "train_t5xxl", "clip_g_", "clip_l_", "flux1_cache", "sd3_cache",
-        "sd3_fused", "sd3_text", "single_", "double_", "img_", "txt_", "ggpo_", "train_lora_ggpo", "save_t5xxl", "save_clip" };
+        "sd3_fused", "sd3_text", "single_", "double_", "img_", "txt_", "ggpo_", "train_lora_ggpo", "save_t5xxl",
+        "save_clip" };
     for (size_t i = 0; i < sizeof keys / sizeof *keys; i++)
         if (!strcmp(keys[i], key)) return 1;
     for (size_t i = 0; i < sizeof fronts / sizeof *fronts; i++)
@@ -285,11 +287,13 @@ static void say_concepts(Reading *r)
 /* What OneTrainer does beyond this when the value is another than its default. */
 static const struct { const char *path, *usual; } beyond_one_trainer[] = {
     { "ema", "OFF" }, { "peft_type", "LORA" }, { "lora_decompose", "false" }, { "masked_training", "false" },
-    { "learning_rate_scaler", "NONE" }, { "custom_learning_rate_scheduler", "" }, { "timestep_distribution", "UNIFORM" },
+    { "learning_rate_scaler", "NONE" }, { "custom_learning_rate_scheduler", "" },
+    { "timestep_distribution", "UNIFORM" },
     { "min_noising_strength", "0" }, { "max_noising_strength", "1" }, { "force_v_prediction_loss", "false" },
     { "rescale_noise_scheduler_to_zero_terminal_snr", "false" }, { "mse_strength", "1" }, { "mae_strength", "0" },
     { "log_cosh_strength", "0" }, { "huber_strength", "0" }, { "unet.train", "true" }, { "layer_filter", "" },
-    { "learning_rate_cycles", "1" }, { "learning_rate_min_factor", "0" }, { "lora_model_name", "" }, { "vae.model_name", "" },
+    { "learning_rate_cycles", "1" }, { "learning_rate_min_factor", "0" }, { "lora_model_name", "" },
+    { "vae.model_name", "" },
     { "loss_scaler", "NONE" }, { "offset_noise_per_channel", "false" }, { "aspect_ratio_bucketing", "true" },
 };
 

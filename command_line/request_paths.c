@@ -107,8 +107,8 @@ static void tell_unfound(Arena *a, const SearchPath *p, const Request *r)
     each_name(a, r->hashes.text, "lora:", check_lora, &loras);
     Name label = r->ti_hashes.text ? r->ti_hashes : r->hashes;
     if (words.missing.count)
-        search_path_say(p, format(a, "%s: the picture was drawn with embeddings that are not here, so their names are read as "
-                                  "words: %s", label.label, lines_joined(a, &words.missing, ", ")));
+        search_path_say(p, format(a, "%s: the picture was drawn with embeddings that are not here, so their names are "
+                                  "read as words: %s", label.label, lines_joined(a, &words.missing, ", ")));
     label = r->lora_hashes.text ? r->lora_hashes : r->hashes;
     if (loras.missing.count)
         search_path_say(p, format(a, "%s: the picture was drawn with LoRAs that the prompt does not name: %s; write "

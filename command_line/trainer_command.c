@@ -282,7 +282,7 @@ static void choose_text_rate(Rewriting *w)
     double x;
     const char *rate = value_given(w, "learning_rate");
     if (is_diffusers(w) && !w->trains_text) put(w, "network_train_unet_only", NULL);
-    else if (rate && number_at(rate, &x)) put_default(w, "text_encoder_lr", rate);      /* else it is wrong once, not twice */
+    else if (rate && number_at(rate, &x)) put_default(w, "text_encoder_lr", rate);   /* else: wrong once, not twice */
 }
 
 static int is_number(const char *text, double x)

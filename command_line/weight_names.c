@@ -333,12 +333,12 @@ static const char *about_hub(Arena *a, WantedWeights w)
         { "sd-vae-ft-mse", "diffusion_pytorch_model.safetensors" },
     };
     if (!is_name_on_hub(a, w.name.text)) return "";
-    const char *file = w.kind == MODEL_FILE ? "its one .safetensors file of the whole model, or the folder with unet, vae and "
-                                              "text_encoder" : "its .safetensors file";
+    const char *file = w.kind == MODEL_FILE ? "its one .safetensors file of the whole model, or the folder with unet, "
+                                              "vae and text_encoder" : "its .safetensors file";
     for (size_t i = 0; i < sizeof files / sizeof *files; i++)
         if (strstr(w.name.text, files[i].part)) file = files[i].file;
-    return format(a, "; it looks like a name on Hugging Face's hub, and persona uses no network: download %s, and name it "
-                     "here", file);
+    return format(a, "; it looks like a name on Hugging Face's hub, and persona uses no network: download %s, and name "
+                     "it here", file);
 }
 
 static _Noreturn void not_found(Arena *a, const SearchPath *p, WantedWeights w)

@@ -35,12 +35,13 @@ static char *chunk_text(Search *s, const char *keyword)
     return arena_own(s->a, png_text(s->file.data, s->file.size, keyword));
 }
 
-/* A GIF that exiftool wrote has each newline as the two characters \n (sd-webui-animatediff's optimized palette). */
+/* A GIF that exiftool wrote has each newline as the two characters \n (sd-webui-animatediff's optimized palette).  In
+ * JSON these two are an escape, and stay. */
 static char *with_newlines(char *text)
 {
     char *end = text;
     int is_one_line = !strchr(text, '\n') && (strstr(text, "\\nNegative prompt:") || strstr(text, "\\nSteps:"));
-    if (!is_one_line) return text;
+    if (!is_one_line || *text == '{') return text;
     for (const char *s = text; *s; s++) {
         int is_newline = s[0] == '\\' && s[1] == 'n';
         *end++ = is_newline ? '\n' : *s;

@@ -332,6 +332,9 @@ static void test_order(Arena *a)
     unsigned char *gif = gif_encode(rgb, 1, 2, 2, 8, "a cat\\nNegative prompt: dog\\nSteps: 3", &size);
     expect(a, "exiftool's newlines", (Bytes){ gif, size }, "", "a cat\nNegative prompt: dog\nSteps: 3", "");
     free(gif);
+    gif = gif_encode(rgb, 1, 2, 2, 8, "{\"c\": \"a\\nSteps: of stone\", \"steps\": 20}", &size);
+    expect(a, "escapes of JSON", (Bytes){ gif, size }, "Draw Things", "a\nSteps: of stone\nSteps: 20", "");
+    free(gif);
     gif = gif_encode(rgb, 1, 2, 2, 8, "{\"c\": \"a cat\", \"uc\": \"dog\", \"steps\": 20, \"sampler\": \"DPM++ 2M Karras\", "
                                       "\"scale\": 4.5, \"seed\": 3, \"size\": \"512x768\", \"model\": \"sd.ckpt\", "
                                       "\"strength\": 1, \"seed_mode\": \"Scale Alike\", \"v2\": {\"loras\": "
