@@ -191,7 +191,9 @@ const char *picture_conversion(Arena *a, const PictureKind *kind, const char *pa
     const char *behind_in = in + strlen("IN");
     int is_first = !strncmp(behind_in, "[0]", 3);           /* ImageMagick: the first picture of several */
     const char *from = shell_word(a, is_first ? format(a, "%s[0]", path) : path);
-    const char *to = shell_word(a, format(a, "%s.png", without_extension(a, path)));
+    const char *png = format(a, "%s.png", without_extension(a, path));
+    if (!strcmp(png, path)) png = format(a, "%s.png", path);            /* an AVIF called .png is not written over */
+    const char *to = shell_word(a, png);
     if (is_first) behind_in += 3;
     return format(a, "%.*s%s%.*s%s%s", (int)(in - kind->command), kind->command, from,
                   (int)(out - behind_in), behind_in, to, out + strlen("OUT"));

@@ -200,9 +200,23 @@ static int read_easy_diffusion(Search *s, const char *text)
     return t.settings.n ? keep(s, "Easy Diffusion", &t) : 0;
 }
 
+/* ComfyUI's two chunks.  A graph that is empty or broken is its own all the same. */
+static int read_workflow_chunk(Search *s, const char *text)
+{
+    const JsonValue *v = object_of(s, text);
+    if (read_json(s, text)) return 1;
+    const char *start = text + strspn(text, " \t\r\n");
+    int is_broken = !v && *start == '{' && start[1 + strspn(start + 1, " \t\r\n")] == '"';
+    int is_of_comfyui = is_broken || (v && !v->first);
+    const char *why = is_broken ? "its JSON is broken" : "it is empty";
+    if (is_of_comfyui && !s->found->program)
+        *s->found = (ForeignMetadata){ .program = "ComfyUI", .where = s->where, .lost = why };
+    return 0;
+}
+
 static int read_prompt_chunk(Search *s, const char *text)
 {
-    return object_of(s, text) ? read_json(s, text) : read_easy_diffusion(s, text);
+    return read_workflow_chunk(s, text) || (!object_of(s, text) && read_easy_diffusion(s, text));
 }
 
 /* ---- the order of trust ------------------------------------------------------------------------ */
@@ -220,7 +234,7 @@ static const struct {
     { chunk_text, "generation_data", read_json },
     { chunk_text, "prompt", read_prompt_chunk },
     { chunk_text, "Prompt", read_easy_diffusion },
-    { chunk_text, "workflow", read_json },
+    { chunk_text, "workflow", read_workflow_chunk },
     { chunk_text, "Comment", read_comment },
     { other_text, "EXIF, XMP or comment", read_any },
     { whole_text, "file", read_json },

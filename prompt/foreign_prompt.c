@@ -164,6 +164,17 @@ static void found(Found *f, const char *at, size_t n, const char *whose, const c
     f->count++;
 }
 
+/* "16:9" -> "Size: 680x384", of about the area of 512x512; otherwise as it is in the table */
+static const char *size_of_ratio(Arena *a, const char *ratio, const char *otherwise)
+{
+    double width, height;
+    size_t n = number_at(ratio, &width);
+    if (!n || ratio[n] != ':' || !number_at(ratio + n + 1, &height)) return otherwise;
+    if (!(width > 0 && height > 0 && width / height <= 8 && height / width <= 8)) return otherwise;
+    double root = sqrt(width / height);
+    return format(a, "Size: %.0fx%.0f", floor(512 * root / 8 + 0.5) * 8, floor(512 / root / 8 + 0.5) * 8);
+}
+
 static void find_option(Found *f, const char *s)
 {
     size_t n = strcspn(s + 2, " \t\r\n,");
@@ -171,8 +182,10 @@ static void find_option(Found *f, const char *s)
     for (size_t i = 0; i < sizeof options / sizeof *options; i++) {
         if (!same(name, options[i].name)) continue;
         size_t value = strspn(s + 2 + n, " ");
+        const char *instead = options[i].instead;
+        if (instead && begins(instead, "Size: 768")) instead = size_of_ratio(f->a, s + 2 + n + value, instead);
         value += strcspn(s + 2 + n + value, " \t\r\n,");
-        found(f, s, 2 + n + value, "an option of another program", options[i].instead);
+        found(f, s, 2 + n + value, "an option of another program", instead);
     }
 }
 

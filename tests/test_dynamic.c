@@ -285,7 +285,8 @@ static void test_foreign_words(Arena *a)
 {
     static const struct { const char *text, *words; } cases[] = {
         { "a cat, (b:1.2), [c|d], C++ code, self-made, e--f, 3:2, half-", NULL },
-        { "a cat --ar 16:9 --v 5", "\"--ar 16:9\" (an option of another program; here Size: 768x512)" },
+        { "a cat --ar 16:9 --v 5", "\"--ar 16:9\" (an option of another program; here Size: 680x384)" },
+        { "a cat --ar 2:3", "\"--ar 2:3\" (an option of another program; here Size: 416x624)" },
         { "a cat --v 5", "\"--v 5\" (an option of another program; leave it out)" },
         { "a cat --no dogs", "here Negative prompt: ..." },
         { "a red++ cat", "\"red++\" (InvokeAI; here (red:1.21))" },

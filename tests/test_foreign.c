@@ -312,6 +312,15 @@ static void test_not_plain(Arena *a)
         if (m.infotext) continue;
         CHECK(strstr(foreign_metadata_message(a, "p.png", &m), "p.png: made by ComfyUI, and its graph is not plain"));
     }
+    static const struct { const char *keyword, *text, *words; } no_graphs[] = {
+        { "prompt", "{}", "it is empty" }, { "workflow", "{ }", "it is empty" },
+        { "prompt", "{\"1\": {\"class_type\"", "its JSON is broken" }, { "workflow", "{ \"nodes", "its JSON is broken" },
+    };
+    for (size_t i = 0; i < sizeof no_graphs / sizeof *no_graphs; i++) {
+        ForeignMetadata m;
+        const char *got = infotext(a, png_text_chunk(a, no_graphs[i].keyword, no_graphs[i].text), &m);
+        CHECK_MSG(m.program && strstr(got, no_graphs[i].words), "%s %s: %s", no_graphs[i].keyword, no_graphs[i].text, got);
+    }
 }
 
 static void test_order(Arena *a)

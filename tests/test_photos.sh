@@ -93,6 +93,9 @@ says 'warning: only the first line of a caption is learned, and there are more o
 run info t.safetensors; holds 'info' grep -qF 'ss_tag_frequency: {"lines": {"photo of sks": 1, "sks": 1}}' out
 learn lines --enable_wildcard; says_not 'only the first line'
 run info t.safetensors; holds 'info' grep -qF '"and more": 1' out
+printf '{a|b} man\n' >lines/1.txt
+learn lines; says 'warning: {a|b} in a caption is learned as it stands, with its signs: 1.png; --enable_wildcard'
+learn lines --enable_wildcard; says_not 'learned as it stands'
 many=$(printf 'hat, %.0s' 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 21 22 23 24 25 26 27 28 29 30 31 32 33 34 35 36 37 38 39 40)
 echo "${many}sks" >lines/1.txt; echo "${many}dog" >lines/2.txt; cp made/3.png lines/3.png; echo short >lines/3.txt
 learn lines

@@ -141,6 +141,8 @@ static void conversions(Arena *a)
     CHECK_MSG(strstr(plain, " a/me.heic ") && strstr(plain, " a/me.png"), "%s", plain);
     CHECK_MSG(strstr(spaced, " 'IMG 1.heic'") || strstr(spaced, " \"IMG 1.heic\""), "%s", spaced);
     CHECK_MSG(strstr(spaced, "'IMG 1.png'") || strstr(spaced, "\"IMG 1.png\""), "%s", spaced);
+    const char *named_png = picture_conversion(a, heic, "me.png");
+    CHECK_MSG(strstr(named_png, "me.png.png"), "the picture itself would be written over: %s", named_png);
     char why[1024];
     Reading r = { a, "me.heic", { BYTES("\0\0\0\x18" "ftypheic\0\0\0\0mif1heic") }, { 0 } };
     int refused = attempt(a, read_it, &r, why);

@@ -206,6 +206,8 @@ sed 's/"ema": "OFF"/"ema": "GPU", "masked_training": true, "mae_strength": 0.0, 
 trained=one.safetensors
 learns 'nothing is done with: ema GPU, masked_training true' beyond.json --seed 1
 holds 'what is as usual is not told' lacks_words strength
+trained=own.safetensors
+learns 'LoRA of rank 2, 3x3 convolutions 2, as DoRA, on' one -o own.safetensors --prompt x --network_module lycoris.kohya --dora_wd $short
 
 # ---- kohya's documentation, in a .bat: ^ at the ends of lines, %names%, quotes of cmd.exe
 cat >train.bat <<'END'

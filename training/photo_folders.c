@@ -182,6 +182,14 @@ static const char *name_within(const Finding *f, const char *path)
     return name + strspn(name, "/");
 }
 
+/* "{a|b}", of which --enable_wildcard chooses one */
+static int holds_alternatives(const char *text)
+{
+    const char *open = strchr(text, '{');
+    const char *bar = open ? strchr(open, '|') : NULL;
+    return bar && strchr(bar, '}');
+}
+
 static void add_photo(Finding *f, const char *path, const Caption *c, const char *words, int repeats)
 {
     Photos *p = &f->photos;
@@ -191,6 +199,7 @@ static void add_photo(Finding *f, const char *path, const Caption *c, const char
     photo->captioned = c->text != NULL;
     photo->caption = c->text;
     if (c->text && !f->search->keeps_lines) photo->lines_left = keep_first_line(c->text);
+    if (c->text && !f->search->keeps_lines) photo->has_alternatives = holds_alternatives(c->text);
     if (!c->text) photo->caption = words ? words : "";
     p->captioned += (size_t)photo->captioned;
     p->instances++;

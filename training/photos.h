@@ -18,6 +18,7 @@ typedef struct {
     const char   *caption;
     const char   *learned;               /* of the caption, without what is cut off; dataset_check_captions() */
     int           captioned;             /* the caption was found beside the picture */
+    int           has_alternatives;      /* {a|b} in the caption, which is learned as it stands */
     int           lines_left;            /* of the caption's file, for only the first is the caption */
     const char   *fault;                 /* why it cannot be used, with the path of what is wrong; NULL: it can */
     int           repeats;               /* how often it comes in an epoch; of a VALIDATION_IMAGE 0 */

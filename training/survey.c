@@ -211,6 +211,16 @@ static void say_lines_left(Arena *a, const Photos *p, const Callbacks *callbacks
                   amount(a, more.count, "file"), listed(a, &more, NAMED));
 }
 
+static void say_alternatives(Arena *a, const Photos *p, const Callbacks *callbacks)
+{
+    List with = { 0 };
+    for (size_t i = 0; i < p->count; i++)
+        if (p->photo[i].has_alternatives) list(a, &with, NAMED, p->photo[i].name);
+    if (!with.count) return;
+    callbacks_say(callbacks, "warning: {a|b} in a caption is learned as it stands, with its signs: %s; --enable_wildcard "
+                  "takes one of them each time", listed(a, &with, NAMED));
+}
+
 static void say_buckets(Arena *a, const Photos *p, const Callbacks *callbacks)
 {
     List sizes = { 0 };
@@ -244,6 +254,7 @@ void survey_tell(Arena *a, const Photos *p, const char *folder, const Callbacks 
     say_enlarged(a, p, callbacks);
     say_without_caption(a, p, callbacks);
     say_lines_left(a, p, callbacks);
+    say_alternatives(a, p, callbacks);
     if (has_buckets(p)) say_buckets(a, p, callbacks);
     release(a, before);
 }

@@ -145,9 +145,10 @@ static const char *lora_said(const Trainer *t)
     const TrainingConfig *c = t->config;
     int conv_dim = training_trainable(c).conv_rank;
     const char *convolutions = "";
-    const char *dora = c->dora_wd ? ", as DoRA," : "";
+    const char *dora = "";
     if (c->dim_from_weights)
         return format(t->mem, "what %s has, on %s", c->network_weights, amount(t->mem, t->trainable->modules, "layer"));
+    if (c->dora_wd) dora = conv_dim > 0 ? " as DoRA," : ", as DoRA,";
     if (conv_dim > 0) convolutions = format(t->mem, ", 3x3 convolutions %d,", conv_dim);
     return format(t->mem, "%s of rank %d%s%s on %s", families[c->algo], c->network_dim, convolutions, dora,
                   amount(t->mem, t->trainable->modules, "layer"));
