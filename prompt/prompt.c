@@ -581,8 +581,9 @@ void prompt_set(Arena *a, Request *r, const char *flag, const char *value)
 void prompt_warn(Arena *a, const Request *r, const char *label, LineCallback *warn, void *to)
 {
     if (r->ignored)
-        warn(to, format(a, "%s: ignored in the prompt, as persona knows LoRA tags and their strengths only: %s", label,
-                        r->ignored));
+        warn(to, format(a, "%s: ignored in the prompt: %s; understood are <lora:NAME:STRENGTH>, and behind the strength "
+                        "te=, unet=, hr=, dyn=RANK, lbw=17 or 26 numbers or a name like IND, in=, mid=, out=, start=, "
+                        "stop= and step=FROM-TO", label, r->ignored));
     if (r->negative_tags)
         warn(to, format(a, "%s: %s in the negative prompt left out, as a LoRA changes the model for both prompts; "
                         "put it into the prompt", label, amount(a, (size_t)r->negative_tags, "LoRA tag")));

@@ -150,7 +150,7 @@ holds 'broken UTF-8' same bad.png bad2.png
 (cd / && "$persona" "$dir/p.txt" >"$dir/out" 2>"$dir/err")
 holds 'from another folder' is "$(cat out)" "$dir/p.gif"
 run p.txt --prompt 'portrait of a woman <hypernet:nobody:1>' --sampler Restart --steps 2 -o near.gif
-for words in 'ignored in the prompt' '"<hypernet:nobody:1>"' 'Sampler Restart is not here; Heun Karras instead'; do says "$words"; done
+for words in 'ignored in the prompt: ' '"<hypernet:nobody:1>"' 'lbw=17 or 26 numbers' 'Sampler Restart is not here; Heun Karras instead'; do says "$words"; done
 run info near.gif
 holds 'what drew it is what it says' grep -q 'Sampler: Heun, Schedule type: Karras' out
 run p.txt --strength 0.5 --overlap 2 --hires-steps 3 -o near.gif

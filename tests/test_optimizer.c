@@ -314,6 +314,7 @@ static void arguments(Case *c)
     static const struct { OptimizerType type; const char *text, *message; } wrong[] = {
         { OPTIMIZER_LION, "decouple=True d0=1", "--optimizer_args: Lion has no \"decouple\", expected weight_decay, betas or "
           "decoupled_weight_decay; Lion has no \"d0\"" },
+        { OPTIMIZER_PRODIGY, "d0=0", "d0 is \"0\", expected a number from 1e-30 to 1000" },
         { OPTIMIZER_PRODIGY, "d_coef=0", "d_coef is \"0\", expected a number from 0.000001 to 1000000" },
         { OPTIMIZER_PRODIGY, "decouple=yes betas=0.9", "decouple is \"yes\", expected True or False; betas is \"0.9\", "
           "expected two numbers" },

@@ -172,12 +172,18 @@ static int number_in(const Argument *g, const char *text, double *x)
     return *x >= g->least && *x <= g->most;
 }
 
+static const char *bound_text(Arena *a, double x)
+{
+    static const double SMALLEST_DECIMAL = 1e-9;
+    if (isinf(x) || (x > 0 && x < SMALLEST_DECIMAL)) return format(a, "%g", x);
+    return number_text(a, x);
+}
+
 static const char *expected_of(Arena *a, const Argument *g)
 {
     if (g->kind == TRUE_OR_FALSE) return "True or False";
-    const char *most = isinf(g->most) ? "inf" : number_text(a, g->most);
     const char *how_many = g->kind == TWO_NUMBERS ? "two numbers" : "a number";
-    return format(a, "%s from %s to %s", how_many, number_text(a, g->least), most);
+    return format(a, "%s from %s to %s", how_many, bound_text(a, g->least), bound_text(a, g->most));
 }
 
 /* Returns 0 when the value is none. */
