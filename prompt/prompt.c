@@ -27,6 +27,7 @@
 #include "sampler_names.h"
 #include "template_lines.h"
 
+#include <math.h>
 #include <string.h>
 
 /* ---- reading: what is told --------------------------------------------------------------------- */
@@ -48,6 +49,7 @@ typedef struct {
     const char *version, *app;              /* of the program */
     const char *sampler, *scheduler, *eta, *rng, *width, *height;
     const char *spacing;                    /* SD.Next's */
+    const char *hires_size;                 /* "Hires resize" */
     int         is_schedule_said;
     int         is_strength_zero;
     int         is_of_program;              /* a program wrote these settings: they have keys that nobody types */
@@ -270,6 +272,10 @@ static int keep_for_finish(Reader *rd, const char *key, const Setting *s, const 
         rd->spacing = value;
         return 1;
     }
+    if (same(key, "Hires resize")) {
+        rd->hires_size = value;
+        return 1;
+    }
     if (foreign_key_is_known(key) && !same(key, "Width") && !same(key, "Height")) rd->is_of_program = 1;
     if (same(name, "Schedule type") && value && !same(value, "default")) rd->is_schedule_said = 1;
     if (same(name, "Denoising strength") && value && is_same_number(value, "0")) {
@@ -422,6 +428,28 @@ static void finish_size(Reader *rd)
     read_setting(rd, setting_key("Size"), "Width and Height", format(rd->a, "%sx%s", width, height));
 }
 
+/* The web UI's second pass by its size: "Hires resize: 1024x1536".  A side of 0 follows from the other.  A size of
+ * another shape is cut there, which is not done here. */
+static void finish_hires_size(Reader *rd)
+{
+    const Job *job = &rd->r->job;
+    double width, height;
+    size_t n = rd->hires_size ? number_at(rd->hires_size, &width) : 0;
+    if (!rd->hires_size || job->hires > 0) return;
+    int is_size = n && rd->hires_size[n] == 'x' && number_at(rd->hires_size + n + 1, &height) && job->width > 0;
+    double across = is_size ? width / job->width : 0;
+    double down = is_size ? height / job->height : 0;
+    if (!(across > 0)) across = down;
+    if (!(down > 0)) down = across;
+    if (!(across > 0) || fabs(across - down) > 0.02 * across) {
+        add_unknown(rd, "", "Hires resize");
+        return;
+    }
+    const char *factor = number_text(rd->a, across);
+    read_setting(rd, setting_key("Hires upscale"), "Hires resize", factor);
+    if (rd->r->job.hires > 0) add_translated(rd, "Hires resize", rd->hires_size, format(rd->a, "Hires upscale %s", factor));
+}
+
 /* A strength of 0 changes nothing.  Without a picture to change, the web UI left it behind, and it means nothing. */
 static void finish_strength(Reader *rd)
 {
@@ -449,6 +477,7 @@ static void finish(Reader *rd)
     finish_sampler(rd);
     finish_eta(rd);
     finish_size(rd);
+    finish_hires_size(rd);
     finish_strength(rd);
     finish_noise(rd);
 }
