@@ -13,6 +13,7 @@
 #include "chars.h"
 #include "gif.h"
 #include "output.h"
+#include "own_pictures.h"
 #include "png.h"
 
 #include <string.h>
@@ -160,6 +161,17 @@ static File *encode_all(Arena *a, const Result *r, Pictures p, size_t *count)
 
 /* ---- saving ------------------------------------------------------------------------------------ */
 
+/* A sample or class image of training that is drawn again keeps its mark, so that training goes on leaving it out. */
+static void keep_marks(Arena *a, File *files, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (!file_is(files[i].path)) continue;
+        OwnPicture kind = own_picture_kind(a, file_map(a, files[i].path));
+        if (kind == OWN_SAMPLE || kind == OWN_CLASS_IMAGE)
+            files[i].content = own_picture_mark(a, files[i].content, kind);
+    }
+}
+
 /* Does one of the paths hold a file with other bytes? */
 static int would_lose_another(Arena *a, const File *files, size_t count)
 {
@@ -201,7 +213,10 @@ static void keep_old(Arena *a, const Result *r, File *files, size_t count)
 File *result_save(Arena *a, const Result *r, Pictures p, size_t *count)
 {
     File *files = encode_all(a, r, p, count);
-    if (r->is_redrawn) keep_old(a, r, files, *count);
+    if (r->is_redrawn) {
+        keep_marks(a, files, *count);
+        keep_old(a, r, files, *count);
+    }
     files_save(a, files, *count);
     return files;
 }
