@@ -196,6 +196,7 @@ mkdir embeddings; cp photos/a.png embeddings/sks.safetensors
 refuses 1 'embeddings/sks.safetensors: is there, and was not learned here' train photos -o x.safetensors --resolution 64 --max_train_steps 1 --token sks
 cp "${persona%/*}"/weights/persona.safetensors model.safetensors
 refuses 1 'model.safetensors: would be replaced by what is made from it' train photos -o model.safetensors --model model.safetensors --resolution 64 --max_train_steps 1
+refuses 1 'one.safetensors: would be replaced by what is made from it' train photos -o one.safetensors --network_weights one.safetensors --dim_from_weights --resolution 64 --max_train_steps 1
 cp one.safetensors keep.safetensors
 run train broken -o one.safetensors --resolution 64
 holds 'an old result stays' cmp -s one.safetensors keep.safetensors

@@ -210,6 +210,7 @@ void trainer_check_room(Trainer *t)
     double embedding = (double)t->trainable->word_count * sizeof(float);
     double results = (double)(1 + saves) * (lora + embedding);
     double states = (saves ? 2 : 1) * training_state_bytes(&t->state);
+    output_spare(t->mem, t->job->out, t->config->network_weights);
     output_check(t->mem, t->job->out, results + states);
     output_check(t->mem, trainer_state_path(t), 0);
     output_check(t->mem, trainer_curve_path(t), 0);
