@@ -447,7 +447,8 @@ static void finish_hires_size(Reader *rd)
     }
     const char *factor = number_text(rd->a, across);
     read_setting(rd, setting_key("Hires upscale"), "Hires resize", factor);
-    if (rd->r->job.hires > 0) add_translated(rd, "Hires resize", rd->hires_size, format(rd->a, "Hires upscale %s", factor));
+    const char *upscale = format(rd->a, "Hires upscale %s", factor);
+    if (rd->r->job.hires > 0) add_translated(rd, "Hires resize", rd->hires_size, upscale);
 }
 
 /* A strength of 0 changes nothing.  Without a picture to change, the web UI left it behind, and it means nothing. */
@@ -610,8 +611,8 @@ void prompt_set(Arena *a, Request *r, const char *flag, const char *value)
 void prompt_warn(Arena *a, const Request *r, const char *label, LineCallback *warn, void *to)
 {
     if (r->ignored)
-        warn(to, format(a, "%s: ignored in the prompt: %s; understood are <lora:NAME:STRENGTH>, and behind the strength "
-                        "te=, unet=, hr=, dyn=RANK, lbw=17 or 26 numbers or a name like IND, in=, mid=, out=, start=, "
+        warn(to, format(a, "%s: ignored in the prompt: %s; understood are <lora:NAME:STRENGTH>, and behind the "
+                        "strength te=, unet=, hr=, dyn=RANK, lbw=17 or 26 numbers or a name like IND, in=, mid=, out=, start=, "
                         "stop= and step=FROM-TO", label, r->ignored));
     if (r->negative_tags)
         warn(to, format(a, "%s: %s in the negative prompt left out, as a LoRA changes the model for both prompts; "

@@ -87,9 +87,11 @@ static float block_mean(Picture p, int x, int y)
     return (float)sum / (255.0f * FACTOR * FACTOR);
 }
 
+static int has_mask(const Photo *photo) { return photo->mask || photo->mask_is_alpha; }
+
 float *mask_read(Arena *a, const Photo *photo, int mirrored)
 {
-    if (!photo->mask && !photo->mask_is_alpha) return NULL;
+    if (!has_mask(photo)) return NULL;
     int height = photo->bucket.height / FACTOR;
     int width = photo->bucket.width / FACTOR;
     float *mask = allocate(a, (size_t)height * (size_t)width, sizeof *mask);
@@ -109,12 +111,25 @@ float *mask_read(Arena *a, const Photo *photo, int mirrored)
     return mask;
 }
 
-typedef struct { Arena *a; const Photo *photo; } Trial;
+/* covers: 1 when the mask leaves a place out */
+typedef struct { Arena *a; const Photo *photo; int covers; } Trial;
 
 static void try_mask(void *trial)
 {
-    const Trial *t = trial;
-    mask_read(t->a, t->photo, 0);
+    Trial *t = trial;
+    const float *mask = mask_read(t->a, t->photo, 0);
+    int places = t->photo->bucket.height / FACTOR * (t->photo->bucket.width / FACTOR);
+    for (int i = 0; mask && i < places; i++)
+        if (mask[i] < 1) t->covers = 1;
+}
+
+static void say_masks(Arena *a, const Callbacks *callbacks, size_t masks, size_t covering)
+{
+    if (masks && !covering)
+        callbacks_say(callbacks, "warning: no mask leaves anything out: all of each picture is learned; a mask is "
+                      "transparent, or black in --conditioning_data_dir, where nothing is to be learned");
+    else if (masks)
+        callbacks_say(callbacks, "masked loss: %s of %zu leave a part out", amount(a, covering, "mask"), masks);
 }
 
 void masks_check(Arena *a, const Photos *p, const Callbacks *callbacks)
@@ -122,19 +137,25 @@ void masks_check(Arena *a, const Photos *p, const Callbacks *callbacks)
     enum { MOST_SAID = 700 };
     char why[1024];
     size_t wrong = 0;
+    size_t masks = 0;
+    size_t covering = 0;
     size_t said = 0;
     StringBuilder text = string_builder(a);
     for (size_t i = 0; i < p->count; i++) {
         size_t before = mark(a);
-        Trial t = { a, &p->photo[i] };
+        Trial t = { .a = a, .photo = &p->photo[i] };
+        if (!has_mask(t.photo)) continue;
         if (callbacks_stopped(callbacks)) fail_as(a, CANCELLED, "interrupted");
         int is_wrong = attempt(a, try_mask, &t, why) != 0;
         if (!is_wrong) release(a, before);
         wrong += (size_t)is_wrong;
+        masks++;
+        covering += (size_t)t.covers;
         if (!is_wrong || text.n > MOST_SAID) continue;
         string_builder_add(&text, format(a, "\n  %.250s", why));
         said++;
     }
     if (said < wrong) string_builder_add(&text, format(a, "\n  and %zu more", wrong - said));
     if (wrong) fail(a, "masks that cannot be used:%s", text.text);
+    say_masks(a, callbacks, masks, covering);
 }

@@ -23,6 +23,28 @@ const char *const optimizer_names[] = {
     [OPTIMIZERS]            = NULL,
 };
 
+/* Other names in kohya's --optimizer_type.  "Paged" only says where the state lies. */
+static const struct { const char *name; OptimizerType instead; const char *note; } other_names[] = {
+    { "PagedAdamW",         OPTIMIZER_ADAMW,       NULL },
+    { "PagedAdamW32bit",    OPTIMIZER_ADAMW,       NULL },
+    { "torch.optim.AdamW",  OPTIMIZER_ADAMW,       NULL },
+    { "PagedAdamW8bit",     OPTIMIZER_ADAMW_8BIT,  NULL },
+    { "Lion8bit",           OPTIMIZER_LION,        "Lion8bit is Lion here, with its state in 32 bits" },
+    { "PagedLion8bit",      OPTIMIZER_LION,        "PagedLion8bit is Lion here, with its state in 32 bits" },
+    { "DAdaptation",        OPTIMIZER_DADAPT_ADAM, "DAdaptation, kohya's older rule, is DAdaptAdam here" },
+    { "DAdaptAdamPreprint", OPTIMIZER_DADAPT_ADAM, "DAdaptAdamPreprint, kohya's older rule, is DAdaptAdam here" },
+};
+
+OptimizerType optimizer_instead(const char *name, const char **note)
+{
+    for (size_t i = 0; i < sizeof other_names / sizeof *other_names; i++)
+        if (same(other_names[i].name, name)) {
+            *note = other_names[i].note;
+            return other_names[i].instead;
+        }
+    return OPTIMIZERS;
+}
+
 /* ---- defaults ---------------------------------------------------------------------------------- */
 
 OptimizerArgs optimizer_args_default(OptimizerType type)

@@ -17,6 +17,10 @@ typedef enum {
 
 extern const char *const optimizer_names[];      /* "AdamW", ... by OptimizerType, as in kohya; NULL after the last */
 
+/* The optimizer that stands in for one of another name: "PagedAdamW8bit" is AdamW8bit.  note: receives how the two
+ * differ, NULL when they do not.  Returns OPTIMIZERS when there is none. */
+OptimizerType optimizer_instead(const char *name, const char **note);
+
 /* One tensor of trainable parameters. */
 typedef struct {
     float       *x;                      /* [count] */

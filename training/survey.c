@@ -217,8 +217,8 @@ static void say_alternatives(Arena *a, const Photos *p, const Callbacks *callbac
     for (size_t i = 0; i < p->count; i++)
         if (p->photo[i].has_alternatives) list(a, &with, NAMED, p->photo[i].name);
     if (!with.count) return;
-    callbacks_say(callbacks, "warning: {a|b} in a caption is learned as it stands, with its signs: %s; --enable_wildcard "
-                  "takes one of them each time", listed(a, &with, NAMED));
+    callbacks_say(callbacks, "warning: {a|b} in a caption is learned as it stands, with its signs: %s; "
+                  "--enable_wildcard takes one of them each time", listed(a, &with, NAMED));
 }
 
 static void say_buckets(Arena *a, const Photos *p, const Callbacks *callbacks)

@@ -124,6 +124,18 @@ static const char *steps_said(const Trainer *t)
                   p->classes ? ", and as many of the class" : "");
 }
 
+/* " at 0.0001"; nothing where the optimizer has rates of its own */
+static const char *at_rate(const Trainer *t, double rate)
+{
+    return t->optimizer->args.relative_step ? "" : format(t->mem, " at %g", rate);
+}
+
+static const char *learning_rate_said(const Trainer *t)
+{
+    if (t->optimizer->args.relative_step) return "learning rates of its own";
+    return format(t->mem, "learning rate %g", training_learning_rate(t->config));
+}
+
 static const char *rates_said(const Trainer *t)
 {
     const char *init_word = t->config->init_word;
@@ -132,9 +144,9 @@ static const char *rates_said(const Trainer *t)
     const char *unet = "no UNet";
     const char *text = "no text encoder";
     const char *word = "";
-    if (rates.unet > 0) unet = format(t->mem, "the UNet at %g", rates.unet);
-    if (rates.text > 0) text = format(t->mem, "the text encoder at %g", rates.text);
-    if (t->word) word = format(t->mem, ", the word, which begins as \"%s\", at %g", init_word, rates.words);
+    if (rates.unet > 0) unet = format(t->mem, "the UNet%s", at_rate(t, rates.unet));
+    if (rates.text > 0) text = format(t->mem, "the text encoder%s", at_rate(t, rates.text));
+    if (t->word) word = format(t->mem, ", the word, which begins as \"%s\",%s", init_word, at_rate(t, rates.words));
     return format(t->mem, "%s, %s%s", unet, text, word);
 }
 
@@ -167,6 +179,7 @@ static const char *scheduler_said(const Trainer *t)
 {
     LrScheduler scheduler = training_lr_scheduler(t->config);
     const char *name = lr_scheduler_names[scheduler.type];
+    if (t->optimizer->args.relative_step) return "rates that follow from the step alone";
     int warmup = lr_warmup_steps(&scheduler, t->steps);
     return warmup > 0 ? format(t->mem, "%s after %s of warm-up", name, amount(t->mem, (size_t)warmup, "step")) : name;
 }
@@ -175,7 +188,7 @@ static const char *optimizer_said(const Trainer *t)
 {
     const char *name = optimizer_names[t->optimizer->type];
     if (finds_own_rate(t->optimizer->type)) return format(t->mem, "%s, which finds the rate itself", name);
-    return t->optimizer->args.relative_step ? format(t->mem, "%s, with rates of its own", name) : name;
+    return name;
 }
 
 /* Rates that do not do what is probably meant.  kohya warns of the first too: "learning rate is too low". */
@@ -184,6 +197,7 @@ static void say_rate_doubts(const Trainer *t)
     const TrainingConfig *c = t->config;
     const char *name = optimizer_names[t->optimizer->type];
     double rate = training_learning_rate(c);
+    if (c->optimizer_note) callbacks_say(t->callbacks, "%s", c->optimizer_note);
     int rate_was_given = c->learning_rate >= 0 || c->unet_lr >= 0 || c->text_encoder_lr >= 0;
     if (finds_own_rate(t->optimizer->type) && rate <= 0.1)
         callbacks_say(t->callbacks, "warning: --learning_rate %g slows down what %s finds; 1 is usual", rate, name);
@@ -201,9 +215,8 @@ static const char *clipping_said(const Trainer *t)
 void trainer_say_plan(Trainer *t, size_t encoding)
 {
     size_t before = mark(t->mem);                  /* examples must begin where the arena stands now */
-    callbacks_say(t->callbacks, "%s, %s of %d, learning rate %g, seed %llu", what_said(t),
-                  amount(t->mem, (size_t)t->steps, "step"), objective_examples(&t->objective),
-                  training_learning_rate(t->config), (unsigned long long)t->seed);
+    callbacks_say(t->callbacks, "%s, %s of %d, %s, seed %llu", what_said(t), amount(t->mem, (size_t)t->steps, "step"),
+                  objective_examples(&t->objective), learning_rate_said(t), (unsigned long long)t->seed);
     callbacks_say(t->callbacks, "%s; %s, %s, %s, gradients of %s", steps_said(t), rates_said(t),
                   optimizer_said(t), scheduler_said(t), clipping_said(t));
     say_rate_doubts(t);

@@ -363,6 +363,15 @@ static void set_algo(Arena *a, TrainingConfig *c, const Option *o, const char *v
     c->network_module = LYCORIS_KOHYA;
 }
 
+static void set_optimizer(Arena *a, TrainingConfig *c, const Option *o, const char *value)
+{
+    const char *note = NULL;
+    OptimizerType type = optimizer_instead(value, &note);
+    if (type == OPTIMIZERS) type = (OptimizerType)choice(a, o, optimizer_names, value);
+    c->optimizer_type = type;
+    c->optimizer_note = note;
+}
+
 void training_config_set(Arena *a, TrainingConfig *c, const char *name, const char *value)
 {
     const Option *o = option_named(name);
@@ -378,7 +387,7 @@ void training_config_set(Arena *a, TrainingConfig *c, const char *name, const ch
     case MODULE:    c->network_module = (NetworkModule)choice(a, o, network_module_names, value); break;
     case ALGO:      set_algo(a, c, o, value); break;
     case PRESET:    c->preset = (Preset)choice(a, o, preset_names, value); break;
-    case OPTIMIZER: c->optimizer_type = (OptimizerType)choice(a, o, optimizer_names, value); break;
+    case OPTIMIZER: set_optimizer(a, c, o, value); break;
     case SCHEDULER: c->lr_scheduler = (LrSchedulerType)choice(a, o, lr_scheduler_names, value); break;
     case LOSS:      c->loss_type = (LossType)choice(a, o, loss_type_names, value); break;
     case HUBER:     c->huber_schedule = (HuberSchedule)choice(a, o, huber_schedule_names, value); break;
@@ -638,13 +647,13 @@ Buckets training_buckets(Arena *a, const TrainingConfig *c, int side)
     return b;
 }
 
-/* Lion's steps are all as long as the rate: a third of AdamW's is usual.  Where the optimizer finds the rate itself,
- * the one that is given is a factor. */
+/* Lion's steps are all as long as the rate: about a third of AdamW's is usual.  Where the optimizer finds the rate
+ * itself, the one that is given is a factor. */
 static double usual_rate(const TrainingConfig *c, int of_words)
 {
     double adamw = of_words ? 5e-3 : 1e-4;
     if (finds_own_rate(c->optimizer_type)) return 1;
-    return c->optimizer_type == OPTIMIZER_LION ? adamw / 3 : adamw;
+    return c->optimizer_type == OPTIMIZER_LION ? 0.3 * adamw : adamw;
 }
 
 double training_learning_rate(const TrainingConfig *c)

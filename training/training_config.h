@@ -80,6 +80,7 @@ typedef struct {
     double          lr_scheduler_min_lr_ratio;
     double          lr_decay_steps;      /* below 1 the part of all steps */
     int             lr_scheduler_timescale;      /* 0: the warm-up, or 10000 */
+    const char     *optimizer_note;      /* how optimizer_type differs from what was asked for; NULL: it does not */
     const char     *optimizer_args;      /* "name=value name=value", see optimizer_args.h; NULL: none */
     double          weight_decay;        /* -1: the optimizer's own */
     double          max_grad_norm, min_snr_gamma;
