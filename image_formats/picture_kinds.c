@@ -175,13 +175,27 @@ const PictureKind *picture_kind(const uint8_t *bytes, size_t n)
 /* ---- commands --------------------------------------------------------------------------------- */
 
 /* A path as one word of a command line. */
+static int is_plain(const char *path)
+{
+    for (; *path; path++)
+        if (!word_character(*path) && !strchr(CONVERT("./-+", "./-+", "./-+:\\"), *path)) return 0;
+    return 1;
+}
+
+/* In quotes where it needs them.  A quote within ends them, stands alone behind a backslash, and begins them again; on
+ * Windows no name has one. */
 static const char *shell_word(Arena *a, const char *path)
 {
     static const char quote[] = CONVERT("'", "'", "\"");
-    for (const char *p = path; *p; p++)
-        if (!word_character(*p) && !strchr(CONVERT("./-+", "./-+", "./-+:\\"), *p))
-            return format(a, "%s%s%s", quote, path, quote);
-    return path;
+    if (is_plain(path)) return path;
+    StringBuilder word = string_builder(a);
+    string_builder_add(&word, quote);
+    for (; *path; path++) {
+        if (*path == *quote) string_builder_add(&word, "'\\'");
+        string_builder_add_bytes(&word, path, 1);
+    }
+    string_builder_add(&word, quote);
+    return word.text;
 }
 
 const char *picture_conversion(Arena *a, const PictureKind *kind, const char *path)

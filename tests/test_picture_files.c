@@ -143,6 +143,8 @@ static void conversions(Arena *a)
     CHECK_MSG(strstr(spaced, "'IMG 1.png'") || strstr(spaced, "\"IMG 1.png\""), "%s", spaced);
     const char *named_png = picture_conversion(a, heic, "me.png");
     CHECK_MSG(strstr(named_png, "me.png.png"), "the picture itself would be written over: %s", named_png);
+    const char *quoted = picture_conversion(a, heic, "it's me.heic");
+    CHECK_MSG(strstr(quoted, " 'it'\\''s me.heic' ") || strstr(quoted, "\"it's me.heic\""), "%s", quoted);
     char why[1024];
     Reading r = { a, "me.heic", { BYTES("\0\0\0\x18" "ftypheic\0\0\0\0mif1heic") }, { 0 } };
     int refused = attempt(a, read_it, &r, why);
