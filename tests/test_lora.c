@@ -317,9 +317,9 @@ static void test_alpha(Arena *a)
         { "{\"unet.lora_alpha\": 8, \"unet.use_rslora\": true}", 4, NULL },
         { "{\"unet.lora_alpha\": 8, \"unet.use_rslora\": false}", 2, NULL },
         { "{\"unet.lora_alpha\": 8, \"unet.alpha_pattern\": {\"conv_out\": 1, \"in\": 1, \"conv_in\": 16}}", 4, NULL },
-        { "{\"alpha\": 12}", 3, NULL },
+        { "{\"alpha\": 12}", 3, NULL }, { "{\"unet.lora_alpha\": 0.8e1}", 2, NULL },
         { "", 0, "not a valid configuration" }, { "{\"unet.lora_alpha\": \"8\"}", 0, "lora_alpha is not a number" },
-        { "{\"unet.lora_alpha\": 1e9}", 0, "lora_alpha is not a number" }, { "[1", 0, "object" },
+        { "{\"unet.lora_alpha\": 1e999}", 0, "lora_alpha is not a number" }, { "[1", 0, "object" },
         { "{\"unet.alpha_pattern\": {\"conv.*\": 1}}", 0, "regular expression" },
         { "{\"unet.alpha_pattern\": {\"conv\": }}", 0, "JSON" }, { "{\"a\" 1}", 0, "colon" },
     };

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
-"""Do a LoRA, one with pairs for 3x3 convolutions, DreamBooth's, an embedding, and a LoRA with a word, trained by persona, load in diffusers with nothing left over, and
-draw the same picture there?
+"""Do a LoRA, one with pairs for 3x3 convolutions, DreamBooth's, an embedding, a LoRA with a word, and those of other families, optimizers and losses, trained by
+persona, load in diffusers (LoHa, LoKr and DoRA by LyCORIS) with nothing left over, and draw the same picture there?
 
-    make && python tests/trained_peers.py          packages as in golden.py
+    make && python tests/trained_peers.py          packages as in golden.py, and lycoris-lora; or with the names of some cases
 
 Photos are drawn by persona with the model in weights/, each is trained on them for a hundred steps, and one portrait is drawn by persona and
 by diffusers, whose own loaders (load_lora_weights's, load_textual_inversion) read the files.  What changes nothing would prove nothing,
@@ -10,6 +10,7 @@ so the change is printed too.
 """
 import os
 import subprocess
+import sys
 import tempfile
 
 import numpy as np
@@ -24,7 +25,13 @@ LEARNED = (("LoRA", "sks.safetensors", LORA),
            ("LoRA with convolutions", "sks.safetensors", LORA + ["--conv_dim", "8", "--conv_alpha", "4", "--optimizer_type", "AdamW8bit"]),
            ("LoRA of DreamBooth", "sks.safetensors", LORA + ["--method", "dreambooth", "--class_prompt", "portrait of a man", "--num_class_images", "4"]),
            ("embedding", "embeddings/sks.safetensors", ["--method", "textual_inversion", "--init_word", "man"]),
-           ("LoRA with a word", "sks.safetensors", LORA + ["--token", "sks", "--init_word", "man"]))
+           ("LoRA with a word", "sks.safetensors", LORA + ["--token", "sks", "--init_word", "man"]),
+           ("LoRA by Prodigy", "sks.safetensors", ["--optimizer_type", "Prodigy", "--optimizer_args", "d_coef=2 safeguard_warmup=True", "--loss_type", "huber"]),
+           ("LoRA by Adafactor", "sks.safetensors", ["--optimizer_type", "Adafactor", "--max_token_length", "150", "--multires_noise_iterations", "6"]),
+           ("LoHa", "sks.safetensors", LORA + ["--algo", "loha"]),
+           ("LoKr", "sks.safetensors", LORA + ["--algo", "lokr", "--factor", "8", "--optimizer_type", "Lion"]),
+           ("DoRA", "sks.safetensors", LORA + ["--dora_wd"]))
+OF_LYCORIS = ("LoHa", "LoKr", "DoRA")
 
 
 def persona(*words):
@@ -37,7 +44,16 @@ def persona_draws(folder, *more):
     return np.array(Image.open(path).convert("RGB")).astype(int)
 
 
-def diffusers_draws(lora=None, embedding=None):
+def load_lycoris(path, text, unet):
+    from lycoris.kohya import create_network_from_weights
+    network, state = create_network_from_weights(1.0, path, None, text, unet, for_inference=True)
+    network.apply_to(text, unet, True, True)
+    named, loaded = {key.split(".")[0] for key in state}, len(network.unet_loras) + len(network.text_encoder_loras)
+    print(f"{len(named)} layers in the file, {loaded} of them in use")
+    assert len(named) == loaded
+
+
+def diffusers_draws(lora=None, embedding=None, lycoris=None):
     from diffusers.loaders import StableDiffusionLoraLoaderMixin as Loader, TextualInversionLoaderMixin
     parts, case = parts_of(CASE, torch.float32), CASE
     if embedding:
@@ -53,6 +69,8 @@ def diffusers_draws(lora=None, embedding=None):
         layers = sum("lora_A" in name for model in parts[:2] for name, _ in model.named_parameters())
         print(f"{len(state)} tensors in the file, {2 * layers} of them in use")
         assert len(state) == 2 * layers
+    if lycoris:
+        load_lycoris(lycoris, parts[0], parts[1])
     return rounded(draw(case, parts, torch.float32, Record(1, off=True)))[0].astype(int)
 
 
@@ -64,13 +82,15 @@ def main():
             persona("--prompt", "portrait of a man with blue hat and blonde hair, beach", "--frames", "1", "--steps", "12", "--seed", seed, "-o", os.path.join(photos, seed + ".png"))
         without, theirs = persona_draws(folder), diffusers_draws()
         for name, out, more in LEARNED:
+            if sys.argv[1:] and name not in sys.argv[1:]:
+                continue
             home = os.path.join(folder, name.replace(" ", "-"))
             lora, word = os.path.join(home, "sks.safetensors"), os.path.join(home, "embeddings", "sks.safetensors")
             os.makedirs(os.path.dirname(os.path.join(home, out)))
             persona("train", photos, "--prompt", CASE["prompt"], "--max_train_steps", "100", "--seed", "1", "-o", os.path.join(home, out), *more)
             lora, word = (path if os.path.exists(path) else None for path in (lora, word))
             assert bool(lora) == (out == "sks.safetensors") and bool(word) == ("--init_word" in more)
-            ours, there = persona_draws(folder, "--weights", home, *(["--lora", lora + ":1"] if lora else [])), diffusers_draws(lora, word)
+            ours, there = persona_draws(folder, "--weights", home, *(["--lora", lora + ":1"] if lora else [])), diffusers_draws(*((None, None, lora) if name in OF_LYCORIS else (lora, word)))
             print(f"{name}: persona and diffusers differ by {np.abs(without - theirs).max()}/255 without it, {np.abs(ours - there).max()}/255 with it; "
                   f"it changes {np.abs(ours - without).mean():.1f}/255 on average")
             assert np.abs(ours - there).max() <= 2 < np.abs(ours - without).mean()
