@@ -1,7 +1,7 @@
 /* corpora_pictures.c FOLDER - pictures that others made to check and to break readers. Not part of make test.
  *     FOLDER/png/primary, primary_check     the same pixels                    png/16bit     read
  *     FOLDER/png/corrupt                    refused                            png/survive   either
- *     FOLDER/jpeg/reftest                   within 2 of the PNG beside, or refused for a reason that is printed
+ *     FOLDER/jpeg/reftest                   within 2 of the PNG beside (four inks: 3), or refused for a reason that is printed
  *     FOLDER/jpeg/crashtest, survive        either */
 #define _XOPEN_SOURCE 700
 #include "image.h"
@@ -11,6 +11,10 @@
 #include <time.h>
 
 enum { NEAR = 2 };
+
+/* Four inks have no one way to become RGB.  Ours is Pillow's, to the byte (test_picture_files), and Pillow's is 3 away
+ * from the PNG beside ycck.jpg. */
+static int allowed_for(const char *path) { return strstr(path, "/ycck.jpg") ? 3 : NEAR; }
 
 typedef struct { Arena *a; const char *path; Picture got; char why[1024]; int refused; } Reading;
 
@@ -62,7 +66,7 @@ static int look(const char *path, const struct stat *s, int type, struct FTW *f)
         if (strstr(path, "png/16bit/") || primary) CHECK_MSG(!r.refused, "%s", r.why);
         if (primary && !r.refused)
             compare(&r, format(now.a, "%.*spng/primary_check/%s", (int)(primary - path), path, primary + 12), 0);
-        if (reference && !r.refused) compare(&r, format(now.a, "%.*s.png", (int)n - 4, path), NEAR);
+        if (reference && !r.refused) compare(&r, format(now.a, "%.*s.png", (int)n - 4, path), allowed_for(path));
         if (reference && r.refused) printf("  %s\n", r.why);
     }
     release(now.a, before);

@@ -45,7 +45,12 @@ def persona_draws(folder, *more):
 
 
 def load_lycoris(path, text, unet):
-    from lycoris.kohya import create_network_from_weights
+    from lycoris.kohya import LycorisNetworkKohya, create_network_from_weights
+    LycorisNetworkKohya.UNET_TARGET_REPLACE_MODULE = []      # only the file says which layers; its own list finds diffusers' time embedding twice
+    if not hasattr(text, "text_model"):                      # transformers 5 leaves out this part of the names
+        whole = torch.nn.Module()
+        whole.text_model = text
+        text = whole
     network, state = create_network_from_weights(1.0, path, None, text, unet, for_inference=True)
     network.apply_to(text, unet, True, True)
     named, loaded = {key.split(".")[0] for key in state}, len(network.unet_loras) + len(network.text_encoder_loras)
