@@ -1,7 +1,7 @@
 /* corpora_pictures.c FOLDER - pictures that others made to check and to break readers. Not part of make test.
  *     FOLDER/png/primary, primary_check     the same pixels                    png/16bit     read
  *     FOLDER/png/corrupt                    refused                            png/survive   either
- *     FOLDER/jpeg/reftest                   within 2 of the PNG beside (four inks: 3), or refused for a reason that is printed
+ *     FOLDER/jpeg/reftest                   within 2 of the PNG beside (four inks: 3), or refused for a printed reason
  *     FOLDER/jpeg/crashtest, survive        either */
 #define _XOPEN_SOURCE 700
 #include "image.h"
