@@ -2,6 +2,7 @@
  * truncation, many flipped bits, and mutations that keep the structure of chunks.  Nothing may be read or written
  * outside (run it under ASan and UBSan: make asan), and nothing may take long.  What is read must have a size, and what
  * is not a reason.  None of these formats has a checksum, so a changed file may well be read. */
+#include "hostile_pictures.h"
 #include "image.h"
 #include "picture_info.h"
 #include "picture_settings.h"
@@ -13,28 +14,6 @@
 typedef unsigned char Byte;
 
 enum { MUTATIONS = 30000, FLIPS = 500, LARGEST = 1 << 14, LARGE_PICTURE = 1 << 20 };
-
-/* seconds of work, whatever else the machine does */
-static double now(void) { return (double)clock() / CLOCKS_PER_SEC; }
-
-static uint32_t state = 1;
-static uint32_t any(uint32_t below)
-{
-    state ^= state << 13;
-    state ^= state >> 17;
-    state ^= state << 5;
-    return (state >> 4) % below;
-}
-
-static double slowest;
-
-typedef struct { Arena *a; Bytes file; Picture got; } Reading;
-
-static void read_it(void *reading)
-{
-    Reading *r = reading;
-    r->got = image_decode(r->a, r->file, "it");
-}
 
 /* Large pictures only take time. */
 static int is_large(const Byte *file, size_t n)

@@ -3,6 +3,7 @@
  * under ASan and UBSan: make asan), and nothing may take long.  What is read must have a size, and what is not must
  * have a reason. */
 #include "deflate.h"
+#include "hostile_pictures.h"
 #include "image.h"
 #include "png.h"
 #include "safetensors.h"
@@ -13,28 +14,6 @@
 typedef unsigned char Byte;
 
 enum { MUTATIONS = 200000, LARGEST = 1 << 16, PARTS = 64 };
-
-/* seconds of work, whatever else the machine does */
-static double now(void) { return (double)clock() / CLOCKS_PER_SEC; }
-
-static uint32_t state = 1;
-static uint32_t any(uint32_t below)
-{
-    state ^= state << 13;
-    state ^= state >> 17;
-    state ^= state << 5;
-    return (state >> 4) % below;
-}
-
-static double slowest;
-
-typedef struct { Arena *a; Bytes file; Picture got; } Reading;
-
-static void read_it(void *reading)
-{
-    Reading *r = reading;
-    r->got = image_decode(r->a, r->file, "it");
-}
 
 /* Reads a copy with nothing behind it. 1: it is a picture. */
 static int survives(Arena *a, const Byte *data, size_t n)
