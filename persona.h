@@ -124,7 +124,7 @@ typedef enum persona_status {
     PERSONA_OUT_OF_MEMORY = 3
 } persona_status;
 
-enum { PERSONA_MESSAGE = 1024 };         /* bytes of a message, with its NUL */
+enum { PERSONA_MESSAGE = 16384 };        /* bytes of a message, with its NUL */
 
 /* ---- to draw ----------------------------------------------------------------------------------- */
 

@@ -44,7 +44,7 @@ struct Arena {
     /* the rest of the reserved range follows */
 };
 
-enum { ALIGN = 64, FIRST = 128, MESSAGE = 1024 };      /* FIRST: where allocating begins, behind the struct */
+enum { ALIGN = 64, FIRST = 128 };       /* FIRST: where allocating begins, behind the struct */
 
 /* Reserves as many bytes as the machine has.  Where the system refuses, tries three quarters of that, and so on. */
 Arena *arena_new(void)

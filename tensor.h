@@ -60,9 +60,11 @@ struct MappedFile **mapped_files(Arena *a);      /* where files.c keeps the list
 /* What a caller may want to tell apart without reading the message. */
 typedef enum { FAILURE, CANCELLED, NO_MEMORY } FailKind;
 
+enum { MESSAGE = 16384 };                /* bytes of a message, with its NUL: room for every fault of a job */
+
 /* try/catch: runs work(job) and returns 0.  When work calls fail(), everything that it allocated is released, the
  * reason is written to message, and -1 is returned.  Attempts nest.  Never call fail() inside a parallel loop. */
-int attempt(Arena *a, void (*work)(void *), void *job, char message[1024]);
+int attempt(Arena *a, void (*work)(void *), void *job, char message[MESSAGE]);
 FailKind fail_kind(const Arena *a);      /* of the attempt that failed last; allocate() fails as NO_MEMORY */
 
 /* Ends the innermost attempt with this message; fail() is fail_as() of kind FAILURE. */

@@ -248,7 +248,7 @@ static int has_learned(const Trainer *t, uint32_t began)
  * progress and the gradients, so the remembered progress is saved. */
 static void run_or_save(Trainer *t)
 {
-    char why[1024];
+    char why[MESSAGE];
     uint32_t began = t->progress->step;
     if (!attempt(t->mem, run_steps, t, why)) return;
     FailKind kind = fail_kind(t->mem);

@@ -24,7 +24,7 @@ Callbacks callbacks_silent(const Callbacks *w)
 
 static void format_and_call(void (*callback)(void *to, const char *words), void *to, const char *fmt, va_list args)
 {
-    char words[1024];
+    char words[MESSAGE];
     vsnprintf(words, sizeof words, fmt, args);
     if (callback) callback(to, words);
 }

@@ -87,7 +87,7 @@ const char *output_save(Arena *a, const char *path, const char *const *elsewhere
                         const Callbacks *callbacks)
 {
     Saving s = { .a = a, .save = save_file, .what = what, .wanted = path };
-    char why[1024], why_not[1024];
+    char why[MESSAGE], why_not[MESSAGE];
     if (!attempt(a, save, &s, why)) return path;
     folder_make_again(a, folder_of(a, path));
     if (!attempt(a, save, &s, why)) return path;

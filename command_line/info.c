@@ -23,7 +23,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { MESSAGE = 1024 };      /* of attempt() */
 
 /* ---- words of the file ------------------------------------------------------------------------ */
 

@@ -294,7 +294,7 @@ static void pass_over_value(const Options *o, Reading *r)
 /* The words behind "train". */
 static void read_training(Arena *a, Options *o, const Lines *words)
 {
-    char why[1024];
+    char why[MESSAGE];
     TrainerCommand t = trainer_command(a, *words);
     o->told = t.told;
     o->faults = t.faults;

@@ -138,8 +138,7 @@ static const char *find_image(Arena *a, const SearchPath *p, Name name)
         const char *path = search_path_join(a, p->folder[i].path, name.text);
         if (file_is(path)) return path;
     }
-    fail(a, "%s is %s, and there is no such file; looked in %s", name.label, quoted(a, name.text),
-         search_path_list(a, p));
+    fail(a, "%s is %s, and there is no such file", name.label, quoted(a, name.text));
 }
 
 static const char *find_lora(Arena *a, const SearchPath *p, Request *r, Name name)
@@ -279,7 +278,7 @@ static void resolve_lora(void *to)
 /* Names that are not found are collected, so that one message has them all. */
 static void try_to_find(Resolving *s, void (*find)(void *to), void *to)
 {
-    char why[1024];
+    char why[MESSAGE];
     if (attempt(s->a, find, to, why)) lines_add_once(s->a, &s->faults, format(s->a, "%s", why));
 }
 
@@ -288,7 +287,7 @@ static void fail_if_unfound(Resolving *s)
     if (!s->faults.count) return;
     const char *all = lines_joined(s->a, &s->faults, "\n");
     if (s->faults.count > 1) all = format(s->a, "%s\n%zu files are missing", all, s->faults.count);
-    fail(s->a, "%s", all);
+    fail(s->a, "%s; looked in %s; --weights DIR adds a folder", all, search_path_list(s->a, s->p));
 }
 
 void search_path_resolve(Arena *a, const SearchPath *p, Request *r)

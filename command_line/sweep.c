@@ -174,7 +174,7 @@ static void run_dry(void *dry_run)
 static void check_cell(Arena *a, const Sweep *s, Cell *c, const SearchPath *p, const char *out,
                        const Callbacks *callbacks)
 {
-    char why[1024];
+    char why[MESSAGE];
     search_path_resolve(a, p, &c->request);
     output_spare(a, out, c->request.job.init);
     DryRun d = { .a = a, .job = &c->request.job, .callbacks = callbacks };
@@ -392,7 +392,7 @@ static void remove_cells(void *removal)
 /* The grid is saved by now, so a folder that cannot be read only stays where it is. */
 void sweep_done(Arena *a, const Sweep *s, const char *cells)
 {
-    char why[1024];
+    char why[MESSAGE];
     size_t before = mark(a);
     Removal r = { .a = a, .s = s, .folder = unfinished(a, cells) };
     attempt(a, remove_cells, &r, why);
@@ -496,7 +496,7 @@ static void count_kept(void *kept)
 /* Fails with the reason and with what is kept.  kind: of the failure */
 static _Noreturn void give_up(const Drawing *d, FailKind kind, const char *why)
 {
-    char why_not[1024];
+    char why_not[MESSAGE];
     Kept counted = { .d = d };
     attempt(d->a, count_kept, &counted, why_not);
     size_t kept = counted.count;
@@ -510,7 +510,7 @@ static _Noreturn void give_up(const Drawing *d, FailKind kind, const char *why)
 
 Pictures sweep_draw(Arena *a, Sweep *s, const char *cells, int keep, const char *command, const Callbacks *callbacks)
 {
-    char why[1024];
+    char why[MESSAGE];
     Drawing d = { .a = a, .s = s, .keep = keep, .command = command, .callbacks = callbacks };
     d.folder = keep ? cells : unfinished(a, cells);
     list_finished(a, &d.store, cells);

@@ -162,7 +162,7 @@ static void try_file(void *file)
 /* word: the file's name, or "@" and its name.  A file that holds no command line is left to options.c. */
 static void add_words_of_file(Gathering *w, Lines *to, const char *word)
 {
-    char why[1024];
+    char why[MESSAGE];
     FileOfWords f = { .w = w, .path = *word == '@' ? word + 1 : word };
     if (attempt(w->a, try_file, &f, why)) {
         fault(w, format(w->a, "%s", why));

@@ -92,7 +92,7 @@ static void read_header(void *header)
 /* Is it a file of that kind?  A whole model has a VAE too. */
 static int is_of_kind(Arena *a, const char *path, FileKind kind, size_t *bytes)
 {
-    char why[1024];
+    char why[MESSAGE];
     size_t before = mark(a);
     Header h = { .a = a, .path = path };
     attempt(a, read_header, &h, why);                        /* a broken file is of no kind */
@@ -202,7 +202,7 @@ static void read_alias(void *alias)
 
 static int is_called_so(Arena *a, const char *path, const char *name, FileKind kind)
 {
-    char why[1024];
+    char why[MESSAGE];
     size_t before = mark(a);
     Alias l = { .a = a, .path = path, .name = name, .kind = kind };
     attempt(a, read_alias, &l, why);
@@ -350,8 +350,8 @@ static _Noreturn void not_found(Arena *a, const SearchPath *p, WantedWeights w)
     const char *tried = " (as .safetensors, .ckpt, .pt, .bin, .pth or .gguf)";
     if (ending_index(name.text) || strstr(name.text, ".txt")) tried = "";
     const char *hash = w.hash ? format(a, ", and none has the hash %s", w.hash) : "";
-    fail(a, "%s is %s, and there is no such file%s%s%s%s; looked in %s; --weights DIR adds a folder", name.label,
-         quoted(a, name.text), tried, hash, about_hub(a, w), nearest_names(a, p, name.text), search_path_list(a, p));
+    fail(a, "%s is %s, and there is no such file%s%s%s%s", name.label, quoted(a, name.text), tried, hash,
+         about_hub(a, w), nearest_names(a, p, name.text));
 }
 
 /* ---- searching --------------------------------------------------------------------------------- */

@@ -128,7 +128,7 @@ static void join(void *command)
 int main(int count, char **argument)
 {
     Arena *a = arena_new();
-    char why[1024];
+    char why[MESSAGE];
     Command c = { a, count, argument };
     int failed = attempt(a, join, &c, why);
     if (failed) fprintf(stderr, "%s\n", why);

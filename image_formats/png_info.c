@@ -19,7 +19,7 @@ static void read_settings(void *reading)
 
 const char *png_settings(Arena *a, const char *path)
 {
-    char why[1024];
+    char why[MESSAGE];
     size_t before = mark(a);
     Reading r = { .a = a, .path = path };
     if (file_is(path)) attempt(a, read_settings, &r, why);

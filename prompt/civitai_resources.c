@@ -36,7 +36,7 @@ static const char *tag_for(Arena *a, const char *type, const char *weight)
 char *civitai_resources(Arena *a, const char *json, int has_tags, int has_model)
 {
     enum { LISTED = 16 };
-    char why[1024];
+    char why[MESSAGE];
     Parsing p = { .a = a, .json = json };
     char *list = format(a, "%s", "");
     size_t count = 0;

@@ -198,7 +198,7 @@ static const char *two_texts(Walk *w, const Node *n, const char *first, const ch
 static const char *encoded_text(Walk *w, const Input *from, const Node *n)
 {
     static const char *const names[] = { "text", "text_g", "clip_l", "prompt", "text_positive" };
-    char why[1024];
+    char why[MESSAGE];
     int is_efficient = has(n->type, "Efficient") || has(n->type, "Eff. Loader");
     if (is_efficient) return words(w, n, from->slot == 2 ? "negative" : "positive");
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {

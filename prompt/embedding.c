@@ -114,7 +114,7 @@ static void open_vectors(void *opening)
 /* Keeps the reason of a failure for the prompt that names this embedding. */
 static void try_to_open(Opening *o)
 {
-    char why[1024];
+    char why[MESSAGE];
     if (!attempt(o->a, open_vectors, o, why)) return;
     o->to->why = format(o->a, "%s", why);
     o->name = NULL;

@@ -87,7 +87,7 @@ static void parse(void *to)
 /* The JSON object that a text is; NULL when it is none. */
 static const JsonValue *object_of(Search *s, const char *text)
 {
-    char why[1024];
+    char why[MESSAGE];
     Parsing p = { .s = s, .text = text };
     text += strspn(text, " \t\r\n");
     if (*text != '{' || attempt(s->a, parse, &p, why)) return NULL;

@@ -167,7 +167,7 @@ static void tell_given_before(Reader *rd, const Setting *s, const char *as, cons
 /* as: how the text calls this setting, for messages */
 static void read_setting(Reader *rd, const Setting *s, const char *as, const char *value)
 {
-    char why[1024], ignored[1024];
+    char why[MESSAGE], ignored[MESSAGE];
     size_t before = mark(rd->a);
     value = name_or_nothing(s, value ? value : "");
     Trial t = { rd, s, format(rd->a, "%s: %s", rd->path, as), value };

@@ -16,7 +16,7 @@ enum { NEAR = 2 };
  * from the PNG beside ycck.jpg. */
 static int allowed_for(const char *path) { return strstr(path, "/ycck.jpg") ? 3 : NEAR; }
 
-typedef struct { Arena *a; const char *path; Picture got; char why[1024]; int refused; } Reading;
+typedef struct { Arena *a; const char *path; Picture got; char why[MESSAGE]; int refused; } Reading;
 
 static void open_it(void *reading)
 {

@@ -24,7 +24,7 @@ static void read_all(void *to)
 }
 
 /* 0 when accepted, else -1 and a message; the arena is back where it was either way */
-static int reads(Arena *a, Read *read, const unsigned char *bytes, size_t size, char message[1024])
+static int reads(Arena *a, Read *read, const unsigned char *bytes, size_t size, char message[MESSAGE])
 {
     size_t before = mark(a);
     unsigned char *exact = malloc(size ? size : 1);
@@ -43,7 +43,7 @@ static int reads(Arena *a, Read *read, const unsigned char *bytes, size_t size, 
 static void damage(Arena *a, Read *read, Bytes file, const char *name)
 {
     static const unsigned char edges[] = { 0, 0x7f, 0x80, 0xff };
-    char message[1024];
+    char message[MESSAGE];
     unsigned char *copy = malloc(file.size + 1);
     size_t accepted = 0, tried = 0;
     if (!copy) abort();
@@ -102,7 +102,7 @@ enum { MUTATIONS = 200000 };
 
 static void mutations(Arena *a, Read *read, Bytes file, Mutate *mutate, const char *name)
 {
-    char message[1024];
+    char message[MESSAGE];
     uint64_t state = 88172645463325252u;
     int accepted = 0;
     unsigned char *out = malloc(2 * file.size + 4096);

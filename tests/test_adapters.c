@@ -110,7 +110,7 @@ static void open_given(void *to)
 /* Python writes a small number as 6e-05, and anybody may write a number of terms that takes for ever. */
 static void test_numbers(Case *c)
 {
-    char message[1024] = "";
+    char message[MESSAGE] = "";
     give_changed(c->a, "0.3", "6e-05");
     CHECK_MSG(!attempt(c->a, open_given, c, message), "%s", message);
     give_changed(c->a, "terms\": 5", "terms\": 2000000000000");
@@ -121,7 +121,7 @@ static void test_numbers(Case *c)
 int main(void)
 {
     Case c = { .a = arena_new() };
-    char message[1024] = "";
+    char message[MESSAGE] = "";
     CHECK_MSG(!attempt(c.a, run, &c, message), "%s", message);
     CHECK(c.compared > 60);
     test_numbers(&c);

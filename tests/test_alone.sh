@@ -101,7 +101,7 @@ static void work(void *arena)
 int main(void)
 {
     Arena *a = arena_new();
-    char message[1024];
+    char message[MESSAGE];
     if (attempt(a, work, a, message)) puts(message);
     arena_free(a);
     return 0;
@@ -185,7 +185,7 @@ static void work(void *arena)
 int main(void)
 {
     Arena *a = arena_new();
-    char message[1024];
+    char message[MESSAGE];
     puts(attempt(a, work, a, message) ? "refused" : "?");
     arena_free(a);
     return 0;

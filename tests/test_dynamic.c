@@ -12,7 +12,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { MESSAGE = 1024, CIRCLES = 20 };
+enum { CIRCLES = 20 };
 
 static char folder[] = "/tmp/test_dynamicXXXXXX";
 

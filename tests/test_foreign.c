@@ -9,7 +9,6 @@
 
 #include <stdlib.h>
 
-enum { MESSAGE = 1024 };
 
 /* ---- pictures made by hand ---- */
 

@@ -99,7 +99,7 @@ static void test_shards(Arena *a, const char *folder)
         { "{\"weight_map\": {\"a\": \"diffusion_pytorch_model.safetensors.index.json\"}}",
           "index.json: is text, expected weights" },
     };
-    char message[1024];
+    char message[MESSAGE];
     const char *shards = format(a, "%s/shards", folder);
     size_t two[] = { 2 };
     float zeros[2] = { 0 };
@@ -133,7 +133,7 @@ static void schedule(void *to)
 
 int main(void)
 {
-    char folder[] = "/tmp/persona-test-XXXXXX", message[1024], command[64];
+    char folder[] = "/tmp/persona-test-XXXXXX", message[MESSAGE], command[64];
     Arena *a = arena_new();
     CHECK(a && mkdtemp(folder));
     write_variants(a, folder);

@@ -66,7 +66,7 @@ static size_t make(unsigned char *file, Recipe r)
 static void test_rules(Arena *a)
 {
     unsigned char *file = allocate(a, 4096, 1);
-    char message[1024];
+    char message[MESSAGE];
 #define RULE(why, ...) do {                                                                                            \
         Recipe r = sound;                                                                                              \
         __VA_ARGS__;                                                                                                   \

@@ -295,7 +295,7 @@ static void threads(void *to)
 
 static void try(Arena *a, const char *folder, const char *name, void (*what)(void *))
 {
-    char message[1024];
+    char message[MESSAGE];
     size_t before = mark(a);
     Case *c = calloc(1, sizeof *c);
     if (!c) abort();

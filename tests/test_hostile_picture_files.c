@@ -26,7 +26,7 @@ static int is_large(const Byte *file, size_t n)
 /* Reads a copy with nothing behind it. 1: it is a picture. */
 static int survives(Arena *a, const Byte *data, size_t n)
 {
-    char why[1024] = "it is too large for this test";
+    char why[MESSAGE] = "it is too large for this test";
     size_t before = mark(a);
     Byte *copy = malloc(n ? n : 1);
     memcpy(copy, data, n);

@@ -18,7 +18,7 @@ enum { MUTATIONS = 200000, LARGEST = 1 << 16, PARTS = 64 };
 /* Reads a copy with nothing behind it. 1: it is a picture. */
 static int survives(Arena *a, const Byte *data, size_t n)
 {
-    char why[1024];
+    char why[MESSAGE];
     size_t before = mark(a);
     Byte *copy = malloc(n ? n : 1);
     memcpy(copy, data, n);

@@ -116,7 +116,7 @@ static void ask(void *asking)
     lora_report(q->a, l, weights_of(q->a, NULL, named, q->layers), say, q);
 }
 
-static int asked(Asking *q, char message[1024])
+static int asked(Asking *q, char message[MESSAGE])
 {
     size_t before = mark(q->a);
     message[0] = 0;
@@ -221,7 +221,7 @@ static const struct { const char *file, *down, *up, *layer; } spellings[] = {
 
 static void test_names(Arena *a)
 {
-    char message[1024];
+    char message[MESSAGE];
     for (size_t i = 0; i < sizeof spellings / sizeof *spellings; i++) {
         size_t before = mark(a);
         Shape file[2] = { { format(a, "%s%s", spellings[i].file, spellings[i].down), { 1, 2 } },
@@ -247,7 +247,7 @@ static void test_report(Arena *a)
                                   { "lora_te_text_model_x.lora_down.weight", { 1, 2 } },
                                   { "lora_te_text_model_x.lora_up.weight", { 2, 1 } },
                                   { "lora_unet_conv_in.lora_magic", { 2 } } };
-    char message[1024];
+    char message[MESSAGE];
     Weight w = weight(a, "w", square);
     Asking q = { .a = a, .layer = { "unet.conv_in", "unet.conv_out" }, .layers = 2, .w = { w, w }, .text = 0.25,
                  .unet = 1.6f };
@@ -293,7 +293,7 @@ static void test_report(Arena *a)
 
 /* ---- alpha ---- */
 
-static double scale_of(Arena *a, const Shape *s, size_t count, const char *config, char message[1024])
+static double scale_of(Arena *a, const Shape *s, size_t count, const char *config, char message[MESSAGE])
 {
     size_t before = mark(a);
     KeyValue p = { "lora_adapter_metadata", config };
@@ -323,7 +323,7 @@ static void test_alpha(Arena *a)
         { "{\"unet.alpha_pattern\": {\"conv.*\": 1}}", 0, "regular expression" },
         { "{\"unet.alpha_pattern\": {\"conv\": }}", 0, "JSON" }, { "{\"a\" 1}", 0, "colon" },
     };
-    char message[1024];
+    char message[MESSAGE];
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         double scale = scale_of(a, plain, 2, cases[i].config, message);
         if (cases[i].why) CHECK_MSG(strstr(message, cases[i].why), "%s: '%s'", cases[i].config, message);
@@ -396,7 +396,7 @@ static int may_go(const char *name)
 
 static void test_every_tensor(Arena *a)
 {
-    char message[1024];
+    char message[MESSAGE];
     Asking q = of_every(a);
     save(a, every, EVERY, NULL);
     CHECK_MSG(asked(&q, message) == 0 && strstr(q.said, "applied 14/14") && q.pairs == 1, "%s%s", q.said, message);
@@ -421,7 +421,7 @@ static void test_every_tensor(Arena *a)
 /* every file of this content opens and works, or is refused with a message */
 static void try_bytes(Asking *q, const unsigned char *bytes, size_t n, int *refused)
 {
-    char message[1024];
+    char message[MESSAGE];
     FILE *f = fopen(path, "wb");
     CHECK(f && fwrite(bytes, 1, n, f) == n);
     if (f) fclose(f);
@@ -464,7 +464,7 @@ static void test_mutations(Arena *a, int rounds)
     uint32_t h = 1;
     int refused = 0;
     Asking q = of_every(a);
-    char message[1024];
+    char message[MESSAGE];
     for (int r = 0; r < rounds; r++) {
         Shape s[EVERY];
         memcpy(s, every, sizeof s);
@@ -518,7 +518,7 @@ static void test_shapes(Arena *a)
         { window, { 2, 4, 3, 1 }, 0 }, { window, { 2, 4, 3, 100 }, 0 }, { window, { 2, 4, 3 }, 0 },
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        char message[1024] = "";
+        char message[MESSAGE] = "";
         size_t before = mark(a);
         Shape s[] = { { "lora_unet_mid.lora_down.weight", { 0 } },
                       { "lora_unet_mid.lora_up.weight", { up[0], up[1] } } };

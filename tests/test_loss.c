@@ -170,7 +170,7 @@ static void run(void *to)
 
 int main(void)
 {
-    char message[1024];
+    char message[MESSAGE];
     Case c = { .a = arena_new() };
     CHECK_MSG(!attempt(c.a, run, &c, message), "%s", message);
     arena_free(c.a);

@@ -112,7 +112,7 @@ static void check_all(void *to)
 
 static void refuses(Case *c, void (*work)(void *), const char *words)
 {
-    char message[1024] = "";
+    char message[MESSAGE] = "";
     CHECK(attempt(c->a, work, c, message));
     CHECK_MSG(strstr(message, words), "%s, expected: %s", message, words);
 }
@@ -168,7 +168,7 @@ static void run(void *to)
 
 int main(void)
 {
-    char message[1024];
+    char message[MESSAGE];
     Case c = { .a = arena_new() };
     CHECK_MSG(!attempt(c.a, run, &c, message), "%s", message);
     arena_free(c.a);

@@ -67,7 +67,7 @@ static void check_it(void *job)
     generate_check(c->a, &c->job, &c->watch);
 }
 
-static int status_of(Arena *a, Job job, char message[1024])
+static int status_of(Arena *a, Job job, char message[MESSAGE])
 {
     Checking c = { a, job, { 0 } };
     size_t before = mark(a);
@@ -109,7 +109,7 @@ static int may_go(const char *name)
 
 static void test_each_tensor(Arena *a, Recipe *r, Job job, int step)
 {
-    char message[1024];
+    char message[MESSAGE];
     int silent = 0, asked = 0;
     for (size_t i = 0; i < r->count; i += (size_t)step)
         for (int change = DROP; change <= RETYPE; change++) {
@@ -135,7 +135,7 @@ static void test_each_tensor(Arena *a, Recipe *r, Job job, int step)
 
 static void expect(Arena *a, Job job, const char *words)
 {
-    char message[1024];
+    char message[MESSAGE];
     int status = status_of(a, job, message);
     CHECK_MSG(status && strstr(message, words), "expected a message with '%s', found %s", words,
               status ? message : "none");
@@ -191,7 +191,7 @@ static void hear(void *heard, const char *line) { strncat(strncat(heard, line, 4
 /* Empty tensors, as ComfyUI's models have them, say that v is predicted, and that the schedule ends without signal. */
 static void test_markers(Arena *a, Recipe *model, Job job)
 {
-    char heard[4096] = "", message[1024];
+    char heard[4096] = "", message[MESSAGE];
     Checking c = { a, job, { .to = heard, .say = hear } };
     model->line[model->count++] = (Line){ "v_pred", "F32", "0" };
     model->line[model->count++] = (Line){ "ztsnr", "F32", "0" };
@@ -227,7 +227,7 @@ static void test_moments(Arena *a, Recipe *model, Job job)
 int main(void)
 {
     Arena *a = arena_new();
-    char folder[] = "/tmp/persona-test-XXXXXX", message[1024];
+    char folder[] = "/tmp/persona-test-XXXXXX", message[MESSAGE];
     CHECK(mkdtemp(folder));
     static const char *const families[] = { "locon", "loha", "lokr", "dora", "full", "peft", "older", "single" };
     Recipe model, module, lora, family;

@@ -157,6 +157,9 @@ lacks 'bundle.safetensors: this embedding is for SDXL' --prompt 'a yumin woman' 
 printf 'a <lora:none1:1> <lora:none2:1>\nSteps: 2, Size: 32x32, Model: none3, VAE: none4' >p.txt
 for n in 1 2 3 4; do lacks "none$n\", and there is no such file" p.txt; done
 lacks '4 files are missing' p.txt
+printf 'a' >many.txt
+for n in $(seq 40); do printf ' <lora:a name that is long enough to fill a message %s:1>' $n >>many.txt; done
+lacks '40 files are missing; looked in the current folder, weights/ and below' many.txt
 printf 'a <lora:people/none1:1>\nSteps: 2, Size: 32x32' >p.txt
 lacks 'people/none1", and there is no such file' p.txt
 hashes='TI hashes: "EasyNegative: c74b4e810b03", Lora hashes: "add_detail: 7c6bad76eb54"'

@@ -223,7 +223,7 @@ static void go_on(void *to)
 
 static void file(Case *c)
 {
-    char message[1024];
+    char message[MESSAGE];
     begin(c);
     trainable_save_lora(c->a, c->trainable, c->path, NULL, 0);
     Going same = { c, { .unet = 1, .rank = RANK, .conv_rank = RANK, .alpha = 1, .conv_alpha = 1 }, 0, NULL, 0 };
@@ -260,7 +260,7 @@ static void run(void *to)
 
 int main(void)
 {
-    char folder[] = "/tmp/persona-test-XXXXXX", path[64], message[1024];
+    char folder[] = "/tmp/persona-test-XXXXXX", path[64], message[MESSAGE];
     Case c = { .a = arena_new(), .path = path };
     CHECK(mkdtemp(folder));
     snprintf(path, sizeof path, "%s/lora.safetensors", folder);

@@ -322,7 +322,7 @@ static void arguments(Case *c)
         { OPTIMIZER_ADAMW, "fast", "\"fast\" is no name=value" },
         { OPTIMIZER_ADAMW, "weight_decay=nan", "weight_decay is \"nan\"" },
     };
-    char message[1024];
+    char message[MESSAGE];
     Reading r = { .a = c->a, .type = OPTIMIZER_PRODIGY };
     r.text = "\"weight_decay=0.1\"  betas=(0.8, 0.99) 'decouple=False' fused=True beta3=None growth_rate=float('inf')";
     CHECK_MSG(!attempt(c->a, read_args, &r, message), "%s", message);
@@ -437,7 +437,7 @@ static void run(void *to)
 
 int main(void)
 {
-    char message[1024];
+    char message[MESSAGE];
     Case c = { .a = arena_new() };
     CHECK_MSG(!attempt(c.a, run, &c, message), "%s", message);
     arena_free(c.a);

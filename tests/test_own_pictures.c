@@ -99,7 +99,7 @@ static void run(void *arena)
 
 int main(void)
 {
-    char message[1024];
+    char message[MESSAGE];
     Arena *a = arena_new();
     if (!a) return 1;
     CHECK_MSG(!attempt(a, run, a, message), "%s", message);

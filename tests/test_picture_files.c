@@ -34,7 +34,7 @@ static Bytes copied(Arena *a, const void *data, size_t n)
 
 static void check_picture(Arena *a, const Weight *w, const char *expected)
 {
-    char why[1024];
+    char why[MESSAGE];
     Reading r = { a, w->name, copied(a, w->data, w->bytes), { 0 } };
     if (attempt(a, read_it, &r, why)) {
         CHECK_MSG(0, "%s", why);
@@ -47,7 +47,7 @@ static void check_picture(Arena *a, const Weight *w, const char *expected)
 
 static void check_refusal(Arena *a, const Weight *w, const char *reason)
 {
-    char why[1024] = "it is read";
+    char why[MESSAGE] = "it is read";
     Reading r = { a, w->name, copied(a, w->data, w->bytes), { 0 } };
     int refused = attempt(a, read_it, &r, why);
     CHECK_MSG(refused && strstr(why, reason), "%s: expected \"%s\"", why, reason);
@@ -145,7 +145,7 @@ static void conversions(Arena *a)
     CHECK_MSG(strstr(named_png, "me.png.png"), "the picture itself would be written over: %s", named_png);
     const char *quoted = picture_conversion(a, heic, "it's me.heic");
     CHECK_MSG(strstr(quoted, " 'it'\\''s me.heic' ") || strstr(quoted, "\"it's me.heic\""), "%s", quoted);
-    char why[1024];
+    char why[MESSAGE];
     Reading r = { a, "me.heic", { BYTES("\0\0\0\x18" "ftypheic\0\0\0\0mif1heic") }, { 0 } };
     int refused = attempt(a, read_it, &r, why);
     CHECK_MSG(refused && begins(why, "me.heic: is a HEIC, expected a PNG, JPEG, WebP or BMP; to convert"), "%s", why);

@@ -43,7 +43,7 @@ static int difference(Picture p, const Weight *w)
 
 static void check_picture(Arena *a, const WeightFile *goldens, const Weight *w, int *most)
 {
-    char why[1024];
+    char why[MESSAGE];
     Reading r = { a, w->name, copied(a, w->data, w->bytes), { 0 } };
     const Weight *pixels = file_weight(goldens, format(a, "%s.rgb", w->name));
     if (attempt(a, read_it, &r, why)) {
@@ -57,7 +57,7 @@ static void check_picture(Arena *a, const WeightFile *goldens, const Weight *w, 
 
 static void check_refusal(Arena *a, const WeightFile *goldens, const Weight *w)
 {
-    char why[1024] = "it is read";
+    char why[MESSAGE] = "it is read";
     Reading r = { a, w->name, copied(a, w->data, w->bytes), { 0 } };
     const char *reason = file_metadata(goldens, w->name);
     int refused = attempt(a, read_it, &r, why);
@@ -158,7 +158,7 @@ static void our_own(Arena *a)
         size_t bytes, n = 3 * (size_t)t[i].width * (size_t)t[i].height;
         size_t before = mark(a);
         Byte *rgb = allocate(a, n, 1);
-        char why[1024] = "";
+        char why[MESSAGE] = "";
         for (size_t k = 0; k < n; k++) rgb[k] = (Byte)((k / 7 + mixed((uint32_t)k) % t[i].levels) & 255);
         Byte *png = png_encode(rgb, t[i].width, t[i].height, "words", &bytes);
         Reading r = { a, "ours", copied(a, png, bytes), { 0 } };

@@ -63,7 +63,7 @@ static double likeness(const unsigned char *small, const unsigned char *rgb)
 
 static void test_looking(Arena *a)
 {
-    char why[1024];
+    char why[MESSAGE];
     Drawing plain = { .a = a, .job = example }, seen = { .a = a, .job = example };
     seen.watch.to = &seen, seen.watch.preview = see;
     CHECK_MSG(!attempt(a, draw, &plain, why) && !attempt(a, draw, &seen, why), "%s", why);
@@ -77,7 +77,7 @@ static void test_looking(Arena *a)
 /* the latents of a picture that was drawn, by the encoder; their map; the picture that decodes from them */
 static void test_map(Arena *a)
 {
-    char why[1024];
+    char why[MESSAGE];
     Drawing d = { .a = a, .job = example };
     CHECK_MSG(!attempt(a, draw, &d, why), "%s", why);
     Machine machine = { a, 2, 0, 0, 0 };

@@ -15,7 +15,7 @@ typedef struct {
     const char *text, *flag, *value, *where;    /* in; where: a folder to look names up in */
     size_t      size;                           /* 0: strlen(text) */
     Request    *r;                              /* out */
-    char        message[1024], warning[2048];
+    char        message[MESSAGE], warning[2048];
 } Reading;
 
 static void keep_warning(void *to, const char *line)

@@ -8,7 +8,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-typedef struct { Arena *a; const char *path, *keep; double bytes; Request *request; char message[1024]; } Case;
+typedef struct { Arena *a; const char *path, *keep; double bytes; Request *request; char message[MESSAGE]; } Case;
 
 static void place(void *to)  { Case *c = to; output_check(c->a, c->path, c->bytes); }
 static void result(void *to) { Case *c = to; result_check(c->a, &(Result){ c->path, 0, c->request, NULL }, c->keep); }

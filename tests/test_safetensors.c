@@ -13,7 +13,7 @@ static void read_it(void *job)
 }
 
 /* 0 when accepted; the arena is back where it was either way */
-static int reading(Arena *a, const unsigned char *bytes, size_t size, char message[1024])
+static int reading(Arena *a, const unsigned char *bytes, size_t size, char message[MESSAGE])
 {
     size_t before = mark(a);
     unsigned char *exact = malloc(size ? size : 1);            /* so that ASan sees a byte too far */
@@ -110,7 +110,7 @@ static const struct { const char *header; size_t data; const char *why; } rules[
 static void test_rules(Arena *a)
 {
     unsigned char file[1024];
-    char message[1024];
+    char message[MESSAGE];
     for (size_t i = 0; i < sizeof rules / sizeof *rules; i++) {
         size_t n = file_of(file, rules[i].header, strlen(rules[i].header), rules[i].data);
         int status = reading(a, file, n, message);
@@ -130,7 +130,7 @@ static void test_rules(Arena *a)
 /* 100 levels pass, 200 are refused, a million do not hurt */
 static void test_depth(Arena *a)
 {
-    char message[1024];
+    char message[MESSAGE];
     for (size_t deep = 100; deep <= 1000000; deep = deep == 100 ? 200 : deep * 5000) {
         const char *start = "{\"a\":{\"dtype\":\"U8\",\"shape\":[0],\"data_offsets\":[0,0],\"x\":";
         size_t n = strlen(start);
@@ -196,7 +196,7 @@ static void save_it(void *job) { Saving *s = job; safetensors_save(s->a, s->path
 
 static void test_writing(Arena *a)
 {
-    char path[] = "/tmp/persona-test-XXXXXX", message[1024];
+    char path[] = "/tmp/persona-test-XXXXXX", message[MESSAGE];
     int fd = mkstemp(path);
     CHECK(fd >= 0 && !close(fd));
     size_t two[] = { 2 }, flat[] = { 1, 3 }, none[1];

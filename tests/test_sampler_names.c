@@ -199,7 +199,7 @@ static void work(void *job)
 
 int main(int argc, char **argv)
 {
-    char message[1024];
+    char message[MESSAGE];
     Work j = { arena_new(), argc > 1 && !strcmp(argv[1], "table") };
     if (!j.a) return 1;
     if (attempt(j.a, work, &j, message)) CHECK_MSG(0, "%s", message);

@@ -15,7 +15,7 @@ static void read_it(void *to)
 
 static SamplePrompts of(Arena *a, const char *text)
 {
-    char why[1024];
+    char why[MESSAGE];
     Read r = { a, text, strlen(text), { NULL, 0 } };
     int failed = attempt(a, read_it, &r, why);
     CHECK_MSG(!failed, "\"%s\": %s", text, why);
@@ -24,7 +24,7 @@ static SamplePrompts of(Arena *a, const char *text)
 
 static void refuses(Arena *a, const char *text, const char *words)
 {
-    char why[1024];
+    char why[MESSAGE];
     Read r = { a, text, strlen(text), { NULL, 0 } };
     int failed = attempt(a, read_it, &r, why);
     CHECK_MSG(failed && strstr(why, words), "\"%s\": expected \"%s\", found %s", text, words, failed ? why : "nothing");
@@ -73,7 +73,7 @@ static void test_refused(Arena *a)
     refuses(a, "one --q 3", "--q\" is no option of a sample");
     refuses(a, "one --strange 3", "--strange\" is no option of a sample");
     refuses(a, "one\nX: Steps: 3, Steps: 3", "");
-    char why[1024];
+    char why[MESSAGE];
     Read r = { a, "one\0two", 7, { NULL, 0 } };
     CHECK(attempt(a, read_it, &r, why) && strstr(why, "NUL"));
 }

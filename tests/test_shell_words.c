@@ -22,7 +22,7 @@ static void split(void *to)
 /* expected: words with '|' between, commands with '\n' between */
 static void gives(Arena *a, const char *text, const char *expected)
 {
-    char why[1024] = "";
+    char why[MESSAGE] = "";
     Case c = { .a = a, .text = text, .size = strlen(text) };
     CHECK_MSG(!attempt(a, split, &c, why), "%s: %s", text, why);
     Lines commands = { 0 };
@@ -33,7 +33,7 @@ static void gives(Arena *a, const char *text, const char *expected)
 
 static void refuses(Arena *a, const char *text, size_t size, const char *words)
 {
-    char why[1024] = "";
+    char why[MESSAGE] = "";
     Case c = { .a = a, .text = text, .size = size };
     int failed = attempt(a, split, &c, why);
     CHECK_MSG(failed && strstr(why, words), "%s: expected \"%s\", found %s", text, words, failed ? why : "nothing");
@@ -57,7 +57,7 @@ static void test_variables(Arena *a)
     gives(a, "$M = \"x\"\n$env:N = 'y'\nrun $M $env:N", "run|x|y");
     gives(a, "A=1 B=2\nrun $A$B$C", "run|12$C");
     Case c = { .a = a, .text = "run $A ${B} $5", .size = 14 };
-    char why[1024];
+    char why[MESSAGE];
     CHECK(!attempt(a, split, &c, why) && c.all.unset.count == 3 && !strcmp(c.all.unset.line[1], "B"));
 }
 
@@ -72,7 +72,7 @@ static void test_damage(Arena *a)
 {
     static const char text[] = "export M='x'\nrun \"$M\" ${M} %M% \\\n --b=\"q\\\"r\" `\n 'c' # d\n$N = \"e\"; f";
     enum { LENGTH = sizeof text - 1 };
-    char why[1024];
+    char why[MESSAGE];
     size_t read = 0;
     for (size_t i = 0; i < 9 * LENGTH; i++) {
         size_t before = mark(a);

@@ -104,7 +104,7 @@ static void draw(void *drawing)
 /* Draws with these LoRAs -> rgb, or NULL. */
 static const unsigned char *drawn(Arena *a, const LoraUse *use, size_t count, int frames)
 {
-    char message[1024];
+    char message[MESSAGE];
     Drawing d = { .a = a, .job = { .prompt = "a woman", .model = "weights/persona.safetensors",
                                    .merges = "weights/merges.txt", .width = SIDE, .height = SIDE, .steps = STEPS,
                                    .frames = frames, .seed = 5, .lora = use, .loras = count } };

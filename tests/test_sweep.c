@@ -58,7 +58,7 @@ static void test_values(Arena *a)
         { "Overlap: -1, 0-2", "-1|0|1|2" }, { "prompt: \"a woman, smiling\", a man", "a woman, smiling|a man" },
     };
     for (size_t i = 0; i < sizeof table / sizeof *table; i++) {
-        char why[1024] = "";
+        char why[MESSAGE] = "";
         Reading x = { .a = a, .text = table[i][0] };
         attempt(a, read_axis, &x, why);
         CHECK_MSG(!*why && !strcmp(joined(a, &x.axis), table[i][1]), "%s: %s, expected %s%s", table[i][0],
@@ -87,7 +87,7 @@ static void test_refused(Arena *a)
         { "Steps: 1-5 (2", "--x: Steps is \"1-5 (2\"" }, { "Steps: 1-5 [2.5]", "--x: Steps is" },
     };
     for (size_t i = 0; i < sizeof table / sizeof *table; i++) {
-        char why[1024] = "";
+        char why[MESSAGE] = "";
         Reading x = { .a = a, .text = table[i][0] };
         attempt(a, read_axis, &x, why);
         CHECK_MSG(*why && strstr(why, table[i][1]), "%s: \"%s\", expected \"%s\"", table[i][0], why, table[i][1]);
@@ -97,7 +97,7 @@ static void test_refused(Arena *a)
 static void test_replaced(Arena *a)
 {
     Request r = { .job = { .prompt = "" } };
-    char why[1024] = "";
+    char why[MESSAGE] = "";
     static const char text[] = "red hair, a red hat <lora:yumin:0.8>\nNegative prompt: blue\nSteps: 3";
     prompt_parse(a, &r, text, strlen(text), "p.txt", NULL, NULL);
     Axis colour = axis_read(a, (Name){ "Prompt S/R: red, blonde,", "--x" }),
@@ -119,7 +119,7 @@ static void test_replaced(Arena *a)
 
 static void test_cells(Arena *a)
 {
-    char why[1024] = "";
+    char why[MESSAGE] = "";
     Request r = { .prompt = "a", .job = { .prompt = "a" } };
     Reading x = { .a = a, .r = &r, .more = { "Steps: 1-3", "Steps: 4" } };
     CHECK(!sweep_asked(&r));
@@ -260,7 +260,7 @@ static void test_large(Arena *a)
         { { 1, 1, 1 }, { NULL }, 1, 65536, 8 }, { { 1000, 1000, 1000 }, { NULL }, 100000, 65536, 65536 },
         { { 20, 20, 1 }, { NULL }, 1, 512, 512 } };
     for (size_t i = 0; i < sizeof setups / sizeof *setups; i++) {
-        char why[1024] = "";
+        char why[MESSAGE] = "";
         size_t before = mark(a);
         arena_peak_reset(a);
         CHECK_MSG(attempt(a, lay_out, &(Large){ a, setups[i] }, why)

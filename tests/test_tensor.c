@@ -45,7 +45,7 @@ typedef struct { Arena *a; int depth; } Fails;
 static void work_that_fails(void *job)
 {
     Fails *f = job;
-    char message[1024];
+    char message[MESSAGE];
     allocate(f->a, 1, 100000);
     if (f->depth) {
         Fails inner = { f->a, 0 };
@@ -61,7 +61,7 @@ static void work_that_does(void *job)           { *(int *)job = 5; }
 
 static void test_attempt(Arena *a)
 {
-    char message[1024];
+    char message[MESSAGE];
     size_t before = mark(a);
     int value = 0;
     CHECK(attempt(a, work_that_fails, &(Fails){ a, 1 }, message) == -1 && !strcmp(message, "depth 1")
@@ -83,7 +83,7 @@ static void map(void *job) { Saves *s = job; file_map(s->a, s->path); }
 
 static void test_files(Arena *a)
 {
-    char path[] = "/tmp/persona-test-XXXXXX", message[1024];
+    char path[] = "/tmp/persona-test-XXXXXX", message[MESSAGE];
     int fd = mkstemp(path);
     CHECK(fd >= 0 && write(fd, "old", 3) == 3 && !close(fd));
     CHECK(attempt(a, save, &(Saves){ a, path, 1 }, message) == -1
@@ -116,7 +116,7 @@ static void take_some(void *job) { Takes *t = job; allocate(t->a, t->n, 1); }
 /* What is opened, or begun, is gone again when the memory to remember it by is not there. */
 static void test_full(Arena *a)
 {
-    char folder[] = "/tmp/persona-test-XXXXXX", message[1024];
+    char folder[] = "/tmp/persona-test-XXXXXX", message[MESSAGE];
     size_t before = mark(a), open = (size_t)files_open(), full, count, failed = 0;
     CHECK(mkdtemp(folder));
     const char *path = format(a, "%s/new", folder);

@@ -153,7 +153,7 @@ static void test_second_pass(Arena *a)
     }
 }
 
-typedef struct { Arena *a; const char *text; int frames; Travel travel; char message[1024]; } Journey;
+typedef struct { Arena *a; const char *text; int frames; Travel travel; char message[MESSAGE]; } Journey;
 
 static void travel(void *to) { Journey *j = to; j->travel = grammar_travel(j->a, j->text, j->frames); }
 
@@ -220,7 +220,7 @@ typedef struct {
     const char *text;
     Chunk       chunk[MOST_CHUNKS];
     int         chunks;
-    char        message[1024];
+    char        message[MESSAGE];
 } Bench;
 
 static void set_up(Bench *b, Arena *a)
@@ -355,7 +355,7 @@ static void test_messages(Arena *a)
         "embedding half: 4 vectors, tests/golden/embeddings/half.safetensors\n"
         "warning: elsewhere/half.pt has the name \"half\" too and is not used; rename one of them\n";
     Bench *b = allocate(a, 1, sizeof *b);
-    char path[] = "/tmp/persona-XXXXXX", said[1024] = "";
+    char path[] = "/tmp/persona-XXXXXX", said[MESSAGE] = "";
     if (!mkdtemp(path)) { CHECK_MSG(0, "no temporary folder"); return; }
     const char *broken = format(a, "%s/notes.pt", path);
     FILE *f = fopen(broken, "w");

@@ -141,7 +141,7 @@ static void work_open(void *job)
 static void refuses(Arena *a, Bytes merges, size_t vocabulary, const char *because)
 {
     Opening o = { a, merges, vocabulary };
-    char message[1024] = "(it opened)";
+    char message[MESSAGE] = "(it opened)";
     size_t before = mark(a);
     int failed = attempt(a, work_open, &o, message);
     CHECK_MSG(failed && strstr(message, because) && mark(a) == before, "%zu rows: \"%s\", expected \"%s\"", vocabulary,

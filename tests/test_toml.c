@@ -29,7 +29,7 @@ static void read_file(void *to)
 /* expected: "path=text" and so on, with '\n' between; of tables "path{" */
 static void gives(Arena *a, const char *text, const char *expected)
 {
-    char why[1024] = "";
+    char why[MESSAGE] = "";
     Case c = { .a = a, .text = text, .size = strlen(text) };
     CHECK_MSG(!attempt(a, read_file, &c, why), "%s: %s", text, why);
     const char *found = "";
@@ -42,7 +42,7 @@ static void gives(Arena *a, const char *text, const char *expected)
 
 static void refuses(Arena *a, const char *text, const char *words)
 {
-    char why[1024] = "";
+    char why[MESSAGE] = "";
     Case c = { .a = a, .text = text, .size = strlen(text) };
     int failed = attempt(a, read_file, &c, why);
     CHECK_MSG(failed && strstr(why, words), "%s: expected \"%s\", found %s", text, words, failed ? why : "nothing");
@@ -112,7 +112,7 @@ static void test_refused(Arena *a)
 static void test_damage(Arena *a)
 {
     static const char text[] = "[a]\nb = [1_0, 'x', {c = \"\\u00e9\"}]\n[[d.e]]\nf = '''\nq'''\n[[d.e]]\ng.h = 0x1f # c\n";
-    char why[1024];
+    char why[MESSAGE];
     size_t read = 0, tried = 0;
     for (size_t i = 0; i < 9 * (sizeof text - 1); i++) {
         size_t before = mark(a);

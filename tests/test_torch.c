@@ -58,7 +58,7 @@ static void test_calls(Arena *a)
                                             { "calls_old.ckpt", "calls posix.system" },
                                             { "calls_bare.ckpt", "calls posix.system" },
                                             { "calls_eval.ckpt", "calls builtins.eval" } };
-    char message[1024];
+    char message[MESSAGE];
     for (size_t i = 0; i < 4; i++) {
         size_t before = mark(a);
         Bytes file = golden(a, names[i][0]);
@@ -191,7 +191,7 @@ static const struct { const char *pickle; size_t size; const char *why; } rules[
     { PICKLE("\x80\2}X\3\0\0\0a\0bK\1s."), "NUL" },
 };
 
-static int reads_pickle(Arena *a, const char *pickle, size_t size, char message[1024])
+static int reads_pickle(Arena *a, const char *pickle, size_t size, char message[MESSAGE])
 {
     size_t before = mark(a);
     unsigned char *file = allocate(a, size + 1000, 1);
@@ -205,7 +205,7 @@ static int reads_pickle(Arena *a, const char *pickle, size_t size, char message[
 
 static void test_pickles(Arena *a)
 {
-    char message[1024];
+    char message[MESSAGE];
     for (size_t i = 0; i < sizeof rules / sizeof *rules; i++) {
         int refused = reads_pickle(a, rules[i].pickle, rules[i].size, message);
         if (!rules[i].why) CHECK_MSG(!refused, "rule %zu: %s", i, message);
@@ -219,7 +219,7 @@ static void test_pickles(Arena *a)
 static void test_growth(Arena *a)
 {
     enum { LEVELS = 30, DEEP = 100000 };
-    char message[1024], *bomb = allocate(a, 4 * DEEP, 1), *p = bomb;
+    char message[MESSAGE], *bomb = allocate(a, 4 * DEEP, 1), *p = bomb;
     memcpy(p, "\x80\2(}q\0", 6), p += 6;
     for (int i = 1; i < LEVELS; i++) {                         /* dicts that hold the one before under ten names */
         memcpy(p, "}(", 2), p += 2;
@@ -236,7 +236,7 @@ static void test_growth(Arena *a)
 
 static void refused_as(Arena *a, const unsigned char *file, size_t size, const char *why)
 {
-    char message[1024];
+    char message[MESSAGE];
     int refused = reads(a, weights_read, file, size, message);
     CHECK_MSG(refused && strstr(message, why), "expected '%s', found '%s'", why, refused ? message : "accepted");
 }
@@ -256,7 +256,7 @@ static void test_containers(Arena *a)
     ZIPPED(2, "TorchScript",           good, { "x/constants.pkl", empty, 0 });
     ZIPPED(2, "big-endian",            good, { "x/byteorder", big, 0 });
 #undef ZIPPED
-    char message[1024];
+    char message[MESSAGE];
     CHECK(reads(a, weights_read, file, make_zip(file, &good, 1), message) == 0);
     /* safetensors whose length reads as a zip, a pickle, a web page */
     for (size_t i = 0; i < 4; i++) {
@@ -421,7 +421,7 @@ static void test_mutations(Arena *a)
     static unsigned char both[1024];
     size_t n = sizeof pickle - 1;
     put_little(both, n, 8), memcpy(both + 8, pickle, n), memset(both + 8 + n, 'a', 24);
-    char message[1024];
+    char message[MESSAGE];
     CHECK_MSG(!reads_pickle(a, pickle, n, message), "%s", message);
     mutations(a, read_torch, (Bytes){ both, 8 + n + 24 }, mutate_pickle, "pickle");
     mutations(a, read_torch, golden(a, "torch_tiny.pt"), mutate_zip, "zip");

@@ -275,7 +275,7 @@ static void run(void *to)
 int main(void)
 {
     const char *tmp = getenv("TMPDIR");
-    char folder[4096], model[4200], result[4200], message[1024];
+    char folder[4096], model[4200], result[4200], message[MESSAGE];
     snprintf(folder, sizeof folder, "%s/lycoris-XXXXXX", tmp && strlen(tmp) < 4000 ? tmp : "/tmp");
     Arena *a = arena_new();
     if (!a || !mkdtemp(folder)) {

@@ -27,7 +27,7 @@ static void check(void *to)
 
 static TrainingConfig with(Arena *a, const char *name, const char *value)
 {
-    char why[1024];
+    char why[MESSAGE];
     Case c = { .a = a, .config = training_config_default, .name = name, .value = value };
     CHECK_MSG(!attempt(a, set, &c, why), "--%s %s: %s", name, value, why);
     return c.config;
@@ -35,7 +35,7 @@ static TrainingConfig with(Arena *a, const char *name, const char *value)
 
 static void refuses(Arena *a, const char *name, const char *value, const char *words)
 {
-    char why[1024] = "";
+    char why[MESSAGE] = "";
     Case c = { .a = a, .config = training_config_default, .name = name, .value = value };
     int failed = attempt(a, set, &c, why);
     CHECK_MSG(failed && strstr(why, words), "--%s %s: expected \"%s\", found %s", name, value, words,
@@ -44,7 +44,7 @@ static void refuses(Arena *a, const char *name, const char *value, const char *w
 
 static void check_refuses(Arena *a, TrainingConfig config, const char *words)
 {
-    char why[1024] = "";
+    char why[MESSAGE] = "";
     Case c = { .a = a, .config = config };
     int failed = attempt(a, check, &c, why);
     CHECK_MSG(failed && strstr(why, words), "expected \"%s\", found %s", words, failed ? why : "nothing");

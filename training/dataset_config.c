@@ -131,7 +131,7 @@ static int is_off(const char *value)
 
 static void set_option(Reading *r, const ConfigEntry *e, const Key *key)
 {
-    char why[1024];
+    char why[MESSAGE];
     int is_bare;
     const char *value = value_of(r, e);
     r->option = training_option_find(key->ours ? key->ours : key->key, &is_bare);

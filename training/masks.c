@@ -135,7 +135,7 @@ static void say_masks(Arena *a, const Callbacks *callbacks, size_t masks, size_t
 void masks_check(Arena *a, const Photos *p, const Callbacks *callbacks)
 {
     enum { MOST_SAID = 700 };
-    char why[1024];
+    char why[MESSAGE];
     size_t wrong = 0;
     size_t masks = 0;
     size_t covering = 0;

@@ -65,7 +65,7 @@ static void sniff_file(void *to)
 /* A file that cannot be opened is what its name says; survey() says why. */
 static Sniffed sniff(Arena *a, const char *path)
 {
-    char why[1024];
+    char why[MESSAGE];
     size_t before = mark(a);
     Sniffed s = { .a = a, .path = path };
     if (!attempt(a, sniff_file, &s, why)) release(a, before);

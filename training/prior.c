@@ -82,7 +82,7 @@ static size_t count_there(const Set *s)
 void prior_draw(Arena *a, const Job *job, const char *folder, size_t count, const Callbacks *callbacks)
 {
     Set s = { .a = a, .job = job, .folder = folder, .count = count, .callbacks = callbacks };
-    char why[1024];
+    char why[MESSAGE];
     size_t there = count_there(&s);
     if (there) callbacks_say(callbacks, "%s: %s there already, kept", folder, amount(a, there, "class picture"));
     warn_of_other_words(&s);

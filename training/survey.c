@@ -97,7 +97,7 @@ static void refuse_faulty(Arena *a, Photos *p, int skip_unreadable, const Callba
 
 void survey_look(Arena *a, Photos *p, int skip_unreadable, const Callbacks *callbacks)
 {
-    char why[1024];
+    char why[MESSAGE];
     for (size_t i = 0; i < p->count; i++) {
         size_t before = mark(a);
         Photo *photo = &p->photo[i];

@@ -108,7 +108,7 @@ static void save(void *saving)
 /* Returns whether the file was saved; when it was not, training goes on after a warning. */
 static int try_saving(Trainer *t, SaveFile *write, const char *path, int anywhere)
 {
-    char why[1024];
+    char why[MESSAGE];
     Saving s = { .t = t, .write = write, .path = path, .anywhere = anywhere };
     int failed = attempt(t->mem, save, &s, why);
     if (failed) callbacks_say(t->callbacks, "warning: %s", why);
@@ -123,7 +123,7 @@ static int save_anywhere(Trainer *t, SaveFile *write, const char *path)   { retu
 /* Both are saved before one of them may fail. */
 TrainedFiles trainer_save(Trainer *t)
 {
-    char why[1024] = "";
+    char why[MESSAGE] = "";
     Saving word = { .t = t, .write = write_embedding, .path = trainer_embedding_path(t, ""), .anywhere = 1 };
     Saving lora = { .t = t, .write = write_lora, .path = trainer_lora_path(t, ""), .anywhere = 1 };
     if (word.path) attempt(t->mem, save, &word, why);
@@ -139,7 +139,7 @@ void trainer_save_state(Trainer *t) { save_anywhere(t, write_state, trainer_stat
 
 const char *trainer_keep_state(Trainer *t)
 {
-    char why[1024];
+    char why[MESSAGE];
     Saving s = { .t = t, .write = write_state, .path = trainer_state_path(t), .anywhere = 1 };
     if (attempt(t->mem, save, &s, why)) return format(t->mem, "its state could not be saved: %s", why);
     return format(t->mem, "the same command with --resume %s goes on from there", s.saved);
@@ -161,7 +161,7 @@ static void ask_owner(void *to)
 /* The job that wrote a file of weights; NULL: none of persona's. */
 static const char *owner_of(Trainer *t, const char *path)
 {
-    char why[1024];
+    char why[MESSAGE];
     Owned o = { .a = t->mem, .path = path };
     return attempt(t->mem, ask_owner, &o, why) ? NULL : o.job;
 }
@@ -316,7 +316,7 @@ static char *temporary_path(Trainer *t, const char *kind)
 /* Draws sample i; returns 0 when it was interrupted. */
 static int try_sample(Drawing *d, size_t i, const char *stem)
 {
-    char why[1024];
+    char why[MESSAGE];
     d->request = &d->t->job->sample_prompts.request[i];
     d->stem = format(d->t->mem, "%s-sample%zu", stem, i + 1);
     if (!attempt(d->t->mem, draw_sample, d, why)) return 1;
@@ -338,7 +338,7 @@ static void draw_all(void *to)
  * whatever becomes of them: when they are interrupted, the next step will be, too. */
 static void draw_samples(Trainer *t, const char *what)
 {
-    char why[1024];
+    char why[MESSAGE];
     size_t before = mark(t->mem);
     const char *as = trainer_path(t, what);
     Drawing d = { .t = t, .trained = { .lora_name = trainer_stem(t->mem, as) } };

@@ -588,7 +588,7 @@ static void try_check(void *checking)
 
 static void add_fault(Checking *k, Lines *faults)
 {
-    char why[1024];
+    char why[MESSAGE];
     if (attempt(k->a, try_check, k, why)) lines_add(k->a, faults, format(k->a, "%s", why));
 }
 

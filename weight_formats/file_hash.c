@@ -72,7 +72,7 @@ static void answer(void *question)
 
 int file_hash_is(Arena *a, const char *path, const char *hash, int in_full)
 {
-    char why[1024];
+    char why[MESSAGE];
     size_t before = mark(a);
     Question q = { .a = a, .path = path, .hash = hash, .in_full = in_full };
     if (!folder_is(path)) attempt(a, answer, &q, why);       /* a broken file is none that was looked for */

@@ -1,0 +1,116 @@
+/* run.c - one run of the program: what all its commands share.
+ *
+ * A command reads its input file, the options that win over it, and the folders that names are looked for in.  What
+ * was typed wrong ends with exit status 2, what a file holds wrong with 1; Run.status is set beforehand to what a
+ * failure from here on would be. */
+#include "run.h"
+
+#include "chars.h"
+#include "drawn_prompts.h"
+#include "foreign_metadata.h"
+#include "input_file.h"
+#include "picture_kinds.h"
+#include "result.h"
+#include "sweep.h"
+#include "system.h"
+
+#include <string.h>
+
+/* ---- messages ---------------------------------------------------------------------------------- */
+
+void run_say(void *run, const char *line)
+{
+    Run *r = run;
+    terminal_say(&r->terminal, line);
+}
+
+_Noreturn void run_misuse(Run *r, const char *message)
+{
+    r->status = MISUSED;
+    fail(r->a, "%s", message);
+}
+
+Callbacks run_callbacks(Run *r)
+{
+    return (Callbacks){
+        .to = &r->terminal,
+        .say = terminal_say,
+        .progress = terminal_progress,
+        .note = terminal_note,
+        .stop = r->stopped,
+    };
+}
+
+/* ---- input files ------------------------------------------------------------------------------- */
+
+/* What may have been meant by the path of a file that is not there. */
+static const char *hint(Run *r, const char *path)
+{
+    if (strchr(path, ' ')) return "; to draw these words: persona --prompt \"...\"";
+    if (!strcmp(path, "-")) return "; standard input is not read";
+    const char *command = r->options.command ? NULL : nearest_command(path);
+    return command ? format(r->a, "; did you mean persona %s?", command) : "";
+}
+
+Bytes run_open_input(Run *r, const char *path, const char *expected)
+{
+    return input_file_open(r->a, path, expected, hint(r, path));
+}
+
+/* ---- the request ------------------------------------------------------------------------------- */
+
+/* The settings of a picture or a workflow; returns 0 when the file holds none. */
+static int read_stored_settings(Run *r, Bytes b, const char *path)
+{
+    ForeignMetadata found;
+    if (!foreign_metadata(r->a, path, b, &found)) return 0;
+    const char *message = foreign_metadata_message(r->a, path, &found);
+    if (!found.infotext) fail(r->a, "%s", message);
+    if (message) run_say(r, message);
+    prompt_parse_stored(r->a, &r->request, found.infotext, path, run_say, r);
+    r->request.is_prompt_drawn = !sweep_asked(&r->request);          /* each cell of a grid draws for itself */
+    r->request.is_negative_drawn = r->request.is_prompt_drawn;
+    return 1;
+}
+
+static void read_prompt_file(Run *r, const char *path)
+{
+    Bytes b = run_open_input(r, path, "a prompt file, or a picture to make again");
+    int is_picture = input_file_may_carry_settings(b);
+    r->is_redrawn = is_picture && result_has_format(path);       /* a JPEG becomes a GIF beside it */
+    if (read_stored_settings(r, b, path)) return;
+    if (is_picture)
+        fail(r->a, "%s: this %s carries no settings, or is broken; expected one that persona, the Stable Diffusion "
+                   "web UI, ComfyUI or another program saved with them; to begin from this picture: --init", path,
+             picture_kind(b.data, b.size)->name);
+    input_file_refuse_binary(r->a, b, path);
+    prompt_parse(r->a, &r->request, (const char *)b.data, b.size, path, run_say, r);
+}
+
+void run_read_request(Run *r, const char *input)
+{
+    const Options *o = &r->options;
+    r->request.job.prompt = "";
+    if (input) read_prompt_file(r, input);
+    r->status = MISUSED;
+    for (size_t i = 0; i < o->givens; i++) prompt_set(r->a, &r->request, o->given[i].setting->flag, o->given[i].value);
+    r->status = FAILED;
+    int is_given = o->has_prompt || !input;
+    r->prompt_label = is_given ? "--prompt" : input;
+    prompt_warn(r->a, &r->request, r->prompt_label, run_say, r);
+    prompts_warn(r->a, &r->request, r->prompt_label, run_say, r);
+}
+
+SearchPath *run_search_path(Run *r, const char *beside)
+{
+    const Options *o = &r->options;
+    return search_path_new(r->a, beside, o->folder, o->folders, o->program, run_say, r);
+}
+
+/* A seed of 32 bits, as torch's generator takes no more. */
+void run_choose_seed(Run *r)
+{
+    r->request.job.seed = system_random_bits();
+    r->request.seeded = 1;
+    r->is_seed_random = 1;
+}

@@ -1,0 +1,205 @@
+/* train_command.c - persona train: a folder of pictures into a LoRA or an embedding.
+ *
+ * What was typed wrong, and what is wrong with the files that were named, is told together, before any work: each
+ * check collects its faults, and only then the run ends. */
+#include "train_command.h"
+
+#include "chars.h"
+#include "dataset_config.h"
+#include "input_file.h"
+#include "lines.h"
+#include "output.h"
+#include "photo_folders.h"
+#include "request_paths.h"
+#include "system.h"
+#include "train.h"
+
+#include <stdio.h>
+#include <string.h>
+
+/* What is wrong with the command line and with what it names is told together. */
+static void add_fault(Run *r, const char *message)
+{
+    lines_add_once(r->a, &r->options.faults, message);
+}
+
+/* Runs check(r); a failure becomes a fault. */
+static void collect(Run *r, void (*check)(void *run))
+{
+    char why[MESSAGE];
+    if (attempt(r->a, check, r, why)) add_fault(r, format(r->a, "%s", why));
+}
+
+static void fail_with_faults(Run *r)
+{
+    const Lines *faults = &r->options.faults;
+    if (!faults->count) return;
+    if (faults->count == 1) fail(r->a, "%s", faults->line[0]);
+    for (size_t i = 0; i < faults->count; i++) terminal_print(faults->line[i]);
+    fail(r->a, "%zu faults, so nothing was done", faults->count);
+}
+
+static void check_photos(void *run)
+{
+    Run *r = run;
+    FileInfo info;
+    const char *photos = r->options.input;
+    const char *why = system_file_info(photos, &info);
+    if (why) fail(r->a, "%s: cannot be opened: %s; expected a folder of pictures", photos, why);
+    if (!info.is_folder)
+        fail(r->a, "%s: is a file, expected a folder of pictures, or a file with a trainer's command line", photos);
+}
+
+static void check_trained_file(void *run)
+{
+    Run *r = run;
+    const char *folder = r->options.output_folder;
+    if (strcmp(file_extension(r->out), ".safetensors"))
+        run_misuse(r, format(r->a, "%s: expected an output that ends in .safetensors, as -o %s.safetensors", r->out,
+                         without_extension(r->a, r->out)));
+    if (folder && !r->options.faults.count) folder_make(r->a, folder);
+    int is_made_later = folder && system_file_info(folder, &(FileInfo){ 0 });
+    if (!is_made_later) output_check(r->a, r->out, 0);
+}
+
+/* Does a setting of drawing say something about training too? */
+static int is_shared(const char *flag)
+{
+    static const char *const shared[] = { "model", "vae", "prompt", "clip-skip", "seed", "precision", "threads" };
+    for (size_t i = 0; i < sizeof shared / sizeof *shared; i++)
+        if (same(shared[i], flag)) return 1;
+    return 0;
+}
+
+static void refuse_drawing_options(Run *r)
+{
+    const Options *o = &r->options;
+    for (size_t i = 0; i < o->givens; i++) {
+        const char *flag = o->given[i].setting->flag;
+        if (is_shared(flag)) continue;
+        add_fault(r, format(r->a, "--%s is an option of drawing; persona train --help lists those of training", flag));
+    }
+}
+
+/* The folders of --dataset_config; the first of them is named where a folder is named. */
+static void read_subsets(void *run)
+{
+    Run *r = run;
+    Options *o = &r->options;
+    Lines told = { 0 };
+    const char *path = o->training.dataset_config;
+    if (!path) return;
+    if (!file_is(path)) fail(r->a, "--dataset_config is %s, and there is no such file", quoted(r->a, path));
+    if (o->input || o->training.reg_data_dir)
+        run_say(r, "warning: with --dataset_config no other folder of pictures counts, as in kohya's trainer");
+    o->training.reg_data_dir = NULL;
+    r->subsets = dataset_config_read(r->a, path, &o->training, &told, &o->faults);
+    for (size_t i = 0; i < told.count; i++) run_say(r, told.line[i]);
+    for (size_t i = 0; i < r->subsets.count; i++) {
+        const Subset *s = &r->subsets.subset[i];
+        if (!i) o->input = s->image_dir;
+        if (s->image_dir && !folder_is(s->image_dir))
+            add_fault(r, format(r->a, "%s: image_dir %s is no folder here", path, quoted(r->a, s->image_dir)));
+    }
+}
+
+/* The pictures to draw while training, with the model and the VAE that training was given. */
+static void read_samples(void *run)
+{
+    Run *r = run;
+    const char *text = r->options.sample_text;
+    const char *path = text ? NULL : r->options.training.sample_prompts;
+    Bytes b = { (const unsigned char *)text, text ? strlen(text) : 0 };
+    if (!path && !text) return;
+    if (path) {
+        b = run_open_input(r, path, "a file of prompts");
+        input_file_refuse_binary(r->a, b, path);
+    }
+    const char *where = r->options.training.sample_prompts;
+    SamplePrompts s = sample_prompts_read(r->a, (const char *)b.data, b.size, where, run_say, r);
+    const SearchPath *search = run_search_path(r, path);
+    for (size_t i = 0; i < s.count; i++) {
+        s.request[i].model = r->request.model;
+        s.request[i].vae = r->request.vae;
+        search_path_resolve(r->a, search, &s.request[i]);
+    }
+    r->samples = s;
+}
+
+static void read_settings(void *run)
+{
+    run_read_request(run, NULL);                     /* no prompt file, only options */
+}
+
+static void find_class_images(void *run)
+{
+    Run *r = run;
+    TrainingConfig *c = &r->options.training;
+    int finds_class = !c->reg_data_dir && r->options.input && !r->subsets.count;
+    if (finds_class) c->reg_data_dir = photo_folders_class(r->a, r->options.input);
+}
+
+static void check_config(void *run)
+{
+    Run *r = run;
+    training_config_faults(r->a, &r->options.training, &r->options.faults);
+}
+
+static void find_weights(void *run)
+{
+    Run *r = run;
+    search_path_resolve(r->a, run_search_path(r, NULL), &r->request);
+    output_spare(r->a, r->out, r->request.job.model);
+    output_spare(r->a, r->out, r->request.job.vae);
+}
+
+/* Everything that can be known before the work: what was typed, and the files that it names. */
+static void check_training(Run *r)
+{
+    const Options *o = &r->options;
+    r->out = o->output;
+    collect(r, read_subsets);
+    int is_named = o->input || o->training.dataset_config;
+    if (!is_named) add_fault(r, "persona train needs a folder of pictures, and -o OUT.safetensors");
+    else if (!o->output)
+        add_fault(r, format(r->a, "persona train %s needs -o OUT.safetensors too, where what is learned goes",
+                            o->input ? o->input : "PHOTOS"));
+    refuse_drawing_options(r);
+    size_t typed = o->faults.count;
+    collect(r, find_class_images);               /* a folder that cannot be read was not typed wrong */
+    size_t read = o->faults.count;
+    collect(r, check_config);
+    collect(r, read_settings);
+    r->status = typed || o->faults.count > read ? MISUSED : FAILED;
+    if (o->input && !r->subsets.count) collect(r, check_photos);
+    collect(r, read_samples);                    /* before the model is found: its motion module comes with its name */
+    if (o->output) collect(r, find_weights);
+    if (o->output) collect(r, check_trained_file);
+    fail_with_faults(r);
+}
+
+void train_command(Run *r)
+{
+    double began = system_seconds();
+    const Options *o = &r->options;
+    Callbacks callbacks = run_callbacks(r);
+    system_ignore_broken_pipe();
+    for (size_t i = 0; i < o->told.count; i++) run_say(r, o->told.line[i]);
+    check_training(r);
+    int is_seed_given = r->request.seeded;
+    if (!is_seed_given) run_choose_seed(r);
+    TrainingJob training = {
+        .photos = o->input,
+        .subsets = r->subsets,
+        .out = r->out,
+        .job = r->request.job,
+        .config = o->training,
+        .sample_prompts = r->samples,
+        .seeded = is_seed_given,
+    };
+    const char *saved = train(r->a, &training, &callbacks);
+    terminal_end(&r->terminal);
+    printf("%s\n", saved);
+    double seconds = system_seconds() - began;
+    run_say(r, format(r->a, "done in %.0f s, peak memory %.0f MB", seconds, system_memory_peak() / 1e6));
+}
