@@ -16,7 +16,9 @@ TUNED    = -O3 $(NATIVE) -ffp-contract=fast
 # what depends on which header, for compilers that tell
 DEPS    := $(shell echo 'int main(void){return 0;}' | $(CC) -MMD -MP -MF /dev/null -c -x c - -o /dev/null 2>/dev/null && echo -MMD -MP)
 
-# the root is the algorithm, each folder holds what its name says; file names are unique, so objects lie side by side
+# the root is the algorithm, named here so that a program of your own may lie beside it; each folder holds what its name says
+ROOT     = clip ddim denoise generate gif lora motion nn objective persona sampler tape tensor text train trainable unet vae
+# file names are unique, so objects lie side by side
 FOLDERS  = base kernels weight_formats adapters image_formats prompt drawing training command_line library
 FIND     = -I. $(FOLDERS:%=-I%)
 vpath %.c $(FOLDERS)
@@ -35,7 +37,7 @@ LEFT_OUT = plain
 endif
 
 # when a source has come, gone or moved, the build folder still knows its old place: it is made anew
-SOURCES := $(sort $(wildcard *.c $(FOLDERS:%=%/*.c)))
+SOURCES := $(sort $(ROOT:%=%.c) $(wildcard $(FOLDERS:%=%/*.c)))
 ifneq ($(SOURCES),$(shell cat $(B)/sources 2>/dev/null))
 $(shell mkdir -p $(B) && rm -f $(B)/*.o $(B)/*.d && echo '$(SOURCES)' > $(B)/sources)
 endif
@@ -92,7 +94,7 @@ $(B)/libpersona.o: $(ROOMS:%=$(B)/%.o)
 
 # every file of the library side by side, to be copied into another program
 flat:
-	@mkdir -p $(B)/flat && cp $(filter-out ./persona.c,$(wildcard ./*.[ch] $(FOLDERS:%=%/*.[ch]))) $(B)/flat && rm -f $(LEFT_OUT:%=$(B)/flat/%.c)
+	@mkdir -p $(B)/flat && cp $(filter-out persona.c,$(SOURCES)) *.h $(FOLDERS:%=%/*.h) $(B)/flat && rm -f $(LEFT_OUT:%=$(B)/flat/%.c)
 
 clean:
 	rm -rf build persona libpersona.a libpersona.so

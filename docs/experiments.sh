@@ -16,7 +16,7 @@ persona=$work/persona
 pictures=docs/pictures
 [ "$KIND" = gif ] || pictures=$work
 prompt=docs/evening.txt
-folders="base drawing kernels weight_formats image_formats prompt training command_line"
+folders=$(sed -n "s/^FOLDERS *= //p" Makefile)
 
 # ---- building ----
 
