@@ -15,6 +15,7 @@
 #include "chars.h"
 
 #include <stddef.h>
+#include <string.h>
 
 /* ---- drawing ----------------------------------------------------------------------------------- */
 
@@ -26,31 +27,40 @@ typedef struct {
 } ForeignName;
 
 static const ForeignName drawing[] = {
-    { "--prompt TEXT",              { "p" } },
-    { "--negative TEXT",            { "n" } },
-    { "--size WIDTHxHEIGHT",        { "w", "width", "height" } },
+    { "-W N and -H N, or --size WIDTHxHEIGHT", { "w" } },
+    { "--seed N; -s, which is the seed here, may be the steps there", { "S" } },
+    { "--cfg X",                    { "C" } },
+    { "--sampler NAME",             { "A" } },
+    { "--strength X",               { "f" } },
+    { "--help, or --version",       { "V" } },
     { "--steps N",                  { "num-inference-steps", "sample-steps" } },
     { "--cfg X",                    { "guidance-scale", "scale" } },
     { "--sampler NAME",             { "sampling-method" } },
     { "--schedule-type NAME",       { "scheduler" } },
     { "--model F",                  { "ckpt", "checkpoint", "diffusion-model", "pretrained-model-name-or-path" } },
     { "--vae F",                    { "vae-path" } },
-    { "--init F",                   { "init-img", "image" } },
+    { "--init F",                   { "I", "init-img", "image" } },
     { "--weights DIR",              { "lora-dir", "lora-model-dir", "embeddings-dir", "embd-dir", "ckpt-dir", "vae-dir",
                                       "models-dir" } },
     { "--frames N",                 { "video-frames", "video-length", "num-frames" } },
     { "-o OUT",                     { "outdir", "output-dir", "output-name" } },
     { "a grid: --y \"Seed: 1-4\"",  { "batch-count", "batch-size", "n-iter" } },
     { "--precision bf16",           { "mixed-precision", "half" } },
-    { "not needed",                 { "xformers", "sdpa", "medvram", "lowvram", "vae-tiling" } },
+    { "not needed",                 { "M", "mode", "xformers", "sdpa", "medvram", "lowvram", "vae-tiling" } },
     { NULL },
 };
+
+/* The case of a letter counts. */
+static int is_named(const char *theirs, const char *name)
+{
+    return theirs[1] ? same(theirs, name) : !strcmp(theirs, name);
+}
 
 const char *foreign_option(const char *name)
 {
     for (const ForeignName *o = drawing; o->ours; o++)
         for (size_t i = 0; o->theirs[i]; i++)
-            if (same(o->theirs[i], name)) return o->ours;
+            if (is_named(o->theirs[i], name)) return o->ours;
     return NULL;
 }
 

@@ -5,7 +5,7 @@
  * There are three kinds of options.  Those of the table below say where things are and what is printed.  Every
  * setting of prompt files is an option too (settings.c has that table).  In training, those of kohya's trainer come
  * first (training_config.c).  An option is "--name value" or "--name=value"; case, "-" and "_" in a name do not
- * matter.  "--" ends the options.
+ * matter.  Some have a name of one letter too, "-s 42" or "-s42".  "--" ends the options.
  *
  * Values of settings are only collected here: they are checked when the request is read, after the file's own.  An
  * option that is not known is never ignored: the message names the one that is meant.
@@ -76,7 +76,7 @@ typedef struct {
 
 static const Option options[] = {
     { .flag = "output",     .value = "OUT", .act = act_output,
-      .help = "-o too: .gif, .png (a still, or OUT-001.png and on) or .apng" },
+      .help = ".gif, .png (a still, or OUT-001.png and on) or .apng" },
     { .flag = "weights",    .value = "DIR", .act = act_weights,
       .help = "another folder to look for names in; once for each" },
     { .flag = "keep-cells", .field = offsetof(Options, keep_cells),
@@ -98,11 +98,31 @@ static void obey(Arena *a, Options *o, const Option *option, const char *value)
 
 static const Option *option_named(const char *name)
 {
-    if (!strcmp(name, "o")) name = "output";
-    if (!strcmp(name, "h")) name = "help";
     for (size_t i = 0; i < OPTIONS; i++)
         if (same(options[i].flag, name)) return &options[i];
     return NULL;
+}
+
+/* ---- names of one letter ------------------------------------------------------------------------ */
+
+typedef enum { STANDS_ALONE, NUMBER_BEHIND, TEXT_BEHIND } Behind;
+
+/* Names of one letter, whose case counts: those of stable-diffusion.cpp.  A letter that other programs use for two
+ * things is none of them (foreign_options.c says what to write instead). */
+static const struct { char letter; const char *flag; Behind behind; } letters[] = {
+    { 'o', "output", TEXT_BEHIND }, { 'p', "prompt", TEXT_BEHIND }, { 'n', "negative", TEXT_BEHIND },
+    { 'm', "model", TEXT_BEHIND }, { 'i', "init", TEXT_BEHIND }, { 'W', "width", NUMBER_BEHIND },
+    { 'H', "height", NUMBER_BEHIND }, { 's', "seed", NUMBER_BEHIND }, { 't', "threads", NUMBER_BEHIND },
+    { 'v', "verbose", STANDS_ALONE }, { 'q', "quiet", STANDS_ALONE }, { 'h', "help", STANDS_ALONE },
+};
+enum { LETTERS = sizeof letters / sizeof *letters };
+
+/* 0 for an option without one */
+static char letter_of(const char *flag)
+{
+    for (size_t i = 0; i < LETTERS; i++)
+        if (!strcmp(letters[i].flag, flag)) return letters[i].letter;
+    return 0;
 }
 
 /* ---- help -------------------------------------------------------------------------------------- */
@@ -116,14 +136,18 @@ static const char usage[] =
     "persona train PHOTOS -o OUT    a LoRA or an embedding from a folder of pictures; "
                                    "persona train --help lists its options\n";
 
+static void print_option(const char *flag, const char *value, const char *help)
+{
+    char letter = letter_of(flag);
+    char short_name[] = { letter ? '-' : ' ', letter ? letter : ' ', letter ? ',' : ' ', 0 };
+    printf("  %s --%-16s %-8s %s\n", short_name, flag, value ? value : "", help);
+}
+
 void print_help(void)
 {
     printf("%s\nOptions win over the prompt file; in brackets what holds when neither says:\n\n", usage);
-    for (const Setting *s = all_settings; s->flag; s++) printf("  --%-16s %-8s %s\n", s->flag, s->value, s->help);
-    for (size_t i = 0; i < OPTIONS; i++) {
-        const char *value = options[i].value ? options[i].value : "";
-        printf("  --%-16s %-8s %s\n", options[i].flag, value, options[i].help);
-    }
+    for (const Setting *s = all_settings; s->flag; s++) print_option(s->flag, s->value, s->help);
+    for (size_t i = 0; i < OPTIONS; i++) print_option(options[i].flag, options[i].value, options[i].help);
     printf("\nA name is a path, or a file beside the prompt file, in the current folder, or anywhere in weights/.\n"
            "Exit status: 0 done, 1 failed, 2 wrong command line, 130 interrupted.\n");
 }
@@ -170,40 +194,69 @@ static _Noreturn void unknown_option(Arena *a, const Options *o, const char *arg
 /* An option as it was typed. */
 typedef struct {
     const char *arg;
-    const char *name;                    /* without the dashes, and without "=value" */
-    const char *equals;                  /* "=value"; NULL: none */
+    const char *name;                    /* without the dashes and the value */
+    const char *value;                   /* in the same word; NULL: none */
+    int         is_letter;
 } Typed;
+
+/* Is it, but for its dashes, an option with a long name, or meant to be one?  "-steps" is not "-s teps". */
+static int is_long_name(const char *name)
+{
+    Nearest near = nearest_to(name);
+    for (size_t i = 0; i < OPTIONS; i++) nearest_consider(&near, options[i].flag);
+    for (const Setting *s = all_settings; s->flag; s++) nearest_consider(&near, s->flag);
+    return near.name || setting_named(name) || foreign_option(name);
+}
+
+/* "-s42", "-s=42", "-s-1", "-omy.gif": the value of a letter, right behind it.  NULL when there is none. */
+static const char *joined_value(Behind behind, const char *rest)
+{
+    if (*rest == '=') return rest + 1;
+    int is_number = digit(*rest) || (*rest == '-' && digit(rest[1]));
+    return behind == TEXT_BEHIND || (behind == NUMBER_BEHIND && is_number) ? rest : NULL;
+}
 
 static Typed take_apart(Arena *a, const char *arg)
 {
     const char *equals = strchr(arg, '=');
     const char *start = arg + strspn(arg, "-");
     size_t length = equals ? (size_t)(equals - start) : strlen(start);
-    return (Typed){ .arg = arg, .name = copy(a, start, length), .equals = equals };
+    Typed t = { .arg = arg, .name = copy(a, start, length), .value = equals ? equals + 1 : NULL };
+    if (arg[1] == '-') return t;
+    for (size_t i = 0; i < LETTERS; i++) {
+        if (letters[i].letter != *start) continue;
+        int is_joined = length > 1;
+        const char *value = start[1] ? joined_value(letters[i].behind, start + 1) : NULL;
+        if (is_joined && (!value || is_long_name(t.name))) continue;
+        return (Typed){ .arg = arg, .name = letters[i].flag, .value = value, .is_letter = 1 };
+    }
+    return t;
 }
 
 /* Returns the value, NULL for an option that takes none.  A value that stands alone is the next argument, *i. */
 static const char *read_value(Arena *a, Typed t, int takes_none, const Lines *words, size_t *i)
 {
-    if (takes_none && t.equals)
-        fail(a, "%.*s takes no value, found %s", (int)(t.equals - t.arg), t.arg, quoted(a, t.equals + 1));
+    if (takes_none && t.value)
+        fail(a, "%.*s takes no value, found %s", (int)strcspn(t.arg, "="), t.arg, quoted(a, t.value));
     if (takes_none) return NULL;
-    if (t.equals) return t.equals + 1;
+    if (t.value) return t.value;
     if (*i + 1 == words->count) fail(a, "%s needs a value behind it", t.arg);
     ++*i;
     return words->line[*i];
 }
 
-/* A switch of training may be told to be off. */
-static const char *switch_value(Typed t)
+/* One dash is for names of one letter. */
+static int has_wrong_dashes(Typed t)
 {
-    return t.equals ? t.equals + 1 : NULL;
+    return t.arg[1] != '-' && !t.is_letter;
 }
 
-/* One dash is for names of one letter, which are ours. */
-static int has_wrong_dashes(Typed t, const Setting *setting)
+/* In InvokeAI -n is how many pictures there are to be. */
+static void refuse_number_as_negative(Arena *a, Typed t, const char *value)
 {
-    return t.arg[1] != '-' && (setting || t.name[1]);
+    uint64_t number;
+    if (t.is_letter && !strcmp(t.name, "negative") && read_whole(value, &number))
+        fail(a, "-n is the negative prompt, found %s; for a number of pictures: --y \"Seed: 1-4\"", quoted(a, value));
 }
 
 /* Reads the option that is word *i, and its value, which moves *i on. */
@@ -215,14 +268,15 @@ static void read_option(Arena *a, Options *o, const Lines *words, size_t *i)
     const char *training = is_training_command(o) ? training_option_find(t.name, &takes_none) : NULL;
     const Setting *setting = own || training ? NULL : setting_named(t.name);
     int is_known = own || training || setting;
-    if (!is_known || has_wrong_dashes(t, setting)) unknown_option(a, o, t.arg, t.name);
+    if (!is_known || has_wrong_dashes(t)) unknown_option(a, o, t.arg, t.name);
     int is_switch = training && takes_none;
-    const char *value = is_switch ? switch_value(t) : read_value(a, t, takes_none, words, i);
+    const char *value = is_switch ? t.value : read_value(a, t, takes_none, words, i);
     if (own) {
         obey(a, o, own, value);
     } else if (training) {
         training_config_set(a, &o->training, training, value);
     } else {
+        refuse_number_as_negative(a, t, value);
         o->given[o->givens++] = (Given){ setting, value };
         if (same(setting->flag, "prompt")) o->has_prompt = 1;
     }

@@ -128,6 +128,14 @@ static void set_size(Arena *a, Request *r, const Setting *s, const char *label, 
     r->job.height = (int)height;
 }
 
+static void set_side(Arena *a, Request *r, const Setting *s, const char *label, const char *value)
+{
+    uint64_t side;
+    if (!read_side(a, s, value, strlen(value), &side))
+        fail(a, "%s is %s, expected a multiple of 8 from %.0f to %.0f", label, quoted(a, value), s->low, s->high);
+    *(int *)field(r, s) = (int)side;
+}
+
 static char *show_size(Arena *a, const Request *r, const Setting *s)
 {
     (void)s;
@@ -517,6 +525,7 @@ static const ValueKind
     frames_kind   = { .set = set_whole,    .show = show_frames,  .type = WHOLE },
     number_kind   = { .set = set_number,   .show = show_number,  .type = NUMBER },
     eta_kind      = { .set = set_eta,      .show = show_eta,     .type = NUMBER },
+    side_kind     = { .set = set_side },
     size_kind     = { .set = set_size,     .show = show_size },
     bytes_kind    = { .set = set_bytes,    .show = show_bytes },
     sampler_kind  = { .set = set_sampler,  .show = show_sampler },
@@ -554,6 +563,10 @@ const Setting all_settings[] = {
       .help = "same seed, same picture; -1: random, and printed (-1)" },
     { .key = "Size", .flag = "size", .kind = &size_kind, .low = 8, .high = 8192, .value = "WxH",
       .help = "pixels, multiples of 8 (what suits the model)" },
+    { .flag = "width", .kind = &side_kind, .field = AT(job.width), .low = 8, .high = 8192, .value = "N",
+      .help = "the same, a side alone" },
+    { .flag = "height", .kind = &side_kind, .field = AT(job.height), .low = 8, .high = 8192, .value = "N",
+      .help = "and the other" },
     { .key = "Model", .flag = "model", .kind = &path_kind, .field = AT(model), .value = "F",
       .help = "a Stable Diffusion 1.x checkpoint (the one that comes with persona)" },
     { .key = "Model hash", .flag = "model-hash", .kind = &hash_kind, .field = AT(model_hash), .value = "HEX",

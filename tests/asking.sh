@@ -4,6 +4,7 @@ persona=$PWD/persona
 dir=$(mktemp -d) || exit 1
 trap 'rm -rf "$dir"' EXIT
 cd "$dir" || exit 1
+unset PERSONA_WEIGHTS; HOME=$dir/home XDG_CONFIG_HOME=$dir/home/.config; export HOME XDG_CONFIG_HOME       # what is set here must not count
 passed=0 failed=0
 
 ok()     { passed=$((passed + 1)); }

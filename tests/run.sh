@@ -4,6 +4,7 @@
 build=$1 passed=0 failed=0
 log=$(mktemp) || exit 1
 trap 'rm -f "$log"' EXIT
+unset PERSONA_WEIGHTS; HOME=$log.home XDG_CONFIG_HOME=$log.home; export HOME XDG_CONFIG_HOME       # folders that are not there
 for t in tests/test_*.c tests/test_*.sh; do
     name=$(basename "${t%.*}")
     # threads that wait while spinning make a busy machine slow; the program sees to that itself

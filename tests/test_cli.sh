@@ -178,12 +178,11 @@ refuses 2 'needs a prompt file'
 refuses 2 'did you mean --steps?' p.txt --stpes 3
 refuses 2 '"-x"' p.txt -x
 refuses 2 'did you mean --quiet?' p.txt -quiet
-refuses 2 'did you mean --quiet?' p.txt -q
 refuses 2 'did you mean --output?' p.txt --out=x.gif
 refuses 1 'did you mean persona train?' trian
 refuses 2 '"trian" is no command of persona; did you mean train?' trian photos -o x.safetensors
 refuses 2 '"--lora_dir" is no option of persona; here it is --weights DIR' p.txt --lora_dir x
-refuses 2 '"-W" is no option of persona; here it is --size' p.txt -W 512
+refuses 2 '"-w" is no option of persona; here it is -W N and -H N' p.txt -w 512
 refuses 2 'is no option of persona; persona --help lists them' p.txt --qqqqqqq 1
 refuses 2 'is no option of persona; persona train --help lists them' train . --qqqqqqq 1
 refuses 0 'FPS is 60, but browsers play' check p.txt --fps 60
