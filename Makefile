@@ -94,7 +94,7 @@ $(B)/libpersona.o: $(ROOMS:%=$(B)/%.o)
 
 # every file of the library side by side, to be copied into another program
 flat:
-	@mkdir -p $(B)/flat && cp $(filter-out persona.c,$(SOURCES)) *.h $(FOLDERS:%=%/*.h) $(B)/flat && rm -f $(LEFT_OUT:%=$(B)/flat/%.c)
+	@mkdir -p $(B)/flat && cp $(filter-out persona.c,$(SOURCES)) $(wildcard *.h $(FOLDERS:%=%/*.h)) $(B)/flat && rm -f $(LEFT_OUT:%=$(B)/flat/%.c)
 
 clean:
 	rm -rf build persona libpersona.a libpersona.so
