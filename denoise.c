@@ -14,7 +14,6 @@
 
 #include "finite.h"
 #include "lora.h"
-#include "random.h"
 #include "unet.h"
 #include "vae.h"
 
@@ -22,13 +21,6 @@
 #include <string.h>
 
 /* ---- noise ------------------------------------------------------------------------------------- */
-
-typedef struct {
-    Rng      torch;
-    uint64_t seed;
-    uint32_t draws;                      /* how often noise was drawn so far */
-    int      nv;                         /* as nv_noise in denoise.h */
-} Noise;
 
 /* x[f,i,c] = from[f*frame_step + c*channel_step + i]:  torch's channels first to channels last, [frames,h,w,4] */
 static void to_channels_last(Tensor x, const float *from, size_t frame_step, size_t channel_step)
@@ -42,22 +34,22 @@ static void to_channels_last(Tensor x, const float *from, size_t frame_step, siz
 
 /* Normal noise.  torch draws a clip as [4, frames, h, w]; the web UI draws each frame as [4, h, w], from its own
  * seed. */
-static void draw_noise(Run *r, Noise *noise, Tensor x)
+static void draw_noise(Run *r, const Denoising *d, DenoisingState *at, Tensor x)
 {
     size_t before = mark(r->machine->mem);
     size_t plane = (size_t)x.h * (size_t)x.w;
     size_t frames = (size_t)x.n;
     float *drawn = allocate(r->machine->mem, size(x), sizeof *drawn);
-    if (noise->nv) {
+    if (d->nv_noise) {
         for (size_t f = 0; f < frames; f++)
-            philox_normal(noise->seed + f, noise->draws, drawn + f * LATENT * plane, LATENT * plane);
+            philox_normal(d->seed + f, at->draws, drawn + f * LATENT * plane, LATENT * plane);
         to_channels_last(x, drawn, LATENT * plane, plane);
     }
     else {
-        rng_normal(&noise->torch, drawn, size(x));
+        rng_normal(&at->rng, drawn, size(x));
         to_channels_last(x, drawn, plane, frames * plane);
     }
-    noise->draws++;
+    at->draws++;
     release(r->machine->mem, before);
 }
 
@@ -222,17 +214,18 @@ static void rescale_guidance(float *eps, const float *unscaled, double phi, size
  *     z = 0.18215 (mean + exp(logvar / 2) noise)        diffusers: DiagonalGaussianDistribution.sample
  * The web UI's own sample does not follow from the seed and cannot be repeated.  With the web UI's noise (nv) the mean
  * is used instead; it is very close to any sample. */
-static void draw_latents(Run *r, Noise *noise, Tensor moments, Tensor x)
+static void draw_latents(Run *r, const Denoising *d, DenoisingState *at)
 {
+    Tensor x = at->x;
     size_t before = mark(r->machine->mem);
     size_t frame = size(x) / (size_t)x.n;
     Tensor z = tensor(r, 1, x.h, x.w, x.c);
-    if (noise->nv) memset(z.x, 0, frame * sizeof *z.x);
-    else draw_noise(r, noise, z);
+    if (d->nv_noise) memset(z.x, 0, frame * sizeof *z.x);
+    else draw_noise(r, d, at, z);
     for (size_t i = 0; i < frame; i++) {
         size_t pixel = i / LATENT;
         size_t channel = i % LATENT;
-        const float *m = moments.x + pixel * 2 * LATENT + channel;
+        const float *m = d->moments.x + pixel * 2 * LATENT + channel;
         float logvar = fminf(fmaxf(m[LATENT], -30), 20);
         z.x[i] = LATENT_SCALE * (m[0] + expf(logvar / 2) * z.x[i]);
     }
@@ -243,12 +236,12 @@ static void draw_latents(Run *r, Noise *noise, Tensor moments, Tensor x)
 /* img2img:    x_t = sqrt(alpha_bar_t) x0 + sqrt(1 - alpha_bar_t) eps, at the level of the first step that is run
  * otherwise:  x_T = init_noise_sigma eps
  * eps: room for the noise that is drawn */
-static void start(Run *r, const Denoising *d, const Sampler *s, Noise *noise, Tensor x, Tensor eps)
+static void start(Run *r, const Denoising *d, const Sampler *s, DenoisingState *at, Tensor eps)
 {
-    *noise = (Noise){ .seed = d->seed, .nv = d->nv_noise };
-    rng_seed(&noise->torch, d->seed);
-    if (d->moments.x) draw_latents(r, noise, d->moments, x);
-    draw_noise(r, noise, eps);
+    Tensor x = at->x;
+    rng_seed(&at->rng, d->seed);
+    if (d->moments.x) draw_latents(r, d, at);
+    draw_noise(r, d, at, eps);
     if (d->img2img) {
         ddim_add_noise(x.x, eps.x, size(x), s->level[d->first_step]);
         return;
@@ -300,44 +293,60 @@ static void dry_run(Run *r, const Denoising *d, Tensor x, const Conditioning *co
     }
 }
 
-static Sampler *new_sampler(Run *r, const Denoising *d, size_t n)
+static Sampler *new_sampler(Run *r, const Denoising *d, const DenoisingState *at)
 {
     SamplerSetup setup = d->sampling;
     Sampler *s = allocate(r->machine->mem, 1, sizeof *s);
-    setup.memory = allocate(r->machine->mem, SAMPLER_BUFFERS * n, sizeof *setup.memory);
-    setup.n = n;
+    setup.memory = at->memory;
+    setup.n = size(at->x);
     sampler_init(s, &setup);
+    s->calls_done = (int)at->calls;
     return s;
 }
 
-static ProgressCount count_progress(const Denoising *d, Progress *callback, void *to)
+/* The passes of calls that are done already are counted, too. */
+static ProgressCount count_progress(const Denoising *d, const DenoisingState *at, Progress *callback, void *to)
 {
     ProgressCount p = { .callback = callback, .to = to, .of = denoise_passes(d), .stage = d->stage };
     int steps = d->sampling.steps - d->first_step;
     if (!p.stage) p.stage = p.of > steps ? "pass" : "step";
+    for (int i = 0; i < (int)at->calls; i++) p.done += context_windows(&d->windows, i, NULL);
     return p;
 }
 
-void denoise(Run *r, const Denoising *d, Tensor x, const Conditioning *conditioning, Progress *progress, void *to)
+DenoisingState *denoising_begin(Run *r, Tensor x)
+{
+    DenoisingState *at = allocate(r->machine->mem, 1, sizeof *at);
+    *at = (DenoisingState){ .x = x };
+    at->memory = allocate(r->machine->mem, SAMPLER_BUFFERS * size(x), sizeof *at->memory);
+    if (!r->machine->dry) memset(at->memory, 0, SAMPLER_BUFFERS * size(x) * sizeof *at->memory);
+    return at;
+}
+
+/* Nothing but predict() can be interrupted, and it leaves the state as it was: so a state is always that between two
+ * calls. */
+void denoise(Run *r, const Denoising *d, DenoisingState *at, const Conditioning *conditioning, Progress *progress,
+             void *to)
 {
     Arena *a = r->machine->mem;
     size_t before = mark(a);
+    Tensor x = at->x;
     size_t n = size(x);
     int calls = denoise_calls(d);
     int first_call = sampler_calls(d->sampling.method, d->sampling.steps) - calls;
-    Sampler *s = new_sampler(r, d, n);
-    Noise *noise = allocate(a, 1, sizeof *noise);
+    Sampler *s = new_sampler(r, d, at);
     float *unscaled = allocate(a, n, sizeof *unscaled);
     Tensor drawn = tensor(r, x.n, x.h, x.w, x.c);
-    ProgressCount count = count_progress(d, progress, to);
+    ProgressCount count = count_progress(d, at, progress, to);
     if (r->machine->dry) {
         dry_run(r, d, x, conditioning);
         release(a, before);
         return;
     }
-    start(r, d, s, noise, x, drawn);
-    for (int i = 0; i < calls; i++) {
+    if (!at->calls) start(r, d, s, at, drawn);
+    while (at->calls < (uint32_t)calls) {
         size_t before_call = mark(a);
+        int i = (int)at->calls;
         int call = first_call + i;
         Tensor eps = predict(r, d, x, sampler_timestep(s, call), conditioning[i].text, i, &count);
         if (conditioning[i].has_negative) {
@@ -345,8 +354,9 @@ void denoise(Run *r, const Denoising *d, Tensor x, const Conditioning *condition
             rescale_guidance(eps.x, unscaled, d->cfg_rescale, n);
         }
         int needs_noise = sampler_needs_noise(s, call);
-        if (needs_noise) draw_noise(r, noise, drawn);
+        if (needs_noise) draw_noise(r, d, at, drawn);
         sampler_step(s, call, x.x, eps.x, needs_noise ? drawn.x : NULL, n);      /* eps becomes the predicted x0 */
+        at->calls++;
         check_step(r, x, i * (d->sampling.steps - d->first_step) / calls);
         Tensor x0 = { .n = x.n, .h = x.h, .w = x.w, .c = x.c, .x = eps.x };
         if (d->on_x0) d->on_x0(d->on_x0_to, x0);

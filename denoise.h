@@ -3,11 +3,12 @@
 #define DENOISE_H
 
 #include "context_windows.h"
+#include "random.h"
 #include "sampler.h"
 #include "text.h"
 
 typedef struct {
-    SamplerSetup sampling;               /* its memory is allocated by denoise() */
+    SamplerSetup sampling;               /* its memory is that of the DenoisingState */
     ContextOptions windows;              /* context windows; r->frames is the length of one */
     double       cfg;                    /* scale of classifier-free guidance */
     double       cfg_rescale;            /* phi of Lin et al., 2024, 0..1; 0: no rescaling */
@@ -30,11 +31,28 @@ int denoise_calls(const Denoising *d);
 /* How often the UNet runs: once for each context window in each of those calls. */
 int denoise_passes(const Denoising *d);
 
-/* x:     [frames,h,w,4]; receives the denoised latents.  Its contents matter only for img2img without moments.
+/* Where the loop stands between two calls of the model.  What is to come depends on this, and on nothing else that
+ * changes: so a loop that goes on from a copy of it comes to the same latents. */
+typedef struct {
+    uint32_t calls;                      /* how many are done */
+    uint32_t draws;                      /* how often noise was drawn */
+    Rng      rng;                        /* torch's generator, where the noise comes from it */
+    Tensor   x;                          /* [frames,h,w,4] */
+    float   *memory;                     /* what the sampler keeps between calls: [SAMPLER_BUFFERS * size(x)], of which
+                                            sampler_buffers() are in use */
+} DenoisingState;
+
+/* The state before the first call.  x: [frames,h,w,4], where the latents will be.  Its contents matter only for img2img
+ * without moments. */
+DenoisingState *denoising_begin(Run *r, Tensor x);
+
+/* Makes the calls that are left: at->x becomes the denoised latents.  When it fails as CANCELLED or NO_MEMORY, *at is
+ * the state before the call that did not end.
  * conditioning: denoise_calls() of them, one for each call; its text is for all frames, or one for each of `frames`
  * progress: called before each pass of the UNet, with how many are done; may be NULL.  `to` is passed to it.
  * Fails when x is no longer finite, or as nn.h says.  A dry run adds up the operations of all passes and does not
  * touch x. */
-void denoise(Run *r, const Denoising *d, Tensor x, const Conditioning *conditioning, Progress *progress, void *to);
+void denoise(Run *r, const Denoising *d, DenoisingState *at, const Conditioning *conditioning, Progress *progress,
+             void *to);
 
 #endif

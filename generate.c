@@ -324,7 +324,9 @@ static Tensor second_pass(Work *w, Tensor x, const Conditioning *conditioning, P
     const Job *j = w->job;
     Tensor y = tensor(&w->run, x.n, hires_side(j, j->height) / FACTOR, hires_side(j, j->width) / FACTOR, x.c);
     if (!w->machine.dry) latent_resize(y, x, upscalers[upscaler_named(j->upscaler)].nearest);
-    denoise(&w->run, &w->hires, y, conditioning, progress, to);
+    size_t before = mark(w->mem);
+    denoise(&w->run, &w->hires, denoising_begin(&w->run, y), conditioning, progress, to);
+    release(w->mem, before);
     return y;
 }
 
@@ -536,7 +538,9 @@ static unsigned char *draw(Work *w)
     end_stage(w, "vae.encoder.", "vae.quant_conv.");
     const Conditioning *conditioning = text_encode(&w->run, w->text);
     end_stage(w, "te.", NULL);
-    denoise(&w->run, &w->denoising, x, conditioning, progress, to);
+    size_t before = mark(w->mem);
+    denoise(&w->run, &w->denoising, denoising_begin(&w->run, x), conditioning, progress, to);
+    release(w->mem, before);
     if (j->hires > 0) x = second_pass(w, x, conditioning + denoise_calls(&w->denoising), progress, to);
     end_stage(w, "unet.", "motion.");
     if (!w->machine.dry && w->callbacks && w->callbacks->latents) w->callbacks->latents(to, x);

@@ -32,6 +32,7 @@ struct Method {
     ScheduleType automatic;                  /* the schedule type, unless another one is asked for */
     double       eta;                        /* the default */
     int          takes_eta;                  /* another eta can be asked for */
+    int          buffers;                    /* how many arrays of history it keeps between calls */
     int          whole_timesteps;            /* calls the model at whole timesteps only; init_noise_sigma is 1 */
     int          ends_at_first_alpha_bar;    /* stills end at alpha_bar[0], not at 1 (set_alpha_to_one False) */
     int          two_calls;                  /* of the model in each step */
@@ -447,28 +448,28 @@ static const struct Method methods[] = {     /* the first is the default */
     { .name = "Euler", .alias = "euler", .step = euler, .automatic = UNIFORM },
     { .name = "Euler a", .alias = "euler_ancestral", .step = euler, .automatic = UNIFORM,
       .eta = 1, .takes_eta = 1 },
-    { .name = "Heun", .alias = "heun", .step = heun, .automatic = UNIFORM,
+    { .name = "Heun", .alias = "heun", .step = heun, .buffers = 2, .automatic = UNIFORM,
       .two_calls = 1, .second_call_at_end = 1 },
-    { .name = "LMS", .alias = "lms", .step = lms, .automatic = UNIFORM },
-    { .name = "PLMS", .alias = "pndm", .step = plms, .automatic = DDIM_UNIFORM,
+    { .name = "LMS", .alias = "lms", .step = lms, .buffers = 4, .automatic = UNIFORM },
+    { .name = "PLMS", .alias = "pndm", .step = plms, .buffers = 4, .automatic = DDIM_UNIFORM,
       .whole_timesteps = 1, .ends_at_first_alpha_bar = 1, .repeats_first_step = 1 },
-    { .name = "DPM2", .alias = "dpm_2", .step = dpm_2, .automatic = KARRAS,
+    { .name = "DPM2", .alias = "dpm_2", .step = dpm_2, .buffers = 2, .automatic = KARRAS,
       .two_calls = 1, .discards_penultimate_sigma = 1 },
-    { .name = "DPM2 a", .alias = "dpm_2_ancestral", .step = dpm_2, .automatic = KARRAS,
+    { .name = "DPM2 a", .alias = "dpm_2_ancestral", .step = dpm_2, .buffers = 2, .automatic = KARRAS,
       .eta = 1, .takes_eta = 1, .two_calls = 1, .discards_penultimate_sigma = 1 },
-    { .name = "DPM++ 2M", .alias = "dpmpp_2m", .step = dpmpp_2m, .automatic = KARRAS,
+    { .name = "DPM++ 2M", .alias = "dpmpp_2m", .step = dpmpp_2m, .buffers = 1, .automatic = KARRAS,
       .whole_timesteps = 1 },
-    { .name = "DPM++ 2M SDE", .alias = "dpmpp_2m_sde", .step = dpmpp_2m, .automatic = EXPONENTIAL,
+    { .name = "DPM++ 2M SDE", .alias = "dpmpp_2m_sde", .step = dpmpp_2m, .buffers = 1, .automatic = EXPONENTIAL,
       .eta = 1, .takes_eta = 1, .whole_timesteps = 1 },
-    { .name = "DPM++ 2M SDE Heun", .alias = "dpmpp_2m_sde_heun", .step = dpmpp_2m_sde_heun, .automatic = EXPONENTIAL,
-      .eta = 1, .takes_eta = 1, .whole_timesteps = 1 },
-    { .name = "DPM++ 2S a", .alias = "dpmpp_2s_ancestral", .step = dpmpp_2s, .automatic = KARRAS,
+    { .name = "DPM++ 2M SDE Heun", .alias = "dpmpp_2m_sde_heun", .step = dpmpp_2m_sde_heun, .buffers = 2,
+      .automatic = EXPONENTIAL, .eta = 1, .takes_eta = 1, .whole_timesteps = 1 },
+    { .name = "DPM++ 2S a", .alias = "dpmpp_2s_ancestral", .step = dpmpp_2s, .buffers = 2, .automatic = KARRAS,
       .eta = 1, .takes_eta = 1, .two_calls = 1 },
-    { .name = "DPM++ SDE", .alias = "dpmpp_sde", .step = dpmpp_sde, .automatic = KARRAS,
+    { .name = "DPM++ SDE", .alias = "dpmpp_sde", .step = dpmpp_sde, .buffers = 2, .automatic = KARRAS,
       .eta = 1, .takes_eta = 1, .two_calls = 1, .noise_in_both_calls = 1 },
-    { .name = "DPM++ 3M SDE", .alias = "dpmpp_3m_sde", .step = dpmpp_3m_sde, .automatic = EXPONENTIAL,
+    { .name = "DPM++ 3M SDE", .alias = "dpmpp_3m_sde", .step = dpmpp_3m_sde, .buffers = 2, .automatic = EXPONENTIAL,
       .eta = 1, .takes_eta = 1, .discards_penultimate_sigma = 1 },
-    { .name = "UniPC", .alias = "uni_pc", .step = unipc, .automatic = UNIFORM,
+    { .name = "UniPC", .alias = "uni_pc", .step = unipc, .buffers = 3, .automatic = UNIFORM,
       .whole_timesteps = 1 },
     { .name = "LCM", .alias = "lcm", .step = lcm, .automatic = LCM_UNIFORM,
       .eta = 1, .whole_timesteps = 1 },
@@ -499,6 +500,8 @@ const char *sampler_name(int method) { return method < METHODS ? methods[method]
 const char *sampler_alias(int method) { return methods[method].alias; }
 
 int sampler_takes_eta(int method) { return methods[method].takes_eta; }
+
+int sampler_buffers(int method) { return methods[method].buffers; }
 
 /* ---- a run ------------------------------------------------------------------------------------ */
 

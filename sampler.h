@@ -19,7 +19,7 @@
 
 #include "schedule.h"
 
-/* How many arrays of the size of x a sampler keeps between calls. */
+/* How many arrays of the size of x a sampler keeps between calls, at most. */
 enum { SAMPLER_BUFFERS = 4 };
 
 typedef struct {
@@ -41,6 +41,7 @@ int         sampler_named(const char *name, ScheduleType *type);
 const char *sampler_name(int method);        /* NULL after the last method */
 const char *sampler_alias(int method);       /* the name that ComfyUI or diffusers has for it */
 int         sampler_takes_eta(int method);   /* 1 when eta changes anything */
+int         sampler_buffers(int method);     /* how many arrays it keeps between calls: the first of its memory */
 
 typedef struct {
     int          method;
