@@ -8,7 +8,8 @@
  * touched, from an exception handler.
  *
  * Source: POSIX.1-2008.  Beyond it: MAP_ANONYMOUS, MAP_NORESERVE and madvise (Linux, macOS, BSD), /proc and /sys
- * (Linux: proc(5), cgroups(7), and Documentation/admin-guide/cgroup-v1/memory.rst and cgroup-v2.rst). */
+ * (Linux: proc(5), cgroups(7), Documentation/admin-guide/cgroup-v1/memory.rst and cgroup-v2.rst, and
+ * Documentation/scheduler/sched-bwc.rst for the processor's time). */
 #define _XOPEN_SOURCE 700
 #define _DEFAULT_SOURCE
 #define _DARWIN_C_SOURCE
@@ -40,6 +41,148 @@ static int is_interrupted(int failed)
     return failed && errno == EINTR;
 }
 
+/* ---- control groups (Linux) --------------------------------------------------------------------- */
+
+/* Reads at most two whole numbers from a file into n, which keeps its values where the file holds another word ("max",
+ * "-1"), or is not there.  Returns how many were read. */
+static int numbers_in_file(const char *folder, const char *name, unsigned long long n[2])
+{
+    char path[8192];
+    unsigned long long found[2];
+    snprintf(path, sizeof path, "%s/%s", folder, name);
+    FILE *f = fopen(path, "r");
+    if (!f) return 0;
+    char text[64] = "";
+    size_t length = fread(text, 1, sizeof text - 1, f);
+    fclose(f);
+    text[length] = 0;
+    if (*text < '0' || *text > '9') return 0;      /* sscanf would take a sign */
+    int count = sscanf(text, "%llu %llu", &found[0], &found[1]);
+    for (int i = 0; i < count; i++) n[i] = found[i];
+    return count < 0 ? 0 : count;
+}
+
+/* These four are the limit of the group in a folder; SIZE_MAX: it has none.  That of the processor is a time in each
+ * period, here in thousandths of a processor. */
+
+static size_t memory_limit_in_bytes(const char *folder)
+{
+    unsigned long long n[2] = { SIZE_MAX };
+    numbers_in_file(folder, "memory.limit_in_bytes", n);
+    return n[0] < SIZE_MAX ? (size_t)n[0] : SIZE_MAX;
+}
+
+static size_t memory_max(const char *folder)
+{
+    unsigned long long n[2] = { SIZE_MAX };
+    numbers_in_file(folder, "memory.max", n);
+    return n[0] < SIZE_MAX ? (size_t)n[0] : SIZE_MAX;
+}
+
+static size_t thousandths(unsigned long long quota, unsigned long long period)
+{
+    double part = 1000 * (double)quota / (double)period;
+    return period && part < 1e9 ? (size_t)part : SIZE_MAX;
+}
+
+static size_t cpu_cfs_quota(const char *folder)
+{
+    unsigned long long quota[2];
+    unsigned long long period[2] = { 100000 };
+    if (!numbers_in_file(folder, "cpu.cfs_quota_us", quota)) return SIZE_MAX;
+    numbers_in_file(folder, "cpu.cfs_period_us", period);
+    return thousandths(quota[0], period[0]);
+}
+
+static size_t cpu_max(const char *folder)
+{
+    unsigned long long n[2] = { 0, 100000 };
+    return numbers_in_file(folder, "cpu.max", n) ? thousandths(n[0], n[1]) : SIZE_MAX;
+}
+
+/* What is limited: the name of its controller, and how to read its limit in versions 1 and 2. */
+typedef struct {
+    const char *controller;
+    size_t    (*version1)(const char *folder);
+    size_t    (*version2)(const char *folder);
+} Limited;
+
+static const Limited limited_memory    = { "memory", memory_limit_in_bytes, memory_max };
+static const Limited limited_processor = { "cpu", cpu_cfs_quota, cpu_max };
+
+/* The smallest limit of a group and of all groups that it lies in.  group: "/a/b" */
+static size_t least_limit(const char *root, const char *hierarchy, const char *group, size_t (*limit_of)(const char *))
+{
+    size_t least = SIZE_MAX;
+    size_t n = strlen(group);
+    for (;;) {
+        char folder[8192];
+        snprintf(folder, sizeof folder, "%s/sys/fs/cgroup%s%.*s", root, hierarchy, (int)n, group);
+        size_t limit = limit_of(folder);
+        if (limit < least) least = limit;
+        if (!n) return least;
+        do n--;
+        while (n && group[n] != '/');
+    }
+}
+
+/* Is the name one of those with commas between? */
+static int is_listed(const char *list, const char *name)
+{
+    size_t n = strlen(name);
+    while (list) {
+        if (!strncmp(list, name, n) && (!list[n] || list[n] == ',')) return 1;
+        list = strchr(list, ',');
+        if (list) list++;
+    }
+    return 0;
+}
+
+/* line: "4:cpu,memory:/a/b" of version 1, whose folder is called "memory" or "cpu,memory"; "0::/a/b" of version 2 */
+static size_t limit_of_line(const char *root, char *line, const Limited *what)
+{
+    char hierarchy[4100];
+    char *controllers = strchr(line, ':');
+    char *group = controllers ? strchr(controllers + 1, ':') : NULL;
+    if (!group) return SIZE_MAX;
+    *group++ = 0;
+    controllers++;
+    if (!*controllers) return least_limit(root, "", group, what->version2);
+    if (!is_listed(controllers, what->controller)) return SIZE_MAX;
+    snprintf(hierarchy, sizeof hierarchy, "/%s", what->controller);
+    size_t limit = least_limit(root, hierarchy, group, what->version1);
+    snprintf(hierarchy, sizeof hierarchy, "/%s", controllers);
+    size_t other = least_limit(root, hierarchy, group, what->version1);
+    return other < limit ? other : limit;
+}
+
+/* The least of all limits for this process. */
+static size_t group_limit(const char *root, const Limited *what)
+{
+    char line[4096];
+    size_t least = SIZE_MAX;
+    snprintf(line, sizeof line, "%s/proc/self/cgroup", root);
+    FILE *f = fopen(line, "r");
+    while (f && fgets(line, sizeof line, f)) {
+        line[strcspn(line, "\n")] = 0;
+        size_t limit = limit_of_line(root, line, what);
+        if (limit < least) least = limit;
+    }
+    if (f) fclose(f);
+    return least;
+}
+
+size_t system_memory_limit(const char *root)
+{
+    return group_limit(root, &limited_memory);
+}
+
+double system_processor_limit(const char *root)
+{
+    size_t limit = group_limit(root, &limited_processor);
+    return limit < SIZE_MAX ? (double)limit / 1000 : 0;
+}
+
 /* ---- memory ------------------------------------------------------------------------------------ */
 
 void *system_memory_reserve(size_t bytes)
@@ -67,68 +210,6 @@ void system_memory_discard(void *memory, size_t bytes)
     (void)memory;
     (void)bytes;
 #endif
-}
-
-/* The number that a file holds; SIZE_MAX when it holds another word ("max"), or is not there. */
-static size_t number_in_file(const char *path)
-{
-    unsigned long long n;
-    FILE *f = fopen(path, "r");
-    if (!f) return SIZE_MAX;
-    int is_number = fscanf(f, "%llu", &n) == 1 && n < SIZE_MAX;
-    fclose(f);
-    return is_number ? (size_t)n : SIZE_MAX;
-}
-
-/* The smallest limit of a group and of all groups that it lies in.  group: "/a/b", which is cut off to "". */
-static size_t least_limit(const char *root, const char *hierarchy, char *group, const char *file)
-{
-    size_t least = SIZE_MAX;
-    char *slash = group;
-    while (slash) {
-        char path[8192];
-        snprintf(path, sizeof path, "%s/sys/fs/cgroup%s%s/%s", root, hierarchy, group, file);
-        size_t limit = number_in_file(path);
-        if (limit < least) least = limit;
-        slash = strrchr(group, '/');
-        if (slash) *slash = 0;
-    }
-    return least;
-}
-
-static int has_memory_controller(const char *controllers)
-{
-    const char *found = strstr(controllers, "memory");
-    if (!found || (found > controllers && found[-1] != ',')) return 0;
-    char after = found[strlen("memory")];
-    return !after || after == ',';
-}
-
-/* line: "4:cpu,memory:/a/b" of version 1, "0::/a/b" of version 2 of control groups */
-static size_t limit_of_line(const char *root, char *line)
-{
-    char *controllers = strchr(line, ':');
-    char *group = controllers ? strchr(controllers + 1, ':') : NULL;
-    if (!group) return SIZE_MAX;
-    *group++ = 0;
-    controllers++;
-    if (has_memory_controller(controllers)) return least_limit(root, "/memory", group, "memory.limit_in_bytes");
-    return *controllers ? SIZE_MAX : least_limit(root, "", group, "memory.max");
-}
-
-size_t system_memory_limit(const char *root)
-{
-    char line[4096];
-    size_t least = SIZE_MAX;
-    snprintf(line, sizeof line, "%s/proc/self/cgroup", root);
-    FILE *f = fopen(line, "r");
-    while (f && fgets(line, sizeof line, f)) {
-        line[strcspn(line, "\n")] = 0;
-        size_t limit = limit_of_line(root, line);
-        if (limit < least) least = limit;
-    }
-    if (f) fclose(f);
-    return least;
 }
 
 size_t system_memory_size(void)
@@ -348,20 +429,64 @@ long system_process_id(void)
     return (long)getpid();
 }
 
-/* Linux lists, for each thread of the processor, the threads of the same core.  A core counts by the first of them. */
-int system_cores(void)
+enum { MOST_PROCESSORS = 4096 };
+
+/* Reads "0-3,8,10-11" into is_on[MOST_PROCESSORS].  Returns how many are on. */
+static int read_processor_list(const char *list, unsigned char is_on[MOST_PROCESSORS])
 {
     int count = 0;
-    for (int cpu = 0; cpu < 1024; cpu++) {
-        char path[80];
-        int first;
-        snprintf(path, sizeof path, "/sys/devices/system/cpu/cpu%d/topology/thread_siblings_list", cpu);
-        FILE *f = fopen(path, "r");
-        if (!f) continue;
-        if (fscanf(f, "%d", &first) == 1 && first == cpu) count++;
-        fclose(f);
+    memset(is_on, 0, MOST_PROCESSORS);
+    for (;;) {
+        char *end;
+        long first = strtol(list, &end, 10);
+        if (end == list) return count;
+        long last = *end == '-' ? strtol(end + 1, &end, 10) : first;
+        for (long i = first < 0 ? 0 : first; i <= last && i < MOST_PROCESSORS; i++) {
+            count += !is_on[i];
+            is_on[i] = 1;
+        }
+        if (*end != ',') return count;
+        list = end + 1;
     }
+}
+
+/* The processors that this process may run on; none when that is not known. */
+static int allowed_processors(const char *root, unsigned char is_on[MOST_PROCESSORS])
+{
+    static const char key[] = "Cpus_allowed_list:";
+    char line[8192];
+    int count = 0;
+    snprintf(line, sizeof line, "%s/proc/self/status", root);
+    FILE *f = fopen(line, "r");
+    while (f && !count && fgets(line, sizeof line, f))
+        if (!strncmp(line, key, sizeof key - 1)) count = read_processor_list(line + sizeof key - 1, is_on);
+    if (f) fclose(f);
     return count;
+}
+
+/* Is it the first of the threads of its core that this process may run on?  Not known is 1: a core of its own. */
+static int is_first_of_core(const char *root, int cpu, const unsigned char allowed[MOST_PROCESSORS])
+{
+    unsigned char siblings[MOST_PROCESSORS];
+    char line[4096];
+    snprintf(line, sizeof line, "%s/sys/devices/system/cpu/cpu%d/topology/thread_siblings_list", root, cpu);
+    FILE *f = fopen(line, "r");
+    if (!f) return 1;
+    int is_read = fgets(line, sizeof line, f) && read_processor_list(line, siblings);
+    fclose(f);
+    for (int i = 0; is_read && i < cpu; i++)
+        if (siblings[i] && allowed[i]) return 0;
+    return 1;
+}
+
+int system_cores(const char *root)
+{
+    unsigned char allowed[MOST_PROCESSORS];
+    int cores = 0;
+    if (!allowed_processors(root, allowed)) return 0;
+    for (int cpu = 0; cpu < MOST_PROCESSORS; cpu++)
+        if (allowed[cpu]) cores += is_first_of_core(root, cpu, allowed);
+    return cores;
 }
 
 uint32_t system_random_bits(void)

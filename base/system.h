@@ -74,7 +74,10 @@ const char *system_temporary_folder(void);               /* where anybody may wr
 /* ---- the process ------------------------------------------------------------------------------- */
 
 long     system_process_id(void);
-int      system_cores(void);             /* cores, not the two threads that each may run; 0: not known */
+/* Cores that this process may run on, not the two threads that each may have; 0: not known.  root: as above */
+int      system_cores(const char *root);
+/* How many processors' time Linux' control groups let this process take, as 1.5; 0: there is no limit. */
+double   system_processor_limit(const char *root);
 uint32_t system_random_bits(void);       /* 32 bits that nobody can foretell, to be a seed */
 const char *system_environment(const char *name);      /* the value of this variable; NULL when it is not set */
 

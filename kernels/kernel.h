@@ -39,7 +39,8 @@ typedef struct {
     int    bf16;         /* products and attention round their operands to bf16, and sum in float32 */
 } Machine;
 
-/* How many threads to use: the cores of this machine, or as many of them as this process may use. */
+/* How many threads to use: OMP_NUM_THREADS; where that is not set, the cores that this process may run on (taskset), or
+ * as many as a container's limit has time for.  Never more than OMP_THREAD_LIMIT. */
 int machine_threads(void);
 
 /* Operations per second of a small product on m->threads threads, measured now, in 0.03 seconds. */

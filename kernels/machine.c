@@ -9,19 +9,50 @@
 #include "parallel.h"
 #include "system.h"
 
+#include <math.h>
 #include <string.h>
 
-/* Two hardware threads of a core share its multipliers, so a second one gains nothing here. */
+#ifdef _OPENMP
+
+static int least(int x, int y) { return x < y ? x : y; }
+
+/* The number at the start of OMP_NUM_THREADS, "4" or "4,2" for loops within loops; 0 when it is not set, or no number
+ * above 0, which OpenMP itself ignores (OpenMP 5.2, 21.1.2). */
+static int asked_threads(void)
+{
+    enum { MOST = 1024 };                /* as of --threads */
+    const char *text = system_environment("OMP_NUM_THREADS");
+    int threads = 0;
+    if (!text) return 0;
+    text += strspn(text, " \t+");
+    for (; *text >= '0' && *text <= '9'; text++) threads = least(10 * threads + *text - '0', MOST);
+    text += strspn(text, " \t");
+    return !*text || *text == ',' ? threads : 0;
+}
+
+/* Two hardware threads of a core share its multipliers, so a second one gains nothing here.  A part of a processor's
+ * time counts as one: with a limit of 1.5, two threads do more than one. */
+static int usable_threads(void)
+{
+    int threads = omp_get_num_procs();
+    int cores = system_cores("");
+    double limit = system_processor_limit("");
+    if (cores) threads = least(threads, cores);
+    if (limit > 0 && limit < threads) threads = (int)ceil(limit);
+    return threads;
+}
+
 int machine_threads(void)
 {
-#ifdef _OPENMP
-    int threads = omp_get_num_procs();
-    int most = system_cores();
-    return most && most < threads ? most : threads;
-#else
-    return 1;
-#endif
+    int asked = asked_threads();
+    return least(asked ? asked : usable_threads(), omp_get_thread_limit());      /* OMP_THREAD_LIMIT */
 }
+
+#else
+
+int machine_threads(void) { return 1; }
+
+#endif
 
 /* The seconds of the fastest of several runs of one product, on one thread.  It is the fastest one that counts, because
  * what else the machine does at this moment says little about the next hour. */

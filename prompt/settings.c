@@ -651,7 +651,7 @@ const Setting all_settings[] = {
       .choices = { "on", "off" }, .value = "on|off",
       .help = "on: {red|blue} and __wildcard__ are drawn by the seed; off: they are words (on)" },
     { .flag = "threads", .kind = &whole_kind, .field = AT(job.threads), .low = 1, .high = 1024, .value = "N",
-      .help = "1 to 1024; the picture stays the same (all cores)" },
+      .help = "1 to 1024; the picture stays the same (OMP_NUM_THREADS, or all cores that it may use)" },
     { .flag = NULL }
 };
 

@@ -1,4 +1,4 @@
-/* The operating system: the limits of containers, from files as Linux has them. */
+/* The operating system: the limits of containers, and the processors of a process, from files as Linux has them. */
 #define _XOPEN_SOURCE 700
 #include "files.h"
 #include "system.h"
@@ -49,12 +49,19 @@ static void remove_all(const char *root)
     CHECK(!system(command));
 }
 
+/* Puts these files, does the check, and removes them. */
+static void put_all(Arena *a, char *root, const Given *g)
+{
+    strcpy(root, "/tmp/persona-test-XXXXXX");
+    if (!mkdtemp(root)) abort();
+    for (; g->path; g++) put(a, root, g->path, g->text);
+}
+
 static void test_limits(Arena *a)
 {
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        char root[] = "/tmp/persona-test-XXXXXX";
-        if (!mkdtemp(root)) abort();
-        for (const Given *g = cases[i].file; g->path; g++) put(a, root, g->path, g->text);
+        char root[32];
+        put_all(a, root, cases[i].file);
         size_t limit = system_memory_limit(root);
         CHECK_MSG(limit == cases[i].limit, "case %zu: limit %zu, expected %zu", i, limit, cases[i].limit);
         remove_all(root);
@@ -62,11 +69,75 @@ static void test_limits(Arena *a)
     CHECK(system_memory_size() <= system_memory_limit(""));
 }
 
+typedef struct { double limit; Given file[6]; } TimeCase;
+
+#define CPU1 "sys/fs/cgroup/cpu"
+static const TimeCase time_cases[] = {
+    { 1.5, { { "proc/self/cgroup", "0::/a/b\n" }, { V2 "/a/b/cpu.max", "150000 100000\n" } } },
+    { 0.25, { { "proc/self/cgroup", "0::/a/b\n" }, { V2 "/a/b/cpu.max", "max 100000\n" }, { V2 "/a/cpu.max", "5000 20000" } } },
+    { 2, { { "proc/self/cgroup", "0::/\n" }, { V2 "/cpu.max", "200000\n" } } },
+    { 0, { { "proc/self/cgroup", "0::/a\n" }, { V2 "/a/cpu.max", "max 100000\n" } } },
+    { 0, { { "proc/self/cgroup", "0::/a\n" }, { V2 "/a/cpu.max", "100000 0\n" } } },
+    { 0, { { "proc/self/cgroup", "0::/a\n" }, { V2 "/a/cpu.max", "" } } },
+    { 0, { { "proc/self/cgroup", "0::/a\n" } } },
+    { 3, { { "proc/self/cgroup", "1:cpu:/a\n0::/\n" }, { CPU1 "/a/cpu.cfs_quota_us", "300000\n" },
+           { CPU1 "/a/cpu.cfs_period_us", "100000\n" } } },
+    { 0.5, { { "proc/self/cgroup", "4:cpu,cpuacct:/a\n" }, { V2 "/cpu,cpuacct/a/cpu.cfs_quota_us", "25000\n" },
+             { V2 "/cpu,cpuacct/a/cpu.cfs_period_us", "50000\n" } } },
+    { 0, { { "proc/self/cgroup", "1:cpu:/a\n" }, { CPU1 "/a/cpu.cfs_quota_us", "-1\n" },
+           { CPU1 "/a/cpu.cfs_period_us", "100000\n" } } },
+    { 1, { { "proc/self/cgroup", "1:cpu:/a/b\n" }, { CPU1 "/a/b/cpu.cfs_quota_us", "-1\n" },
+           { CPU1 "/cpu.cfs_quota_us", "100000\n" }, { CPU1 "/cpu.cfs_period_us", "100000\n" } } },
+    { 0, { { "proc/self/cgroup", "1:cpuset:/a\n2:cpuacct:/a\n" }, { V2 "/cpuset/a/cpu.cfs_quota_us", "100000\n" } } },
+};
+
+static void test_time_limits(Arena *a)
+{
+    for (size_t i = 0; i < sizeof time_cases / sizeof *time_cases; i++) {
+        char root[32];
+        put_all(a, root, time_cases[i].file);
+        double limit = system_processor_limit(root);
+        CHECK_MSG(limit == time_cases[i].limit, "case %zu: %g processors, expected %g", i, limit, time_cases[i].limit);
+        remove_all(root);
+    }
+}
+
+typedef struct { int cores; Given file[6]; } CoreCase;
+
+#define STATUS "proc/self/status"
+#define SIBLINGS(cpu) "sys/devices/system/cpu/cpu" #cpu "/topology/thread_siblings_list"
+static const CoreCase core_cases[] = {
+    { 4, { { STATUS, "Name:\tx\nCpus_allowed:\tf\nCpus_allowed_list:\t0-3\nMems_allowed_list:\t0\n" } } },
+    { 2, { { STATUS, "Cpus_allowed_list:\t0-3\n" }, { SIBLINGS(0), "0,2\n" }, { SIBLINGS(1), "1,3\n" },
+           { SIBLINGS(2), "0,2\n" }, { SIBLINGS(3), "1,3\n" } } },
+    /* taskset: the second threads alone, both threads of one core, and what this machine does not have */
+    { 2, { { STATUS, "Cpus_allowed_list:\t2,3\n" }, { SIBLINGS(2), "0,2\n" }, { SIBLINGS(3), "1,3\n" } } },
+    { 1, { { STATUS, "Cpus_allowed_list:\t0-1\n" }, { SIBLINGS(0), "0-1\n" }, { SIBLINGS(1), "0-1\n" } } },
+    { 67, { { STATUS, "Cpus_allowed_list:\t0-1,64-127,9\n" }, { SIBLINGS(0), "0\n" }, { SIBLINGS(1), "1\n" } } },
+    { 0, { { STATUS, "Cpus_allowed_list:\t\n" } } },
+    { 0, { { STATUS, "Cpus_allowed_list:\tnone\n" } } },
+    { 4096, { { STATUS, "Cpus_allowed_list:\t-7-99999999999999999999\n" } } },
+    { 0, { { "proc/self/none", "" } } },
+};
+
+static void test_cores(Arena *a)
+{
+    for (size_t i = 0; i < sizeof core_cases / sizeof *core_cases; i++) {
+        char root[32];
+        put_all(a, root, core_cases[i].file);
+        int cores = system_cores(root);
+        CHECK_MSG(cores == core_cases[i].cores, "case %zu: %d cores, expected %d", i, cores, core_cases[i].cores);
+        remove_all(root);
+    }
+}
+
 int main(void)
 {
     Arena *a = arena_new();
     if (!a) return 1;
     test_limits(a);
+    test_time_limits(a);
+    test_cores(a);
     arena_free(a);
     return done();
 }
