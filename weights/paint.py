@@ -5,6 +5,7 @@
     sample_attributes(rng)   -> a random portrait, as a dict of plain words
     caption(attributes, rng) -> the words for it
     reword(caption, rng)     -> the same, as other people say it
+    words()                  -> all words that these two can say
 
 Every movement has period 1 in `phase`, so 16 evenly spaced phases make a GIF that loops.
 Needs skia-python and numpy.  `python paint.py sheet.png` draws a sheet of examples.
@@ -865,6 +866,14 @@ def reword(words, rng, chance=.15):
         praise = ", ".join(str(p) for p in rng.choice(PRAISE, int(rng.integers(1, 4)), replace=False))
         words = f"{praise}, {words}" if rng.random() < .5 else f"{words}, {praise}"
     return words
+
+
+def words():
+    """All words that a caption can hold, also in other people's words."""
+    said = """portrait cartoon avatar picture of a girl lady boy guy woman man bald head with hair in a bun ponytail skin eyes glasses sunglasses
+              beard moustache background at the beach in a forest night sky wind in the hair"""
+    lists = (SKIN, HAIR, EYES, CLOTH, BACK, SCENES, STYLES, CLOTHES, HATS, EXPRESSIONS, MOVES, PRAISE, SAID_TOO, *SAID_TOO.values())
+    return sorted(set(" ".join([said] + [" ".join(names) for names in lists]).replace(",", " ").split()))
 
 
 def sheet(count, columns, seed=1, phases=(None,)):

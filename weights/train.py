@@ -8,6 +8,7 @@
     python train.py motion   motion module (and UNet, slowly), on clips of 16 latents
     python train.py decoder  the decoder alone, a while longer
     python train.py export   writes persona.safetensors and persona_motion.safetensors
+    python train.py header   writes what they say about themselves anew; the tensors stay as they are
 
 Each stage keeps its whole state under --work, resumes from there after any kind of end, and can be
 made longer by giving more --minutes.  --from begins with weights exported before, so that a new style
@@ -18,6 +19,7 @@ import atexit
 import copy
 import fcntl
 import gzip
+import json
 import math
 import os
 import signal
@@ -847,24 +849,56 @@ def trained(args):
     return {"text": text, "unet": unet, "motion": motion, "vae": final_vae(args)}
 
 
+# What each file says about itself (model_spec.c reads it): modelspec's keys where it has one, else persona's.
+# docs/files.md explains them; weights/README.md says where sizes and recipes come from.
+LICENCE = "Trained from scratch on portraits painted by paint.py; no outside pictures or weights. Same licence as this repository."
+COMMON = {"format": "pt", "modelspec.license": LICENCE, "modelspec.resolution": f"{paint.SIZE}x{paint.SIZE}"}
+RECIPE = "max_train_steps=600 learning_rate=0.001 min_snr_gamma=5"
+ABOUT = {
+    "persona.safetensors": {
+        **COMMON, "modelspec.title": "persona default portraits", "modelspec.prediction_type": "epsilon",
+        "modelspec.usage_hint": "One drawn portrait, seen from the front, at 128x128, CFG scale 4, 25 steps, in the words of persona.words",
+        "persona.sizes": "112x112-128x144", "persona.cfg_scale": "4", "persona.steps": "25", "persona.pictures": "drawn portraits",
+        "persona.words": " ".join(paint.words()),
+        "persona.train.lora": RECIPE, "persona.train.dreambooth": RECIPE,
+        "persona.train.textual_inversion": "max_train_steps=2000 min_snr_gamma=5 num_vectors=8"},
+    "persona_motion.safetensors": {
+        **COMMON, "modelspec.title": "persona default motion module",
+        "modelspec.usage_hint": "16 frames that loop, 8 a second"}}
+
+
 def export(args):
     from safetensors.torch import save_file
     parts = trained(args)
-    note = "Trained from scratch on portraits painted by paint.py; no outside pictures or weights. Same licence as this repository."
-    meta = {"modelspec.resolution": f"{paint.SIZE}x{paint.SIZE}", "modelspec.license": note, "format": "pt"}
-    for name, title, tensors in (("persona.safetensors", "persona default portraits", single_file(vae=parts["vae"], text=parts["text"], unet=parts["unet"])),
-                                 ("persona_motion.safetensors", "persona default motion module", parts["motion"].state_dict())):
+    for name, tensors in (("persona.safetensors", single_file(vae=parts["vae"], text=parts["text"], unet=parts["unet"])),
+                          ("persona_motion.safetensors", parts["motion"].state_dict())):
         path = os.path.join(args.out, name)
-        save_file({k: v.half().contiguous() for k, v in tensors.items()}, path + ".new", {**meta, "modelspec.title": title})
+        save_file({k: v.half().contiguous() for k, v in tensors.items()}, path + ".new", dict(sorted(ABOUT[name].items())))
         os.chmod(path + ".new", 0o644)
         os.replace(path + ".new", path)
         print(f"{path}: {len(tensors)} tensors, {sum(v.numel() for v in tensors.values())} values, {os.path.getsize(path)} bytes")
 
 
+def header(args):
+    """Files that are there get what ABOUT says; their tensors stay, byte by byte."""
+    for name, about in ABOUT.items():
+        path = os.path.join(args.out, name)
+        with open(path, "rb") as f:
+            size = int.from_bytes(f.read(8), "little")
+            tensors, data = json.loads(f.read(size)), f.read()
+        tensors.pop("__metadata__", None)
+        text = json.dumps({"__metadata__": dict(sorted(about.items())), **tensors}, separators=(",", ":")).encode()
+        text += b" " * (-len(text) % 8)
+        with open(path + ".new", "wb") as f:
+            f.write(len(text).to_bytes(8, "little") + text + data)
+        os.replace(path + ".new", path)
+        print(f"{path}: {len(about)} entries, {len(tensors)} tensors, {os.path.getsize(path)} bytes")
+
+
 # ---------------------------------------------------------------- command line
 
 STAGES = {"vae": (train_vae, 35), "text": (train_text, 8), "latents": (make_latents, 0), "unet": (train_unet, 50), "motion": (train_motion, 30),
-          "decoder": (train_decoder, 10), "export": (export, 0)}
+          "decoder": (train_decoder, 10), "export": (export, 0), "header": (header, 0)}
 
 
 def main():
