@@ -83,15 +83,21 @@ static Wildcards *wildcards(Run *r)
 
 /* ---- the result -------------------------------------------------------------------------------- */
 
-/* Where the picture goes: to -o, to the picture that it comes from, or beside it: a JPEG carries settings, but no
+static int names_folder(const char *path)
+{
+    if (!path || result_has_format(path)) return 0;
+    return folder_is(path) || path[strlen(path) - 1] == '/';
+}
+
+/* Where the picture goes: to -o, or into the folder that it names, to the picture that it comes from, or beside it: a JPEG carries settings, but no
  * clip. */
 static const char *output_path(Run *r)
 {
     const Options *o = &r->options;
-    if (o->output) return o->output;
-    if (r->is_redrawn && result_has_format(o->input)) return o->input;
-    if (o->input) return format(r->a, "%s.gif", without_extension(r->a, o->input));
-    return "persona.gif";
+    const char *stem = o->input ? without_extension(r->a, o->input) : "persona";
+    const char *path = r->is_redrawn ? o->input : format(r->a, "%s.gif", stem);
+    if (names_folder(o->output)) return search_path_join(r->a, o->output, file_name(path));
+    return o->output ? o->output : path;
 }
 
 static Result place_result(Run *r, const Callbacks *callbacks)
@@ -177,6 +183,7 @@ static void draw(Run *r, int check)
     Callbacks callbacks = run_callbacks(r);
     if (check && !o->input && !o->has_prompt) run_misuse(r, "persona check needs a prompt file, or --prompt");
     system_ignore_broken_pipe();                 /* the work goes on when nobody reads its messages any more */
+    run_complete_input(r);
     run_read_request(r, o->input);
     Result result = place_result(r, &callbacks);
     const SearchPath *path = run_search_path(r, o->input);

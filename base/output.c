@@ -10,6 +10,7 @@
 
 #include "chars.h"
 #include "files.h"
+#include "near_path.h"
 #include "system.h"
 
 #include <string.h>
@@ -32,7 +33,8 @@ void output_check(Arena *a, const char *path, double bytes)
     if (!system_file_info(path, &info) && !info.is_regular)
         fail(a, "%s: is there and no file; choose another name with -o", path);
     if (!folder_is(folder))
-        fail(a, "%s: there is no folder %s; make it first, or choose another with -o", path, quoted(a, folder));
+        fail(a, "%s: there is no folder %s%s; make it first, or choose another with -o", path, quoted(a, folder),
+             near_path_hint(a, folder, FOLDER_PATH));
     try_writing(a, path);
     double room = system_disk_free(folder);
     if (room >= 0 && room < bytes)

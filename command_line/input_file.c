@@ -41,7 +41,7 @@ Bytes input_file_open(Arena *a, const char *path, const char *expected, const ch
     FileInfo info;
     const char *why = system_file_info(path, &info);
     if (why) fail(a, "%s: cannot be opened: %s; expected %s%s", path, why, expected, hint);
-    if (info.is_folder) fail(a, "%s: is a folder, expected %s", path, expected);
+    if (info.is_folder) fail(a, "%s: is a folder, expected %s%s", path, expected, hint);
     return file_map(a, path);
 }
 

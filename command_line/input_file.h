@@ -5,7 +5,7 @@
 #include "files.h"
 
 /* Maps the file.  Fails when there is none or when it is a folder, with what was expected, and with `hint`, which may
- * be "", behind the reason. */
+ * be "", behind it. */
 Bytes input_file_open(Arena *a, const char *path, const char *expected, const char *hint);
 
 /* Is this a picture of a kind that may carry settings? */

@@ -8,6 +8,7 @@
 #include "file_hash.h"
 #include "files.h"
 #include "lines.h"
+#include "near_path.h"
 #include "weight_names.h"
 
 #include <string.h>
@@ -138,7 +139,10 @@ static const char *find_image(Arena *a, const SearchPath *p, Name name)
         const char *path = search_path_join(a, p->folder[i].path, name.text);
         if (file_is(path)) return path;
     }
-    fail(a, "%s is %s, and there is no such file", name.label, quoted(a, name.text));
+    const char *near = near_path_hint(a, name.text, FILE_PATH);
+    for (size_t i = 0; i < p->count && !*near; i++)
+        near = near_path_hint(a, search_path_join(a, p->folder[i].path, name.text), FILE_PATH);
+    fail(a, "%s is %s, and there is no such file%s", name.label, quoted(a, name.text), near);
 }
 
 static const char *find_lora(Arena *a, const SearchPath *p, Request *r, Name name)

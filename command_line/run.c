@@ -9,6 +9,7 @@
 #include "drawn_prompts.h"
 #include "foreign_metadata.h"
 #include "input_file.h"
+#include "near_path.h"
 #include "picture_kinds.h"
 #include "result.h"
 #include "sweep.h"
@@ -43,9 +44,41 @@ Callbacks run_callbacks(Run *r)
 
 /* ---- input files ------------------------------------------------------------------------------- */
 
-/* What may have been meant by the path of a file that is not there. */
+typedef struct { Arena *a; const char *folder, *prompts; int has_pictures; } Inside;
+
+static void look_inside(void *inside)
+{
+    enum { LISTED = 3 };
+    static const char *const pictures[] = { ".jpg", ".jpeg", ".png", ".webp", ".bmp" };
+    Inside *in = inside;
+    size_t count;
+    size_t listed = 0;
+    const char **names = folder_list(in->a, in->folder, &count);
+    for (size_t i = 0; i < count; i++) {
+        const char *ending = file_extension(names[i]);
+        for (size_t k = 0; k < sizeof pictures / sizeof *pictures; k++) in->has_pictures |= same(ending, pictures[k]);
+        if (!same(ending, ".txt") || listed == LISTED) continue;
+        const char *comma = listed++ ? ", " : "";
+        in->prompts = format(in->a, "%s%s%s", in->prompts, comma, search_path_join(in->a, in->folder, names[i]));
+    }
+}
+
+/* What may have been meant by a folder where a file is expected. */
+static const char *folder_hint(Run *r, const char *path)
+{
+    char why[MESSAGE];
+    Inside in = { .a = r->a, .folder = path, .prompts = "" };
+    if (attempt(r->a, look_inside, &in, why)) return "";         /* it cannot be read */
+    if (in.has_pictures) return format(r->a, "; to learn from its pictures: persona train %s -o NAME.safetensors", path);
+    return *in.prompts ? format(r->a, "; name one of the files in it, like %s", in.prompts) : "";
+}
+
+/* What may have been meant by a path that is no file. */
 static const char *hint(Run *r, const char *path)
 {
+    if (folder_is(path)) return folder_hint(r, path);
+    const char *near = near_path_hint(r->a, path, FILE_PATH);
+    if (*near) return near;
     if (strchr(path, ' ')) return "; to draw these words: persona --prompt \"...\"";
     if (!strcmp(path, "-")) return "; standard input is not read";
     const char *command = r->options.command ? NULL : nearest_command(path);
@@ -55,6 +88,15 @@ static const char *hint(Run *r, const char *path)
 Bytes run_open_input(Run *r, const char *path, const char *expected)
 {
     return input_file_open(r->a, path, expected, hint(r, path));
+}
+
+void run_complete_input(Run *r)
+{
+    const char *path = r->options.input;
+    const char *text = path ? format(r->a, "%s.txt", path) : NULL;
+    if (!text || system_file_exists(path) || !file_is(text)) return;
+    run_say(r, format(r->a, "%s: there is no such file; taken is %s", path, text));
+    r->options.input = text;
 }
 
 /* ---- the request ------------------------------------------------------------------------------- */

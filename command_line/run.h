@@ -37,6 +37,9 @@ void run_say(void *run, const char *line);
 /* Fails because the command line is wrong. */
 _Noreturn void run_misuse(Run *r, const char *message);
 
+/* "prompt" is prompt.txt, where there is no file of that very name; says so. */
+void run_complete_input(Run *r);
+
 /* Maps an input file.  expected: what it may be, for messages.  Fails when it cannot be opened, with what may have been
  * meant. */
 Bytes run_open_input(Run *r, const char *path, const char *expected);

@@ -11,6 +11,7 @@
 
 #include "chars.h"
 #include "files.h"
+#include "near_path.h"
 #include "system.h"
 
 #include <string.h>
@@ -94,7 +95,9 @@ SearchPath *search_path_new(Arena *a, const char *beside, const char *const *ext
     if (beside) add_tree(a, p, search_path_join(a, folder_of(a, beside), EMBEDDINGS), 0, MOST_DEPTH);
     add_tree(a, p, EMBEDDINGS, 0, MOST_DEPTH);
     for (size_t i = 0; i < extras; i++) {
-        if (!folder_is(extra[i])) fail(a, "--weights is %s, and there is no such folder", quoted(a, extra[i]));
+        if (!folder_is(extra[i])) 
+            fail(a, "--weights is %s, and there is no such folder%s", quoted(a, extra[i]),
+                 near_path_hint(a, extra[i], FOLDER_PATH));
         add_tree(a, p, extra[i], 1, MOST_DEPTH);
     }
     add_tree(a, p, "weights", 1, MOST_DEPTH);

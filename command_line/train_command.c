@@ -8,6 +8,7 @@
 #include "dataset_config.h"
 #include "input_file.h"
 #include "lines.h"
+#include "near_path.h"
 #include "output.h"
 #include "photo_folders.h"
 #include "request_paths.h"
@@ -45,7 +46,8 @@ static void check_photos(void *run)
     FileInfo info;
     const char *photos = r->options.input;
     const char *why = system_file_info(photos, &info);
-    if (why) fail(r->a, "%s: cannot be opened: %s; expected a folder of pictures", photos, why);
+    if (why) fail(r->a, "%s: cannot be opened: %s; expected a folder of pictures%s", photos, why,
+                  near_path_hint(r->a, photos, FOLDER_PATH));
     if (!info.is_folder)
         fail(r->a, "%s: is a file, expected a folder of pictures, or a file with a trainer's command line", photos);
 }
@@ -89,7 +91,9 @@ static void read_subsets(void *run)
     Lines told = { 0 };
     const char *path = o->training.dataset_config;
     if (!path) return;
-    if (!file_is(path)) fail(r->a, "--dataset_config is %s, and there is no such file", quoted(r->a, path));
+    if (!file_is(path))
+        fail(r->a, "--dataset_config is %s, and there is no such file%s", quoted(r->a, path),
+             near_path_hint(r->a, path, FILE_PATH));
     if (o->input || o->training.reg_data_dir)
         run_say(r, "warning: with --dataset_config no other folder of pictures counts, as in kohya's trainer");
     o->training.reg_data_dir = NULL;

@@ -12,6 +12,7 @@
 #include "config_file.h"
 #include "config_words.h"
 #include "files.h"
+#include "near_path.h"
 #include "shell_words.h"
 
 #include <string.h>
@@ -249,7 +250,8 @@ static void add_config_file(Gathering *w, Lines *to, const char *name)
 {
     const char *path = file_is(name) ? name : format(w->a, "%s.toml", name);
     if (file_is(path)) add_words_of_file(w, to, path);
-    else fault(w, format(w->a, "--config_file is %s, and there is no such file", quoted(w->a, name)));
+    else fault(w, format(w->a, "--config_file is %s, and there is no such file%s", quoted(w->a, name),
+                            near_path_hint(w->a, name, FILE_PATH)));
 }
 
 /* The value behind the option at words[i], or in it; NULL when it is no file of options.  OneTrainer: --config-path */

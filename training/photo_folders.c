@@ -16,6 +16,7 @@
 
 #include "caption_file.h"
 #include "chars.h"
+#include "near_path.h"
 #include "own_pictures.h"
 #include "picture_kinds.h"
 #include "system.h"
@@ -420,7 +421,9 @@ Photos photos_find(Arena *a, const PhotoSearch *search)
 {
     Finding f = { .a = a, .search = search };
     size_t count;
-    if (!folder_is(search->folder)) fail(a, "%s: there is no such folder of pictures", search->folder);
+    if (!folder_is(search->folder)) 
+        fail(a, "%s: there is no such folder of pictures%s", search->folder,
+             near_path_hint(a, search->folder, FOLDER_PATH));
     f.root = search->is_subset ? search->folder : root_of(a, search->folder);
     if (f.root != search->folder)
         add_note(&f, format(a, "%s: as kohya's GUI lays it out, so pictures are those of %s", search->folder, f.root));
