@@ -233,6 +233,14 @@ static void check_numbers(Arena *a, const LoraFile *f)
 
 /* ---- what was applied -------------------------------------------------------------------------- */
 
+/* Why nothing of a LoRA fits: what its tensors or its metadata say that it is made for, when that is another model. */
+static const char *other_base(Arena *a, const LoraFile *f)
+{
+    const char *base = file_about(f->file).base;
+    if (base_is_used(base)) return "was it made for another kind of model?";
+    return format(a, "it is made for %s, and pictures are drawn with Stable Diffusion 1.x here", base);
+}
+
 static void report_file(Arena *a, const LoraFile *f, const Weights *model, void (*say)(void *, const char *), void *to)
 {
     size_t applied = 0;
@@ -245,8 +253,7 @@ static void report_file(Arena *a, const LoraFile *f, const Weights *model, void 
         fail(a, "%s: nothing of this motion LoRA fits (0/%zu)%s: it needs a motion module, and one of its own kind",
              path, f->modules, left);
     if (!applied)
-        fail(a, "%s: nothing of this LoRA fits this model (0/%zu)%s: was it made for another kind of model?",
-             path, f->modules, left);
+        fail(a, "%s: nothing of this LoRA fits this model (0/%zu)%s: %s", path, f->modules, left, other_base(a, f));
     const char *text = "";
     if (f->use.text != f->use.unet && count_modules(f, TEXT_ENCODER))
         text = format(a, " (text encoder %g)", (double)f->use.text);

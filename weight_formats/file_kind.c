@@ -1,135 +1,190 @@
 /* file_kind.c - what a weight file is for, recognized by the names and shapes of its tensors.
  *
- * There is one table.  The first row that fits any tensor of the file decides, so more special kinds stand higher: an
- * SDXL checkpoint also has the names of a Stable Diffusion 1.x checkpoint, and a LoRA may be one for SDXL.
+ * known_kinds.c has one table of kinds.  The first row that fits any tensor of the file decides.  A second table says
+ * for which model an adapter is made; where it is silent, the metadata are asked.
  *
- * A kind that is known by name but not used here has a row too, so that the message can say what the file is and what
- * to take instead.  Models of one architecture differ in their input sizes: 768, 1024 or 2048 for the text embeddings
- * of cross-attention; 4, 8 or 9 channels for the first convolution. */
+ * A file may have a million tensors and a folder a thousand files, so names are read once: the rows are sorted by the
+ * first byte of their parts, and a name is compared where a word of it begins, after '.', '_' or ':', and only with
+ * the rows of that byte.  Nothing is kept between two calls. */
 #include "file_kind.h"
+
+#include "chars.h"
 
 #include <string.h>
 
-#define TAKE_SD_1          "use one for Stable Diffusion 1.x"
-#define TAKE_TEXT_TO_IMAGE "use a text-to-image one"
-#define NOTHING_USES_IT    "nothing here can use it"
-#define USE_IN_PROMPT      "use it in the prompt as <lora:name:0.8>"
-#define USE_AS_MODEL       "name it as Model or --model"
-#define USE_AS_VAE         "name it as VAE or --vae"
-#define USE_AS_MOTION      "name it as Motion module or --motion"
-#define USE_AS_EMBEDDING   "put it in embeddings/"
+/* ---- looking for many signs at once ------------------------------------------------------------ */
 
-/* part: stands anywhere in the name of a tensor    inputs: the second dim of that tensor; 0: any
- * name: what the file is    advice: what to do with it, where another kind is wanted */
-typedef struct { const char *part; size_t inputs; FileKind kind; const char *name, *advice; } KindRow;
+enum { MOST_SIGNS = 256, NONE = -1 };
 
-#define SUPPORTED(its_part, its_kind, its_name, use)         \
-    { .part = its_part, .kind = its_kind, .name = its_name, .advice = use }
-#define UNSUPPORTED(its_part, its_name, instead)             \
-    { .part = its_part, .kind = UNSUPPORTED_FILE, .name = its_name, .advice = instead }
-#define UNSUPPORTED_INPUTS(its_part, n, its_name, instead)   \
-    { .part = its_part, .inputs = n, .kind = UNSUPPORTED_FILE, .name = its_name, .advice = instead }
+/* Signs, and which of them were seen: sign i in some tensor's name, with its inputs, and what it asks for besides.
+ * first, next: lists of numbers 2 i (the part of sign i) and 2 i + 1 (what is asked for besides), by their first byte;
+ * anchored: those of parts that begin with '^' */
+typedef struct {
+    const Sign *sign[MOST_SIGNS];
+    size_t      count;
+    int         first[256], next[2 * MOST_SIGNS], anchored;
+    char        is_seen[2 * MOST_SIGNS];
+} Search;
 
-static const KindRow kinds[] = {
-    UNSUPPORTED       ("conditioner.embedders.", "an SDXL checkpoint", TAKE_SD_1),
-    UNSUPPORTED       ("unet.add_embedding.", "an SDXL folder", TAKE_SD_1),
-    UNSUPPORTED_INPUTS("attn2.to_k.weight", 2048, "an SDXL model", TAKE_SD_1),
-    UNSUPPORTED       ("cond_stage_model.model.", "a Stable Diffusion 2.x checkpoint", TAKE_SD_1),
-    UNSUPPORTED_INPUTS("attn2.to_k.weight", 1024, "a Stable Diffusion 2.x model", TAKE_SD_1),
-    UNSUPPORTED       ("joint_blocks.", "a Stable Diffusion 3 model", TAKE_SD_1),
-    UNSUPPORTED       ("double_blocks.", "a Flux model", TAKE_SD_1),
-    UNSUPPORTED       ("single_transformer_blocks.", "a Flux model", TAKE_SD_1),
-    UNSUPPORTED_INPUTS("input_blocks.0.0.weight", 9, "an inpainting checkpoint", TAKE_TEXT_TO_IMAGE),
-    UNSUPPORTED_INPUTS("unet.conv_in.weight", 9, "an inpainting folder", TAKE_TEXT_TO_IMAGE),
-    UNSUPPORTED_INPUTS("input_blocks.0.0.weight", 8, "an editing checkpoint (InstructPix2Pix)", TAKE_TEXT_TO_IMAGE),
-    UNSUPPORTED_INPUTS("unet.conv_in.weight", 8, "an editing folder (InstructPix2Pix)", TAKE_TEXT_TO_IMAGE),
-    UNSUPPORTED       ("scale_weight", "a checkpoint of scaled fp8", "use the same as F16, F32 or plain fp8"),
-    UNSUPPORTED       ("input_hint_block.", "a ControlNet", NOTHING_USES_IT),
-    UNSUPPORTED       ("controlnet_cond_embedding.", "a ControlNet", NOTHING_USES_IT),
-    UNSUPPORTED       ("lora_controlnet", "a ControlNet", NOTHING_USES_IT),
-    UNSUPPORTED       ("ip_adapter.", "an IP-Adapter", NOTHING_USES_IT),
-    UNSUPPORTED       ("image_proj.", "an IP-Adapter", NOTHING_USES_IT),
-    UNSUPPORTED       ("temporal_attentions.", "a HotShot motion module, for SDXL", TAKE_SD_1),
-    UNSUPPORTED       ("body.0.block1.", "a T2I-Adapter", NOTHING_USES_IT),
-    UNSUPPORTED       ("body.0.resnets.", "a T2I-Adapter", NOTHING_USES_IT),
-
-    SUPPORTED("lora", LORA_FILE, "a LoRA", USE_IN_PROMPT),
-    SUPPORTED("lycoris_", LORA_FILE, "a LoRA", USE_IN_PROMPT),
-    UNSUPPORTED(":0:up", "a LoRA of cloneofsimo's trainer, whose layers have numbers and no names",
-                "convert it, or look for one in kohya's or diffusers' names"),
-    SUPPORTED("hada_w1", LORA_FILE, "a LoHa", USE_IN_PROMPT),
-    SUPPORTED("lokr_w", LORA_FILE, "a LoKr", USE_IN_PROMPT),
-    SUPPORTED("oft_blocks", LORA_FILE, "an OFT", USE_IN_PROMPT),
-    SUPPORTED("oft_diag", LORA_FILE, "an OFT", USE_IN_PROMPT),
-    SUPPORTED(".oft_R.", LORA_FILE, "an OFT", USE_IN_PROMPT),
-    SUPPORTED(".boft_R", LORA_FILE, "a BOFT", USE_IN_PROMPT),
-    SUPPORTED(".ia3_l", LORA_FILE, "an (IA)^3", USE_IN_PROMPT),
-    SUPPORTED(".on_input", LORA_FILE, "an (IA)^3", USE_IN_PROMPT),
-    SUPPORTED("base_model.model.", LORA_FILE, "a file of PEFT", USE_IN_PROMPT),
-    SUPPORTED("diffusion_model.input_blocks.", MODEL_FILE, "a Stable Diffusion 1.x checkpoint", USE_AS_MODEL),
-    SUPPORTED("unet.down_blocks.", MODEL_FILE, "a Stable Diffusion 1.x folder", USE_AS_MODEL),
-    SUPPORTED("motion_modules.", MOTION_FILE, "an AnimateDiff motion module", USE_AS_MOTION),
-    SUPPORTED("emb_params", EMBEDDING_FILE, "a textual inversion embedding", USE_AS_EMBEDDING),
-    SUPPORTED("string_to_param.", EMBEDDING_FILE, "a textual inversion embedding", USE_AS_EMBEDDING),
-    UNSUPPORTED("clip_g", "an SDXL embedding", TAKE_SD_1),
-    SUPPORTED("first_stage_model.", VAE_FILE, "a VAE", USE_AS_VAE),
-    SUPPORTED("decoder.up.0.", VAE_FILE, "a VAE", USE_AS_VAE),
-    SUPPORTED("decoder.up_blocks.", VAE_FILE, "a VAE", USE_AS_VAE),
-
-    UNSUPPORTED("input_blocks.", "a UNet without its checkpoint", "use the whole checkpoint"),
-    UNSUPPORTED("down_blocks.", "a part of a diffusers folder", "name the folder, or the single-file checkpoint"),
-    UNSUPPORTED("text_model.encoder.layers.", "a text encoder without its checkpoint", "use the whole checkpoint"),
-    UNSUPPORTED("vision_model.", "an image encoder or safety checker", "nothing here needs it"),
-    UNSUPPORTED(".linear.0.weight", "a hypernetwork", NOTHING_USES_IT),
-    UNSUPPORTED("RDB1.conv1.", "an upscaler", NOTHING_USES_IT),
-    UNSUPPORTED("rdb1.conv1.", "an upscaler", NOTHING_USES_IT),
-};
-enum { KINDS = sizeof kinds / sizeof *kinds };
-
-#undef SUPPORTED
-#undef UNSUPPORTED
-#undef UNSUPPORTED_INPUTS
-
-static int fits(const Weight *w, const KindRow *row)
+static void add_words(Search *s, int number, const char *words)
 {
-    if (!strstr(w->name, row->part)) return 0;
-    return !row->inputs || (w->rank > 1 && w->shape[1] == row->inputs);
+    int *list = *words == '^' ? &s->anchored : &s->first[(unsigned char)*words];
+    s->next[number] = *list;
+    *list = number;
 }
 
-/* Returns the first row that fits a tensor of the file, or NULL when none does. */
-static const KindRow *row_of(const WeightFile *f)
+static void search_begin(Search *s)
 {
-    for (size_t k = 0; k < KINDS; k++)
-        for (size_t i = 0; i < f->count; i++)
-            if (fits(&f->weight[i], &kinds[k])) return &kinds[k];
+    memset(s->is_seen, 0, sizeof s->is_seen);
+    for (size_t i = 0; i < sizeof s->first / sizeof *s->first; i++) s->first[i] = NONE;
+    s->anchored = NONE;
+    s->count = 0;
+}
+
+static void search_add(Search *s, const Sign *sign)
+{
+    int number = 2 * (int)s->count;
+    s->sign[s->count++] = sign;
+    add_words(s, number, sign->part);
+    if (sign->with) add_words(s, number + 1, sign->with);
+    else s->is_seen[number + 1] = 1;
+}
+
+static int begins_with(const char *text, const char *words) { return !strncmp(text, words, strlen(words)); }
+
+static int has_inputs(const Weight *w, size_t inputs) { return !inputs || (w->rank > 1 && w->shape[1] == inputs); }
+
+/* Compares the text with all signs of a list. */
+static void compare(Search *s, int list, const char *text, const Weight *w)
+{
+    for (int number = list; number != NONE; number = s->next[number]) {
+        const Sign *sign = s->sign[number / 2];
+        const char *words = number % 2 ? sign->with : sign->part;
+        if (*words == '^') words++;
+        if (s->is_seen[number] || !begins_with(text, words)) continue;
+        s->is_seen[number] = number % 2 || has_inputs(w, sign->inputs);
+    }
+}
+
+static int ends_a_word(char c) { return c == '.' || c == '_' || c == ':' || c == '/'; }
+
+static void search_name(Search *s, const Weight *w)
+{
+    compare(s, s->anchored, w->name, w);
+    int is_start = 1;
+    for (const char *at = w->name; *at; at++) {
+        if (is_start) compare(s, s->first[(unsigned char)*at], at, w);
+        is_start = ends_a_word(*at);
+    }
+}
+
+static int is_found(const Search *s, size_t i) { return s->is_seen[2 * i] && s->is_seen[2 * i + 1]; }
+
+/* ---- what a file is ---------------------------------------------------------------------------- */
+
+/* The first row that fits; the last one, without a name, when none does. */
+static const KnownKind *kind_of(const WeightFile *f)
+{
+    Search s;
+    search_begin(&s);
+    for (const KnownKind *k = known_kinds; k->name; k++) search_add(&s, &k->sign);
+    for (size_t i = 0; i < f->count; i++) search_name(&s, &f->weight[i]);
+    size_t i = 0;
+    while (known_kinds[i].name && !is_found(&s, i)) i++;
+    return &known_kinds[i];
+}
+
+static const char *base_of_tensors(const WeightFile *f)
+{
+    Search s;
+    search_begin(&s);
+    for (const KnownBase *b = known_bases; b->base; b++) search_add(&s, &b->sign);
+    for (size_t i = 0; i < f->count; i++) search_name(&s, &f->weight[i]);
+    size_t i = 0;
+    while (known_bases[i].base && !is_found(&s, i)) i++;
+    return known_bases[i].base;
+}
+
+/* Does one of the value's words begin so? */
+static int has_words(const char *value, const char *words)
+{
+    for (const char *at = value; *at; at++)
+        if ((at == value || !word_character(at[-1]) || at[-1] == '_') && begins(at, words)) return 1;
+    return 0;
+}
+
+/* The model that the metadata name; `other`, a value that says it in words not known here, when none is known. */
+static const char *base_of_metadata(const WeightFile *f, const char **other)
+{
+    static const char *const keys[] = { "ss_base_model_version", "modelspec.architecture", "general.architecture",
+                                        "base_model", "ss_sd_model_name" };
+    enum { KEYS = sizeof keys / sizeof *keys, KEYS_OF_BASES = KEYS - 1 };      /* a file's name is no name of a base */
+    *other = NULL;
+    for (size_t k = 0; k < KEYS; k++) {
+        const char *value = file_metadata(f, keys[k]);
+        if (!value) continue;
+        for (const BaseWords *b = base_words; b->base; b++)
+            if (has_words(value, b->words)) return b->base;
+        if (k < KEYS_OF_BASES && *value && strcmp(value, "None") && !*other) *other = value;
+    }
     return NULL;
 }
 
-FileKind file_kind(const WeightFile *f)
+/* The trainers of newer models write the oldest one down where they know no better. */
+static const char *base_of(const WeightFile *f)
 {
-    const KindRow *row = row_of(f);
-    return row ? row->kind : UNKNOWN_FILE;
+    const char *other;
+    const char *said = base_of_metadata(f, &other);
+    const char *seen = base_of_tensors(f);
+    if (seen && (!said || base_is_used(said))) return seen;
+    if (said) return said;
+    return other;
 }
+
+int base_is_used(const char *base) { return !base || !strcmp(base, "Stable Diffusion 1.x"); }
+
+FileAbout file_about(const WeightFile *f)
+{
+    const KnownKind *k = kind_of(f);
+    FileAbout about = {
+        .kind = k->kind,
+        .name = k->name ? k->name : "a file of no kind known here",
+        .base = k->base,
+        .purpose = k->purpose,
+        .advice = k->advice,
+    };
+    if (!about.base) about.base = base_of(f);
+    return about;
+}
+
+FileKind file_kind(const WeightFile *f) { return kind_of(f)->kind; }
 
 const char *file_kind_name(const WeightFile *f)
 {
-    const KindRow *row = row_of(f);
-    return row ? row->name : "a file of no kind known here";
+    const char *name = kind_of(f)->name;
+    return name ? name : "a file of no kind known here";
+}
+
+const char *file_in_words(Arena *a, const WeightFile *f)
+{
+    FileAbout about = file_about(f);
+    int is_said = !about.base || strstr(about.name, about.base) != NULL;
+    return is_said ? about.name : format(a, "%s for %s", about.name, about.base);
 }
 
 const char *kind_name(FileKind kind)
 {
     size_t k = 0;
-    while (k + 1 < KINDS && kinds[k].kind != kind) k++;
-    return kinds[k].name;
+    while (known_kinds[k].name && known_kinds[k].kind != kind) k++;
+    return known_kinds[k].name;
 }
 
 void check_file_kind(Arena *a, const WeightFile *f, FileKind wanted)
 {
-    const KindRow *row = row_of(f);
-    FileKind found = row ? row->kind : UNKNOWN_FILE;
-    if (found == wanted) return;
-    if (wanted == VAE_FILE && found == MODEL_FILE) return;
-    const char *advice = row ? format(a, ": %s", row->advice) : "";
-    fail(a, "%s: expected %s, found %s%s", f->path, kind_name(wanted), file_kind_name(f), advice);
+    FileAbout about = file_about(f);
+    if (about.kind == wanted) return;
+    if (wanted == VAE_FILE && about.kind == MODEL_FILE) return;
+    const char *advice = about.advice ? format(a, ": %s", about.advice) : "";
+    const char *found = base_is_used(about.base) ? about.name : file_in_words(a, f);
+    fail(a, "%s: expected %s, found %s%s", f->path, kind_name(wanted), found, advice);
 }
