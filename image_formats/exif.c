@@ -16,6 +16,7 @@
 #include "exif.h"
 
 #include "chars.h"
+#include "utf16.h"
 
 #include <string.h>
 
@@ -124,28 +125,12 @@ const char *narrow_text(Arena *a, Bytes b)
 
 typedef enum { BIG, LITTLE } ByteOrder;
 
-static uint32_t unit(Bytes b, size_t at, ByteOrder order)
-{
-    uint32_t high = b.data[at + (order == LITTLE)];
-    uint32_t low = b.data[at + (order == BIG)];
-    return high << 8 | low;
-}
-
-/* UTF-16, up to its first NUL.  Half of a surrogate pair alone becomes U+FFFD. */
+/* UTF-16, up to its first NUL; half of a unit at the end says nothing. */
 static const char *utf16_text(Arena *a, Bytes b, ByteOrder order)
 {
-    StringBuilder s = string_builder(a);
-    for (size_t i = 0; i + 2 <= b.size; i += 2) {
-        uint32_t c = unit(b, i, order);
-        int is_pair = c >> 10 == 0xD800 >> 10 && i + 4 <= b.size && unit(b, i + 2, order) >> 10 == 0xDC00 >> 10;
-        if (!c) break;
-        if (is_pair) {
-            c = 0x10000 + ((c & 1023) << 10) + (unit(b, i + 2, order) & 1023);
-            i += 2;
-        }
-        string_builder_add_code_point(&s, c >> 11 == 0xD800 >> 11 ? 0xFFFD : c);
-    }
-    return trimmed(a, s.text, s.n);
+    size_t size;
+    const char *text = utf16_decode(a, b.data, b.size / 2 * 2, order == LITTLE, &size);
+    return trimmed(a, text, strlen(text));
 }
 
 /* How many characters are plain, white space included, less those that cannot be: what a wrong byte order makes. */

@@ -13,6 +13,7 @@
 #include "plain_text.h"
 
 #include "chars.h"
+#include "utf16.h"
 
 #include <string.h>
 
@@ -46,34 +47,6 @@ static Utf16 utf16_kind(const unsigned char *s, size_t n)
     if (may_have_mark && s[0] == 0xff && s[1] == 0xfe) return LITTLE;
     if (may_have_mark && s[0] == 0xfe && s[1] == 0xff) return BIG;
     return utf16_by_zeros(s, n);
-}
-
-static uint32_t utf16_unit(const unsigned char *s, Utf16 kind)
-{
-    return kind == BIG ? (uint32_t)s[0] << 8 | s[1] : (uint32_t)s[1] << 8 | s[0];
-}
-
-/* s: [n] -> UTF-8, *size bytes.  A surrogate without its other half, and a last odd byte, become U+FFFD. */
-static char *from_utf16(Arena *a, const unsigned char *s, size_t n, Utf16 kind, size_t *size)
-{
-    char *out = allocate(a, n / 2 * 3 + 4, 1);
-    char *end = out;
-    size_t i = 0;
-    while (i + 1 < n) {
-        uint32_t c = utf16_unit(s + i, kind);
-        i += 2;
-        uint32_t low = i + 1 < n ? utf16_unit(s + i, kind) : 0;
-        int is_pair = c >= 0xd800 && c < 0xdc00 && low >= 0xdc00 && low < 0xe000;
-        if (is_pair) {
-            c = 0x10000 + ((c - 0xd800) << 10) + (low - 0xdc00);
-            i += 2;
-        }
-        if (c >= 0xd800 && c < 0xe000) c = 0xfffd;
-        end += utf8_encode(end, c);
-    }
-    if (i < n) end += utf8_encode(end, 0xfffd);
-    *size = (size_t)(end - out);
-    return out;
 }
 
 /* ---- lines ------------------------------------------------------------------------------------ */
@@ -112,7 +85,7 @@ static void spell_newlines(char *text)
 char *plain_text(Arena *a, const char *text, size_t n, const char *path)
 {
     Utf16 kind = utf16_kind((const unsigned char *)text, n);
-    if (kind) text = from_utf16(a, (const unsigned char *)text, n, kind, &n);
+    if (kind) text = utf16_decode(a, (const unsigned char *)text, n, kind == LITTLE, &n);
     const char *nul = n ? memchr(text, 0, n) : NULL;
     if (nul)
         fail(a, "%s: byte %zu is NUL, expected text in UTF-8; is this a prompt file?", path, (size_t)(nul - text) + 1);

@@ -85,7 +85,7 @@ int main(void)
 END
 [ "$("$folder/webp/program")" = "1 1" ]; check $? "$of_webp alone does not read a pixel: $("$folder/webp/program")"
 
-of_image='image picture_info picture_kinds exif png jpeg jpeg_arithmetic jpeg_pixels bmp webp vp8l vp8 vp8_predict vp8_filter vp8_tables deflate chars unicode files tensor system'
+of_image='image picture_info picture_kinds exif png jpeg jpeg_arithmetic jpeg_pixels bmp webp vp8l vp8 vp8_predict vp8_filter vp8_tables deflate chars utf16 unicode files tensor system'
 # shellcheck disable=SC2046
 build image $(for f in $of_image; do echo $f.c $f.h; done) <<'END'
 #include "image.h"

@@ -9,6 +9,7 @@
 #include "caption_file.h"
 
 #include "chars.h"
+#include "utf16.h"
 
 #include <string.h>
 
@@ -19,34 +20,6 @@ static const char OTHER_ENCODING[] = "expected a caption in UTF-8, found text in
 
 /* ---- encodings ---------------------------------------------------------------------------------- */
 
-static uint32_t utf16_unit(const unsigned char *p, int is_little_endian)
-{
-    return is_little_endian ? p[0] | (uint32_t)p[1] << 8 : p[1] | (uint32_t)p[0] << 8;
-}
-
-/* n bytes behind the byte order mark; NULL when half of a surrogate pair or of a unit is missing */
-static char *from_utf16(Arena *a, const unsigned char *p, size_t n, int is_little_endian)
-{
-    char *text = allocate(a, n / 2 * 3 + 1, 1);
-    char *end = text;
-    if (n % 2) return NULL;
-    for (size_t i = 0; i < n; i += 2) {
-        uint32_t c = utf16_unit(p + i, is_little_endian);
-        if (c >= 0xDC00 && c < 0xE000) return NULL;
-        if (c >= 0xD800 && c < 0xDC00) {
-            if (i + 4 > n) return NULL;
-            uint32_t low = utf16_unit(p + i + 2, is_little_endian);
-            if (low < 0xDC00 || low >= 0xE000) return NULL;
-            c = 0x10000 + (c - 0xD800) * 0x400 + (low - 0xDC00);
-            i += 2;
-        }
-        if (!c) return NULL;
-        end += utf8_encode(end, c);
-    }
-    *end = 0;
-    return text;
-}
-
 /* NULL when it is no UTF-8, or has a NUL in it, as UTF-16 without a mark has */
 static char *from_utf8(Arena *a, const unsigned char *p, size_t n)
 {
@@ -56,6 +29,14 @@ static char *from_utf8(Arena *a, const unsigned char *p, size_t n)
         if (!c || c == 0xFFFD) return NULL;
     }
     return copy(a, (const char *)p, n);
+}
+
+/* n bytes behind the byte order mark; NULL when half of a surrogate pair or of a unit is missing */
+static char *from_utf16(Arena *a, const unsigned char *p, size_t n, int is_little_endian)
+{
+    size_t size;
+    const char *text = utf16_decode(a, p, n, is_little_endian, &size);
+    return from_utf8(a, (const unsigned char *)text, size);
 }
 
 static char *decoded(Arena *a, Bytes b)
