@@ -13,6 +13,8 @@
 #include "adapter_report.h"
 #include "chars.h"
 #include "clip.h"
+#include "clip_identity.h"
+#include "clip_state.h"
 #include "denoise.h"
 #include "image.h"
 #include "latent_resize.h"
@@ -43,6 +45,12 @@ typedef struct {
     double                  next_preview;    /* no preview before this time */
     size_t                  planned;         /* dry run: bytes of the stage that needs most, mapped weights counted */
     size_t                  mapped;          /* dry run: bytes of that stage's mapped weights */
+    double                  ops_before[FRAMES + 2];      /* dry run: operations before each stage, and of all */
+    ClipState              *state;           /* where it is kept how far the job is; NULL: nowhere */
+    ClipIdentity           *identity;
+    ClipBounds              bounds;
+    ClipPosition            at;              /* how far it is */
+    const DenoisingState   *denoised;        /* how far a pass is, while one is under way */
 } Work;
 
 /* ---- checking the job -------------------------------------------------------------------------- */
@@ -318,15 +326,203 @@ static Tensor encode(Work *w)
     return compact(&w->run, before, vae_encode(&w->run, x));
 }
 
+/* ---- going on after an interruption ------------------------------------------------------------ */
+
+static void bound_pass(Work *w, ClipStage stage, const Denoising *d, int width, int height)
+{
+    w->bounds.most[stage] = (ClipPosition){
+        .stage = stage,
+        .done = (uint32_t)denoise_calls(d),
+        .latents = { .n = w->job->frames, .h = height / FACTOR, .w = width / FACTOR, .c = LATENT },
+        .buffers = sampler_buffers(d->sampling.method),
+    };
+}
+
+/* What this job depends on, and what its positions may be. */
+static void identify(Work *w)
+{
+    const Job *j = w->job;
+    int width = hires_side(j, j->width);
+    int height = hires_side(j, j->height);
+    w->identity = allocate(w->mem, 1, sizeof *w->identity);
+    clip_identity_begin(w->mem, w->identity, j, w->init);
+    bound_pass(w, FIRST_PASS, &w->denoising, j->width, j->height);
+    if (j->hires > 0) bound_pass(w, SECOND_PASS, &w->hires, width, height);
+    w->bounds.most[FRAMES] = (ClipPosition){
+        .stage = FRAMES,
+        .done = (uint32_t)j->frames,
+        .latents = { .n = j->frames, .h = height / FACTOR, .w = width / FACTOR, .c = LATENT },
+        .width = width,
+        .height = height,
+    };
+}
+
+/* "step 7 of 25" */
+static const char *position_said(Work *w, const ClipPosition *p)
+{
+    if (p->stage == FRAMES && !p->done) return "the last step";
+    if (p->stage == FRAMES) return format(w->mem, "frame %u of %d", p->done, w->job->frames);
+    const Denoising *d = p->stage == FIRST_PASS ? &w->denoising : &w->hires;
+    int steps = d->sampling.steps - d->first_step;
+    int step = (int)((int64_t)p->done * steps / denoise_calls(d));
+    return format(w->mem, "step %d of %d%s", step, steps, p->stage == FIRST_PASS ? "" : " of the second pass");
+}
+
+/* Looks for a state of this job.  entries: of the identity, as many as are known by now */
+static void find_state(Work *w, size_t entries)
+{
+    clip_state_find(w->mem, w->state, w->identity->entry, entries, &w->bounds, w->callbacks);
+    if (!w->state->is_found) return;
+    const char *path = clip_state_path(w->mem, w->state);
+    callbacks_say(w->callbacks, "%s: goes on after %s", path, position_said(w, &w->state->from));
+}
+
+/* The share of the operations that a job saves which goes on. */
+static double ops_done(Work *w)
+{
+    if (!w->state || !w->state->is_found) return 0;
+    const ClipPosition *p = &w->state->from;
+    double stage = w->ops_before[p->stage + 1] - w->ops_before[p->stage];
+    return w->ops_before[p->stage] - w->ops_before[FIRST_PASS] + stage * p->done / w->bounds.most[p->stage].done;
+}
+
+/* Fails when the disk has no room for the result, and for two states where there will be some: the new one is whole
+ * before the old one goes. */
+static void check_room(Work *w, const Plan *plan)
+{
+    const ClipState *s = w->state;
+    double room = system_disk_free(folder_of(w->mem, s->target));
+    double result = (double)plan->frames * plan->width * plan->height * 3;
+    double states = s->every < 0 ? 0 : 2 * clip_state_bytes(&w->bounds);
+    if (room < 0 || room >= result + states) return;
+    if (room >= result && plan_seconds(w->mem, plan) < s->every) return;
+    fail(w->mem, "%s: up to %.1f MB are to be written, %.1f of them to keep how far it is, and there is room for %.1f; "
+                 "make some, or choose another place with -o", s->target, (result + states) / 1e6, states / 1e6,
+         room / 1e6);
+}
+
+static void take_up_state(Work *w, const Plan *plan)
+{
+    w->state = w->callbacks ? w->callbacks->state : NULL;
+    if (!w->state) return;
+    identify(w);
+    w->state->number = 0;
+    int is_there = system_file_exists(format(w->mem, "%s.state", w->state->target));
+    if (is_there) clip_identity_weights(w->mem, w->identity, w->run.weights, w->run.lora);
+    find_state(w, w->identity->count - 1);
+    check_room(w, plan);
+}
+
+/* What the words became is known now: a state that was made with other vectors is another job's. */
+static void check_conditioning(Work *w, const Conditioning *conditioning)
+{
+    const SamplerSetup *s = &w->denoising.sampling;
+    int calls = denoise_calls(&w->denoising);
+    if (!w->state || w->machine.dry) return;
+    if (w->job->hires > 0) calls += denoise_calls(&w->hires);
+    float setup[] = { (float)s->betas, (float)s->zero_snr, (float)s->v_prediction };
+    clip_identity_condition(w->identity, setup, sizeof setup / sizeof *setup);
+    for (int i = 0; i < calls; i++) {
+        const Conditioning *c = &conditioning[i];
+        clip_identity_condition(w->identity, c->text.x, size(c->text));
+        clip_identity_condition(w->identity, c->weight, (size_t)(c->text.n - c->has_negative));
+    }
+    if (!w->state->is_found) return;
+    const KeyValue *now = &w->identity->entry[w->identity->count - 1];
+    const char *then = file_metadata(w->state->file, now->key);
+    if (then && !strcmp(then, now->value)) return;
+    callbacks_say(w->callbacks, "%s: is left alone after all: it differs in %s", clip_state_path(w->mem, w->state),
+                  now->key);
+    find_state(w, w->identity->count);
+}
+
+/* Writes how far the job is. */
+static int keep(Work *w)
+{
+    if (w->denoised) {
+        w->at.done = w->denoised->calls;
+        w->at.draws = w->denoised->draws;
+        w->at.rng = w->denoised->rng;
+    }
+    clip_identity_weights(w->mem, w->identity, w->run.weights, w->run.lora);
+    return clip_state_save(w->mem, w->state, w->identity->entry, w->identity->count, &w->at, w->callbacks);
+}
+
+static void keep_if_due(Work *w)
+{
+    if (w->state && !w->machine.dry && clip_state_due(w->state)) keep(w);
+}
+
+/* Runs a stage of the work.  When it is interrupted, or has no memory, keeps how far it came. */
+static void interruptible(Work *w, void (*run)(void *stage), void *stage)
+{
+    char why[MESSAGE];
+    if (!w->state || w->machine.dry) {
+        run(stage);
+        return;
+    }
+    if (!attempt(w->mem, run, stage, why)) return;
+    FailKind kind = fail_kind(w->mem);
+    int is_begun = w->at.stage > FIRST_PASS || w->at.done || (w->denoised && w->denoised->calls);
+    if (kind == FAILURE || !is_begun || !clip_state_worth(w->state) || !keep(w)) fail_as(w->mem, kind, "%s", why);
+    fail_as(w->mem, kind, "%s after %s; the same command goes on from there, by %s", why, position_said(w, &w->at),
+            clip_state_path(w->mem, w->state));
+}
+
+/* One pass, from where it is. */
+typedef struct {
+    Work               *w;
+    const Denoising    *d;
+    DenoisingState     *at;
+    const Conditioning *conditioning;
+} Pass;
+
+static void run_pass(void *pass)
+{
+    Pass *p = pass;
+    Work *w = p->w;
+    Progress *progress = w->machine.dry || !w->callbacks ? NULL : w->callbacks->progress;
+    denoise(&w->run, p->d, p->at, p->conditioning, progress, w->callbacks ? w->callbacks->to : NULL);
+}
+
+/* Goes on from a state that was found.  Returns whether this stage is over already. */
+static int go_on(Work *w, ClipStage stage, DenoisingState *at)
+{
+    if (!w->state || w->machine.dry || !w->state->is_found || stage > w->state->from.stage) return 0;
+    if (stage < w->state->from.stage) return 1;
+    const ClipPosition *from = &w->state->from;
+    size_t n = size(at->x);
+    at->calls = from->done;
+    at->draws = from->draws;
+    at->rng = from->rng;
+    memcpy(at->x.x, from->latents.x, n * sizeof *at->x.x);
+    if (from->buffers) memcpy(at->memory, from->memory, (size_t)from->buffers * n * sizeof *at->memory);
+    return 0;
+}
+
+/* Denoises x. */
+static void denoise_pass(Work *w, ClipStage stage, Tensor x, const Conditioning *conditioning)
+{
+    size_t before = mark(w->mem);
+    const Denoising *d = stage == FIRST_PASS ? &w->denoising : &w->hires;
+    Pass p = { .w = w, .d = d, .at = denoising_begin(&w->run, x), .conditioning = conditioning };
+    if (!go_on(w, stage, p.at)) {
+        w->at = (ClipPosition){ .stage = stage, .latents = x, .memory = p.at->memory };
+        w->at.buffers = sampler_buffers(d->sampling.method);
+        w->denoised = p.at;
+        interruptible(w, run_pass, &p);
+        w->denoised = NULL;
+    }
+    release(w->mem, before);
+}
+
 /* Returns x, enlarged and then denoised by the second pass, which begins by adding noise. */
-static Tensor second_pass(Work *w, Tensor x, const Conditioning *conditioning, Progress *progress, void *to)
+static Tensor second_pass(Work *w, Tensor x, const Conditioning *conditioning)
 {
     const Job *j = w->job;
     Tensor y = tensor(&w->run, x.n, hires_side(j, j->height) / FACTOR, hires_side(j, j->width) / FACTOR, x.c);
     if (!w->machine.dry) latent_resize(y, x, upscalers[upscaler_named(j->upscaler)].nearest);
-    size_t before = mark(w->mem);
-    denoise(&w->run, &w->hires, denoising_begin(&w->run, y), conditioning, progress, to);
-    release(w->mem, before);
+    denoise_pass(w, SECOND_PASS, y, conditioning);
     return y;
 }
 
@@ -334,9 +530,8 @@ static Tensor second_pass(Work *w, Tensor x, const Conditioning *conditioning, P
 
 /* Shows the predicted x0.  The next preview waits a hundred times as long as this one took, so that previews cost at
  * most one percent of the time.  The first call shows nothing, because its x0 shows little yet. */
-static void preview(void *work, Tensor x0)
+static void preview(Work *w, Tensor x0)
 {
-    Work *w = work;
     size_t before = mark(w->mem);
     size_t frame = size(x0) / (size_t)x0.n;
     double begun = system_seconds();
@@ -355,6 +550,13 @@ static void preview(void *work, Tensor x0)
     w->callbacks->preview(w->callbacks->to, p);
     release(w->mem, before);
     w->next_preview = system_seconds() + 100 * (system_seconds() - begun);
+}
+
+static void after_call(void *work, Tensor x0)
+{
+    Work *w = work;
+    keep_if_due(w);
+    if (w->callbacks && w->callbacks->preview) preview(w, x0);
 }
 
 /* ---- loading ----------------------------------------------------------------------------------- */
@@ -436,10 +638,8 @@ static void load(Work *w)
     w->motion = motion_kind(weights);
     w->denoising.sampling.betas = moves ? LINEAR : SCALED_LINEAR;      /* clips with SCALED_LINEAR come out grey */
     if (moves) check_motion(w, j->motion);
-    if (w->callbacks && w->callbacks->preview) {
-        w->denoising.on_x0 = preview;
-        w->denoising.on_x0_to = w;
-    }
+    w->denoising.on_x0 = after_call;
+    w->denoising.on_x0_to = w;
     choose_init(w);
     choose_hires(w);
     say_without_effect(w);
@@ -490,22 +690,64 @@ static unsigned char pixel(float x)
     return (unsigned char)nearbyintf(255 * v);
 }
 
+/* The latents that are decoded, and where the pixels go. */
+typedef struct { Work *w; Tensor x; unsigned char *rgb; } Decoding;
+
+static void decode_frame(const Decoding *d, int f)
+{
+    Work *w = d->w;
+    size_t before = mark(w->mem);
+    size_t frame = size(d->x) / (size_t)d->x.n;
+    Tensor latents = { .n = 1, .h = d->x.h, .w = d->x.w, .c = d->x.c, .x = d->x.x + (size_t)f * frame };
+    Tensor picture = vae_decode(&w->run, latents);
+    unsigned char *rgb = d->rgb + (size_t)f * size(picture);
+    for (size_t i = 0; i < size(picture) && !w->machine.dry; i++) rgb[i] = pixel(picture.x[i]);
+    release(w->mem, before);
+}
+
+static void decode_rest(void *decoding)
+{
+    Decoding *d = decoding;
+    Work *w = d->w;
+    while (w->at.done < (uint32_t)d->x.n) {
+        int f = (int)w->at.done;
+        callbacks_progress(w->callbacks, "frame", f, d->x.n);
+        decode_frame(d, f);
+        w->at.done++;
+        keep_if_due(w);
+    }
+}
+
+/* The position before the first frame.  It is kept in any case, if this job keeps one: hours of steps are done. */
+static void begin_decoding(Work *w, const Decoding *d)
+{
+    const ClipPosition *most = &w->bounds.most[FRAMES];
+    w->at = (ClipPosition){ .stage = FRAMES, .latents = d->x, .rgb = d->rgb, .width = most->width,
+                            .height = most->height };
+    if (!w->state) return;
+    const ClipPosition *from = &w->state->from;
+    if (!w->state->is_found || from->stage != FRAMES) {
+        if (clip_state_worth(w->state)) keep(w);
+        return;
+    }
+    w->at.done = from->done;
+    memcpy(d->x.x, from->latents.x, size(d->x) * sizeof *d->x.x);
+    if (from->done) memcpy(d->rgb, from->rgb, (size_t)from->done * (size_t)from->height * (size_t)from->width * 3);
+}
+
 /* VAE decode: latents -> pictures, a frame at a time.  A dry run decodes one frame, which stands for all. */
 static void decode(Work *w, Tensor x, unsigned char *rgb)
 {
-    int dry = w->machine.dry;
+    Decoding d = { .w = w, .x = x, .rgb = rgb };
     double ops_before = w->machine.ops;
-    size_t frame = size(x) / (size_t)x.n;
-    int decoded = dry ? 1 : x.n;
-    for (int f = 0; f < decoded; f++) {
-        size_t before = mark(w->mem);
-        if (!dry) callbacks_progress(w->callbacks, "frame", f, x.n);
-        Tensor latents = { .n = 1, .h = x.h, .w = x.w, .c = x.c, .x = x.x + (size_t)f * frame };
-        Tensor picture = vae_decode(&w->run, latents);
-        for (size_t i = 0; i < size(picture) && !dry; i++) *rgb++ = pixel(picture.x[i]);
-        release(w->mem, before);
+    if (w->machine.dry) {
+        decode_frame(&d, 0);
+        w->machine.ops += (w->machine.ops - ops_before) * (x.n - 1);
+        return;
     }
-    if (dry) w->machine.ops += (w->machine.ops - ops_before) * (x.n - 1);
+    begin_decoding(w, &d);
+    if (w->callbacks && w->callbacks->latents) w->callbacks->latents(w->callbacks->to, x);
+    interruptible(w, decode_rest, &d);
 }
 
 /* Ends a stage that used the weights with these prefixes: drops their mapped pages from memory.  A dry run instead
@@ -529,8 +771,6 @@ static void end_stage(Work *w, const char *prefix, const char *other)
 static unsigned char *draw(Work *w)
 {
     const Job *j = w->job;
-    Progress *progress = w->machine.dry || !w->callbacks ? NULL : w->callbacks->progress;
-    void *to = w->callbacks ? w->callbacks->to : NULL;
     size_t pixels = (size_t)j->frames * (size_t)hires_side(j, j->height) * (size_t)hires_side(j, j->width);
     unsigned char *rgb = allocate(w->mem, pixels * 3, 1);
     Tensor x = tensor(&w->run, j->frames, j->height / FACTOR, j->width / FACTOR, LATENT);
@@ -538,13 +778,15 @@ static unsigned char *draw(Work *w)
     end_stage(w, "vae.encoder.", "vae.quant_conv.");
     const Conditioning *conditioning = text_encode(&w->run, w->text);
     end_stage(w, "te.", NULL);
-    size_t before = mark(w->mem);
-    denoise(&w->run, &w->denoising, denoising_begin(&w->run, x), conditioning, progress, to);
-    release(w->mem, before);
-    if (j->hires > 0) x = second_pass(w, x, conditioning + denoise_calls(&w->denoising), progress, to);
+    check_conditioning(w, conditioning);
+    w->ops_before[FIRST_PASS] = w->machine.ops;
+    denoise_pass(w, FIRST_PASS, x, conditioning);
+    w->ops_before[SECOND_PASS] = w->machine.ops;
+    if (j->hires > 0) x = second_pass(w, x, conditioning + denoise_calls(&w->denoising));
     end_stage(w, "unet.", "motion.");
-    if (!w->machine.dry && w->callbacks && w->callbacks->latents) w->callbacks->latents(to, x);
+    w->ops_before[FRAMES] = w->machine.ops;
     decode(w, x, rgb);
+    w->ops_before[FRAMES + 1] = w->machine.ops;
     end_stage(w, "vae.decoder.", "vae.post_quant_conv.");
     return rgb;
 }
@@ -669,6 +911,8 @@ static Plan prepare(Work *w)
     plan.height = hires_side(j, j->height);
     plan.threads = w->machine.threads;
     plan.bf16 = w->machine.bf16;
+    take_up_state(w, &plan);
+    plan.ops -= ops_done(w);
     return plan;
 }
 
@@ -701,6 +945,7 @@ Pictures generate(Arena *a, Job *job, const Callbacks *callbacks)
     plan_say(a, &plan, callbacks);
     Pictures p = { .frames = plan.frames, .width = plan.width, .height = plan.height };
     size_t bytes = (size_t)p.frames * (size_t)p.height * (size_t)p.width * 3;
+    if (w.state) clip_state_begin(w.state);
     const unsigned char *rgb = draw(&w);
     callbacks_progress(w.callbacks, "done", p.frames, p.frames);
     release(a, before);                      /* unmaps the files and gives all memory back; the pictures move down */

@@ -12,6 +12,7 @@
  * signals need.  A picture that is drawn again is never replaced by a different one unless -o names it, and no output
  * file replaces a file that it is made from. */
 #include "chars.h"
+#include "clip_state.h"
 #include "drawn_prompts.h"
 #include "files.h"
 #include "generate.h"
@@ -60,6 +61,16 @@ static void handle_signals(void)
 }
 
 /* ---- the prompt -------------------------------------------------------------------------------- */
+
+/* A job that was interrupted goes on with the seed that was drawn when it began. */
+static void choose_seed(Run *r, ClipState *state)
+{
+    uint64_t seed;
+    state->asked = prompt_infotext(r->a, &r->request);
+    int is_going_on = clip_state_drawn_seed(r->a, state, &seed);
+    run_choose_seed(r);
+    if (is_going_on) r->request.job.seed = seed;
+}
 
 static void say_seed(Run *r)
 {
@@ -188,7 +199,9 @@ static void draw(Run *r, int check)
     Result result = place_result(r, &callbacks);
     const SearchPath *path = run_search_path(r, o->input);
     int is_grid = sweep_asked(&r->request);
-    if (!r->request.seeded) run_choose_seed(r);
+    ClipState state = { .target = r->out, .every = o->state_every, .is_fresh = o->fresh };
+    callbacks.state = &state;
+    if (!r->request.seeded) choose_seed(r, &state);
     Wildcards *w = wildcards(r);
     if (!is_grid) {
         prompts_draw(r->a, &r->request, w, r->prompt_label);
@@ -208,6 +221,7 @@ static void draw(Run *r, int check)
         return;
     }
     save(r, &result, p, began);
+    clip_state_done(r->a, &state);
     if (is_grid) sweep_done(r->a, s, cells_folder(r));
     if (shows_preview) {
         fflush(stdout);

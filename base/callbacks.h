@@ -29,6 +29,8 @@ typedef struct {
     /* Two ways to stop a job, looked at before each layer: it then fails as CANCELLED, with "interrupted". */
     int  (*cancel)  (void *to);          /* returns nonzero to stop it */
     const volatile sig_atomic_t *stop;   /* is set to stop it; a signal handler may do that */
+    /* Where a drawing job keeps how far it is, and goes on from; see clip_state.h. */
+    struct ClipState *state;
 } Callbacks;
 
 int       callbacks_stopped(const Callbacks *w);      /* Is the job to stop? */

@@ -285,6 +285,43 @@ void files_save(Arena *a, const File *files, size_t count)
     release(a, before);
 }
 
+/* The number of the process that made a temporary file of this name for the file `path`; 0 when it is none. */
+static long writer_of(const char *name, const char *path)
+{
+    char *end;
+    size_t n = strlen(path);
+    if (strncmp(name, path, n) || name[n] != '.') return 0;
+    if (name[n + 1] < '1' || name[n + 1] > '9') return 0;
+    long process = strtol(name + n + 1, &end, 10);
+    return strcmp(end, ".part") ? 0 : process;
+}
+
+typedef struct { Arena *a; const char *path; } Abandoned;
+
+static void remove_abandoned(void *abandoned)
+{
+    const Abandoned *r = abandoned;
+    size_t count;
+    const char *slash = strrchr(r->path, '/');
+    size_t length = slash ? (size_t)(slash + 1 - r->path) : 0;
+    const char *folder = length ? format(r->a, "%.*s", (int)length, r->path) : ".";
+    const char **names = folder_list(r->a, folder, &count);
+    for (size_t i = 0; i < count; i++) {
+        long process = writer_of(names[i], r->path + length);
+        if (!process || system_process_runs(process)) continue;
+        system_file_remove(format(r->a, "%.*s%s", (int)length, r->path, names[i]));
+    }
+}
+
+void file_remove_abandoned(Arena *a, const char *path)
+{
+    char why[MESSAGE];
+    size_t before = mark(a);
+    Abandoned r = { .a = a, .path = path };
+    attempt(a, remove_abandoned, &r, why);
+    release(a, before);
+}
+
 /* ---- digests ----------------------------------------------------------------------------------- */
 
 /* FNV-1a (Fowler, Noll, Vo) over words of eight bytes.  Each step is a bijection, so no single change goes unseen. */

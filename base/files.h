@@ -67,6 +67,9 @@ void  file_append (FileWriter *w, const void *data, size_t size);
 void  file_finish (FileWriter *w);       /* all of it is on the disk now */
 void  file_replace(FileWriter *w);       /* it has its own name now */
 
+/* Removes the temporary files of this path that a process left which was killed.  Does not fail. */
+void  file_remove_abandoned(Arena *a, const char *path);
+
 /* ---- digests ----------------------------------------------------------------------------------- */
 
 /* A 64-bit hash that other bytes will not have by accident; somebody can make some that do.

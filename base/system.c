@@ -429,6 +429,11 @@ long system_process_id(void)
     return (long)getpid();
 }
 
+int system_process_runs(long id)
+{
+    return !kill((pid_t)id, 0) || errno == EPERM;
+}
+
 enum { MOST_PROCESSORS = 4096 };
 
 /* Reads "0-3,8,10-11" into is_on[MOST_PROCESSORS].  Returns how many are on. */

@@ -74,6 +74,7 @@ const char *system_temporary_folder(void);               /* where anybody may wr
 /* ---- the process ------------------------------------------------------------------------------- */
 
 long     system_process_id(void);
+int      system_process_runs(long id);   /* Is there a process of this number now? */
 /* Cores that this process may run on, not the two threads that each may have; 0: not known.  root: as above */
 int      system_cores(const char *root);
 /* How many processors' time Linux' control groups let this process take, as 1.5; 0: there is no limit. */

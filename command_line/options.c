@@ -45,6 +45,15 @@ static void act_weights(Arena *a, Options *o, const char *value)
     o->folder[o->folders++] = value;
 }
 
+static void act_state_every(Arena *a, Options *o, const char *value)
+{
+    double seconds = -1;
+    int is_off = same(value, "off") || same(value, "none");
+    if (!is_off && (!read_number(value, &seconds) || seconds < 0 || seconds > 86400))
+        fail(a, "--state-every is %s, expected seconds, 0 to 86400, or off", quoted(a, value));
+    o->state_every = seconds;
+}
+
 /* Behind "train", both are about training. */
 static void set_command(Options *o, const char *command)
 {
@@ -81,6 +90,10 @@ static const Option options[] = {
       .help = "another folder to look for names in; once for each" },
     { .flag = "keep-cells", .field = offsetof(Options, keep_cells),
       .help = "the pictures of a grid, one by one, in OUT.cells/ too" },
+    { .flag = "fresh",      .field = offsetof(Options, fresh),
+      .help = "begins anew where an interrupted job left its state, OUT.gif.state" },
+    { .flag = "state-every", .value = "S", .act = act_state_every,
+      .help = "seconds from one state to the next, while a job is drawn; 0: each step; off: none [10]" },
     { .flag = "preview",    .field = offsetof(Options, preview),
       .help = "the picture as it forms, in a terminal with 24-bit colour" },
     { .flag = "quiet",      .field = offsetof(Options, quiet),   .help = "errors only" },
@@ -369,7 +382,7 @@ static void read_training(Arena *a, Options *o, const Lines *words)
 
 Options options_read(Arena *a, int argc, char **argv)
 {
-    Options o = { .program = argv[0], .training = training_config_default };
+    Options o = { .program = argv[0], .training = training_config_default, .state_every = 10 };
     Lines words = { 0 };
     for (int i = 1; i < argc; i++) lines_add(a, &words, argv[i]);
     make_room(a, &o, words.count);

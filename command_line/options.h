@@ -24,6 +24,8 @@ typedef struct {
     TrainingConfig training;             /* how to train */
     int            has_prompt;           /* --prompt is among the given settings */
     int            quiet, verbose, preview, keep_cells;
+    int            fresh;                /* --fresh */
+    double         state_every;          /* --state-every: seconds; negative: off */
     int            wants_training_help;  /* persona train --help */
     Lines          told, faults;         /* of training: see trainer_command.h; faults: of our own options, too */
     const char    *sample_text, *output_folder;
