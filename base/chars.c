@@ -152,6 +152,39 @@ size_t printable_size(const char *text)
     return n;
 }
 
+static int columns_of(uint32_t c)
+{
+    if (unicode_is(unicode_zero_width, c)) return 0;
+    return unicode_is(unicode_wide, c) ? 2 : 1;
+}
+
+int text_columns(const char *text, size_t n)
+{
+    int columns = 0;
+    while (n) {
+        uint32_t c;
+        size_t size = utf8_decode((const unsigned char *)text, n, &c);
+        columns += columns_of(c);
+        text += size;
+        n -= size;
+    }
+    return columns;
+}
+
+size_t fitting_size(const char *text, int columns)
+{
+    size_t length = strlen(text);
+    size_t at = 0;
+    while (at < length) {
+        uint32_t c;
+        size_t size = utf8_decode((const unsigned char *)text + at, length - at, &c);
+        columns -= columns_of(c);
+        if (columns < 0) break;
+        at += size;
+    }
+    return at;
+}
+
 void make_printable(char *text, const char *but)
 {
     while (*text) {

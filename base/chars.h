@@ -53,6 +53,13 @@ char *names_of(Arena *a, const char *(*name)(int));
  * which a terminal would obey. */
 size_t printable_size(const char *text);
 
+/* The columns of a terminal that n bytes of printable text take: a wide character (CJK, emoji) two, a mark none.  What
+ * several characters become together (flags, families) counts as all of them, for terminals differ. */
+int text_columns(const char *text, size_t n);
+
+/* How many bytes of the text, whole characters with their marks, fit into so many columns. */
+size_t fitting_size(const char *text, int columns);
+
 /* Replaces each byte that is not printable by a space, except the bytes in `but`. */
 void make_printable(char *text, const char *but);
 

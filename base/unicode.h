@@ -1,4 +1,4 @@
-/* unicode.h - what CLIP's tokenizer has to know about characters, as tables.
+/* unicode.h - what CLIP's tokenizer, and who writes to a terminal, have to know about characters, as tables.
  *
  * The library behind transformers' CLIPTokenizer mixes three editions of Unicode: it composes characters by Unicode 9,
  * lowers case by Unicode 17 and tells letters from numbers by Unicode 16.  Token ids depend on each of them.  So
@@ -18,6 +18,10 @@ typedef struct { UnicodeRange range; uint32_t every, to; } UnicodeLower;      /*
 typedef struct { uint32_t whole, first, second; } UnicodeDecomposition;       /* second is 0 when there is one part */
 
 extern const UnicodeSet unicode_letters, unicode_numbers, unicode_spaces;     /* \p{L}, \p{N}, \s */
+
+/* What takes two columns of a terminal, and what takes none: East_Asian_Width W and F; marks (Mn, Me), what is not seen
+ * (Cf, but the soft hyphen) and the later parts of Hangul syllables.  Unicode 18.0, UAX 11. */
+extern const UnicodeSet unicode_wide, unicode_zero_width;
 
 /* Canonical combining classes, for the order of marks.  Code points of class 0 are left out. */
 extern const UnicodeClass unicode_classes[];

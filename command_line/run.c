@@ -38,6 +38,7 @@ Callbacks run_callbacks(Run *r)
         .say = terminal_say,
         .progress = terminal_progress,
         .note = terminal_note,
+        .cancel = terminal_tick,
         .stop = r->stopped,
     };
 }

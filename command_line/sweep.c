@@ -238,6 +238,7 @@ void sweep_check(Arena *a, Sweep *s, Request *r, const SearchPath *p, const char
     quieter.to = once;
     quieter.say = say_once;
     quieter.progress = NULL;
+    quieter.cancel = NULL;
     for (int i = 0; i < s->cells; i++) {
         check_cell(a, s, &s->cell[i], p, out, &quieter);
         if (i == 0) lay_out(a, s);               /* a grid that is too large is known after the first cell */
@@ -431,6 +432,12 @@ static void show_preview(void *to, Pictures small)
     d->callbacks->preview(d->callbacks->to, small);
 }
 
+static int ask_cancel(void *to)
+{
+    Drawing *d = to;
+    return d->callbacks->cancel(d->callbacks->to);
+}
+
 static const unsigned char *draw(Drawing *d)
 {
     Callbacks callbacks = *d->callbacks;
@@ -438,6 +445,7 @@ static const unsigned char *draw(Drawing *d)
     callbacks.say = NULL;                            /* it was all said by sweep_check */
     callbacks.progress = report_progress;
     if (callbacks.preview) callbacks.preview = show_preview;
+    if (callbacks.cancel) callbacks.cancel = ask_cancel;
     const unsigned char *rgb = generate(d->a, &d->cell->request.job, &callbacks).rgb;
     d->drawn++;
     return rgb;

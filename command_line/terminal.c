@@ -4,18 +4,78 @@
  *     picture     the picture so far, drawn over the one before      on a terminal that shows 24-bit colours
  *     bar         the step and the time left, drawn over itself      on a terminal; otherwise a line every ten seconds
  *
- * Picture and bar stand below all messages: before a message is printed they are erased, and they appear again below
- * it.  The only thing known about the screen is how many lines of picture stand above the cursor.  So when another
- * program writes there, the next picture puts the screen in order again.
+ * Picture and bar stand below all messages.  The cursor waits where they begin, not behind them.  When the window
+ * becomes narrower, some terminals break what they show into more lines and some cut it off; but all of them keep the
+ * cursor at its character.  So everything from the cursor on is erased, and no lines need to be counted.
+ *
+ * The width is asked for whenever something is drawn.  A bar is made to fit, and leaves the last column free, behind
+ * which some terminals begin a new line.  Messages are broken between words.
+ *
+ * Colours: NO_COLOR (no-color.org), and CLICOLOR=0, leave nothing but characters and carriage returns; there is no
+ * picture then.  On a terminal of the kind "dumb" everything is as in a file.
  *
  * Names that come out of files may hold bytes that a terminal would obey; none of them is ever printed. */
 #include "terminal.h"
 
 #include "chars.h"
+#include "progress_bar.h"
 #include "system.h"
 
 #include <stdio.h>
 #include <string.h>
+
+/* ---- the terminal ------------------------------------------------------------------------------ */
+
+typedef struct { int columns, lines; } Size;
+
+/* Where nobody knows the size, it is that of the first terminals. */
+static Size size_now(void)
+{
+    Size s = { 0, 0 };
+    system_terminal_size(&s.columns, &s.lines);
+    if (s.columns <= 0) s.columns = 80;
+    if (s.lines <= 0) s.lines = 24;
+    return s;
+}
+
+/* Can what was written be drawn over? */
+static int can_draw_over(void)
+{
+    const char *kind = system_environment("TERM");
+    return system_is_terminal() && !(kind && same(kind, "dumb"));
+}
+
+/* no-color.org: "when present and not an empty string"; bixense.com/clicolors: CLICOLOR=0 */
+static int wants_no_colour(void)
+{
+    const char *no_colour = system_environment("NO_COLOR");
+    const char *colour = system_environment("CLICOLOR");
+    return (no_colour && *no_colour) || (colour && !strcmp(colour, "0"));
+}
+
+/* Has the size of the window changed since something was drawn? */
+static int is_resized(const Terminal *t)
+{
+    Size now = size_now();
+    return t->columns != now.columns || t->lines != now.lines;
+}
+
+static void remember_size(Terminal *t)
+{
+    Size now = size_now();
+    t->columns = now.columns;
+    t->lines = now.lines;
+}
+
+/* Erases the picture and the bar. */
+static void erase(Terminal *t)
+{
+    if (t->is_open && wants_no_colour()) fprintf(stderr, "\r%*s\r", t->bar_columns, "");
+    else if (t->is_open) fputs("\r\033[J", stderr);
+    t->is_open = 0;
+    t->picture_lines = 0;
+    t->bar_columns = 0;
+}
 
 /* ---- pictures ---------------------------------------------------------------------------------- */
 
@@ -33,14 +93,9 @@ static int at_most(int x, int most)
 /* The picture as large as the terminal shows it, at most MOST_SIDE pixels. */
 static Picture fitted(Arena *a, Picture p)
 {
-    int columns = 0;
-    int lines = 0;
-    int across = MOST_SIDE;
-    int down = MOST_SIDE;
-    if (system_terminal_size(&columns, &lines) && columns > 1 && lines > 0) {
-        across = at_most(columns - 1, MOST_SIDE);
-        down = at_most(2 * (lines - KEPT_FREE), MOST_SIDE);
-    }
+    Size size = size_now();
+    int across = at_most(size.columns > 1 ? size.columns - 1 : 1, MOST_SIDE);
+    int down = at_most(2 * (size.lines - KEPT_FREE), MOST_SIDE);
     if (down < 2) down = 2;
     double scale = (double)across / p.width;
     double scale_down = (double)down / p.height;
@@ -91,27 +146,17 @@ char *half_block_text(Arena *a, Picture p)
     return text;
 }
 
-/* Draws the picture over the one before. */
+/* Draws the picture over the one before, and leaves the cursor where it begins. */
 static void show(Terminal *t, Picture p)
 {
     size_t before = mark(t->a);
+    if (is_resized(t)) erase(t);
     Picture small = fitted(t->a, p);
-    const char *text = half_block_text(t->a, small);
-    fputs("\r\033[K", stderr);
-    if (t->picture_lines) fprintf(stderr, "\033[%dA", t->picture_lines);
-    fputs(text, stderr);
     t->picture_lines = (small.height + 1) / 2;
-    t->is_bar_open = 0;
+    fprintf(stderr, "\r%s\033[J\033[%dA", half_block_text(t->a, small), t->picture_lines);
+    t->is_open = 1;
+    remember_size(t);
     release(t->a, before);
-}
-
-/* Erases the picture, and the bar below it. */
-static void erase_picture(Terminal *t)
-{
-    if (!t->picture_lines) return;
-    fprintf(stderr, "\r\033[%dA\033[J", t->picture_lines);
-    t->is_bar_open = 0;
-    t->picture_lines = 0;
 }
 
 /* frame i of a clip that plays on and on */
@@ -125,6 +170,8 @@ const char *terminal_why_no_preview(void)
 {
     const char *colours = system_terminal_colours();
     if (!system_is_terminal()) return "no preview: stderr is no terminal";
+    if (!can_draw_over()) return "no preview: the kind of this terminal, TERM, is dumb";
+    if (wants_no_colour()) return "no preview: it is all colour, and NO_COLOR or CLICOLOR=0 asks for none";
     if (colours && (same(colours, "truecolor") || same(colours, "24bit"))) return NULL;
     return "no preview: this terminal does not say that it shows 24-bit colour; if it does, set COLORTERM=truecolor";
 }
@@ -132,80 +179,63 @@ const char *terminal_why_no_preview(void)
 void terminal_play(Terminal *t, Pictures p, double fps, const volatile sig_atomic_t *stop)
 {
     int shown = p.frames > 1 ? 2 * p.frames : 1;
-    erase_picture(t);
+    erase(t);
     for (int i = 0; i < shown && !*stop; i++) {
         show(t, frame_of(p, i));
         fflush(stderr);
         if (p.frames > 1) system_sleep(1 / fps);
     }
+    if (t->is_open) fprintf(stderr, "\r\033[%dB", t->picture_lines);      /* the last frame stays */
+    t->is_open = 0;
     t->picture_lines = 0;
-}
-
-/* ---- messages ---------------------------------------------------------------------------------- */
-
-void terminal_end(Terminal *t)
-{
-    if (t->is_bar_open) fputc('\n', stderr);
-    t->is_bar_open = 0;
-}
-
-void terminal_print(const char *line)
-{
-    while (*line) {
-        size_t n = printable_size(line);
-        if (n) {
-            fwrite(line, 1, n, stderr);
-            line += n;
-            continue;
-        }
-        fputc(*line == '\n' ? '\n' : '?', stderr);
-        line++;
-    }
-    fputc('\n', stderr);
-}
-
-void terminal_say(void *terminal, const char *line)
-{
-    Terminal *t = terminal;
-    if (t->quiet) return;
-    erase_picture(t);
-    terminal_end(t);
-    terminal_print(line);
 }
 
 /* ---- the progress bar -------------------------------------------------------------------------- */
 
-static void format_time_left(char text[32], double seconds)
+/* Seconds that one step takes; 0: not known yet. */
+static double seconds_each(const Terminal *t, int done)
 {
-    if (seconds < 99.5)      snprintf(text, 32, ", %.0f s left", seconds);
-    else if (seconds < 5970) snprintf(text, 32, ", %.0f min left", seconds / 60);
-    else                     snprintf(text, 32, ", %.1f h left", seconds / 3600);
+    return done > t->from ? (t->stepped - t->begun) / (done - t->from) : 0;
 }
 
-/* [=======>         ] */
-static void draw_gauge(int done, int of)
+static ProgressBar bar_now(const Terminal *t, int done)
 {
-    enum { WIDTH = 30 };
-    static const char filled[] = "==============================";
-    static const char empty[]  = "                              ";
-    int full = done * WIDTH / (of > 0 ? of : 1);
-    fprintf(stderr, " [%.*s%s%.*s]", full, filled, done < of ? ">" : "=", WIDTH - full, empty);
+    double each = seconds_each(t, done);
+    double left = each * (t->of - done) - (system_seconds() - t->stepped);
+    ProgressBar b = { .stage = t->stage, .done = done, .of = t->of, .note = t->note, .seconds = each };
+    if (each > 0 && done < t->of) b.left = left > 0.1 ? left : 0.1;
+    return b;
 }
 
-/* "step 7/25 [=======>         ] loss 0.1034, rate 0.0001, 1.21 s/it, 22 s left"; on a terminal over the line before */
-static void draw_bar(Terminal *t, int done)
+/* Draws the bar over the one before, below the picture, and leaves the cursor where the picture or the bar begins. */
+static void draw_bar(Terminal *t)
 {
-    char left[32] = "";
-    int is_terminal = system_is_terminal();
-    double seconds = 0;                          /* of a step; 0: not known yet */
-    if (done > t->from) seconds = (system_seconds() - t->begun) / (done - t->from);
-    if (seconds > 0 && done < t->of) format_time_left(left, seconds * (t->of - done));
-    fprintf(stderr, "%s%s %d/%d", is_terminal ? "\r" : "", t->stage, done, t->of);
-    if (is_terminal) draw_gauge(done, t->of);
-    if (seconds > 0) fprintf(stderr, " %s%.2f s/it%s", t->note, seconds, left);
-    fputs(is_terminal ? "\033[K" : "\n", stderr);
+    char text[BAR_TEXT];
+    ProgressBar b = bar_now(t, t->done);
+    if (is_resized(t)) erase(t);
+    progress_bar(text, &b, size_now().columns - 1);
+    int columns = text_columns(text, strlen(text));
+    int rest = t->bar_columns > columns ? t->bar_columns - columns : 0;
+    if (wants_no_colour()) fprintf(stderr, "\r%s%*s\r", text, rest, "");
+    else if (!t->picture_lines) fprintf(stderr, "\r%s\033[J\r", text);
+    else fprintf(stderr, "\r\033[%dB%s\033[J\r\033[%dA", t->picture_lines, text, t->picture_lines);
     fflush(stderr);
-    t->is_bar_open = is_terminal;
+    t->is_open = 1;
+    t->bar_columns = columns;
+    t->drawn = system_seconds();
+    remember_size(t);
+}
+
+/* Writes how far it is as a line that stays. */
+static void write_line(Terminal *t, int done)
+{
+    char text[BAR_TEXT];
+    ProgressBar b = bar_now(t, done);
+    erase(t);
+    if (can_draw_over()) progress_bar(text, &b, size_now().columns - 1);
+    else progress_line(text, &b);
+    fprintf(stderr, "%s\n", text);
+    fflush(stderr);
     t->drawn = system_seconds();
 }
 
@@ -219,9 +249,9 @@ static void begin_stage(Terminal *t, int done)
 
 static void finish_stage(Terminal *t)
 {
-    erase_picture(t);
-    draw_bar(t, t->of);
-    terminal_end(t);
+    t->stepped = system_seconds();
+    write_line(t, t->of);
+    t->stage = NULL;
 }
 
 /* Is it time to draw the bar again?  A terminal also shows where a stage begins and ends. */
@@ -229,7 +259,7 @@ static int is_due(const Terminal *t, int is_new)
 {
     const double every = 10;                     /* seconds from line to line, where no terminal shows a bar */
     const double redraw = 0.1;
-    if (!system_is_terminal()) return system_seconds() >= t->drawn + every;
+    if (!can_draw_over()) return system_seconds() >= t->drawn + every;
     return is_new || t->done == t->of || system_seconds() > t->drawn + redraw;
 }
 
@@ -242,16 +272,31 @@ void terminal_progress(void *terminal, const char *stage, int done, int of)
     int is_new = !t->stage || strcmp(t->stage, stage);
     if (is_new && t->stage) finish_stage(t);
     if (is_new) begin_stage(t, done);
+    t->stepped = system_seconds();
     t->stage = strcmp(stage, "done") ? stage : NULL;
     t->done = done;
     t->of = of;
-    if (t->stage && is_due(t, is_new)) draw_bar(t, done);
+    if (!t->stage || !is_due(t, is_new)) return;
+    if (can_draw_over()) draw_bar(t);
+    else write_line(t, done);
+}
+
+/* A step may take minutes: the bar counts down meanwhile, and follows the window. */
+int terminal_tick(void *terminal)
+{
+    const double redraw = 0.1;
+    const double count = 1;
+    Terminal *t = terminal;
+    double since = system_seconds() - t->drawn;
+    if (!t->is_open || !t->stage || since < redraw) return 0;
+    if (since >= count || is_resized(t)) draw_bar(t);
+    return 0;
 }
 
 void terminal_note(void *terminal, const char *words)
 {
     Terminal *t = terminal;
-    snprintf(t->note, sizeof t->note, "%.60s, ", words);
+    snprintf(t->note, sizeof t->note, "%s", words);
 }
 
 void terminal_preview(void *terminal, Pictures p)
@@ -259,5 +304,94 @@ void terminal_preview(void *terminal, Pictures p)
     Terminal *t = terminal;
     show(t, frame_of(p, t->previews));
     t->previews++;
-    if (t->stage) draw_bar(t, t->done);
+    if (t->stage) draw_bar(t);
+}
+
+/* ---- messages ---------------------------------------------------------------------------------- */
+
+/* Writes n bytes, with "?" for each that a terminal would obey. */
+static void write_printable(const char *text, size_t n)
+{
+    const char *end = text + n;
+    while (text < end) {
+        size_t size = printable_size(text);
+        if (size) fwrite(text, 1, size, stderr);
+        else fputc('?', stderr);
+        text += size ? size : 1;
+    }
+}
+
+/* The size of the word that text begins with, up to a blank or the end of the line.  Words between quotes are one, if
+ * they are no wider than most columns: they may be a name, which people copy. */
+static size_t word_size(const char *text, size_t n, int most)
+{
+    size_t bare = 0;
+    size_t quoted_size = 0;
+    int is_inside = 0;
+    while (bare < n && text[bare] != ' ') bare++;
+    for (size_t i = 0; i < n && !quoted_size; i++) {
+        if (text[i] == '"') is_inside = !is_inside;
+        if (!is_inside && (i + 1 == n || text[i + 1] == ' ')) quoted_size = i + 1;
+    }
+    return quoted_size > bare && text_columns(text, quoted_size) <= most ? quoted_size : bare;
+}
+
+/* Writes a line of n bytes, broken between words.  What begins far to the right is a command to be copied, and is left
+ * to the terminal to break, as is a word that is too long. */
+static void write_broken(const char *text, size_t n, int columns)
+{
+    enum { OF_A_COMMAND = 4, HANGING = 2 };
+    size_t indent = strspn(text, " ");
+    size_t hanging = indent + HANGING;
+    int most = columns - (int)hanging;
+    int at = (int)indent;
+    int is_command = indent >= OF_A_COMMAND;
+    if (is_command || most < 1 || text_columns(text, n) <= columns) {
+        write_printable(text, n);
+        return;
+    }
+    write_printable(text, indent);
+    for (size_t i = indent; i < n; ) {
+        size_t size = word_size(text + i, n - i, most);
+        int width = text_columns(text + i, size);
+        size_t blanks = 0;
+        while (i + size + blanks < n && text[i + size + blanks] == ' ') blanks++;
+        if (at > (int)hanging && at + width > columns) {
+            fprintf(stderr, "\n%*s", (int)hanging, "");
+            at = (int)hanging;
+        }
+        write_printable(text + i, size);
+        at += width;
+        i += size + blanks;
+        if (i < n && at + (int)blanks < columns) fprintf(stderr, "%*s", (int)blanks, "");
+        at += (int)blanks;
+    }
+}
+
+void terminal_print(const char *message)
+{
+    int columns = can_draw_over() ? size_now().columns - 1 : 0;
+    for (;;) {
+        size_t n = strcspn(message, "\n");
+        if (columns > 0) write_broken(message, n, columns);
+        else write_printable(message, n);
+        fputc('\n', stderr);
+        if (!message[n]) return;
+        message += n + 1;
+    }
+}
+
+void terminal_say(void *terminal, const char *line)
+{
+    Terminal *t = terminal;
+    if (t->quiet) return;
+    erase(t);
+    terminal_print(line);
+    if (t->stage && can_draw_over()) draw_bar(t);
+}
+
+void terminal_end(Terminal *t)
+{
+    erase(t);
+    t->stage = NULL;
 }

@@ -4,18 +4,21 @@
 
 #include "callbacks.h"
 #include "image.h"
+#include "progress_bar.h"
 
 /* All zero but a and quiet is a valid start. */
 typedef struct {
     Arena      *a;
     int         quiet;                   /* errors only */
-    int         is_bar_open;             /* the cursor stands behind a progress bar */
-    int         picture_lines;           /* lines of the picture above the cursor; 0: none */
+    int         is_open;                 /* a picture or a bar is shown, and the cursor stands where it begins */
+    int         picture_lines;           /* lines of the picture, with the bar below them; 0: there is none */
+    int         bar_columns;             /* of the bar that is shown */
+    int         columns, lines;          /* of the terminal when something was drawn */
     int         previews;                /* how many were shown */
     const char *stage;                   /* what is under way; NULL: nothing */
     int         from, done, of;          /* steps of the stage: done when it began (a resumed job), done now, in all */
-    char        note[64];                /* what the bar says beside the steps */
-    double      begun, drawn;            /* when the stage began, and when the bar was drawn last, in seconds */
+    char        note[NOTE_TEXT];         /* what the bar says beside the steps */
+    double      begun, stepped, drawn;   /* when the stage began, a step ended, and the bar was drawn, in seconds */
 } Terminal;
 
 /* Callbacks, whose `to` is the Terminal; see callbacks.h. */
@@ -23,9 +26,13 @@ void terminal_say     (void *terminal, const char *line);
 void terminal_progress(void *terminal, const char *stage, int done, int of);
 void terminal_note    (void *terminal, const char *words);
 void terminal_preview (void *terminal, Pictures p);      /* of a clip, another frame each time */
+int  terminal_tick    (void *terminal);  /* draws the bar again when it is time to, or the window changed; returns 0 */
 
-void terminal_print(const char *line);   /* with "?" for every byte that a terminal would obey */
-void terminal_end  (Terminal *t);        /* ends the line of the progress bar */
+/* Prints a message, with "?" for every byte that a terminal would obey.  On a terminal it is broken between words;
+ * lines of it that begin with four blanks are commands to be copied, and stay whole. */
+void terminal_print(const char *message);
+
+void terminal_end(Terminal *t);          /* erases the picture and the progress bar */
 
 /* Returns NULL when pictures can be shown here, else the reason why not. */
 const char *terminal_why_no_preview(void);

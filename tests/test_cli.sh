@@ -23,7 +23,7 @@ run p.txt
 holds 'p.txt draws' is $status 0
 holds 'stdout is the path' is "$(cat out)" p.gif
 holds 'a GIF' is "$(head -c 6 p.gif)" GIF89a
-for words in 'model ' 'motion module ' 'betas linear' 'seed 7' 'plan: ' 'step 1/1' 's/it' 'frame 3/3' 'done in ' 'peak memory'; do says "$words"; done
+for words in 'model ' 'motion module ' 'betas linear' 'seed 7' 'plan: ' 'step 1/1' 'it/s' 'frame 3/3' 'done in ' 'peak memory'; do says "$words"; done
 holds 'order of talk' is "$(grep -n -o -E '^(model|betas|plan|step|done)' err | tr -d '0-9:\n')" modelbetasplanstepdone
 mkdir deep
 run p.txt -o deep/x.gif --threads 1 --quiet

@@ -7,8 +7,12 @@ case 17.0, letters and numbers 16.0 in the version pinned here).  Python's own u
 numbers that cannot be seen from outside, combining classes and single decomposition steps, and every one
 of them is checked against what the library does.
 
-Needs Python 3.11 (unicodedata 14.0) and tokenizers 0.23.3."""
+How many columns of a terminal a character takes is not asked of the library: it is East_Asian_Width and
+General_Category of Unicode 18.0 (UAX 11), as the package unicodedata2 has them.
+
+Needs Python 3.11 (unicodedata 14.0), tokenizers 0.23.3 and unicodedata2 18.0."""
 import unicodedata
+import unicodedata2
 from tokenizers import Regex, normalizers
 
 NFC = normalizers.NFC().normalize_str
@@ -24,6 +28,7 @@ HEAD = """\
  * Unicode its parts were built with.  The script says how it was asked.
  *
  * What is where:   letters, numbers, spaces   ranges of code points           \\p{L}, \\p{N} and \\s
+ *                  wide, zero_width           ranges of code points           columns of a terminal, by Unicode 18.0
  *                  classes                    ranges with a combining class   the order of marks
  *                  lower                      ranges with their lower case
  *                  decompositions             whole, first, second            one step of NFD
@@ -147,6 +152,19 @@ def decompositions():
     return rows, sorted(undone, key=lambda i: rows[i][1:])
 
 
+def zero_width():
+    """code points that take no column: marks, what is not seen, and the parts of a Hangul syllable behind its first"""
+    hangul = [*range(0x1160, 0x1200), *range(0xD7B0, 0xD800)]
+    marks = [c for c in POINTS if unicodedata2.category(chr(c)) in ("Mn", "Me", "Cf") and c != 0xAD]
+    return sorted({*marks, *(c for c in hangul if c < 0xD800)})
+
+
+def wide():
+    """code points that take two columns"""
+    none = set(zero_width())
+    return [c for c in POINTS if unicodedata2.east_asian_width(chr(c)) in "WF" and c not in none]
+
+
 def table(items):
     """items as lines of at most 120 columns"""
     line, lines = "   ", []
@@ -168,8 +186,10 @@ def main():
     print(HEAD)
     print("\n".join((" * " + line).rstrip() for line in LICENSE.split("\n")) + " */")
     print('#include "unicode.h"')
-    for name, pattern in ("letters", r"\p{L}"), ("numbers", r"\p{N}"), ("spaces", r"\s"):
-        print(f"\nstatic const UnicodeRange {name}[] = {{\n{table(row(*r) for r in ranges(members(pattern)))}\n}};")
+    assert unicodedata2.unidata_version.startswith("18.0")
+    for name, points in (("letters", members(r"\p{L}")), ("numbers", members(r"\p{N}")), ("spaces", members(r"\s")),
+                         ("wide", wide()), ("zero_width", zero_width())):
+        print(f"\nstatic const UnicodeRange {name}[] = {{\n{table(row(*r) for r in ranges(points))}\n}};")
         print(f"const UnicodeSet unicode_{name} = {{ {name}, sizeof {name} / sizeof *{name} }};")
     for kind, name, items in (("UnicodeClass", "classes", (f"{{{row(a, b)},{k}}}" for a, b, k in classes())),
                               ("UnicodeLower", "lower", cased),
