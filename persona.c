@@ -78,16 +78,22 @@ static void say_seed(Run *r)
     run_say(r, format(r->a, "seed %lu, drawn at random; --seed %lu draws this picture again", seed, seed));
 }
 
+static const char DYNAMIC_PROMPTS[] = "extensions/sd-dynamic-prompts/wildcards";       /* in the web UI */
+
 /* The wildcards of dynamic prompts: in folders of that name beside the prompt file, here, and where weights are. */
 static Wildcards *wildcards(Run *r)
 {
     const Options *o = &r->options;
     size_t count = 0;
-    const char **folder = allocate(r->a, o->folders + 3, sizeof *folder);
+    const char **folder = allocate(r->a, 2 * r->folders + 4, sizeof *folder);
     const char *beside = o->input ? folder_of(r->a, o->input) : ".";
     if (strcmp(beside, ".")) folder[count++] = format(r->a, "%s/wildcards", beside);
     folder[count++] = "wildcards";
-    for (size_t i = 0; i < o->folders; i++) folder[count++] = format(r->a, "%s/wildcards", o->folder[i]);
+    for (size_t i = 0; i < r->folders; i++) {
+        folder[count++] = format(r->a, "%s/wildcards", r->folder[i].text);
+        folder[count++] = format(r->a, "%s/%s", r->folder[i].text, DYNAMIC_PROMPTS);
+    }
+    folder[count++] = DYNAMIC_PROMPTS;
     folder[count++] = "weights/wildcards";
     return wildcards_new(r->a, folder, count);
 }
@@ -100,8 +106,8 @@ static int names_folder(const char *path)
     return folder_is(path) || path[strlen(path) - 1] == '/';
 }
 
-/* Where the picture goes: to -o, or into the folder that it names, to the picture that it comes from, or beside it: a JPEG carries settings, but no
- * clip. */
+/* Where the picture goes: to -o, or into the folder that it names, to the picture that it comes from, or beside it: a
+ * JPEG carries settings, but no clip. */
 static const char *output_path(Run *r)
 {
     const Options *o = &r->options;
@@ -257,6 +263,7 @@ static void work(void *run)
     r->options = options_read(r->a, r->argc, r->argv);
     r->terminal.quiet = r->options.quiet;
     r->status = FAILED;
+    run_find_folders(r);
     do_command(r);
     flush_stdout(r);
 }

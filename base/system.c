@@ -424,6 +424,8 @@ double system_disk_free(const char *folder)
 
 /* ---- the process ------------------------------------------------------------------------------- */
 
+char system_list_separator(void) { return ':'; }
+
 long system_process_id(void)
 {
     return (long)getpid();

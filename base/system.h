@@ -73,6 +73,7 @@ const char *system_temporary_folder(void);               /* where anybody may wr
 
 /* ---- the process ------------------------------------------------------------------------------- */
 
+char     system_list_separator(void);    /* what stands between the folders of a variable as PATH */
 long     system_process_id(void);
 int      system_process_runs(long id);   /* Is there a process of this number now? */
 /* Cores that this process may run on, not the two threads that each may have; 0: not known.  root: as above */

@@ -87,7 +87,8 @@ static const Option options[] = {
     { .flag = "output",     .value = "OUT", .act = act_output,
       .help = ".gif, .png (a still, or OUT-001.png and on) or .apng" },
     { .flag = "weights",    .value = "DIR", .act = act_weights,
-      .help = "another folder to look for names in; once for each" },
+      .help = "another folder to look for names in, once for each; also the web UI's or ComfyUI's.  "
+              "PERSONA_WEIGHTS has folders too, with : between them" },
     { .flag = "keep-cells", .field = offsetof(Options, keep_cells),
       .help = "the pictures of a grid, one by one, in OUT.cells/ too" },
     { .flag = "fresh",      .field = offsetof(Options, fresh),

@@ -70,7 +70,8 @@ static const char *folder_hint(Run *r, const char *path)
     char why[MESSAGE];
     Inside in = { .a = r->a, .folder = path, .prompts = "" };
     if (attempt(r->a, look_inside, &in, why)) return "";         /* it cannot be read */
-    if (in.has_pictures) return format(r->a, "; to learn from its pictures: persona train %s -o NAME.safetensors", path);
+    const char *train = format(r->a, "; to learn from its pictures: persona train %s -o NAME.safetensors", path);
+    if (in.has_pictures) return train;
     return *in.prompts ? format(r->a, "; name one of the files in it, like %s", in.prompts) : "";
 }
 
@@ -144,10 +145,37 @@ void run_read_request(Run *r, const char *input)
     prompts_warn(r->a, &r->request, r->prompt_label, run_say, r);
 }
 
-SearchPath *run_search_path(Run *r, const char *beside)
+/* "~/models" is in the home folder, where no shell has seen it. */
+static const char *with_home(Arena *a, const char *path)
+{
+    const char *home = system_environment("HOME");
+    int is_at_home = path[0] == '~' && (!path[1] || path[1] == '/');
+    return is_at_home && home ? format(a, "%s%s", home, path + 1) : path;
+}
+
+static void add_folder(Run *r, const char *path, const char *label)
+{
+    r->folder = grow_array(r->a, r->folder, r->folders, &r->folder_room, sizeof *r->folder);
+    r->folder[r->folders++] = (Name){ with_home(r->a, path), label };
+}
+
+/* Of --weights, then of PERSONA_WEIGHTS, whose folders are separated as those of PATH are. */
+void run_find_folders(Run *r)
 {
     const Options *o = &r->options;
-    return search_path_new(r->a, beside, o->folder, o->folders, o->program, run_say, r);
+    const char separator[] = { system_list_separator(), 0 };
+    for (size_t i = 0; i < o->folders; i++) add_folder(r, o->folder[i], "--weights");
+    for (const char *list = system_environment("PERSONA_WEIGHTS"); list && *list; ) {
+        size_t n = strcspn(list, separator);
+        const char *path = trimmed(r->a, list, n);
+        if (*path) add_folder(r, path, "PERSONA_WEIGHTS");
+        list += n + (list[n] != 0);
+    }
+}
+
+SearchPath *run_search_path(Run *r, const char *beside)
+{
+    return search_path_new(r->a, beside, r->folder, r->folders, r->options.program, run_say, r);
 }
 
 /* A seed of 32 bits, as torch's generator takes no more. */

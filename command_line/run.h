@@ -25,6 +25,8 @@ typedef struct {
     int         is_redrawn;              /* the request is that of a picture: the input file is a GIF or PNG */
     int         is_seed_random;
     const char *prompt_label;            /* where the prompt stands, for messages */
+    Name       *folder;                  /* [folders] that are searched for weights, and where they are named */
+    size_t      folders, folder_room;
     const char *out;                     /* the path of the result */
     SamplePrompts samples;               /* of training */
     Subsets     subsets;
@@ -47,6 +49,9 @@ Bytes run_open_input(Run *r, const char *path, const char *expected);
 /* Reads the settings of the file, and those of the command line after them.  input: may be NULL.  Fails when one of
  * them is wrong; r->status says whether it was typed. */
 void run_read_request(Run *r, const char *input);
+
+/* Fills in r->folder. */
+void run_find_folders(Run *r);
 
 /* Where names are looked for.  beside: the path of the prompt file or picture; NULL when there is none. */
 SearchPath *run_search_path(Run *r, const char *beside);

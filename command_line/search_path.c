@@ -6,11 +6,16 @@
  * what is below it were entered.  So links may lead in a circle, and a folder that is first searched alone (that of
  * the prompt file) and then with all below it (weights/) is both.
  *
+ * A folder of the web UI's or ComfyUI's tree adds the folders of that tree that have weights (installation.c), also
+ * when the prompt file or the current folder is somewhere in it.  Those in the home folder are a list of their own, in
+ * which only a name is looked for that is nowhere else.
+ *
  * weight_names.c looks for a name in these folders. */
 #include "search_path.h"
 
 #include "chars.h"
 #include "files.h"
+#include "installation.h"
 #include "near_path.h"
 #include "system.h"
 
@@ -45,7 +50,7 @@ static int holds_embeddings(const char *path)
     return 0;
 }
 
-/* The folder's place in the list, at the end when it is new.  NULL when it is no folder. */
+/* The folder's place in the list, at the end when it is new.  NULL when it is no folder, or when the list is full. */
 static SearchedFolder *add(Arena *a, SearchPath *p, const char *path)
 {
     FileInfo info;
@@ -54,26 +59,60 @@ static SearchedFolder *add(Arena *a, SearchPath *p, const char *path)
         SearchedFolder *f = &p->folder[i];
         if (f->device == info.device && f->number == info.number) return f;
     }
-    if (p->count == MOST_FOLDERS)
-        fail(a, "%s: more than %d folders to look for weights in; use --weights with a smaller one", path,
-             MOST_FOLDERS);
+    if (p->count == MOST_FOLDERS) {
+        search_path_say(p, format(a, "%s: more than %d folders to look for weights in; this one and what follows are "
+                                  "left out; name a smaller one with --weights", path, MOST_FOLDERS));
+        return NULL;
+    }
     p->folder = grow_array(a, p->folder, p->count, &p->room, sizeof *p->folder);
     p->folder[p->count] = (SearchedFolder){ .path = path, .device = info.device, .number = info.number };
     return &p->folder[p->count++];
 }
 
-/* Adds the folder and all folders in it, `depth` levels deep. */
+typedef struct { Arena *a; const char *folder; const char **names; size_t count; } Listing;
+
+static void list_folder(void *listing)
+{
+    Listing *l = listing;
+    l->names = folder_list(l->a, l->folder, &l->count);
+}
+
+/* A folder that cannot be read, as "lost+found" on many disks, is told and left out. */
+static Listing names_in(Arena *a, const SearchPath *p, const char *folder)
+{
+    char why[MESSAGE];
+    Listing l = { .a = a, .folder = folder };
+    if (!attempt(a, list_folder, &l, why)) return l;
+    search_path_say(p, format(a, "%s", why));
+    return (Listing){ 0 };
+}
+
+static int has_folders(Arena *a, const Listing *l)
+{
+    for (size_t i = 0; i < l->count; i++)
+        if (folder_is(search_path_join(a, l->folder, l->names[i]))) return 1;
+    return 0;
+}
+
+/* Adds the folder and all folders in it, `depth` levels deep; of another program's installation, those with weights. */
 static void add_tree(Arena *a, SearchPath *p, const char *path, int is_root, int depth)
 {
+    const Installation *program = installation_at(a, path);
     SearchedFolder *f = add(a, p, path);
     if (!f) return;
     f->is_root |= is_root;
     f->has_embeddings |= holds_embeddings(path);
-    if (f->depth >= depth) return;
+    if (f->depth > depth || (f->depth == depth && depth)) return;
     f->depth = depth;
-    size_t count;
-    const char **names = folder_list(a, path, &count);
-    for (size_t i = 0; i < count; i++) add_tree(a, p, search_path_join(a, path, names[i]), 0, depth - 1);
+    for (size_t i = 0; program && program->folder[i]; i++)
+        add_tree(a, p, search_path_join(a, path, program->folder[i]), 0, MOST_DEPTH);
+    if (program) return;
+    Listing in = names_in(a, p, path);
+    if (!depth && has_folders(a, &in))
+        search_path_say(p, format(a, "%s: is %d folders deep; those in it are not searched", path, MOST_DEPTH));
+    for (size_t i = 0; depth && i < in.count; i++)
+        if (!installation_is_clutter(in.names[i]))
+            add_tree(a, p, search_path_join(a, path, in.names[i]), 0, depth - 1);
 }
 
 /* The folder that the program lies in; NULL when the system does not know. */
@@ -84,25 +123,67 @@ static const char *program_folder(Arena *a, const char *program)
     return folder_of(a, path);
 }
 
-SearchPath *search_path_new(Arena *a, const char *beside, const char *const *extra, size_t extras, const char *program,
+/* The installation that this folder is in: where a picture lies that it has drawn, or where somebody works. */
+static void add_installation_around(Arena *a, SearchPath *p, const char *folder)
+{
+    enum { MOST_LEVELS = 6 };
+    const char *root = folder;
+    for (int i = 0; i < MOST_LEVELS; i++, root = format(a, "%s/..", root)) {
+        const Installation *program = installation_at(a, root);
+        if (!program) continue;
+        const SearchedFolder *f = add(a, p, root);
+        if (!f || f->depth) return;              /* it was named */
+        search_path_say(p, format(a, "%s: is in a folder of %s, so its weights are found too", folder,
+                                  program->program));
+        add_tree(a, p, root, 0, MOST_DEPTH);
+        return;
+    }
+}
+
+/* Weights of programs in the usual places are found, too, but only by their names, and last of all. */
+static SearchPath *installations_at_home(Arena *a, LineCallback *say, void *to, struct Told *told)
+{
+    SearchPath *p = allocate(a, 1, sizeof *p);
+    *p = (SearchPath){ .say = say, .to = to, .told = told };
+    const char *home = system_environment("HOME");
+    if (!home || !*home) return p;
+    for (size_t i = 0; installation_usual_place(i); i++) {
+        const char *root = search_path_join(a, home, installation_usual_place(i));
+        if (installation_at(a, root)) add_tree(a, p, root, 0, MOST_DEPTH);
+    }
+    return p;
+}
+
+/* A folder that somebody typed must be there; one that a file or a variable names may be on a disk that is not. */
+static void add_named(Arena *a, SearchPath *p, Name folder)
+{
+    if (folder_is(folder.text)) {
+        add_tree(a, p, folder.text, 1, MOST_DEPTH);
+        return;
+    }
+    const char *fault = format(a, "%s is %s, and there is no such folder%s", folder.label, quoted(a, folder.text),
+                               near_path_hint(a, folder.text, FOLDER_PATH));
+    if (begins(folder.label, "--")) fail(a, "%s", fault);
+    search_path_say(p, fault);
+}
+
+SearchPath *search_path_new(Arena *a, const char *beside, const Name *extra, size_t extras, const char *program,
                             LineCallback *say, void *to)
 {
     SearchPath *p = allocate(a, 1, sizeof *p);
     *p = (SearchPath){ .say = say, .to = to, .told = allocate(a, 1, sizeof *p->told) };
     p->told->lines = 0;
-    if (beside) add_tree(a, p, folder_of(a, beside), 0, 0);
-    add_tree(a, p, ".", 0, 0);
+    if (beside) add(a, p, folder_of(a, beside));
+    add(a, p, ".");
     if (beside) add_tree(a, p, search_path_join(a, folder_of(a, beside), EMBEDDINGS), 0, MOST_DEPTH);
     add_tree(a, p, EMBEDDINGS, 0, MOST_DEPTH);
-    for (size_t i = 0; i < extras; i++) {
-        if (!folder_is(extra[i])) 
-            fail(a, "--weights is %s, and there is no such folder%s", quoted(a, extra[i]),
-                 near_path_hint(a, extra[i], FOLDER_PATH));
-        add_tree(a, p, extra[i], 1, MOST_DEPTH);
-    }
+    for (size_t i = 0; i < extras; i++) add_named(a, p, extra[i]);
     add_tree(a, p, "weights", 1, MOST_DEPTH);
     const char *folder = program_folder(a, program);
     if (folder) add_tree(a, p, search_path_join(a, folder, "weights"), 1, MOST_DEPTH);
+    if (beside) add_installation_around(a, p, folder_of(a, beside));
+    add_installation_around(a, p, ".");
+    p->at_home = installations_at_home(a, say, to, p->told);
     return p;
 }
 

@@ -15,18 +15,21 @@ typedef struct {
 /* The folders that are searched, in this order, none of them twice:
  *   - the folder of the prompt file, and the current folder, without the folders in them
  *   - embeddings/ in both, the extra folders (--weights), weights/ in the current folder, and weights/ where the
- *     program lies; each of these with all folders in it */
-typedef struct {
+ *     program lies; each of these with all folders in it
+ *   - those of the web UI or of ComfyUI, when one of the first two is in its tree */
+typedef struct SearchPath SearchPath;
+struct SearchPath {
     SearchedFolder *folder;
     size_t          count, room;
     LineCallback   *say;                 /* hears by which rule a name was found; may be NULL */
     void           *to;
     struct Told    *told;
-} SearchPath;
+    const SearchPath *at_home;           /* of other programs there: for names that are nowhere else */
+};
 
-/* beside: the path of the prompt file or picture; NULL when there is none.  extra[extras]: folders.  program: argv[0].
- * Fails when an extra folder does not exist. */
-SearchPath *search_path_new(Arena *a, const char *beside, const char *const *extra, size_t extras, const char *program,
+/* beside: the path of the prompt file or picture; NULL when there is none.  extra[extras]: folders, with
+ * where each is named.  program: argv[0].  Fails when an extra folder does not exist that was typed ("--weights"). */
+SearchPath *search_path_new(Arena *a, const char *beside, const Name *extra, size_t extras, const char *program,
                             LineCallback *say, void *to);
 
 /* The path of a name in a folder of the list. */

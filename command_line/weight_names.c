@@ -418,6 +418,19 @@ static const char *find_nearly(Arena *a, const SearchPath *p, WantedWeights w, c
     return path;
 }
 
+/* In the installations of other programs, for a name that is nowhere else.  No file is read for its hash there. */
+static const char *find_at_home(Arena *a, const SearchPath *p, WantedWeights w, const char **why)
+{
+    const char *ignored = NULL;
+    if (!p->at_home || !p->at_home->count) return NULL;
+    w.hash = NULL;
+    const char *path = find_exactly(a, p->at_home, plain_name(a, w.name.text), w.kind);
+    if (path && !is_of_kind(a, path, w.kind, NULL)) path = NULL;
+    if (!path) path = find_nearly(a, p->at_home, w, &ignored);
+    *why = "as it is nowhere else";
+    return path;
+}
+
 const char *find_weights(Arena *a, const SearchPath *p, WantedWeights w)
 {
     size_t end;
@@ -428,6 +441,7 @@ const char *find_weights(Arena *a, const SearchPath *p, WantedWeights w)
     if (behind) w.hash = behind;
     if (is_explicit(w.name.text)) not_found(a, p, w);
     path = find_nearly(a, p, w, &why);
+    if (!path) path = find_at_home(a, p, w, &why);
     if (!path) not_found(a, p, w);
     if (why)
         search_path_say(p, format(a, "%s is %s: taken is %s, %s", w.name.label, quoted(a, w.name.text), path, why));

@@ -31,7 +31,7 @@ static void work(void *to)
     t->r = allocate(t->a, 1, sizeof *t->r);
     prompt_parse(t->a, t->r, t->text, t->size ? t->size : strlen(t->text), "p.txt", keep_warning, t);
     if (t->flag) prompt_set(t->a, t->r, t->flag, t->value);
-    if (t->where) search_path_resolve(t->a, search_path_new(t->a, NULL, &t->where, 1, NULL, NULL, NULL), t->r);
+    if (t->where) search_path_resolve(t->a, search_path_new(t->a, NULL, &(Name){ t->where, "--weights" }, 1, NULL, NULL, NULL), t->r);
 }
 
 /* "" or the message it failed with */
