@@ -16,6 +16,7 @@
 #include "chars.h"
 #include "curve.h"
 #include "idle_options.h"
+#include "output.h"
 #include "trainer.h"
 #include "trend.h"
 
@@ -271,6 +272,7 @@ static void say_idle_options(Trainer *t)
 static void set_up(Trainer *t)
 {
     training_config_check(t->mem, t->config);
+    output_claim(t->mem, t->job->out);
     say_idle_options(t);
     trainer_open_state(t);
     trainer_open_model(t);

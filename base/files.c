@@ -5,8 +5,10 @@
  * program with a signal; mapped_file_at() names the file then.
  *
  * Files are saved whole or not at all, and several together: each is written to "PATH.PROCESS.part" and flushed
- * before the first is renamed to its real name.  A large one is written piece by piece, so that saving takes no memory
- * of its size.  Whatever fails on the way, release() removes the temporary files.
+ * before the first is renamed to its real name.  Until the last one is, the old files have a second name, and go back
+ * when a rename fails.  A large file is written piece by piece, so that saving takes no memory of its size.  Whatever
+ * fails on the way, release() removes the temporary files.  A file that is written through a symbolic link is written
+ * to where the link leads, and the link stays.
  *
  * All that is opened here is registered with the arena at once, so that no failure leaves it open. */
 #include "files.h"
@@ -219,17 +221,29 @@ int listed_file_is(Arena *a, const char *path)
 struct FileWriter {
     Arena      *arena;
     const char *path;                    /* what it is going to be called */
+    const char *target;                  /* the same, or where a symbolic link of that name leads */
     char       *temporary;               /* what it is called until then; "" from then on */
+    const char *old;                     /* of one of several: the second name of the file before; NULL: there is none */
+    int         can_go_back;             /* it has its name, and others of the same series do not yet */
     int         file;                    /* its number; CLOSED when it is not open */
 };
 
 enum { CLOSED = -1 };
+
+/* When the old file cannot have its name again, it stays under the other one.  Of two names of one file, rename() would
+ * leave both. */
+static void put_back(FileWriter *w)
+{
+    if (w->can_go_back && !w->old) system_file_remove(w->target);
+    if (w->old && !system_file_rename(w->old, w->target)) system_file_remove(w->old);
+}
 
 static void abandon(void *writer)
 {
     FileWriter *w = writer;
     if (w->file != CLOSED) system_file_close(w->file);
     if (*w->temporary) system_file_remove(w->temporary);
+    put_back(w);
 }
 
 static void check_written(const FileWriter *w, const char *why)
@@ -237,11 +251,21 @@ static void check_written(const FileWriter *w, const char *why)
     if (why) fail(w->arena, "%s: cannot be written: %s; what was there before is untouched", w->path, why);
 }
 
+const char *file_target(Arena *a, const char *path)
+{
+    enum { LONGEST = 4096 };
+    char target[LONGEST];
+    const char *why = system_file_target(path, target, sizeof target);
+    if (why) fail(a, "%s: cannot be written: %s", path, why);
+    return format(a, "%s", target);
+}
+
 FileWriter *file_begin(Arena *a, const char *path)
 {
     FileWriter *w = allocate(a, 1, sizeof *w);
     *w = (FileWriter){ .arena = a, .path = path, .file = CLOSED };
-    w->temporary = format(a, "%s.%ld.part", path, system_process_id());
+    w->target = file_target(a, path);
+    w->temporary = format(a, "%s.%ld.part", w->target, system_process_id());
     system_file_remove(w->temporary);            /* left by a process that had our number, and was killed */
     on_release(a, abandon, w);
     const char *why = system_file_create(w->temporary, &w->file);
@@ -264,24 +288,59 @@ void file_finish(FileWriter *w)
 
 void file_replace(FileWriter *w)
 {
-    const char *why = system_file_rename(w->temporary, w->path);
+    const char *why = system_file_rename(w->temporary, w->target);
     if (why) fail(w->arena, "%s: cannot be replaced: %s", w->path, why);
     w->temporary[0] = 0;
+}
+
+/* The file before gets a second name. */
+static void keep_old(FileWriter *w)
+{
+    if (!file_is_there(w->arena, w->target)) return;
+    const char *old = format(w->arena, "%s.%ld.old.part", w->target, system_process_id());
+    system_file_remove(old);
+    check_written(w, system_file_name_too(w->target, old));
+    w->old = old;
+}
+
+static void forget_old(FileWriter *w)
+{
+    if (w->old) system_file_remove(w->old);
+    w->old = NULL;
+    w->can_go_back = 0;
+}
+
+/* All of them, or none. */
+static void replace_all(FileWriter *const *writer, size_t count)
+{
+    for (size_t i = 0; i < count; i++) keep_old(writer[i]);
+    for (size_t i = 0; i < count; i++) {
+        file_replace(writer[i]);
+        writer[i]->can_go_back = 1;
+    }
+    for (size_t i = 0; i < count; i++) forget_old(writer[i]);
+}
+
+/* A folder, a pipe or a device of that name is not replaced. */
+static void check_target(Arena *a, const char *path)
+{
+    const char *target = file_target(a, path);
+    if (!system_file_exists(target) || file_is_there(a, target)) return;
+    fail(a, "%s: cannot be replaced: it is %s; nothing was written", path, folder_is(target) ? "a folder" : "no file");
 }
 
 void files_save(Arena *a, const File *files, size_t count)
 {
     size_t before = mark(a);
     FileWriter **writer = allocate(a, count, sizeof *writer);
-    for (size_t i = 0; i < count; i++)           /* all, or none */
-        if (folder_is(files[i].path))
-            fail(a, "%s: cannot be replaced: it is a folder; nothing was written", files[i].path);
+    for (size_t i = 0; i < count; i++) check_target(a, files[i].path);      /* all, or none */
     for (size_t i = 0; i < count; i++) {
         writer[i] = file_begin(a, files[i].path);
         file_append(writer[i], files[i].content.data, files[i].content.size);
         file_finish(writer[i]);
     }
-    for (size_t i = 0; i < count; i++) file_replace(writer[i]);
+    if (count == 1) file_replace(writer[0]);         /* in one step */
+    else replace_all(writer, count);
     release(a, before);
 }
 

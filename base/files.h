@@ -54,8 +54,12 @@ int   listed_file_is(Arena *a, const char *path);   /* a link to nothing is such
 
 /* Saves all files or none: writes each to a temporary file beside its target and flushes it to the disk, then renames
  * them all.  A reader sees the old file or the whole new one.  On failure nothing is left behind, and the old files
- * stay. */
+ * stay, or come back when a later one could not be renamed. */
 void  files_save(Arena *a, const File *files, size_t count);
+
+/* The path that is written when `path` is saved: where it leads, if it is a symbolic link.  Fails when that is no path,
+ * as of links in a circle. */
+const char *file_target(Arena *a, const char *path);
 
 /* The same for one large file, piece by piece: file_begin, file_append for each piece, file_finish, file_replace.  A
  * file that was not finished and replaced is gone on release, and the old one stays.  path: the caller's, until then.

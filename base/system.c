@@ -7,7 +7,7 @@
  * will never use.  A system that counts reserved memory as used (Windows) has to commit each page when it is first
  * touched, from an exception handler.
  *
- * Source: POSIX.1-2008.  Beyond it: MAP_ANONYMOUS, MAP_NORESERVE and madvise (Linux, macOS, BSD), /proc and /sys
+ * Source: POSIX.1-2008.  Beyond it: MAP_ANONYMOUS, MAP_NORESERVE, madvise and flock (Linux, macOS, BSD), /proc and /sys
  * (Linux: proc(5), cgroups(7), Documentation/admin-guide/cgroup-v1/memory.rst and cgroup-v2.rst, and
  * Documentation/scheduler/sched-bwc.rst for the processor's time). */
 #define _XOPEN_SOURCE 700
@@ -22,6 +22,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
@@ -248,6 +249,7 @@ static void fill_info(FileInfo *info, const struct stat *s)
     *info = (FileInfo){
         .is_regular = S_ISREG(s->st_mode),
         .is_folder = S_ISDIR(s->st_mode),
+        .is_read_only = !(s->st_mode & (S_IWUSR | S_IWGRP | S_IWOTH)),
         .size = (size_t)s->st_size,
         .device = (uint64_t)s->st_dev,
         .number = (uint64_t)s->st_ino,
@@ -303,6 +305,38 @@ const char *system_file_rename(const char *from, const char *to)
     do failed = rename(from, to);
     while (is_interrupted(failed));
     return reason_if(failed);
+}
+
+/* A file system without second names says so in one of these ways. */
+static int has_no_second_names(int error)
+{
+    return error == EPERM || error == ENOSYS || error == ENOTSUP || error == EOPNOTSUPP || error == EMLINK;
+}
+
+const char *system_file_name_too(const char *from, const char *to)
+{
+    if (!linkat(AT_FDCWD, from, AT_FDCWD, to, 0)) return NULL;
+    if (!has_no_second_names(errno)) return strerror(errno);
+    if (system_file_exists(to)) return strerror(EEXIST);
+    return system_file_rename(from, to);
+}
+
+const char *system_file_target(const char *path, char *target, size_t size)
+{
+    enum { MOST_LINKS = 40, LONGEST = 4096 };          /* as Linux has it: path_resolution(7) */
+    char link[LONGEST];
+    if (strlen(path) >= size) return strerror(ENAMETOOLONG);
+    strcpy(target, path);
+    for (int i = 0; i < MOST_LINKS; i++) {
+        ssize_t n = readlink(target, link, sizeof link);
+        if (n < 0) return reason_if(errno != EINVAL && errno != ENOENT && errno != ENOTDIR);      /* EINVAL: no link */
+        const char *slash = strrchr(target, '/');
+        size_t folder = slash && *link != '/' ? (size_t)(slash + 1 - target) : 0;
+        if (folder + (size_t)n >= size) return strerror(ENAMETOOLONG);
+        memcpy(target + folder, link, (size_t)n);
+        target[folder + (size_t)n] = 0;
+    }
+    return strerror(ELOOP);
 }
 
 void system_file_remove(const char *path)
@@ -413,6 +447,21 @@ const char *system_temporary_folder(void)
 {
     const char *folder = getenv("TMPDIR");
     return folder && *folder ? folder : "/tmp";
+}
+
+int system_lock(const char *path, int *lock, int *is_taken)
+{
+    *is_taken = 0;
+    if (system_file_open(path, lock)) return 0;
+    if (!flock(*lock, LOCK_EX | LOCK_NB)) return 1;
+    *is_taken = errno == EWOULDBLOCK;
+    system_file_close(*lock);
+    return 0;
+}
+
+void system_unlock(int lock)
+{
+    system_file_close(lock);
 }
 
 double system_disk_free(const char *folder)

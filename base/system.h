@@ -32,6 +32,7 @@ double system_memory_peak   (void);      /* the most bytes of memory that this p
 typedef struct {
     int             is_regular;          /* a file with bytes on a disk: no folder, no pipe, no device */
     int             is_folder;
+    int             is_read_only;        /* nobody may write to it, so somebody wants it to stay as it is */
     size_t          size;                /* bytes */
     uint64_t        device, number;      /* two paths lead to the same file when both of these are equal */
     struct timespec modified;            /* when its content was written */
@@ -45,6 +46,12 @@ int         system_file_exists(const char *path);      /* Is there anything of t
 void        system_file_remove(const char *path);      /* does nothing when there is no such file */
 /* Replaces the file `to` in one step: readers see the old file or the new one. */
 const char *system_file_rename(const char *from, const char *to);
+/* Gives the file `from` the name `to`, and fails when anything has that name.  `from` remains, as a second name of the
+ * same file, where the file system has such names; elsewhere it is gone. */
+const char *system_file_name_too(const char *from, const char *to);
+/* Writes the path that a symbolic link leads to into target[size], whether or not anything is there; the path itself
+ * when it is no link. */
+const char *system_file_target(const char *path, char *target, size_t size);
 
 /* Open files have numbers.  Opening never waits, not even for the other end of a pipe. */
 const char *system_file_open  (const char *path, int *file);           /* to read */
@@ -68,6 +75,12 @@ const char *system_folder_next  (Folder *folder, const char **name);      /* val
 void        system_folder_close (Folder *folder);
 const char *system_folder_make  (const char *path);      /* does nothing when it exists already */
 void        system_folder_remove(const char *path);      /* does nothing unless the folder is empty */
+
+/* A lock on an existing file or folder, which one process at a time can have; it ends with the process, too.  Writes
+ * its number for system_unlock().  Returns whether this process has it now: not when another has it, or when this file
+ * system knows no locks, which *is_taken tells apart. */
+int         system_lock  (const char *path, int *lock, int *is_taken);
+void        system_unlock(int lock);
 double      system_disk_free    (const char *folder);    /* bytes that fit on its disk; negative: not known */
 const char *system_temporary_folder(void);               /* where anybody may write; it may be emptied at any time */
 

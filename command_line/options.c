@@ -89,6 +89,8 @@ static const Option options[] = {
     { .flag = "weights",    .value = "DIR", .act = act_weights,
       .help = "another folder to look for names in, once for each; also the web UI's or ComfyUI's.  "
               "PERSONA_WEIGHTS has folders too, with : between them" },
+    { .flag = "overwrite",  .field = offsetof(Options, overwrite),
+      .help = "replaces what another job wrote there; else it is kept as OUT-before" },
     { .flag = "keep-cells", .field = offsetof(Options, keep_cells),
       .help = "the pictures of a grid, one by one, in OUT.cells/ too" },
     { .flag = "fresh",      .field = offsetof(Options, fresh),
@@ -176,7 +178,9 @@ void print_training_help(void)
            "--model, --vae, --prompt (for pictures without a caption), --clip-skip,\n"
            "--seed, --precision and --threads are as for drawing.\n\n"
            "Ctrl-C saves the state to OUT-state.safetensors; "
-           "the same command with --resume goes on to the same bytes, with more steps it learns on.\n\n");
+           "the same command with --resume goes on to the same bytes, with more steps it learns on.\n"
+           "What another training wrote in the place of a result is kept as OUT-before.safetensors; "
+           "--overwrite replaces it.\n\n");
     size_t i = 0;
     while ((flag = training_option(i++, &value, &help)))
         printf("  --%-28s %-5s %s\n", flag, value ? value : "", help);

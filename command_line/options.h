@@ -23,7 +23,7 @@ typedef struct {
     size_t         givens;
     TrainingConfig training;             /* how to train */
     int            has_prompt;           /* --prompt is among the given settings */
-    int            quiet, verbose, preview, keep_cells;
+    int            quiet, verbose, preview, keep_cells, overwrite;
     int            fresh;                /* --fresh */
     double         state_every;          /* --state-every: seconds; negative: off */
     int            wants_training_help;  /* persona train --help */

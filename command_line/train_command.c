@@ -199,6 +199,7 @@ void train_command(Run *r)
         .job = r->request.job,
         .config = o->training,
         .sample_prompts = r->samples,
+        .overwrite = o->overwrite,
         .seeded = is_seed_given,
     };
     const char *saved = train(r->a, &training, &callbacks);

@@ -200,9 +200,8 @@ static void draw_axes(Arena *a, unsigned char *rgb, double top, size_t steps)
     font_draw(rgb, WIDTH, HEIGHT, LEFT, 10, 1, title);
 }
 
-void curve_save(Arena *a, const float *loss, size_t steps, const char *path)
+Bytes curve_png(Arena *a, const float *loss, size_t steps)
 {
-    size_t before = mark(a);
     size_t size;
     double light[POINTS], dark[POINTS];
     double most = 0;
@@ -212,14 +211,13 @@ void curve_save(Arena *a, const float *loss, size_t steps, const char *path)
         dark[x] = curve_mean(loss, r.to > CURVE_WINDOW ? r.to - CURVE_WINDOW : 0, r.to);
         most = fmax(most, light[x]);
     }
-    if (!(most > LEAST && most < MOST)) return;
+    if (!(most > LEAST && most < MOST)) return (Bytes){ NULL, 0 };
     double top = round_up(most);
     unsigned char *rgb = memset(allocate(a, WIDTH * HEIGHT, 3), 255, WIDTH * HEIGHT * 3);
     draw_axes(a, rgb, top, steps);
     draw_line(rgb, light, top, 0, LIGHT);
     draw_line(rgb, dark, top, 0.005, DARK);
     unsigned char *png = arena_own(a, png_encode(rgb, WIDTH, HEIGHT, NULL, &size));
-    if (!png) fail(a, "%s: out of memory", path);
-    files_save(a, &(File){ path, own_picture_mark(a, (Bytes){ png, size }, OWN_CURVE) }, 1);
-    release(a, before);
+    if (!png) fail(a, "the loss curve: out of memory");
+    return own_picture_mark(a, (Bytes){ png, size }, OWN_CURVE);
 }

@@ -2,7 +2,7 @@
 #ifndef CURVE_H
 #define CURVE_H
 
-#include "tensor.h"
+#include "files.h"
 
 /* The loss of single steps says little: it depends on how much noise the step happened to draw. */
 enum { CURVE_WINDOW = 100, CURVE_PARTS = 200 };
@@ -18,9 +18,9 @@ const char *curve_text(Arena *a, const float *loss, size_t steps);
  * steps: how many they were, for the axis. */
 const char *curve_chart(Arena *a, const char *text, uint64_t steps);
 
-/* Writes the losses of all steps as a PNG of 480x270.  Light: the mean of the steps that fall on each column.  Dark:
- * the mean of the last CURVE_WINDOW steps up to there.  Writes nothing when no step has a loss.  Fails as
- * files_save() does. */
-void curve_save(Arena *a, const float *loss, size_t steps, const char *path);
+/* The losses of all steps as a PNG of 480x270, with its mark as an own picture, in the arena.  Light: the mean of the
+ * steps that fall on each column.  Dark: the mean of the last CURVE_WINDOW steps up to there.  data is NULL when no step
+ * has a loss. */
+Bytes curve_png(Arena *a, const float *loss, size_t steps);
 
 #endif

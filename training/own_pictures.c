@@ -12,6 +12,7 @@
 #include "own_pictures.h"
 
 #include "deflate.h"
+#include "output.h"
 #include "picture_settings.h"
 #include "png.h"
 
@@ -118,4 +119,32 @@ OwnPicture own_picture_kind(Arena *a, Bytes file)
     if (!found && is_grid(a, file)) found = OWN_GRID;
     release(a, before);
     return found;
+}
+
+/* ---- saving -------------------------------------------------------------------------------------- */
+
+int own_picture_keeps(Arena *a, File picture, int overwrite)
+{
+    if (!file_is_there(a, picture.path)) return 0;
+    size_t before = mark(a);
+    Bytes new = picture.content;
+    Bytes old = file_map(a, picture.path);
+    int is_same = old.size == new.size && !memcmp(old.data, new.data, new.size);
+    int is_own = own_picture_kind(a, old) != NOT_OWN;
+    release(a, before);
+    return !is_same && !(overwrite && is_own);
+}
+
+typedef struct { Arena *a; File picture; } SavedPicture;
+
+static void save_file(void *file, const char *path)
+{
+    const SavedPicture *s = file;
+    files_save(s->a, &(File){ path, s->picture.content }, 1);
+}
+
+void own_picture_save(Arena *a, File picture, int overwrite, const Callbacks *callbacks)
+{
+    SavedPicture s = { a, picture };
+    output_save(a, picture.path, own_picture_keeps(a, picture, overwrite), NULL, save_file, &s, callbacks);
 }

@@ -2,6 +2,7 @@
 #ifndef OWN_PICTURES_H
 #define OWN_PICTURES_H
 
+#include "callbacks.h"
 #include "files.h"
 
 typedef enum {
@@ -20,5 +21,12 @@ Bytes own_picture_mark(Arena *a, Bytes picture, OwnPicture kind);
 
 /* Which kind a picture is, by what is inside it.  file: any bytes at all */
 OwnPicture own_picture_kind(Arena *a, Bytes file);
+
+/* Has a picture that training draws to keep what is at its path?  The same bytes need no keeping, nor, with overwrite,
+ * does a picture that training drew. */
+int own_picture_keeps(Arena *a, File picture, int overwrite);
+
+/* Saves such a picture, and keeps what it has to, as output_save() does.  Fails as that does. */
+void own_picture_save(Arena *a, File picture, int overwrite, const Callbacks *callbacks);
 
 #endif

@@ -8,7 +8,6 @@
 #include "samples.h"
 
 #include "chars.h"
-#include "files.h"
 #include "generate.h"
 #include "gif.h"
 #include "own_pictures.h"
@@ -151,7 +150,7 @@ static void add_embedding(Arena *a, Request *r, TrainedFiles trained)
     r->job.embeddings++;
 }
 
-static void save_picture(Arena *a, const Request *r, Pictures p, const char *path)
+static Bytes encode(Arena *a, const Request *r, Pictures p, const char *path)
 {
     size_t size = 0;
     unsigned char *bytes;
@@ -162,21 +161,16 @@ static void save_picture(Arena *a, const Request *r, Pictures p, const char *pat
     if (!bytes)
         fail(a, "%s: %d frames of %dx%d cannot be made into a picture: out of memory, or larger than it can be", path,
              p.frames, p.width, p.height);
-    files_save(a, &(File){ path, own_picture_mark(a, (Bytes){ bytes, size }, OWN_SAMPLE) }, 1);
+    return own_picture_mark(a, (Bytes){ bytes, size }, OWN_SAMPLE);
 }
 
-const char *sample_draw(Arena *a, const Request *request, TrainedFiles trained, const char *stem,
-                        const Callbacks *callbacks)
+File sample_draw(Arena *a, const Request *request, TrainedFiles trained, const char *stem, const Callbacks *callbacks)
 {
     Request r = *request;
     Callbacks silent = callbacks_silent(callbacks);
     int is_still = r.job.frames == 1 || !r.job.motion;
     const char *path = format(a, "%s.%s", stem, is_still ? "png" : "gif");
-    size_t before = mark(a);
     if (trained.embedding) add_embedding(a, &r, trained);
     if (trained.lora) add_lora(a, &r, trained);
-    Pictures p = generate(a, &r.job, &silent);
-    save_picture(a, &r, p, path);
-    release(a, before);
-    return path;
+    return (File){ path, encode(a, &r, generate(a, &r.job, &silent), path) };
 }

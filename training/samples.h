@@ -4,6 +4,7 @@
 #define SAMPLES_H
 
 #include "callbacks.h"
+#include "files.h"
 #include "prompt.h"
 
 /* What to draw: one request for each sample image. */
@@ -24,9 +25,8 @@ typedef struct {
     const char *embedding;
 } TrainedFiles;
 
-/* Draws one sample image with them and writes stem.png, or stem.gif for a clip, with the settings that draw it
- * again.  Returns the path.  Fails as generate() does. */
-const char *sample_draw(Arena *a, const Request *r, TrainedFiles trained, const char *stem,
-                        const Callbacks *callbacks);
+/* Draws one sample image with them: stem.png, or stem.gif for a clip, with the settings that draw it again, and its
+ * mark as an own picture.  Writes nothing.  Returns it in the arena.  Fails as generate() does. */
+File sample_draw(Arena *a, const Request *r, TrainedFiles trained, const char *stem, const Callbacks *callbacks);
 
 #endif

@@ -4,7 +4,9 @@
  * steps.  Sample images come at the same points, drawn from a temporary file of what is trained so far.
  * train_paths.c says what the files are called.
  *
- * Every result says in its metadata which job wrote it.  So this job deletes and overwrites only what is its own.
+ * Every result says in its metadata which job wrote it.  So this job deletes and overwrites only what is its own; what
+ * another one left in the place of a result is kept as OUT-before.  Pictures do not say it: one with other bytes is
+ * kept.
  *
  * What is written at the end, or on Ctrl-C, is the only copy of what was learned: where it cannot be written as wanted,
  * it goes to another place, and the message says where.  What is written on the way, and the loss curve and samples at
@@ -15,13 +17,14 @@
 #include "chars.h"
 #include "curve.h"
 #include "metadata.h"
+#include "own_pictures.h"
 #include "system.h"
 
 #include <stdio.h>
 #include <string.h>
 
 /* keys of metadata */
-static const char JOB[] = "persona_job", LOSS[] = "persona_loss";
+static const char JOB[] = "persona_job", LOSS[] = "persona_loss", STEPS[] = "ss_max_train_steps";
 
 /* ---- results ----------------------------------------------------------------------------------- */
 
@@ -36,7 +39,7 @@ static KeyValue *result_metadata(Trainer *t, ResultKind kind, size_t *count)
     return metadata;
 }
 
-/* These four are each a SaveFile of a Trainer. */
+/* The next ones are each a SaveFile of a Trainer. */
 
 static void write_lora(void *trainer, const char *path)
 {
@@ -67,10 +70,50 @@ static void write_state(void *trainer, const char *path)
     training_state_save(t->mem, &t->state, t->safe, path);
 }
 
+static Bytes curve_of(Trainer *t) { return curve_png(t->mem, t->loss, (size_t)t->steps); }
+
 static void write_curve(void *trainer, const char *path)
 {
     Trainer *t = trainer;
-    curve_save(t->mem, t->loss, (size_t)t->steps, path);
+    files_save(t->mem, &(File){ path, curve_of(t) }, 1);
+}
+
+/* ---- whose a file is --------------------------------------------------------------------------- */
+
+typedef struct {
+    Arena      *a;
+    const char *path, *job, *steps;
+} Owned;
+
+static void ask_owner(void *to)
+{
+    Owned *o = to;
+    const WeightFile *f = safetensors_open(o->a, o->path);
+    o->job = file_metadata(f, JOB);
+    o->steps = file_metadata(f, STEPS);
+}
+
+/* The job that wrote a file of weights, and how many steps it was to have; NULL: it is none of persona's. */
+static Owned owner_of(Trainer *t, const char *path)
+{
+    char why[MESSAGE];
+    Owned o = { .a = t->mem, .path = path };
+    return attempt(t->mem, ask_owner, &o, why) ? (Owned){ .path = path } : o;
+}
+
+/* Does a file of weights say that this very job wrote it? */
+static int is_own(Trainer *t, const char *path)
+{
+    size_t before = mark(t->mem);
+    Owned o = owner_of(t, path);
+    int is = o.job && o.steps && !strcmp(o.job, trainer_job_id(t)) && !strcmp(o.steps, format(t->mem, "%d", t->steps));
+    release(t->mem, before);
+    return is;
+}
+
+static void delete_own(Trainer *t, const char *path)
+{
+    if (path && file_is(path) && is_own(t, path)) remove(path);
 }
 
 /* ---- where they are saved ---------------------------------------------------------------------- */
@@ -98,11 +141,21 @@ typedef struct {
     const char *saved;
 } Saving;
 
+/* Is what is at that path to be kept?  States of other jobs have gone before the first step: trainer_set_aside(). */
+static int keeps(Trainer *t, SaveFile *write, const char *path)
+{
+    int overwrite = t->job->overwrite;
+    if (!file_is_there(t->mem, path) || write == write_state) return 0;
+    if (write == write_curve) return own_picture_keeps(t->mem, (File){ path, curve_of(t) }, overwrite);
+    return !overwrite && !is_own(t, path);
+}
+
 static void save(void *saving)
 {
     Saving *s = saving;
-    const char **elsewhere = s->anywhere ? folders_elsewhere(s->t) : NULL;
-    s->saved = output_save(s->t->mem, s->path, elsewhere, s->write, s->t, s->t->callbacks);
+    Trainer *t = s->t;
+    const char **elsewhere = s->anywhere ? folders_elsewhere(t) : NULL;
+    s->saved = output_save(t->mem, s->path, keeps(t, s->write, s->path), elsewhere, s->write, t, t->callbacks);
 }
 
 /* Returns whether the file was saved; when it was not, training goes on after a warning. */
@@ -134,8 +187,12 @@ TrainedFiles trainer_save(Trainer *t)
     return (TrainedFiles){ .lora = lora.saved, .embedding = word.saved };
 }
 
-void trainer_save_curve(Trainer *t) { save_anywhere(t, write_curve, trainer_curve_path(t)); }
 void trainer_save_state(Trainer *t) { save_anywhere(t, write_state, trainer_state_path(t)); }
+
+void trainer_save_curve(Trainer *t)
+{
+    if (curve_of(t).data) save_anywhere(t, write_curve, trainer_curve_path(t));
+}
 
 const char *trainer_keep_state(Trainer *t)
 {
@@ -145,33 +202,22 @@ const char *trainer_keep_state(Trainer *t)
     return format(t->mem, "the same command with --resume %s goes on from there", s.saved);
 }
 
-/* ---- whose a file is --------------------------------------------------------------------------- */
+/* ---- when ---------------------------------------------------------------------------------------- */
 
-typedef struct {
-    Arena      *a;
-    const char *path, *job;
-} Owned;
+/* every: steps; 0: never */
+static int is_due(size_t step, size_t every) { return every && step % every == 0; }
 
-static void ask_owner(void *to)
+/* What is due after a step, every n epochs and every n steps.  Nothing is after the last one: the result comes
+ * then. */
+typedef struct { int epochs, steps; } Due;
+
+static Due due_after(const Trainer *t, size_t step, int every_n_epochs, int every_n_steps)
 {
-    Owned *o = to;
-    o->job = file_metadata(safetensors_open(o->a, o->path), JOB);
-}
-
-/* The job that wrote a file of weights; NULL: none of persona's. */
-static const char *owner_of(Trainer *t, const char *path)
-{
-    char why[MESSAGE];
-    Owned o = { .a = t->mem, .path = path };
-    return attempt(t->mem, ask_owner, &o, why) ? NULL : o.job;
-}
-
-/* Deletes a file of weights, if it says that this very job wrote it. */
-static void delete_own(Trainer *t, const char *path)
-{
-    if (!path || !file_is(path)) return;
-    const char *job = owner_of(t, path);
-    if (job && !strcmp(job, trainer_job_id(t))) remove(path);
+    if (step >= (size_t)t->steps) return (Due){ 0, 0 };
+    Due due;
+    due.epochs = is_due(step, trainer_epoch(t) * (size_t)every_n_epochs);
+    due.steps = is_due(step, (size_t)every_n_steps);
+    return due;
 }
 
 /* ---- before training --------------------------------------------------------------------------- */
@@ -182,7 +228,7 @@ static void check_embedding(Trainer *t)
     const char *path = trainer_embedding_path(t, "");
     folder_make(t->mem, folder_of(t->mem, path));
     output_check(t->mem, path, 0);
-    if (file_is(path) && !owner_of(t, path))
+    if (file_is(path) && !owner_of(t, path).job)
         fail(t->mem, "%s: is there, and was not learned here; choose another word with --token, or another folder "
                      "with -o", path);
 }
@@ -202,6 +248,22 @@ static size_t count_saves_of_steps(const Trainer *t)
     return each ? (size_t)t->steps / each : 0;
 }
 
+/* The LoRA that training goes on from may be the result of an epoch or a step, which would be saved anew. */
+static void spare_inputs(Trainer *t)
+{
+    const char *from = t->config->network_weights;
+    const char *state = t->resumed ? t->resumed->path : NULL;
+    output_spare(t->mem, t->job->out, state);
+    output_spare(t->mem, t->job->out, from);
+    for (size_t step = 1; from && step < (size_t)t->steps; step++) {
+        size_t before = mark(t->mem);
+        Due due = due_after(t, step, t->config->save_every_n_epochs, t->config->save_every_n_steps);
+        if (due.epochs) output_spare(t->mem, trainer_path(t, trainer_after_epoch(t, step / trainer_epoch(t))), from);
+        if (due.steps) output_spare(t->mem, trainer_path(t, trainer_after_step(t, step)), from);
+        release(t->mem, before);
+    }
+}
+
 /* Room for the result, each time that it is saved, and for the state, which is there twice while it is saved anew. */
 void trainer_check_room(Trainer *t)
 {
@@ -210,7 +272,8 @@ void trainer_check_room(Trainer *t)
     double embedding = (double)t->trainable->word_count * sizeof(float);
     double results = (double)(1 + saves) * (lora + embedding);
     double states = (saves ? 2 : 1) * training_state_bytes(&t->state);
-    output_spare(t->mem, t->job->out, t->config->network_weights);
+    spare_inputs(t);
+    output_check_protected(t->mem, t->job->out);
     output_check(t->mem, t->job->out, results + states);
     output_check(t->mem, trainer_state_path(t), 0);
     output_check(t->mem, trainer_curve_path(t), 0);
@@ -218,23 +281,6 @@ void trainer_check_room(Trainer *t)
 }
 
 /* ---- while training ---------------------------------------------------------------------------- */
-
-/* every: steps; 0: never */
-static int is_due(size_t step, size_t every) { return every && step % every == 0; }
-
-/* What is due after this step, every n epochs and every n steps.  Nothing is after the last one: the result comes
- * then. */
-typedef struct { int epochs, steps; } Due;
-
-static Due due_now(const Trainer *t, int every_n_epochs, int every_n_steps)
-{
-    size_t step = t->progress->step;
-    if (step >= (size_t)t->steps) return (Due){ 0, 0 };
-    Due due;
-    due.epochs = is_due(step, trainer_epoch(t) * (size_t)every_n_epochs);
-    due.steps = is_due(step, (size_t)every_n_steps);
-    return due;
-}
 
 /* What is learned so far, as OUT<what>.  Returns whether all of it was saved. */
 static int save_result(Trainer *t, const char *what)
@@ -264,7 +310,7 @@ void trainer_save_periodically(Trainer *t)
 {
     size_t before = mark(t->mem);
     size_t step = t->progress->step;
-    Due due = due_now(t, t->config->save_every_n_epochs, t->config->save_every_n_steps);
+    Due due = due_after(t, step, t->config->save_every_n_epochs, t->config->save_every_n_steps);
     if (due.epochs || due.steps) save_on_the_way(t, write_state, trainer_state_path(t));
     if (due.epochs && save_result(t, trainer_after_epoch(t, step / trainer_epoch(t)))) delete_old(t);
     if (due.steps) save_result(t, trainer_after_step(t, step));
@@ -301,8 +347,12 @@ static int write_trained(Drawing *d)
 static void draw_sample(void *to)
 {
     Drawing *d = to;
-    const char *path = sample_draw(d->t->mem, d->request, d->trained, d->stem, d->t->callbacks);
-    callbacks_say(d->t->callbacks, "sample %s", path);
+    Trainer *t = d->t;
+    size_t before = mark(t->mem);
+    File picture = sample_draw(t->mem, d->request, d->trained, d->stem, t->callbacks);
+    own_picture_save(t->mem, picture, t->job->overwrite, t->callbacks);
+    callbacks_say(t->callbacks, "sample %s", picture.path);
+    release(t->mem, before);
 }
 
 /* A path for a temporary file, which is removed when the arena is released. */
@@ -356,7 +406,7 @@ void trainer_sample_periodically(Trainer *t)
 {
     size_t before = mark(t->mem);
     size_t step = t->progress->step;
-    Due due = due_now(t, t->config->sample_every_n_epochs, t->config->sample_every_n_steps);
+    Due due = due_after(t, step, t->config->sample_every_n_epochs, t->config->sample_every_n_steps);
     if (due.epochs) draw_samples(t, trainer_after_epoch(t, step / trainer_epoch(t)));
     else if (due.steps) draw_samples(t, trainer_after_step(t, step));
     release(t->mem, before);

@@ -7,6 +7,7 @@
 #include "trainer.h"
 
 #include "chars.h"
+#include "output.h"
 #include "system.h"
 
 #include <string.h>
@@ -156,25 +157,14 @@ void trainer_resume(Trainer *t)
                   other_number);
 }
 
-/* OUT-state-before.safetensors, or with a number where that is there */
-static const char *free_path(Trainer *t, const char *path)
-{
-    const char *stem = without_extension(t->mem, path);
-    const char *to = format(t->mem, "%s-before%s", stem, file_extension(path));
-    for (int n = 2; file_is_there(t->mem, to); n++)
-        to = format(t->mem, "%s-before%d%s", stem, n, file_extension(path));
-    return to;
-}
-
 /* The state of a job that was stopped is hours of work.  A job that does not go on from it leaves it there under
  * another name. */
 void trainer_set_aside(Trainer *t)
 {
     const char *path = trainer_state_path(t);
     if (!file_is_there(t->mem, path) || (t->resumed && same_file(t->resumed->path, path))) return;
-    const char *to = free_path(t, path);
-    const char *why = system_file_rename(path, to);
-    if (why) fail(t->mem, "%s: cannot be renamed to %s: %s", path, to, why);
+    const char *to = output_kept(output_keep(t->mem, path));
+    system_file_remove(path);
     callbacks_say(t->callbacks, "warning: %s was there from a job before and is %s now; this job does not go on from "
                   "it, as with --resume", path, to);
 }

@@ -19,6 +19,7 @@ typedef struct {
                                           * precision, and prompt for pictures without a caption */
     TrainingConfig config;
     SamplePrompts  sample_prompts;       /* to draw on the way; their model and VAE become those of the job */
+    int            overwrite;            /* files of other jobs in its place are replaced; otherwise they are kept */
     int            seeded;               /* job.seed was asked for; otherwise a job that is resumed keeps its own */
 } TrainingJob;
 
