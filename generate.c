@@ -371,10 +371,10 @@ static const char *position_said(Work *w, const ClipPosition *p)
 /* Looks for a state of this job.  entries: of the identity, as many as are known by now */
 static void find_state(Work *w, size_t entries)
 {
-    clip_state_find(w->mem, w->state, w->identity->entry, entries, &w->bounds, w->callbacks);
+    clip_state_find(w->mem, w->state, w->identity->entry, entries, &w->bounds);
     if (!w->state->is_found) return;
     const char *path = clip_state_path(w->mem, w->state);
-    callbacks_say(w->callbacks, "%s: goes on after %s", path, position_said(w, &w->state->from));
+    callbacks_say(w->state->callbacks, "%s: goes on after %s", path, position_said(w, &w->state->from));
 }
 
 /* The share of the operations that a job saves which goes on. */
@@ -431,8 +431,8 @@ static void check_conditioning(Work *w, const Conditioning *conditioning)
     const KeyValue *now = &w->identity->entry[w->identity->count - 1];
     const char *then = file_metadata(w->state->file, now->key);
     if (then && !strcmp(then, now->value)) return;
-    callbacks_say(w->callbacks, "%s: is left alone after all: it differs in %s", clip_state_path(w->mem, w->state),
-                  now->key);
+    const char *path = clip_state_path(w->mem, w->state);
+    callbacks_say(w->state->callbacks, "%s: is left alone after all: it differs in %s", path, now->key);
     find_state(w, w->identity->count);
 }
 
@@ -445,7 +445,7 @@ static int keep(Work *w)
         w->at.rng = w->denoised->rng;
     }
     clip_identity_weights(w->mem, w->identity, w->run.weights, w->run.lora);
-    return clip_state_save(w->mem, w->state, w->identity->entry, w->identity->count, &w->at, w->callbacks);
+    return clip_state_save(w->mem, w->state, w->identity->entry, w->identity->count, &w->at);
 }
 
 static void keep_if_due(Work *w)

@@ -180,7 +180,9 @@ static Pictures draw_grid(Run *r, Sweep *s, const SearchPath *path, const Callba
     if (check) return (Pictures){ 0 };
     const char *command = "the same command";
     unsigned long long seed = r->request.job.seed;
-    if (r->is_seed_random) command = format(r->a, "the same command with --seed %llu", seed);
+    clip_state_save_seed(r->a, callbacks->state, seed);
+    int is_seed_lost = r->is_seed_random && !callbacks->state->is_ours;
+    if (is_seed_lost) command = format(r->a, "the same command with --seed %llu", seed);
     return sweep_draw(r->a, s, cells_folder(r), r->options.keep_cells, command, callbacks);
 }
 
@@ -206,6 +208,7 @@ static void draw(Run *r, int check)
     const SearchPath *path = run_search_path(r, o->input);
     int is_grid = sweep_asked(&r->request);
     ClipState state = { .target = r->out, .every = o->state_every, .is_fresh = o->fresh };
+    state.callbacks = &callbacks;
     callbacks.state = &state;
     if (!r->request.seeded) choose_seed(r, &state);
     Wildcards *w = wildcards(r);

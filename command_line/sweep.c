@@ -15,6 +15,7 @@
 
 #include "axis.h"
 #include "chars.h"
+#include "clip_state.h"
 #include "files.h"
 #include "generate.h"
 #include "grid.h"
@@ -239,6 +240,7 @@ void sweep_check(Arena *a, Sweep *s, Request *r, const SearchPath *p, const char
     quieter.say = say_once;
     quieter.progress = NULL;
     quieter.cancel = NULL;
+    quieter.state = NULL;                    /* a cell looks for its own when it is drawn */
     for (int i = 0; i < s->cells; i++) {
         check_cell(a, s, &s->cell[i], p, out, &quieter);
         if (i == 0) lay_out(a, s);               /* a grid that is too large is known after the first cell */
@@ -411,7 +413,8 @@ typedef struct {
     const char      *command;            /* what goes on from there, for a message */
     const Callbacks *callbacks;
     Store            store;              /* cells that are finished already */
-    Cell            *cell;               /* the one under way */
+    Cell            *cell;               /* the one under way ... */
+    ClipState        state;              /* ... and where it is kept how far it is */
     int              drawn;              /* cells */
     int              passes_before;      /* passes of the cells that were drawn before this one */
     int              passes;             /* of all cells that are to be drawn */
@@ -446,6 +449,10 @@ static const unsigned char *draw(Drawing *d)
     callbacks.progress = report_progress;
     if (callbacks.preview) callbacks.preview = show_preview;
     if (callbacks.cancel) callbacks.cancel = ask_cancel;
+    d->state = *d->callbacks->state;
+    d->state.asked = NULL;
+    d->state.target = format(d->a, "%s/%s", d->folder, cell_file_name(d->a, d->s, d->cell));
+    callbacks.state = &d->state;
     const unsigned char *rgb = generate(d->a, &d->cell->request.job, &callbacks).rgb;
     d->drawn++;
     return rgb;
@@ -469,6 +476,7 @@ static void do_cell(void *drawing)
     if (!rgb) rgb = draw(d);
     int is_missing = d->keep && from && !is_in_folder(from, d->folder);
     if (!from || is_missing) save_cell(d->a, s, c, d->folder, rgb);
+    if (!from) clip_state_done(d->a, &d->state);
     for (int i = c->first; i < s->cells; i++) {
         const Cell *other = &s->cell[i];
         if (other->first == c->first) grid_paste(&s->grid, other->at[0], other->at[1], other->at[2], rgb);
@@ -498,7 +506,10 @@ typedef struct {
 static void count_kept(void *kept)
 {
     Kept *k = kept;
-    folder_list(k->d->a, k->d->folder, &k->count);
+    size_t count;
+    const char **names = folder_list(k->d->a, k->d->folder, &count);
+    for (size_t i = 0; i < count; i++)
+        if (strcmp(file_extension(names[i]), ".state")) k->count++;
 }
 
 /* Fails with the reason and with what is kept.  kind: of the failure */
@@ -512,7 +523,9 @@ static _Noreturn void give_up(const Drawing *d, FailKind kind, const char *why)
     if (kept)
         rest = format(d->a, "; %zu finished pictures are in %s, and %s goes on from there", kept, d->folder,
                       d->command);
-    if (kind == CANCELLED) fail(d->a, "interrupted%s", *rest ? rest : "; nothing was written");
+    if (!kept && !d->state.is_ours) clip_state_done(d->a, d->callbacks->state);
+    if (kind == CANCELLED && !kept) fail_as(d->a, kind, "%s", why);
+    if (kind == CANCELLED) fail_as(d->a, kind, "interrupted%s", rest);
     fail(d->a, "%s: %s%s", cell_name(d->a, d->s, d->cell), why, rest);
 }
 

@@ -202,21 +202,20 @@ static void read_state(void *reading)
 }
 
 /* Is the file of this number this job's state?  Says what it is otherwise. */
-static int is_own(Arena *a, ClipState *s, Reading *r, const Callbacks *callbacks)
+static int is_own(Arena *a, ClipState *s, Reading *r)
 {
     char why[MESSAGE];
     r->path = clip_state_path(a, s);
     if (attempt(a, read_state, r, why)) {
-        callbacks_say(callbacks, "warning: no job can go on from this: %s; it stays as it is", why);
+        callbacks_say(s->callbacks, "warning: no job can go on from this: %s; it stays as it is", why);
         return 0;
     }
     if (!*r->differences) return 1;
-    callbacks_say(callbacks, "%s: is left alone, another job goes on from it: %s", r->path, r->differences);
+    callbacks_say(s->callbacks, "%s: is left alone, another job goes on from it: %s", r->path, r->differences);
     return 0;
 }
 
-void clip_state_find(Arena *a, ClipState *s, const KeyValue *identity, size_t entries, const ClipBounds *bounds,
-                     const Callbacks *callbacks)
+void clip_state_find(Arena *a, ClipState *s, const KeyValue *identity, size_t entries, const ClipBounds *bounds)
 {
     Reading r = { .a = a, .bounds = bounds, .identity = identity, .entries = entries };
     s->is_found = 0;
@@ -225,13 +224,13 @@ void clip_state_find(Arena *a, ClipState *s, const KeyValue *identity, size_t en
     file_remove_abandoned(a, s->target);
     file_remove_abandoned(a, clip_state_path(a, s));
     while (s->number < MOST_FILES && system_file_exists(clip_state_path(a, s))) {
-        s->is_ours = is_own(a, s, &r, callbacks);
+        s->is_ours = is_own(a, s, &r);
         if (s->is_ours) break;
         s->number++;
     }
     if (!s->is_ours) return;
     if (s->is_fresh) {
-        callbacks_say(callbacks, "%s: is not gone on from; this job begins anew and will replace it", r.path);
+        callbacks_say(s->callbacks, "%s: is not gone on from; this job begins anew and will replace it", r.path);
         return;
     }
     s->is_found = 1;
@@ -245,21 +244,29 @@ static void open_only(void *reading)
     r->file = open_state(r->a, r->path);
 }
 
-int clip_state_drawn_seed(Arena *a, const ClipState *s, uint64_t *seed)
+/* The first state for which the same was asked: sets s->number, and returns the file.  NULL: there is none, and the
+ * number is the first that is free. */
+static const WeightFile *find_asked(Arena *a, ClipState *s)
 {
     char why[MESSAGE];
     Reading r = { .a = a };
-    ClipState each = *s;
-    if (s->is_fresh || !s->asked) return 0;
-    for (each.number = 1; each.number < MOST_FILES; each.number++) {
-        r.path = clip_state_path(a, &each);
-        if (!system_file_exists(r.path)) return 0;
+    for (s->number = 1; s->number < MOST_FILES; s->number++) {
+        r.path = clip_state_path(a, s);
+        if (!system_file_exists(r.path)) return NULL;
         if (attempt(a, open_only, &r, why)) continue;
         const char *asked = file_metadata(r.file, ASKED);
-        const char *drawn = file_metadata(r.file, SEED);
-        if (asked && drawn && !strcmp(asked, s->asked) && read_whole(drawn, seed)) return 1;
+        if (asked && !strcmp(asked, s->asked)) return r.file;
     }
-    return 0;
+    return NULL;
+}
+
+int clip_state_drawn_seed(Arena *a, const ClipState *s, uint64_t *seed)
+{
+    ClipState looking = *s;
+    if (s->is_fresh || !s->asked) return 0;
+    const WeightFile *f = find_asked(a, &looking);
+    const char *drawn = f ? file_metadata(f, SEED) : NULL;
+    return drawn && read_whole(drawn, seed);
 }
 
 /* ---- writing ----------------------------------------------------------------------------------- */
@@ -269,7 +276,7 @@ typedef struct {
     const ClipState    *s;
     const KeyValue     *identity;
     size_t              entries;
-    const ClipPosition *p;
+    const ClipPosition *p;               /* NULL: none is written */
 } Writing;
 
 static void write_state(void *writing)
@@ -282,7 +289,8 @@ static void write_state(void *writing)
     metadata[pairs++] = (KeyValue){ MARK, VERSION };
     if (w->s->asked) metadata[pairs++] = (KeyValue){ ASKED, w->s->asked };
     for (size_t i = 0; i < w->entries; i++) metadata[pairs++] = w->identity[i];
-    lay_out(l, w->p);
+    l->count = 0;
+    if (w->p) lay_out(l, w->p);
     metadata[pairs] = (KeyValue){ DIGEST, digest_of(w->a, l->tensor, (size_t)l->count, metadata, pairs) };
     pairs++;
     const char *path = clip_state_path(w->a, w->s);
@@ -290,22 +298,38 @@ static void write_state(void *writing)
     safetensors_save(w->a, path, l->tensor, (size_t)l->count, metadata, pairs);
 }
 
-int clip_state_save(Arena *a, ClipState *s, const KeyValue *identity, size_t entries, const ClipPosition *p,
-                    const Callbacks *callbacks)
+/* Returns whether it was written. */
+static int try_writing(Writing *w, ClipState *s)
 {
     char why[MESSAGE];
-    size_t before = mark(a);
+    size_t before = mark(w->a);
+    int is_saved = !attempt(w->a, write_state, w, why);
+    if (is_saved) s->is_ours = 1;
+    else if (!s->is_warned) callbacks_say(s->callbacks, "warning: how far this job is cannot be kept: %s", why);
+    s->is_warned = !is_saved;
+    release(w->a, before);
+    return is_saved;
+}
+
+int clip_state_save(Arena *a, ClipState *s, const KeyValue *identity, size_t entries, const ClipPosition *p)
+{
     double began = system_seconds();
     Writing w = { .a = a, .s = s, .identity = identity, .entries = entries, .p = p };
-    int is_saved = !attempt(a, write_state, &w, why);
-    if (is_saved) s->is_ours = 1;
-    else if (!s->is_warned) callbacks_say(callbacks, "warning: how far this job is cannot be kept: %s", why);
-    s->is_warned = !is_saved;
-    double took = system_seconds() - began;
-    s->next = system_seconds() + (100 * took > s->every ? 100 * took : s->every);
+    int is_saved = try_writing(&w, s);
+    double now = system_seconds();
+    double wait = 100 * (now - began);
+    s->next = now + (wait > s->every ? wait : s->every);
     if (s->every <= 0) s->next = 0;
-    release(a, before);
     return is_saved;
+}
+
+void clip_state_save_seed(Arena *a, ClipState *s, uint64_t seed)
+{
+    KeyValue only = { SEED, format(a, "%llu", (unsigned long long)seed) };
+    Writing w = { .a = a, .s = s, .identity = &only, .entries = 1 };
+    if (s->every < 0 || !s->asked) return;
+    find_asked(a, s);
+    try_writing(&w, s);
 }
 
 void clip_state_begin(ClipState *s)

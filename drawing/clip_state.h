@@ -33,6 +33,7 @@ typedef struct ClipState {
                                             model and each frame; negative: none is written */
     const char *asked;                   /* what was asked for, when the seed was drawn at random; or NULL */
     int         is_fresh;                /* begins anew where it could go on */
+    const Callbacks *callbacks;          /* who hears of states; or NULL */
     /* by the functions below */
     int         number;                  /* of the file: "prompt.gif.state" is 1, "prompt.gif-2.state" is 2 */
     int         is_found;                /* the job goes on from `from`, whose arrays are mapped */
@@ -48,10 +49,10 @@ typedef struct ClipState {
 int clip_state_drawn_seed(Arena *a, const ClipState *s, uint64_t *seed);
 
 /* Looks for a state of this job among the files "TARGET.state", "TARGET-2.state", ..., and finds the file that the
- * job's own state will be in.  Removes what killed processes left half written of them, and of TARGET.  States of other jobs, and files that are damaged, stay as they are, and are told.
+ * job's own state will be in.  States of other jobs, and files that are damaged, stay as they are, and are told.
+ * What killed processes left half written of these files, and of TARGET, is removed.
  * identity: all that the result depends on, by name.  To be called again, it looks behind the file that it found. */
-void clip_state_find(Arena *a, ClipState *s, const KeyValue *identity, size_t entries, const ClipBounds *bounds,
-                     const Callbacks *callbacks);
+void clip_state_find(Arena *a, ClipState *s, const KeyValue *identity, size_t entries, const ClipBounds *bounds);
 
 const char *clip_state_path(Arena *a, const ClipState *s);
 double      clip_state_bytes(const ClipBounds *b);      /* of the largest state that the job will have */
@@ -62,8 +63,11 @@ int  clip_state_worth(const ClipState *s);       /* has the job lasted so long t
 
 /* Writes the state, through a temporary file.  When that fails, the state before stays, and a warning is said once.
  * Returns whether the file has it. */
-int  clip_state_save(Arena *a, ClipState *s, const KeyValue *identity, size_t entries, const ClipPosition *p,
-                     const Callbacks *callbacks);
+int  clip_state_save(Arena *a, ClipState *s, const KeyValue *identity, size_t entries, const ClipPosition *p);
+
+/* Writes a state that says nothing but with which seed the job began; for a grid, whose cells have states of their
+ * own. */
+void clip_state_save_seed(Arena *a, ClipState *s, uint64_t seed);
 
 /* The result is saved: removes the file. */
 void clip_state_done(Arena *a, ClipState *s);

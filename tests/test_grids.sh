@@ -96,11 +96,20 @@ run $short -o mine.png --model mine; says 'step 10/10'                         #
 mkdir mine.cells.part; cp first.png mine.cells.part/x7-y7.png
 run $short -o mine.png --model mine; holds 'cells of another grid stay' is "$(ls mine.cells.part)" x7-y7.png
 chance='--prompt portrait --frames 1 --size 32x32 --x Steps:1,1000'
-: >err; "$persona" $chance -o chance.png >out 2>err & pid=$!
+: >err; "$persona" $chance -o chance.png --state-every off >out 2>err & pid=$!
 n=0; while ! grep -q '^cell 2/2' err && [ $n -lt 200 ]; do sleep 0.05; n=$((n + 1)); done
 kill -INT $pid; wait $pid; seed=$(sed -n 's/.*the same command with --seed \([0-9]*\) goes on from there/\1/p' err)
 run --prompt portrait --frames 1 --size 32x32 --x Steps:1,2 --seed "${seed:-none}" -o chance.png
 says 'step 2/2'
+chance='--prompt portrait --frames 1 --size 32x32 --x Steps:1,40 -o drawn.png'
+: >err; "$persona" $chance >out 2>err & pid=$!
+n=0; while ! grep -q '^cell 2/2' err && [ $n -lt 200 ]; do sleep 0.05; n=$((n + 1)); done
+kill -INT $pid; wait $pid; seed=$(sed -n 's/^seed \([0-9]*\),.*/\1/p' err)
+says 'in drawn.cells.part, and the same command goes on from there'
+run $chance
+says "seed ${seed:-none}, drawn at random"
+says 'step 40/40'
+holds 'and nothing is left' absent drawn.png.state drawn.cells.part
 
 # ---- what would happen, and what cannot ----
 refuses 0 'grid: 3 x 1 x 1 pictures of 32x32' check p.txt --x 'Steps: 1-3'
