@@ -262,3 +262,27 @@ ShellText shell_words(Arena *a, const char *text, size_t n, const char *path)
     all.unset = r.unset;
     return all;
 }
+
+/* ---- writing ----------------------------------------------------------------------------------- */
+
+/* No shell takes these for anything but themselves, wherever they stand in a word. */
+static int is_plain(int c)
+{
+    return word_character(c) || (c && strchr("-./:=,+@%", c));
+}
+
+/* A quote ends the quoted part, stands behind a backslash, and begins it again. */
+char *shell_quoted(Arena *a, const char *word)
+{
+    size_t n = 0;
+    while (is_plain((unsigned char)word[n])) n++;
+    if (n && !word[n]) return copy(a, word, n);
+    StringBuilder text = string_builder(a);
+    string_builder_add(&text, "'");
+    for (; *word; word++) {
+        if (*word == '\'') string_builder_add(&text, "'\\'");
+        string_builder_add_bytes(&text, word, 1);
+    }
+    string_builder_add(&text, "'");
+    return text.text;
+}

@@ -16,4 +16,7 @@ typedef struct {
  * path: for messages.  Fails when a quote is not closed, and when the text holds NUL. */
 ShellText shell_words(Arena *a, const char *text, size_t n, const char *path);
 
+/* A word as it is typed in bash, in quotes where it needs them: it's me -> 'it'\''s me'. */
+char *shell_quoted(Arena *a, const char *word);
+
 #endif

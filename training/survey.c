@@ -113,7 +113,7 @@ void survey_look(Arena *a, Photos *p, int skip_unreadable, const Callbacks *call
 
 /* ---- doubles ------------------------------------------------------------------------------------ */
 
-static int are_alike(const Photo *x, const Photo *y)
+int survey_are_alike(const Photo *x, const Photo *y)
 {
     int sum = 0;
     for (int i = 0; i < THUMBNAIL && sum <= ALIKE; i++) sum += abs(x->thumbnail[i] - y->thumbnail[i]);
@@ -152,7 +152,7 @@ static const Photo **find_doubles(Arena *a, const Photos *p)
         for (size_t k = i + 1; k < p->count && order[k].brightness - order[i].brightness <= ALIKE; k++) {
             const Photo *x = order[i].photo;
             const Photo *y = order[k].photo;
-            if ((x->role == CLASS_IMAGE && y->role == CLASS_IMAGE) || !are_alike(x, y)) continue;
+            if ((x->role == CLASS_IMAGE && y->role == CLASS_IMAGE) || !survey_are_alike(x, y)) continue;
             const Photo *earlier = x < y ? x : y;
             const Photo *later = x < y ? y : x;
             if (earlier < first[later - p->photo]) first[later - p->photo] = earlier;

@@ -1,0 +1,30 @@
+/* photo_advice.h - which photos of a person to leave out of training, and why. */
+#ifndef PHOTO_ADVICE_H
+#define PHOTO_ADVICE_H
+
+#include "callbacks.h"
+#include "head.h"
+#include "photos.h"
+#include "portrait_words.h"
+
+typedef struct {
+    const char   *why_not;               /* why it is left out; NULL: it is used */
+    double        sharpness;             /* of the picture at the size that it is learned at */
+    int           has_head;              /* head_find() found one */
+    Head          head;
+    PortraitWords words;
+} PhotoAdvice;
+
+/* Looks at every picture and says of each whether it is used, in their order.  side: of the pictures that are learned,
+ * in pixels.  Fills in size, digest and thumbnail of the photos.  A picture that cannot be read is left out; when all
+ * would be left out for what they look like, those that can be read are used. */
+PhotoAdvice *photo_advice(Arena *a, Photos *p, int side, const Callbacks *callbacks);
+
+/* The photo that shows a head best, of those that are used: large, sharp and in the picture whole. */
+size_t photo_advice_best(const Photos *p, const PhotoAdvice *advice);
+
+/* Can the model's autoencoder not draw such pictures, as the small one cannot draw photographs?  Returns 0 for a
+ * checkpoint of full size.  small: receives whether it is the small one. */
+int photo_advice_is_hopeless(Arena *a, const char *model, const Photos *p, int *small, const Callbacks *callbacks);
+
+#endif
