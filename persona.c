@@ -17,6 +17,7 @@
 #include "files.h"
 #include "generate.h"
 #include "info_command.h"
+#include "me_command.h"
 #include "output.h"
 #include "request_paths.h"
 #include "result.h"
@@ -240,6 +241,8 @@ static void draw(Run *r, int check)
 
 /* ---- main -------------------------------------------------------------------------------------- */
 
+static void work(void *run);                     /* persona me runs other commands */
+
 static void do_command(Run *r)
 {
     const char *command = r->options.command;
@@ -248,6 +251,8 @@ static void do_command(Run *r)
     else if (!strcmp(command, "info")) info_command(r);
     else if (r->options.wants_training_help) print_training_help();
     else if (!strcmp(command, "train")) train_command(r);
+    else if (r->options.wants_me_help) print_me_help();
+    else if (!strcmp(command, "me")) me_command(r, work);
     else if (!strcmp(command, "help")) print_help();
     else puts("persona " PERSONA_VERSION);
 }

@@ -28,6 +28,12 @@ static int is_training_command(const Options *o)
     return o->command && !strcmp(o->command, "train");
 }
 
+/* "me" trains, and draws: it takes the options of both. */
+static int is_me_command(const Options *o)
+{
+    return o->command && !strcmp(o->command, "me");
+}
+
 /* ---- the table --------------------------------------------------------------------------------- */
 
 /* value: NULL for an option that takes none */
@@ -37,6 +43,13 @@ static void act_output(Arena *a, Options *o, const char *value)
 {
     if (!*value) fail(a, "-o is empty, expected the name of a file");
     o->output = value;
+}
+
+static void act_name(Arena *a, Options *o, const char *value)
+{
+    if (!is_me_command(o)) fail(a, "--name is an option of persona me");
+    if (!*value) fail(a, "--name is empty, expected words as \"yumin woman\"");
+    o->name = value;
 }
 
 static void act_weights(Arena *a, Options *o, const char *value)
@@ -54,10 +67,11 @@ static void act_state_every(Arena *a, Options *o, const char *value)
     o->state_every = seconds;
 }
 
-/* Behind "train", both are about training. */
+/* Behind "train" and "me", both are about these. */
 static void set_command(Options *o, const char *command)
 {
     if (is_training_command(o)) o->wants_training_help = 1;
+    else if (is_me_command(o)) o->wants_me_help = 1;
     else o->command = command;
 }
 
@@ -91,6 +105,8 @@ static const Option options[] = {
               "PERSONA_WEIGHTS has folders too, with : between them" },
     { .flag = "overwrite",  .field = offsetof(Options, overwrite),
       .help = "replaces what another job wrote there; else it is kept as OUT-before" },
+    { .flag = "name",       .value = "WORDS", .act = act_name,
+      .help = "of persona me: what captions call the person, as \"yumin woman\"" },
     { .flag = "keep-cells", .field = offsetof(Options, keep_cells),
       .help = "the pictures of a grid, one by one, in OUT.cells/ too" },
     { .flag = "fresh",      .field = offsetof(Options, fresh),
@@ -149,6 +165,8 @@ static const char usage[] =
     "persona out.gif                the same picture again, from the settings it carries (PNG, JPEG, WebP too)\n"
     "persona check prompt.txt       everything up to the first step of work: names, weights, memory, time\n"
     "persona info FILE              what a weights file or a picture holds\n"
+    "persona me PHOTOS              from photos of a person to a moving portrait, step by step; "
+                                   "persona me --help says how\n"
     "persona train PHOTOS -o OUT    a LoRA or an embedding from a folder of pictures; "
                                    "persona train --help lists its options\n";
 
@@ -166,6 +184,27 @@ void print_help(void)
     for (size_t i = 0; i < OPTIONS; i++) print_option(options[i].flag, options[i].value, options[i].help);
     printf("\nA name is a path, or a file beside the prompt file, in the current folder, or anywhere in weights/.\n"
            "Exit status: 0 done, 1 failed, 2 wrong command line, 130 interrupted.\n");
+}
+
+void print_me_help(void)
+{
+    printf("persona me PHOTOS\n\n"
+           "PHOTOS: a folder with 10 to 20 different photos of one person, or drawings; as for persona train.  "
+           "Or one photo.\n"
+           "It looks at them and says which are left out and why, trains a LoRA, draws a sheet of strengths and seeds, "
+           "and then the GIF.\n"
+           "Each step is a command that is printed and can be typed by itself; "
+           "all is written to PHOTOS-persona, nothing to PHOTOS.\n"
+           "Ctrl-C stops it, and the same command goes on.\n\n"
+           "One photo, or photographs with the small model that comes with persona: "
+           "a portrait is drawn from one of them.\n\n"
+           "  -o FOLDER         instead of PHOTOS-persona\n"
+           "  --name WORDS      what captions call the person, as \"yumin woman\" (what all captions begin with)\n"
+           "  --prompt TEXT     what the portrait shows besides, as \"red sweater, beach, waving\" (waving)\n"
+           "  --model F         a Stable Diffusion 1.x checkpoint (the one that comes with persona)\n"
+           "  --seed N          same seed, same bytes (1)\n\n"
+           "It takes the options of drawing (persona --help) and of training (persona train --help) too, "
+           "and passes them on.\n");
 }
 
 void print_training_help(void)
@@ -283,7 +322,8 @@ static void read_option(Arena *a, Options *o, const Lines *words, size_t *i)
     Typed t = take_apart(a, words->line[*i]);
     const Option *own = option_named(t.name);
     int takes_none = own && !own->value;
-    const char *training = is_training_command(o) ? training_option_find(t.name, &takes_none) : NULL;
+    int trains = is_training_command(o) || is_me_command(o);
+    const char *training = trains ? training_option_find(t.name, &takes_none) : NULL;
     const Setting *setting = own || training ? NULL : setting_named(t.name);
     int is_known = own || training || setting;
     if (!is_known || has_wrong_dashes(t)) unknown_option(a, o, t.arg, t.name);
@@ -293,6 +333,7 @@ static void read_option(Arena *a, Options *o, const Lines *words, size_t *i)
         obey(a, o, own, value);
     } else if (training) {
         training_config_set(a, &o->training, training, value);
+        lines_add(a, &o->training_words, value ? format(a, "--%s=%s", training, value) : format(a, "--%s", training));
     } else {
         refuse_number_as_negative(a, t, value);
         o->given[o->givens++] = (Given){ setting, value };
@@ -302,7 +343,7 @@ static void read_option(Arena *a, Options *o, const Lines *words, size_t *i)
 
 const char *nearest_command(const char *word)
 {
-    static const char *const commands[] = { "check", "info", "train", "help" };
+    static const char *const commands[] = { "check", "info", "train", "me", "help" };
     Nearest near = nearest_to(word);
     for (size_t i = 0; i < sizeof commands / sizeof *commands; i++) nearest_consider(&near, commands[i]);
     return near.name;

@@ -14,7 +14,7 @@ typedef struct { const Setting *setting; const char *value; } Given;
 /* Strings are those of argv. */
 typedef struct {
     const char    *program;              /* argv[0] */
-    const char    *command;              /* "check", "info", "train", "help" or "version"; NULL: to draw */
+    const char    *command;              /* a name of `commands`, or "version"; NULL: to draw */
     const char    *input;                /* a prompt file, a picture, weights or a folder of photos; NULL: not given */
     const char    *output;               /* NULL: not given */
     const char    *folder[MOST_FOLDERS]; /* --weights */
@@ -27,6 +27,9 @@ typedef struct {
     int            fresh;                /* --fresh */
     double         state_every;          /* --state-every: seconds; negative: off */
     int            wants_training_help;  /* persona train --help */
+    int            wants_me_help;        /* persona me --help */
+    const char    *name;                 /* of "me": what captions call the person; NULL: not given */
+    Lines          training_words;       /* of "me": the options of training, as they were typed */
     Lines          told, faults;         /* of training: see trainer_command.h; faults: of our own options, too */
     const char    *sample_text, *output_folder;
 } Options;
@@ -41,5 +44,6 @@ const char *nearest_command(const char *word);
 /* What --help prints, on stdout. */
 void print_help(void);
 void print_training_help(void);
+void print_me_help(void);
 
 #endif

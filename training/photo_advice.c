@@ -202,11 +202,25 @@ size_t photo_advice_best(const Photos *p, const PhotoAdvice *advice)
 
 /* ---- the model ------------------------------------------------------------------------------------ */
 
-int photo_advice_is_hopeless(Arena *a, const char *model, const Photos *p, int *small, const Callbacks *callbacks)
+ModelLook photo_advice_model(Arena *a, const char *model)
 {
+    ModelLook look;
+    int height;
+    size_t before = mark(a);
+    const Weights *weights = weights_add(a, NULL, model, MODEL_FILE);
+    weights_resolution(weights, &look.side, &height);
+    look.is_small = autoencoder_is_small(weights);
+    release(a, before);
+    return look;
+}
+
+int photo_advice_are_photographs(Arena *a, const char *model, const Photos *p, const Callbacks *callbacks)
+{
+    size_t before = mark(a);
     Machine machine = { .mem = a, .threads = machine_threads() };
-    Weights *weights = weights_add(a, NULL, model, MODEL_FILE);
+    const Weights *weights = weights_add(a, NULL, model, MODEL_FILE);
     Run run = { .machine = &machine, .weights = weights, .frames = 1, .callbacks = callbacks };
-    *small = autoencoder_is_small(weights);
-    return *small && autoencoder_error(&run, p) > AUTOENCODER_MOST_ERROR;
+    double error = autoencoder_error(&run, p);
+    release(a, before);
+    return error > AUTOENCODER_MOST_ERROR;
 }

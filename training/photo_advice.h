@@ -23,8 +23,15 @@ PhotoAdvice *photo_advice(Arena *a, Photos *p, int side, const Callbacks *callba
 /* The photo that shows a head best, of those that are used: large, sharp and in the picture whole. */
 size_t photo_advice_best(const Photos *p, const PhotoAdvice *advice);
 
-/* Can the model's autoencoder not draw such pictures, as the small one cannot draw photographs?  Returns 0 for a
- * checkpoint of full size.  small: receives whether it is the small one. */
-int photo_advice_is_hopeless(Arena *a, const char *model, const Photos *p, int *small, const Callbacks *callbacks);
+/* What matters of a model here. */
+typedef struct {
+    int is_small;                        /* the one that comes with persona, which draws no photographs */
+    int side;                            /* of its pictures, in pixels */
+} ModelLook;
+
+ModelLook photo_advice_model(Arena *a, const char *model);
+
+/* Can the small model's autoencoder not draw such pictures (autoencoder_check.h)?  photos: those that are used */
+int photo_advice_are_photographs(Arena *a, const char *model, const Photos *p, const Callbacks *callbacks);
 
 #endif
