@@ -283,7 +283,8 @@ static const char *train(Guide *g)
     add_trained(g, &words, "save_every_n_epochs", "5");
     add_trained(g, &words, "save_last_n_epochs", "1");
     add_option(g, &words, "--seed", seed_text(g, 0));
-    for (size_t i = 0; i < g->r->options.training_words.count; i++) add(g, &words, g->r->options.training_words.line[i]);
+    const Lines *typed = &g->r->options.training_words;
+    for (size_t i = 0; i < typed->count; i++) add(g, &words, typed->line[i]);
     MeStep step = { .what = "train a LoRA from the photos", .words = words, .result = result,
                     .made_from = g->made_from, .state = path_in(g, "me-state.safetensors") };
     me_step(&g->steps, &step);

@@ -149,7 +149,8 @@ void me_step(MeSteps *s, const MeStep *step)
     if (!is_recorded(s, begun)) lines_add(s->a, &s->record, begun);
     save_record(s);
     run_words(s, &words);
-    if (!file_is(step->result)) fail(s->a, "%s: is not there, though its step is done; was it saved elsewhere?", step->result);
+    if (!file_is(step->result))
+        fail(s->a, "%s: is not there, though its step is done; was it saved elsewhere?", step->result);
     lines_remove(&s->record, begun);
     lines_add(s->a, &s->record, done_line(s, step));
     save_record(s);
