@@ -7,7 +7,10 @@
  *
  * The same lines run twice.  In the dry run, layers only check their weights and count; then they compute.  So every
  * missing or misshapen tensor is found before work begins, and the plan of memory and time comes from the code that
- * will run. */
+ * will run.
+ *
+ * Checks that do not depend on each other are tried one by one, and all that is wrong is told together.  What is wrong
+ * is then left out of the dry run: a VAE that cannot be opened must not hide a LoRA of another model. */
 #include "generate.h"
 
 #include "adapter_report.h"
@@ -51,19 +54,42 @@ typedef struct {
     ClipBounds              bounds;
     ClipPosition            at;              /* how far it is */
     const DenoisingState   *denoised;        /* how far a pass is, while one is under way */
+    Weights                *weights;         /* those of run, as files are added */
+    double                  ops;             /* dry run: floating point operations */
+    Faults                 *faults;          /* everything that is wrong with the job */
+    int                     has_model, has_vae, has_init, has_hires;      /* what is there and in order */
+    int                     is_run_dry;      /* every layer has asked for its weights */
 } Work;
+
+/* Runs check(w); -1: it failed, and its message is among the faults. */
+static int try(Work *w, void (*check)(void *work))
+{
+    return faults_try(w->mem, w->faults, check, w);
+}
+
+/* Was the file of this path not found?  That was told. */
+static int is_unfound(const char *path)
+{
+    return path && !*path;
+}
 
 /* ---- checking the job -------------------------------------------------------------------------- */
 
-static void check_range(Arena *a, const char *what, double value, double from, double to)
+static void add_fault(Work *w, const char *what)
 {
-    if (!(value >= from && value <= to)) fail(a, "%s is %g, expected %g to %g", what, value, from, to);
+    faults_add(w->faults, what);
 }
 
-static void check_choice(Arena *a, const char *what, const char *value, const char *one, const char *other)
+static void check_range(Work *w, const char *what, double value, double from, double to)
+{
+    if (value >= from && value <= to) return;
+    add_fault(w, format(w->mem, "%s is %g, expected %g to %g", what, value, from, to));
+}
+
+static void check_choice(Work *w, const char *what, const char *value, const char *one, const char *other)
 {
     if (!value || !strcmp(value, one) || !strcmp(value, other)) return;
-    fail(a, "%s is %s, expected %s or %s", what, value, one, other);
+    add_fault(w, format(w->mem, "%s is %s, expected %s or %s", what, quoted(w->mem, value), one, other));
 }
 
 static int valid_side(int side)
@@ -86,37 +112,40 @@ static int predicts_v(const char *prediction)
     return !strcmp(prediction, "v") || !strcmp(prediction, "v_prediction") || !strcmp(prediction, "v-prediction");
 }
 
-static void check_prediction(Arena *a, const char *prediction)
+static void check_prediction(Work *w, const char *prediction)
 {
-    if (prediction && !predicts_v(prediction)) check_choice(a, "Prediction type", prediction, "epsilon", "v");
+    if (prediction && !predicts_v(prediction)) check_choice(w, "Prediction type", prediction, "epsilon", "v");
 }
 
-static void check_job(Work *w)
+/* -> 0 when the job itself makes no sense, whatever the files hold */
+static int check_job(Work *w)
 {
     Job *j = w->job;
-    if (!j->model)  fail(w->mem, "no model named: set Model, or --model");
-    if (!j->merges) fail(w->mem, "CLIP's merges.txt is not there; it belongs in weights/");
+    size_t before = w->faults->count;
+    if (!j->model)  add_fault(w, "no model named: set Model, or --model");
+    if (!j->merges) add_fault(w, "CLIP's merges.txt is not there; it belongs in weights/");
     fill_defaults(j);
-    check_range(w->mem, "Steps", j->steps, 1, TRAIN_TIMESTEPS);
-    check_range(w->mem, "Clip skip", j->clip_skip, 1, 100);
-    check_range(w->mem, "CFG scale", j->cfg, 0, 1000);
-    check_range(w->mem, "Eta", j->eta, -1, 1);
-    check_range(w->mem, "Denoising strength", j->strength, 0, 1);
-    check_range(w->mem, "Hires upscale", j->hires, 0, 8);
-    check_range(w->mem, "Hires steps", j->hires_steps, 0, TRAIN_TIMESTEPS);
-    check_range(w->mem, "CFG rescale", j->cfg_rescale, 0, 1);
-    check_range(w->mem, "Context", j->context, 0, 100000);
-    check_range(w->mem, "Stride", j->stride, 0, 30);
-    check_range(w->mem, "FPS", j->fps, 0.1, 100);
-    check_range(w->mem, "threads", j->threads, 1, 1024);
-    check_range(w->mem, "Frames", j->frames, 0, 100000);
-    check_choice(w->mem, "Precision", j->precision, "f32", "bf16");
-    check_choice(w->mem, "RNG", j->rng, "CPU", "NV");
-    check_choice(w->mem, "Noise Schedule", j->noise_schedule, "Default", "Zero Terminal SNR");
-    check_prediction(w->mem, j->prediction);
+    check_range(w, "Steps", j->steps, 1, TRAIN_TIMESTEPS);
+    check_range(w, "Clip skip", j->clip_skip, 1, 100);
+    check_range(w, "CFG scale", j->cfg, 0, 1000);
+    check_range(w, "Eta", j->eta, -1, 1);
+    check_range(w, "Denoising strength", j->strength, 0, 1);
+    check_range(w, "Hires upscale", j->hires, 0, 8);
+    check_range(w, "Hires steps", j->hires_steps, 0, TRAIN_TIMESTEPS);
+    check_range(w, "CFG rescale", j->cfg_rescale, 0, 1);
+    check_range(w, "Context", j->context, 0, 100000);
+    check_range(w, "Stride", j->stride, 0, 30);
+    check_range(w, "FPS", j->fps, 0.1, 100);
+    check_range(w, "threads", j->threads, 1, 1024);
+    check_range(w, "Frames", j->frames, 0, 100000);
+    check_choice(w, "Precision", j->precision, "f32", "bf16");
+    check_choice(w, "RNG", j->rng, "CPU", "NV");
+    check_choice(w, "Noise Schedule", j->noise_schedule, "Default", "Zero Terminal SNR");
+    check_prediction(w, j->prediction);
     if (!valid_side(j->width) || !valid_side(j->height))
-        fail(w->mem, "Size is %dx%d, expected multiples of %d from %d to %d",
-             j->width, j->height, FACTOR, FACTOR, LARGEST_SIDE);
+        add_fault(w, format(w->mem, "Size is %dx%d, expected multiples of %d from %d to %d", j->width, j->height, FACTOR,
+                            FACTOR, LARGEST_SIDE));
+    return w->faults->count == before;
 }
 
 /* ---- sampler and schedule ---------------------------------------------------------------------- */
@@ -148,8 +177,9 @@ static void say_nearest_sampler(Work *w, const char *asked, SpelledSampler found
 /* The setting Schedule type wins over a schedule type in the sampler's name ("DPM++ 2M Karras").  When only other
  * programs have the sampler, the nearest one here is used, and the user is told; it may include a schedule type, as
  * "Heun Karras" does. */
-static void choose_sampler(Work *w)
+static void choose_sampler(void *work)
 {
+    Work *w = work;
     Job *j = w->job;
     SamplerSetup *s = &w->denoising.sampling;
     int schedule = choose_schedule(w);
@@ -199,6 +229,13 @@ static int choose_overlap(const Job *j, int length)
     return length / 4;
 }
 
+static void check_overlap(Work *w, int length)
+{
+    const Job *j = w->job;
+    if (j->overlap >= length && length < j->frames)
+        add_fault(w, format(w->mem, "Overlap is %d, expected less than the %d frames of a window", j->overlap, length));
+}
+
 /* most: how many frames the motion module can take.  A clip of up to that many frames is one window, unless the job
  * sets another length (Context). */
 static void choose_windows(Work *w, int most)
@@ -208,12 +245,15 @@ static void choose_windows(Work *w, int most)
     int length = most < DEFAULT_CONTEXT ? most : DEFAULT_CONTEXT;
     if (j->frames <= most) length = j->frames;
     if (j->context) length = j->context;
-    if (loop < 0) fail(w->mem, "Closed loop is %s, expected %s", j->loop, names_of(w->mem, closed_loop_name));
+    if (loop < 0)
+        add_fault(w, format(w->mem, "Closed loop is %s, expected %s", quoted(w->mem, j->loop),
+                            names_of(w->mem, closed_loop_name)));
+    if (loop < 0) loop = OPEN;
     if (length > most)
-        fail(w->mem, "Context is %d, but %s (%s) holds at most %d frames; set Context: %d or less",
-             length, j->motion, motion_kind_name(w->motion), most, most);
-    if (j->overlap >= length && length < j->frames)
-        fail(w->mem, "Overlap is %d, expected less than the %d frames of a window", j->overlap, length);
+        add_fault(w, format(w->mem, "Context is %d, but %s (%s) holds at most %d frames; set Context: %d or less", length,
+                            j->motion, motion_kind_name(w->motion), most, most));
+    check_overlap(w, length);
+    if (length > most) length = most;
     if (length > j->frames) length = j->frames;
     w->denoising.windows = (ContextOptions){
         .frames = j->frames,
@@ -224,8 +264,9 @@ static void choose_windows(Work *w, int most)
     };
 }
 
-static void check_motion(Work *w, const char *path)
+static void check_motion(Work *w)
 {
+    const char *path = w->job->motion;
     int most = motion_positions(w->run.weights);
     if (w->motion != NO_MOTION && !weights_bytes(w->run.weights, "motion.down_blocks.3."))
         fail(w->mem, "%s: this motion module has three levels, so it is for SDXL; use one for Stable Diffusion 1.x, "
@@ -239,6 +280,47 @@ static void check_motion(Work *w, const char *path)
     choose_windows(w, most);
     const char *frames = amount(w->mem, (size_t)most, "frame");
     callbacks_say(w->callbacks, "motion module %s: %s, up to %s at once", path, motion_kind_name(w->motion), frames);
+}
+
+/* A clip without its motion module, so that the rest can be checked. */
+static void leave_motion_out(Work *w)
+{
+    int frames = w->job->frames;
+    int length = frames < DEFAULT_CONTEXT ? frames : DEFAULT_CONTEXT;
+    w->motion = NO_MOTION;
+    w->denoising.windows = (ContextOptions){ .frames = frames, .length = length, .stride = 1, .loop = OPEN };
+    if (w->job->context) check_overlap(w, w->job->context);
+}
+
+static void add_weights(Work *w, const char *path, FileKind kind)
+{
+    w->weights = weights_add(w->mem, w->weights, path, kind);
+    w->run.weights = w->weights;
+}
+
+static void open_motion(void *work)
+{
+    Work *w = work;
+    add_weights(w, w->job->motion, MOTION_FILE);
+    w->motion = motion_kind(w->weights);
+    check_motion(w);
+}
+
+/* Clips with SCALED_LINEAR come out grey. */
+static void load_motion(Work *w)
+{
+    Job *j = w->job;
+    Weights *others = w->weights;
+    if (!j->frames) j->frames = j->motion ? DEFAULT_FRAMES : 1;
+    if (j->frames > 1 && !j->motion)
+        add_fault(w, format(w->mem, "Frames is %d, but no motion module is named; set Motion module, or Frames: 1 for a "
+                            "still", j->frames));
+    int moves = j->motion && j->frames > 1;
+    w->denoising.sampling.betas = moves ? LINEAR : SCALED_LINEAR;
+    if (moves && !is_unfound(j->motion) && !try(w, open_motion)) return;
+    w->weights = others;
+    w->run.weights = others;
+    leave_motion_out(w);
 }
 
 /* ---- img2img and the second pass (hires fix) --------------------------------------------------- */
@@ -259,23 +341,31 @@ static int hires_side(const Job *j, int side)
     return (int)(side * j->hires) / FACTOR * FACTOR;
 }
 
+static void open_init(void *work)
+{
+    Work *w = work;
+    const Job *j = w->job;
+    Picture p = image_open(w->mem, j->init);
+    w->init = image_resize_and_crop(w->mem, p, j->width, j->height, LANCZOS);
+    const char *steps = amount(w->mem, (size_t)j->steps, "step");
+    callbacks_say(w->callbacks, "begins as %s (%dx%d), strength %g: %d of %s", j->init, p.width, p.height, j->strength,
+                  (int)(j->steps * j->strength), steps);
+}
+
 /* img2img as in diffusers: only the last int(steps * strength) of the steps are run. */
 static void choose_init(Work *w)
 {
     const Job *j = w->job;
     Denoising *d = &w->denoising;
     if (!j->init) return;
-    Picture p = image_open(w->mem, j->init);
     int left = (int)(j->steps * j->strength);
     if (!left)
-        fail(w->mem, "Denoising strength is %g, and of %d steps that leaves none; set it to %.2g or more",
-             j->strength, j->steps, 1.0 / j->steps);
+        add_fault(w, format(w->mem, "Denoising strength is %g, and of %d steps that leaves none; set it to %.2g or more",
+                            j->strength, j->steps, 1.0 / j->steps));
+    w->has_init = !is_unfound(j->init) && !try(w, open_init) && left;
+    if (!w->has_init) return;
     d->img2img = 1;
     d->first_step = j->steps - left;
-    w->init = image_resize_and_crop(w->mem, p, j->width, j->height, LANCZOS);
-    const char *steps = amount(w->mem, (size_t)j->steps, "step");
-    callbacks_say(w->callbacks, "begins as %s (%dx%d), strength %g: %d of %s", j->init, p.width, p.height, j->strength,
-                  left, steps);
 }
 
 static void choose_upscaler(Work *w)
@@ -300,13 +390,17 @@ static void choose_hires(Work *w)
     int height = hires_side(j, j->height);
     double strength = j->strength < 0.999 ? j->strength : 0.999;
     double steps = left / strength;
-    if (steps > TRAIN_TIMESTEPS)
-        fail(w->mem, "Denoising strength is %g, and %d Hires steps at that come to more than %d in all; "
-             "set one higher or the other lower", j->strength, left, TRAIN_TIMESTEPS);
-    if (width > LARGEST_SIDE || height > LARGEST_SIDE)
-        fail(w->mem, "Hires upscale is %g, which makes %dx%d; expected at most %d a side",
-             j->hires, width, height, LARGEST_SIDE);
+    int is_too_long = steps > TRAIN_TIMESTEPS;
+    int is_too_large = width > LARGEST_SIDE || height > LARGEST_SIDE;
+    if (is_too_long)
+        add_fault(w, format(w->mem, "Denoising strength is %g, and %d Hires steps at that come to more than %d in all; "
+                            "set one higher or the other lower", j->strength, left, TRAIN_TIMESTEPS));
+    if (is_too_large)
+        add_fault(w, format(w->mem, "Hires upscale is %g, which makes %dx%d; expected at most %d a side", j->hires, width,
+                            height, LARGEST_SIDE));
+    if (is_too_long || is_too_large) return;
     choose_upscaler(w);
+    w->has_hires = 1;
     *d = w->denoising;
     d->img2img = 1;
     d->is_second_pass = 1;
@@ -347,7 +441,7 @@ static void identify(Work *w)
     w->identity = allocate(w->mem, 1, sizeof *w->identity);
     clip_identity_begin(w->mem, w->identity, j, w->init);
     bound_pass(w, FIRST_PASS, &w->denoising, j->width, j->height);
-    if (j->hires > 0) bound_pass(w, SECOND_PASS, &w->hires, width, height);
+    if (w->has_hires) bound_pass(w, SECOND_PASS, &w->hires, width, height);
     w->bounds.most[FRAMES] = (ClipPosition){
         .stage = FRAMES,
         .done = (uint32_t)j->frames,
@@ -419,7 +513,7 @@ static void check_conditioning(Work *w, const Conditioning *conditioning)
     const SamplerSetup *s = &w->denoising.sampling;
     int calls = denoise_calls(&w->denoising);
     if (!w->state || w->machine.dry) return;
-    if (w->job->hires > 0) calls += denoise_calls(&w->hires);
+    if (w->has_hires) calls += denoise_calls(&w->hires);
     float setup[] = { (float)s->betas, (float)s->zero_snr, (float)s->v_prediction };
     clip_identity_condition(w->identity, setup, sizeof setup / sizeof *setup);
     for (int i = 0; i < calls; i++) {
@@ -581,16 +675,25 @@ static void say_without_effect(Work *w)
     }
 }
 
-static Weights *load_model(Work *w)
+static void open_model(void *work)
 {
+    Work *w = work;
     Job *j = w->job;
-    int width;
-    int height;
-    Weights *weights = weights_add(w->mem, NULL, j->model, MODEL_FILE);
+    int width, height;
+    add_weights(w, j->model, MODEL_FILE);
     callbacks_say(w->callbacks, "model %s: Stable Diffusion 1.x", j->model);
-    weights_resolution(weights, &width, &height);
+    weights_resolution(w->weights, &width, &height);
     if (!j->width)  j->width = width;
     if (!j->height) j->height = height;
+}
+
+static void load_model(Work *w)
+{
+    enum { USUAL = 512 };
+    Job *j = w->job;
+    w->has_model = !is_unfound(j->model) && !try(w, open_model);
+    if (!j->width)  j->width = USUAL;
+    if (!j->height) j->height = USUAL;
     w->denoising = (Denoising){
         .windows = { .frames = 1, .length = 1, .stride = 1, .loop = OPEN },
         .cfg = j->cfg,
@@ -598,60 +701,106 @@ static Weights *load_model(Work *w)
         .seed = j->seed,
         .nv_noise = j->rng && !strcmp(j->rng, "NV"),
     };
-    choose_sampler(w);
-    choose_prediction(w, weights);
-    return weights;
+    try(w, choose_sampler);
+    if (w->has_model) choose_prediction(w, w->weights);
+}
+
+static void open_vae(void *work)
+{
+    Work *w = work;
+    add_weights(w, w->job->vae, VAE_FILE);
+    callbacks_say(w->callbacks, "VAE %s", w->job->vae);
 }
 
 /* A file may hold less than a whole model: all parts that are missing, and what to get. */
-static void check_parts(Work *w, const Weights *weights)
+static void check_parts(Work *w)
 {
-    static const struct { const char *prefix, *what; } parts[] = {
-        { "unet.", "a UNet: use a whole checkpoint as Model" },
-        { "te.", "a text encoder: use a whole checkpoint as Model" },
+    static const struct { const char *prefix, *what; int is_vae; } parts[] = {
+        { "unet.", "a UNet: use a whole checkpoint as Model", 0 },
+        { "te.", "a text encoder: use a whole checkpoint as Model", 0 },
         { "vae.decoder.", "a VAE: name one as VAE or --vae, such as vae-ft-mse-840000-ema-pruned, or kl-f8-anime2 for "
-                          "drawings" },
+                          "drawings", 1 },
     };
     const char *missing = "";
-    for (size_t i = 0; i < sizeof parts / sizeof *parts; i++)
-        if (!weights_bytes(weights, parts[i].prefix))
-            missing = format(w->mem, "%s%s%s", missing, *missing ? "; it lacks " : "", parts[i].what);
-    if (*missing) fail(w->mem, "%s: it lacks %s", w->job->model, missing);
+    for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) {
+        int is_wanted = w->has_vae || !parts[i].is_vae;
+        if (weights_bytes(w->weights, parts[i].prefix) || !is_wanted) continue;
+        missing = format(w->mem, "%s%s%s", missing, *missing ? "; it lacks " : "", parts[i].what);
+        if (parts[i].is_vae) w->has_vae = 0;
+        else w->has_model = 0;
+    }
+    if (*missing) add_fault(w, format(w->mem, "%s: it lacks %s", w->job->model, missing));
+}
+
+static void load_vae(Work *w)
+{
+    const char *path = w->job->vae;
+    w->has_vae = !path || (!is_unfound(path) && !try(w, open_vae));
+    if (w->has_model) check_parts(w);
+}
+
+static void check_skip(void *work)
+{
+    Work *w = work;
+    clip_check_skip(w->mem, w->weights, w->job->clip_skip);
+}
+
+/* ---- LoRAs ------------------------------------------------------------------------------------- */
+
+static void open_loras(void *work)
+{
+    Work *w = work;
+    w->run.lora = lora_open(w->mem, w->job->lora, w->job->loras);
+}
+
+typedef struct { Arena *mem; const LoraUse *use; } OneLora;
+
+static void open_one(void *one)
+{
+    OneLora *o = one;
+    size_t before = mark(o->mem);
+    lora_open(o->mem, o->use, 1);
+    release(o->mem, before);
+}
+
+/* All of them; or, when one is wrong, each alone, to tell all that are, and to check the others. */
+static void load_loras(Work *w)
+{
+    Job *j = w->job;
+    if (!j->loras || !try(w, open_loras)) return;
+    Job *good = allocate(w->mem, 1, sizeof *good);
+    LoraUse *use = allocate(w->mem, j->loras, sizeof *use);
+    *good = *j;
+    good->lora = use;
+    good->loras = 0;
+    for (size_t i = 0; i < j->loras; i++) {
+        OneLora one = { w->mem, &j->lora[i] };
+        if (!faults_try(w->mem, w->faults, open_one, &one)) use[good->loras++] = j->lora[i];
+    }
+    w->job = good;
+    if (good->loras) try(w, open_loras);
 }
 
 static void load(Work *w)
 {
-    Job *j = w->job;
-    Weights *weights = load_model(w);
-    if (j->vae) {
-        weights = weights_add(w->mem, weights, j->vae, VAE_FILE);
-        callbacks_say(w->callbacks, "VAE %s", j->vae);
-    }
-    check_parts(w, weights);
-    if (!j->frames) j->frames = j->motion ? DEFAULT_FRAMES : 1;
-    if (j->frames > 1 && !j->motion)
-        fail(w->mem, "Frames is %d, but no motion module is named; set Motion module, or Frames: 1 for a still",
-             j->frames);
-    int moves = j->motion && j->frames > 1;
-    if (moves) weights = weights_add(w->mem, weights, j->motion, MOTION_FILE);
-    w->run.weights = weights;
-    w->motion = motion_kind(weights);
-    w->denoising.sampling.betas = moves ? LINEAR : SCALED_LINEAR;      /* clips with SCALED_LINEAR come out grey */
-    if (moves) check_motion(w, j->motion);
+    load_model(w);
+    load_vae(w);
+    load_motion(w);
     w->denoising.on_x0 = after_call;
     w->denoising.on_x0_to = w;
     choose_init(w);
     choose_hires(w);
     say_without_effect(w);
-    clip_check_skip(w->mem, weights, j->clip_skip);
-    if (j->loras) w->run.lora = lora_open(w->mem, j->lora, j->loras);
+    if (w->has_model) try(w, check_skip);
+    load_loras(w);
     w->run.machine = &w->machine;
     w->run.frames = w->denoising.windows.length;
     w->run.norm_across_frames = w->motion == MOTION_V1;
 }
 
-static void read_text(Work *w)
+static void read_text(void *work)
 {
+    Work *w = work;
     const Job *j = w->job;
     int evaluations = sampler_calls_twice(w->denoising.sampling.method) ? 2 : 1;      /* of the model, in a step */
     int hires_steps = j->hires_steps ? j->hires_steps : j->steps;
@@ -672,11 +821,28 @@ static void read_text(Work *w)
         .clip_skip = j->clip_skip,
         .frames = j->frames,
         .closed_loop = loop == REDUCED_WITH_PROMPTS || loop == CLOSED,
+        .faults = w->faults,
     };
-    if (j->hires > 0) specification.second_pass_calls = denoise_calls(&w->hires);
+    if (w->has_hires) specification.second_pass_calls = denoise_calls(&w->hires);
     if (specification.second_pass_calls) specification.second_pass_editing_steps = evaluations * hires_steps;
     void (*say)(void *, const char *) = w->callbacks ? w->callbacks->say : NULL;
     w->text = text_tokenize(w->mem, w->run.weights, &specification, say, w->callbacks ? w->callbacks->to : NULL);
+}
+
+/* Both prompts; or, when one is wrong, each alone, and neither, for the rest of the checks. */
+static void load_text(Work *w)
+{
+    if (is_unfound(w->job->merges) || !w->has_model || !try(w, read_text)) return;
+    Job *whole = w->job;
+    Job one = *whole;
+    w->job = &one;
+    one.prompt = NULL;
+    try(w, read_text);
+    one.negative = NULL;
+    if (!w->text) try(w, read_text);
+    one.prompt = whole->prompt;
+    try(w, read_text);
+    w->job = whole;
 }
 
 /* ---- drawing ----------------------------------------------------------------------------------- */
@@ -774,7 +940,7 @@ static unsigned char *draw(Work *w)
     size_t pixels = (size_t)j->frames * (size_t)hires_side(j, j->height) * (size_t)hires_side(j, j->width);
     unsigned char *rgb = allocate(w->mem, pixels * 3, 1);
     Tensor x = tensor(&w->run, j->frames, j->height / FACTOR, j->width / FACTOR, LATENT);
-    if (j->init) w->denoising.moments = encode(w);
+    if (w->has_init && w->has_vae) w->denoising.moments = encode(w);
     end_stage(w, "vae.encoder.", "vae.quant_conv.");
     const Conditioning *conditioning = text_encode(&w->run, w->text);
     end_stage(w, "te.", NULL);
@@ -782,10 +948,10 @@ static unsigned char *draw(Work *w)
     w->ops_before[FIRST_PASS] = w->machine.ops;
     denoise_pass(w, FIRST_PASS, x, conditioning);
     w->ops_before[SECOND_PASS] = w->machine.ops;
-    if (j->hires > 0) x = second_pass(w, x, conditioning + denoise_calls(&w->denoising));
+    if (w->has_hires) x = second_pass(w, x, conditioning + denoise_calls(&w->denoising));
     end_stage(w, "unet.", "motion.");
     w->ops_before[FRAMES] = w->machine.ops;
-    decode(w, x, rgb);
+    if (w->has_vae) decode(w, x, rgb);
     w->ops_before[FRAMES + 1] = w->machine.ops;
     end_stage(w, "vae.decoder.", "vae.post_quant_conv.");
     return rgb;
@@ -799,7 +965,7 @@ static const char *files_used(Work *w)
     const Job *j = w->job;
     const char *text = j->model;
     const char *join = " with ";
-    const char *const others[] = { j->vae, w->motion ? j->motion : NULL };
+    const char *const others[] = { w->has_vae ? j->vae : NULL, w->motion ? j->motion : NULL };
     for (size_t i = 0; i < 2; i++) {
         if (!others[i]) continue;
         text = format(w->mem, "%s%s%s", text, join, others[i]);
@@ -812,22 +978,31 @@ static const char *files_used(Work *w)
     return text;
 }
 
-/* Runs the whole job dry.  Returns its floating point operations.  Fails with all problems in one message. */
-static double dry_run(Work *w)
+/* Runs the whole job dry, and counts its floating point operations.  Fails with all problems in one message. */
+static void dry_run(void *work)
 {
+    Work *w = work;
     size_t before = mark(w->mem);
     Problems problems = { .text = allocate(w->mem, PROBLEM_TEXT, 1) };
     problems.text[0] = 0;
     w->machine.dry = 1;
     w->run.problems = &problems;
     draw(w);
+    w->is_run_dry = 1;
     if (!clip_layers(w->run.weights)) problem(&w->run, "the text encoder has no layers");
     if (problems.count)
         fail(w->mem, "%s: %d tensors are missing or do not fit%s", files_used(w), problems.count, problems.text);
     w->machine.dry = 0;
     w->run.problems = NULL;
     release(w->mem, before);
-    return w->machine.ops;
+    w->ops = w->machine.ops;
+}
+
+static void report_loras(void *work)
+{
+    Work *w = work;
+    void (*say)(void *, const char *) = w->callbacks ? w->callbacks->say : NULL;
+    lora_report(w->mem, w->run.lora, w->run.weights, say, w->callbacks ? w->callbacks->to : NULL);
 }
 
 static const char *duration(Arena *a, double seconds)
@@ -891,21 +1066,32 @@ static void say_windows(Work *w)
                   v->length, v->overlap, v->stride, loop, denoise_passes(&w->denoising), steps);
 }
 
-static Plan prepare(Work *w)
+/* Whatever can be checked is; a plan is there only when nothing was wrong.  Files that were not found count as wrong,
+ * whether the caller has told them or not. */
+static void prepare(Work *w)
+{
+    Job *j = w->job;
+    if (!check_job(w)) return;
+    load(w);
+    load_text(w);
+    if (w->has_model && w->text) try(w, dry_run);
+    if (w->is_run_dry && w->run.lora) try(w, report_loras);
+    w->job = j;
+    if (w->faults->count) return;
+    if (is_unfound(j->model) || is_unfound(j->vae) || is_unfound(j->motion) || is_unfound(j->init))
+        add_fault(w, "a path in the job is empty, expected that of a file");
+}
+
+static Plan plan_of(Work *w)
 {
     const Job *j = w->job;
-    check_job(w);
-    load(w);
-    read_text(w);
-    Plan plan = { .ops = dry_run(w) };
-    void (*say)(void *, const char *) = w->callbacks ? w->callbacks->say : NULL;
-    if (w->run.lora) lora_report(w->mem, w->run.lora, w->run.weights, say, w->callbacks ? w->callbacks->to : NULL);
+    Plan plan = { .ops = w->ops };
     say_settings(w);
     say_windows(w);
     plan.memory = w->planned;
     plan.mapped = w->mapped;
     plan.passes = denoise_passes(&w->denoising);
-    if (j->hires > 0) plan.passes += denoise_passes(&w->hires);
+    if (w->has_hires) plan.passes += denoise_passes(&w->hires);
     plan.frames = j->frames;
     plan.width = hires_side(j, j->width);
     plan.height = hires_side(j, j->height);
@@ -916,9 +1102,9 @@ static Plan prepare(Work *w)
     return plan;
 }
 
-static Work begin(Arena *a, Job *job, const Callbacks *callbacks)
+static Work begin(Arena *a, Job *job, const Callbacks *callbacks, Faults *faults)
 {
-    Work w = { .mem = a, .job = job, .callbacks = callbacks };
+    Work w = { .mem = a, .job = job, .callbacks = callbacks, .faults = faults };
     w.machine = (Machine){
         .mem = a,
         .threads = job->threads > 0 ? job->threads : machine_threads(),
@@ -928,20 +1114,33 @@ static Work begin(Arena *a, Job *job, const Callbacks *callbacks)
     return w;
 }
 
-Plan generate_check(Arena *a, Job *job, const Callbacks *callbacks)
+Plan generate_faults(Arena *a, Job *job, const Callbacks *callbacks, Faults *faults)
 {
     size_t before = mark(a);
-    Work w = begin(a, job, callbacks);
-    Plan plan = prepare(&w);
+    Plan plan = { 0 };
+    Work w = begin(a, job, callbacks, faults);
+    prepare(&w);
+    if (!faults->count) plan = plan_of(&w);
     release(a, before);
+    return plan;
+}
+
+Plan generate_check(Arena *a, Job *job, const Callbacks *callbacks)
+{
+    Faults faults = { 0 };
+    Plan plan = generate_faults(a, job, callbacks, &faults);
+    faults_fail(a, &faults);
     return plan;
 }
 
 Pictures generate(Arena *a, Job *job, const Callbacks *callbacks)
 {
     size_t before = mark(a);
-    Work w = begin(a, job, callbacks);
-    Plan plan = prepare(&w);
+    Faults faults = { 0 };
+    Work w = begin(a, job, callbacks, &faults);
+    prepare(&w);
+    faults_fail(a, &faults);
+    Plan plan = plan_of(&w);
     plan_say(a, &plan, callbacks);
     Pictures p = { .frames = plan.frames, .width = plan.width, .height = plan.height };
     size_t bytes = (size_t)p.frames * (size_t)p.height * (size_t)p.width * 3;

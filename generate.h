@@ -3,6 +3,7 @@
 #define GENERATE_H
 
 #include "callbacks.h"
+#include "faults.h"
 #include "job.h"
 
 /* What a job costs, and the size of its result. */
@@ -22,6 +23,10 @@ Pictures generate(Arena *a, Job *job, const Callbacks *callbacks);
 /* Does everything that comes before drawing: opens the files, checks all shapes and matches the LoRAs.  Fails as
  * generate() does. */
 Plan generate_check(Arena *a, Job *job, const Callbacks *callbacks);
+
+/* The same, but everything that is wrong is added to faults; with any the plan is not to be used.  A path in the job that
+ * is "" is that of a file that was not found, which faults tell already: what depends on it is left out. */
+Plan generate_faults(Arena *a, Job *job, const Callbacks *callbacks, Faults *faults);
 
 /* How long the plan will take, in seconds.  It measures how fast the machine is now, which takes a moment. */
 double plan_seconds(Arena *a, const Plan *plan);

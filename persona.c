@@ -6,7 +6,8 @@
  *
  * A run is: options, request, names to paths, generate, encode, save.  All of it runs inside one attempt().  So
  * every error ends in one message and one exit status, and nothing is written.  What can be known before the
- * minutes of work is checked before: the format of the result, its folder, every name, every tensor.
+ * minutes of work is checked before, and all that is wrong is told together: the options, the format of the result,
+ * its folder, every name, every tensor.  A fault that makes a check meaningless leaves that check out.
  *
  * stdout carries the path of the result and nothing else; all messages are on stderr.  The only globals are what
  * signals need.  A picture that is drawn again is never replaced by a different one unless -o names it, and no output
@@ -64,11 +65,11 @@ static void handle_signals(void)
 /* ---- the prompt -------------------------------------------------------------------------------- */
 
 /* A job that was interrupted goes on with the seed that was drawn when it began. */
-static void choose_seed(Run *r, ClipState *state)
+static void choose_seed(Run *r)
 {
     uint64_t seed;
-    state->asked = prompt_infotext(r->a, &r->request);
-    int is_going_on = clip_state_drawn_seed(r->a, state, &seed);
+    r->state.asked = prompt_infotext(r->a, &r->request);
+    int is_going_on = clip_state_drawn_seed(r->a, &r->state, &seed);
     run_choose_seed(r);
     if (is_going_on) r->request.job.seed = seed;
 }
@@ -118,20 +119,22 @@ static const char *output_path(Run *r)
     return o->output ? o->output : path;
 }
 
-static Result place_result(Run *r, const Callbacks *callbacks)
+static Result result_of(Run *r)
 {
-    const Options *o = &r->options;
-    r->out = output_path(r);
-    Result result = {
+    return (Result){
         .path = r->out,
-        .is_redrawn = r->out == o->input,
+        .is_redrawn = r->out == r->options.input,
         .request = &r->request,
-        .callbacks = callbacks,
+        .callbacks = &r->callbacks,
     };
+}
+
+static void check_result(void *run)
+{
+    Run *r = run;
+    Result result = result_of(r);
     r->status = result_has_format(r->out) ? FAILED : MISUSED;         /* a wrong ending was typed */
-    result_check(r->a, &result, r->is_redrawn ? NULL : o->input);
-    r->status = FAILED;
-    return result;
+    result_check(r->a, &result, r->is_redrawn ? NULL : r->options.input);
 }
 
 static void save(Run *r, const Result *result, Pictures p, double began)
@@ -147,27 +150,65 @@ static void save(Run *r, const Result *result, Pictures p, double began)
                       system_memory_peak() / 1e6, amount(r->a, (size_t)p.frames, "frame"), p.width, p.height, bytes / 1e3));
 }
 
-/* ---- persona, persona check -------------------------------------------------------------------- */
+/* ---- what can be known before the work ---------------------------------------------------------- */
 
-/* Draws one picture; check: only says what that takes. */
-static Pictures draw_one(Run *r, const Callbacks *callbacks, int check)
+static void draw_prompts(void *run)
 {
-    output_spare(r->a, r->out, r->request.job.init);
-    if (!check) return generate(r->a, &r->request.job, callbacks);
-    Plan plan = generate_check(r->a, &r->request.job, callbacks);
-    plan_say(r->a, &plan, callbacks);
-    return (Pictures){ 0 };
+    Run *r = run;
+    prompts_draw(r->a, &r->request, wildcards(r), r->prompt_label);
 }
 
-/* A wrong axis that was given as an option is the fault of the command line. */
-static Sweep *read_axes(Run *r)
+static void find_files(void *run)
 {
+    Run *r = run;
+    search_path_try(r->a, run_search_path(r, r->options.input), &r->request, &r->options.faults);
+}
+
+static int is_typed(const Run *r, const char *flag)
+{
+    for (size_t i = 0; i < r->options.givens; i++)
+        if (same(r->options.given[i].setting->flag, flag)) return 1;
+    return 0;
+}
+
+/* Which model a file names that could not be read is not known, so nothing is said of one. */
+static void forget_unread_names(Run *r)
+{
+    if (!r->is_input_wrong) return;
+    if (!is_typed(r, "model")) r->request.job.model = "";
+    if (!is_typed(r, "motion")) r->request.job.motion = "";
+}
+
+static void spare_init(void *run)
+{
+    Run *r = run;
+    output_spare(r->a, r->out, r->request.job.init);
+}
+
+static void check_one(void *run)
+{
+    Run *r = run;
+    Faults *faults = &r->options.faults;
+    Plan plan = generate_faults(r->a, &r->request.job, &r->callbacks, faults);
+    if (!faults->count) plan_say(r->a, &plan, &r->callbacks);
+}
+
+static void draw_one(void *run)
+{
+    Run *r = run;
+    r->pictures = generate(r->a, &r->request.job, &r->callbacks);
+}
+
+/* ---- persona, persona check -------------------------------------------------------------------- */
+
+/* A wrong axis that was given as an option is the fault of the command line. */
+static void read_axes(void *run)
+{
+    Run *r = run;
     const Options *o = &r->options;
     for (size_t i = 0; i < o->givens; i++)
         if (setting_is_axis(o->given[i].setting)) r->status = MISUSED;
-    Sweep *s = sweep_read(r->a, &r->request);
-    r->status = FAILED;
-    return s;
+    r->sweep = sweep_read(r->a, &r->request);
 }
 
 static const char *cells_folder(Run *r)
@@ -175,16 +216,24 @@ static const char *cells_folder(Run *r)
     return format(r->a, "%s.cells", without_extension(r->a, r->out));
 }
 
-static Pictures draw_grid(Run *r, Sweep *s, const SearchPath *path, const Callbacks *callbacks, int check)
+static void check_grid(void *run)
 {
-    sweep_check(r->a, s, &r->request, path, r->out, callbacks);
-    if (check) return (Pictures){ 0 };
+    Run *r = run;
+    const SearchPath *path = run_search_path(r, r->options.input);
+    Faults *faults = &r->options.faults;
+    sweep_draw_prompts(r->a, r->sweep, wildcards(r), r->prompt_label, faults);
+    sweep_check(r->a, r->sweep, &r->request, path, r->out, &r->callbacks, faults);
+}
+
+static void draw_grid(void *run)
+{
+    Run *r = run;
     const char *command = "the same command";
     unsigned long long seed = r->request.job.seed;
-    clip_state_save_seed(r->a, callbacks->state, seed);
-    int is_seed_lost = r->is_seed_random && !callbacks->state->is_ours;
+    clip_state_save_seed(r->a, &r->state, seed);
+    int is_seed_lost = r->is_seed_random && !r->state.is_ours;
     if (is_seed_lost) command = format(r->a, "the same command with --seed %llu", seed);
-    return sweep_draw(r->a, s, cells_folder(r), r->options.keep_cells, command, callbacks);
+    r->pictures = sweep_draw(r->a, r->sweep, cells_folder(r), r->options.keep_cells, command, &r->callbacks);
 }
 
 /* Is there to be a preview, and can the terminal show it?  Says so when it cannot. */
@@ -196,33 +245,52 @@ static int can_preview(Run *r)
     return !why_not;
 }
 
+/* One picture: its names, and everything that a dry run finds.  Without a fault so far, drawing does the dry run. */
+static void check_picture(Run *r, int check)
+{
+    run_try(r, draw_prompts);
+    run_try(r, find_files);
+    forget_unread_names(r);
+    int is_well = !r->options.faults.count;
+    if (is_well && r->is_seed_random && !check) say_seed(r);
+    run_try(r, spare_init);
+    if (check || !is_well) run_try(r, check_one);
+}
+
+/* Everything that can be known before the work.  Ends the run when there are faults.  A grid whose axes are wrong is
+ * checked as the one picture that it is without them. */
+static void check_drawing(Run *r, int check)
+{
+    const Options *o = &r->options;
+    run_complete_input(r);
+    run_read_request(r, o->input);
+    r->out = output_path(r);
+    r->state = (ClipState){ .target = r->out, .every = o->state_every, .is_fresh = o->fresh, .callbacks = &r->callbacks };
+    r->callbacks = run_callbacks(r);
+    r->callbacks.state = &r->state;
+    if (o->output || !r->is_input_wrong) run_try(r, check_result);
+    if (!r->request.seeded) choose_seed(r);
+    if (sweep_asked(&r->request)) run_try(r, read_axes);
+    if (r->sweep && r->is_seed_random && !check) say_seed(r);
+    if (r->sweep) run_try(r, check_grid);
+    else check_picture(r, check);
+    run_end_if_faulty(r);
+}
+
 static void draw(Run *r, int check)
 {
     double began = system_seconds();
     const Options *o = &r->options;
-    Callbacks callbacks = run_callbacks(r);
-    if (check && !o->input && !o->has_prompt) run_misuse(r, "persona check needs a prompt file, or --prompt");
+    int is_nothing = check && !o->input && !o->has_prompt && !o->faults.count;
+    if (is_nothing) run_misuse(r, "persona check needs a prompt file, or --prompt");
     system_ignore_broken_pipe();                 /* the work goes on when nobody reads its messages any more */
-    run_complete_input(r);
-    run_read_request(r, o->input);
-    Result result = place_result(r, &callbacks);
-    const SearchPath *path = run_search_path(r, o->input);
-    int is_grid = sweep_asked(&r->request);
-    ClipState state = { .target = r->out, .every = o->state_every, .is_fresh = o->fresh };
-    state.callbacks = &callbacks;
-    callbacks.state = &state;
-    if (!r->request.seeded) choose_seed(r, &state);
-    Wildcards *w = wildcards(r);
-    if (!is_grid) {
-        prompts_draw(r->a, &r->request, w, r->prompt_label);
-        search_path_resolve(r->a, path, &r->request);
+    check_drawing(r, check);
+    if (!check) {
+        r->shows_preview = can_preview(r);
+        if (r->shows_preview) r->callbacks.preview = terminal_preview;
+        run_try(r, r->sweep ? draw_grid : draw_one);
+        run_end_if_faulty(r);
     }
-    if (r->is_seed_random && !check) say_seed(r);
-    int shows_preview = !check && can_preview(r);
-    if (shows_preview) callbacks.preview = terminal_preview;
-    Sweep *s = is_grid ? read_axes(r) : NULL;
-    if (is_grid) sweep_draw_prompts(r->a, s, w, r->prompt_label);
-    Pictures p = is_grid ? draw_grid(r, s, path, &callbacks, check) : draw_one(r, &callbacks, check);
     terminal_end(&r->terminal);
     if (o->verbose) run_say(r, prompt_infotext(r->a, &r->request));
     if (check) {
@@ -230,12 +298,13 @@ static void draw(Run *r, int check)
         run_say(r, format(r->a, "%s: all is well; without check it draws %s", from, r->out));
         return;
     }
-    save(r, &result, p, began);
-    clip_state_done(r->a, &state);
-    if (is_grid) sweep_done(r->a, s, cells_folder(r));
-    if (shows_preview) {
+    Result result = result_of(r);
+    save(r, &result, r->pictures, began);
+    clip_state_done(r->a, &r->state);
+    if (r->sweep) sweep_done(r->a, r->sweep, cells_folder(r));
+    if (r->shows_preview) {
         fflush(stdout);
-        terminal_play(&r->terminal, p, r->request.job.fps, &stopped);
+        terminal_play(&r->terminal, r->pictures, r->request.job.fps, &stopped);
     }
 }
 
@@ -246,6 +315,8 @@ static void work(void *run);                     /* persona me runs other comman
 static void do_command(Run *r)
 {
     const char *command = r->options.command;
+    int is_checked_later = !command || !strcmp(command, "check") || !strcmp(command, "train");
+    if (!is_checked_later || r->options.wants_training_help || r->options.is_command_wrong) run_end_if_faulty(r);
     if (!command) draw(r, 0);
     else if (!strcmp(command, "check")) draw(r, 1);
     else if (!strcmp(command, "info")) info_command(r);
@@ -268,7 +339,7 @@ static void work(void *run)
 {
     Run *r = run;
     r->status = MISUSED;
-    r->options = options_read(r->a, r->argc, r->argv);
+    options_read(r->a, &r->options, r->argc, r->argv);
     r->terminal.quiet = r->options.quiet;
     r->status = FAILED;
     run_find_folders(r);

@@ -262,6 +262,7 @@ const TokenizedPrompts *text_tokenize(Arena *a, const Weights *w, const PromptSp
     r.tokenizer = tokenizer_new(a, file_map(a, specification->merges), (size_t)vocabulary);
     r.embeddings = embeddings_open(a, r.tokenizer, specification->embedding, specification->embeddings,
                                    specification->lora, specification->loras, w);
+    embeddings_collect(r.embeddings, specification->faults);
     r.scratch = allocate(a, MOST_CHUNKS, sizeof *r.scratch);
     read_calls(&r);
     lay_out(&r);

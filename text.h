@@ -13,6 +13,7 @@
 #define TEXT_H
 
 #include "checkpoint.h"
+#include "faults.h"
 #include "nn.h"
 
 /* The prompt specification: everything that decides what the noise predictor is conditioned on. */
@@ -34,6 +35,7 @@ typedef struct {
     int         clip_skip;              /* 1: the last layer of CLIP, 2: the one before, as the web UI counts */
     int         frames;
     int         closed_loop;            /* prompt travel also leads from the last key to the first */
+    Faults     *faults;                 /* gets what is wrong with embeddings that prompts name; NULL: that fails */
 } PromptSpecification;
 
 typedef struct TokenizedPrompts TokenizedPrompts;

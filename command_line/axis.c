@@ -188,21 +188,34 @@ static const char *shown(Arena *a, const Axis *x, const char *value)
     return format(a, "%s: %s", x->key, value);
 }
 
-/* Tries every value on an empty request. */
+typedef struct { Arena *a; const Axis *axis; int at; } ValueTrial;
+
+/* Tries a value on an empty request. */
+static void try_value(void *trial)
+{
+    ValueTrial *t = trial;
+    Arena *a = t->a;
+    const Axis *x = t->axis;
+    size_t before = mark(a);
+    Request *scratch = allocate(a, 1, sizeof *scratch);
+    *scratch = (Request){ 0 };
+    if (same(x->key, "Seed") && same(x->value[t->at], "-1"))
+        fail(a, "%s: Seed: -1 would be another seed each time; name them, as in Seed: 1-4", x->label);
+    axis_set(a, x, t->at, scratch);
+    release(a, before);
+}
+
+/* Fails with all values that are wrong. */
 static void check_values(Arena *a, const Axis *x, const char *text)
 {
+    Faults faults = { 0 };
     int searches_nothing = x->count && !x->key && !*x->value[0];
     if (!x->count || searches_nothing) fail(a, "%s is %s, expected values behind the colon", x->label, quoted(a, text));
-    if (!x->key) return;
-    for (int i = 0; i < x->count; i++) {
-        size_t before = mark(a);
-        Request *scratch = allocate(a, 1, sizeof *scratch);
-        *scratch = (Request){ 0 };
-        if (same(x->key, "Seed") && same(x->value[i], "-1"))
-            fail(a, "%s: Seed: -1 would be another seed each time; name them, as in Seed: 1-4", x->label);
-        axis_set(a, x, i, scratch);
-        release(a, before);
+    for (int i = 0; i < x->count && x->key; i++) {
+        ValueTrial t = { a, x, i };
+        faults_try(a, &faults, try_value, &t);
     }
+    faults_fail(a, &faults);
 }
 
 Axis axis_read(Arena *a, Name text)

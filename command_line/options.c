@@ -8,10 +8,10 @@
  * matter.  Some have a name of one letter too, "-s 42" or "-s42".  "--" ends the options.
  *
  * Values of settings are only collected here: they are checked when the request is read, after the file's own.  An
- * option that is not known is never ignored: the message names the one that is meant.
+ * option that is not known is never ignored: the message names the one that is meant.  Reading goes on behind what is
+ * wrong, and all faults are told together.
  *
- * Behind "train" another trainer's command line may stand (trainer_command.c).  Such a line has many options, so what
- * is wrong with it is collected, and not only the first fault is told. */
+ * Behind "train" another trainer's command line may stand (trainer_command.c). */
 #include "options.h"
 
 #include "chars.h"
@@ -290,6 +290,14 @@ static Typed take_apart(Arena *a, const char *arg)
     return t;
 }
 
+/* Is this word an option of drawing, and no value that begins with dashes? */
+static int is_known_option(Arena *a, const char *word)
+{
+    if (word[0] != '-' || word[1] != '-' || !word[2]) return 0;
+    const char *name = take_apart(a, word).name;
+    return option_named(name) || setting_named(name);
+}
+
 /* Returns the value, NULL for an option that takes none.  A value that stands alone is the next argument, *i. */
 static const char *read_value(Arena *a, Typed t, int takes_none, const Lines *words, size_t *i)
 {
@@ -298,6 +306,8 @@ static const char *read_value(Arena *a, Typed t, int takes_none, const Lines *wo
     if (takes_none) return NULL;
     if (t.value) return t.value;
     if (*i + 1 == words->count) fail(a, "%s needs a value behind it", t.arg);
+    if (is_known_option(a, words->line[*i + 1]))
+        fail(a, "%s needs a value behind it, found the option %s", t.arg, words->line[*i + 1]);
     ++*i;
     return words->line[*i];
 }
@@ -349,16 +359,27 @@ const char *nearest_command(const char *word)
     return near.name;
 }
 
+/* A second file, or a command that is typed wrong: then what follows is for that command, and nothing can be said of
+ * it.  A third file says no more than the second. */
+static void refuse_second_operand(Arena *a, Options *o, const char *arg)
+{
+    const char *meant = nearest_command(o->input);
+    if (o->operands++ > 1) return;
+    o->is_command_wrong = meant != NULL;
+    if (meant) fail(a, "%s is no command of persona; did you mean %s?", quoted(a, o->input), meant);
+    fail(a, "one file at a time, found %s and %s; words for --prompt belong in quotes", quoted(a, o->input),
+         quoted(a, arg));
+}
+
 /* Reads an argument that is no option: a command, or the name of a file. */
 static void read_operand(Arena *a, Options *o, const char *arg)
 {
     if (!*arg) fail(a, "an argument is empty, expected the name of a file; is a variable of the shell not set?");
     if (o->input) {
-        const char *meant = nearest_command(o->input);
-        if (meant) fail(a, "%s is no command of persona; did you mean %s?", quoted(a, o->input), meant);
-        fail(a, "one file at a time, found %s and %s; words for --prompt belong in quotes", quoted(a, o->input),
-             quoted(a, arg));
+        refuse_second_operand(a, o, arg);
+        return;
     }
+    o->operands = 1;
     const char *command = nearest_command(arg);
     int is_command = command && !strcmp(arg, command);
     if (is_command && !o->command) o->command = arg;
@@ -394,54 +415,57 @@ static void make_room(Arena *a, Options *o, size_t n)
     o->given = given;
 }
 
-/* Behind a word that is wrong, so is its value, which is not to be taken for a folder of pictures. */
+/* Behind a word that is wrong, so is its value, which is not to be taken for a file or a folder of pictures. */
 static void pass_over_value(const Options *o, Reading *r)
 {
     r->at++;
     if (r->at == r->words->count) return;
     const char *word = r->words->line[r->at];
-    int may_be_photos = !o->input && folder_is(word);
-    if (*word != '-' && !may_be_photos) r->at++;
+    int may_be_input = !o->input && (folder_is(word) || file_is(word));
+    if (*word != '-' && !may_be_input) r->at++;
+}
+
+/* Reads the next word.  A fault is added to those of the command line. */
+static void try_to_read_word(Reading *r)
+{
+    size_t before = r->at;
+    const char *word = r->words->line[before];
+    if (!faults_try(r->a, &r->o->faults, read_word, r)) return;
+    r->o->faults.is_misuse = 1;
+    int is_unknown = r->at == before && word[0] == '-';
+    if (is_unknown && !strchr(word, '=')) pass_over_value(r->o, r);
+    else r->at++;
 }
 
 /* The words behind "train". */
 static void read_training(Arena *a, Options *o, const Lines *words)
 {
-    char why[MESSAGE];
     TrainerCommand t = trainer_command(a, *words);
     o->told = t.told;
-    o->faults = t.faults;
+    for (size_t i = 0; i < t.faults.count; i++) faults_add(&o->faults, t.faults.line[i]);
     o->sample_text = t.sample_text;
     if (t.sample_text) o->training.sample_prompts = "--validation_prompt";       /* where they stand, for messages */
     o->output_folder = t.output_folder;
     make_room(a, o, t.words.count);
     Reading r = { .a = a, .o = o, .words = &t.words };
-    while (r.at < t.words.count) {
-        size_t before = r.at;
-        if (!attempt(a, read_word, &r, why)) continue;
-        lines_add(a, &o->faults, format(a, "%s", why));
-        int is_unknown = r.at == before && t.words.line[before][0] == '-';
-        if (is_unknown && !strchr(t.words.line[before], '=')) pass_over_value(o, &r);
-        else r.at++;
-    }
+    while (r.at < t.words.count) try_to_read_word(&r);
 }
 
-Options options_read(Arena *a, int argc, char **argv)
+void options_read(Arena *a, Options *o, int argc, char **argv)
 {
-    Options o = { .program = argv[0], .training = training_config_default, .state_every = 10 };
+    *o = (Options){ .program = argv[0], .training = training_config_default, .state_every = 10 };
     Lines words = { 0 };
     for (int i = 1; i < argc; i++) lines_add(a, &words, argv[i]);
-    make_room(a, &o, words.count);
-    Reading r = { .a = a, .o = &o, .words = &words };
-    while (r.at < words.count) {
-        read_word(&r);
-        if (!is_training_command(&o)) continue;
+    make_room(a, o, words.count);
+    Reading r = { .a = a, .o = o, .words = &words };
+    while (r.at < words.count && !o->is_command_wrong) {
+        try_to_read_word(&r);
+        if (!is_training_command(o)) continue;
         words.line += r.at;
         words.count -= r.at;
-        read_training(a, &o, &words);
+        read_training(a, o, &words);
         break;
     }
-    if (!o.command && !o.input && !o.has_prompt)
+    if (!o->command && !o->input && !o->has_prompt && !o->faults.count)
         fail(a, "persona needs a prompt file, or --prompt\n\n%s\npersona --help lists all options", usage);
-    return o;
 }

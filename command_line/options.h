@@ -2,6 +2,7 @@
 #ifndef OPTIONS_H
 #define OPTIONS_H
 
+#include "faults.h"
 #include "lines.h"
 #include "prompt.h"
 #include "training_config.h"
@@ -30,13 +31,16 @@ typedef struct {
     int            wants_me_help;        /* persona me --help */
     const char    *name;                 /* of "me": what captions call the person; NULL: not given */
     Lines          training_words;       /* of "me": the options of training, as they were typed */
-    Lines          told, faults;         /* of training: see trainer_command.h; faults: of our own options, too */
+    Lines          told;                 /* of training: see trainer_command.h */
+    Faults         faults;               /* all that is wrong with the command line; a command adds its own */
+    int            operands;             /* arguments that are no options, the command aside */
+    int            is_command_wrong;     /* the command is none, so nothing else can be said */
     const char    *sample_text, *output_folder;
 } Options;
 
-/* argv[argc]: of main.  Fails with the option that is wrong, and the one that may be meant; of training, faults has all
- * that are wrong. */
-Options options_read(Arena *a, int argc, char **argv);
+/* argv[argc]: of main.  faults has all that is wrong, with the options that may be meant.  Fails when nothing was
+ * asked for. */
+void options_read(Arena *a, Options *o, int argc, char **argv);
 
 /* The command that a word is most like; NULL when none is near. */
 const char *nearest_command(const char *word);

@@ -152,29 +152,33 @@ static const char *find_lora(Arena *a, const SearchPath *p, Request *r, Name nam
     return find_weights(a, p, w);
 }
 
-/* Does a LoRA key of the request name the same file as this tag in the prompt? */
-static int is_also_key(Arena *a, const SearchPath *p, Request *r, Name tag)
+static const LoraName *lora_at_place(const Request *r, size_t i)
+{
+    return i < r->tags ? &r->tag[i] : &r->key[i - r->tags];
+}
+
+/* Does a LoRA key of the request name the same file as this tag in the prompt?  found: the path of each; or NULL */
+static int is_also_key(const Request *r, const char *const *found, size_t tag)
 {
     for (size_t k = 0; k < r->keys; k++) {
-        Name key = r->key[k].name;
-        if (!strcmp(tag.text, key.text)) return 1;
-        if (same_file(find_lora(a, p, r, tag), find_lora(a, p, r, key))) return 1;
+        const char *path = found[r->tags + k];
+        if (!strcmp(r->tag[tag].name.text, r->key[k].name.text)) return 1;
+        if (path && same_file(found[tag], path)) return 1;
     }
     return 0;
 }
 
 /* Those of the prompt's tags first, then those of LoRA keys.  A file that has both is used once, as the key says. */
-static void find_loras(Arena *a, const SearchPath *p, Request *r)
+static void use_loras(Arena *a, Request *r, const char *const *found)
 {
     LoraUse *use = allocate(a, r->tags + r->keys, sizeof *use);
     r->job.lora = use;
     r->job.loras = 0;
     for (size_t i = 0; i < r->tags + r->keys; i++) {
-        int is_tag = i < r->tags;
-        const LoraName *l = is_tag ? &r->tag[i] : &r->key[i - r->tags];
-        if (is_tag && is_also_key(a, p, r, l->name)) continue;
+        const LoraName *l = lora_at_place(r, i);
+        if (!found[i] || (i < r->tags && is_also_key(r, found, i))) continue;
         use[r->job.loras++] = (LoraUse){
-            .path = find_lora(a, p, r, l->name),
+            .path = found[i],
             .text = (float)l->text,
             .unet = (float)l->unet,
             .how = l->how,
@@ -245,7 +249,14 @@ static void find_vae(Arena *a, const SearchPath *p, Request *r)
 
 /* ---- all of them --------------------------------------------------------------------------------- */
 
-typedef struct { Arena *a; const SearchPath *p; Request *r; int is_our_model; Lines faults; } Resolving;
+typedef struct {
+    Arena            *a;
+    const SearchPath *p;
+    Request          *r;
+    int               is_our_model;
+    Faults           *faults;
+    size_t            missing;
+} Resolving;
 
 static void resolve_model(void *to)
 {
@@ -271,45 +282,67 @@ static void resolve_init(void *to)
     if (is_named(s->r->init)) s->r->job.init = find_image(s->a, s->p, s->r->init);
 }
 
-typedef struct { Resolving *all; const LoraName *lora; } ResolvingLora;
+typedef struct { Resolving *all; const LoraName *lora; const char *path; } ResolvingLora;
 
 static void resolve_lora(void *to)
 {
     ResolvingLora *l = to;
-    find_lora(l->all->a, l->all->p, l->all->r, l->lora->name);
+    l->path = find_lora(l->all->a, l->all->p, l->all->r, l->lora->name);
 }
 
-/* Names that are not found are collected, so that one message has them all. */
-static void try_to_find(Resolving *s, void (*find)(void *to), void *to)
+/* Tries to find a file; -1: it is not there.  Names that are not found are collected, so that one message has them
+ * all. */
+static int try_to_find(Resolving *s, void (*find)(void *to), void *to)
 {
-    char why[MESSAGE];
-    if (attempt(s->a, find, to, why)) lines_add_once(s->a, &s->faults, format(s->a, "%s", why));
+    int is_missing = faults_try(s->a, s->faults, find, to);
+    if (is_missing) s->missing++;
+    return is_missing;
 }
 
-static void fail_if_unfound(Resolving *s)
+/* Where the names were looked for, once for all of them. */
+static void tell_where(Resolving *s)
 {
-    if (!s->faults.count) return;
-    const char *all = lines_joined(s->a, &s->faults, "\n");
-    if (s->faults.count > 1) all = format(s->a, "%s\n%zu files are missing", all, s->faults.count);
-    fail(s->a, "%s; looked in %s; --weights DIR adds a folder", all, search_path_list(s->a, s->p));
+    if (!s->missing) return;
+    const char *where = format(s->a, "looked in %s; --weights DIR adds a folder", search_path_list(s->a, s->p));
+    if (s->missing > 1) where = format(s->a, "\n  %zu files are missing; %s", s->missing, where);
+    else where = format(s->a, "; %s", where);
+    faults_add_to_last(s->faults, where);
+}
+
+static void resolve_merges(void *to)
+{
+    Resolving *s = to;
+    s->r->job.merges = find_supplied(s->a, s->p, "merges.txt");
+}
+
+void search_path_try(Arena *a, const SearchPath *p, Request *r, Faults *faults)
+{
+    static const char unfound[] = "";
+    find_model_by_hash(a, p, r);
+    Faults found = { 0 };
+    Resolving all = { .a = a, .p = p, .r = r, .faults = &found };
+    all.is_our_model = !r->model.text && !r->job.model;
+    if (all.is_our_model) r->model.text = OUR_MODEL;
+    const char **lora = allocate(a, r->tags + r->keys, sizeof *lora);
+    if (try_to_find(&all, resolve_model, &all)) r->job.model = unfound;
+    if (try_to_find(&all, resolve_motion, &all)) r->job.motion = unfound;
+    if (try_to_find(&all, resolve_vae, &all)) r->job.vae = unfound;
+    if (try_to_find(&all, resolve_init, &all)) r->job.init = unfound;
+    for (size_t i = 0; i < r->tags + r->keys; i++) {
+        ResolvingLora l = { &all, lora_at_place(r, i), NULL };
+        lora[i] = try_to_find(&all, resolve_lora, &l) ? NULL : l.path;
+    }
+    tell_where(&all);
+    use_loras(a, r, lora);
+    find_embeddings(a, p, r);
+    if (!all.missing) tell_unfound(a, p, r);
+    if (faults_try(a, &found, resolve_merges, &all)) r->job.merges = unfound;
+    if (!p->is_incomplete) faults_add(faults, found.text);
 }
 
 void search_path_resolve(Arena *a, const SearchPath *p, Request *r)
 {
-    find_model_by_hash(a, p, r);
-    Resolving all = { .a = a, .p = p, .r = r, .is_our_model = !r->model.text && !r->job.model };
-    if (all.is_our_model) r->model.text = OUR_MODEL;
-    try_to_find(&all, resolve_model, &all);
-    try_to_find(&all, resolve_motion, &all);
-    try_to_find(&all, resolve_vae, &all);
-    try_to_find(&all, resolve_init, &all);
-    for (size_t i = 0; i < r->tags + r->keys; i++) {
-        ResolvingLora lora = { &all, i < r->tags ? &r->tag[i] : &r->key[i - r->tags] };
-        try_to_find(&all, resolve_lora, &lora);
-    }
-    fail_if_unfound(&all);
-    find_loras(a, p, r);
-    find_embeddings(a, p, r);
-    tell_unfound(a, p, r);
-    r->job.merges = find_supplied(a, p, "merges.txt");
+    Faults faults = { 0 };
+    search_path_try(a, p, r, &faults);
+    faults_fail(a, &faults);
 }

@@ -11,4 +11,8 @@
  * when there is no such file, with the nearest names that there are. */
 void search_path_resolve(Arena *a, const SearchPath *p, Request *r);
 
+/* The same, but what is not found is added to faults, and its path in the job is "" then; a LoRA is left out.
+ * Where the search path is incomplete, nothing is added. */
+void search_path_try(Arena *a, const SearchPath *p, Request *r, Faults *faults);
+
 #endif

@@ -1,8 +1,9 @@
 /* run.c - one run of the program: what all its commands share.
  *
- * A command reads its input file, the options that win over it, and the folders that names are looked for in.  What
- * was typed wrong ends with exit status 2, what a file holds wrong with 1; Run.status is set beforehand to what a
- * failure from here on would be. */
+ * A command reads its input file, the options that win over it, and the folders that names are looked for in.  What is
+ * wrong with any of them is collected in Options.faults, so that the run ends once, with all of it.  When something was
+ * typed wrong the exit status is 2, when only files are wrong it is 1; Run.status is set beforehand to what a failure
+ * from here on would be. */
 #include "run.h"
 
 #include "chars.h"
@@ -41,6 +42,36 @@ Callbacks run_callbacks(Run *r)
         .cancel = terminal_tick,
         .stop = r->stopped,
     };
+}
+
+/* ---- faults ------------------------------------------------------------------------------------ */
+
+void run_add_typed(Run *r, const char *message)
+{
+    faults_add(&r->options.faults, message);
+    r->options.faults.is_misuse = 1;
+}
+
+int run_try(Run *r, void (*check)(void *run))
+{
+    Request before = r->request;
+    r->status = FAILED;
+    int failed = faults_try(r->a, &r->options.faults, check, r);
+    if (failed) r->request = before;
+    if (failed && r->status == MISUSED) r->options.faults.is_misuse = 1;
+    r->status = FAILED;
+    return failed;
+}
+
+void run_end_if_faulty(Run *r)
+{
+    const Faults *f = &r->options.faults;
+    if (!f->count) return;
+    r->status = f->is_misuse ? MISUSED : FAILED;
+    terminal_end(&r->terminal);
+    if (f->count == 1) faults_fail(r->a, f);
+    terminal_print(faults_told(r->a, f));
+    fail(r->a, "%zu faults, so nothing was done", f->count);
 }
 
 /* ---- input files ------------------------------------------------------------------------------- */
@@ -111,14 +142,17 @@ static int read_stored_settings(Run *r, Bytes b, const char *path)
     const char *message = foreign_metadata_message(r->a, path, &found);
     if (!found.infotext) fail(r->a, "%s", message);
     if (message) run_say(r, message);
-    prompt_parse_stored(r->a, &r->request, found.infotext, path, run_say, r);
+    PromptText t = { found.infotext, strlen(found.infotext), path, .is_stored = 1 };
+    prompt_read(r->a, &r->request, t, &r->options.faults, run_say, r);
     r->request.is_prompt_drawn = !sweep_asked(&r->request);          /* each cell of a grid draws for itself */
     r->request.is_negative_drawn = r->request.is_prompt_drawn;
     return 1;
 }
 
-static void read_prompt_file(Run *r, const char *path)
+static void read_prompt_file(void *run)
 {
+    Run *r = run;
+    const char *path = r->options.input;
     Bytes b = run_open_input(r, path, "a prompt file, or a picture to make again");
     int is_picture = input_file_may_carry_settings(b);
     r->is_redrawn = is_picture && result_has_format(path);       /* a JPEG becomes a GIF beside it */
@@ -128,17 +162,38 @@ static void read_prompt_file(Run *r, const char *path)
                    "web UI, ComfyUI or another program saved with them; to begin from this picture: --init", path,
              picture_kind(b.data, b.size)->name);
     input_file_refuse_binary(r->a, b, path);
-    prompt_parse(r->a, &r->request, (const char *)b.data, b.size, path, run_say, r);
+    PromptText t = { (const char *)b.data, b.size, path, .is_stored = 0 };
+    prompt_read(r->a, &r->request, t, &r->options.faults, run_say, r);
+}
+
+/* A setting that was typed is tried on its own, so that each that is wrong is told. */
+typedef struct { Run *r; const Given *given; } TypedSetting;
+
+static void read_typed(void *typed)
+{
+    TypedSetting *t = typed;
+    prompt_set(t->r->a, &t->r->request, t->given->setting->flag, t->given->value);
+}
+
+static void read_all_typed(Run *r)
+{
+    Faults *faults = &r->options.faults;
+    size_t faults_before = faults->count;
+    for (size_t i = 0; i < r->options.givens; i++) {
+        Request before = r->request;
+        TypedSetting t = { r, &r->options.given[i] };
+        if (faults_try(r->a, faults, read_typed, &t)) r->request = before;
+    }
+    if (faults->count > faults_before) faults->is_misuse = 1;
 }
 
 void run_read_request(Run *r, const char *input)
 {
     const Options *o = &r->options;
     r->request.job.prompt = "";
-    if (input) read_prompt_file(r, input);
-    r->status = MISUSED;
-    for (size_t i = 0; i < o->givens; i++) prompt_set(r->a, &r->request, o->given[i].setting->flag, o->given[i].value);
-    r->status = FAILED;
+    if (input) r->is_input_wrong = run_try(r, read_prompt_file);
+    r->request.faults = &r->options.faults;
+    read_all_typed(r);
     int is_given = o->has_prompt || !input;
     r->prompt_label = is_given ? "--prompt" : input;
     prompt_warn(r->a, &r->request, r->prompt_label, run_say, r);
@@ -173,9 +228,26 @@ void run_find_folders(Run *r)
     }
 }
 
+/* Without those that were typed and are not there, which are faults -> how many they are. */
+static size_t folders_there(Run *r, Name *folder)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < r->folders; i++) {
+        Name f = r->folder[i];
+        if (folder_is(f.text) || !begins(f.label, "--")) folder[n++] = f;
+        else faults_add(&r->options.faults, format(r->a, "%s is %s, and there is no such folder", f.label,
+                                                   quoted(r->a, f.text)));
+    }
+    return n;
+}
+
 SearchPath *run_search_path(Run *r, const char *beside)
 {
-    return search_path_new(r->a, beside, r->folder, r->folders, r->options.program, run_say, r);
+    Name *folder = allocate(r->a, r->folders, sizeof *folder);
+    size_t folders = folders_there(r, folder);
+    SearchPath *p = search_path_new(r->a, beside, folder, folders, r->options.program, run_say, r);
+    p->is_incomplete = folders < r->folders;
+    return p;
 }
 
 /* A seed of 32 bits, as torch's generator takes no more. */

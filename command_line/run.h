@@ -3,6 +3,7 @@
 #define RUN_H
 
 #include "callbacks.h"
+#include "clip_state.h"
 #include "dataset_config.h"
 #include "files.h"
 #include "options.h"
@@ -22,12 +23,18 @@ typedef struct {
     Options     options;
     Terminal    terminal;
     Request     request;
+    int         is_input_wrong;          /* the input file could not be read, so its settings are not known */
     int         is_redrawn;              /* the request is that of a picture: the input file is a GIF or PNG */
     int         is_seed_random;
     const char *prompt_label;            /* where the prompt stands, for messages */
     Name       *folder;                  /* [folders] that are searched for weights, and where they are named */
     size_t      folders, folder_room;
     const char *out;                     /* the path of the result */
+    struct Sweep *sweep;                 /* the grid that is drawn; NULL: one picture */
+    Pictures    pictures;                /* what was drawn */
+    int         shows_preview;
+    Callbacks   callbacks;               /* of drawing */
+    ClipState   state;                   /* how far an interrupted job was */
     SamplePrompts samples;               /* of training */
     Subsets     subsets;
     const volatile sig_atomic_t *stopped;        /* not zero after Ctrl-C */
@@ -42,18 +49,29 @@ _Noreturn void run_misuse(Run *r, const char *message);
 /* "prompt" is prompt.txt, where there is no file of that very name; says so. */
 void run_complete_input(Run *r);
 
+/* Adds a fault of the command line. */
+void run_add_typed(Run *r, const char *message);
+
+/* Runs check(r).  When it fails, adds its message to the faults, with the exit status that r->status then has, and
+ * returns -1; r->request is as before. */
+int run_try(Run *r, void (*check)(void *run));
+
+/* Ends the run when there are faults: tells all of them, and how many they are. */
+void run_end_if_faulty(Run *r);
+
 /* Maps an input file.  expected: what it may be, for messages.  Fails when it cannot be opened, with what may have been
  * meant. */
 Bytes run_open_input(Run *r, const char *path, const char *expected);
 
-/* Reads the settings of the file, and those of the command line after them.  input: may be NULL.  Fails when one of
- * them is wrong; r->status says whether it was typed. */
+/* Reads the settings of the file, and those of the command line after them.  input: may be NULL.  What is wrong is added
+ * to the faults. */
 void run_read_request(Run *r, const char *input);
 
 /* Fills in r->folder. */
 void run_find_folders(Run *r);
 
-/* Where names are looked for.  beside: the path of the prompt file or picture; NULL when there is none. */
+/* Where names are looked for.  beside: the path of the prompt file or picture; NULL when there is none.  A folder of
+ * --weights that is not there is added to the faults. */
 SearchPath *run_search_path(Run *r, const char *beside);
 
 void run_choose_seed(Run *r);                /* a seed at random */

@@ -25,6 +25,7 @@ struct SearchPath {
     void           *to;
     struct Told    *told;
     const SearchPath *at_home;           /* of other programs there: for names that are nowhere else */
+    int             is_incomplete;       /* a folder is not there, so nothing can be said of a name that is not found */
 };
 
 /* beside: the path of the prompt file or picture; NULL when there is none.  extra[extras]: folders, with

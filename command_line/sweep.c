@@ -56,6 +56,9 @@ static int is_given(const Axis *x)
     return x->said != NULL;
 }
 
+/* What the reading of axes, and the making of cells, needs as attempts. */
+typedef struct { Arena *a; Sweep *s; const Request *r; int at; } SweepReading;
+
 /* Do both go through the same setting, and if that is a LoRA, through the same one? */
 static int same_setting(const Axis *x, const Axis *y)
 {
@@ -64,8 +67,11 @@ static int same_setting(const Axis *x, const Axis *y)
     return same(x->lora, y->lora);
 }
 
-static void check_axes(Arena *a, const Sweep *s)
+static void check_axes(void *reading)
 {
+    SweepReading *reads = reading;
+    Arena *a = reads->a;
+    const Sweep *s = reads->s;
     for (int i = 0; i < AXES; i++) {
         for (int k = 0; k < i; k++) {
             const Axis *one = &s->axis[k];
@@ -80,39 +86,67 @@ static void check_axes(Arena *a, const Sweep *s)
              s->axis[2].count, cells, SWEEP_CELLS);
 }
 
-/* Makes cell i of the request r. */
-static void fill_cell(Arena *a, const Sweep *s, Cell *c, int i, const Request *r)
+static void read_axis(void *reading)
 {
-    c->request = *r;
+    SweepReading *reads = reading;
+    reads->s->axis[reads->at] = axis_read(reads->a, reads->r->axis[reads->at]);
+}
+
+/* Makes the cell of that number. */
+static void fill_cell(void *reading)
+{
+    SweepReading *reads = reading;
+    Sweep *s = reads->s;
+    Cell *c = &s->cell[reads->at];
+    int i = reads->at;
+    c->request = *reads->r;
     c->request.max_size = 0;
     for (int k = 0; k < AXES; k++) {
         const Axis *x = &s->axis[k];
         c->request.axis[k].text = NULL;
         c->at[k] = i % x->count;
         i /= x->count;
-        if (is_given(x)) axis_set(a, x, c->at[k], &c->request);
+        if (is_given(x)) axis_set(reads->a, x, c->at[k], &c->request);
     }
 }
 
+/* The axes first, and cells only of axes that are right. */
 Sweep *sweep_read(Arena *a, const Request *r)
 {
+    Faults faults = { 0 };
     Sweep *s = allocate(a, 1, sizeof *s);
     *s = (Sweep){ .cells = 1 };
+    SweepReading reads = { .a = a, .s = s, .r = r };
     for (int k = 0; k < AXES; k++) {
         s->axis[k] = (Axis){ .count = 1 };
-        if (r->axis[k].text) s->axis[k] = axis_read(a, r->axis[k]);
+        reads.at = k;
+        if (r->axis[k].text) faults_try(a, &faults, read_axis, &reads);
     }
-    check_axes(a, s);
+    faults_try(a, &faults, check_axes, &reads);
+    faults_fail(a, &faults);
     for (int k = 0; k < AXES; k++) s->cells *= s->axis[k].count;
     s->cell = allocate(a, (size_t)s->cells, sizeof *s->cell);
     memset(s->cell, 0, (size_t)s->cells * sizeof *s->cell);
-    for (int i = 0; i < s->cells; i++) fill_cell(a, s, &s->cell[i], i, r);
+    for (reads.at = 0; reads.at < s->cells; reads.at++) faults_try(a, &faults, fill_cell, &reads);
+    faults_fail(a, &faults);
     return s;
 }
 
-void sweep_draw_prompts(Arena *a, Sweep *s, const Wildcards *w, const char *label)
+typedef struct { Arena *a; Request *r; const Wildcards *wildcards; const char *label; } PromptDrawing;
+
+static void draw_prompts(void *drawing)
 {
-    for (int i = 0; i < s->cells; i++) prompts_draw(a, &s->cell[i].request, w, label);
+    PromptDrawing *d = drawing;
+    prompts_draw(d->a, d->r, d->wildcards, d->label);
+}
+
+void sweep_draw_prompts(Arena *a, Sweep *s, const Wildcards *w, const char *label, Faults *faults)
+{
+    for (int i = 0; i < s->cells; i++) {
+        Request before = s->cell[i].request;
+        PromptDrawing d = { a, &s->cell[i].request, w, label };
+        if (faults_try(a, faults, draw_prompts, &d)) s->cell[i].request = before;
+    }
 }
 
 /* "CFG scale: 3, Steps: 10" */
@@ -152,39 +186,75 @@ static void say_once(void *to, const char *line)
 
 /* ---- the plan ---------------------------------------------------------------------------------- */
 
-static void check_size(Arena *a, const Sweep *s, const Cell *c)
+/* All pictures of a grid are of one size and length; the first that is not is told. */
+static void check_sizes(Arena *a, const Sweep *s, Faults *faults)
 {
     const Plan *first = &s->cell[0].plan;
-    const Plan *this = &c->plan;
-    int is_same = this->width == first->width && this->height == first->height && this->frames == first->frames;
-    if (is_same) return;
-    fail(a, "all pictures of a grid are of one size and length, but \"%s\" comes to %s of %dx%d, "
-            "and \"%s\" to %d of %dx%d",
-         cell_name(a, s, &s->cell[0]), amount(a, (size_t)first->frames, "frame"), first->width, first->height,
-         cell_name(a, s, c), this->frames, this->width, this->height);
+    for (int i = 1; i < s->cells; i++) {
+        const Plan *this = &s->cell[i].plan;
+        int is_same = this->width == first->width && this->height == first->height && this->frames == first->frames;
+        if (is_same) continue;
+        faults_add(faults, format(a, "all pictures of a grid are of one size and length, but \"%s\" comes to %s of %dx%d, "
+                                     "and \"%s\" to %d of %dx%d",
+                                  cell_name(a, s, &s->cell[0]), amount(a, (size_t)first->frames, "frame"), first->width,
+                                  first->height, cell_name(a, s, &s->cell[i]), this->frames, this->width, this->height));
+        return;
+    }
 }
 
-typedef struct { Arena *a; Job *job; const Callbacks *callbacks; Plan plan; } DryRun;
+/* A fault of cells. */
+typedef struct { const char *text; const Cell *cell; int cells; } CellFault;
+typedef struct { CellFault *fault; size_t count, room; } CellFaults;
 
-static void run_dry(void *dry_run)
+static void add_fault_of_cell(Arena *a, CellFaults *all, const Cell *c, const char *text)
 {
-    DryRun *d = dry_run;
-    d->plan = generate_check(d->a, d->job, d->callbacks);
+    for (size_t i = 0; i < all->count; i++) {
+        if (strcmp(all->fault[i].text, text)) continue;
+        all->fault[i].cells++;
+        return;
+    }
+    all->fault = grow_array(a, all->fault, all->count, &all->room, sizeof *all->fault);
+    all->fault[all->count++] = (CellFault){ text, c, 1 };
+}
+
+static void add_faults_of_cell(Arena *a, CellFaults *all, const Cell *c, const Faults *found)
+{
+    for (const char *s = found->text; *s; s += fault_size(s) + 1)
+        add_fault_of_cell(a, all, c, copy(a, s, fault_size(s)));
+}
+
+/* "CFG scale: 3 and 2 more pictures: ...", or without a cell's name what all have */
+static void tell_faults_of_cells(Arena *a, const Sweep *s, const CellFaults *all, Faults *faults)
+{
+    for (size_t i = 0; i < all->count; i++) {
+        const CellFault *f = &all->fault[i];
+        const char *which = format(a, "%s: ", cell_name(a, s, f->cell));
+        const char *more = amount(a, (size_t)(f->cells - 1), "more picture");
+        if (f->cells > 1) which = format(a, "%s and %s: ", cell_name(a, s, f->cell), more);
+        if (f->cells == s->cells) which = "";
+        faults_add(faults, format(a, "%s%s", which, f->text));
+    }
+}
+
+typedef struct { Arena *a; const char *out; Cell *cell; } Sparing;
+
+static void spare_init(void *sparing)
+{
+    Sparing *s = sparing;
+    output_spare(s->a, s->out, s->cell->request.job.init);
 }
 
 static void check_cell(Arena *a, const Sweep *s, Cell *c, const SearchPath *p, const char *out,
-                       const Callbacks *callbacks)
+                       const Callbacks *callbacks, Faults *faults)
 {
-    char why[MESSAGE];
-    search_path_resolve(a, p, &c->request);
-    output_spare(a, out, c->request.job.init);
-    DryRun d = { .a = a, .job = &c->request.job, .callbacks = callbacks };
-    if (attempt(a, run_dry, &d, why)) fail(a, "%s: %s", cell_name(a, s, c), why);
-    c->plan = d.plan;
-    check_size(a, s, c);
+    Sparing sparing = { a, out, c };
+    search_path_try(a, p, &c->request, faults);
+    faults_try(a, faults, spare_init, &sparing);
+    c->plan = generate_faults(a, &c->request.job, callbacks, faults);
+    if (faults->count) return;
     c->settings = prompt_infotext(a, &c->request);
     c->first = 0;
-    while (strcmp(s->cell[c->first].settings, c->settings)) c->first++;
+    while (!s->cell[c->first].settings || strcmp(s->cell[c->first].settings, c->settings)) c->first++;
 }
 
 static void lay_out(Arena *a, Sweep *s)
@@ -230,7 +300,35 @@ static void say_grid(Arena *a, const Sweep *s, const Plan *all, const Callbacks 
               s->axis[2].count, all->width, all->height, alike, s->grid.width, s->grid.height);
 }
 
-void sweep_check(Arena *a, Sweep *s, Request *r, const SearchPath *p, const char *out, const Callbacks *callbacks)
+typedef struct { Arena *a; Sweep *s; } Layout;
+
+static void try_to_lay_out(void *layout)
+{
+    Layout *l = layout;
+    lay_out(l->a, l->s);
+}
+
+/* A grid that is too large is known after the first cell. */
+static void check_cells(Arena *a, Sweep *s, const SearchPath *p, const char *out, const Callbacks *callbacks,
+                        Faults *faults)
+{
+    CellFaults all = { 0 };
+    Faults *found = allocate(a, 1, sizeof *found);
+    int is_laid_out = 0;
+    for (int i = 0; i < s->cells; i++) {
+        *found = (Faults){ 0 };
+        check_cell(a, s, &s->cell[i], p, out, callbacks, found);
+        add_faults_of_cell(a, &all, &s->cell[i], found);
+        Layout layout = { a, s };
+        if (i == 0 && !found->count) is_laid_out = !faults_try(a, faults, try_to_lay_out, &layout);
+        if (i == 0 && !found->count && !is_laid_out) return;
+    }
+    tell_faults_of_cells(a, s, &all, faults);
+    if (!all.count) check_sizes(a, s, faults);
+}
+
+void sweep_check(Arena *a, Sweep *s, Request *r, const SearchPath *p, const char *out, const Callbacks *callbacks,
+                 Faults *faults)
 {
     OnceOnly *once = allocate(a, 1, sizeof *once);
     once->callbacks = callbacks;
@@ -241,10 +339,8 @@ void sweep_check(Arena *a, Sweep *s, Request *r, const SearchPath *p, const char
     quieter.progress = NULL;
     quieter.cancel = NULL;
     quieter.state = NULL;                    /* a cell looks for its own when it is drawn */
-    for (int i = 0; i < s->cells; i++) {
-        check_cell(a, s, &s->cell[i], p, out, &quieter);
-        if (i == 0) lay_out(a, s);               /* a grid that is too large is known after the first cell */
-    }
+    check_cells(a, s, p, out, &quieter, faults);
+    if (faults->count) return;
     Plan all = plan_of_all(s);
     say_grid(a, s, &all, callbacks);
     plan_say(a, &all, callbacks);

@@ -13,16 +13,18 @@ typedef struct Sweep Sweep;
 int sweep_asked(const Request *r);       /* Does the request have an axis? */
 
 /* Reads the request's axes and makes the cells of the grid, each a request of its own.  r stays the caller's.  Fails
- * with the axis, the value and what is allowed.  Opens no file. */
+ * with every axis and value that is wrong, and what is allowed.  Opens no file. */
 Sweep *sweep_read(Arena *a, const Request *r);
 
-/* Draws the dynamic prompts of each cell by its own seed, as prompts_draw does. */
-void sweep_draw_prompts(Arena *a, Sweep *s, const Wildcards *w, const char *label);
+/* Draws the dynamic prompts of each cell by its own seed, as prompts_draw does.  What is wrong is added to faults. */
+void sweep_draw_prompts(Arena *a, Sweep *s, const Wildcards *w, const char *label, Faults *faults);
 
 /* Finds the files that the cells name, and checks every cell as generate_check does.  All must come to pictures of
  * one size and length.  Says what each takes, without repeating itself, and the plan of all together.  out: the path
- * of the grid.  Sets the frames and fps of r to those of the grid. */
-void sweep_check(Arena *a, Sweep *s, Request *r, const SearchPath *p, const char *out, const Callbacks *callbacks);
+ * of the grid.  Sets the frames and fps of r to those of the grid.  Everything that is wrong is added to faults, each fault once,
+ * with the cell that has it unless all have. */
+void sweep_check(Arena *a, Sweep *s, Request *r, const SearchPath *p, const char *out, const Callbacks *callbacks,
+                 Faults *faults);
 
 /* Draws the grid and returns its pictures, in the arena.
  *

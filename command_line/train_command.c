@@ -18,28 +18,6 @@
 #include <stdio.h>
 #include <string.h>
 
-/* What is wrong with the command line and with what it names is told together. */
-static void add_fault(Run *r, const char *message)
-{
-    lines_add_once(r->a, &r->options.faults, message);
-}
-
-/* Runs check(r); a failure becomes a fault. */
-static void collect(Run *r, void (*check)(void *run))
-{
-    char why[MESSAGE];
-    if (attempt(r->a, check, r, why)) add_fault(r, format(r->a, "%s", why));
-}
-
-static void fail_with_faults(Run *r)
-{
-    const Lines *faults = &r->options.faults;
-    if (!faults->count) return;
-    if (faults->count == 1) fail(r->a, "%s", faults->line[0]);
-    for (size_t i = 0; i < faults->count; i++) terminal_print(faults->line[i]);
-    fail(r->a, "%zu faults, so nothing was done", faults->count);
-}
-
 static void check_photos(void *run)
 {
     Run *r = run;
@@ -79,7 +57,7 @@ static void refuse_drawing_options(Run *r)
     for (size_t i = 0; i < o->givens; i++) {
         const char *flag = o->given[i].setting->flag;
         if (is_shared(flag)) continue;
-        add_fault(r, format(r->a, "--%s is an option of drawing; persona train --help lists those of training", flag));
+        run_add_typed(r, format(r->a, "--%s is an option of drawing; persona train --help lists those of training", flag));
     }
 }
 
@@ -88,8 +66,9 @@ static void read_subsets(void *run)
 {
     Run *r = run;
     Options *o = &r->options;
-    Lines told = { 0 };
+    Lines told = { 0 }, faults = { 0 };
     const char *path = o->training.dataset_config;
+    r->status = MISUSED;
     if (!path) return;
     if (!file_is(path))
         fail(r->a, "--dataset_config is %s, and there is no such file%s", quoted(r->a, path),
@@ -97,13 +76,14 @@ static void read_subsets(void *run)
     if (o->input || o->training.reg_data_dir)
         run_say(r, "warning: with --dataset_config no other folder of pictures counts, as in kohya's trainer");
     o->training.reg_data_dir = NULL;
-    r->subsets = dataset_config_read(r->a, path, &o->training, &told, &o->faults);
+    r->subsets = dataset_config_read(r->a, path, &o->training, &told, &faults);
+    for (size_t i = 0; i < faults.count; i++) run_add_typed(r, faults.line[i]);
     for (size_t i = 0; i < told.count; i++) run_say(r, told.line[i]);
     for (size_t i = 0; i < r->subsets.count; i++) {
         const Subset *s = &r->subsets.subset[i];
         if (!i) o->input = s->image_dir;
         if (s->image_dir && !folder_is(s->image_dir))
-            add_fault(r, format(r->a, "%s: image_dir %s is no folder here", path, quoted(r->a, s->image_dir)));
+            run_add_typed(r, format(r->a, "%s: image_dir %s is no folder here", path, quoted(r->a, s->image_dir)));
     }
 }
 
@@ -130,11 +110,6 @@ static void read_samples(void *run)
     r->samples = s;
 }
 
-static void read_settings(void *run)
-{
-    run_read_request(run, NULL);                     /* no prompt file, only options */
-}
-
 static void find_class_images(void *run)
 {
     Run *r = run;
@@ -146,7 +121,9 @@ static void find_class_images(void *run)
 static void check_config(void *run)
 {
     Run *r = run;
-    training_config_faults(r->a, &r->options.training, &r->options.faults);
+    Lines faults = { 0 };
+    training_config_faults(r->a, &r->options.training, &faults);
+    for (size_t i = 0; i < faults.count; i++) run_add_typed(r, faults.line[i]);
 }
 
 static void find_weights(void *run)
@@ -162,24 +139,21 @@ static void check_training(Run *r)
 {
     const Options *o = &r->options;
     r->out = o->output;
-    collect(r, read_subsets);
+    run_try(r, read_subsets);
     int is_named = o->input || o->training.dataset_config;
-    if (!is_named) add_fault(r, "persona train needs a folder of pictures, and -o OUT.safetensors");
+    if (!is_named) run_add_typed(r, "persona train needs a folder of pictures, and -o OUT.safetensors");
     else if (!o->output)
-        add_fault(r, format(r->a, "persona train %s needs -o OUT.safetensors too, where what is learned goes",
-                            o->input ? o->input : "PHOTOS"));
+        run_add_typed(r, format(r->a, "persona train %s needs -o OUT.safetensors too, where what is learned goes",
+                                o->input ? o->input : "PHOTOS"));
     refuse_drawing_options(r);
-    size_t typed = o->faults.count;
-    collect(r, find_class_images);               /* a folder that cannot be read was not typed wrong */
-    size_t read = o->faults.count;
-    collect(r, check_config);
-    collect(r, read_settings);
-    r->status = typed || o->faults.count > read ? MISUSED : FAILED;
-    if (o->input && !r->subsets.count) collect(r, check_photos);
-    collect(r, read_samples);                    /* before the model is found: its motion module comes with its name */
-    if (o->output) collect(r, find_weights);
-    if (o->output) collect(r, check_trained_file);
-    fail_with_faults(r);
+    run_try(r, find_class_images);
+    run_try(r, check_config);
+    run_read_request(r, NULL);                   /* no prompt file, only options */
+    if (o->input && !r->subsets.count) run_try(r, check_photos);
+    run_try(r, read_samples);                    /* before the model is found: its motion module comes with its name */
+    if (o->output) run_try(r, find_weights);
+    if (o->output) run_try(r, check_trained_file);
+    run_end_if_faulty(r);
 }
 
 void train_command(Run *r)

@@ -9,6 +9,7 @@
 
 #include "adapter_file.h"
 #include "chars.h"
+#include "faults.h"
 #include "finite.h"
 
 #include <math.h>
@@ -241,13 +242,18 @@ static const char *other_base(Arena *a, const LoraFile *f)
     return format(a, "it is made for %s, and pictures are drawn with Stable Diffusion 1.x here", base);
 }
 
-static void report_file(Arena *a, const LoraFile *f, const Weights *model, void (*say)(void *, const char *), void *to)
+typedef struct { Arena *a; const LoraFile *file; const Weights *model; void (*say)(void *, const char *); void *to; } Report;
+
+static void report_file(void *report)
 {
+    const Report *r = report;
+    Arena *a = r->a;
+    const LoraFile *f = r->file;
     size_t applied = 0;
     check_numbers(a, f);
     for (size_t i = 0; i < f->modules; i++)
         if (f->module[i].applied) applied++;
-    const char *left = list_left_over(a, f, model);
+    const char *left = list_left_over(a, f, r->model);
     const char *path = f->file->path;
     if (!applied && count_modules(f, MOTION_MODULE))
         fail(a, "%s: nothing of this motion LoRA fits (0/%zu)%s: it needs a motion module, and one of its own kind",
@@ -258,9 +264,9 @@ static void report_file(Arena *a, const LoraFile *f, const Weights *model, void 
     if (f->use.text != f->use.unet && count_modules(f, TEXT_ENCODER))
         text = format(a, " (text encoder %g)", (double)f->use.text);
     if (f->use.how) text = format(a, "%s, %s", text, f->use.how);
-    if (!say) return;
+    if (!r->say) return;
     double strength = (double)f->use.unet;
-    say(to, format(a, "LoRA %s: strength %g%s, applied %zu/%zu%s", path, strength, text, applied, f->modules, left));
+    r->say(r->to, format(a, "LoRA %s: strength %g%s, applied %zu/%zu%s", path, strength, text, applied, f->modules, left));
 }
 
 /* The strength that a file is applied with to one of the models; 0 where it changes nothing there. */
@@ -289,7 +295,12 @@ static void warn_of_strengths(Arena *a, const Lora *l, void (*say)(void *, const
 void lora_report(Arena *a, const Lora *l, const Weights *model, void (*say)(void *to, const char *line), void *to)
 {
     size_t before = mark(a);
-    for (size_t i = 0; i < l->count; i++) report_file(a, &l->file[i], model, say, to);
+    Faults faults = { 0 };
+    for (size_t i = 0; i < l->count; i++) {
+        Report r = { a, &l->file[i], model, say, to };
+        faults_try(a, &faults, report_file, &r);
+    }
+    faults_fail(a, &faults);
     if (say) warn_of_strengths(a, l, say, to);
     release(a, before);
 }

@@ -44,6 +44,7 @@ struct Embeddings {
     size_t     count;
     size_t     width;
     int        vocabulary, rows;
+    Faults    *faults;                  /* see embeddings_collect(); or NULL */
 };
 
 /* ---- files ------------------------------------------------------------------------------------ */
@@ -220,13 +221,21 @@ static int begins_with_name(const int *id, size_t count, Tokens name)
     return name.count <= count && !memcmp(name.id, id, name.count * sizeof *id);
 }
 
-static void check_numbers(Arena *a, const Embedding *e, const char *name)
+/* Why an embedding that a prompt names cannot be used; NULL when it can. */
+static const char *why_unusable(Arena *a, const Embedding *e, const char *name)
 {
     const Weight *w = e->vectors;
+    if (!w) return e->why;
     for (size_t i = 0; i < weight_numel(w); i++)
         if (!isfinite(dtype_value(w->data, w->type, i)))
-            fail(a, "%s: the embedding %s holds numbers that are not finite: the file is broken; download it again",
-                 e->path, name);
+            return format(a, "%s: the embedding %s holds numbers that are not finite: the file is broken; download it "
+                             "again", e->path, name);
+    return NULL;
+}
+
+void embeddings_collect(Embeddings *e, Faults *faults)
+{
+    e->faults = faults;
 }
 
 EmbeddingMatch embeddings_match(Arena *a, Embeddings *e, const int *id, size_t count)
@@ -235,9 +244,13 @@ EmbeddingMatch embeddings_match(Arena *a, Embeddings *e, const int *id, size_t c
     while (t < end && !begins_with_name(id, count, t->tokens)) t++;
     if (t == end) return (EmbeddingMatch){ 0 };
     Embedding *found = t->embedding;
-    if (!found->vectors) fail(a, "%s", found->why);
+    const char *why = found->row == UNUSED ? why_unusable(a, found, t->name) : NULL;
+    if (why && !e->faults) fail(a, "%s", why);
+    if (why) {
+        faults_add(e->faults, why);
+        return (EmbeddingMatch){ 0 };
+    }
     if (found->row == UNUSED) {
-        check_numbers(a, found, t->name);
         found->row = e->rows;
         e->rows += (int)found->count;
     }

@@ -3,6 +3,7 @@
 #define EMBEDDING_H
 
 #include "checkpoint.h"
+#include "faults.h"
 #include "tokenizer.h"
 
 /* The tensor of vectors in an embedding's file or picture, [count,width] or [width].  name: the name that the file
@@ -18,6 +19,10 @@ typedef struct Embeddings Embeddings;
  * one name the first counts.  A file that cannot be used fails only when a prompt names it, in embeddings_match. */
 Embeddings *embeddings_open(Arena *a, const Tokenizer *t, const char *const *path, size_t count,
                             const char *const *lora, size_t loras, const Weights *model);
+
+/* From now on an embedding that a prompt names and that cannot be used is added to faults, and its name read as words.
+ * faults: NULL, and that fails. */
+void embeddings_collect(Embeddings *e, Faults *faults);
 
 /* tokens: of the name, 0 when nothing matches.  The vectors have the ids id, id + 1, ..., from the vocabulary's
  * size on. */

@@ -560,7 +560,7 @@ static void set(Arena *a, Request *r, const char *name, const char *label, const
 
 typedef struct { LineCallback *call; void *to; } Warn;
 
-static void parse(Reader *rd, const char *text, size_t n, int is_picture, Warn warn)
+static void parse(Reader *rd, const char *text, size_t n, int is_picture, Faults *faults, Warn warn)
 {
     char *whole = plain_text(rd->a, text, n, rd->path);
     if (!*whole) fail(rd->a, "%s: is empty, expected a prompt", rd->path);
@@ -570,7 +570,7 @@ static void parse(Reader *rd, const char *text, size_t n, int is_picture, Warn w
     if (!parts.settings) warn_settings(rd->a, words, rd->path, warn.call, warn.to);
     int is_sd_next = parts.settings && strstr(parts.settings, "App: SD.Next");
     char *template = is_sd_next ? cut_template(rd->a, words) : NULL;
-    *rd->r = (Request){ .job = { .prompt = "" } };
+    *rd->r = (Request){ .job = { .prompt = "" }, .faults = faults };
     if (parts.negative) set(rd->a, rd->r, "negative", rd->path, trimmed(rd->a, parts.negative, strlen(parts.negative)));
     const char *prompt = without_prompt_label(parts.prompt);
     set(rd->a, rd->r, "prompt", rd->path, trimmed(rd->a, prompt, strlen(prompt)));
@@ -581,14 +581,19 @@ static void parse(Reader *rd, const char *text, size_t n, int is_picture, Warn w
     tell(rd, warn.call, warn.to);
 }
 
+void prompt_read(Arena *a, Request *r, PromptText t, Faults *faults, LineCallback *warn, void *to)
+{
+    parse(&(Reader){ .a = a, .r = r, .path = t.path }, t.text, t.n, t.is_stored, faults, (Warn){ warn, to });
+}
+
 void prompt_parse(Arena *a, Request *r, const char *text, size_t n, const char *path, LineCallback *warn, void *to)
 {
-    parse(&(Reader){ .a = a, .r = r, .path = path }, text, n, 0, (Warn){ warn, to });
+    prompt_read(a, r, (PromptText){ text, n, path, 0 }, NULL, warn, to);
 }
 
 void prompt_parse_stored(Arena *a, Request *r, const char *text, const char *path, LineCallback *warn, void *to)
 {
-    parse(&(Reader){ .a = a, .r = r, .path = path }, text, strlen(text), 1, (Warn){ warn, to });
+    prompt_read(a, r, (PromptText){ text, strlen(text), path, 1 }, NULL, warn, to);
 }
 
 void prompt_set_as(Arena *a, Request *r, const char *name, const char *label, const char *value)

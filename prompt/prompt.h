@@ -22,6 +22,13 @@ void prompt_parse(Arena *a, Request *r, const char *text, size_t n, const char *
 /* The same for text that was stored in a picture: a line of three pairs is settings as soon as one key is known. */
 void prompt_parse_stored(Arena *a, Request *r, const char *text, const char *path, LineCallback *warn, void *to);
 
+/* is_stored: it was stored in a picture */
+typedef struct { const char *text; size_t n; const char *path; int is_stored; } PromptText;
+
+/* Both of these.  What is wrong with the prompt's tags is added to faults, which r keeps; only a text that is no prompt
+ * at all fails.  faults: NULL, and the first of them fails. */
+void prompt_read(Arena *a, Request *r, PromptText t, Faults *faults, LineCallback *warn, void *to);
+
 /* Does such a text hold more than the words of a prompt: a settings line, or a negative prompt? */
 int prompt_is_infotext(Arena *a, const char *text, size_t n, const char *path);
 

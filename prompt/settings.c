@@ -451,6 +451,22 @@ static void add_tag(Arena *a, Request *r, const char *label, const char *inside)
     add_lora(a, r->tag, &r->tags, with_strengths(a, r, label, named, colon ? colon + 1 : NULL));
 }
 
+typedef struct { Arena *a; Request *r; const char *label, *inside; } TagReading;
+
+static void read_tag(void *reading)
+{
+    TagReading *t = reading;
+    add_tag(t->a, t->r, t->label, t->inside);
+}
+
+/* A tag that is wrong is left out where its fault can be told later. */
+static void try_to_read_tag(TagReading t)
+{
+    Request before = *t.r;
+    if (!t.r->faults) read_tag(&t);
+    else if (faults_try(t.a, t.r->faults, read_tag, &t)) *t.r = before;
+}
+
 static int is_lora_tag(const char *s) { return begins(s, "<lora:") || begins(s, "<lyco:"); }
 
 /* The colon of the tag <word:anything but ">"> at s, or NULL.  close: the next ">" from s on, or NULL. */
@@ -485,7 +501,8 @@ static void set_prompt(Arena *a, Request *r, const Setting *s, const char *label
         }
         char *tag = copy(a, at, (size_t)(close + 1 - at));
         char *inside = copy(a, colon + 1, (size_t)(close - colon - 1));
-        if (is_lora_tag(at)) add_tag(a, r, format(a, "%s: in %s", label, quoted(a, tag)), inside);
+        const char *where = format(a, "%s: in %s", label, quoted(a, tag));
+        if (is_lora_tag(at)) try_to_read_tag((TagReading){ a, r, where, inside });
         else ignore_part(a, r, tag);
         at = close + 1;
     }

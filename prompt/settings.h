@@ -3,6 +3,7 @@
 #ifndef SETTINGS_H
 #define SETTINGS_H
 
+#include "faults.h"
 #include "job.h"
 #include "tensor.h"
 
@@ -36,6 +37,7 @@ typedef struct {
     int         seeded;                 /* job.seed was given */
     uint64_t    max_size;               /* bytes that a GIF is to keep to; 0: any */
     Name        axis[3];                /* X, Y, Z of a grid: "Steps: 10-50 (+10)", see sweep.h; text may be NULL */
+    Faults     *faults;                 /* gets what is wrong with a tag, which is left out; NULL: that fails */
 } Request;
 
 typedef struct Setting Setting;
