@@ -89,7 +89,7 @@ static void check_range(Work *w, const char *what, double value, double from, do
 static void check_choice(Work *w, const char *what, const char *value, const char *one, const char *other)
 {
     if (!value || !strcmp(value, one) || !strcmp(value, other)) return;
-    add_fault(w, format(w->mem, "%s is %s, expected %s or %s", what, quoted(w->mem, value), one, other));
+    add_fault(w, format(w->mem, "%s is %s, expected %s or %s", what, value, one, other));
 }
 
 static int valid_side(int side)
@@ -246,7 +246,7 @@ static void choose_windows(Work *w, int most)
     if (j->frames <= most) length = j->frames;
     if (j->context) length = j->context;
     if (loop < 0)
-        add_fault(w, format(w->mem, "Closed loop is %s, expected %s", quoted(w->mem, j->loop),
+        add_fault(w, format(w->mem, "Closed loop is %s, expected %s", j->loop,
                             names_of(w->mem, closed_loop_name)));
     if (loop < 0) loop = OPEN;
     if (length > most)

@@ -443,6 +443,7 @@ static void read_training(Arena *a, Options *o, const Lines *words)
     TrainerCommand t = trainer_command(a, *words);
     o->told = t.told;
     for (size_t i = 0; i < t.faults.count; i++) faults_add(&o->faults, t.faults.line[i]);
+    o->faults.is_misuse |= t.faults.count > 0;
     o->sample_text = t.sample_text;
     if (t.sample_text) o->training.sample_prompts = "--validation_prompt";       /* where they stand, for messages */
     o->output_folder = t.output_folder;
