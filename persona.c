@@ -19,6 +19,7 @@
 #include "generate.h"
 #include "info_command.h"
 #include "me_command.h"
+#include "next_command.h"
 #include "output.h"
 #include "request_paths.h"
 #include "result.h"
@@ -148,6 +149,15 @@ static void save(Run *r, const Result *result, Pictures p, double began)
     }
     run_say(r, format(r->a, "done in %.1f s, peak memory %.0f MB: %s of %dx%d, %.0f KB", system_seconds() - began,
                       system_memory_peak() / 1e6, amount(r->a, (size_t)p.frames, "frame"), p.width, p.height, bytes / 1e3));
+}
+
+/* How to make another one.  A seed at random is another one each time. */
+static void say_another_seed(Run *r)
+{
+    const char *command = command_of_another_seed(r->a, r->argc, r->argv);
+    if (r->is_seed_random) run_say(r, "another picture of these words: the same command again");
+    else if (command) run_say_command(r, "another picture of these words", command);
+    else run_say(r, "another picture of these words: the same command with --seed -1");
 }
 
 /* ---- what can be known before the work ---------------------------------------------------------- */
@@ -298,6 +308,11 @@ static void draw(Run *r, int check)
         run_say(r, format(r->a, "%s: all is well; without check it draws %s", from, r->out));
         return;
     }
+    save(r, &result, p, began);
+    clip_state_done(r->a, &state);
+    if (is_grid) sweep_done(r->a, s, cells_folder(r));
+    else say_another_seed(r);
+    if (shows_preview) {
     Result result = result_of(r);
     save(r, &result, r->pictures, began);
     clip_state_done(r->a, &r->state);

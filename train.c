@@ -293,8 +293,7 @@ static void set_up(Trainer *t)
     trainer_say_plan(t, encoding);
 }
 
-/* Returns the path of the result. */
-static const char *write_results(Trainer *t)
+static Trained write_results(Trainer *t)
 {
     const char *state = trainer_state_path(t);
     if (t->config->save_state) trainer_save_state(t);
@@ -306,10 +305,16 @@ static const char *write_results(Trainer *t)
         callbacks_say(t->callbacks, "the word %s: %s; the two belong together", t->word, saved.embedding);
     trainer_save_curve(t);
     if (t->job->sample_prompts.count) trainer_draw_samples(t);
-    return saved.lora ? saved.lora : saved.embedding;
+    return (Trained){
+        .path = saved.lora ? saved.lora : saved.embedding,
+        .lora = saved.lora,
+        .embedding = saved.embedding,
+        .word = t->word,
+        .words = photos_shared_words(t->mem, &t->dataset.photos),
+    };
 }
 
-const char *train(Arena *a, const TrainingJob *job, const Callbacks *callbacks)
+Trained train(Arena *a, const TrainingJob *job, const Callbacks *callbacks)
 {
     Trainer *t = allocate(a, 1, sizeof *t);
     *t = (Trainer){ .mem = a, .job = job, .config = &job->config, .callbacks = callbacks, .seed = job->job.seed };

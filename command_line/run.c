@@ -26,6 +26,11 @@ void run_say(void *run, const char *line)
     terminal_say(&r->terminal, line);
 }
 
+void run_say_command(Run *r, const char *what_for, const char *command)
+{
+    run_say(r, format(r->a, "%s:\n    %s", what_for, command));
+}
+
 _Noreturn void run_misuse(Run *r, const char *message)
 {
     r->status = MISUSED;

@@ -43,6 +43,9 @@ typedef struct {
 /* A LineCallback: prints a message, unless --quiet. */
 void run_say(void *run, const char *line);
 
+/* Says what a command is for, and the command below it, alone in its line, to be copied. */
+void run_say_command(Run *r, const char *what_for, const char *command);
+
 /* Fails because the command line is wrong. */
 _Noreturn void run_misuse(Run *r, const char *message);
 

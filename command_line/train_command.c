@@ -8,6 +8,7 @@
 #include "dataset_config.h"
 #include "input_file.h"
 #include "lines.h"
+#include "next_command.h"
 #include "near_path.h"
 #include "output.h"
 #include "photo_folders.h"
@@ -176,9 +177,10 @@ void train_command(Run *r)
         .overwrite = o->overwrite,
         .seeded = is_seed_given,
     };
-    const char *saved = train(r->a, &training, &callbacks);
+    Trained trained = train(r->a, &training, &callbacks);
     terminal_end(&r->terminal);
-    printf("%s\n", saved);
+    printf("%s\n", trained.path);
     double seconds = system_seconds() - began;
     run_say(r, format(r->a, "done in %.0f s, peak memory %.0f MB", seconds, system_memory_peak() / 1e6));
+    run_say_command(r, "to draw with it", command_of_trained(r->a, o, &trained));
 }

@@ -257,7 +257,7 @@ static void learn(void *call)
     if (finds_class) training.config.reg_data_dir = photo_folders_class(c->a, c->photos);
     training_config_check(c->a, &training.config);
     check_paths(c);
-    const char *saved = train(c->a, &training, &c->callbacks);
+    const char *saved = train(c->a, &training, &c->callbacks).path;
     if (strcmp(saved, c->out)) fail(c->a, "%s: could not be written any more; the result was saved: %s", c->out, saved);
 }
 

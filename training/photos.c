@@ -6,6 +6,8 @@
  * Class images all together come as often in an epoch as the others, as in kohya's trainer. */
 #include "photos.h"
 
+#include "chars.h"
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -106,4 +108,43 @@ const BucketCount *photos_buckets(Arena *a, const Photos *p, size_t *count)
     qsort(b, n, sizeof *b, by_pictures);
     *count = n;
     return b;
+}
+
+/* ---- captions ---------------------------------------------------------------------------------- */
+
+static int has_part(Arena *a, const char *caption, const char *part)
+{
+    size_t before = mark(a);
+    size_t count;
+    int is_found = 0;
+    char **all = comma_parts(a, caption, &count);
+    for (size_t i = 0; i < count && !is_found; i++) is_found = same(all[i], part);
+    release(a, before);
+    return is_found;
+}
+
+static int is_shared(Arena *a, const Photos *p, const char *part)
+{
+    for (size_t i = 0; i < p->count; i++) {
+        const Photo *photo = &p->photo[i];
+        if (photo->role == INSTANCE_IMAGE && photo->caption && !has_part(a, photo->caption, part)) return 0;
+    }
+    return 1;
+}
+
+const char *photos_shared_words(Arena *a, const Photos *p)
+{
+    const char *first = NULL;
+    for (size_t i = 0; i < p->count && !first; i++)
+        if (p->photo[i].role == INSTANCE_IMAGE) first = p->photo[i].caption;
+    if (!first) return "";
+    size_t count;
+    StringBuilder shared = string_builder(a);
+    char **part = comma_parts(a, first, &count);
+    for (size_t i = 0; i < count; i++) {
+        if (!*part[i] || !is_shared(a, p, part[i])) continue;
+        if (shared.n) string_builder_add(&shared, ", ");
+        string_builder_add(&shared, part[i]);
+    }
+    return shared.n ? shared.text : first;
 }

@@ -55,6 +55,10 @@ void photos_hold_out(Arena *a, Photos *p, double validation_split);
  * out when they are more (kohya sd-scripts, library/train_util.py, DreamBoothDataset). */
 void photos_add_class(Arena *a, Photos *p, Photos class_images);
 
+/* The parts between commas that the captions of all instance images have, in the order of the first one's; where they
+ * share none, the whole caption of the first. */
+const char *photos_shared_words(Arena *a, const Photos *p);
+
 /* The buckets in use, that of most pictures first: pictures in it, and how many they are with their repeats. */
 typedef struct {
     int    width, height;
