@@ -1016,17 +1016,28 @@ static const char *duration(Arena *a, double seconds)
 double plan_seconds(Arena *a, const Plan *p)
 {
     Machine machine = { .mem = a, .threads = p->threads, .bf16 = p->bf16 };
-    return p->ops / machine_speed(&machine);
+    return p->ops / machine_speed(&machine).now;
+}
+
+const char *plan_time(Arena *a, double ops, Machine *machine)
+{
+    const double LITTLE = 0.8;           /* of the processor; more is about all */
+    MachineSpeed speed = machine_speed(machine);
+    const char *load = "";
+    if (speed.now < LITTLE * speed.alone)
+        load = format(a, ", measured while other programs were using the processor; alone it would be about %s",
+                      duration(a, ops / speed.alone));
+    return format(a, "about %s on %s%s", duration(a, ops / speed.now), amount(a, (size_t)machine->threads, "thread"),
+                  load);
 }
 
 void plan_say(Arena *a, const Plan *p, const Callbacks *callbacks)
 {
     if (!callbacks || !callbacks->say) return;
     size_t before = mark(a);
-    const char *time = duration(a, plan_seconds(a, p));
-    const char *threads = amount(a, (size_t)p->threads, "thread");
-    callbacks_say(callbacks, "plan: %.2f GB of memory (%.2f GB of it the mapped weights), about %s on %s",
-                  (double)p->memory / 1e9, (double)p->mapped / 1e9, time, threads);
+    Machine machine = { .mem = a, .threads = p->threads, .bf16 = p->bf16 };
+    callbacks_say(callbacks, "plan: %.2f GB of memory (%.2f GB of it the mapped weights), %s", (double)p->memory / 1e9,
+                  (double)p->mapped / 1e9, plan_time(a, p->ops, &machine));
     release(a, before);
 }
 

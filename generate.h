@@ -5,6 +5,7 @@
 #include "callbacks.h"
 #include "faults.h"
 #include "job.h"
+#include "kernel.h"
 
 /* What a job costs, and the size of its result. */
 typedef struct {
@@ -30,6 +31,10 @@ Plan generate_faults(Arena *a, Job *job, const Callbacks *callbacks, Faults *fau
 
 /* How long the plan will take, in seconds.  It measures how fast the machine is now, which takes a moment. */
 double plan_seconds(Arena *a, const Plan *plan);
+
+/* "about 9 s on 2 threads", for so many operations; where other programs use the processor now, also how long it would
+ * take without them. */
+const char *plan_time(Arena *a, double ops, Machine *machine);
 
 /* Says "plan: 0.05 GB of memory (...), about 3 s on 2 threads".  It measures as plan_seconds() does. */
 void plan_say(Arena *a, const Plan *plan, const Callbacks *callbacks);

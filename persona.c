@@ -308,15 +308,11 @@ static void draw(Run *r, int check)
         run_say(r, format(r->a, "%s: all is well; without check it draws %s", from, r->out));
         return;
     }
-    save(r, &result, p, began);
-    clip_state_done(r->a, &state);
-    if (is_grid) sweep_done(r->a, s, cells_folder(r));
-    else say_another_seed(r);
-    if (shows_preview) {
     Result result = result_of(r);
     save(r, &result, r->pictures, began);
     clip_state_done(r->a, &r->state);
     if (r->sweep) sweep_done(r->a, r->sweep, cells_folder(r));
+    else say_another_seed(r);
     if (r->shows_preview) {
         fflush(stdout);
         terminal_play(&r->terminal, r->pictures, r->request.job.fps, &stopped);

@@ -545,6 +545,25 @@ int system_cores(const char *root)
     return cores;
 }
 
+int system_processors(void)
+{
+    long count = sysconf(_SC_NPROCESSORS_ONLN);
+    return count > 0 && count < MOST_PROCESSORS ? (int)count : 0;
+}
+
+/* "0.20 0.18 0.12 1/80 11206": the fourth is how many run, of how many there are (proc(5)) */
+int system_running(const char *root)
+{
+    char path[4096];
+    int running = 0;
+    snprintf(path, sizeof path, "%s/proc/loadavg", root);
+    FILE *f = fopen(path, "r");
+    if (!f) return 0;
+    if (fscanf(f, "%*s %*s %*s %6d/", &running) != 1) running = 0;
+    fclose(f);
+    return running > 0 ? running : 0;
+}
+
 uint32_t system_random_bits(void)
 {
     uint32_t bits = (uint32_t)time(NULL) * 2654435761u ^ (uint32_t)getpid();

@@ -93,6 +93,8 @@ int      system_process_runs(long id);   /* Is there a process of this number no
 int      system_cores(const char *root);
 /* How many processors' time Linux' control groups let this process take, as 1.5; 0: there is no limit. */
 double   system_processor_limit(const char *root);
+int      system_processors(void);        /* of the machine; 0: not known */
+int      system_running(const char *root);      /* threads of all programs that run or want to, now; 0: not known */
 uint32_t system_random_bits(void);       /* 32 bits that nobody can foretell, to be a seed */
 const char *system_environment(const char *name);      /* the value of this variable; NULL when it is not set */
 

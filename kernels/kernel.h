@@ -44,7 +44,12 @@ typedef struct {
 int machine_threads(void);
 
 /* Operations per second of a small product on m->threads threads, measured now, in 0.03 seconds. */
-double machine_speed(Machine *m);
+typedef struct {
+    double alone;        /* when no other program uses the processor */
+    double now;          /* as long as others take as much of it as they do now; at most `alone` */
+} MachineSpeed;
+
+MachineSpeed machine_speed(Machine *m);
 
 /* ---- convolution and linear layers ------------------------------------------------------------ */
 

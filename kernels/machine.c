@@ -1,11 +1,13 @@
 /* machine.c - how many cores there are, and how fast they multiply.
  *
  * A job shows a plan of its time before it begins.  The plan divides the operations that a dry run has counted by the
- * speed that is measured here: operations per second of one matrix product, times the threads.
+ * speed that is measured here: operations per second of one matrix product, times the threads.  Other programs that
+ * use the processor meanwhile make a job slower, as long as they do; both speeds are told.
  *
  * The number of threads changes only how long a job takes, never its bytes.
  * plain.c: machine_threads() and machine_speed() do the same for one thread. */
 #include "kernel.h"
+#include "load.h"
 #include "parallel.h"
 #include "system.h"
 
@@ -54,9 +56,9 @@ int machine_threads(void) { return 1; }
 
 #endif
 
-/* The seconds of the fastest of several runs of one product, on one thread.  It is the fastest one that counts, because
- * what else the machine does at this moment says little about the next hour. */
-static double fastest_run(Machine *one, Tensor y, Tensor x, const Weight *w)
+/* The seconds of the fastest of several runs of one product, on one thread.  It is the fastest one that counts: what else
+ * the machine does at this moment only makes them slower, and is told apart. */
+static double fastest_run(Machine *one, Tensor y, Tensor x, const Weight *w, LoadMeter *load)
 {
     double begun = system_seconds(), fastest = 1e9;
     while (system_seconds() < begun + 0.03) {
@@ -64,12 +66,24 @@ static double fastest_run(Machine *one, Tensor y, Tensor x, const Weight *w)
         one->ops = 0;
         conv(one, y, x, w, NULL, (Conv){ .stride = 1, .scale = 1 });
         double seconds = system_seconds() - start;
+        load_look(load);
         if (seconds < fastest) fastest = seconds;
     }
     return fastest;
 }
 
-double machine_speed(Machine *m)
+/* Threads that compute at the same time: OpenMP gives no more than its limit, a container no more than its time. */
+static double threads_at_once(int threads)
+{
+    double limit = system_processor_limit("");
+    double at_once = threads;
+#ifdef _OPENMP
+    at_once = least(threads, omp_get_thread_limit());
+#endif
+    return limit > 0 && limit < at_once ? limit : at_once;
+}
+
+MachineSpeed machine_speed(Machine *m)
 {
     enum { PIXELS = 512, IN = 512, OUT = 256 };
     size_t before = mark(m->mem), shape[] = { OUT, IN };
@@ -81,7 +95,9 @@ double machine_speed(Machine *m)
     Machine one = { .mem = m->mem, .threads = 1, .bf16 = m->bf16 };
     memset(x.x, 0, size(x) * sizeof *x.x);
     memset(values, 0, w.bytes);
-    double seconds = fastest_run(&one, y, x, &w);
+    LoadMeter load = load_begin();
+    double seconds = fastest_run(&one, y, x, &w, &load);
     release(m->mem, before);
-    return one.ops / seconds * m->threads;
+    double alone = one.ops / seconds * threads_at_once(m->threads);
+    return (MachineSpeed){ .alone = alone, .now = alone * load_share(&load, m->threads) };
 }

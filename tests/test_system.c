@@ -1,6 +1,7 @@
 /* The operating system: the limits of containers, and the processors of a process, from files as Linux has them. */
 #define _XOPEN_SOURCE 700
 #include "files.h"
+#include "load.h"
 #include "system.h"
 #include "test.h"
 
@@ -131,6 +132,44 @@ static void test_cores(Arena *a)
     }
 }
 
+static void test_running(Arena *a)
+{
+    static const struct { int running; Given file[2]; } running_cases[] = {
+        { 3, { { "proc/loadavg", "0.20 0.18 0.12 3/80 11206\n" } } },
+        { 0, { { "proc/loadavg", "0.00 0.00 0.00 0/0 0\n" } } },
+        { 0, { { "proc/loadavg", "0.20 0.18\n" } } },
+        { 0, { { "proc/loadavg", "" } } },
+        { 0, { { "proc/none", "" } } },
+    };
+    for (size_t i = 0; i < sizeof running_cases / sizeof *running_cases; i++) {
+        char root[32];
+        put_all(a, root, running_cases[i].file);
+        int running = system_running(root);
+        CHECK_MSG(running == running_cases[i].running, "case %zu: %d run", i, running);
+        remove_all(root);
+    }
+}
+
+static int is_near(double x, double y) { return x > y - 1e-9 && x < y + 1e-9; }
+
+static void test_share(void)
+{
+    CHECK(is_near(load_share_of(1, 0, 2, 2), 1));
+    CHECK(is_near(load_share_of(1, -1, 2, 2), 1));        /* nobody knows */
+    CHECK(is_near(load_share_of(1, 2, 2, 2), 0.5));       /* two busy loops beside two threads on two processors */
+    CHECK(is_near(load_share_of(1, 1, 2, 1), 1));         /* there is one for each */
+    CHECK(is_near(load_share_of(1, 8, 64, 32), 1));
+    CHECK(is_near(load_share_of(1, 64, 64, 32), 64 / 96.0));
+    CHECK(is_near(load_share_of(0.4, 1, 4, 1), 0.4));     /* they share one processor, though others are free */
+    CHECK(is_near(load_share_of(0.4, -1, 0, 1), 0.4));
+    CHECK(is_near(load_share_of(1.3, 0, 2, 2), 1));       /* clocks are not that exact */
+    CHECK(is_near(load_share_of(0, 5, 2, 2), 0.01));
+    LoadMeter m = load_begin();
+    load_look(&m);
+    double share = load_share(&m, 1);
+    CHECK(share > 0 && share <= 1);
+}
+
 int main(void)
 {
     Arena *a = arena_new();
@@ -138,6 +177,8 @@ int main(void)
     test_limits(a);
     test_time_limits(a);
     test_cores(a);
+    test_running(a);
+    test_share();
     arena_free(a);
     return done();
 }

@@ -101,10 +101,8 @@ static void say_memory_and_time(Trainer *t, size_t encoding)
         mapped = t->sampling.mapped;
     }
     double ops = t->machine.ops * t->steps * objective_examples(&t->objective);
-    double seconds = ops / machine_speed(&t->machine);
-    callbacks_say(t->callbacks, "plan: %.2f GB of memory (%.2f GB of it the mapped weights), about %.0f min on %s",
-                  (double)most / 1e9, (double)mapped / 1e9, ceil(seconds / 60),
-                  amount(t->mem, (size_t)t->machine.threads, "thread"));
+    callbacks_say(t->callbacks, "plan: %.2f GB of memory (%.2f GB of it the mapped weights), %s", (double)most / 1e9,
+                  (double)mapped / 1e9, plan_time(t->mem, ops, &t->machine));
 }
 
 /* ---- in words ---------------------------------------------------------------------------------- */
