@@ -24,6 +24,7 @@
 #include "request_paths.h"
 #include "result.h"
 #include "run.h"
+#include "standard_streams.h"
 #include "sweep.h"
 #include "system.h"
 #include "terminal.h"
@@ -103,6 +104,11 @@ static Wildcards *wildcards(Run *r)
 
 /* ---- the result -------------------------------------------------------------------------------- */
 
+static int is_streamed(const Options *o)
+{
+    return o->output && stream_is_output(o->output);
+}
+
 static int names_folder(const char *path)
 {
     if (!path || result_has_format(path)) return 0;
@@ -114,8 +120,14 @@ static int names_folder(const char *path)
 static const char *output_path(Run *r)
 {
     const Options *o = &r->options;
-    const char *stem = o->input ? without_extension(r->a, o->input) : "persona";
-    const char *path = r->is_redrawn ? o->input : format(r->a, "%s.gif", stem);
+    int has_name = o->input && !file_is_given(r->a, o->input);
+    const char *stem = has_name ? without_extension(r->a, o->input) : "persona";
+    const char *ending = o->format ? o->format : "gif";
+    int is_kept = r->is_redrawn && (!o->format || same(file_extension(o->input) + 1, ending));
+    const char *path = is_kept ? o->input : format(r->a, "%s.%s", stem, ending);
+    if (is_streamed(o)) return format(r->a, "standard output.%s", ending);
+    if (o->output && o->format && !result_has_format(o->output) && !names_folder(o->output))
+        return format(r->a, "%s.%s", o->output, ending);
     if (names_folder(o->output)) return search_path_join(r->a, o->output, file_name(path));
     return o->output ? o->output : path;
 }
@@ -124,6 +136,7 @@ static Result result_of(Run *r)
 {
     return (Result){
         .path = r->out,
+        .is_streamed = is_streamed(&r->options),
         .is_redrawn = r->out == r->options.input,
         .request = &r->request,
         .callbacks = &r->callbacks,
@@ -133,9 +146,15 @@ static Result result_of(Run *r)
 static void check_result(void *run)
 {
     Run *r = run;
+    const Options *o = &r->options;
     Result result = result_of(r);
+    int is_contradicted = o->format && result_has_format(r->out) && !same(file_extension(r->out) + 1, o->format);
+    if (is_contradicted)
+        run_misuse(r, format(r->a, "%s: --format is %s; leave one of them out", r->out, o->format));
+    if (is_streamed(o) && system_output_is_terminal())
+        run_misuse(r, "standard output is a terminal, which shows no picture; send it on: persona ... -o - >me.gif");
     r->status = result_has_format(r->out) ? FAILED : MISUSED;         /* a wrong ending was typed */
-    result_check(r->a, &result, r->is_redrawn ? NULL : r->options.input);
+    result_check(r->a, &result, r->is_redrawn ? NULL : o->input);
 }
 
 static void save(Run *r, const Result *result, Pictures p, double began)
@@ -143,9 +162,10 @@ static void save(Run *r, const Result *result, Pictures p, double began)
     size_t count;
     double bytes = 0;
     File *files = result_save(r->a, result, p, &count);
+    if (result->is_streamed) stream_write(r->a, files[0].content);
     for (size_t i = 0; i < count; i++) {
         bytes += (double)files[i].content.size;
-        printf("%s\n", files[i].path);
+        if (!result->is_streamed) printf("%s\n", files[i].path);
     }
     run_say(r, format(r->a, "done in %.1f s, peak memory %.0f MB: %s of %dx%d, %.0f KB", system_seconds() - began,
                       system_memory_peak() / 1e6, amount(r->a, (size_t)p.frames, "frame"), p.width, p.height, bytes / 1e3));
@@ -195,6 +215,17 @@ static void spare_init(void *run)
     output_spare(r->a, r->out, r->request.job.init);
 }
 
+/* Standard output is one file. */
+static void check_stream(void *run)
+{
+    Run *r = run;
+    const Job *j = &r->request.job;
+    int is_clip = j->frames > 1 || (!j->frames && j->motion);
+    if (is_streamed(&r->options) && same(file_extension(r->out), ".png") && is_clip)
+        fail(r->a, "standard output: a clip as PNG is a file for each frame; --format apng or gif makes it one, "
+                   "--frames 1 a still");
+}
+
 static void check_one(void *run)
 {
     Run *r = run;
@@ -223,7 +254,8 @@ static void read_axes(void *run)
 
 static const char *cells_folder(Run *r)
 {
-    return format(r->a, "%s.cells", without_extension(r->a, r->out));
+    const char *stem = is_streamed(&r->options) ? "persona" : without_extension(r->a, r->out);
+    return format(r->a, "%s.cells", stem);
 }
 
 static void check_grid(void *run)
@@ -264,6 +296,8 @@ static void check_picture(Run *r, int check)
     int is_well = !r->options.faults.count;
     if (is_well && r->is_seed_random && !check) say_seed(r);
     run_try(r, spare_init);
+    run_try(r, check_stream);
+    is_well = !r->options.faults.count;
     if (check || !is_well) run_try(r, check_one);
 }
 
@@ -277,12 +311,13 @@ static void check_drawing(Run *r, int check)
     r->out = output_path(r);
     r->state = (ClipState){ .target = r->out, .every = o->state_every, .is_fresh = o->fresh, .callbacks = &r->callbacks };
     r->callbacks = run_callbacks(r);
-    r->callbacks.state = &r->state;
+    r->callbacks.state = is_streamed(o) ? NULL : &r->state;      /* there is nothing beside which it could stand */
     if (o->output || !r->is_input_wrong) run_try(r, check_result);
     if (!r->request.seeded) choose_seed(r);
     if (sweep_asked(&r->request)) run_try(r, read_axes);
     if (r->sweep && r->is_seed_random && !check) say_seed(r);
     if (r->sweep) run_try(r, check_grid);
+    if (r->sweep) run_try(r, check_stream);
     else check_picture(r, check);
     run_end_if_faulty(r);
 }
@@ -292,7 +327,7 @@ static void draw(Run *r, int check)
     double began = system_seconds();
     const Options *o = &r->options;
     int is_nothing = check && !o->input && !o->has_prompt && !o->faults.count;
-    if (is_nothing) run_misuse(r, "persona check needs a prompt file, or --prompt");
+    if (is_nothing) run_misuse(r, "persona check needs a prompt file, --prompt, or - for standard input");
     system_ignore_broken_pipe();                 /* the work goes on when nobody reads its messages any more */
     check_drawing(r, check);
     if (!check) {
@@ -305,7 +340,8 @@ static void draw(Run *r, int check)
     if (o->verbose) run_say(r, prompt_infotext(r->a, &r->request));
     if (check) {
         const char *from = o->input ? o->input : "--prompt";
-        run_say(r, format(r->a, "%s: all is well; without check it draws %s", from, r->out));
+        run_say(r, format(r->a, "%s: all is well; without check it draws %s", from,
+                          is_streamed(o) ? "to standard output" : r->out));
         return;
     }
     Result result = result_of(r);
@@ -354,6 +390,8 @@ static void work(void *run)
     r->terminal.quiet = r->options.quiet;
     r->status = FAILED;
     run_find_folders(r);
+    if (!r->options.command || !strcmp(r->options.command, "check") || !strcmp(r->options.command, "info"))
+        run_read_standard_input(r);
     do_command(r);
     flush_stdout(r);
 }

@@ -673,6 +673,16 @@ int system_is_terminal(void)
     return isatty(STDERR_FILENO);
 }
 
+int system_input_is_terminal(void)
+{
+    return isatty(STDIN_FILENO);
+}
+
+int system_output_is_terminal(void)
+{
+    return isatty(STDOUT_FILENO);
+}
+
 int system_terminal_size(int *columns, int *rows)
 {
     struct winsize size = { 0 };

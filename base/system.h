@@ -128,6 +128,8 @@ void system_write_error(const char *text);      /* to stderr, unbuffered; may be
 /* ---- the terminal: what stderr is connected to -------------------------------------------------- */
 
 int         system_is_terminal(void);
+int         system_input_is_terminal(void);       /* the same for stdin ... */
+int         system_output_is_terminal(void);      /* ... and stdout */
 int         system_terminal_size(int *columns, int *rows);      /* returns 0 when it is not known */
 const char *system_terminal_colours(void);      /* "truecolor" or "24bit" where it shows 24-bit colour; may be NULL */
 

@@ -52,6 +52,15 @@ static void act_name(Arena *a, Options *o, const char *value)
     o->name = value;
 }
 
+static void act_format(Arena *a, Options *o, const char *value)
+{
+    static const char *const formats[] = { "gif", "png", "apng", NULL };
+    for (size_t i = 0; formats[i]; i++)
+        if (same(value, formats[i])) o->format = formats[i];
+    if (!o->format || !same(value, o->format))
+        fail(a, "--format is %s, expected %s", quoted(a, value), one_of(a, formats));
+}
+
 static void act_weights(Arena *a, Options *o, const char *value)
 {
     if (o->folders == MOST_FOLDERS) fail(a, "--weights was given more than %d times", MOST_FOLDERS);
@@ -99,7 +108,9 @@ typedef struct {
 
 static const Option options[] = {
     { .flag = "output",     .value = "OUT", .act = act_output,
-      .help = ".gif, .png (a still, or OUT-001.png and on) or .apng" },
+      .help = ".gif, .png (a still, or OUT-001.png and on) or .apng; a folder, or - for standard output" },
+    { .flag = "format",     .value = "NAME", .act = act_format,
+      .help = "gif, png or apng, where OUT does not say it (gif)" },
     { .flag = "weights",    .value = "DIR", .act = act_weights,
       .help = "another folder to look for names in, once for each; also the web UI's or ComfyUI's.  "
               "PERSONA_WEIGHTS has folders too, with : between them" },
@@ -162,6 +173,7 @@ static char letter_of(const char *flag)
 static const char usage[] =
     "persona prompt.txt             words and settings from a file, to prompt.gif\n"
     "persona --prompt \"...\"         words from here, to persona.gif\n"
+    "persona -                      the same from standard input, which may be a picture too\n"
     "persona out.gif                the same picture again, from the settings it carries (PNG, JPEG, WebP too)\n"
     "persona check prompt.txt       everything up to the first step of work: names, weights, memory, time\n"
     "persona info FILE              what a weights file or a picture holds\n"
@@ -468,5 +480,6 @@ void options_read(Arena *a, Options *o, int argc, char **argv)
         break;
     }
     if (!o->command && !o->input && !o->has_prompt && !o->faults.count)
-        fail(a, "persona needs a prompt file, or --prompt\n\n%s\npersona --help lists all options", usage);
+        fail(a, "persona needs a prompt file, --prompt, or - to read standard input\n\n%s\npersona --help lists all "
+                "options", usage);
 }

@@ -18,6 +18,7 @@ typedef struct {
     const char    *command;              /* a name of `commands`, or "version"; NULL: to draw */
     const char    *input;                /* a prompt file, a picture, weights or a folder of photos; NULL: not given */
     const char    *output;               /* NULL: not given */
+    const char    *format;               /* of the output: "gif", "png" or "apng"; NULL: its name says it */
     const char    *folder[MOST_FOLDERS]; /* --weights */
     size_t         folders;
     Given         *given;                /* in their order; a prompt file is read before them */

@@ -98,7 +98,7 @@ void result_check(Arena *a, const Result *r, const char *prompt_file)
     if (r->request->max_size && !f->has_max_size)
         fail(a, "%s: Max size makes GIFs smaller, other pictures keep every pixel; take it out, or --max-size 0",
              r->path);
-    output_check(a, r->path, 0);
+    if (!r->is_streamed) output_check(a, r->path, 0);
     int is_clip = r->request->job.frames != 1;
     if (f->has_max_size && is_clip && r->request->job.fps > QUICKEST)
         callbacks_say(r->callbacks, "FPS is %s, but browsers play a GIF's frames of less than 20 ms for 100 ms each; "
@@ -213,6 +213,7 @@ static void keep_old(Arena *a, const Result *r, File *files, size_t count)
 File *result_save(Arena *a, const Result *r, Pictures p, size_t *count)
 {
     File *files = encode_all(a, r, p, count);
+    if (r->is_streamed) return files;
     if (r->is_redrawn) {
         keep_marks(a, files, *count);
         keep_old(a, r, files, *count);

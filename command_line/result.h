@@ -8,6 +8,7 @@
 
 typedef struct {
     const char      *path;               /* ends in .gif, .png (several frames become NAME-001.png and on) or .apng */
+    int              is_streamed;        /* the caller writes it to standard output; the path says its format */
     int              is_redrawn;         /* path is the picture that the settings came from: it is never lost */
     const Request   *request;
     const Callbacks *callbacks;          /* may be NULL */
@@ -21,8 +22,8 @@ int result_has_format(const char *path);
  * NULL. */
 void result_check(Arena *a, const Result *r, const char *prompt_file);
 
-/* Encodes the pictures, with their settings inside, and saves all files or none.  Returns the files, [*count], with the
- * paths that they got.  Fails as files_save does. */
+/* Encodes the pictures, with their settings inside, and saves all files or none; streamed: none.  Returns the files,
+ * [*count], with the paths that they got.  Fails as files_save does. */
 File *result_save(Arena *a, const Result *r, Pictures p, size_t *count);
 
 #endif

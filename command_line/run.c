@@ -13,6 +13,7 @@
 #include "near_path.h"
 #include "picture_kinds.h"
 #include "result.h"
+#include "standard_streams.h"
 #include "sweep.h"
 #include "system.h"
 
@@ -118,13 +119,23 @@ static const char *hint(Run *r, const char *path)
     const char *near = near_path_hint(r->a, path, FILE_PATH);
     if (*near) return near;
     if (strchr(path, ' ')) return "; to draw these words: persona --prompt \"...\"";
-    if (!strcmp(path, "-")) return "; standard input is not read";
+    if (!strcmp(path, "-")) return "; only a prompt, a picture or weights are read from standard input";
     const char *command = r->options.command ? NULL : nearest_command(path);
     return command ? format(r->a, "; did you mean persona %s?", command) : "";
 }
 
+void run_read_standard_input(Run *r)
+{
+    const char *path = r->options.input;
+    if (!path || !stream_is_input(path)) return;
+    if (!strcmp(path, "-") && system_input_is_terminal())
+        run_say(r, "reading a prompt from the terminal; it ends with Ctrl-D on a line of its own");
+    r->options.input = stream_read(r->a, path, r->stopped);
+}
+
 Bytes run_open_input(Run *r, const char *path, const char *expected)
 {
+    if (file_is_given(r->a, path)) return file_map(r->a, path);          /* it was read from standard input */
     return input_file_open(r->a, path, expected, hint(r, path));
 }
 
@@ -132,7 +143,7 @@ void run_complete_input(Run *r)
 {
     const char *path = r->options.input;
     const char *text = path ? format(r->a, "%s.txt", path) : NULL;
-    if (!text || system_file_exists(path) || !file_is(text)) return;
+    if (!text || system_file_exists(path) || file_is_given(r->a, path) || !file_is(text)) return;
     run_say(r, format(r->a, "%s: there is no such file; taken is %s", path, text));
     r->options.input = text;
 }
@@ -224,6 +235,9 @@ void run_find_folders(Run *r)
 {
     const Options *o = &r->options;
     const char separator[] = { system_list_separator(), 0 };
+    r->folder = NULL;
+    r->folders = 0;
+    r->folder_room = 0;
     for (size_t i = 0; i < o->folders; i++) add_folder(r, o->folder[i], "--weights");
     for (const char *list = system_environment("PERSONA_WEIGHTS"); list && *list; ) {
         size_t n = strcspn(list, separator);

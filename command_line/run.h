@@ -49,6 +49,9 @@ void run_say_command(Run *r, const char *what_for, const char *command);
 /* Fails because the command line is wrong. */
 _Noreturn void run_misuse(Run *r, const char *message);
 
+/* "-" as the input file: reads standard input, which then goes by a name of its own. */
+void run_read_standard_input(Run *r);
+
 /* "prompt" is prompt.txt, where there is no file of that very name; says so. */
 void run_complete_input(Run *r);
 
