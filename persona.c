@@ -296,8 +296,6 @@ static void check_picture(Run *r, int check)
     int is_well = !r->options.faults.count;
     if (is_well && r->is_seed_random && !check) say_seed(r);
     run_try(r, spare_init);
-    run_try(r, check_stream);
-    is_well = !r->options.faults.count;
     if (check || !is_well) run_try(r, check_one);
 }
 
@@ -311,14 +309,15 @@ static void check_drawing(Run *r, int check)
     r->out = output_path(r);
     r->state = (ClipState){ .target = r->out, .every = o->state_every, .is_fresh = o->fresh, .callbacks = &r->callbacks };
     r->callbacks = run_callbacks(r);
-    r->callbacks.state = is_streamed(o) ? NULL : &r->state;      /* there is nothing beside which it could stand */
+    if (is_streamed(o)) r->state.target = format(r->a, "persona%s", file_extension(r->out));
+    r->callbacks.state = &r->state;
     if (o->output || !r->is_input_wrong) run_try(r, check_result);
     if (!r->request.seeded) choose_seed(r);
     if (sweep_asked(&r->request)) run_try(r, read_axes);
     if (r->sweep && r->is_seed_random && !check) say_seed(r);
     if (r->sweep) run_try(r, check_grid);
-    if (r->sweep) run_try(r, check_stream);
     else check_picture(r, check);
+    run_try(r, check_stream);
     run_end_if_faulty(r);
 }
 
