@@ -21,9 +21,12 @@
 #include "denoise.h"
 #include "image.h"
 #include "latent_resize.h"
+#include "lines.h"
 #include "lora.h"
+#include "model_limits.h"
 #include "motion.h"
 #include "preview.h"
+#include "reconstruction.h"
 #include "sampler_names.h"
 #include "system.h"
 #include "vae.h"
@@ -33,10 +36,13 @@
 #include <string.h>
 
 enum { DEFAULT_FRAMES = 16, DEFAULT_STEPS = 25, DEFAULT_CONTEXT = 16, LARGEST_SIDE = 8192, PROBLEM_TEXT = 4096 };
+static const double DEFAULT_CFG = 7.5;
 
 typedef struct {
     Arena                  *mem;
     Job                    *job;
+    Job                     asked;           /* the job as it came: a field that is zero has its default in `job` */
+    ModelSpec               spec;            /* what the model was made for */
     const Callbacks        *callbacks;
     Machine                 machine;
     Run                     run;
@@ -99,9 +105,6 @@ static int valid_side(int side)
 
 static void fill_defaults(Job *j)
 {
-    if (!j->steps) j->steps = DEFAULT_STEPS;
-    if (!j->clip_skip) j->clip_skip = 1;
-    if (j->cfg == 0) j->cfg = 7.5;
     if (j->fps == 0) j->fps = 8;
     if (j->strength == 0 && (j->init || j->hires > 0)) j->strength = 0.75;
     if (j->threads <= 0) j->threads = machine_threads();
@@ -125,8 +128,8 @@ static int check_job(Work *w)
     if (!j->model)  add_fault(w, "no model named: set Model, or --model");
     if (!j->merges) add_fault(w, "CLIP's merges.txt is not there; it belongs in weights/");
     fill_defaults(j);
-    check_range(w, "Steps", j->steps, 1, TRAIN_TIMESTEPS);
-    check_range(w, "Clip skip", j->clip_skip, 1, 100);
+    check_range(w, "Steps", j->steps, 0, TRAIN_TIMESTEPS);
+    check_range(w, "Clip skip", j->clip_skip, 0, 100);
     check_range(w, "CFG scale", j->cfg, 0, 1000);
     check_range(w, "Eta", j->eta, -1, 1);
     check_range(w, "Denoising strength", j->strength, 0, 1);
@@ -207,14 +210,14 @@ static void choose_sampler(void *work)
 
 /* Chooses what the model predicts, eps or v, and whether its noise schedule has zero terminal SNR.  The job's settings
  * win over what the checkpoint says. */
-static void choose_prediction(Work *w, const Weights *weights)
+static void choose_prediction(Work *w)
 {
     const Job *j = w->job;
     SamplerSetup *s = &w->denoising.sampling;
     if (j->prediction) s->v_prediction = predicts_v(j->prediction);
-    else s->v_prediction = weights_v_prediction(weights);
+    else s->v_prediction = w->spec.v_prediction;
     if (j->noise_schedule) s->zero_snr = !strcmp(j->noise_schedule, "Zero Terminal SNR");
-    else s->zero_snr = weights_find(weights, "unet.ztsnr") || weights_metadata(weights, "rescale_betas_zero_snr");
+    else s->zero_snr = w->spec.zero_snr;
     if (s->zero_snr && !s->v_prediction)
         callbacks_say(w->callbacks, "Noise schedule is Zero Terminal SNR, but the model predicts epsilon, which says "
                       "nothing where there is noise alone; expect a poor picture");
@@ -675,25 +678,41 @@ static void say_without_effect(Work *w)
     }
 }
 
+/* The defaults that are the model's: what its metadata say, else what is usual for Stable Diffusion 1.x. */
+static void fill_from_model(Job *j, const ModelSpec *m)
+{
+    if (!j->width)     j->width = m->size.width;
+    if (!j->height)    j->height = m->size.height;
+    if (!j->steps)     j->steps = m->steps ? m->steps : DEFAULT_STEPS;
+    if (!j->clip_skip) j->clip_skip = m->clip_skip ? m->clip_skip : 1;
+    if (j->cfg == 0)   j->cfg = m->cfg > 0 ? m->cfg : DEFAULT_CFG;
+}
+
+static void read_spec(Work *w)
+{
+    Lines ignored = { 0 };
+    w->spec = model_spec(w->mem, w->weights, &ignored);
+    if (ignored.count)
+        callbacks_say(w->callbacks, "warning: %s: its metadata make no sense here and are left out: %s", w->job->model,
+                      lines_joined(w->mem, &ignored, "; "));
+}
+
 static void open_model(void *work)
 {
     Work *w = work;
     Job *j = w->job;
-    int width, height;
     add_weights(w, j->model, MODEL_FILE);
     callbacks_say(w->callbacks, "model %s: Stable Diffusion 1.x", j->model);
-    weights_resolution(w->weights, &width, &height);
-    if (!j->width)  j->width = width;
-    if (!j->height) j->height = height;
+    read_spec(w);
 }
 
 static void load_model(Work *w)
 {
     enum { USUAL = 512 };
     Job *j = w->job;
+    w->spec.size = (PixelSize){ USUAL, USUAL };
     w->has_model = !is_unfound(j->model) && !try(w, open_model);
-    if (!j->width)  j->width = USUAL;
-    if (!j->height) j->height = USUAL;
+    fill_from_model(j, &w->spec);
     w->denoising = (Denoising){
         .windows = { .frames = 1, .length = 1, .stride = 1, .loop = OPEN },
         .cfg = j->cfg,
@@ -702,7 +721,7 @@ static void load_model(Work *w)
         .nv_noise = j->rng && !strcmp(j->rng, "NV"),
     };
     try(w, choose_sampler);
-    if (w->has_model) choose_prediction(w, w->weights);
+    if (w->has_model) choose_prediction(w);
 }
 
 static void open_vae(void *work)
@@ -1055,6 +1074,19 @@ static const char *describe_sampling(Work *w)
     return format(w->mem, "%s%s, %s%s%s%s", sampler_name(s->method), type, steps, v_prediction, zero_snr, noise);
 }
 
+/* "; as the model's metadata say: Steps, CFG scale": the defaults that are its own */
+static const char *own_defaults(Work *w)
+{
+    const Job *asked = &w->asked;
+    const ModelSpec *m = &w->spec;
+    Lines own = { 0 };
+    if (m->steps && !asked->steps)         lines_add(w->mem, &own, "Steps");
+    if (m->cfg > 0 && asked->cfg == 0)     lines_add(w->mem, &own, "CFG scale");
+    if (m->clip_skip && !asked->clip_skip) lines_add(w->mem, &own, "Clip skip");
+    if (m->is_size_said && !asked->width)  lines_add(w->mem, &own, "Size");
+    return own.count ? format(w->mem, "; as the model's metadata say: %s", lines_joined(w->mem, &own, ", ")) : "";
+}
+
 static void say_settings(Work *w)
 {
     const Job *j = w->job;
@@ -1063,8 +1095,9 @@ static void say_settings(Work *w)
     const char *betas = w->motion ? "linear" : "scaled linear";
     const char *precision = w->machine.bf16 ? ", bf16" : "";
     const char *sampling = describe_sampling(w);
-    callbacks_say(w->callbacks, "betas %s, %s, CFG scale %g, clip skip %d, %dx%d, %s, seed %llu%s", betas, sampling,
-                  j->cfg, j->clip_skip, j->width, j->height, length, (unsigned long long)j->seed, precision);
+    callbacks_say(w->callbacks, "betas %s, %s, CFG scale %g, clip skip %d, %dx%d, %s, seed %llu%s%s", betas,
+                  sampling, j->cfg, j->clip_skip, j->width, j->height, length, (unsigned long long)j->seed, precision,
+                  own_defaults(w));
 }
 
 static void say_windows(Work *w)
@@ -1093,12 +1126,27 @@ static void prepare(Work *w)
         add_fault(w, "a path in the job is empty, expected that of a file");
 }
 
+/* What the model was not made for, in this job. */
+static void tell_limits(Work *w)
+{
+    const Job *j = w->job;
+    const ModelSpec *m = &w->spec;
+    Run quiet = w->run;
+    quiet.callbacks = NULL;
+    limits_tell_size(w->mem, m, j->model, (PixelSize){ j->width, j->height }, "Size", w->callbacks);
+    limits_tell_words(w->mem, m, j, w->callbacks);
+    if (!j->init || !m->pictures || !autoencoder_is_small(w->run.weights)) return;
+    double error = reconstruction_error(&quiet, w->init, m->size.width, m->size.height);
+    limits_tell_picture(m, j->model, j->init, error, w->callbacks);
+}
+
 static Plan plan_of(Work *w)
 {
     const Job *j = w->job;
     Plan plan = { .ops = w->ops };
     say_settings(w);
     say_windows(w);
+    tell_limits(w);
     plan.memory = w->planned;
     plan.mapped = w->mapped;
     plan.passes = denoise_passes(&w->denoising);
@@ -1115,7 +1163,7 @@ static Plan plan_of(Work *w)
 
 static Work begin(Arena *a, Job *job, const Callbacks *callbacks, Faults *faults)
 {
-    Work w = { .mem = a, .job = job, .callbacks = callbacks, .faults = faults };
+    Work w = { .mem = a, .job = job, .asked = *job, .callbacks = callbacks, .faults = faults };
     w.machine = (Machine){
         .mem = a,
         .threads = job->threads > 0 ? job->threads : machine_threads(),

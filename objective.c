@@ -69,9 +69,9 @@ static Tensor add_noise(Run *r, const TrainingExample *e)
 /* Only eps is learned.  A model of v_prediction (Salimans and Ho, 2022; kohya: --v_parameterization; diffusers:
  * noise_scheduler.get_velocity) would need the target v = sqrt(alpha_bar) eps - sqrt(1 - alpha_bar) x0, and min-SNR the
  * weight min(snr, gamma) / (snr + 1).  Trained on eps instead, it would forget how to draw, so it is refused. */
-void objective_check_prediction(Arena *a, const Weights *w, const char *path)
+void objective_check_prediction(Arena *a, int v_prediction, const char *path)
 {
-    if (weights_v_prediction(w))
+    if (v_prediction)
         fail(a, "%s: predicts v, and only models that predict epsilon can learn here yet", path);
 }
 

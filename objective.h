@@ -42,8 +42,8 @@ typedef struct {
 /* Fills in alpha_bar, by the noise schedule that Stable Diffusion 1.x was trained with. */
 void objective_schedule(Objective *o);
 
-/* Fails, with the model's path, when the model predicts something else than eps. */
-void objective_check_prediction(Arena *a, const Weights *w, const char *path);
+/* Fails, with the model's path, when the model predicts v and not eps. */
+void objective_check_prediction(Arena *a, int v_prediction, const char *path);
 
 /* Draws t and then eps, into noise, which has room for twice as many floats as the latents: the second half is for the
  * perturbation.  All of it goes into the example. */

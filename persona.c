@@ -76,6 +76,14 @@ static void choose_seed(Run *r)
     if (is_going_on) r->request.job.seed = seed;
 }
 
+/* Settings that were pasted are those of another model: then it matters which one draws. */
+static void say_whose_model(Run *r)
+{
+    const Request *q = &r->request;
+    int is_named = q->model.text || q->model_hash.text || q->hashes.text;
+    if (q->job.width && !is_named) run_say(r, "no Model is named, so the small one that comes with persona draws");
+}
+
 static void say_seed(Run *r)
 {
     unsigned long seed = (unsigned long)r->request.job.seed;
@@ -313,12 +321,24 @@ static void check_drawing(Run *r, int check)
     r->callbacks.state = &r->state;
     if (o->output || !r->is_input_wrong) run_try(r, check_result);
     if (!r->request.seeded) choose_seed(r);
+    say_whose_model(r);
     if (sweep_asked(&r->request)) run_try(r, read_axes);
     if (r->sweep && r->is_seed_random && !check) say_seed(r);
     if (r->sweep) run_try(r, check_grid);
     else check_picture(r, check);
     run_try(r, check_stream);
     run_end_if_faulty(r);
+}
+
+/* The last line of check. */
+static void say_checked(Run *r)
+{
+    const Options *o = &r->options;
+    const char *how = "all is well; without check it draws";
+    size_t warnings = (size_t)r->terminal.warnings;
+    if (warnings) how = format(r->a, "%s above; without check it draws, all the same,", amount(r->a, warnings, "warning"));
+    run_say(r, format(r->a, "%s: %s %s", o->input ? o->input : "--prompt", how,
+                      is_streamed(o) ? "to standard output" : r->out));
 }
 
 static void draw(Run *r, int check)
@@ -338,9 +358,7 @@ static void draw(Run *r, int check)
     terminal_end(&r->terminal);
     if (o->verbose) run_say(r, prompt_infotext(r->a, &r->request));
     if (check) {
-        const char *from = o->input ? o->input : "--prompt";
-        run_say(r, format(r->a, "%s: all is well; without check it draws %s", from,
-                          is_streamed(o) ? "to standard output" : r->out));
+        say_checked(r);
         return;
     }
     Result result = result_of(r);

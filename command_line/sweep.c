@@ -165,7 +165,7 @@ static const char *cell_name(Arena *a, const Sweep *s, const Cell *c)
 enum { MOST_LINES = 64, BEGINNING = 160 };
 
 /* Passes a message on unless one with the same beginning, up to a comma or colon, was passed on before.  So what is
- * common to all cells is said once. */
+ * common to all cells is said once.  Of a warning all counts. */
 typedef struct {
     const Callbacks *callbacks;
     char             line[MOST_LINES][BEGINNING];
@@ -176,7 +176,8 @@ static void say_once(void *to, const char *line)
 {
     OnceOnly *o = to;
     char beginning[BEGINNING];
-    snprintf(beginning, sizeof beginning, "%.*s", (int)strcspn(line, ",:"), line);
+    size_t n = begins(line, "warning: ") ? strlen(line) : strcspn(line, ",:");
+    snprintf(beginning, sizeof beginning, "%.*s", (int)n, line);
     for (int i = 0; i < o->lines; i++)
         if (!strcmp(o->line[i], beginning)) return;
     if (o->lines == MOST_LINES) return;

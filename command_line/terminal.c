@@ -384,6 +384,7 @@ void terminal_print(const char *message)
 void terminal_say(void *terminal, const char *line)
 {
     Terminal *t = terminal;
+    if (begins(line, "warning: ")) t->warnings++;
     if (t->quiet) return;
     erase(t);
     terminal_print(line);

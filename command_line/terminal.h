@@ -14,6 +14,7 @@ typedef struct {
     int         picture_lines;           /* lines of the picture, with the bar below them; 0: there is none */
     int         bar_columns;             /* of the bar that is shown */
     int         columns, lines;          /* of the terminal when something was drawn */
+    int         warnings;                /* how many messages were one */
     int         previews;                /* how many were shown */
     const char *stage;                   /* what is under way; NULL: nothing */
     int         from, done, of;          /* steps of the stage: done when it began (a resumed job), done now, in all */

@@ -565,7 +565,7 @@ const Setting all_settings[] = {
       .help = "what it should not be" },
     { .key = "Steps", .flag = "steps", .kind = &whole_kind, .field = AT(job.steps), .low = 1, .high = 1000,
       .value = "N",
-      .help = "denoising steps, 1 to 1000 (25)" },
+      .help = "denoising steps, 1 to 1000 (what the model's file says, or 25)" },
     { .key = "Sampler", .flag = "sampler", .kind = &sampler_kind, .field = AT(job.sampler), .value = "NAME",
       .help = "DDIM, PLMS, Euler, Euler a, Heun, LMS, DPM2, DPM2 a, DPM++ 2M, 2M SDE, 2M SDE Heun, 2S a, SDE, "
               "3M SDE, UniPC or LCM (DDIM)" },
@@ -575,7 +575,8 @@ const Setting all_settings[] = {
               "DDIM or LCM (Automatic: the sampler's own)" },
     { .key = "CFG scale", .flag = "cfg", .kind = &number_kind, .field = AT(job.cfg), .low = 0.1, .high = 100,
       .value = "X",
-      .help = "guidance: how closely to follow the words, 0.1 to 100 (7.5)" },
+      .help = "guidance: how closely to follow the words, 0.1 to 100 (what the model's file says, 4 for the one that comes with "
+              "persona; else 7.5)" },
     { .key = "Seed", .flag = "seed", .kind = &seed_kind, .field = AT(job.seed), .value = "N",
       .help = "same seed, same picture; -1: random, and printed (-1)" },
     { .key = "Size", .flag = "size", .kind = &size_kind, .low = 8, .high = 8192, .value = "WxH",
@@ -606,7 +607,7 @@ const Setting all_settings[] = {
       .help = "how much of Init image, or of the pass before Hires, is drawn anew, up to 1 (0.75)" },
     { .key = "Clip skip", .flag = "clip-skip", .kind = &whole_kind, .field = AT(job.clip_skip), .low = 1, .high = 12,
       .not_shown = 1, .value = "N",
-      .help = "1: the text encoder's last layer, 2: the one before, ... (1)" },
+      .help = "1: the text encoder's last layer, 2: the one before, ... (what the model's file says, or 1)" },
     { .key = "RNG", .flag = "rng", .kind = &choice_kind, .field = AT(job.rng), .choices = { "CPU", "NV" },
       .value = "NAME",
       .help = "CPU: noise as torch makes it on a CPU, NV: as the web UI's NV, a seed for each frame (CPU)" },

@@ -5,6 +5,7 @@
 #include "autoencoder_check.h"
 #include "files.h"
 #include "png.h"
+#include "reconstruction.h"
 #include "test.h"
 
 #include <math.h>
@@ -71,13 +72,13 @@ static void run(void *to)
     CHECK(autoencoder_is_small(r.weights));
     Photos drawn = list(a, "examples/yumin");
     double error = autoencoder_error(&r, &drawn);
-    CHECK_MSG(error < 0.85 * AUTOENCODER_MOST_ERROR, "drawn portraits: %.2f", error);
+    CHECK_MSG(error < 0.85 * MOST_RECONSTRUCTION_ERROR, "drawn portraits: %.2f", error);
     Photos photos = list(a, ((Start *)to)->folder);
     for (int i = 0; i < COUNT; i++) save_photo(a, photos.photo[i].path, (uint32_t)i + 1);
     error = autoencoder_error(&r, &photos);
-    CHECK_MSG(error > 1.2 * AUTOENCODER_MOST_ERROR, "like photographs: %.2f", error);
+    CHECK_MSG(error > 1.2 * MOST_RECONSTRUCTION_ERROR, "like photographs: %.2f", error);
     drawn.photo[0] = photos.photo[0];    /* one among others does not decide */
-    CHECK(autoencoder_error(&r, &drawn) < AUTOENCODER_MOST_ERROR);
+    CHECK(autoencoder_error(&r, &drawn) < MOST_RECONSTRUCTION_ERROR);
     for (int i = 0; i < COUNT; i++) unlink(photos.photo[i].path);
 }
 

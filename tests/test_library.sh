@@ -224,7 +224,7 @@ said=$("$work/host" "$work" "$comment" 2> "$work/err"); check $? "the host fails
 [ ! -s "$work/err" ]; check $? "the library prints: $(head -3 "$work/err")"
 says '^check: OK, 2 frames of 128x128$'
 says '^plan: well'
-says '^paths: OK, 2 frames of 128x128, cfg 7.5$'
+says '^paths: OK, 2 frames of 128x128, cfg 4$'
 says '^heard: well$'
 says '^latents: finite$'
 says '^png: well$'

@@ -185,7 +185,7 @@ static void test_faults(Arena *a)
     c.token = "a/b";
     training_config_faults(a, &c, &faults);
     CHECK_MSG(faults.count == 4, "%zu of 4", faults.count);
-    c.num_vectors = 0;
+    c.num_vectors = -1;
     c.prior_loss_weight = -1;
     faults.count = 0;
     training_config_faults(a, &c, &faults);

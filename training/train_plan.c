@@ -112,8 +112,9 @@ static const char *steps_said(const Trainer *t)
 {
     const TrainingConfig *c = t->config;
     const Photos *p = &t->dataset.photos;
+    const char *who = t->job->config.max_train_steps > 0 ? "as asked for" : "as the model wants them";
     if (c->max_train_steps > 0 && t->steps == c->max_train_steps)
-        return format(t->mem, "%s as asked for, %.3g epochs", amount(t->mem, (size_t)t->steps, "step"),
+        return format(t->mem, "%s %s, %.3g epochs", amount(t->mem, (size_t)t->steps, "step"), who,
                       t->steps / (double)trainer_epoch(t));
     if (c->max_train_epochs > 0)
         return format(t->mem, "%s of %s", amount(t->mem, (size_t)c->max_train_epochs, "epoch"),
@@ -217,6 +218,9 @@ void trainer_say_plan(Trainer *t, size_t encoding)
                   objective_examples(&t->objective), learning_rate_said(t), (unsigned long long)t->seed);
     callbacks_say(t->callbacks, "%s; %s, %s, %s, gradients of %s", steps_said(t), rates_said(t),
                   optimizer_said(t), scheduler_said(t), clipping_said(t));
+    if (*t->recipe)
+        callbacks_say(t->callbacks, "from the metadata of %s, for no option said otherwise: %s", t->job->job.model,
+                      t->recipe);
     say_rate_doubts(t);
     say_memory_and_time(t, encoding);
     release(t->mem, before);

@@ -11,8 +11,11 @@
 #include "clip.h"
 #include "generate.h"
 #include "masks.h"
+#include "model_limits.h"
+#include "model_recipe.h"
 #include "photo_folders.h"
 #include "prior.h"
+#include "reconstruction.h"
 #include "survey.h"
 #include "unet.h"
 #include "vae.h"
@@ -47,20 +50,36 @@ static const char *word_of(Trainer *t)
     return is_textual_inversion(t->config) ? trainer_stem(t->mem, t->job->out) : NULL;
 }
 
+/* What the model says of itself: its limits, and the options that nobody gave. */
+static void read_spec(Trainer *t, const Weights *weights)
+{
+    Lines ignored = { 0 };
+    const char *path = t->job->job.model;
+    TrainingConfig *config = allocate(t->mem, 1, sizeof *config);
+    t->spec = model_spec(t->mem, weights, &ignored);
+    if (ignored.count)
+        callbacks_say(t->callbacks, "warning: %s: its metadata make no sense here and are left out: %s", path,
+                      lines_joined(t->mem, &ignored, "; "));
+    *config = model_recipe(t->mem, &t->job->config, weights, path, t->callbacks, &t->recipe);
+    t->config = config;
+}
+
 void trainer_open_model(Trainer *t)
 {
     const Job *job = &t->job->job;
-    int width, height;
     Weights *weights = weights_add(t->mem, NULL, job->model, MODEL_FILE);
+    read_spec(t, weights);
     if (job->vae) weights = weights_add(t->mem, weights, job->vae, VAE_FILE);
-    weights_resolution(weights, &width, &height);
-    t->side = t->config->resolution > 0 ? t->config->resolution : width;
+    t->side = t->config->resolution > 0 ? t->config->resolution : t->spec.size.width;
+    t->clip_skip = job->clip_skip ? job->clip_skip : t->spec.clip_skip;
+    if (!t->clip_skip) t->clip_skip = 1;
     t->run = (Run){ .machine = &t->machine, .weights = weights, .frames = 1, .callbacks = t->callbacks };
     t->word = word_of(t);
     t->objective = objective_of(t->config);
-    objective_check_prediction(t->mem, weights, job->model);
-    clip_check_skip(t->mem, weights, job->clip_skip);
+    objective_check_prediction(t->mem, t->spec.v_prediction, job->model);
+    clip_check_skip(t->mem, weights, t->clip_skip);
     callbacks_say(t->callbacks, "model %s, pictures of %dx%d", job->model, t->side, t->side);
+    limits_tell_size(t->mem, &t->spec, job->model, (PixelSize){ t->side, t->side }, "Resolution", t->callbacks);
 }
 
 /* A dry run of one step: every layer looks its weights up. */
@@ -89,7 +108,7 @@ void trainer_check_samples(Trainer *t)
         Request *sample = &t->job->sample_prompts.request[i];
         if (!sample->seeded) sample->job.seed = t->seed;
         sample->seeded = 1;
-        if (!sample->job.clip_skip) sample->job.clip_skip = job->clip_skip;
+        if (!sample->job.clip_skip) sample->job.clip_skip = t->clip_skip;
         sample->job.threads = job->threads;
         sample->job.model = job->model;
         sample->job.vae = job->vae;
@@ -98,6 +117,8 @@ void trainer_check_samples(Trainer *t)
         Plan plan = generate_check(t->mem, &copy_of_job, NULL);
         plan.memory -= mark(t->mem);         /* what was there before */
         if (plan.memory > t->sampling.memory) t->sampling = plan;
+        PixelSize size = { copy_of_job.width, copy_of_job.height };
+        limits_tell_size(t->mem, &t->spec, job->model, size, format(t->mem, "sample %zu: Size", i + 1), t->callbacks);
     }
     arena_peak_reset(t->mem);                /* dry runs take no memory */
 }
@@ -123,6 +144,7 @@ static const char *class_folder(Trainer *t, size_t instances)
     job.height = t->side;
     job.seed = t->seed;
     job.loras = 0;
+    limits_tell_words(t->mem, &t->spec, &job, t->callbacks);
     const char *folder = trainer_class_path(t);
     prior_draw(t->mem, &job, folder, count_class_images(t->config, instances), t->callbacks);
     return folder;
@@ -215,22 +237,21 @@ static Subsets subsets_of(Trainer *t)
 /* The small model that comes with persona draws portraits like those of examples/ and no photographs. */
 static void check_autoencoder(Trainer *t, const Photos *photos)
 {
+    const char *kind = t->spec.pictures ? t->spec.pictures : "drawn portraits";
     if (!autoencoder_is_small(t->run.weights)) return;
     double error = autoencoder_error(&t->run, photos);
-    if (error <= AUTOENCODER_MOST_ERROR) return;
+    if (error <= MOST_RECONSTRUCTION_ERROR) return;
     callbacks_say(t->callbacks, "warning: %s cannot draw pictures like these, whatever it learns: its autoencoder "
-                  "gives them back with an error of %.0f of 255, drawn portraits with one below 10; photographs need a "
-                  "Stable Diffusion 1.5 checkpoint, as --model v1-5-pruned-emaonly (docs/files.md says where they are)",
-                  t->job->job.model, error);
+                  "gives them back with an error of %.0f of 255, %s with one below 10; photographs need %s",
+                  t->job->job.model, error, kind, large_model);
 }
 
 void trainer_find_photos(Trainer *t)
 {
     const TrainingConfig *c = t->config;
-    const TrainingJob *job = t->job;
     t->subsets = subsets_of(t);
     Photos photos = find_photos(t, 0);
-    const char *folder = job->photos;
+    const char *folder = t->job->photos;
     if (t->subsets.count > 1) folder = amount(t->mem, t->subsets.count, "folder");
     if (!photos.count) fail(t->mem, "%s: only class images, and nothing to learn from", folder);
     survey_look(t->mem, &photos, c->skip_unreadable, t->callbacks);
@@ -242,7 +263,7 @@ void trainer_find_photos(Trainer *t)
     add_class_images(t, &photos);
     t->dataset = (Dataset){ .mem = t->mem, .run = &t->run, .config = c, .objective = &t->objective,
                             .callbacks = t->callbacks, .photos = photos };
-    t->dataset.clip_skip = job->job.clip_skip ? job->job.clip_skip : 1;
+    t->dataset.clip_skip = t->clip_skip;
 }
 
 /* ---- trainable parameters ---------------------------------------------------------------------- */

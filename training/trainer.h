@@ -11,6 +11,7 @@
 
 #include "dataset.h"
 #include "generate.h"
+#include "model_spec.h"
 #include "optimizer.h"
 #include "training_job.h"
 
@@ -27,11 +28,14 @@ typedef struct {
 typedef struct {
     Arena                *mem;
     const TrainingJob    *job;
-    const TrainingConfig *config;        /* the job's */
+    const TrainingConfig *config;        /* the job's; once the model is open, with what it fills in */
     const Callbacks      *callbacks;
     Machine               machine;
     Run                   run;
     uint64_t              seed;
+    ModelSpec             spec;          /* what the model was made for */
+    const char           *recipe;        /* the options that came from there, see model_recipe.h */
+    int                   clip_skip;
     int                   side;          /* of the pictures, in pixels */
     Subsets               subsets;       /* the folders of pictures, at least one */
     const char           *word;          /* of textual inversion, alone or beside a LoRA; NULL: none */

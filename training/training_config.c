@@ -15,10 +15,11 @@
 #include <math.h>
 #include <string.h>
 
+const double TRAINING_LION_RATE = 0.3;
+
 const TrainingConfig training_config_default = {
     .method = METHOD_LORA,
     .init_word = "person",
-    .num_vectors = 4,
     .network_dim = 16,
     .factor = -1, .wd_on_output = 1,
     .learning_rate = -1, .unet_lr = -1, .text_encoder_lr = -1, .embedding_lr = -1,
@@ -27,7 +28,7 @@ const TrainingConfig training_config_default = {
     .max_token_length = 75, .token_warmup_min = 1,
     .optimizer_type = OPTIMIZER_ADAMW,
     .lr_scheduler = LR_COSINE, .lr_scheduler_num_cycles = 1, .lr_scheduler_power = 1,
-    .weight_decay = -1, .max_grad_norm = 1,
+    .weight_decay = -1, .max_grad_norm = 1, .min_snr_gamma = -1,
     .huber_c = 0.1, .huber_scale = 1, .multires_noise_discount = 0.3,
 };
 
@@ -82,7 +83,7 @@ static const Option options[] = {
               "(the output's name; with a LoRA none)" },
     { FIELD(init_word), .value = "TEXT", .type = TEXT, .help = "what the learned word begins as (person)" },
     { FIELD(num_vectors), .value = "N", .type = WHOLE, .least = 1, .most = 64,
-      .help = "tokens that the learned word takes in a prompt (4)" },
+      .help = "tokens that the learned word takes in a prompt (what the model's file says, or 4)" },
     { FIELD(resolution), .value = "N", .type = WHOLE, .least = 64, .most = 2048,
       .help = "side of the pictures in pixels, a multiple of 8 (the model's own)" },
     { FIELD(network_dim), .value = "N", .type = WHOLE, .least = 1, .most = 1024, .help = "rank of the pairs (16)" },
@@ -119,14 +120,14 @@ static const Option options[] = {
       .help = "DoRA: a length for each output; false: for each input (true)" },
     { FIELD(rs_lora), .type = SWITCH, .help = "alpha / sqrt(rank) instead of alpha / rank" },
     { FIELD(learning_rate), .value = "X", .type = REAL, .most = 10,
-      .help = "how far a step moves what learns (0.0001; 0.005 for textual inversion)" },
+      .help = "how far a step moves what learns (what the model's file says, or 0.0001; 0.005 for textual inversion)" },
     { FIELD(unet_lr), .value = "X", .type = REAL, .most = 10, .help = "the learning rate of the UNet (learning_rate)" },
     { FIELD(text_encoder_lr), .value = "X", .type = REAL, .most = 10,
       .help = "that of the text encoder (half of learning_rate)" },
     { FIELD(embedding_lr), .value = "X", .type = REAL, .most = 10, .help = "that of the word beside a LoRA (0.005)" },
     { FIELD(network_train_unet_only), .type = SWITCH, .help = "the text encoder stays as it is" },
     { FIELD(max_train_steps), .value = "N", .type = WHOLE, .resume = FREE, .least = 1, .most = 1e7,
-      .help = "steps in all (100 for each picture)" },
+      .help = "steps in all (what the model's file says, or 100 for each picture)" },
     { FIELD(max_train_epochs), .value = "N", .type = WHOLE, .resume = FREE, .least = 1, .most = 1e6,
       .help = "or how often all pictures are seen, with their repeats; of both what comes to fewer steps" },
     { FIELD(train_batch_size), .value = "N", .type = WHOLE, .least = 1, .most = 1024,
@@ -208,7 +209,7 @@ static const Option options[] = {
     { FIELD(max_grad_norm), .value = "X", .type = REAL, .most = 1e6,
       .help = "longer gradients are made this long; 0: never (1)" },
     { FIELD(min_snr_gamma), .value = "X", .type = REAL, .most = 1000,
-      .help = "steps of little noise count less (Hang et al., 2023); 0: not (0)" },
+      .help = "steps of little noise count less (Hang et al., 2023); 0: not (what the model's file says, or 0)" },
     { FIELD(debiased_estimation_loss), .type = SWITCH,
       .help = "steps of much noise count more (Yu et al., 2023); a lower learning rate may be needed" },
     { FIELD(masked_loss), .type = SWITCH,
@@ -653,7 +654,7 @@ static double usual_rate(const TrainingConfig *c, int of_words)
 {
     double adamw = of_words ? 5e-3 : 1e-4;
     if (finds_own_rate(c->optimizer_type)) return 1;
-    return c->optimizer_type == OPTIMIZER_LION ? 0.3 * adamw : adamw;
+    return c->optimizer_type == OPTIMIZER_LION ? TRAINING_LION_RATE * adamw : adamw;
 }
 
 double training_learning_rate(const TrainingConfig *c)

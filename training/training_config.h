@@ -32,7 +32,7 @@ typedef struct {
     TrainingMethod  method;
     const char     *token;               /* a word that is trained; NULL: the output's name, or none beside a LoRA */
     const char     *init_word;           /* what its vectors begin as */
-    int             num_vectors;
+    int             num_vectors;         /* 0: as the model says, see model_recipe.h; train() fills it in */
     int             resolution;          /* a side in pixels; 0: the model's own */
     int             network_dim, conv_dim; /* rank of the LoRA pairs, and of those for 3x3 convolutions (0: none) */
     double          network_alpha, conv_alpha;      /* 0: as the rank */
@@ -49,7 +49,7 @@ typedef struct {
     int             network_train_unet_only;
 
     int             max_train_steps;     /* 0: by epochs */
-    int             max_train_epochs;    /* 0: as many as make 100 steps for each picture */
+    int             max_train_epochs;    /* 0: as the model says, or as many as make 100 steps for each picture */
     int             train_batch_size, gradient_accumulation_steps;
     int             repeats;
     const char     *dataset_config;      /* a file with folders of pictures, see dataset_config.h; NULL: none */
@@ -83,7 +83,8 @@ typedef struct {
     const char     *optimizer_note;      /* how optimizer_type differs from what was asked for; NULL: it does not */
     const char     *optimizer_args;      /* "name=value name=value", see optimizer_args.h; NULL: none */
     double          weight_decay;        /* -1: the optimizer's own */
-    double          max_grad_norm, min_snr_gamma;
+    double          max_grad_norm;
+    double          min_snr_gamma;       /* 0: every timestep counts alike; -1: as the model says */
     int             debiased_estimation_loss;
     int             masked_loss, alpha_mask;
     const char     *conditioning_data_dir;       /* folder of masks; NULL: none */
@@ -104,6 +105,9 @@ typedef struct {
 } TrainingConfig;
 
 extern const TrainingConfig training_config_default;
+
+/* The part of AdamW's learning rate that is usual for Lion. */
+extern const double TRAINING_LION_RATE;
 
 /* ---- the table of options ---------------------------------------------------------------------- */
 

@@ -125,19 +125,3 @@ int weights_v_prediction(const Weights *w)
     if (weights_find(w, "unet.v_pred")) return 1;
     return prediction && *prediction == 'v';
 }
-
-static int possible_size(int pixels)
-{
-    enum { STEP = 8, LARGEST = 8192 };
-    return pixels >= STEP && pixels <= LARGEST && pixels % STEP == 0;
-}
-
-void weights_resolution(const Weights *w, int *width, int *height)
-{
-    enum { USUAL = 512 };
-    const char *text = weights_metadata(w, "modelspec.resolution");
-    int is_given = text && sscanf(text, "%5dx%5d", width, height) == 2;
-    if (is_given && possible_size(*width) && possible_size(*height)) return;
-    *width = USUAL;
-    *height = USUAL;
-}

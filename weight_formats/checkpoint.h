@@ -38,8 +38,4 @@ const char *weights_metadata(const Weights *w, const char *key);
  * looks for, or in the scheduler's configuration of a folder. */
 int weights_v_prediction(const Weights *w);
 
-/* Writes the size in pixels of the pictures that the model was trained on: what its metadata say
- * (modelspec.resolution) if that is a possible size, else 512 x 512. */
-void weights_resolution(const Weights *w, int *width, int *height);
-
 #endif
