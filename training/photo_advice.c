@@ -17,6 +17,8 @@
 #include "autoencoder_check.h"
 #include "chars.h"
 #include "image.h"
+#include "model_spec.h"
+#include "reconstruction.h"
 #include "survey.h"
 
 #include <math.h>
@@ -205,10 +207,9 @@ size_t photo_advice_best(const Photos *p, const PhotoAdvice *advice)
 ModelLook photo_advice_model(Arena *a, const char *model)
 {
     ModelLook look;
-    int height;
     size_t before = mark(a);
     const Weights *weights = weights_add(a, NULL, model, MODEL_FILE);
-    weights_resolution(weights, &look.side, &height);
+    look.side = model_spec(a, weights, NULL).size.width;
     look.is_small = autoencoder_is_small(weights);
     release(a, before);
     return look;
@@ -222,5 +223,5 @@ int photo_advice_are_photographs(Arena *a, const char *model, const Photos *p, c
     Run run = { .machine = &machine, .weights = weights, .frames = 1, .callbacks = callbacks };
     double error = autoencoder_error(&run, p);
     release(a, before);
-    return error > AUTOENCODER_MOST_ERROR;
+    return error > MOST_RECONSTRUCTION_ERROR;
 }
