@@ -18,7 +18,7 @@ printf 'portrait of sks\nsecond line\n' >photos/a.txt; echo 'sks smiling' >photo
 # ---- what comes back ----
 run train photos -o one.safetensors --resolution 64 --network-dim 4 --max_train_steps 4 --seed 3 --threads 1
 holds 'learns' is "$status$(cat out)" 0one.safetensors
-for words in 'photos: 3 pictures, 2 with a caption, 4 in an epoch' 'LoRA of rank 4 on 210 layers, 4 steps of 1, learning rate 0.0001, seed 3' 'plan: ' 'picture 3/3' 'step 4/4: loss 1.' 'step 4/4 loss 0.' ', rate 1.46e-05, ' 'done in ' 'peak memory'; do says "$words"; done
+for words in 'photos: 3 pictures, 2 with a caption, 4 in an epoch' 'LoRA of rank 4 on 210 layers, 4 steps of 1, learning rate 0.001, seed 3' 'plan: ' 'picture 3/3' 'step 4/4: loss 0.' 'step 4/4 loss 0.' ', rate 0.000146, ' 'done in ' 'peak memory'; do says "$words"; done
 run train photos -o three.safetensors --resolution 64 --network_dim=4 --MAX_TRAIN_STEPS 4 --seed 3 --threads 3 --quiet
 holds 'three threads, same bytes' cmp -s one.safetensors three.safetensors
 holds 'quiet' is "$(cat err)" ''
@@ -84,7 +84,7 @@ printf '\357\273\277\n' >mixed/a.txt           # a byte order mark is no word
 run train mixed -o mixed.safetensors --resolution 64 --network_dim 1 --network_train_unet_only --max_train_steps 2 --enable_bucket --flip_aug --shuffle_caption --keep_tokens 1 --caption_dropout_rate 0.5 --validation_split 0.25 --seed 3
 holds 'learns' is "$status$(cat out)" 0mixed.safetensors
 for words in 'mixed: 4 pictures, 1 with a caption, 3 in an epoch; 1 held out' 'the same picture twice: a.png and b.png' 'nothing is said of a.png, b.png, d.png;' 'buckets: 3 of 64x64, 1 of 40x88' \
-    'held out: loss 0.' '2 steps as asked for, 0.667 epochs; the UNet at 0.0001, no text encoder, AdamW, cosine, gradients of at most 1'; do says "$words"; done
+    'held out: loss 0.' '2 steps as asked for, 0.667 epochs; the UNet at 0.001, no text encoder, AdamW, cosine, gradients of at most 1'; do says "$words"; done
 run train mixed -o wide.safetensors --resolution 64 --network_dim 1 --network_train_unet_only --max_train_epochs 2 --train_batch_size 2 --validation_split 0.25 --seed 3 --threads 1
 says 'epoch 2: held out: loss 0.'
 says '2 epochs of 3 pictures'
@@ -135,9 +135,9 @@ holds 'help' is "$status$(grep -c '^  --network_dim \|^  --max_grad_norm \|^  --
 
 # ---- only a part of it learns; what training draws is no training image ----
 run train photos -o part.safetensors --resolution 64 --network_dim 2 --max_train_steps 1 --text_encoder_lr 0 --seed 3
-says 'the UNet at 0.0001, no text encoder'; says 'on 192 layers'
+says 'the UNet at 0.001, no text encoder'; says 'on 192 layers'
 run train photos -o part.safetensors --resolution 64 --network_dim 2 --max_train_steps 9 --max_train_epochs 1 --unet_lr 0 --seed 3
-says 'no UNet, the text encoder at 5e-05'; says '4 steps of 1'
+says 'no UNet, the text encoder at 0.0005'; says '4 steps of 1'
 run train photos -o part.safetensors --resolution 64 --network_dim 2 --max_train_steps 2 --max_train_epochs 1 --seed 3; says '2 steps of 1'
 mkdir photos/more; cp photos/a.png photos/more/d.png
 cp photos/a.png photos/own-1.png

@@ -34,7 +34,7 @@ holds 'samples change no word' cmp -s w.safetensors v.safetensors
 run --prompt 'portrait of sks' --negative blurry --size 64x64 --steps 2 --cfg 4 --seed 3 --frames 1 -o without.png
 cp v-000001.safetensors embeddings/sks.safetensors
 drawn_again v-000001-sample1.png
-says 'embedding sks: 4 vectors'
+says 'embedding sks: 8 vectors'
 holds 'the word is in it' is "$(cmp -s without.png v-000001-sample1.png; echo $?)" 1
 rm embeddings/*
 
