@@ -409,7 +409,7 @@ static void draw_from_photo(Guide *g)
     draw_sheet(g, prompt, "--init", init, "Strength: 0.5, 0.6, 0.7, 0.8", made_from);
     Lines words = { 0 };
     add_option(g, &words, "--init", init);
-    add_option(g, &words, "--strength", "0.65");
+    add_option(g, &words, "--strength", "0.7");
     draw_portrait(g, prompt, &words, made_from);
     say_end(g, "a lower strength keeps more of the photo, and other words change the rest: the last command with them");
 }

@@ -15,7 +15,7 @@
 #include <math.h>
 #include <string.h>
 
-enum { SMALL = 96 };                     /* the longer side of the small copy */
+enum { SMALL = 128 };                    /* the longer side of the small copy */
 
 /* BT.601, as JPEG has it */
 static int is_skin(const unsigned char *c)
@@ -107,12 +107,12 @@ static double eyes_of(const Small *s, double x, double y, double w)
 /* (x, y): the middle of the face, w: its width.  Above 1 for a clear face, below 0 for none. */
 static double likeness(const Small *s, double x, double y, double w)
 {
-    double size = fmin(1, w / (0.3 * s->width));
+    double size = fmin(1, w / (0.35 * s->width));
     double centred = -fabs(x / s->width - 0.5);
-    double low = fmax(0, y / s->height - 0.55);              /* hands and knees */
+    double low = 0.7 * fmax(0, y / s->height - 0.45);             /* hands and knees */
     double face = face_of(s, x, y, w);
-    if (face < 0.5) return 0;
-    return face - 0.8 * around_of(s, x, y, w) + 0.25 * eyes_of(s, x, y, w) + 0.3 * size +
+    if (face < 0.35) return 0;
+    return face - 0.8 * around_of(s, x, y, w) + 0.25 * eyes_of(s, x, y, w) + 0.45 * size +
            0.2 * centred - low;
 }
 
@@ -146,7 +146,7 @@ int head_find(Arena *a, Picture p, Head *head)
     Small s = small_of(a, copy);
     Head best = { 0.5 * s.width, 0.47 * s.height, 0.45 * s.width };
     double most = LEAST;
-    for (double w = 8; w <= 0.7 * s.width; w *= 1.12)
+    for (double w = fmax(8, 0.12 * s.width); w <= 0.7 * s.width; w *= 1.12)
         for (double y = 0.4 * w; y < s.height - 0.4 * w; y += fmax(1, w / 16))
             for (double x = 0.45 * w; x < s.width - 0.45 * w; x += fmax(1, w / 16)) {
                 double score = likeness(&s, x, y, w);

@@ -23,8 +23,8 @@ static const NamedColour hair_colours[] = {
     { "pink", { 244, 124, 178 } },  { "green", { 62, 160, 84 } },    { "purple", { 136, 74, 184 } }, { NULL, { 0 } }
 };
 static const NamedColour skin_colours[] = {
-    { "pale", { 250, 226, 210 } }, { "light", { 232, 190, 162 } }, { "tan", { 206, 152, 114 } },
-    { "brown", { 156, 104, 72 } }, { "dark", { 96, 62, 46 } },     { NULL, { 0 } }
+    { "pale", { 250, 226, 210 } }, { "light", { 226, 180, 152 } }, { "light", { 190, 140, 120 } },
+    { "tan", { 206, 152, 114 } },  { "brown", { 156, 104, 72 } },  { "dark", { 96, 62, 46 } }, { NULL, { 0 } }
 };
 static const NamedColour cloth_colours[] = {
     { "red", { 204, 44, 48 } },   { "orange", { 236, 124, 40 } }, { "yellow", { 244, 204, 56 } },
@@ -76,12 +76,12 @@ typedef struct { double left, top, right, bottom; } Part;
 typedef struct { Picture p; Head head; } Portrait;
 
 /* What a pixel must not look like, for it to vote. */
-typedef struct { Lab colour[2]; size_t count; double least; } Unlike;
+typedef struct { Lab colour[3]; double least[3]; size_t count; } Unlike;
 
 static int may_vote(Lab pixel, const Unlike *u)
 {
     for (size_t i = 0; i < u->count; i++)
-        if (distance(pixel, u->colour[i]) < u->least) return 0;
+        if (distance(pixel, u->colour[i]) < u->least[i]) return 0;
     return 1;
 }
 
@@ -169,6 +169,7 @@ static int mean_of(const Portrait *o, Part part, Lab *result)
 
 static const Part CHEEKS = { -0.3, 0.1, 0.3, 0.3 }, CLOTHES = { -0.7, 1.1, 0.7, 1.7 };
 static const Part BACK[] = { { -2, -1.2, -1, 0.3 }, { 1, -1.2, 2, 0.3 } };
+static const Part BESIDE[] = { { -1.4, -1, -0.9, -0.3 }, { 0.9, -1, 1.4, -0.3 } };      /* the background there */
 static const Part HAIR[] = { { -0.4, -0.9, 0.4, -0.6 }, { -0.7, -0.6, -0.5, 0 }, { 0.5, -0.6, 0.7, 0 } };
 static const Part LONG_HAIR[] = { { -0.8, 0.5, -0.5, 0.9 }, { 0.5, 0.5, 0.8, 0.9 } };
 
@@ -183,25 +184,34 @@ static const char *length_of(const Portrait *o, const char *hair, const Unlike *
     return votes > GRID * GRID ? "long" : "short";       /* half of both parts */
 }
 
-PortraitWords portrait_words(Arena *a, Picture p, Head head)
+/* Adds the mean colour of a part, unless that is outside of the picture. */
+static void add_unlike(Unlike *u, const Portrait *o, Part part, double least)
 {
-    (void)a;
+    if (!mean_of(o, part, &u->colour[u->count])) return;
+    u->least[u->count++] = least;
+}
+
+static const char *name_of(const Portrait *o, const Part *parts, size_t count, const NamedColour *colours,
+                           const Unlike *unlike)
+{
+    Poll poll = { 0 };
+    for (size_t i = 0; i < count; i++) vote(&poll, o, parts[i], colours, unlike);
+    return elected(&poll, colours);
+}
+
+PortraitWords portrait_words(Picture p, Head head)
+{
+    const double AS_SKIN = 8, AS_BACKGROUND = 14;
     Portrait o = { p, head };
     Unlike nothing = { .count = 0 };
-    Unlike skin = { .least = 12 };
-    Poll back = { 0 }, cloth = { 0 }, tone = { 0 }, hair = { 0 };
+    Unlike others = { .count = 0 };
     PortraitWords words = { 0 };
-    if (mean_of(&o, CHEEKS, &skin.colour[0])) skin.count = 1;
-    vote(&tone, &o, CHEEKS, skin_colours, &nothing);
-    words.skin = elected(&tone, skin_colours);
-    for (size_t i = 0; i < 2; i++) vote(&back, &o, BACK[i], back_colours, &nothing);
-    words.background = elected(&back, back_colours);
-    vote(&cloth, &o, CLOTHES, cloth_colours, &skin);
-    words.clothes = elected(&cloth, cloth_colours);
-    Unlike others = skin;
-    if (mean_of(&o, (Part){ -1.6, -1.2, -1, -0.4 }, &others.colour[others.count])) others.count++;
-    for (size_t i = 0; i < 3; i++) vote(&hair, &o, HAIR[i], hair_colours, &others);
-    words.hair = elected(&hair, hair_colours);
+    add_unlike(&others, &o, CHEEKS, AS_SKIN);
+    words.skin = name_of(&o, &CHEEKS, 1, skin_colours, &nothing);
+    words.background = name_of(&o, BACK, 2, back_colours, &nothing);
+    words.clothes = name_of(&o, &CLOTHES, 1, cloth_colours, &others);
+    for (size_t i = 0; i < 2; i++) add_unlike(&others, &o, BESIDE[i], AS_BACKGROUND);
+    words.hair = name_of(&o, HAIR, 3, hair_colours, &others);
     if (words.hair) words.hair_length = length_of(&o, words.hair, &others);
     return words;
 }

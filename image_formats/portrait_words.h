@@ -14,6 +14,6 @@ typedef struct {
 } PortraitWords;
 
 /* head: where head_find() found it.  The words are constants. */
-PortraitWords portrait_words(Arena *a, Picture p, Head head);
+PortraitWords portrait_words(Picture p, Head head);
 
 #endif

@@ -25,7 +25,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { LOOKED_AT = 256 };                /* the longer side of the copy that is measured */
+enum { LOOKED_AT = 320 };                /* the longer side of the copy that is measured */
 
 typedef struct {
     Arena       *a;
@@ -104,7 +104,7 @@ static void look(void *to)
     PhotoAdvice *advice = l->advice;
     advice->sharpness = variance_of_laplacian(p);
     advice->has_head = head_find(l->a, p, &advice->head);
-    advice->words = portrait_words(l->a, p, advice->head);
+    advice->words = portrait_words(p, advice->head);
     double back = (double)photo->width / p.width;
     advice->head = (Head){ advice->head.x * back, advice->head.y * back, advice->head.width * back };
 }
