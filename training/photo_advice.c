@@ -193,7 +193,7 @@ size_t photo_advice_best(const Photos *p, const PhotoAdvice *advice)
         const PhotoAdvice *x = &advice[i];
         if (x->why_not) continue;
         double inside = part_inside(&p->photo[i], x->head);
-        double large = fmin(1, x->head.width / 100) + 0.5 * fmin(1, 3 * x->head.width / p->photo[i].width);
+        double large = fmin(1, x->head.width / 100) + 1.5 * fmin(1, 3 * x->head.width / p->photo[i].width);
         double score = x->has_head * (1 + 2 * inside * inside + large) + 0.2 * fmin(1, x->sharpness / 500);
         if (score <= most) continue;
         most = score;
