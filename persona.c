@@ -18,6 +18,7 @@
 #include "files.h"
 #include "generate.h"
 #include "info_command.h"
+#include "list_command.h"
 #include "me_command.h"
 #include "next_command.h"
 #include "output.h"
@@ -384,6 +385,7 @@ static void do_command(Run *r)
     if (!command) draw(r, 0);
     else if (!strcmp(command, "check")) draw(r, 1);
     else if (!strcmp(command, "info")) info_command(r);
+    else if (!strcmp(command, "list")) list_command(r);
     else if (r->options.wants_training_help) print_training_help();
     else if (!strcmp(command, "train")) train_command(r);
     else if (r->options.wants_me_help) print_me_help();

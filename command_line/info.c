@@ -1,8 +1,14 @@
 /* info.c - describes a weight file to people.
  *
- * The first line is the summary: "toonyou.safetensors: a Stable Diffusion 1.x checkpoint, 1131 tensors, 2132.6 MB".
- * Then come the details of this kind of file, a summary of what kohya's trainer wrote down (dozens of ss_ values
- * and a table of all tags), and at last all metadata and tensors as they are.
+ *     weights/yumin.safetensors: a LoRA for Stable Diffusion 1.x
+ *     for: teaches a model a person, a thing or a style
+ *     use: <lora:yumin:0.8> in the prompt, or --lora yumin:0.8
+ *     trained words: yumin
+ *     ...
+ *
+ * What matters first stands first: what the file is, what for, and how it is used here, or what to take instead.  Then
+ * come what it holds, a summary of what kohya's trainer wrote down (dozens of ss_ values and a table of all tags),
+ * size, dtypes and hashes, and at last the metadata as they are.  Tensors are listed only when they are asked for.
  *
  * A file that is of a known kind but cannot be used is described too; the reason stands where its details would be.
  *
@@ -14,13 +20,13 @@
 #include "clip.h"
 #include "curve.h"
 #include "embedding.h"
+#include "file_hash.h"
 #include "foreign_metadata.h"
-#include "json.h"
 #include "lora.h"
+#include "model_card.h"
 #include "motion.h"
 #include "training_state.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 
@@ -42,7 +48,7 @@ static const char *printable_words(Arena *a, const char *words, size_t most)
 
 static const char *shown(const Text *t, const char *words) { return printable_words(t->draft.mem, words, t->most); }
 
-/* ---- the first line --------------------------------------------------------------------------- */
+/* ---- dtypes ----------------------------------------------------------------------------------- */
 
 /* Says how many tensors there are of each dtype: "1130 F16, 1 I64". */
 static const char *dtype_counts(Arena *a, const WeightFile *f)
@@ -58,13 +64,6 @@ static const char *dtype_counts(Arena *a, const WeightFile *f)
     return text;
 }
 
-static double megabytes(const WeightFile *f)
-{
-    double bytes = 0;
-    for (size_t i = 0; i < f->count; i++) bytes += (double)f->weight[i].bytes;
-    return bytes / 1e6;
-}
-
 /* ---- details of each kind --------------------------------------------------------------------- */
 
 static double parameters(const Weights *w, const char *prefix)
@@ -77,7 +76,24 @@ static double parameters(const Weights *w, const char *prefix)
     return sum;
 }
 
-/* Says "UNet 859.5 million values, text encoder ..., VAE ..., 12 text layers, 49408 words". */
+static int has_tensor(const WeightFile *f, const char *beginning)
+{
+    for (size_t i = 0; i < f->count; i++)
+        if (begins(f->weight[i].name, beginning)) return 1;
+    return 0;
+}
+
+/* What some checkpoints have besides. */
+static const char *extras(Arena *a, const WeightFile *f)
+{
+    const char *text = "";
+    if (has_tensor(f, "ztsnr") || file_metadata(f, "rescale_betas_zero_snr"))
+        text = format(a, "%s; zero terminal SNR", text);
+    if (has_tensor(f, "model_ema.")) text = format(a, "%s; EMA copies, which are not used", text);
+    return text;
+}
+
+/* Says "UNet 859.5 million values, text encoder ..., VAE ..., 12 text layers, 49408 words; predicts epsilon". */
 static const char *about_model(Arena *a, const WeightFile *f)
 {
     static const struct { const char *prefix, *name; } parts[] = {
@@ -93,7 +109,8 @@ static const char *about_model(Arena *a, const WeightFile *f)
         else            text = format(a, "%sno %s, ", text, parts[i].name);
     }
     const char *layers = amount(a, (size_t)clip_layers(w), "text layer");
-    return format(a, "%s%s, %d words", text, layers, clip_vocabulary(w));
+    const char *predicts = weights_v_prediction(w) ? "v" : "epsilon";
+    return format(a, "%s%s, %d words; predicts %s%s", text, layers, clip_vocabulary(w), predicts, extras(a, f));
 }
 
 static const char *about_motion(Arena *a, const WeightFile *f)
@@ -131,8 +148,7 @@ static void find_details(void *to)
     }
 }
 
-/* Says what is particular to the kind of f, or why f cannot be used.  Returns NULL when there is nothing to say. */
-static const char *details(Arena *a, const WeightFile *f)
+const char *info_details(Arena *a, const WeightFile *f)
 {
     char why[MESSAGE];
     Details d = { .a = a, .f = f };
@@ -177,7 +193,7 @@ const char *info_embedding(Arena *a, const char *path)
 
 /* A file may also be a saved state of training.  And file_kind does not know an embedding whose only tensor is named by
  * its token. */
-static const char *kind_of(Arena *a, const WeightFile *f)
+const char *info_kind(Arena *a, const WeightFile *f)
 {
     TrainingStateInfo s;
     if (training_state_info(a, f, &s))
@@ -185,7 +201,9 @@ static const char *kind_of(Arena *a, const WeightFile *f)
     FileKind kind = file_kind(f);
     const char *embedding = NULL;
     if (kind == EMBEDDING_FILE || kind == UNKNOWN_FILE) embedding = info_embedding(a, f->path);
-    return embedding ? embedding : file_kind_name(f);
+    if (!embedding) return file_in_words(a, f);
+    const char *base = file_about(f).base;
+    return base ? format(a, "%s, for %s", embedding, base) : embedding;
 }
 
 /* ---- how it was trained ----------------------------------------------------------------------- */
@@ -246,135 +264,209 @@ static const char *loss_chart(Arena *a, const WeightFile *f)
     return curve_chart(a, curve, steps);
 }
 
-/* ---- tags of the captions --------------------------------------------------------------------- */
+/* ---- what matters first ----------------------------------------------------------------------- */
 
-typedef struct { const char *name; double count; } Tag;
+enum { TAGS_SHOWN = 12, WORDS_SHOWN = 5, METADATA_SHOWN = 100 };
 
-/* The order is: the most frequent first, then by name. */
-static int by_count(const void *x, const void *y)
+/* Appends "label: words", unless there are none. */
+static void say_words(Text *t, const char *label, const char *words)
 {
-    const Tag *a = x;
-    const Tag *b = y;
-    if (a->count > b->count) return -1;
-    if (a->count < b->count) return 1;
-    return strcmp(a->name, b->name);
+    if (!words || !*words) return;
+    append(t, format(t->draft.mem, "%s: %s\n", label, shown(t, words)));
 }
 
-static int by_name(const void *x, const void *y)
+/* How a file of this kind is named.  strength: what somebody prefers, or NULL */
+static const char *use_of(Arena *a, FileKind kind, const char *name, const char *strength)
 {
-    const Tag *a = x;
-    const Tag *b = y;
-    return strcmp(a->name, b->name);
-}
-
-/* Reads "folder": {"tag": count, ...} and appends its tags. */
-static void read_folder(Json *c, Tag *tag, size_t *count)
-{
-    json_string(c);
-    json_expect(c, ':', "a folder is without tags");
-    json_expect(c, '{', "a folder is without tags");
-    do {
-        if (json_peek(c) == '}') break;
-        const char *name = json_string(c);
-        json_expect(c, ':', "a tag is without its count");
-        const char *number = json_number(c);
-        tag[(*count)++] = (Tag){ name, number ? strtod(number, NULL) : 0 };
-    } while (json_accept(c, ','));
-    json_expect(c, '}', "a folder does not end");
-}
-
-/* Adds up the counts of tags that are there several times; returns how many tags are left, sorted by name. */
-static size_t merge_same(Tag *tag, size_t count)
-{
-    size_t kept = 0;
-    if (count) qsort(tag, count, sizeof *tag, by_name);
-    for (size_t i = 0; i < count; i++) {
-        if (kept && !strcmp(tag[kept - 1].name, tag[i].name)) tag[kept - 1].count += tag[i].count;
-        else tag[kept++] = tag[i];
+    if (!strength) strength = "0.8";
+    switch (kind) {
+    case MODEL_FILE:     return format(a, "Model: %s in a prompt file, or --model %s", name, name);
+    case VAE_FILE:       return format(a, "VAE: %s in a prompt file, or --vae %s", name, name);
+    case MOTION_FILE:    return format(a, "Motion module: %s in a prompt file, or --motion %s", name, name);
+    case LORA_FILE:
+        return format(a, "<lora:%s:%s> in the prompt, or --lora %s:%s", name, strength, name, strength);
+    case EMBEDDING_FILE: return format(a, "%s in the prompt; its place is a folder called embeddings/", name);
+    default:             return NULL;
     }
-    return kept;
 }
 
-/* Reads {"folder": {"tag": count, ...}, ...} and writes how many different tags there are. */
-static Tag *all_tags(Arena *a, const char *path, const char *json, size_t *count)
+/* What to do with a file that is not used here. */
+static const char *instead_of(Arena *a, FileAbout about)
 {
-    Bytes text = { (const unsigned char *)json, strlen(json) };
-    Json c = json_begin(a, path, "table of tags", text);
-    size_t most = 1;
-    for (const char *p = json; *p; p++)
-        if (*p == ':') most++;
-    Tag *tag = allocate(a, most, sizeof *tag);
-    size_t n = 0;
-    json_expect(&c, '{', "it is not an object");
-    do {
-        if (json_peek(&c) == '}') break;
-        read_folder(&c, tag, &n);
-    } while (json_accept(&c, ','));
-    *count = merge_same(tag, n);
-    return tag;
+    int is_foreign = !base_is_used(about.base);
+    if (about.kind == LORA_FILE) about.advice = "use one for Stable Diffusion 1.x";
+    if (!about.advice) return NULL;
+    const char *who = is_foreign ? "; ComfyUI and Forge can use this one" : "";
+    return format(a, "not used here: %s%s", about.advice, who);
 }
 
-typedef struct { Arena *a; const WeightFile *f; const char *json; Tag *tag; size_t count; } TagTable;
-
-static void read_tags(void *to)
+/* diffusers' embeddings have no sign but that they are alone and have a width. */
+static int is_embedding(FileAbout about, const char *kind)
 {
-    TagTable *t = to;
-    t->tag = all_tags(t->a, t->f->path, t->json, &t->count);
-    if (t->count) qsort(t->tag, t->count, sizeof *t->tag, by_count);
+    return about.kind == EMBEDDING_FILE || (about.kind == UNKNOWN_FILE && begins(kind, "a textual inversion"));
 }
 
-/* Appends "tags: red hair 12, smiling 9 and 40 more".  A broken table is passed over, as the metadata show it too. */
-static void most_used_tags(Text *t, const WeightFile *f)
+static void purpose_and_use(Text *t, const WeightFile *f, const char *kind, const ModelCard *card, InfoWanted wanted)
 {
-    enum { SHOWN = 12 };
+    Arena *a = t->draft.mem;
+    TrainingStateInfo s;
+    FileAbout about = file_about(f);
+    const char *name = wanted.name ? wanted.name : f->path;
+    if (training_state_info(a, f, &s)) {
+        say_words(t, "use", "the same persona train command with --resume goes on from it");
+        return;
+    }
+    if (is_embedding(about, kind)) {
+        about.kind = EMBEDDING_FILE;
+        about.purpose = "a word that a model learned";
+        about.advice = "use one for Stable Diffusion 1.x";
+    }
+    int is_used = about.kind != UNSUPPORTED_FILE && about.kind != UNKNOWN_FILE && base_is_used(about.base);
+    say_words(t, "for", about.purpose);
+    say_words(t, "use", is_used ? use_of(a, about.kind, name, card->strength) : instead_of(a, about));
+}
+
+/* "v1-5.safetensors, sd_v1, SD 1.5": what the file and the notes beside it call the model that it is made for */
+static void base_model(Text *t, const WeightFile *f, const ModelCard *card)
+{
+    static const char *const keys[] = { "ss_sd_model_name", "ss_base_model_version", "modelspec.architecture",
+                                        "base_model", "general.architecture" };
+    Arena *a = t->draft.mem;
+    const char *all = "";
+    for (size_t i = 0; i <= sizeof keys / sizeof *keys; i++) {
+        int is_key = i < sizeof keys / sizeof *keys;
+        const char *value = is_key ? file_metadata(f, keys[i]) : card->base;
+        if (!value || !*value || !strcmp(value, "None") || strstr(all, value)) continue;
+        all = format(a, "%s%s%s", all, *all ? ", " : "", shown(t, value));
+    }
+    say_words(t, "base model", all);
+}
+
+/* Appends "tags: red hair 12, smiling 9 and 40 more". */
+static void most_used_tags(Text *t, const ModelCard *card)
+{
+    Arena *a = t->draft.mem;
+    for (size_t i = 0; i < card->tags && i < TAGS_SHOWN; i++) {
+        append(t, i ? ", " : "tags: ");
+        append(t, format(a, "%s %.0f", shown(t, card->tag[i].name), card->tag[i].count));
+    }
+    if (card->tags > TAGS_SHOWN) append(t, format(a, " and %zu more", card->tags - TAGS_SHOWN));
+    if (card->tags) append(t, "\n");
+}
+
+/* A LoRA for few steps is of no use with the usual settings.  Nothing but its name tells. */
+static const char *few_steps(FileKind kind, const WeightFile *f)
+{
+    static const char *const words[] = { "lcm", "hyper", "turbo", "lightning", "tcd", "pcm", "dmd" };
+    const char *name = file_name(f->path);
+    if (kind != LORA_FILE && kind != MOTION_FILE) return NULL;
+    for (size_t i = 0; i < sizeof words / sizeof *words; i++)
+        for (const char *at = name; *at; at++)
+            if (begins(at, words[i]))
+                return "by its name it is for few steps: strength 1, Sampler: LCM, Steps: 4 to 8, CFG scale: 1 to 2";
+    return NULL;
+}
+
+static void words_and_hints(Text *t, const WeightFile *f, const ModelCard *card)
+{
+    say_words(t, "title", card->title);
+    say_words(t, "trained words", model_card_words(t->draft.mem, card, WORDS_SHOWN));
+    most_used_tags(t, card);
+    say_words(t, "strength", card->strength);
+    say_words(t, "hint", few_steps(file_kind(f), f));
+    say_words(t, "hint", card->hint);
+    say_words(t, "negative prompt", card->negative);
+    say_words(t, "notes from", card->notes);
+}
+
+/* What a model made for a few things says of them: keys of ours. */
+static void limits(Text *t, const WeightFile *f)
+{
+    static const struct { const char *key, *label; } rows[] = {
+        { "persona.pictures", "draws" },
+        { "persona.sizes", "sizes" },
+        { "persona.cfg_scale", "CFG scale" },
+        { "persona.steps", "Steps" },
+        { "persona.words", "knows the words" },
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) say_words(t, rows[i].label, file_metadata(f, rows[i].key));
+    const char *resolution = file_metadata(f, "modelspec.resolution");
+    if (!file_metadata(f, "persona.sizes")) say_words(t, "resolution", resolution);
+}
+
+/* ---- size and hashes -------------------------------------------------------------------------- */
+
+static double megabytes(const WeightFile *f) { return (double)f->bytes / 1e6; }
+
+typedef struct { Arena *a; const char *path; int in_full; FileHashes hashes; } HashesOf;
+
+static void read_hashes(void *to)
+{
+    HashesOf *h = to;
+    h->hashes = file_hashes(h->a, h->path, h->in_full);
+}
+
+static const char *add_hash(Arena *a, const char *text, const char *name, const char *hash)
+{
+    if (!*hash) return text;
+    return format(a, "%s%s%s %s", text, *text ? ", " : "", name, hash);
+}
+
+/* Appends "hashes: AutoV2 a1b2c3d4e5, ...", by which the web UI and civitai call a file. */
+static void hashes_of(Text *t, const WeightFile *f, InfoWanted wanted)
+{
+    static const size_t SMALL = (size_t)200 << 20;               /* bytes, read in a moment */
     char why[MESSAGE];
     Arena *a = t->draft.mem;
-    TagTable table = { .a = a, .f = f, .json = file_metadata(f, "ss_tag_frequency") };
-    if (!table.json || attempt(a, read_tags, &table, why) || !table.count) return;
-    for (size_t i = 0; i < table.count && i < SHOWN; i++) {
-        append(t, i ? ", " : "tags: ");
-        append(t, format(a, "%s %.0f", shown(t, table.tag[i].name), table.tag[i].count));
-    }
-    if (table.count > SHOWN) append(t, format(a, " and %zu more", table.count - SHOWN));
-    append(t, "\n");
+    HashesOf h = { .a = a, .path = f->path, .in_full = wanted.all || f->bytes <= SMALL };
+    if (folder_is(f->path) || attempt(a, read_hashes, &h, why)) return;
+    const char *text = add_hash(a, "", "AutoV2", h.hashes.auto_v2);
+    text = add_hash(a, text, "AutoV3", h.hashes.auto_v3);
+    text = add_hash(a, text, "AutoV1", h.hashes.auto_v1);
+    if (!h.in_full) text = format(a, "%s; --verbose reads all of the file for AutoV2", text);
+    say_words(t, "hashes", text);
 }
 
 /* ---- all of it -------------------------------------------------------------------------------- */
 
-static void all_metadata(Text *t, const WeightFile *f)
+static void all_metadata(Text *t, const WeightFile *f, size_t most)
 {
-    for (size_t i = 0; i < f->pairs; i++) {
+    for (size_t i = 0; i < f->pairs && i < most; i++) {
         append(t, shown(t, f->metadata[i].key));
         append(t, ": ");
         append(t, shown(t, f->metadata[i].value));
         append(t, "\n");
     }
+    if (f->pairs > most)
+        append(t, format(t->draft.mem, "and %zu more metadata; --verbose shows them all\n", f->pairs - most));
 }
 
-static void all_tensors(Text *t, const WeightFile *f)
+const char *info_tensor(Arena *a, const Weight *w)
 {
-    Arena *a = t->draft.mem;
-    for (size_t i = 0; i < f->count; i++) {
-        const Weight *w = &f->weight[i];
-        const char *shape = shape_text(a, w);
-        append(t, format(a, "%-7s %-20s %s\n", dtype_name(w->type), shape, shown(t, w->name)));
-    }
+    enum { LONGEST_NAME = 1 << 16 };
+    return format(a, "%-7s %-20s %s", dtype_name(w->type), shape_text(a, w), printable_words(a, w->name, LONGEST_NAME));
 }
 
-const char *info_weights(Arena *a, const WeightFile *f, size_t most)
+const char *info_weights(Arena *a, const WeightFile *f, InfoWanted wanted)
 {
-    Text t = { string_builder(a), most };
-    const char *kind = kind_of(a, f);
-    const char *more = details(a, f);
-    append(&t, format(a, "%s: %s, %s (%s), %.1f MB\n",
-                      f->path, kind, amount(a, f->count, "tensor"), dtype_counts(a, f), megabytes(f)));
-    if (more) append(&t, format(a, "%s\n", shown(&t, more)));
+    Text t = { string_builder(a), wanted.most };
+    ModelCard card = model_card(a, f);
+    const char *kind = info_kind(a, f);
+    const char *more = info_details(a, f);
+    append(&t, format(a, "%s: %s\n", printable_words(a, f->path, strlen(f->path)), shown(&t, kind)));
+    purpose_and_use(&t, f, kind, &card, wanted);
+    base_model(&t, f, &card);
+    words_and_hints(&t, f, &card);
+    limits(&t, f);
+    say_words(&t, "holds", more);
     training_settings(&t, f);
     const char *chart = loss_chart(a, f);
     if (chart) append(&t, chart);
-    most_used_tags(&t, f);
-    all_metadata(&t, f);
-    all_tensors(&t, f);
+    append(&t, format(a, "size: %.1f MB\n", megabytes(f)));
+    append(&t, format(a, "dtype: %s (%s)\n", amount(a, f->count, "tensor"), dtype_counts(a, f)));
+    hashes_of(&t, f, wanted);
+    if (f->pairs) append(&t, "metadata:\n");
+    all_metadata(&t, f, wanted.all ? f->pairs : METADATA_SHOWN);
     return t.draft.text;
 }
 

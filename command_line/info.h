@@ -4,10 +4,26 @@
 
 #include "weights_open.h"
 
-/* Returns the description, in the arena, in printable characters.  Its lines are: path, kind, dtypes and size; what is
- * particular to the kind; how it was trained, where kohya's trainer says so; all metadata, one a line; the tensors, one
- * a line.  most: bytes of the file's words that a line shows; the rest is cut. */
-const char *info_weights(Arena *a, const WeightFile *f, size_t most);
+/* How a file is described.
+ * most:  bytes of the file's words that a line shows; the rest is cut
+ * all:   all of its metadata, and hashes for which all of it must be read
+ * name:  by which it is found when a picture is drawn: a name, or its path; NULL: its path */
+typedef struct { size_t most; int all; const char *name; } InfoWanted;
+
+/* Returns the description, in the arena, in printable characters.  Its lines are, where there is something to say: path
+ * and kind; what such a file is for; how to use it; the model that it is made for; the words that call what it has
+ * learned; its strength; what it holds; how it was trained; size, dtypes and hashes; the metadata. */
+const char *info_weights(Arena *a, const WeightFile *f, InfoWanted wanted);
+
+/* Returns "F16     [320,4,3,3]          conv_in.weight", in the arena, printable. */
+const char *info_tensor(Arena *a, const Weight *w);
+
+/* Returns "a LoRA for SDXL": what f is, also where only its whole content tells that, in the arena. */
+const char *info_kind(Arena *a, const WeightFile *f);
+
+/* Returns what is particular to the kind of f, "AnimateDiff v3, up to 32 frames at once", or why f cannot be used, in
+ * the arena; NULL when there is nothing to say. */
+const char *info_details(Arena *a, const WeightFile *f);
 
 /* Returns "a textual inversion embedding, 8 vectors of 768, called face", in the arena, when the weight file or picture
  * at path holds one; else NULL. */

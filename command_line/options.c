@@ -176,7 +176,8 @@ static const char usage[] =
     "persona -                      the same from standard input, which may be a picture too\n"
     "persona out.gif                the same picture again, from the settings it carries (PNG, JPEG, WebP too)\n"
     "persona check prompt.txt       everything up to the first step of work: names, weights, memory, time\n"
-    "persona info FILE              what a weights file or a picture holds\n"
+    "persona info FILE ...          what a weights file or a picture is, and how it is used\n"
+    "persona list [KIND or NAME]    the models, motion modules, LoRAs and embeddings that names can mean here\n"
     "persona me PHOTOS              from photos of a person to a moving portrait, step by step; "
                                    "persona me --help says how\n"
     "persona train PHOTOS -o OUT    a LoRA or an embedding from a folder of pictures; "
@@ -365,7 +366,7 @@ static void read_option(Arena *a, Options *o, const Lines *words, size_t *i)
 
 const char *nearest_command(const char *word)
 {
-    static const char *const commands[] = { "check", "info", "train", "me", "help" };
+    static const char *const commands[] = { "check", "info", "list", "train", "me", "help" };
     Nearest near = nearest_to(word);
     for (size_t i = 0; i < sizeof commands / sizeof *commands; i++) nearest_consider(&near, commands[i]);
     return near.name;
@@ -383,10 +384,21 @@ static void refuse_second_operand(Arena *a, Options *o, const char *arg)
          quoted(a, arg));
 }
 
+/* info takes several files, list several words. */
+static int takes_several(const Options *o)
+{
+    return o->command && (!strcmp(o->command, "info") || !strcmp(o->command, "list"));
+}
+
 /* Reads an argument that is no option: a command, or the name of a file. */
 static void read_operand(Arena *a, Options *o, const char *arg)
 {
     if (!*arg) fail(a, "an argument is empty, expected the name of a file; is a variable of the shell not set?");
+    if (takes_several(o)) {
+        lines_add(a, &o->several, arg);
+        if (!o->input) o->input = arg;
+        return;
+    }
     if (o->input) {
         refuse_second_operand(a, o, arg);
         return;

@@ -17,6 +17,7 @@ typedef struct {
     const char    *program;              /* argv[0] */
     const char    *command;              /* a name of `commands`, or "version"; NULL: to draw */
     const char    *input;                /* a prompt file, a picture, weights or a folder of photos; NULL: not given */
+    Lines          several;              /* of info and list: all arguments that are no options, input too */
     const char    *output;               /* NULL: not given */
     const char    *format;               /* of the output: "gif", "png" or "apng"; NULL: its name says it */
     const char    *folder[MOST_FOLDERS]; /* --weights */

@@ -101,11 +101,7 @@ static int is_of_kind(Arena *a, const char *path, FileKind kind, size_t *bytes)
     return h.kind == kind || (kind == VAE_FILE && h.kind == MODEL_FILE);
 }
 
-typedef struct { const char *path, *stem; } Candidate;
-typedef struct { Candidate *file; size_t count, room; } Candidates;
-
-/* All files and folders of weights in the search path. */
-static Candidates list_candidates(Arena *a, const SearchPath *p)
+Candidates weight_candidates(Arena *a, const SearchPath *p)
 {
     Candidates c = { 0 };
     for (size_t i = 0; i < p->count; i++) {
@@ -115,7 +111,7 @@ static Candidates list_candidates(Arena *a, const SearchPath *p)
             const char *path = search_path_join(a, p->folder[i].path, names[k]);
             if (folder_is(path) ? !weights_exist(a, path) : !ending_index(names[k])) continue;
             c.file = grow_array(a, c.file, c.count, &c.room, sizeof *c.file);
-            c.file[c.count++] = (Candidate){ path, stem(a, names[k]) };
+            c.file[c.count++] = (Candidate){ path, stem(a, names[k]), i, ending_index(names[k]) };
         }
     }
     return c;
@@ -261,7 +257,7 @@ static const char *by_hash(Arena *a, const SearchPath *p, const Candidates *c, W
 
 const char *find_weights_by_hash(Arena *a, const SearchPath *p, WantedWeights w)
 {
-    Candidates c = list_candidates(a, p);
+    Candidates c = weight_candidates(a, p);
     const char *path = by_hash(a, p, &c, w);
     if (path) search_path_say(p, format(a, "%s: %s has this hash", w.name.label, path));
     return path;
@@ -402,7 +398,7 @@ static const char *find_nearly(Arena *a, const SearchPath *p, WantedWeights w, c
     const char *plain = plain_name(a, w.name.text);
     const char *path = strcmp(plain, w.name.text) ? find_exactly(a, p, plain, w.kind) : NULL;
     if (path && is_of_kind(a, path, w.kind, NULL)) return path;
-    Candidates c = list_candidates(a, p);
+    Candidates c = weight_candidates(a, p);
     const char *name = stem(a, plain);
     for (size_t i = 0; i < RULES; i++) {
         path = best_fit(a, &c, name, rules[i].fit, w.kind);

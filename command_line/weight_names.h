@@ -22,4 +22,14 @@ const char *find_supplied(Arena *a, const SearchPath *p, const char *name);
 /* The name without folders, without an ending of weights files and without a hash in brackets behind it. */
 const char *weight_name_stem(Arena *a, const char *name);
 
+/* A file or a folder of weights in the search path.
+ * stem:   the name by which it is found
+ * folder: which folder of the search path it is in
+ * ending: 0 for a folder, and for a file the place of its ending in the order in which endings are tried, from 1 on */
+typedef struct { const char *path, *stem; size_t folder, ending; } Candidate;
+typedef struct { Candidate *file; size_t count, room; } Candidates;
+
+/* All of them, folder by folder. */
+Candidates weight_candidates(Arena *a, const SearchPath *p);
+
 #endif

@@ -171,6 +171,8 @@ env OMP_DISPLAY_ENV=verbose "$persona" --version >out 2>err
 holds 'threads that wait soon sleep' is "$(sed -n "s/.*GOMP_SPINCOUNT = '\(.*\)'/\1/p" err | sed -n '$p' | sed 's/^500$//')" ''        # nothing said: another OpenMP, or none
 run info "${persona%/*}/weights/persona_motion.safetensors"
 holds 'info of weights' grep -q 'motion' out
+holds 'its tensors are not asked for' is "$(grep -c temporal_transformer out)" 0
+run info "${persona%/*}/weights/persona_motion.safetensors" --verbose
 holds 'its tensors' grep -q 'temporal_transformer.norm.weight' out
 
 # ---- the command line was wrong ----

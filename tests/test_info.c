@@ -13,7 +13,7 @@ static void says(const char *text, const char *words)
     CHECK_MSG(strstr(text, words), "'%s' is not in: %.300s", words, text);
 }
 
-static const char *of(Arena *a, const char *path) { return info_weights(a, weights_open(a, path), 200); }
+static const char *of(Arena *a, const char *path) { return info_weights(a, weights_open(a, path), (InfoWanted){ .most = 200 }); }
 
 static const char *made(Arena *a, const char *folder, const char *recipe)
 {
@@ -25,25 +25,30 @@ static const char *made(Arena *a, const char *folder, const char *recipe)
 static void test_kinds(Arena *a, const char *folder)
 {
     const char *text = made(a, folder, "model_f32");
-    says(text, "a Stable Diffusion 1.x checkpoint, 981 tensors (980 F32, 1 I64), ");
-    says(text, "UNet 3.3 million values, text encoder 0.3 million values, VAE 1.4 million values, 3 text layers, 1514 words\n");
-    says(text, "\nF32     [32,4,3,3]           model.diffusion_model.input_blocks.0.0.weight\n");
+    says(text, ": a Stable Diffusion 1.x checkpoint\nfor: draws pictures from words\nuse: Model: ");
+    says(text, "\ndtype: 981 tensors (980 F32, 1 I64)\n");
+    says(text, "holds: UNet 3.3 million values, text encoder 0.3 million values, VAE 1.4 million values, 3 text layers, 1514 words; predicts epsilon\n");
+    CHECK(!strstr(text, "input_blocks.0.0.weight"));             /* tensors are shown where they are asked for */
+    const WeightFile *f = weights_open(a, format(a, "%s/model_f32", folder));
+    says(info_tensor(a, file_weight(f, "model.diffusion_model.input_blocks.0.0.weight")),
+         "F32     [32,4,3,3]           model.diffusion_model.input_blocks.0.0.weight");
     text = made(a, folder, "motion_v2");
-    says(text, "an AnimateDiff motion module, 588 tensors (588 F16)");
+    says(text, "an AnimateDiff motion module for Stable Diffusion 1.x\n");
     says(text, "AnimateDiff v2, up to 32 frames at once\n");
     text = made(a, folder, "lora_one");
-    says(text, "a LoRA, 280 tensors");
+    says(text, ": a LoRA\n");
+    says(text, "dtype: 280 tensors");
     says(text, "LoRA, rank 4, alpha/rank 0.5 to 1\n");
-    says(of(a, "tests/golden/files/torch_zip.ckpt"), "a state of an optimizer, 16 tensors (1 BOOL, 1 U8, 1 F8_E5M2, 1 F8_E4M3, 2 F16, 1 BF16, 7 F32, 1 F64, 1 I64)");
+    says(of(a, "tests/golden/files/torch_zip.ckpt"), "dtype: 16 tensors (1 BOOL, 1 U8, 1 F8_E5M2, 1 F8_E4M3, 2 F16, 1 BF16, 7 F32, 1 F64, 1 I64)");
     says(of(a, "tests/golden/files/torch_zip.ckpt"), "\npytorch-lightning_version: 1.4.2\n");
 }
 
 static void test_embeddings(Arena *a)
 {
     says(of(a, "tests/golden/embeddings/sks_face profile.pt"),
-         "profile.pt: a textual inversion embedding, 2 vectors of 64, 1 tensor (1 F32)");
+         "profile.pt: a textual inversion embedding, 2 vectors of 64\n");
     says(of(a, "tests/golden/embeddings/learned_embeds.safetensors"),
-         "learned_embeds.safetensors: a textual inversion embedding, 1 vector of 64, called <cat-toy>, 1 tensor");
+         "learned_embeds.safetensors: a textual inversion embedding, 1 vector of 64, called <cat-toy>\nfor: a word that a model learned\nuse: ");
     says(of(a, "tests/golden/embeddings/of-sdxl.safetensors"), "an SDXL embedding");
     const char *picture = info_embedding(a, "tests/golden/embeddings/sample-500.png");
     CHECK(picture && strstr(picture, "a textual inversion embedding, ")
@@ -99,7 +104,7 @@ static void test_kohya(Arena *a, const char *folder)
                                 { "persona_loss", "\x1b[31m" }, { "ss_steps", "3" } };
     text = with(a, folder, "lora_unet_x\n", broken, 4);
     says(text, "\nline break:  [31m\n");
-    says(text, "lora_unet_x .lora_down.weight\n");
+    says(info_tensor(a, &(Weight){ .name = "lora_unet_x\n.lora_down.weight", .type = F32 }), "lora_unet_x .lora_down.weight");
     CHECK(!strstr(text, "tags: ") && !strstr(text, "loss, ") && !strchr(text, 0x1b));
 }
 

@@ -24,7 +24,7 @@ holds 'three threads, same bytes' cmp -s one.safetensors three.safetensors
 holds 'quiet' is "$(cat err)" ''
 run train photos -o other.safetensors --resolution 64 --network_dim 4 --max_train_steps 4 --seed 4
 holds 'another seed, another LoRA' is "$(cmp -s one.safetensors other.safetensors; echo $?)" 1
-run info one.safetensors
+run info one.safetensors --verbose
 for words in 'loss, on average, of 4 steps' '210 layers (18 text encoder, 192 UNet)' 'ss_network_dim: 4' 'ss_network_alpha: 4' 'F16     \[\] *lora_unet_mid_block_attentions_0_proj_in.alpha'; do
     holds "info: $words" grep -q "$words" out
 done
@@ -43,7 +43,7 @@ run train photos -o conv.safetensors --resolution 64 --network_dim 2 --conv_dim 
 says 'LoRA of rank 2, 3x3 convolutions 3, on 294 layers'
 run train photos -o again.safetensors --resolution 64 --network_dim 2 --conv_dim 3 --conv_alpha 1.5 --max_train_steps 3 --seed 3 --threads 3 --optimizer_type AdamW8bit
 holds 'three threads, same bytes' cmp -s conv.safetensors again.safetensors
-run info conv.safetensors
+run info conv.safetensors --verbose
 for words in '294 layers (18 text encoder, 276 UNet)' 'ss_network_args: {"conv_dim": "3", "conv_alpha": "1.5"}' 'ss_optimizer: bitsandbytes.optim.adamw.AdamW8bit' '\[3,.*,3,3\] *lora_unet_down_blocks_0_downsamplers_0_conv.lora_down' \
     '\[2,.*,1,1\] *lora_unet_up_blocks_0_resnets_0_conv_shortcut.lora_down' '\[2,[0-9]*\] *lora_unet_mid_block_resnets_0_time_emb_proj.lora_down'; do
     holds "info: $words" grep -q "$words" out
@@ -59,7 +59,7 @@ run train photos -o again.safetensors --method textual_inversion --token sks --n
 holds 'three threads, same bytes' cmp -s embeddings/sks.safetensors again.safetensors
 run train photos -o strange.safetensors --method textual_inversion --token strange --num_vectors 2 --init_word man --resolution 64 --max_train_steps 3 --seed 3
 holds 'in front of captions without it: learned, but otherwise' is "$(cmp -s strange.safetensors again.safetensors; echo $status$?)" 01
-run info again.safetensors
+run info again.safetensors --verbose
 holds 'info of an embedding' grep -q 'F32     \[2,128\].* emb_params' out
 run --prompt 'portrait of sks' --frames 1 --steps 1 --size 64x64 --seed 1 -o word.png
 says 'embedding sks: 2 vectors'

@@ -28,7 +28,7 @@ short cut --resume cut-state.safetensors
 says 'cut-state.safetensors: goes on after step 5 of 8'
 holds 'by the file, without the seed' cmp -s whole.safetensors cut.safetensors
 "$persona" info state >out
-for words in ' a state of training, step 5 of 8, 3 pictures, 9 tensors' 'loss, on average, of 5 steps'; do holds "info: $words" grep -q "$words" out; done
+for words in ' a state of training, step 5 of 8, 3 pictures' 'dtype: 9 tensors' 'loss, on average, of 5 steps'; do holds "info: $words" grep -q "$words" out; done
 short cut --seed 3 --resume . --save_state
 holds 'by the folder' cmp -s whole.safetensors cut.safetensors
 short cut --resume .

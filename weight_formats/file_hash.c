@@ -79,3 +79,36 @@ int file_hash_is(Arena *a, const char *path, const char *hash, int in_full)
     release(a, before);
     return q.is;
 }
+
+/* Writes the first digits of the SHA-256 of these bytes. */
+static void write_digits(char *to, size_t digits, const unsigned char *data, size_t n)
+{
+    char text[SHA256_TEXT];
+    sha256_text(data, n, text);
+    memcpy(to, text, digits);
+    to[digits] = 0;
+}
+
+static void copy_digits(char *to, size_t digits, const char *hash)
+{
+    size_t n = strlen(hash) < digits ? strlen(hash) : digits;
+    memcpy(to, hash, n);
+    to[n] = 0;
+}
+
+FileHashes file_hashes(Arena *a, const char *path, int in_full)
+{
+    FileHashes h = { .auto_v2 = "" };
+    const char *stated = file_metadata(weights_open(a, path), "sshs_model_hash");
+    Bytes b = file_map(a, path);
+    size_t data = data_of(b);
+    size_t from = b.size < SLICE_AT ? b.size : SLICE_AT;
+    size_t slice = b.size - from < SLICE ? b.size - from : SLICE;
+    if (slice) write_digits(h.auto_v1, sizeof h.auto_v1 - 1, b.data + from, slice);
+    if (stated) stated = file_hash_read(a, stated);
+    if (stated) copy_digits(h.auto_v3, sizeof h.auto_v3 - 1, stated);
+    if (!in_full) return h;
+    write_digits(h.auto_v2, sizeof h.auto_v2 - 1, b.data, b.size);
+    if (data && !*h.auto_v3) write_digits(h.auto_v3, sizeof h.auto_v3 - 1, b.data + data, b.size - data);
+    return h;
+}
