@@ -10,8 +10,8 @@
  * its folder, every name, every tensor.  A fault that makes a check meaningless leaves that check out.
  *
  * stdout carries the path of the result and nothing else; all messages are on stderr.  The only globals are what
- * signals need.  A picture that is drawn again is never replaced by a different one unless -o names it, and no output
- * file replaces a file that it is made from. */
+ * signals need.  No picture of another job is replaced: it is kept, or the new one gets another name (result.c); and no
+ * output file replaces a file that it is made from. */
 #include "chars.h"
 #include "clip_state.h"
 #include "drawn_prompts.h"
@@ -143,10 +143,14 @@ static const char *output_path(Run *r)
 
 static Result result_of(Run *r)
 {
+    const Options *o = &r->options;
     return (Result){
         .path = r->out,
         .is_streamed = is_streamed(&r->options),
-        .is_redrawn = r->out == r->options.input,
+        .is_named = o->output && !names_folder(o->output),
+        .is_redrawn = r->out == o->input,
+        .overwrite = o->overwrite,
+        .placed = r->placed,
         .request = &r->request,
         .callbacks = &r->callbacks,
     };
@@ -308,6 +312,19 @@ static void check_picture(Run *r, int check)
     if (check || !is_well) run_try(r, check_one);
 }
 
+/* Where nobody named the path and something is there, it is known before the work what the picture will be called.
+ * The settings by which it is known are complete after a dry run. */
+static void place(Run *r, int check)
+{
+    Request complete = r->request;
+    Result result = result_of(r);
+    int is_open = !result.is_named && !result.is_redrawn && system_file_exists(r->out);
+    if (result.is_streamed || !(check || is_open)) return;
+    result.request = &complete;
+    if (!check && !r->sweep) generate_check(r->a, &complete.job, NULL);
+    r->placed = result_place(r->a, &result);
+}
+
 /* Everything that can be known before the work.  Ends the run when there are faults.  A grid whose axes are wrong is
  * checked as the one picture that it is without them. */
 static void check_drawing(Run *r, int check)
@@ -329,6 +346,7 @@ static void check_drawing(Run *r, int check)
     else check_picture(r, check);
     run_try(r, check_stream);
     run_end_if_faulty(r);
+    place(r, check);
 }
 
 /* The last line of check. */
@@ -339,7 +357,7 @@ static void say_checked(Run *r)
     size_t warnings = (size_t)r->terminal.warnings;
     if (warnings) how = format(r->a, "%s above; without check it draws, all the same,", amount(r->a, warnings, "warning"));
     run_say(r, format(r->a, "%s: %s %s", o->input ? o->input : "--prompt", how,
-                      is_streamed(o) ? "to standard output" : r->out));
+                      is_streamed(o) ? "to standard output" : r->placed));
 }
 
 static void draw(Run *r, int check)

@@ -173,12 +173,17 @@ KeptFile *output_keep_as(Arena *a, const char *path, const char *to)
     return k;
 }
 
-KeptFile *output_keep(Arena *a, const char *path)
+const char *output_before(Arena *a, const char *path)
 {
     const char *target = file_target(a, path);
     int n = 1;
     while (!output_is_free(a, output_beside(a, target, "-before", n))) n++;
-    return output_keep_as(a, target, output_beside(a, target, "-before", n));
+    return output_beside(a, target, "-before", n);
+}
+
+KeptFile *output_keep(Arena *a, const char *path)
+{
+    return output_keep_as(a, path, output_before(a, path));
 }
 
 const char *output_kept(KeptFile *kept)

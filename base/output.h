@@ -35,9 +35,10 @@ const char *output_beside(Arena *a, const char *path, const char *word, int n);
 int output_is_free(Arena *a, const char *path);
 
 /* Keeps the file at `path`, which is to be replaced, under a second name, until release: from output_kept() on for
- * good.  output_keep() chooses x-before.gif, or with a number where that is there; where a symbolic link leads, beside
- * the file itself.  output_kept() returns the second name.  Fails when there can be none. */
+ * good.  output_keep() chooses output_before(): x-before.gif, or with a number where that is there; where a symbolic
+ * link leads, beside the file itself.  output_kept() returns the second name.  Fails when there can be none. */
 typedef struct KeptFile KeptFile;
+const char *output_before(Arena *a, const char *path);
 KeptFile   *output_keep(Arena *a, const char *path);
 KeptFile   *output_keep_as(Arena *a, const char *path, const char *to);
 const char *output_kept(KeptFile *kept);

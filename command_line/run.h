@@ -30,6 +30,7 @@ typedef struct {
     Name       *folder;                  /* [folders] that are searched for weights, and where they are named */
     size_t      folders, folder_room;
     const char *out;                     /* the path of the result */
+    const char *placed;                  /* where it will be, as result_place() has it; NULL: not asked */
     struct Sweep *sweep;                 /* the grid that is drawn; NULL: one picture */
     Pictures    pictures;                /* what was drawn */
     int         shows_preview;
