@@ -16,7 +16,7 @@ draw 1; holds 'the same job again' is "$status$(cat out)$(names ./*.gif)" '0p.gi
 draw 2; holds 'another job' is "$status$(cat out)$(digest p.gif)" "0p-2.gif$one"
 says 'p.gif: another picture is there and stays; this one becomes p-2.gif'
 draw 2; holds 'which is done again' is "$(cat out)" p-2.gif
-run check p.txt --seed 3; says 'without check it draws p-3.gif'; holds 'check writes nothing' absent p-3.gif
+run check p.txt --seed 3; says 'this one becomes p-3.gif'; holds 'check writes nothing' absent p-3.gif
 draw 3 --overwrite; holds 'asked for' is "$(cat out)$([ "$(digest p.gif)" = "$one" ] || echo other)" p.gifother
 cp "$source/examples/yumin/01.png" p.gif; photo=$(digest p.gif)
 draw 4 --overwrite; holds 'a photo stays' is "$(cat out)$(digest p.gif)" "p-3.gif$photo"
