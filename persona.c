@@ -325,19 +325,23 @@ static void place(Run *r, int check)
     r->placed = result_place(r->a, &result);
 }
 
+/* The picture goes to this path, and how far it is stands beside it. */
+static void set_target(Run *r, const char *out)
+{
+    const Options *o = &r->options;
+    r->out = out;
+    r->placed = NULL;
+    r->state = (ClipState){ .target = out, .every = o->state_every, .is_fresh = o->fresh, .callbacks = &r->callbacks };
+    if (is_streamed(o)) r->state.target = format(r->a, "persona%s", file_extension(out));
+    r->callbacks = run_callbacks(r);
+    r->callbacks.state = &r->state;
+}
+
 /* Everything that can be known before the work.  Ends the run when there are faults.  A grid whose axes are wrong is
  * checked as the one picture that it is without them. */
 static void check_drawing(Run *r, int check)
 {
-    const Options *o = &r->options;
-    run_complete_input(r);
-    run_read_request(r, o->input);
-    r->out = output_path(r);
-    r->state = (ClipState){ .target = r->out, .every = o->state_every, .is_fresh = o->fresh, .callbacks = &r->callbacks };
-    r->callbacks = run_callbacks(r);
-    if (is_streamed(o)) r->state.target = format(r->a, "persona%s", file_extension(r->out));
-    r->callbacks.state = &r->state;
-    if (o->output || !r->is_input_wrong) run_try(r, check_result);
+    if (r->options.output || !r->is_input_wrong) run_try(r, check_result);
     if (!r->request.seeded) choose_seed(r);
     say_whose_model(r);
     if (sweep_asked(&r->request)) run_try(r, read_axes);
@@ -360,13 +364,10 @@ static void say_checked(Run *r)
                       is_streamed(o) ? "to standard output" : r->placed));
 }
 
-static void draw(Run *r, int check)
+static void draw_picture(Run *r, int check)
 {
     double began = system_seconds();
     const Options *o = &r->options;
-    int is_nothing = check && !o->input && !o->has_prompt && !o->faults.count;
-    if (is_nothing) run_misuse(r, "persona check needs a prompt file, --prompt, or - for standard input");
-    system_ignore_broken_pipe();                 /* the work goes on when nobody reads its messages any more */
     check_drawing(r, check);
     if (!check) {
         r->shows_preview = can_preview(r);
@@ -384,11 +385,94 @@ static void draw(Run *r, int check)
     save(r, &result, r->pictures, began);
     clip_state_done(r->a, &r->state);
     if (r->sweep) sweep_done(r->a, r->sweep, cells_folder(r));
-    else say_another_seed(r);
+    else if (r->request.batch <= 1) say_another_seed(r);
     if (r->shows_preview) {
         fflush(stdout);
         terminal_play(&r->terminal, r->pictures, r->request.job.fps, &stopped);
     }
+}
+
+/* ---- several pictures ---------------------------------------------------------------------------- */
+
+static void draw_next(void *run)
+{
+    draw_picture(run, 0);
+}
+
+/* The first one that fails says what is wrong with all.  Later the others are drawn all the same. */
+static void draw_or_tell(Run *r, size_t *finished)
+{
+    char why[MESSAGE];
+    if (!attempt(r->a, draw_next, r, why)) {
+        ++*finished;
+        fflush(stdout);
+        return;
+    }
+    terminal_end(&r->terminal);
+    if (!*finished && !stopped) fail(r->a, "%s", why);
+    if (strcmp(why, "interrupted")) terminal_print(why);
+    if (stopped && *finished) fail(r->a, "interrupted; %s finished", amount(r->a, *finished, "picture"));
+    if (stopped) fail(r->a, "interrupted");
+    r->options.faults.size = 0;
+    r->options.faults.count = 0;
+}
+
+/* Batch count: pictures OUT-1, OUT-2, ..., each of which its seed and the same settings make alone, too. */
+static void draw_batch(Run *r, int check)
+{
+    const Request asked = r->request;
+    const char *stem = without_extension(r->a, r->out);
+    const char *ending = file_extension(r->out);
+    int digits = (int)strlen(format(r->a, "%d", asked.batch));
+    size_t finished = 0;
+    r->is_seed_random = 0;                       /* it was said */
+    r->is_redrawn = 0;                           /* none of them is the picture that the settings came from */
+    for (int i = 0; i < asked.batch && !(check && i); i++) {
+        size_t before = mark(r->a);
+        r->request = asked;
+        r->request.job.seed += (uint64_t)i;
+        set_target(r, format(r->a, "%s-%0*d%s", stem, digits, i + 1, ending));
+        unsigned long long seed = r->request.job.seed;
+        run_say(r, format(r->a, "picture %d of %d: seed %llu, %s", i + 1, asked.batch, seed, r->out));
+        if (check) draw_picture(r, 1);
+        else draw_or_tell(r, &finished);
+        release(r->a, before);
+    }
+    size_t failed = check ? 0 : (size_t)asked.batch - finished;
+    if (failed) fail(r->a, "%s failed; %zu are drawn", amount(r->a, failed, "picture"), finished);
+}
+
+/* A grid has a seed axis of its own, and standard output is one file. */
+static void check_batch(void *run)
+{
+    Run *r = run;
+    if (is_typed(r, "batch")) r->status = MISUSED;
+    if (sweep_asked(&r->request))
+        fail(r->a, "Batch count is %d, and this is a grid; give it an axis, as --z \"Seed: 1-4\"", r->request.batch);
+    if (is_streamed(&r->options))
+        fail(r->a, "Batch count is %d, and standard output is one file; name files with -o", r->request.batch);
+}
+
+static void draw(Run *r, int check)
+{
+    const Options *o = &r->options;
+    int is_nothing = check && !o->input && !o->has_prompt && !o->faults.count;
+    if (is_nothing) run_misuse(r, "persona check needs a prompt file, --prompt, or - for standard input");
+    system_ignore_broken_pipe();                 /* the work goes on when nobody reads its messages any more */
+    run_complete_input(r);
+    run_read_request(r, o->input);
+    int is_batch = r->request.batch > 1;
+    if (is_batch) run_try(r, check_batch);
+    set_target(r, output_path(r));
+    if (!is_batch || o->faults.count) {
+        draw_picture(r, check);
+        return;
+    }
+    if (!r->request.seeded) {
+        choose_seed(r);
+        if (!check) say_seed(r);
+    }
+    draw_batch(r, check);
 }
 
 /* ---- main -------------------------------------------------------------------------------------- */

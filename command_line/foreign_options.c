@@ -44,7 +44,7 @@ static const ForeignName drawing[] = {
                                       "models-dir" } },
     { "--frames N",                 { "video-frames", "video-length", "num-frames" } },
     { "-o OUT",                     { "outdir", "output-dir", "output-name" } },
-    { "a grid: --y \"Seed: 1-4\"",  { "batch-count", "batch-size", "n-iter" } },
+    { "--batch N",                  { "batch-size", "n-iter" } },
     { "--precision bf16",           { "mixed-precision", "half" } },
     { "not needed",                 { "M", "mode", "xformers", "sdpa", "medvram", "lowvram", "vae-tiling" } },
     { NULL },

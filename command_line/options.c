@@ -153,6 +153,7 @@ typedef enum { STANDS_ALONE, NUMBER_BEHIND, TEXT_BEHIND } Behind;
 /* Names of one letter, whose case counts: those of stable-diffusion.cpp.  A letter that other programs use for two
  * things is none of them (foreign_options.c says what to write instead). */
 static const struct { char letter; const char *flag; Behind behind; } letters[] = {
+    { 'b', "batch", NUMBER_BEHIND },
     { 'o', "output", TEXT_BEHIND }, { 'p', "prompt", TEXT_BEHIND }, { 'n', "negative", TEXT_BEHIND },
     { 'm', "model", TEXT_BEHIND }, { 'i', "init", TEXT_BEHIND }, { 'W', "width", NUMBER_BEHIND },
     { 'H', "height", NUMBER_BEHIND }, { 's', "seed", NUMBER_BEHIND }, { 't', "threads", NUMBER_BEHIND },
@@ -336,7 +337,7 @@ static void refuse_number_as_negative(Arena *a, Typed t, const char *value)
 {
     uint64_t number;
     if (t.is_letter && !strcmp(t.name, "negative") && read_whole(value, &number))
-        fail(a, "-n is the negative prompt, found %s; for a number of pictures: --y \"Seed: 1-4\"", quoted(a, value));
+        fail(a, "-n is the negative prompt, found %s; for a number of pictures: --batch %s", quoted(a, value), value);
 }
 
 /* Reads the option that is word *i, and its value, which moves *i on. */

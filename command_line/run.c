@@ -162,6 +162,7 @@ static int read_stored_settings(Run *r, Bytes b, const char *path)
     prompt_read(r->a, &r->request, t, &r->options.faults, run_say, r);
     r->request.is_prompt_drawn = !sweep_asked(&r->request);          /* each cell of a grid draws for itself */
     r->request.is_negative_drawn = r->request.is_prompt_drawn;
+    r->request.batch = 0;                                            /* the picture is one of them */
     return 1;
 }
 

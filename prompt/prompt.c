@@ -49,6 +49,7 @@ typedef struct {
     const char *version, *app;              /* of the program */
     const char *sampler, *scheduler, *eta, *rng, *width, *height;
     const char *spacing;                    /* SD.Next's */
+    const char *batch_size, *batch_pos;     /* the web UI's: which picture of several this was */
     const char *hires_size;                 /* "Hires resize" */
     int         is_schedule_said;
     int         is_strength_zero;
@@ -277,6 +278,10 @@ static int keep_for_finish(Reader *rd, const char *key, const Setting *s, const 
         return 1;
     }
     if (foreign_key_is_known(key) && !same(key, "Width") && !same(key, "Height")) rd->is_of_program = 1;
+    if (same(key, "Batch size") || same(key, "Batch pos")) {
+        *(same(key, "Batch size") ? &rd->batch_size : &rd->batch_pos) = value;
+        return 1;
+    }
     if (same(name, "Schedule type") && value && !same(value, "default")) rd->is_schedule_said = 1;
     if (same(name, "Denoising strength") && value && is_same_number(value, "0")) {
         rd->is_strength_zero = 1;
@@ -462,6 +467,19 @@ static void finish_strength(Reader *rd)
     else add_note(rd, &rd->left_out, "Denoising strength \"0\", as there is nothing to change", mark(rd->a));
 }
 
+/* The web UI writes into each picture of a batch the seed of that one, with which it comes out alone, too
+ * (processing.py, create_infotext: all_seeds[index]; the noise of each is drawn by its own seed). */
+static void finish_batch(Reader *rd)
+{
+    if (rd->batch_pos)
+        add_note(rd, &rd->translated, format(rd->a, "Batch pos %s of %s is this one picture, by its own Seed",
+                                             quoted(rd->a, rd->batch_pos),
+                                             quoted(rd->a, rd->batch_size ? rd->batch_size : "?")), mark(rd->a));
+    else if (rd->batch_size)
+        add_note(rd, &rd->left_out, format(rd->a, "Batch size %s, as pictures are drawn one by one; Batch count is how "
+                                           "many", quoted(rd->a, rd->batch_size)), mark(rd->a));
+}
+
 /* The web UI does not write its default, noise from the graphics card. */
 static void finish_noise(Reader *rd)
 {
@@ -481,6 +499,7 @@ static void finish(Reader *rd)
     finish_hires_size(rd);
     finish_strength(rd);
     finish_noise(rd);
+    finish_batch(rd);
 }
 
 /* ---- reading: the parts of a file ------------------------------------------------------------- */

@@ -41,6 +41,15 @@ static char *show_whole(Arena *a, const Request *r, const Setting *s)
     return n && n != (int)s->not_shown ? format(a, "%d", n) : NULL;
 }
 
+/* What says how a job is run, and nothing about the picture. */
+static char *show_nothing(Arena *a, const Request *r, const Setting *s)
+{
+    (void)a;
+    (void)r;
+    (void)s;
+    return NULL;
+}
+
 static void set_number(Arena *a, Request *r, const Setting *s, const char *label, const char *value)
 {
     double x;
@@ -537,6 +546,7 @@ static const ValueKind
     prompt_kind   = { .set = set_prompt },
     negative_kind = { .set = set_negative },
     whole_kind    = { .set = set_whole,    .show = show_whole,   .type = WHOLE },
+    batch_kind    = { .set = set_whole,    .show = show_nothing, .type = WHOLE },
     seed_kind     = { .set = set_seed,     .show = show_seed,    .type = WHOLE },
     overlap_kind  = { .set = set_overlap,  .show = show_overlap, .type = WHOLE },
     frames_kind   = { .set = set_whole,    .show = show_frames,  .type = WHOLE },
@@ -579,6 +589,9 @@ const Setting all_settings[] = {
               "persona; else 7.5)" },
     { .key = "Seed", .flag = "seed", .kind = &seed_kind, .field = AT(job.seed), .value = "N",
       .help = "same seed, same picture; -1: random, and printed (-1)" },
+    { .key = "Batch count", .flag = "batch", .kind = &batch_kind, .field = AT(batch), .low = 1, .high = 1000,
+      .value = "N",
+      .help = "so many pictures, OUT-1, OUT-2, ..., with this seed and those behind it (1)" },
     { .key = "Size", .flag = "size", .kind = &size_kind, .low = 8, .high = 8192, .value = "WxH",
       .help = "pixels, multiples of 8 (what suits the model)" },
     { .flag = "width", .kind = &side_kind, .field = AT(job.width), .low = 8, .high = 8192, .value = "N",
@@ -675,6 +688,7 @@ const Setting all_settings[] = {
 
 /* other spellings of keys that people paste */
 static const struct { const char *pasted, *key; } aliases[] = {
+    { "Batch", "Batch count" },
     { "CFG Rescale \xcf\x86", "CFG rescale" }, { "CFG Rescale phi", "CFG rescale" }, { "Eta DDIM", "Eta" },
     { "Checkpoint name", "Model" }, { "Denoising", "Denoising strength" }, { "RNG source", "RNG" },
 };

@@ -35,6 +35,7 @@ typedef struct {
     int         negative_tags;          /* LoRA tags in the negative prompt, which do nothing and are taken out */
     const char *broken_tag;             /* where the first broken LoRA tag begins, which is read as words; or NULL */
     int         seeded;                 /* job.seed was given */
+    int         batch;                  /* so many pictures, with this seed and those behind it; 0: one */
     uint64_t    max_size;               /* bytes that a GIF is to keep to; 0: any */
     Name        axis[3];                /* X, Y, Z of a grid: "Steps: 10-50 (+10)", see sweep.h; text may be NULL */
     Faults     *faults;                 /* gets what is wrong with a tag, which is left out; NULL: that fails */

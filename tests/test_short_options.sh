@@ -50,7 +50,7 @@ wrongly 'here it is -W N and -H N' -w 512
 wrongly 'here it is --seed N' -S 3
 wrongly 'here it is --cfg X' -C 7
 wrongly 'here it is --sampler NAME' -A k_lms
-wrongly '-n is the negative prompt, found "4"' -n 4
+wrongly '-n is the negative prompt, found "4"; for a number of pictures: --batch 4' -n 4
 mkdir photos
 run train photos -o x.safetensors -W 512
 says '--width is an option of drawing'
