@@ -193,17 +193,15 @@ const char *info_embedding(Arena *a, const char *path)
 
 /* A file may also be a saved state of training.  And file_kind does not know an embedding whose only tensor is named by
  * its token. */
-const char *info_kind(Arena *a, const WeightFile *f)
+const char *info_kind(Arena *a, const WeightFile *f, FileAbout about)
 {
     TrainingStateInfo s;
     if (training_state_info(a, f, &s))
         return format(a, "a state of training, step %u of %zu, %s", s.step, s.steps, amount(a, s.pictures, "picture"));
-    FileKind kind = file_kind(f);
     const char *embedding = NULL;
-    if (kind == EMBEDDING_FILE || kind == UNKNOWN_FILE) embedding = info_embedding(a, f->path);
-    if (!embedding) return file_in_words(a, f);
-    const char *base = file_about(f).base;
-    return base ? format(a, "%s, for %s", embedding, base) : embedding;
+    if (about.kind == EMBEDDING_FILE || about.kind == UNKNOWN_FILE) embedding = info_embedding(a, f->path);
+    if (!embedding) return file_in_words(a, about);
+    return about.base ? format(a, "%s, for %s", embedding, about.base) : embedding;
 }
 
 /* ---- how it was trained ----------------------------------------------------------------------- */
@@ -306,11 +304,11 @@ static int is_embedding(FileAbout about, const char *kind)
     return about.kind == EMBEDDING_FILE || (about.kind == UNKNOWN_FILE && begins(kind, "a textual inversion"));
 }
 
-static void purpose_and_use(Text *t, const WeightFile *f, const char *kind, const ModelCard *card, InfoWanted wanted)
+static void purpose_and_use(Text *t, const WeightFile *f, FileAbout about, const char *kind, const ModelCard *card,
+                            InfoWanted wanted)
 {
     Arena *a = t->draft.mem;
     TrainingStateInfo s;
-    FileAbout about = file_about(f);
     const char *name = wanted.name ? wanted.name : f->path;
     if (training_state_info(a, f, &s)) {
         say_words(t, "use", "the same persona train command with --resume goes on from it");
@@ -367,13 +365,13 @@ static const char *few_steps(FileKind kind, const WeightFile *f)
     return NULL;
 }
 
-static void words_and_hints(Text *t, const WeightFile *f, const ModelCard *card)
+static void words_and_hints(Text *t, const WeightFile *f, FileKind kind, const ModelCard *card)
 {
     say_words(t, "title", card->title);
     say_words(t, "trained words", model_card_words(t->draft.mem, card, WORDS_SHOWN));
     most_used_tags(t, card);
     say_words(t, "strength", card->strength);
-    say_words(t, "hint", few_steps(file_kind(f), f));
+    say_words(t, "hint", few_steps(kind, f));
     say_words(t, "hint", card->hint);
     say_words(t, "negative prompt", card->negative);
     say_words(t, "notes from", card->notes);
@@ -451,12 +449,13 @@ const char *info_weights(Arena *a, const WeightFile *f, InfoWanted wanted)
 {
     Text t = { string_builder(a), wanted.most };
     ModelCard card = model_card(a, f);
-    const char *kind = info_kind(a, f);
+    FileAbout about = file_about(f);
+    const char *kind = info_kind(a, f, about);
     const char *more = info_details(a, f);
     append(&t, format(a, "%s: %s\n", printable_words(a, f->path, strlen(f->path)), shown(&t, kind)));
-    purpose_and_use(&t, f, kind, &card, wanted);
+    purpose_and_use(&t, f, about, kind, &card, wanted);
     base_model(&t, f, &card);
-    words_and_hints(&t, f, &card);
+    words_and_hints(&t, f, about.kind, &card);
     limits(&t, f);
     say_words(&t, "holds", more);
     training_settings(&t, f);

@@ -2,6 +2,7 @@
 #ifndef INFO_H
 #define INFO_H
 
+#include "file_kind.h"
 #include "weights_open.h"
 
 /* How a file is described.
@@ -18,8 +19,8 @@ const char *info_weights(Arena *a, const WeightFile *f, InfoWanted wanted);
 /* Returns "F16     [320,4,3,3]          conv_in.weight", in the arena, printable. */
 const char *info_tensor(Arena *a, const Weight *w);
 
-/* Returns "a LoRA for SDXL": what f is, also where only its whole content tells that, in the arena. */
-const char *info_kind(Arena *a, const WeightFile *f);
+/* Returns "a LoRA for SDXL": what f is, also where only its whole content tells that, in the arena.  about: of f */
+const char *info_kind(Arena *a, const WeightFile *f, FileAbout about);
 
 /* Returns what is particular to the kind of f, "AnimateDiff v3, up to 32 frames at once", or why f cannot be used, in
  * the arena; NULL when there is nothing to say. */

@@ -86,7 +86,7 @@ static void read_file(void *reading)
     WeightRow *row = r->row;
     const WeightFile *f = weights_open(r->a, row->path);
     FileAbout about = file_about(f);
-    const char *what = info_kind(r->a, f);
+    const char *what = info_kind(r->a, f, about);
     if (about.kind == UNKNOWN_FILE && is_embedding(what)) about.kind = EMBEDDING_FILE;
     int is_used = about.kind != UNKNOWN_FILE && about.kind != UNSUPPORTED_FILE && base_is_used(about.base);
     row->bytes = f->bytes;

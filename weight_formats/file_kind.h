@@ -23,7 +23,7 @@ FileKind file_kind(const WeightFile *f);
 const char *file_kind_name(const WeightFile *f);
 
 /* "a LoRA for SDXL": the name, with the base unless the name says it already.  In the arena. */
-const char *file_in_words(Arena *a, const WeightFile *f);
+const char *file_in_words(Arena *a, FileAbout about);
 
 /* Fails unless f is of the kind that is wanted: with what it is, and how it is used instead.
  * Where a VAE is wanted, a whole model is accepted too, since it has one. */
