@@ -123,7 +123,7 @@ static const Option options[] = {
     { .flag = "fresh",      .field = offsetof(Options, fresh),
       .help = "begins anew where an interrupted job left its state, OUT.gif.state" },
     { .flag = "state-every", .value = "S", .act = act_state_every,
-      .help = "seconds from one state to the next, while a job is drawn; 0: each step; off: none [10]" },
+      .help = "seconds from one state to the next, while a job is drawn; 0: each step; off: none (10)" },
     { .flag = "preview",    .field = offsetof(Options, preview),
       .help = "the picture as it forms, in a terminal with 24-bit colour" },
     { .flag = "quiet",      .field = offsetof(Options, quiet),   .help = "errors only" },

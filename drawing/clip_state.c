@@ -17,7 +17,6 @@
 #include "clip_state.h"
 
 #include "chars.h"
-#include "files.h"
 #include "lines.h"
 #include "safetensors.h"
 #include "system.h"
@@ -109,10 +108,9 @@ static char *digest_of(Arena *a, const Weight *w, size_t count, const KeyValue *
 
 /* ---- reading ----------------------------------------------------------------------------------- */
 
-/* Maps a file, and checks that it is a state and whole. */
-static const WeightFile *open_state(Arena *a, const char *path)
+const WeightFile *clip_state_read(Arena *a, const char *path, Bytes file)
 {
-    const WeightFile *f = safetensors_open(a, path);
+    const WeightFile *f = safetensors_read(a, path, file);
     const char *version = file_metadata(f, MARK);
     const char *written = file_metadata(f, DIGEST);
     if (!version) fail(a, "%s: it is no state of a drawing job", path);
@@ -163,6 +161,11 @@ static void read_position(Arena *a, const WeightFile *f, const ClipBounds *bound
     p->rgb = data_of(a, f, &l, "frames");
     p->latents.x = (float *)(uintptr_t)data_of(a, f, &l, "latents");      /* only read */
     p->memory = data_of(a, f, &l, "sampler");
+}
+
+static const WeightFile *open_state(Arena *a, const char *path)
+{
+    return clip_state_read(a, path, file_map(a, path));
 }
 
 /* ---- finding ----------------------------------------------------------------------------------- */

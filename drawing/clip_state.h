@@ -3,6 +3,7 @@
 #define CLIP_STATE_H
 
 #include "callbacks.h"
+#include "files.h"
 #include "random.h"
 #include "weight_file.h"
 
@@ -53,6 +54,9 @@ int clip_state_drawn_seed(Arena *a, const ClipState *s, uint64_t *seed);
  * What killed processes left half written of these files, and of TARGET, is removed.
  * identity: all that the result depends on, by name.  To be called again, it looks behind the file that it found. */
 void clip_state_find(Arena *a, ClipState *s, const KeyValue *identity, size_t entries, const ClipBounds *bounds);
+
+/* Checks that a file in memory is a state and whole.  Fails with path and reason. */
+const WeightFile *clip_state_read(Arena *a, const char *path, Bytes file);
 
 const char *clip_state_path(Arena *a, const ClipState *s);
 double      clip_state_bytes(const ClipBounds *b);      /* of the largest state that the job will have */
