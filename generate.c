@@ -498,12 +498,35 @@ static void check_room(Work *w, const Plan *plan)
          room / 1e6);
 }
 
+/* The job is only to decode these. */
+static void take_given_latents(Work *w)
+{
+    ClipState *s = w->state;
+    const Tensor x = s->given;
+    const Tensor expected = w->bounds.most[FRAMES].latents;
+    if (x.n != expected.n || x.h != expected.h || x.w != expected.w)
+        fail(w->mem, "the latents are %s of %dx%d, and the settings say %d of %dx%d",
+             amount(w->mem, (size_t)x.n, "frame"), x.w * FACTOR, x.h * FACTOR, expected.n, expected.w * FACTOR,
+             expected.h * FACTOR);
+    s->every = -1;
+    s->is_found = 1;
+    s->from = w->bounds.most[FRAMES];
+    s->from.done = 0;
+    s->from.latents.x = x.x;
+    callbacks_say(w->callbacks, "the latents are there, and are only decoded: another VAE, Precision or FPS "
+                  "makes a difference, and other settings none");
+}
+
 static void take_up_state(Work *w, const Plan *plan)
 {
     w->state = w->callbacks ? w->callbacks->state : NULL;
     if (!w->state) return;
     identify(w);
     w->state->number = 0;
+    if (w->state->given.x) {
+        take_given_latents(w);
+        return;
+    }
     int is_there = system_file_exists(format(w->mem, "%s.state", w->state->target));
     if (is_there) clip_identity_weights(w->mem, w->identity, w->run.weights, w->run.lora);
     find_state(w, w->identity->count - 1);
@@ -524,7 +547,7 @@ static void check_conditioning(Work *w, const Conditioning *conditioning)
         clip_identity_condition(w->identity, c->text.x, size(c->text));
         clip_identity_condition(w->identity, c->weight, (size_t)(c->text.n - c->has_negative));
     }
-    if (!w->state->is_found) return;
+    if (!w->state->is_found || w->state->given.x) return;
     const KeyValue *now = &w->identity->entry[w->identity->count - 1];
     const char *then = file_metadata(w->state->file, now->key);
     if (then && !strcmp(then, now->value)) return;
@@ -932,6 +955,7 @@ static void decode(Work *w, Tensor x, unsigned char *rgb)
     }
     begin_decoding(w, &d);
     if (w->callbacks && w->callbacks->latents) w->callbacks->latents(w->callbacks->to, x);
+    if (w->state && w->state->on_latents) w->state->on_latents(w->state->on_latents_to, x);
     interruptible(w, decode_rest, &d);
 }
 

@@ -184,6 +184,19 @@ static void save(Run *r, const Result *result, Pictures p, double began)
                       system_memory_peak() / 1e6, amount(r->a, (size_t)p.frames, "frame"), p.width, p.height, bytes / 1e3));
 }
 
+/* Saves the final latents beside the picture, before they are decoded.  Others that are there are kept. */
+static void save_latents(void *run, Tensor x)
+{
+    Run *r = run;
+    size_t before = mark(r->a);
+    const char *path = format(r->a, "%s.latents.safetensors", without_extension(r->a, r->state.target));
+    KeptFile *kept = system_file_exists(path) ? output_keep(r->a, path) : NULL;
+    latents_save(r->a, path, &(Latents){ .x = x, .parameters = prompt_infotext(r->a, &r->request) });
+    run_say(r, format(r->a, "latents: %s", path));
+    if (kept) run_say(r, format(r->a, "%s was there, and is %s now", path, output_kept(kept)));
+    release(r->a, before);
+}
+
 /* How to make another one.  A seed at random is another one each time. */
 static void say_another_seed(Run *r)
 {
@@ -335,6 +348,16 @@ static void set_target(Run *r, const char *out)
     if (is_streamed(o)) r->state.target = format(r->a, "persona%s", file_extension(out));
     r->callbacks = run_callbacks(r);
     r->callbacks.state = &r->state;
+    r->state.given = r->latents.x;
+    if (o->keep_latents) r->state.on_latents = save_latents;
+    r->state.on_latents_to = r;
+}
+
+static void check_latents(void *run)
+{
+    Run *r = run;
+    if (r->options.keep_latents && sweep_asked(&r->request))
+        run_misuse(r, "--keep-latents is for one picture; draw a cell of the grid alone");
 }
 
 /* Everything that can be known before the work.  Ends the run when there are faults.  A grid whose axes are wrong is
@@ -349,6 +372,7 @@ static void check_drawing(Run *r, int check)
     if (r->sweep) run_try(r, check_grid);
     else check_picture(r, check);
     run_try(r, check_stream);
+    run_try(r, check_latents);
     run_end_if_faulty(r);
     place(r, check);
 }

@@ -120,6 +120,8 @@ static const Option options[] = {
       .help = "of persona me: what captions call the person, as \"yumin woman\"" },
     { .flag = "keep-cells", .field = offsetof(Options, keep_cells),
       .help = "the pictures of a grid, one by one, in OUT.cells/ too" },
+    { .flag = "keep-latents", .field = offsetof(Options, keep_latents),
+      .help = "the final latents too, in OUT.latents.safetensors; persona decodes that file again, with another --vae" },
     { .flag = "fresh",      .field = offsetof(Options, fresh),
       .help = "begins anew where an interrupted job left its state, OUT.gif.state" },
     { .flag = "state-every", .value = "S", .act = act_state_every,

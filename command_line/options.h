@@ -28,6 +28,7 @@ typedef struct {
     int            has_prompt;           /* --prompt is among the given settings */
     int            quiet, verbose, preview, keep_cells, overwrite;
     int            fresh;                /* --fresh */
+    int            keep_latents;         /* --keep-latents */
     double         state_every;          /* --state-every: seconds; negative: off */
     int            wants_training_help;  /* persona train --help */
     int            wants_me_help;        /* persona me --help */

@@ -166,11 +166,29 @@ static int read_stored_settings(Run *r, Bytes b, const char *path)
     return 1;
 }
 
+/* Latents that --keep-latents saved, or ComfyUI; returns 0 when the file holds none.  Theirs say no settings that are
+ * read, so what they show must be their shape. */
+static int read_latents(Run *r, Bytes b, const char *path)
+{
+    if (!latents_read(r->a, path, b, &r->latents)) return 0;
+    r->request.is_prompt_drawn = 1;
+    r->request.is_negative_drawn = 1;
+    if (r->latents.parameters) {
+        PromptText t = { r->latents.parameters, strlen(r->latents.parameters), path, .is_stored = 1 };
+        prompt_read(r->a, &r->request, t, &r->options.faults, run_say, r);
+        return 1;
+    }
+    prompt_set(r->a, &r->request, "size", format(r->a, "%dx%d", r->latents.width, r->latents.height));
+    prompt_set(r->a, &r->request, "frames", format(r->a, "%d", r->latents.x.n));
+    return 1;
+}
+
 static void read_prompt_file(void *run)
 {
     Run *r = run;
     const char *path = r->options.input;
     Bytes b = run_open_input(r, path, "a prompt file, or a picture to make again");
+    if (read_latents(r, b, path)) return;
     int is_picture = input_file_may_carry_settings(b);
     r->is_redrawn = is_picture && result_has_format(path);       /* a JPEG becomes a GIF beside it */
     if (read_stored_settings(r, b, path)) return;

@@ -6,6 +6,7 @@
 #include "clip_state.h"
 #include "dataset_config.h"
 #include "files.h"
+#include "latents_file.h"
 #include "options.h"
 #include "samples.h"
 #include "search_path.h"
@@ -26,6 +27,7 @@ typedef struct {
     int         is_input_wrong;          /* the input file could not be read, so its settings are not known */
     int         is_redrawn;              /* the request is that of a picture: the input file is a GIF or PNG */
     int         is_seed_random;
+    Latents     latents;                 /* those of the input file, to be decoded again; .x.x NULL: it has none */
     const char *prompt_label;            /* where the prompt stands, for messages */
     Name       *folder;                  /* [folders] that are searched for weights, and where they are named */
     size_t      folders, folder_room;

@@ -35,6 +35,10 @@ typedef struct ClipState {
     const char *asked;                   /* what was asked for, when the seed was drawn at random; or NULL */
     int         is_fresh;                /* begins anew where it could go on */
     const Callbacks *callbacks;          /* who hears of states; or NULL */
+    Tensor      given;                   /* the final latents, which are only to be decoded: no state is looked for, and
+                                            none is written; .x NULL: none */
+    void      (*on_latents)(void *to, Tensor x);      /* sees the final latents before they are decoded; or NULL */
+    void       *on_latents_to;
     /* by the functions below */
     int         number;                  /* of the file: "prompt.gif.state" is 1, "prompt.gif-2.state" is 2 */
     int         is_found;                /* the job goes on from `from`, whose arrays are mapped */

@@ -3,6 +3,7 @@
 #include "chars.h"
 #include "clip_state.h"
 #include "damage.h"
+#include "latents_file.h"
 #include "sampler.h"
 
 #include <sys/stat.h>
@@ -169,6 +170,33 @@ static void damaged(Arena *a, const char *folder)
     unlink(clip_state_path(a, &s));
 }
 
+/* ---- the final latents ---- */
+
+static const WeightFile *read_latents(Arena *a, const char *path, Bytes file)
+{
+    Latents l;
+    if (!latents_read(a, path, file, &l)) fail(a, "no latents");
+    return safetensors_read(a, path, file);
+}
+
+static void latents(Arena *a, const char *folder)
+{
+    Latents l = { .x = shape(noise), .parameters = "a man\nSteps: 5" };
+    Latents again;
+    const char *path = format(a, "%s/x.safetensors", folder);
+    latents_save(a, path, &l);
+    Bytes file = file_map(a, path);
+    CHECK(latents_read(a, path, file, &again));
+    CHECK(again.x.n == CLIP && again.width == 8 * SIDE && again.height == 8 * SIDE);
+    CHECK(!memcmp(again.x.x, noise, size(l.x) * sizeof *noise) && !strcmp(again.parameters, l.parameters));
+    const Weight *w = file_weight(safetensors_read(a, path, file), "latent_tensor");
+    CHECK(w->rank == 4 && w->shape[1] == 4);
+    float second_channel = dtype_value(w->data, w->type, SIDE * SIDE);
+    CHECK(second_channel == noise[1]);
+    damage(a, read_latents, file, "latents");
+    unlink(path);
+}
+
 int main(void)
 {
     Arena *a = arena_new();
@@ -181,6 +209,7 @@ int main(void)
     forged(a, folder);
     seeds(a, folder);
     damaged(a, folder);
+    latents(a, folder);
     CHECK(!rmdir(folder));
     arena_free(a);
     return done();

@@ -122,6 +122,24 @@ run p.txt -o cut.png --state-every often; holds 'a value that is none' is $statu
 says '--state-every is "often", expected seconds, 0 to 86400, or off'
 rm -f cut*
 
+# ---- the final latents ----
+run p.txt -o cut.png --keep-latents
+says 'latents: cut.latents.safetensors'
+run cut.latents.safetensors -o again.png
+says 'the latents are there, and are only decoded'
+holds 'decoded again' same cut.png again.png
+run p.txt -o cut.png --keep-latents --seed 8
+says 'cut.latents.safetensors was there, and is cut.latents-before.safetensors now'
+run cut.latents.safetensors --size 64x72; holds 'another size' is $status 1
+says 'the latents are 1 frame of 64x64, and the settings say 1 of 64x72'
+safetensors x.latent '{"latent_tensor":{"dtype":"F32","shape":[1,4,8,8],"data_offsets":[0,1024]},"latent_format_version_0":{"dtype":"F32","shape":[0],"data_offsets":[1024,1024]}}' 1024
+run x.latent -o comfy.png --seed 1; holds "ComfyUI's" is "$status$(cat out)" 0comfy.png
+safetensors x.latent '{"latent_tensor":{"dtype":"F32","shape":[1,16,8,8],"data_offsets":[0,4096]}}' 4096
+run x.latent -o flux.png; holds "another model's" is $status 1
+says 'x.latent: latent_tensor is [1,16,8,8] of F32, expected latents of Stable Diffusion 1.x'
+run p.txt -o grid.png --x 'Seed: 1, 2' --keep-latents; holds 'of a grid' is $status 2
+rm -f cut*
+
 # ---- what a process left that was killed while it wrote ----
 : >cut.png.999999999.part; : >cut.png.state.999999999.part; : >cut.png.$$.part; : >cut.png.x.part
 run p.txt -o cut.png
