@@ -69,10 +69,8 @@ static double accumulate_gradients(Trainer *t, const DatasetItem **last)
 static const char *lower_rate(const Trainer *t)
 {
     const double FACTOR = 4;             /* what people are told: halve it, or quarter it */
-    TrainingConfig usual = *t->config;
-    usual.learning_rate = -1;
     double rate = training_learning_rate(t->config);
-    double lower = rate > training_learning_rate(&usual) ? training_learning_rate(&usual) : rate / FACTOR;
+    double lower = rate > t->usual_rate ? t->usual_rate : rate / FACTOR;
     int has_others = t->config->unet_lr >= 0 || t->config->text_encoder_lr >= 0 || t->config->embedding_lr >= 0;
     return format(t->mem, "stop it, and take a lower rate: --learning_rate %s instead of %s%s",
                   number_text(t->mem, lower), number_text(t->mem, rate),

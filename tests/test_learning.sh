@@ -180,7 +180,7 @@ refuses 1 'not finite' train photos -o x.safetensors --resolution 64 --network_d
 for words in ': the ' ' is not finite a' 'the step is left out' 'x.safetensors was not written'; do says "$words"; done
 run train photos -o broken.safetensors --resolution 64 --network_dim 2 --max_train_steps 40 --learning_rate 1 --seed 3
 says 'warning: learning breaks: the last 20 steps have a loss of '
-says 'stop it, and take a lower rate: --learning_rate 0.0001 instead of 1'
+says 'stop it, and take a lower rate: --learning_rate 0.001 instead of 1'
 holds 'once' is "$(grep -c 'learning breaks' err)" 1
 run train photos -o broken.safetensors --resolution 64 --network_dim 2 --max_train_steps 40 --learning_rate 0.01 --seed 3
 holds 'not of what learns' is "$(grep -c 'learning breaks' err)" 0

@@ -62,6 +62,11 @@ static void read_spec(Trainer *t, const Weights *weights)
                       lines_joined(t->mem, &ignored, "; "));
     *config = model_recipe(t->mem, &t->job->config, weights, path, t->callbacks, &t->recipe);
     t->config = config;
+    TrainingConfig without_rate = t->job->config;
+    const char *taken;
+    without_rate.learning_rate = -1;
+    without_rate = model_recipe(t->mem, &without_rate, weights, path, NULL, &taken);
+    t->usual_rate = training_learning_rate(&without_rate);
 }
 
 void trainer_open_model(Trainer *t)

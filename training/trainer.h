@@ -35,6 +35,7 @@ typedef struct {
     uint64_t              seed;
     ModelSpec             spec;          /* what the model was made for */
     const char           *recipe;        /* the options that came from there, see model_recipe.h */
+    double                usual_rate;    /* the learning rate when none is given */
     int                   clip_skip;
     int                   side;          /* of the pictures, in pixels */
     Subsets               subsets;       /* the folders of pictures, at least one */
