@@ -273,8 +273,8 @@ static size_t folders_there(Run *r, Name *folder)
     for (size_t i = 0; i < r->folders; i++) {
         Name f = r->folder[i];
         if (folder_is(f.text) || !begins(f.label, "--")) folder[n++] = f;
-        else faults_add(&r->options.faults, format(r->a, "%s is %s, and there is no such folder", f.label,
-                                                   quoted(r->a, f.text)));
+        else faults_add(&r->options.faults, format(r->a, "%s is %s, and there is no such folder%s", f.label,
+                                                   quoted(r->a, f.text), near_path_hint(r->a, f.text, FOLDER_PATH)));
     }
     return n;
 }

@@ -31,7 +31,7 @@ means 'Negative prompt: hat' -n hat
 means 'Negative prompt: old hat' '-nold hat'
 means 'a tall man' -p 'a tall man'
 means 'Seed: 5' -s5 -t 1 -m persona
-run check p.txt -s-1; says 'all is well'
+run check p.txt -s-1; holds 'a random seed' is $status 0
 run check p.txt -q; holds '-q is quiet' is "$status$(cat err)" 0
 run check p.txt -v; says 'Seed: 7'
 run -h; holds '-h is help' grep -q -- '-W, --width' out

@@ -14,7 +14,7 @@ run p.txt -o want.png
 echo "$words" | "$persona" - >out 2>err; status=$?
 holds 'a prompt from standard input' is "$status$(cat out)" 0persona.gif
 holds 'the same picture' same persona.gif want.gif
-echo "$words" | "$persona" check /dev/stdin >out 2>err; says 'standard input: all is well; without check it draws persona.gif'
+echo "$words" | "$persona" check /dev/stdin >out 2>err; says 'persona.gif'
 "$persona" - -o again.gif <want.gif >out 2>err; holds 'from a picture' same again.gif want.gif
 "$persona" info - <want.gif >out 2>err; holds 'info of it' grep -q 'standard input: a GIF of 32x32' out
 "$persona" info - <"$source/weights/persona_motion.safetensors" >out 2>err; holds 'info of weights' grep -q 'motion module' out
