@@ -130,6 +130,7 @@ printf 'version https://git-lfs.github.com/spec/v1\noid sha256:0\n' >lfs.ckpt; r
 printf 'version https://git-lfs.github.com/spec/v1\noid sha256:0\n' >lfs.bin;  refuses lfs.bin 'is a Git LFS pointer'
 : >empty.safetensors;                                                refuses empty.safetensors 'is empty, expected weights; download it again'
 : >empty.pt;                                                         refuses empty.pt 'is empty'
+printf '\200\002cultralytics.nn.tasks\nDetectionModel\n)R.' >face_yolov8n.pt;  refuses face_yolov8n.pt 'is a detector (YOLO) with its program'
 tensors $pair; head -c $(($(wc -c <f.safetensors) - 3)) f.safetensors >cut.safetensors; refuses cut.safetensors 'cut short: '
 printf 'a woman\n' >words.txt;                                       refuses words.txt 'for a prompt file there is persona check'
 refuses nothing.safetensors 'No such file'

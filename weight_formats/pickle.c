@@ -308,10 +308,27 @@ static void push_global_of_stack(Unpickler *m)
     push_name(m, (Slice){ module->text, module->count }, (Slice){ name->text, name->count });
 }
 
+/* Modules whose whole models people keep beside weights: what such a file is; NULL for all other names. */
+static const char *program_of(const char *name)
+{
+    static const struct { const char *module, *what; } programs[] = {
+        { "ultralytics.", "a detector (YOLO)" },
+        { "models.yolo.", "a detector (YOLO)" },
+        { "models.common.", "a detector (YOLO)" },
+    };
+    for (size_t i = 0; i < sizeof programs / sizeof *programs; i++)
+        if (!strncmp(name, programs[i].module, strlen(programs[i].module))) return programs[i].what;
+    return NULL;
+}
+
 /* Python would call name(*arguments).  Here the two become one value.  OrderedDict() becomes an empty dict. */
 static void push_call(Unpickler *m, Pickled *name, Pickled *arguments)
 {
     if (name->kind != P_NAME) bad(m, "it calls something that is no name");
+    const char *program = program_of(name->text);
+    if (program)
+        fail(m->mem, "%s: is %s with its program, of %s; it finds things in pictures, and nothing here can use it",
+             m->path, program, name->text);
     if (!may_be_called(name->text))
         fail(m->mem, "%s: its pickle calls %s, which no file of weights needs: it may be made to harm; refused.  "
              "Look for a safetensors copy, and load this file nowhere else", m->path, name->text);
