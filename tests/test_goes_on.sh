@@ -7,7 +7,7 @@ test=test_goes_on; . tests/asking.sh
 : >err
 holds 'kill -9' is $killed 0
 
-printf 'portrait of a woman with red hair\nNegative prompt: hat\nSteps: 16, Seed: 7, Size: 64x64, Frames: 1\n' >p.txt
+printf 'portrait of a woman with red hair\nNegative prompt: hat\nSteps: 16, CFG scale: 7.5, Seed: 7, Size: 64x64, Frames: 1\n' >p.txt
 
 # stops SIGNAL OUT OPTIONS...: begins a job, and sends the signal when the state is there
 stops() {
@@ -89,7 +89,7 @@ for option in '--fps 3' '--threads 1' '--quiet' '--preview'; do
 done
 # a setting that is new belongs into clip_identity.c when it changes a pixel, and into this list
 tried='prompt negative size width height frames steps sampler schedule-type cfg cfg-rescale eta seed clip-skip rng prediction precision init hires fps threads'
-by_content='model vae motion lora lora-hashes ti-hashes hashes model-hash vae-hash dynamic-prompts max-size x y z'
+by_content='model vae motion lora lora-hashes ti-hashes hashes model-hash vae-hash dynamic-prompts max-size batch x y z'
 alike='strength hires-steps hires-upscaler noise-schedule context stride overlap closed-loop'
 run --help
 for name in $(sed -n 's/^  .*--\([a-z-]*\) .*/\1/p' out | sed '/^output$/,$d'); do
