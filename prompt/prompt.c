@@ -25,6 +25,7 @@
 #include "pasted_command.h"
 #include "plain_text.h"
 #include "sampler_names.h"
+#include "stray_settings.h"
 #include "template_lines.h"
 
 #include <math.h>
@@ -517,13 +518,14 @@ static const char *setting_in(Arena *a, const char *line, size_t n, int is_last)
     return NULL;
 }
 
-/* Settings that are not taken for them are read as words, which may not be meant. */
-static void warn_settings(Arena *a, const char *words, const char *path, LineCallback *warn, void *to)
+/* Settings that are not taken for them are read as words, which may not be meant.  is_last: a last line without settings
+ * behind it may hold them anywhere. */
+static void warn_settings(Arena *a, const char *words, int is_last, const char *path, LineCallback *warn, void *to)
 {
     size_t before = mark(a);
     while (warn && *words) {
         size_t n = strcspn(words, "\n");
-        const char *key = memchr(words, ':', n) ? setting_in(a, words, n, !words[n]) : NULL;
+        const char *key = memchr(words, ':', n) ? setting_in(a, words, n, is_last && !words[n]) : NULL;
         if (key) {
             warn(to, format(a, "%s: \"%s:\" stands among words, so its line is read as words; settings stand in the "
                             "last lines, and begin with a key as \"Steps: 25\" does", path, key));
@@ -579,6 +581,44 @@ static void set(Arena *a, Request *r, const char *name, const char *label, const
 
 typedef struct { LineCallback *call; void *to; } Warn;
 
+/* "a, b and 3 more" */
+static const char *listed_lines(Arena *a, Lines *l)
+{
+    size_t count = l->count;
+    if (l->count > LISTED) l->count = LISTED;
+    const char *all = lines_joined(a, l, ", ");
+    return count > LISTED ? format(a, "%s and %zu more", all, count - LISTED) : all;
+}
+
+/* Where "Negative:" begins a piece of a line, it may be meant as a label. */
+static void warn_label(Arena *a, const char *words, const char *path, Warn warn)
+{
+    for (const char *s = words; (s = strchr(s, ',')); s++) {
+        const char *piece = s + 1 + strspn(s + 1, " ");
+        if (!begins(piece, "Negative:")) continue;
+        warn.call(warn.to, format(a, "%s: \"Negative:\" stands within a line, so what follows is read as words of the "
+                                     "prompt; the negative prompt begins a line", path));
+        return;
+    }
+}
+
+/* Settings among the words of a file that a person wrote, and the warning where it is not sure that they are some. */
+static void sort_words(Arena *a, Infotext *parts, const char *path, Warn warn)
+{
+    Lines read = { 0 }, left_out = { 0 };
+    int had_settings = parts->settings != NULL;
+    stray_settings(a, parts, &read, &left_out);
+    if (!warn.call) return;
+    if (read.count)
+        warn.call(warn.to, format(a, "%s: read as settings, though they stand among words: %s", path,
+                                  listed_lines(a, &read)));
+    if (left_out.count)
+        warn.call(warn.to, format(a, "%s: not drawn as words: %s", path, listed_lines(a, &left_out)));
+    warn_label(a, parts->prompt, path, warn);
+    warn_settings(a, parts->prompt, !had_settings && !parts->negative, path, warn.call, warn.to);
+    if (parts->negative) warn_settings(a, parts->negative, !had_settings, path, warn.call, warn.to);
+}
+
 static void parse(Reader *rd, const char *text, size_t n, int is_picture, Faults *faults, Warn warn)
 {
     char *whole = plain_text(rd->a, text, n, rd->path);
@@ -586,9 +626,9 @@ static void parse(Reader *rd, const char *text, size_t n, int is_picture, Faults
     Infotext parts = infotext_parts(rd->a, format(rd->a, "%s", whole), is_picture);
     if (!parts.settings && !is_picture) pasted_command(rd->a, whole, rd->path, &parts);
     char *words = parts.negative ? parts.negative : parts.prompt;
-    if (!parts.settings) warn_settings(rd->a, words, rd->path, warn.call, warn.to);
     int is_sd_next = parts.settings && strstr(parts.settings, "App: SD.Next");
     char *template = is_sd_next ? cut_template(rd->a, words) : NULL;
+    if (!is_picture) sort_words(rd->a, &parts, rd->path, warn);
     *rd->r = (Request){ .job = { .prompt = "" }, .faults = faults };
     if (parts.negative) set(rd->a, rd->r, "negative", rd->path, trimmed(rd->a, parts.negative, strlen(parts.negative)));
     const char *prompt = without_prompt_label(parts.prompt);
