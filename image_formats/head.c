@@ -144,7 +144,7 @@ int head_find(Arena *a, Picture p, Head *head)
     double scale = (double)SMALL / (p.width > p.height ? p.width : p.height);
     Picture copy = image_resize(a, p, at_least_one(p.width * scale), at_least_one(p.height * scale), BOX);
     Small s = small_of(a, copy);
-    Head best = { 0.5 * s.width, 0.47 * s.height, 0.45 * s.width };
+    Head best = { 0.5 * s.width, 0.47 * s.height, 0.45 * s.width, 0 };
     double most = LEAST;
     for (double w = fmax(8, 0.12 * s.width); w <= 0.7 * s.width; w *= 1.12)
         for (double y = 0.4 * w; y < s.height - 0.4 * w; y += fmax(1, w / 16))
@@ -152,10 +152,10 @@ int head_find(Arena *a, Picture p, Head *head)
                 double score = likeness(&s, x, y, w);
                 if (score <= most) continue;
                 most = score;
-                best = (Head){ x, y, w };
+                best = (Head){ x, y, w, score };
             }
     release(a, before);
-    *head = (Head){ best.x / scale, best.y / scale, best.width / scale };
+    *head = (Head){ best.x / scale, best.y / scale, best.width / scale, best.likeness };
     return most > LEAST;
 }
 

@@ -4,8 +4,9 @@
 
 #include "image.h"
 
-/* In pixels of the picture: the middle of the face, between the eyes and the nose, and how wide the face is. */
-typedef struct { double x, y, width; } Head;
+/* In pixels of the picture: the middle of the face, between the eyes and the nose, and how wide the face is.
+ * likeness: how much it looks like one, above 1 for a clear face */
+typedef struct { double x, y, width, likeness; } Head;
 
 /* Finds the face that is the clearest, by the colour of skin and its shape; a drawn one too.  Returns 0 when nothing
  * looks like one; head is then where it would be in a portrait. */

@@ -106,7 +106,9 @@ static void look(void *to)
     advice->has_head = head_find(l->a, p, &advice->head);
     advice->words = portrait_words(p, advice->head);
     double back = (double)photo->width / p.width;
-    advice->head = (Head){ advice->head.x * back, advice->head.y * back, advice->head.width * back };
+    advice->head.x *= back;
+    advice->head.y *= back;
+    advice->head.width *= back;
 }
 
 /* ---- compared with the others -------------------------------------------------------------------- */
@@ -193,8 +195,7 @@ size_t photo_advice_best(const Photos *p, const PhotoAdvice *advice)
         const PhotoAdvice *x = &advice[i];
         if (x->why_not) continue;
         double inside = part_inside(&p->photo[i], x->head);
-        double large = fmin(1, x->head.width / 100) + 1.5 * fmin(1, 3 * x->head.width / p->photo[i].width);
-        double score = x->has_head * (1 + 2 * inside * inside + large) + 0.2 * fmin(1, x->sharpness / 500);
+        double score = x->has_head * (1 + 4 * x->head.likeness + inside) + 0.2 * fmin(1, x->sharpness / 500);
         if (score <= most) continue;
         most = score;
         best = i;

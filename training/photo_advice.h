@@ -20,7 +20,7 @@ typedef struct {
  * would be left out for what they look like, those that can be read are used. */
 PhotoAdvice *photo_advice(Arena *a, Photos *p, int side, const Callbacks *callbacks);
 
-/* The photo that shows a head best, of those that are used: large, sharp and in the picture whole. */
+/* The photo that shows a head best, of those that are used: the clearest face, sharp and in the picture whole. */
 size_t photo_advice_best(const Photos *p, const PhotoAdvice *advice);
 
 /* What matters of a model here. */
