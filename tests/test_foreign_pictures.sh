@@ -56,7 +56,7 @@ mv wildcards gone; cp dyn.gif again.gif; run again.gif
 holds 'the same bytes, without the files' same dyn.gif again.gif
 run dyn.txt
 holds 'a missing file is an error' is $status 1
-says 'there is no wildcard file for "__colour__", looked in wildcards/ and weights/wildcards/'
+says 'there is no wildcard file for "__colour__", looked in wildcards/, extensions/sd-dynamic-prompts/wildcards/ and '
 run dyn.txt --dynamic-prompts off -o off.gif
 run info off.gif
 holds 'off: words' grep -qF '{big|small} __colour__ cat' out

@@ -10,8 +10,13 @@
 
 typedef struct { Arena *a; const char *path, *keep; double bytes; Request *request; char message[MESSAGE]; } Case;
 
-static void place(void *to)  { Case *c = to; output_check(c->a, c->path, c->bytes); }
-static void result(void *to) { Case *c = to; result_check(c->a, &(Result){ c->path, 0, c->request, NULL }, c->keep); }
+static void place(void *to) { Case *c = to; output_check(c->a, c->path, c->bytes); }
+
+static void result(void *to)
+{
+    Case *c = to;
+    result_check(c->a, &(Result){ .path = c->path, .request = c->request }, c->keep);
+}
 
 /* "" when all is well */
 static const char *why(Case *c, void (*check)(void *))
