@@ -4,8 +4,6 @@
 
 #include "run.h"
 
-typedef void RunCommand(void *run);      /* carries out the command of a Run, as main() would */
-
 typedef struct {
     Arena      *a;
     Run        *r;                       /* of persona me itself */

@@ -58,7 +58,7 @@ void run_add_typed(Run *r, const char *message)
     r->options.faults.is_misuse = 1;
 }
 
-int run_try(Run *r, void (*check)(void *run))
+int run_try(Run *r, RunCommand *check)
 {
     Request before = r->request;
     r->status = FAILED;
@@ -201,6 +201,13 @@ static void read_prompt_file(void *run)
     prompt_read(r->a, &r->request, t, &r->options.faults, run_say, r);
 }
 
+int run_is_typed(const Run *r, const char *flag)
+{
+    for (size_t i = 0; i < r->options.givens; i++)
+        if (same(r->options.given[i].setting->flag, flag)) return 1;
+    return 0;
+}
+
 /* A setting that was typed is tried on its own, so that each that is wrong is told. */
 typedef struct { Run *r; const Given *given; } TypedSetting;
 
@@ -286,6 +293,26 @@ SearchPath *run_search_path(Run *r, const char *beside)
     SearchPath *p = search_path_new(r->a, beside, folder, folders, r->options.program, run_say, r);
     p->is_incomplete = folders < r->folders;
     return p;
+}
+
+static const char DYNAMIC_PROMPTS[] = "extensions/sd-dynamic-prompts/wildcards";       /* in the web UI */
+
+/* The wildcards of dynamic prompts: in folders of that name beside the prompt file, here, and where weights are. */
+Wildcards *run_wildcards(Run *r)
+{
+    const Options *o = &r->options;
+    size_t count = 0;
+    const char **folder = allocate(r->a, 2 * r->folders + 4, sizeof *folder);
+    const char *beside = o->input ? folder_of(r->a, o->input) : ".";
+    if (strcmp(beside, ".")) folder[count++] = format(r->a, "%s/wildcards", beside);
+    folder[count++] = "wildcards";
+    for (size_t i = 0; i < r->folders; i++) {
+        folder[count++] = format(r->a, "%s/wildcards", r->folder[i].text);
+        folder[count++] = format(r->a, "%s/%s", r->folder[i].text, DYNAMIC_PROMPTS);
+    }
+    folder[count++] = DYNAMIC_PROMPTS;
+    folder[count++] = "weights/wildcards";
+    return wildcards_new(r->a, folder, count);
 }
 
 /* A seed of 32 bits, as torch's generator takes no more. */

@@ -11,6 +11,7 @@
 #include "samples.h"
 #include "search_path.h"
 #include "terminal.h"
+#include "wildcards.h"
 
 #include <signal.h>
 
@@ -22,6 +23,7 @@ typedef struct {
     int         argc;
     char      **argv;
     Options     options;
+    int         is_check;                /* persona check: nothing is drawn */
     Terminal    terminal;
     Request     request;
     int         is_input_wrong;          /* the input file could not be read, so its settings are not known */
@@ -35,13 +37,14 @@ typedef struct {
     const char *placed;                  /* where it will be, as result_place() has it; NULL: not asked */
     struct Sweep *sweep;                 /* the grid that is drawn; NULL: one picture */
     Pictures    pictures;                /* what was drawn */
-    int         shows_preview;
     Callbacks   callbacks;               /* of drawing */
     ClipState   state;                   /* how far an interrupted job was */
     SamplePrompts samples;               /* of training */
     Subsets     subsets;
     const volatile sig_atomic_t *stopped;        /* not zero after Ctrl-C */
 } Run;
+
+typedef void RunCommand(void *run);      /* carries out a command of a Run, or a part of it */
 
 /* A LineCallback: prints a message, unless --quiet. */
 void run_say(void *run, const char *line);
@@ -63,7 +66,7 @@ void run_add_typed(Run *r, const char *message);
 
 /* Runs check(r).  When it fails, adds its message to the faults, with the exit status that r->status then has, and
  * returns -1; r->request is as before. */
-int run_try(Run *r, void (*check)(void *run));
+int run_try(Run *r, RunCommand *check);
 
 /* Ends the run when there are faults: tells all of them, and how many they are. */
 void run_end_if_faulty(Run *r);
@@ -82,6 +85,12 @@ void run_find_folders(Run *r);
 /* Where names are looked for.  beside: the path of the prompt file or picture; NULL when there is none.  A folder of
  * --weights that is not there is added to the faults. */
 SearchPath *run_search_path(Run *r, const char *beside);
+
+/* The wildcards of dynamic prompts. */
+Wildcards *run_wildcards(Run *r);
+
+/* Is this setting among the options of the command line? */
+int run_is_typed(const Run *r, const char *flag);
 
 void run_choose_seed(Run *r);                /* a seed at random */
 

@@ -1,0 +1,24 @@
+/* draw_target.h - where a drawn picture goes. */
+#ifndef DRAW_TARGET_H
+#define DRAW_TARGET_H
+
+#include "result.h"
+#include "run.h"
+
+int draw_target_is_streamed(const Run *r);           /* Does the picture go to standard output? */
+
+/* Where the picture goes: to -o, or into the folder that it names, to the picture that it comes from, or beside it: a
+ * JPEG carries settings, but no clip. */
+const char *draw_target_path(Run *r);
+
+/* The picture goes to this path, and how far it is stands beside it.  Sets r->out, r->state and r->callbacks. */
+void draw_target_set(Run *r, const char *out);
+
+/* r->out as result.h has it. */
+Result draw_target_result(Run *r);
+
+/* Saves r->pictures: the path on stdout, or there the picture itself; then removes the state, and says how long it took
+ * since `began`, a system_seconds(), and how to make another one.  Fails as result_save does. */
+void draw_target_save(Run *r, double began);
+
+#endif
