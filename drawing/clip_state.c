@@ -7,7 +7,8 @@
  *     metadata                              all that the job depends on, by name, and a digest of the whole file
  *
  * A job goes on only from a file in which all that it depends on is the same; so it comes to the bytes of a job that
- * was never interrupted.  The state of another job is left alone: the new job's is then "TARGET-2.state".
+ * was never interrupted.  The state of another job is left alone: the new job's is then "TARGET-2.state".  That is so
+ * at every writing, as two jobs may begin at the same time with the same target.
  *
  * A short job writes nothing.  A longer one writes when `every` seconds have passed, and a hundred times as long as the
  * last writing took, so that it costs at most one percent of the time.
@@ -18,6 +19,7 @@
 
 #include "chars.h"
 #include "lines.h"
+#include "output.h"
 #include "safetensors.h"
 #include "system.h"
 
@@ -204,6 +206,13 @@ static void read_state(void *reading)
     if (!*r->differences) read_position(r->a, r->file, r->bounds, &r->position);
 }
 
+/* From now on this file is the job's: it may be replaced and removed. */
+static void own(ClipState *s, const WeightFile *f)
+{
+    snprintf(s->own, sizeof s->own, "%s", file_metadata(f, DIGEST));
+    s->is_ours = 1;
+}
+
 /* Is the file of this number this job's state?  Says what it is otherwise. */
 static int is_own(Arena *a, ClipState *s, Reading *r)
 {
@@ -225,13 +234,14 @@ void clip_state_find(Arena *a, ClipState *s, const KeyValue *identity, size_t en
     s->is_ours = 0;
     s->number++;
     file_remove_abandoned(a, s->target);
-    file_remove_abandoned(a, clip_state_path(a, s));
-    while (s->number < MOST_FILES && system_file_exists(clip_state_path(a, s))) {
+    for (; s->number < MOST_FILES; s->number++) {
+        file_remove_abandoned(a, clip_state_path(a, s));
+        if (!system_file_exists(clip_state_path(a, s))) break;
         s->is_ours = is_own(a, s, &r);
         if (s->is_ours) break;
-        s->number++;
     }
     if (!s->is_ours) return;
+    own(s, r.file);
     if (s->is_fresh) {
         callbacks_say(s->callbacks, "%s: is not gone on from; this job begins anew and will replace it", r.path);
         return;
@@ -274,9 +284,33 @@ int clip_state_drawn_seed(Arena *a, const ClipState *s, uint64_t *seed)
 
 /* ---- writing ----------------------------------------------------------------------------------- */
 
+/* The digest that a file says it has, unchecked. */
+static void read_digest(void *reading)
+{
+    Reading *r = reading;
+    r->file = safetensors_read(r->a, r->path, file_map(r->a, r->path));
+}
+
+/* Is the file there still the one that this job read or wrote last?  Another job with the same target may have begun at
+ * the same time, when neither had a state yet. */
+static int is_still_own(Arena *a, const ClipState *s)
+{
+    char why[MESSAGE];
+    Reading r = { .a = a, .path = clip_state_path(a, s) };
+    if (!s->is_ours || attempt(a, read_digest, &r, why)) return 0;
+    const char *there = file_metadata(r.file, DIGEST);
+    return there && !strcmp(there, s->own);
+}
+
+/* The state of another job stays, and this one's gets the next number. */
+static void pass_others(Arena *a, ClipState *s)
+{
+    while (system_file_exists(clip_state_path(a, s)) && !is_still_own(a, s)) s->number++;
+}
+
 typedef struct {
     Arena              *a;
-    const ClipState    *s;
+    ClipState          *s;
     const KeyValue     *identity;
     size_t              entries;
     const ClipPosition *p;               /* NULL: none is written */
@@ -296,9 +330,12 @@ static void write_state(void *writing)
     if (w->p) lay_out(l, w->p);
     metadata[pairs] = (KeyValue){ DIGEST, digest_of(w->a, l->tensor, (size_t)l->count, metadata, pairs) };
     pairs++;
-    const char *path = clip_state_path(w->a, w->s);
-    folder_make_again(w->a, folder_of(w->a, path));
-    safetensors_save(w->a, path, l->tensor, (size_t)l->count, metadata, pairs);
+    folder_make_again(w->a, folder_of(w->a, w->s->target));
+    OutputLock *lock = output_lock(w->a, w->s->target);
+    pass_others(w->a, w->s);
+    safetensors_save(w->a, clip_state_path(w->a, w->s), l->tensor, (size_t)l->count, metadata, pairs);
+    output_unlock(lock);
+    snprintf(w->s->own, sizeof w->s->own, "%s", metadata[pairs - 1].value);
 }
 
 /* Returns whether it was written. */
@@ -331,7 +368,8 @@ void clip_state_save_seed(Arena *a, ClipState *s, uint64_t seed)
     KeyValue only = { SEED, format(a, "%llu", (unsigned long long)seed) };
     Writing w = { .a = a, .s = s, .identity = &only, .entries = 1 };
     if (s->every < 0 || !s->asked) return;
-    find_asked(a, s);
+    const WeightFile *f = find_asked(a, s);
+    if (f) own(s, f);
     try_writing(&w, s);
 }
 
@@ -353,6 +391,6 @@ int clip_state_worth(const ClipState *s)
 
 void clip_state_done(Arena *a, ClipState *s)
 {
-    if (s->is_ours) system_file_remove(clip_state_path(a, s));
+    if (is_still_own(a, s)) system_file_remove(clip_state_path(a, s));
     s->is_ours = 0;
 }

@@ -44,7 +44,8 @@ typedef struct ClipState {
     int         is_found;                /* the job goes on from `from`, whose arrays are mapped */
     ClipPosition from;
     const WeightFile *file;
-    int         is_ours;                 /* the file is of this job: it is replaced, and removed in the end */
+    int         is_ours;                 /* there is a file of this job: it is replaced, and removed in the end */
+    char        own[17];                 /* that file's digest */
     int         is_warned;
     double      begun, next;             /* seconds of system_seconds(): when the job began, when a state is due */
 } ClipState;

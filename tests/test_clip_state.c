@@ -91,12 +91,42 @@ static void others_stay(Arena *a, const char *folder)
     CHECK(!file_is(format(a, "%s/x.gif-2.state", folder)));
 }
 
+/* Two jobs with one target that began when neither had a state: each keeps its own, and removes no other. */
+static void at_once(Arena *a, const char *folder)
+{
+    ClipState one = state(a, folder);
+    ClipState two = state(a, folder);
+    ClipPosition p = position(2);
+    const char *first = format(a, "%s/x.gif.state", folder);
+    const char *second = format(a, "%s/x.gif-2.state", folder);
+    unlink(first);
+    find(a, &one, job);
+    find(a, &two, other);
+    CHECK(one.number == 1 && two.number == 1);
+    CHECK(clip_state_save(a, &one, job, 2, &p));
+    CHECK(clip_state_save(a, &two, other, 2, &p));
+    CHECK(clip_state_save(a, &one, job, 2, &p));
+    CHECK(clip_state_save(a, &two, other, 2, &p));
+    CHECK(one.number == 1 && two.number == 2 && file_is(first) && file_is(second));
+    clip_state_done(a, &one);
+    CHECK(!file_is(first) && file_is(second));
+    CHECK(!rename(second, first));
+    clip_state_done(a, &two);
+    CHECK(file_is(first));
+    one.number = 0;
+    find(a, &one, other);
+    CHECK(one.is_found);
+    clip_state_done(a, &one);
+    CHECK(!file_is(first));
+}
+
 /* Files whose digest is right, but whose numbers are not those of the job. */
 static void refused(Arena *a, const char *folder, ClipPosition p, const char *what)
 {
     ClipState s = state(a, folder);
     s.number = 1;
-    CHECK(clip_state_save(a, &s, job, 2, &p));
+    unlink(format(a, "%s/x.gif.state", folder));
+    CHECK(clip_state_save(a, &s, job, 2, &p) && s.number == 1);
     s.number = 0;
     find(a, &s, job);
     CHECK_MSG(!s.is_found && s.number == 2, "%s is gone on from", what);
@@ -206,6 +236,7 @@ int main(void)
     if (!mkdtemp(folder)) return 1;
     read_back(a, folder);
     others_stay(a, folder);
+    at_once(a, folder);
     forged(a, folder);
     seeds(a, folder);
     damaged(a, folder);
