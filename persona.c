@@ -140,8 +140,9 @@ static void work(void *run);                     /* persona me runs other comman
 static void do_command(Run *r)
 {
     const char *command = r->options.command;
-    int is_checked_later = !command || !strcmp(command, "check") || !strcmp(command, "train");
-    if (!is_checked_later || r->options.wants_training_help || r->options.is_command_wrong) run_end_if_faulty(r);
+    int is_checked_later = !command || !strcmp(command, "check") || !strcmp(command, "train") || !strcmp(command, "me");
+    int wants_help = r->options.wants_training_help || r->options.wants_me_help;
+    if (!is_checked_later || wants_help || r->options.is_command_wrong) run_end_if_faulty(r);
     if (!command) draw(r);
     else if (!strcmp(command, "check")) check(r);
     else if (!strcmp(command, "info")) info_command(r);

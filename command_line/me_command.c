@@ -95,19 +95,25 @@ static const char *path_in(const Guide *g, const char *name) { return format(g->
 
 /* ---- the look ------------------------------------------------------------------------------------ */
 
-static _Noreturn void refuse_option(Guide *g, const char *flag)
+static void refuse_option(Guide *g, const char *flag)
 {
-    run_misuse(g->r, format(g->a, "--%s is an option of drawing that persona me does not take; the commands that it "
-                                  "prints do", flag));
+    run_add_typed(g->r, format(g->a, "--%s is an option of drawing that persona me does not take; the commands that it "
+                                     "prints do", flag));
 }
 
+/* Options that are refused are taken out of those given, so that nothing else is said of them. */
 static void check_options(Guide *g)
 {
     static const char *const others[] = { "init", "lora", "x", "y", "z", "strength", NULL };
-    const Options *o = &g->r->options;
-    if (!o->input) run_misuse(g->r, "persona me needs a folder of photos, or one photo; persona me --help says more");
-    for (size_t i = 0; i < o->givens; i++)
-        if (is_one_of(o->given[i].setting->flag, others)) refuse_option(g, o->given[i].setting->flag);
+    Options *o = &g->r->options;
+    if (!o->input) run_add_typed(g->r, "persona me needs a folder of photos, or one photo; persona me --help says more");
+    size_t kept = 0;
+    for (size_t i = 0; i < o->givens; i++) {
+        const char *flag = o->given[i].setting->flag;
+        if (is_one_of(flag, others)) refuse_option(g, flag);
+        else o->given[kept++] = o->given[i];
+    }
+    o->givens = kept;
 }
 
 static const char *without_slashes(Arena *a, const char *path)
@@ -414,6 +420,17 @@ static void draw_from_photo(Guide *g)
     say_end(g, "a lower strength keeps more of the photo, and other words change the rest: the last command with them");
 }
 
+/* All that was typed is checked here, and not by the step that it is for, before which others work for an hour. */
+static void check_typed(Guide *g)
+{
+    Run *r = g->r;
+    check_options(g);
+    run_read_request(r, NULL);
+    run_try(r, run_check_training_options);
+    search_path_try(g->a, run_search_path(r, NULL), &r->request, &r->options.faults);
+    run_end_if_faulty(r);
+}
+
 static int are_photographs(Guide *g)
 {
     Callbacks callbacks = run_callbacks(g->r);
@@ -434,13 +451,11 @@ static void say_photographs(Guide *g)
 void me_command(Run *r, RunCommand *run_command)
 {
     Guide g = { .a = r->a, .r = r };
-    check_options(&g);
+    check_typed(&g);
     g.photos_path = without_slashes(g.a, r->options.input);
-    run_read_request(r, NULL);
     g.folder = folder_of_results(&g);
     if (same_file(g.folder, g.photos_path))
         run_misuse(r, format(g.a, "-o %s is the folder of photos, where nothing is written; name another", g.folder));
-    search_path_resolve(g.a, run_search_path(r, NULL), &r->request);
     look_at_photos(&g);
     digest_inputs(&g);
     g.subject = me_subject(g.a, &g.photos, r->options.name);

@@ -69,6 +69,14 @@ int run_try(Run *r, RunCommand *check)
     return failed;
 }
 
+void run_check_training_options(void *run)
+{
+    Run *r = run;
+    Lines faults = { 0 };
+    training_config_faults(r->a, &r->options.training, &faults);
+    for (size_t i = 0; i < faults.count; i++) run_add_typed(r, faults.line[i]);
+}
+
 void run_end_if_faulty(Run *r)
 {
     const Faults *f = &r->options.faults;

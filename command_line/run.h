@@ -68,6 +68,9 @@ void run_add_typed(Run *r, const char *message);
  * returns -1; r->request is as before. */
 int run_try(Run *r, RunCommand *check);
 
+/* Adds what is wrong with the options of training; for run_try(). */
+void run_check_training_options(void *run);
+
 /* Ends the run when there are faults: tells all of them, and how many they are. */
 void run_end_if_faulty(Run *r);
 

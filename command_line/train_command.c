@@ -119,14 +119,6 @@ static void find_class_images(void *run)
     if (finds_class) c->reg_data_dir = photo_folders_class(r->a, r->options.input);
 }
 
-static void check_config(void *run)
-{
-    Run *r = run;
-    Lines faults = { 0 };
-    training_config_faults(r->a, &r->options.training, &faults);
-    for (size_t i = 0; i < faults.count; i++) run_add_typed(r, faults.line[i]);
-}
-
 static void find_weights(void *run)
 {
     Run *r = run;
@@ -148,7 +140,7 @@ static void check_training(Run *r)
                                 o->input ? o->input : "PHOTOS"));
     refuse_drawing_options(r);
     run_try(r, find_class_images);
-    run_try(r, check_config);
+    run_try(r, run_check_training_options);
     run_read_request(r, NULL);                   /* no prompt file, only options */
     if (o->input && !r->subsets.count) run_try(r, check_photos);
     run_try(r, read_samples);                    /* before the model is found: its motion module comes with its name */

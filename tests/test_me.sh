@@ -107,7 +107,8 @@ mkdir empty; run me empty; holds 'empty' is $status 1; says 'empty: no pictures 
 run me yumin -o yumin/; holds 'the photos themselves' is $status 2; says 'is the folder of photos, where nothing is written'
 run me . ; holds 'here' is $status 2; says 'persona me . needs -o FOLDER too'
 run me yumin --init a.png; holds 'status' is $status 2; says '--init is an option of drawing that persona me does not take'
-run me yumin --cfg many; holds 'status' is $status 2; says '--cfg'
+run me yumin --cfg many --init a.png --model nope --resolution 0; holds 'all that was typed is checked before the first step' is $status 2
+says '--cfg'; says '--init'; says '--model'; says '--resolution'; says '4 faults, so nothing was done'
 run yumin --name x; holds 'status' is $status 2; says '--name is an option of persona me'
 run me --help; holds 'help' grep -q 'Ctrl-C stops it, and the same command goes on' out
 

@@ -269,7 +269,7 @@ int main(void)
     j = still; j.model = NULL;                expect(a, j, "no model");
     j = still; j.width = 65;                  expect(a, j, "Size is 65x64, expected multiples of 8");
     j = still; j.height = -8;                 expect(a, j, "Size");
-    j = still; j.steps = 1001;                expect(a, j, "Steps is 1001, expected 1 to 1000");
+    j = still; j.steps = 1001;                expect(a, j, "Steps is 1001, expected 0 to 1000");
     j = still; j.prediction = "vanilla";      expect(a, j, "Prediction type is vanilla, expected epsilon or v");
     j = still; j.steps = -1;                  expect(a, j, "Steps");
     j = still; j.clip_skip = 9;               expect(a, j, "Clip skip is 9, but this text encoder has 3 layers");
