@@ -1,0 +1,329 @@
+/* job_settings.c - what the settings of a drawing job mean.
+ *
+ * A zero field of the job receives its default: the model's own, where its metadata say one, or what is usual.  A value
+ * that makes no sense is a fault; one that other programs have and persona lacks becomes the nearest one here, which is
+ * said.
+ *
+ * img2img runs only the last int(steps * strength) steps, as diffusers does.  The second pass (hires fix) is the web
+ * UI's: to run `left` steps it makes a schedule of int(left / strength) steps and runs the last ones. */
+#include "work.h"
+
+#include "chars.h"
+#include "sampler_names.h"
+#include "vae.h"
+
+#include <string.h>
+
+static const double DEFAULT_CFG = 7.5;
+
+/* ---- checking the job -------------------------------------------------------------------------- */
+
+static void check_range(Work *w, const char *what, double value, double from, double to)
+{
+    if (value >= from && value <= to) return;
+    job_fault(w, format(w->mem, "%s is %g, expected %g to %g", what, value, from, to));
+}
+
+static void check_choice(Work *w, const char *what, const char *value, const char *one, const char *other)
+{
+    if (!value || !strcmp(value, one) || !strcmp(value, other)) return;
+    job_fault(w, format(w->mem, "%s is %s, expected %s or %s", what, value, one, other));
+}
+
+static int valid_side(int side)
+{
+    return side == 0 || (side >= FACTOR && side <= LARGEST_SIDE && side % FACTOR == 0);
+}
+
+static void fill_defaults(Job *j)
+{
+    if (j->fps == 0) j->fps = 8;
+    if (j->strength == 0 && (j->init || j->hires > 0)) j->strength = 0.75;
+    if (j->threads <= 0) j->threads = machine_threads();
+}
+
+void job_fill_from_model(Job *j, const ModelSpec *m)
+{
+    if (!j->width)     j->width = m->size.width;
+    if (!j->height)    j->height = m->size.height;
+    if (!j->steps)     j->steps = m->steps ? m->steps : DEFAULT_STEPS;
+    if (!j->clip_skip) j->clip_skip = m->clip_skip ? m->clip_skip : 1;
+    if (j->cfg == 0)   j->cfg = m->cfg > 0 ? m->cfg : DEFAULT_CFG;
+}
+
+static int predicts_v(const char *prediction)
+{
+    return !strcmp(prediction, "v") || !strcmp(prediction, "v_prediction") || !strcmp(prediction, "v-prediction");
+}
+
+static void check_prediction(Work *w, const char *prediction)
+{
+    if (prediction && !predicts_v(prediction)) check_choice(w, "Prediction type", prediction, "epsilon", "v");
+}
+
+int job_check(Work *w)
+{
+    Job *j = w->job;
+    size_t before = w->faults->count;
+    if (!j->model)  job_fault(w, "no model named: set Model, or --model");
+    if (!j->merges) job_fault(w, "CLIP's merges.txt is not there; it belongs in weights/");
+    fill_defaults(j);
+    check_range(w, "Steps", j->steps, 0, TRAIN_TIMESTEPS);
+    check_range(w, "Clip skip", j->clip_skip, 0, 100);
+    check_range(w, "CFG scale", j->cfg, 0, 1000);
+    check_range(w, "Eta", j->eta, -1, 1);
+    check_range(w, "Denoising strength", j->strength, 0, 1);
+    check_range(w, "Hires upscale", j->hires, 0, 8);
+    check_range(w, "Hires steps", j->hires_steps, 0, TRAIN_TIMESTEPS);
+    check_range(w, "CFG rescale", j->cfg_rescale, 0, 1);
+    check_range(w, "Context", j->context, 0, 100000);
+    check_range(w, "Stride", j->stride, 0, 30);
+    check_range(w, "FPS", j->fps, 0.1, 100);
+    check_range(w, "threads", j->threads, 1, 1024);
+    check_range(w, "Frames", j->frames, 0, 100000);
+    check_choice(w, "Precision", j->precision, "f32", "bf16");
+    check_choice(w, "RNG", j->rng, "CPU", "NV");
+    check_choice(w, "Noise Schedule", j->noise_schedule, "Default", "Zero Terminal SNR");
+    check_prediction(w, j->prediction);
+    if (!valid_side(j->width) || !valid_side(j->height))
+        job_fault(w, format(w->mem, "Size is %dx%d, expected multiples of %d from %d to %d", j->width, j->height,
+                            FACTOR, FACTOR, LARGEST_SIDE));
+    return w->faults->count == before;
+}
+
+/* ---- sampler and schedule ---------------------------------------------------------------------- */
+
+/* Returns the schedule type that the job names, or AUTOMATIC.  When only other programs have that type, the nearest one
+ * here is used, and the user is told. */
+static int choose_schedule(Work *w)
+{
+    Job *j = w->job;
+    if (!j->schedule) return AUTOMATIC;
+    SpelledSchedule found = schedule_spelled(j->schedule);
+    if (found.type < 0) fail(w->mem, "Schedule type is %s, expected %s", j->schedule, names_of(w->mem, schedule_name));
+    const char *name = schedule_name(found.type);
+    if (found.is_near) callbacks_say(w->callbacks, "Schedule type %s is not here; %s instead", j->schedule, name);
+    j->schedule = name;
+    return found.type;
+}
+
+/* Tells that persona lacks the sampler that the job names, and that the nearest one takes its place. */
+static void say_nearest_sampler(Work *w, const char *asked, SpelledSampler found, const char *type)
+{
+    const char *guidance = "";
+    const char *noise = found.adds_no_noise ? ", with Eta 0," : "";
+    if (found.is_cfg_pp) guidance = "; a CFG scale that was chosen for CFG++ is too low for it";
+    callbacks_say(w->callbacks, "Sampler %s is not here; %s%s%s instead%s", asked, sampler_name(found.method), type,
+                  noise, guidance);
+}
+
+/* The setting Schedule type wins over a schedule type in the sampler's name ("DPM++ 2M Karras").  When only other
+ * programs have the sampler, the nearest one here is used, and the user is told; it may include a schedule type, as
+ * "Heun Karras" does. */
+void job_choose_sampler(void *work)
+{
+    Work *w = work;
+    Job *j = w->job;
+    SamplerSetup *s = &w->denoising.sampling;
+    int schedule = choose_schedule(w);
+    SpelledSampler found = { 0 };
+    if (j->sampler) found = sampler_spelled(j->sampler);
+    if (found.method < 0) fail(w->mem, "Sampler is %s, expected %s", j->sampler, names_of(w->mem, sampler_name));
+    s->method = found.method;
+    s->type = found.type;
+    if (schedule) s->type = (ScheduleType)schedule;
+    if (found.is_near) {
+        const char *type = "";
+        if (found.type && !schedule) {
+            j->schedule = schedule_name((int)found.type);
+            type = format(w->mem, " %s", j->schedule);
+        }
+        if (found.adds_no_noise && j->eta == 0) j->eta = -1;
+        say_nearest_sampler(w, j->sampler, found, type);
+        j->sampler = sampler_name(s->method);
+    }
+    s->steps = j->steps;
+    s->eta = j->eta;
+    if (j->eta > 0 && !sampler_takes_eta(s->method))
+        callbacks_say(w->callbacks, "Eta is ignored: %s adds no noise", sampler_name(s->method));
+}
+
+/* Chooses what the model predicts, eps or v, and whether its noise schedule has zero terminal SNR.  The job's settings
+ * win over what the checkpoint says. */
+void job_choose_prediction(Work *w)
+{
+    const Job *j = w->job;
+    SamplerSetup *s = &w->denoising.sampling;
+    if (j->prediction) s->v_prediction = predicts_v(j->prediction);
+    else s->v_prediction = w->spec.v_prediction;
+    if (j->noise_schedule) s->zero_snr = !strcmp(j->noise_schedule, "Zero Terminal SNR");
+    else s->zero_snr = w->spec.zero_snr;
+    if (s->zero_snr && !s->v_prediction)
+        callbacks_say(w->callbacks, "Noise schedule is Zero Terminal SNR, but the model predicts epsilon, which says "
+                      "nothing where there is noise alone; expect a poor picture");
+}
+
+/* ---- context windows ---------------------------------------------------------------------------- */
+
+static int choose_overlap(const Job *j, int length)
+{
+    if (j->overlap < 0) return 0;
+    if (j->overlap && j->overlap < length) return j->overlap;
+    return length / 4;
+}
+
+static void check_overlap(Work *w, int length)
+{
+    const Job *j = w->job;
+    if (j->overlap >= length && length < j->frames)
+        job_fault(w, format(w->mem, "Overlap is %d, expected less than the %d frames of a window", j->overlap, length));
+}
+
+void job_choose_windows(Work *w, int most)
+{
+    const Job *j = w->job;
+    int loop = j->loop ? closed_loop_named(j->loop) : OPEN;
+    int length = most < DEFAULT_CONTEXT ? most : DEFAULT_CONTEXT;
+    if (j->frames <= most) length = j->frames;
+    if (j->context) length = j->context;
+    if (loop < 0)
+        job_fault(w, format(w->mem, "Closed loop is %s, expected %s", j->loop,
+                            names_of(w->mem, closed_loop_name)));
+    if (loop < 0) loop = OPEN;
+    if (length > most)
+        job_fault(w, format(w->mem, "Context is %d, but %s (%s) holds at most %d frames; set Context: %d or less",
+                            length, j->motion, motion_kind_name(w->motion), most, most));
+    check_overlap(w, length);
+    if (length > most) length = most;
+    if (length > j->frames) length = j->frames;
+    w->denoising.windows = (ContextOptions){
+        .frames = j->frames,
+        .length = length,
+        .overlap = choose_overlap(j, length),
+        .stride = j->stride ? j->stride : 1,
+        .loop = (ClosedLoop)loop,
+    };
+}
+
+void job_choose_one_window(Work *w)
+{
+    int frames = w->job->frames;
+    int length = frames < DEFAULT_CONTEXT ? frames : DEFAULT_CONTEXT;
+    w->denoising.windows = (ContextOptions){ .frames = frames, .length = length, .stride = 1, .loop = OPEN };
+    if (w->job->context) check_overlap(w, w->job->context);
+}
+
+/* ---- img2img and the second pass (hires fix) --------------------------------------------------- */
+
+static const struct { const char *name; int nearest; } upscalers[] = { { "Latent", 0 }, { "Latent (nearest)", 1 } };
+enum { UPSCALERS = sizeof upscalers / sizeof *upscalers };
+
+static size_t upscaler_named(const char *name)
+{
+    size_t i = 0;
+    while (i < UPSCALERS && strcmp(upscalers[i].name, name)) i++;
+    return i;
+}
+
+int job_hires_side(const Job *j, int side)
+{
+    if (!(j->hires > 0)) return side;
+    return (int)(side * j->hires) / FACTOR * FACTOR;
+}
+
+static void open_init(void *work)
+{
+    Work *w = work;
+    const Job *j = w->job;
+    Picture p = image_open(w->mem, j->init);
+    w->init = image_resize_and_crop(w->mem, p, j->width, j->height, LANCZOS);
+    const char *steps = amount(w->mem, (size_t)j->steps, "step");
+    callbacks_say(w->callbacks, "begins as %s (%dx%d), strength %g: %d of %s", j->init, p.width, p.height, j->strength,
+                  (int)(j->steps * j->strength), steps);
+}
+
+/* img2img as in diffusers: only the last int(steps * strength) of the steps are run. */
+void job_choose_init(Work *w)
+{
+    const Job *j = w->job;
+    Denoising *d = &w->denoising;
+    if (!j->init) return;
+    int left = (int)(j->steps * j->strength);
+    if (!left)
+        job_fault(w, format(w->mem, "Denoising strength is %g, and of %d steps that leaves none; set it to %.2g or "
+                            "more",
+                            j->strength, j->steps, 1.0 / j->steps));
+    w->has_init = !is_unfound(j->init) && !job_try(w, open_init) && left;
+    if (!w->has_init) return;
+    d->img2img = 1;
+    d->first_step = j->steps - left;
+}
+
+static void choose_upscaler(Work *w)
+{
+    Job *j = w->job;
+    const char *latent = upscalers[0].name;
+    if (!j->upscaler) j->upscaler = latent;
+    if (upscaler_named(j->upscaler) < UPSCALERS) return;
+    callbacks_say(w->callbacks, "Hires upscaler %s is not here; %s instead", j->upscaler, latent);
+    j->upscaler = latent;
+}
+
+/* The second pass (hires fix) as in the web UI.  To run `left` steps, it makes a schedule of int(left / strength) steps
+ * and runs the last ones. */
+void job_choose_hires(Work *w)
+{
+    Job *j = w->job;
+    Denoising *d = &w->hires;
+    if (!(j->hires > 0)) return;
+    int left = j->hires_steps ? j->hires_steps : j->steps;
+    int width = job_hires_side(j, j->width);
+    int height = job_hires_side(j, j->height);
+    double strength = j->strength < 0.999 ? j->strength : 0.999;
+    double steps = left / strength;
+    int is_too_long = steps > TRAIN_TIMESTEPS;
+    int is_too_large = width > LARGEST_SIDE || height > LARGEST_SIDE;
+    if (is_too_long)
+        job_fault(w, format(w->mem, "Denoising strength is %g, and %d Hires steps at that come to more than %d in all; "
+                            "set one higher or the other lower", j->strength, left, TRAIN_TIMESTEPS));
+    if (is_too_large)
+        job_fault(w, format(w->mem, "Hires upscale is %g, which makes %dx%d; expected at most %d a side", j->hires,
+                            width, height, LARGEST_SIDE));
+    if (is_too_long || is_too_large) return;
+    choose_upscaler(w);
+    w->has_hires = 1;
+    *d = w->denoising;
+    d->img2img = 1;
+    d->is_second_pass = 1;
+    d->stage = "hires step";
+    d->sampling.steps = (int)steps;
+    d->first_step = (int)steps - left;
+    callbacks_say(w->callbacks, "then at %dx%d, %s, strength %g: %s", width, height, j->upscaler, j->strength,
+                  amount(w->mem, (size_t)left, "step"));
+}
+
+int job_upscales_to_nearest(const Job *j)
+{
+    return upscalers[upscaler_named(j->upscaler)].nearest;
+}
+
+/* ---- without effect ----------------------------------------------------------------------------- */
+
+void job_say_without_effect(Work *w)
+{
+    const Job *j = w->job;
+    const ContextOptions *v = &w->denoising.windows;
+    int has_hires = j->hires > 0;
+    if (j->strength > 0 && !j->init && !has_hires)
+        callbacks_say(w->callbacks, "Denoising strength has no effect: there is neither an Init image "
+                      "nor a Hires upscale");
+    if (j->upscaler && !has_hires)
+        callbacks_say(w->callbacks, "Hires upscaler has no effect without Hires upscale");
+    else if (j->hires_steps && !has_hires)
+        callbacks_say(w->callbacks, "Hires steps have no effect without Hires upscale");
+    if ((j->context || j->overlap || j->stride > 1) && v->length == v->frames && v->loop != CLOSED) {
+        const char *why = "this is a still";
+        if (v->frames > 1) why = format(w->mem, "all %d frames are seen together", v->frames);
+        callbacks_say(w->callbacks, "Context, Overlap and Stride have no effect: %s", why);
+    }
+}
