@@ -104,8 +104,8 @@ void limits_tell_words(Arena *a, const ModelSpec *m, const Job *j, const Callbac
     const char *more = unknown.count > SHOWN ? ", and more" : "";
     if (unknown.count > SHOWN) unknown.count = SHOWN;
     const char *line = format(a, "warning: %s does not know %s%s: such words change little or nothing; persona.words in "
-                              "persona info %s are those that it knows, others need a LoRA that was taught them, as "
-                              "<lora:NAME:1>, or %s", j->model, lines_joined(a, &unknown, ", "), more, j->model,
+                              "persona info --verbose %s are those that it knows, others need a LoRA that was taught "
+                              "them, as <lora:NAME:1>, or %s", j->model, lines_joined(a, &unknown, ", "), more, j->model,
                               large_model);
     if (unknown.count) callbacks->say(callbacks->to, line);      /* longer than callbacks_say() formats */
     release(a, before);

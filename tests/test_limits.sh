@@ -27,6 +27,8 @@ holds 'the size once' is "$(grep -c 'warning: Size' err)" 1; holds 'each word' i
 # ---- words ----
 knows() { still --prompt "$1"; silent "$1"; }
 lacks() { still --prompt "$1"; says "does not know $2: such words"; holds 'one line' is "$(grep -c '^warning' err)" 1; }
+still --prompt 'a zorgblat'; asked=$(sed -n 's/.*persona.words in persona \(info --verbose [^ ]*\) are.*/\1/p' err); run $asked
+holds 'the command that it names shows all words' grep -q '^knows the words: .* young$' out
 while read -r words; do knows "$words"; done <<END
 portrait of a woman with long blonde hair, light skin, blue eyes, red sweater, beach, happy, wind in the hair
 cute anime girl with blue hair and green eyes
