@@ -16,6 +16,7 @@
 #include "draw_grid.h"
 #include "draw_target.h"
 #include "generate.h"
+#include "help.h"
 #include "info_command.h"
 #include "list_command.h"
 #include "me_command.h"

@@ -163,82 +163,32 @@ static const struct { char letter; const char *flag; Behind behind; } letters[] 
 };
 enum { LETTERS = sizeof letters / sizeof *letters };
 
-/* 0 for an option without one */
-static char letter_of(const char *flag)
+char option_letter(const char *flag)
 {
     for (size_t i = 0; i < LETTERS; i++)
         if (!strcmp(letters[i].flag, flag)) return letters[i].letter;
     return 0;
 }
 
-/* ---- help -------------------------------------------------------------------------------------- */
+/* ---- for the help ------------------------------------------------------------------------------- */
 
-static const char usage[] =
-    "persona prompt.txt             words and settings from a file, to prompt.gif\n"
-    "persona --prompt \"...\"         words from here, to persona.gif\n"
-    "persona -                      the same from standard input, which may be a picture too\n"
-    "persona out.gif                the same picture again, from the settings it carries (PNG, JPEG, WebP too)\n"
-    "persona check prompt.txt       everything up to the first step of work: names, weights, memory, time\n"
-    "persona info FILE ...          what a weights file or a picture is, and how it is used\n"
-    "persona list [KIND or NAME]    the models, motion modules, LoRAs and embeddings that names can mean here\n"
-    "persona me PHOTOS              from photos of a person to a moving portrait, step by step; "
-                                   "persona me --help says how\n"
-    "persona train PHOTOS -o OUT    a LoRA or an embedding from a folder of pictures; "
-                                   "persona train --help lists its options\n";
+const char drawing_usage[] =
+    "persona prompt.txt            words and settings from a file, to prompt.gif\n"
+    "persona --prompt \"...\"        words from here, to persona.gif\n"
+    "persona -                     the same from standard input; a picture too\n"
+    "persona out.gif               the same picture again, by the settings in it\n"
+    "persona check prompt.txt      what would happen: names, memory, time, all faults\n"
+    "persona info FILE ...         what a weights file or a picture is, and its use\n"
+    "persona list [KIND or NAME]   the models, LoRAs, ... that names can mean here\n"
+    "persona me PHOTOS             from photos to a portrait; persona me --help\n"
+    "persona train PHOTOS -o OUT   a LoRA or an embedding; persona train --help\n";
 
-static void print_option(const char *flag, const char *value, const char *help)
+const char *option_listed(size_t i, const char **value, const char **help)
 {
-    char letter = letter_of(flag);
-    char short_name[] = { letter ? '-' : ' ', letter ? letter : ' ', letter ? ',' : ' ', 0 };
-    printf("  %s --%-16s %-8s %s\n", short_name, flag, value ? value : "", help);
-}
-
-void print_help(void)
-{
-    printf("%s\nOptions win over the prompt file; in brackets what holds when neither says:\n\n", usage);
-    for (const Setting *s = all_settings; s->flag; s++) print_option(s->flag, s->value, s->help);
-    for (size_t i = 0; i < OPTIONS; i++) print_option(options[i].flag, options[i].value, options[i].help);
-    printf("\nA name is a path, or a file beside the prompt file, in the current folder, or anywhere in weights/.\n"
-           "Exit status: 0 done, 1 failed, 2 wrong command line, 130 interrupted.\n");
-}
-
-void print_me_help(void)
-{
-    printf("persona me PHOTOS\n\n"
-           "PHOTOS: a folder with 10 to 20 different photos of one person, or drawings; as for persona train.  "
-           "Or one photo.\n"
-           "It looks at them and says which are left out and why, trains a LoRA, draws a sheet of strengths and seeds, "
-           "and then the GIF.\n"
-           "Each step is a command that is printed and can be typed by itself; "
-           "all is written to PHOTOS-persona, nothing to PHOTOS.\n"
-           "Ctrl-C stops it, and the same command goes on.\n\n"
-           "One photo, or photographs with the small model that comes with persona: "
-           "a portrait is drawn from one of them.\n\n"
-           "  -o FOLDER         instead of PHOTOS-persona\n"
-           "  --name WORDS      what captions call the person, as \"yumin woman\" (what all captions begin with)\n"
-           "  --prompt TEXT     what the portrait shows besides, as \"red sweater, beach, waving\" (waving)\n"
-           "  --model F         a Stable Diffusion 1.x checkpoint (the one that comes with persona)\n"
-           "  --seed N          same seed, same bytes (1)\n\n"
-           "It takes the options of drawing (persona --help) and of training (persona train --help) too, "
-           "and passes them on.\n");
-}
-
-void print_training_help(void)
-{
-    const char *flag, *value, *help;
-    printf("persona train PHOTOS -o OUT.safetensors\n\n"
-           "PHOTOS: a folder of pictures (PNG, JPEG, WebP, BMP), with captions beside them (a.jpg, a.txt), "
-           "or of folders called <repeats>_<words>.\n"
-           "In brackets what holds when an option is not given.  "
-           "--model, --vae, --prompt (for pictures without a caption), --clip-skip,\n"
-           "--seed, --precision and --threads are as for drawing.\n\n"
-           "Ctrl-C saves the state to OUT-state.safetensors; "
-           "the same command with --resume goes on to the same bytes, with more steps it learns on.\n"
-           "What another training wrote in the place of a result is kept as OUT-before.safetensors; "
-           "--overwrite replaces it.\n\n");
-    size_t i = 0;
-    while ((flag = training_option(i++, &value, &help)))
-        printf("  --%-28s %-5s %s\n", flag, value ? value : "", help);
+    if (i >= OPTIONS) return NULL;
+    *value = options[i].value;
+    *help = options[i].help;
+    return options[i].flag;
 }
 
 /* ---- reading ----------------------------------------------------------------------------------- */
@@ -496,5 +446,5 @@ void options_read(Arena *a, Options *o, int argc, char **argv)
     }
     if (!o->command && !o->input && !o->has_prompt && !o->faults.count)
         fail(a, "persona needs a prompt file, --prompt, or - to read standard input\n\n%s\npersona --help lists all "
-                "options", usage);
+                "options", drawing_usage);
 }

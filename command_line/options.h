@@ -48,9 +48,12 @@ void options_read(Arena *a, Options *o, int argc, char **argv);
 /* The command that a word is most like; NULL when none is near. */
 const char *nearest_command(const char *word);
 
-/* What --help prints, on stdout. */
-void print_help(void);
-void print_training_help(void);
-void print_me_help(void);
+extern const char drawing_usage[];               /* a line for each command */
+
+/* For the help: the i-th option that is no setting, its value (NULL: it takes none) and what it is for; NULL behind the
+ * last. */
+const char *option_listed(size_t i, const char **value, const char **help);
+
+char option_letter(const char *flag);            /* its name of one letter; 0: it has none */
 
 #endif

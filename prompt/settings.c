@@ -570,7 +570,7 @@ static const ValueKind
 
 const Setting all_settings[] = {
     { .flag = "prompt", .kind = &prompt_kind, .value = "TEXT",
-      .help = "the picture in words, <lora:NAME:STRENGTH> tags too" },
+      .help = "the picture in words, with <lora:NAME:STRENGTH>" },
     { .flag = "negative", .kind = &negative_kind, .value = "TEXT",
       .help = "what it should not be" },
     { .key = "Steps", .flag = "steps", .kind = &whole_kind, .field = AT(job.steps), .low = 1, .high = 1000,
@@ -588,7 +588,7 @@ const Setting all_settings[] = {
       .help = "guidance: how closely to follow the words, 0.1 to 100 (what the model's file says, 4 for the one that comes with "
               "persona; else 7.5)" },
     { .key = "Seed", .flag = "seed", .kind = &seed_kind, .field = AT(job.seed), .value = "N",
-      .help = "same seed, same picture; -1: random, and printed (-1)" },
+      .help = "same seed, same picture; -1: random, printed (-1)" },
     { .key = "Batch count", .flag = "batch", .kind = &batch_kind, .field = AT(batch), .low = 1, .high = 1000,
       .value = "N",
       .help = "so many pictures, OUT-1, OUT-2, ..., with this seed and those behind it (1)" },
@@ -637,7 +637,7 @@ const Setting all_settings[] = {
       .help = "Default, or Zero Terminal SNR for models trained so (what its file says)" },
     { .key = "Hires upscale", .flag = "hires", .kind = &number_kind, .field = AT(job.hires), .low = 1, .high = 8,
       .value = "X",
-      .help = "then once more at so many times the size, 1 to 8 (no)" },
+      .help = "once more, so many times as large, 1 to 8 (no)" },
     { .key = "Hires steps", .flag = "hires-steps", .kind = &whole_kind, .field = AT(job.hires_steps), .high = 1000,
       .value = "N",
       .help = "steps of that second pass (as many as Steps)" },
@@ -675,7 +675,7 @@ const Setting all_settings[] = {
     { .key = "X", .flag = "x", .kind = &axis_kind, .field = AT(axis[0]), .value = "AXIS",
       .help = "a grid, a column for each: \"CFG scale: 3, 7, 11\", \"Steps: 10-50 (+10)\", \"Prompt S/R: red, blue\"" },
     { .key = "Y", .flag = "y", .kind = &axis_kind, .field = AT(axis[1]), .value = "AXIS",
-      .help = "a row for each: any setting, \"LoRA NAME: 0.4, 0.8\" too" },
+      .help = "a row for each: any setting, \"LoRA NAME: 0.4, 0.8\"" },
     { .key = "Z", .flag = "z", .kind = &axis_kind, .field = AT(axis[2]), .value = "AXIS",
       .help = "a grid of rows and columns for each" },
     { .key = "Dynamic prompts", .flag = "dynamic-prompts", .kind = &unusual_kind, .field = AT(dynamic),

@@ -166,6 +166,12 @@ holds 'nothing that a terminal obeys' is "$status$(LC_ALL=C tr -d '\040-\176\n' 
 refuses 0 'plan: ' check p.txt
 run --help;    holds 'help'    grep -q -- '--clip-skip' out
 cp out help; run help; holds 'help without dashes' same out help
+for command in '' me train; do
+    run $command --help
+    holds "$command --help fits 80 columns" is "$(awk 'length($0) > 80 || / $/' out | wc -l)" 0
+done
+run --help;       holds 'each group of help has its heading' is "$(grep -c '^$' out)" 15
+run train --help; holds 'each group of the help of training' is "$(awk '/^$/ { getline; print }' out | grep -vc '^ \|^PHOTOS\|^Ctrl-C')" 13
 run --version; holds 'version' grep -q '^persona [0-9]' out
 env OMP_DISPLAY_ENV=verbose "$persona" --version >out 2>err
 holds 'threads that wait soon sleep' is "$(sed -n "s/.*GOMP_SPINCOUNT = '\(.*\)'/\1/p" err | sed -n '$p' | sed 's/^500$//')" ''        # nothing said: another OpenMP, or none
