@@ -386,6 +386,12 @@ static void say_place(Arena *a, const Result *r, const char *path, const File *f
     else if (r->is_redrawn && was_there && !r->overwrite) callbacks_say(r->callbacks, "the same bytes as before");
 }
 
+/* What a killed run of this job had half written goes: "NAME-001.png.PROCESS.part" */
+static void remove_abandoned(Arena *a, const File *files, size_t count)
+{
+    for (size_t i = 0; i < count; i++) file_remove_abandoned(a, file_target(a, files[i].path));
+}
+
 File *result_save(Arena *a, const Result *r, Pictures p, size_t *count)
 {
     const char *settings = prompt_infotext(a, r->request);
@@ -400,6 +406,7 @@ File *result_save(Arena *a, const Result *r, Pictures p, size_t *count)
     int was_there = are_there(files, *count);
     Others others = find_others(a, r, path, settings, files, *count);
     save_and_keep(a, r, path, &others, files, *count);
+    remove_abandoned(a, files, *count);
     say_place(a, r, path, files, *count, was_there);
     output_unlock(lock);
     return files;

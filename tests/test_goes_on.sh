@@ -144,6 +144,9 @@ rm -f cut*
 : >cut.png.999999999.part; : >cut.png.state.999999999.part; : >cut.png.$$.part; : >cut.png.x.part
 run p.txt -o cut.png
 holds 'only what is abandoned is removed' is "$(echo cut*)" "$(echo cut.png cut.png.$$.part cut.png.x.part)"
+: >set-001.png.999999999.part; : >set-002.png.999999999.part
+run p.txt --frames 2 -o set.png
+holds 'of a series too' is "$(echo set*)" 'set-001.png set-002.png'
 
 echo "$test: $passed passed, $failed failed"
 [ $failed = 0 ]
