@@ -68,6 +68,7 @@ static void pass_on(Guide *g, Lines *words, const char *const *only, const char 
         if (but && is_one_of(flag, but)) continue;
         add_option(g, words, format(g->a, "--%s", flag), o->given[i].value);
     }
+    if (o->no_config) add(g, words, "--no-config");
     for (size_t i = 0; i < o->folders; i++) add_option(g, words, "--weights", o->folder[i]);
 }
 

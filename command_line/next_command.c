@@ -123,6 +123,7 @@ static void add_model(StringBuilder *d, const Options *o)
         for (size_t k = 0; k < sizeof kept / sizeof *kept; k++)
             if (same(o->given[i].setting->flag, kept[k])) add_option(d, kept[k], o->given[i].value);
     for (size_t i = 0; i < o->folders; i++) add_option(d, "weights", o->folder[i]);
+    if (o->no_config) string_builder_add(d, " --no-config");
 }
 
 const char *command_of_trained(Arena *a, const Options *o, const Trained *t)

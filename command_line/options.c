@@ -114,6 +114,8 @@ static const Option options[] = {
     { .flag = "weights",    .value = "DIR", .act = act_weights,
       .help = "another folder to look for names in, once for each; also the web UI's or ComfyUI's.  "
               "PERSONA_WEIGHTS has folders too, with : between them" },
+    { .flag = "no-config",  .field = offsetof(Options, no_config),
+      .help = "without ~/.config/persona/config, which has settings for all pictures, as Steps: 30, and Weights: DIR" },
     { .flag = "overwrite",  .field = offsetof(Options, overwrite),
       .help = "replaces what another job wrote there; else it is kept as OUT-before" },
     { .flag = "name",       .value = "WORDS", .act = act_name,

@@ -27,6 +27,7 @@ typedef struct {
     TrainingConfig training;             /* how to train */
     int            has_prompt;           /* --prompt is among the given settings */
     int            quiet, verbose, preview, keep_cells, overwrite;
+    int            no_config;            /* --no-config */
     int            fresh;                /* --fresh */
     int            keep_latents;         /* --keep-latents */
     double         state_every;          /* --state-every: seconds; negative: off */

@@ -166,6 +166,7 @@ static int read_stored_settings(Run *r, Bytes b, const char *path)
     const char *message = foreign_metadata_message(r->a, path, &found);
     if (!found.infotext) fail(r->a, "%s", message);
     if (message) run_say(r, message);
+    r->is_stored = 1;
     PromptText t = { found.infotext, strlen(found.infotext), path, .is_stored = 1 };
     prompt_read(r->a, &r->request, t, &r->options.faults, run_say, r);
     r->request.is_prompt_drawn = !sweep_asked(&r->request);          /* each cell of a grid draws for itself */
@@ -179,6 +180,7 @@ static int read_stored_settings(Run *r, Bytes b, const char *path)
 static int read_latents(Run *r, Bytes b, const char *path)
 {
     if (!latents_read(r->a, path, b, &r->latents)) return 0;
+    r->is_stored = 1;
     r->request.is_prompt_drawn = 1;
     r->request.is_negative_drawn = 1;
     if (r->latents.parameters) {
@@ -237,12 +239,21 @@ static void read_all_typed(Run *r)
     if (faults->count > faults_before) faults->is_misuse = 1;
 }
 
+/* What the file leaves open.  A picture that is drawn again has all its settings, also where they are the defaults. */
+static void read_config(Run *r)
+{
+    if (!r->config || r->is_stored || r->is_input_wrong) return;
+    const char *keys = user_config_apply(r->a, r->config, &r->request, &r->options);
+    if (keys) run_say(r, format(r->a, "from %s: %s", r->config->name, keys));
+}
+
 void run_read_request(Run *r, const char *input)
 {
     const Options *o = &r->options;
     r->request.job.prompt = "";
     if (input) r->is_input_wrong = run_try(r, read_prompt_file);
     r->request.faults = &r->options.faults;
+    read_config(r);
     read_all_typed(r);
     int is_given = o->has_prompt || !input;
     r->prompt_label = is_given ? "--prompt" : input;
@@ -250,21 +261,25 @@ void run_read_request(Run *r, const char *input)
     prompts_warn(r->a, &r->request, r->prompt_label, run_say, r);
 }
 
-/* "~/models" is in the home folder, where no shell has seen it. */
-static const char *with_home(Arena *a, const char *path)
-{
-    const char *home = system_environment("HOME");
-    int is_at_home = path[0] == '~' && (!path[1] || path[1] == '/');
-    return is_at_home && home ? format(a, "%s%s", home, path + 1) : path;
-}
-
 static void add_folder(Run *r, const char *path, const char *label)
 {
     r->folder = grow_array(r->a, r->folder, r->folders, &r->folder_room, sizeof *r->folder);
-    r->folder[r->folders++] = (Name){ with_home(r->a, path), label };
+    r->folder[r->folders++] = (Name){ path_with_home(r->a, path), label };
 }
 
-/* Of --weights, then of PERSONA_WEIGHTS, whose folders are separated as those of PATH are. */
+/* The user's config, unless nothing is drawn, learned or looked for. */
+static void open_config(Run *r)
+{
+    const Options *o = &r->options;
+    const char *command = o->command ? o->command : "";
+    int is_help = o->wants_training_help || o->wants_me_help || !strcmp(command, "help") || !strcmp(command, "version");
+    if (o->no_config || is_help) return;
+    r->config = user_config_read(r->a);
+    const char *told = r->config ? user_config_told(r->a, r->config) : NULL;
+    if (told) run_say(r, told);
+}
+
+/* Of --weights, then of PERSONA_WEIGHTS, whose folders are separated as those of PATH are, then of the user's config. */
 void run_find_folders(Run *r)
 {
     const Options *o = &r->options;
@@ -279,6 +294,9 @@ void run_find_folders(Run *r)
         if (*path) add_folder(r, path, "PERSONA_WEIGHTS");
         list += n + (list[n] != 0);
     }
+    open_config(r);
+    for (size_t i = 0; r->config && i < r->config->folders; i++)
+        add_folder(r, r->config->folder[i].text, r->config->folder[i].label);
 }
 
 /* Without those that were typed and are not there, which are faults -> how many they are. */

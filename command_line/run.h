@@ -11,6 +11,7 @@
 #include "samples.h"
 #include "search_path.h"
 #include "terminal.h"
+#include "user_config.h"
 #include "wildcards.h"
 
 #include <signal.h>
@@ -28,11 +29,13 @@ typedef struct {
     Request     request;
     int         is_input_wrong;          /* the input file could not be read, so its settings are not known */
     int         is_redrawn;              /* the request is that of a picture: the input file is a GIF or PNG */
+    int         is_stored;               /* its settings were stored in a file by a program, and are all there are */
     int         is_seed_random;
     Latents     latents;                 /* those of the input file, to be decoded again; .x.x NULL: it has none */
     const char *prompt_label;            /* where the prompt stands, for messages */
     Name       *folder;                  /* [folders] that are searched for weights, and where they are named */
     size_t      folders, folder_room;
+    UserConfig *config;                  /* of the user; NULL: none */
     const char *out;                     /* the path of the result */
     const char *placed;                  /* where it will be, as result_place() has it; NULL: not asked */
     struct Sweep *sweep;                 /* the grid that is drawn; NULL: one picture */
@@ -78,7 +81,7 @@ void run_end_if_faulty(Run *r);
  * meant. */
 Bytes run_open_input(Run *r, const char *path, const char *expected);
 
-/* Reads the settings of the file, and those of the command line after them.  input: may be NULL.  What is wrong is added
+/* Reads the settings of the file, those of the user's config that it leaves open, and those of the command line.  input: may be NULL.  What is wrong is added
  * to the faults. */
 void run_read_request(Run *r, const char *input);
 

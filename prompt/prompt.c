@@ -43,7 +43,7 @@ typedef struct {
     Request    *r;
     const char *path;
     Notes       unknown, translated, left_out;
-    const char **given;                     /* the value of each of all_settings, as the text has it; NULL: none yet */
+    const char **given;                     /* the value of each of all_settings, as the text has it, or NULL */
     const char *plot_type[3];               /* "X Type", "Y Type" and "Z Type" of the web UI's X/Y/Z plot */
 
     /* what finish() needs; NULL: not said */
@@ -155,7 +155,6 @@ static const char **nothing_given(Arena *a)
 /* A setting that a text has twice: the last one counts, and the other is told. */
 static void tell_given_before(Reader *rd, const Setting *s, const char *as, const char *value)
 {
-    if (!rd->given) rd->given = nothing_given(rd->a);
     const char **given = &rd->given[s - all_settings];
     int is_list = s->key && same(s->key, "LoRA");            /* each names another file */
     int is_chosen = *given && !same(*given, "default");
@@ -218,6 +217,7 @@ static int read_animatediff_setting(Reader *rd, const char *key, const char *val
     int is_automatic = same(key, "video_length") && value && is_same_number(value, "0");
     if (same(key, "enable") && value && same(value, "false")) {
         rd->r->motion = (Name){ "none", NULL };
+        rd->given[setting_key("Motion module") - all_settings] = "none";
         return 0;
     }
     if (is_automatic || same(key, "enable")) return 1;
@@ -629,7 +629,9 @@ static void parse(Reader *rd, const char *text, size_t n, int is_picture, Faults
     int is_sd_next = parts.settings && strstr(parts.settings, "App: SD.Next");
     char *template = is_sd_next ? cut_template(rd->a, words) : NULL;
     if (!is_picture) sort_words(rd->a, &parts, rd->path, warn);
-    *rd->r = (Request){ .job = { .prompt = "" }, .faults = faults };
+    rd->given = nothing_given(rd->a);
+    *rd->r = (Request){ .job = { .prompt = "" }, .faults = faults, .given = rd->given };
+    if (parts.negative) rd->given[setting_named("negative") - all_settings] = parts.negative;
     if (parts.negative) set(rd->a, rd->r, "negative", rd->path, trimmed(rd->a, parts.negative, strlen(parts.negative)));
     const char *prompt = without_prompt_label(parts.prompt);
     set(rd->a, rd->r, "prompt", rd->path, trimmed(rd->a, prompt, strlen(prompt)));
