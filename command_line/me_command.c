@@ -17,6 +17,7 @@
 
 #include "chars.h"
 #include "me_words.h"
+#include "own_pictures.h"
 #include "photo_advice.h"
 #include "photo_folders.h"
 #include "png.h"
@@ -189,6 +190,13 @@ static void look_at_photos(Guide *g)
     if (!g->photos.count) fail(g->a, "%s: none of its pictures can be used", g->photos_path);
 }
 
+static const char *caption_for(Guide *g, size_t i)
+{
+    const Photo *p = &g->photos.photo[i];
+    if (*p->caption) return p->caption;
+    return me_caption(g->a, &g->subject, &g->advice[i].words);
+}
+
 static void digest_inputs(Guide *g)
 {
     uint64_t h = me_digest(g->a, 0, g->r->request.job.model);
@@ -196,19 +204,12 @@ static void digest_inputs(Guide *g)
         const Photo *p = &g->photos.photo[i];
         h = digest(h, &p->digest, sizeof p->digest);
         h = digest(h, p->name, strlen(p->name));
-        h = digest(h, p->caption, strlen(p->caption));
+        h = digest(h, caption_for(g, i), strlen(caption_for(g, i)));
     }
     g->made_from = h;
 }
 
 /* ---- photos of our own --------------------------------------------------------------------------- */
-
-static const char *caption_for(Guide *g, size_t i)
-{
-    const Photo *p = &g->photos.photo[i];
-    if (*p->caption) return p->caption;
-    return me_caption(g->a, &g->subject, &g->advice[i].words);
-}
 
 static int needs_copies(const Guide *g)
 {
@@ -218,11 +219,26 @@ static int needs_copies(const Guide *g)
     return 0;
 }
 
-/* The photos that are used, and a caption beside each, in a folder of their own.  It is new for other photos, so that
- * nothing there needs to be deleted. */
+/* Writes a copy that is not there.  What is there under its name, and is another, is what the person made of it: it
+ * stays and is used.  Returns whether it is. */
+static int is_changed_copy(Guide *g, const char *path, Bytes content)
+{
+    File file = { path, content };
+    size_t before = mark(g->a);
+    int is_there = file_is_there(g->a, path);
+    if (!is_there) files_save(g->a, &file, 1);
+    int is_changed = is_there && own_picture_keeps(g->a, file, 0);
+    if (is_changed) g->made_from = me_digest(g->a, g->made_from, path);
+    release(g->a, before);
+    return is_changed;
+}
+
+/* The photos that are used, and a caption beside each, in a folder of their own.  It is new for other photos or other
+ * captions, so that nothing there needs to be deleted. */
 static const char *copy_photos(Guide *g)
 {
     const char *folder = format(g->a, "%s/photos-%08llx", g->folder, (unsigned long long)(g->made_from >> 32));
+    size_t changed = 0;
     folder_make(g->a, folder);
     for (size_t i = 0; i < g->photos.count; i++) {
         size_t before = mark(g->a);
@@ -230,14 +246,16 @@ static const char *copy_photos(Guide *g)
         const char *to = format(g->a, "%s/%s", folder, p->name);
         if (strchr(p->name, '/')) folder_make(g->a, folder_of(g->a, to));
         const char *caption = caption_for(g, i);
-        File files[2] = { { to, file_map(g->a, p->path) },
-                          { format(g->a, "%s.txt", without_extension(g->a, to)),
-                            { (const unsigned char *)caption, strlen(caption) } } };
-        files_save(g->a, files, 2);
+        Bytes text = { (const unsigned char *)caption, strlen(caption) };
+        changed += (size_t)is_changed_copy(g, to, file_map(g->a, p->path));
+        changed += (size_t)is_changed_copy(g, format(g->a, "%s.txt", without_extension(g->a, to)), text);
         release(g->a, before);
     }
     run_say(g->r, format(g->a, "%s: copies of the photos that are used, with their captions, as %s", folder,
                          quoted(g->a, caption_for(g, 0))));
+    if (changed)
+        run_say(g->r, format(g->a, "%s: what was changed there is used as it is now: %s", folder,
+                             amount(g->a, changed, "file")));
     return folder;
 }
 
@@ -398,7 +416,8 @@ static const char *cut_photo(Guide *g, size_t i)
     unsigned char *png = arena_own(g->a, png_encode(cut.rgb, cut.width, cut.height, NULL, &size));
     if (!png) fail_as(g->a, NO_MEMORY, "out of memory for a picture of %dx%d", cut.width, cut.height);
     File file = { path_in(g, "me-photo.png"), { png, size } };
-    files_save(g->a, &file, 1);
+    Callbacks callbacks = run_callbacks(g->r);
+    own_picture_save(g->a, file, 0, &callbacks);
     run_say(g->r, format(g->a, "%s: the head of %s, cut out around %.0f, %.0f", file.path, p->name, advice->head.x,
                          advice->head.y));
     return file.path;
@@ -444,8 +463,9 @@ static void say_photographs(Guide *g)
     run_say(g->r, "these are photographs, and the small model that comes with persona draws drawn faces only: it would "
                   "learn nothing of them but colours, however long it trains");
     run_say(g->r, format(g->a, "a likeness takes a Stable Diffusion 1.5 checkpoint, as "
-                               "weights/v1-5-pruned-emaonly.safetensors (docs/files.md says where it is), and then: "
-                               "persona me %s --model v1-5-pruned-emaonly", shell_quoted(g->a, g->photos_path)));
+                               "weights/v1-5-pruned-emaonly.safetensors (docs/files.md says where it is), and then:\n"
+                               "    %s me %s --model v1-5-pruned-emaonly", shell_quoted(g->a, g->r->options.program),
+                         shell_quoted(g->a, g->photos_path)));
     run_say(g->r, "what works now: a drawn portrait that begins as one of the photos, in its colours and its pose");
 }
 
@@ -458,8 +478,8 @@ void me_command(Run *r, RunCommand *run_command)
     if (same_file(g.folder, g.photos_path))
         run_misuse(r, format(g.a, "-o %s is the folder of photos, where nothing is written; name another", g.folder));
     look_at_photos(&g);
-    digest_inputs(&g);
     g.subject = me_subject(g.a, &g.photos, r->options.name);
+    digest_inputs(&g);
     g.steps = me_steps_open(r, run_command, g.folder);
     if (are_photographs(&g)) {
         say_photographs(&g);

@@ -4,10 +4,10 @@
  * written or none.  The settings of the picture stand inside each file.
  *
  * What stands in the picture's place is told by the settings inside it.  The picture of the same settings is this
- * job's own, and is replaced.  Everything else stays: where nobody named the path, the new picture gets a free name
- * beside it, NAME-2; what -o names is kept as NAME-before.  A picture that is drawn again from its own settings
- * replaces the old one only by the same bytes: other weights or another machine may give a different picture, which
- * becomes NAME-again.  --overwrite replaces what this program drew, and never a photo, which cannot be drawn again.
+ * job's own, until the new one has other bytes, which other weights of the same name, or another machine, may give.
+ * Everything else stays: where nobody named the path, the new picture gets a free name beside it, NAME-2, or NAME-again
+ * when it is drawn again from its own settings; what -o names is kept as NAME-before.  --overwrite replaces what this
+ * program drew, and never a photo, which cannot be drawn again.
  *
  * Source of the settings' place: the web UI's "parameters" text of a PNG; a GIF has them as its comment. */
 #include "result.h"
@@ -121,9 +121,9 @@ static void read_old(void *look)
     Bytes old = file_map(l->a, l->path);
     const char *said = picture_settings(l->a, old.data, old.size);
     int has_same_settings = said && l->settings && !strcmp(said, l->settings);
-    if (l->new.data && are_same(old, l->new)) l->standing = OWN;
-    else if (has_same_settings && !l->r->is_redrawn) l->standing = OWN;
-    else l->standing = is_of_persona(said) ? DRAWN : NOT_DRAWN;
+    int is_own = l->new.data ? are_same(old, l->new) : has_same_settings && !l->r->is_redrawn;
+    l->standing = is_of_persona(said) ? DRAWN : NOT_DRAWN;
+    if (is_own) l->standing = OWN;
 }
 
 /* What cannot be read is not known to be this program's. */
@@ -381,7 +381,7 @@ static void say_place(Arena *a, const Result *r, const char *path, const File *f
         callbacks_say(r->callbacks, "%s: came out different than it was, so the first is kept; to replace it: "
                       "--overwrite", r->path);
     else if (is_elsewhere)
-        callbacks_say(r->callbacks, "%s: another picture is there by now and stays; this one is %s", r->path,
+        callbacks_say(r->callbacks, "%s: the picture that is there is another one and stays; this one is %s", r->path,
                       files[0].path);
     else if (r->is_redrawn && was_there && !r->overwrite) callbacks_say(r->callbacks, "the same bytes as before");
 }

@@ -88,5 +88,13 @@ learn t.safetensors --max_train_steps 1; holds 'a second one at once' is $status
 kill -9 $child; wait $child 2>why
 learn t.safetensors --max_train_steps 1 --seed 1; holds 'after that one is gone' is "$status$(names t*)" '0t-loss.png t.safetensors'
 
+# ---- the same settings and another LoRA of the same name: other bytes, another picture ----
+printf 'portrait of a man, <lora:t:1>\nSteps: 1, Seed: 1, Size: 32x32, Frames: 1\n' >l.txt
+run l.txt -o l.png; first=$(digest l.png); run l.txt
+learn t.safetensors --max_train_steps 2 --seed 2 --learning_rate 1e-2
+run l.txt -o l.png; holds 'kept' is "$status$(digest l-before.png)" "0$first"; says 'l.png: what was there before is kept as l-before.png'
+run l.txt; holds 'a free name' is "$(cat out)" l-2.gif; says 'l.gif: the picture that is there is another one and stays; this one is l-2.gif'
+run l.txt; holds 'which is done again' is "$(cat out)$(names l.gif l-*.gif)" 'l-2.gifl-2.gif l.gif'
+
 echo "$test: $passed passed, $failed failed"
 [ $failed = 0 ]

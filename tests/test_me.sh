@@ -83,6 +83,17 @@ says 'left out: narrow.png is long and narrow, 64x16'
 holds 'copies with captions' is "$(ls mixed-persona/photos-*/ | tr '\n' ' ')" '1.png 1.txt 2.png 2.txt 3.png 3.txt '
 holds 'a caption by a look at the colours' grep -q '^portrait of yumin woman, [a-z]* clothes, [a-z]* background' mixed-persona/photos-*/2.txt
 
+# ---- nothing of the person's is replaced ----
+echo 'portrait of yumin woman, a caption of mine' >$(echo mixed-persona/photos-*)/2.txt; cp mixed-persona/me.gif gif
+cp mixed-persona/me.safetensors lora
+me mixed --resolution 64
+holds 'an edited caption stays' grep -q 'of mine' mixed-persona/photos-*/2.txt
+says 'what was changed there is used as it is now: 1 file'
+holds 'it is learned from' is "$(grep -c '^  done before$' err)" 0
+holds 'what was made before is kept' is "$(cat mixed-persona/me-before.safetensors mixed-persona/me-before.gif | cksum)" "$(cat lora gif | cksum)"
+me mixed --resolution 64
+holds 'done before' is "$(grep -c '^  done before$' err)" 3
+
 # ---- what the person is called ----
 mkdir -p 'tree/20_dorvek man'; cp yumin/*.png 'tree/20_dorvek man'
 me tree; says 'call the person by "dorvek man"'
@@ -99,6 +110,9 @@ says 'one picture is too few to learn from, so the portrait begins as it'
 holds 'its folder' is "$(tail -1 out)" yumin/1-persona/me.gif
 holds 'a description by its colours' grep -q "'portrait of a [a-z]* with [a-z]* [a-z]* hair, [a-z]* skin, .* background, happy, waving'" err
 me yumin/1.png --prompt 'portrait of a man with green hair'; says "'portrait of a man with green hair' --init"
+
+echo mine >yumin/1-persona/me-photo.png; me yumin/1.png
+holds 'what is in the place of its cut photo is kept' grep -q mine yumin/1-persona/me-photo-before.png
 
 # ---- wrong words ----
 run me; holds 'no photos' is $status 2; says 'persona me needs a folder of photos, or one photo'
