@@ -431,6 +431,8 @@ static void draw_from_photo(Guide *g)
     const char *move = is_still(g) ? "" : "waving";
     const char *prompt = me_described(g->a, &g->subject, &g->advice[best].words, asked, move);
     run_say(g->r, format(g->a, "in words, by its colours: %s", prompt));
+    if (!asked && same(g->subject.who, "person"))
+        run_say(g->r, "nothing says whether it is a woman or a man: --name woman, or --name man");
     uint64_t made_from = me_digest(g->a, g->made_from, init);
     draw_sheet(g, prompt, "--init", init, "Strength: 0.5, 0.6, 0.7, 0.8", made_from);
     Lines words = { 0 };

@@ -109,6 +109,8 @@ holds 'status' is $status 0
 says 'one picture is too few to learn from, so the portrait begins as it'
 holds 'its folder' is "$(tail -1 out)" yumin/1-persona/me.gif
 holds 'a description by its colours' grep -q "'portrait of a [a-z]* with [a-z]* [a-z]* hair, [a-z]* skin, .* background, happy, waving'" err
+says 'nothing says whether it is a woman or a man: --name woman'
+me yumin/1.png --name man; says "'portrait of a man with "; says_not 'nothing says whether'
 me yumin/1.png --prompt 'portrait of a man with green hair'; says "'portrait of a man with green hair' --init"
 
 echo mine >yumin/1-persona/me-photo.png; me yumin/1.png
