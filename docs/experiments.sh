@@ -205,7 +205,7 @@ guidance() { grid guidance --x 'CFG scale: 1, 2.5, 4, 7.5, 11, 15'; }
 steps() { grid steps --x 'Steps: 2, 4, 6, 10, 15, 25'; }
 
 betas() {
-    edited persona-betas generate.c \
+    edited persona-betas drawing/job_files.c \
         '    w->denoising.sampling.betas = moves ? LINEAR : SCALED_LINEAR;' \
         '    w->denoising.sampling.betas = moves ? SCALED_LINEAR : LINEAR;'
     draw persona right --frames 8

@@ -19,7 +19,7 @@ says 'no Model is named, so the small one that comes with persona draws'
 says 'warning: Size 512x512 is not what '; says 'from 112x112 to 128x144'; says 'use 128x128'; says '--model v1-5-pruned-emaonly'
 holds 'a warning is not well' is "$status$(grep -c 'all is well' err)" 00; says '1 warning above'
 for size in 112x112 128x128 128x144 112x144; do still --prompt 'a man' --size $size; silent $size; done
-for size in 96x96 144x144 136x136 64x128 512x768; do still --prompt 'a man' --size $size; says "warning: Size $size"; done
+for size in 96x96 144x144 136x136 64x128 512x768 128x104 112x152; do still --prompt 'a man' --size $size; says "warning: Size $size"; done
 run --prompt 'a man' --size 64x64 --frames 1 --steps 1 --seed 1 -o small.png; says 'warning: Size 64x64'; holds 'drawn' [ -s small.png ]
 run check --prompt 'a man' --seed 1 --frames 1 --size 64x64 --x 'Steps: 1, 2' --y 'Prompt S/R: man, cat, dog' -o grid.png
 holds 'the size once' is "$(grep -c 'warning: Size' err)" 1; holds 'each word' is "$(grep -c 'not know' err)" 2
