@@ -217,16 +217,16 @@ betas() {
 
 latents() {
     edited persona-latents generate.c \
-        '        for (size_t i = 0; i < size(picture) && !dry; i++) *rgb++ = pixel(picture.x[i]);' \
-'        unsigned char *small = allocate(w->mem, rows(latents), 3);
-        LatentMap map = { 0 };
-        if (!dry) map = preview_fit(&w->run, latents);
-        if (!dry) preview_draw(&map, latents, small);
-        for (size_t i = 0; i < size(picture) && !dry; i++) {
-            size_t row = i / 3 / (size_t)picture.w / FACTOR;
-            size_t column = i / 3 % (size_t)picture.w / FACTOR;
-            *rgb++ = small[(row * (size_t)latents.w + column) * 3 + i % 3];
-        }'
+        '    for (size_t i = 0; i < size(picture) && !w->machine.dry; i++) rgb[i] = pixel(picture.x[i]);' \
+'    unsigned char *small = allocate(w->mem, rows(latents), 3);
+    LatentMap map = { 0 };
+    if (!w->machine.dry) map = preview_fit(&w->run, latents);
+    if (!w->machine.dry) preview_draw(&map, latents, small);
+    for (size_t i = 0; i < size(picture) && !w->machine.dry; i++) {
+        size_t row = i / 3 / (size_t)picture.w / FACTOR;
+        size_t column = i / 3 % (size_t)picture.w / FACTOR;
+        rgb[i] = small[(row * (size_t)latents.w + column) * 3 + i % 3];
+    }'
     draw persona-latents latents --frames 1
     draw persona decoded --frames 1
     join latents '16x16 latents' "$work/latents" 'decoded' "$work/decoded"
