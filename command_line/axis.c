@@ -165,6 +165,8 @@ static void refuse_common(Arena *a, const Axis *x)
     for (size_t i = 0; i < sizeof common / sizeof *common; i++)
         if (same(x->key, common[i]))
             fail(a, "%s: %s is one for all pictures of a grid, which play in step", x->label, x->key);
+    if (same(x->key, "Batch count"))
+        fail(a, "%s: a cell of a grid is one picture; for several give it an axis, as --z \"Seed: 1-4\"", x->label);
 }
 
 /* Finds the setting of that name, sets key and lora, and returns what kind of values it takes. */

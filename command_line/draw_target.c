@@ -5,7 +5,8 @@
  * written.
  *
  * While the job runs, "prompt.gif.state" says how far it is (clip_state.h), and --keep-latents puts the final latents at
- * "prompt.latents.safetensors".  No file of another job is lost: result.c keeps it or takes another name. */
+ * "prompt.latents.safetensors".  No file of another job is lost: result.c keeps it or takes another name.  A picture that
+ * cannot be saved there is saved elsewhere, and that is said. */
 #include "draw_target.h"
 
 #include "chars.h"
@@ -48,17 +49,30 @@ const char *draw_target_path(Run *r)
 
 /* ---- the job on its way ------------------------------------------------------------------------ */
 
-/* Saves the final latents beside the picture, before they are decoded.  Others that are there are kept. */
-static void save_latents(void *run, Tensor x)
+typedef struct { Run *r; Tensor x; } KeptLatents;
+
+static void try_saving_latents(void *latents)
 {
-    Run *r = run;
-    size_t before = mark(r->a);
+    const KeptLatents *l = latents;
+    Run *r = l->r;
     const char *path = format(r->a, "%s.latents.safetensors", without_extension(r->a, r->state.target));
     KeptFile *kept = system_file_exists(path) ? output_keep(r->a, path) : NULL;
-    latents_save(r->a, path, &(Latents){ .x = x, .parameters = prompt_infotext(r->a, &r->request) });
+    latents_save(r->a, path, &(Latents){ .x = l->x, .parameters = prompt_infotext(r->a, &r->request) });
     run_say(r, format(r->a, "latents: %s", path));
     if (kept) run_say(r, format(r->a, "%s was there, and is %s now", path, output_kept(kept)));
-    release(r->a, before);
+}
+
+/* Saves the final latents beside the picture, before they are decoded.  Others that are there are kept.  The picture is
+ * well without them. */
+static void save_latents(void *run, Tensor x)
+{
+    char why[MESSAGE];
+    KeptLatents l = { run, x };
+    Arena *a = l.r->a;
+    size_t before = mark(a);
+    if (attempt(a, try_saving_latents, &l, why))
+        run_say(run, format(a, "warning: the final latents cannot be kept: %.800s", why));
+    release(a, before);
 }
 
 void draw_target_set(Run *r, const char *out)
@@ -101,13 +115,55 @@ static void say_another_seed(Run *r)
     else run_say(r, "another picture of these words: the same command with --seed -1");
 }
 
+typedef struct {
+    Run    *r;
+    Result  result;
+    File   *files;
+    size_t  count;
+} Saving;
+
+static void save(void *saving)
+{
+    Saving *s = saving;
+    s->files = result_save(s->r->a, &s->result, s->r->pictures, &s->count);
+}
+
+/* A picture is the only copy of its minutes or hours: where it cannot be saved as wanted, its folder is made again when
+ * it is gone, and then other folders are tried, under a name that is free. */
+static void save_somewhere(Saving *s)
+{
+    Arena *a = s->r->a;
+    char why[MESSAGE], why_not[MESSAGE];
+    const char *const elsewhere[] = { ".", system_temporary_folder() };
+    const char *wanted = s->result.path;
+    if (!attempt(a, save, s, why)) return;
+    if (fail_kind(a) != FAILURE || s->result.is_streamed) fail_as(a, fail_kind(a), "%s", why);
+    if (!folder_is(folder_of(a, wanted))) {
+        folder_make_again(a, folder_of(a, wanted));
+        if (!attempt(a, save, s, why)) return;
+    }
+    s->result.is_named = 0;
+    s->result.overwrite = 0;
+    s->result.placed = NULL;
+    for (size_t i = 0; i < sizeof elsewhere / sizeof *elsewhere; i++) {
+        if (same_file(elsewhere[i], folder_of(a, wanted))) continue;
+        s->result.path = search_path_join(a, elsewhere[i], file_name(wanted));
+        if (attempt(a, save, s, why_not)) continue;
+        run_say(s->r, format(a, "warning: %.400s; so it was saved as %s", why, s->files->path));
+        return;
+    }
+    fail(a, "%s", why);
+}
+
 void draw_target_save(Run *r, double began)
 {
-    const Result result = draw_target_result(r);
+    Saving s = { .r = r, .result = draw_target_result(r) };
+    const Result result = s.result;
     const Pictures p = r->pictures;
-    size_t count;
     double bytes = 0;
-    File *files = result_save(r->a, &result, p, &count);
+    save_somewhere(&s);
+    File *files = s.files;
+    size_t count = s.count;
     if (result.is_streamed) stream_write(r->a, files[0].content);
     for (size_t i = 0; i < count; i++) {
         bytes += (double)files[i].content.size;

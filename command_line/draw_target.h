@@ -18,7 +18,8 @@ void draw_target_set(Run *r, const char *out);
 Result draw_target_result(Run *r);
 
 /* Saves r->pictures: the path on stdout, or there the picture itself; then removes the state, and says how long it took
- * since `began`, a system_seconds(), and how to make another one.  Fails as result_save does. */
+ * since `began`, a system_seconds(), and how to make another one.  What cannot be saved at its path is saved in the
+ * current folder or that for temporary files, which is said.  Fails as result_save does when that fails, too. */
 void draw_target_save(Run *r, double began);
 
 #endif

@@ -258,12 +258,14 @@ static Typed take_apart(Arena *a, const char *arg)
     return t;
 }
 
-/* Is this word an option of drawing, and no value that begins with dashes? */
+/* Is this word an option of drawing, and no value that begins with dashes?  "-q", "-s" and "-s1" are, words behind a
+ * letter are not, as "-monochrome" may be what somebody wants less of. */
 static int is_known_option(Arena *a, const char *word)
 {
-    if (word[0] != '-' || word[1] != '-' || !word[2]) return 0;
-    const char *name = take_apart(a, word).name;
-    return option_named(name) || setting_named(name);
+    if (word[0] != '-' || !word[1] || !strcmp(word, "--")) return 0;
+    Typed t = take_apart(a, word);
+    if (word[1] != '-') return t.is_letter && (!word[2] || (t.value && digit(*t.value)));
+    return option_named(t.name) || setting_named(t.name);
 }
 
 /* Returns the value, NULL for an option that takes none.  A value that stands alone is the next argument, *i. */

@@ -32,6 +32,7 @@ says '1 picture failed; 2 are drawn'; says 'd-2.gif'
 run p.txt -b 3 --model nothing; holds 'what is wrong with all is said once' is "$status$(grep -c '"nothing"' err)" 11
 run p.txt -b 2 --x 'Steps: 1, 2'; holds 'a grid is none' is $status 2; says 'give it an axis, as --z "Seed: 1-4"'
 run p.txt -b 2 -o -; holds 'nor standard output' is $status 2; says 'standard output is one file'
+run p.txt --x 'Batch count: 1, 2' -o x.png; holds 'nor an axis' is $status 2; says 'a cell of a grid is one picture'
 run p.txt --batch 0; holds 'none' is $status 2; says '--batch is "0", expected a whole number from 1 to 1000'
 
 # ---- one of several pictures of the web UI ----

@@ -99,9 +99,10 @@ cp still.png s.png; run s.png
 holds 'again, a PNG' same s.png still.png
 run p.txt -o still2.png --motion none
 holds 'no motion module, no motion' same still.png still2.png
-mkdir m-002.png; run p.txt -o m.png
-holds 'all frames or none' is "$status$(ls m-*)" 1
+mkdir m-002.png elsewhere; TMPDIR=$PWD/elsewhere; export TMPDIR; run p.txt -o m.png; unset TMPDIR
+holds 'all frames or none' is "$status$(ls m-*)" 0
 says 'm-002.png: cannot be replaced: it is a folder'; rmdir m-002.png
+holds 'all of them elsewhere' is "$(ls elsewhere | tr '\n' ' ')" 'm-001.png m-002.png m-003.png '; rm -r elsewhere
 run p.txt -o n.png
 holds 'numbered frames' is "$(tr '\n' ' ' <out)" 'n-001.png n-002.png n-003.png '
 cp n-002.png old.png; run n-001.png

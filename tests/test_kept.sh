@@ -54,16 +54,25 @@ draw 4 -o m.png; run m-001.png --seed 5; holds 'drawn again' is "$(names m-again
 run m-001.png --seed 6 --overwrite; holds 'and replaced' is "$status$(names m-again-2*)" 0
 faults=$dir/faults.so
 if [ "$(uname)" = Linux ] && ${CC:-cc} -std=c11 -shared -fPIC -o "$faults" "$source/tests/faults.c" -ldl 2>why; then
+    mkdir elsewhere; TMPDIR=$PWD/elsewhere; export TMPDIR
     cat n-00[123].png | cksum >before; names n* >listed
     for n in 1 2 3; do for more in '' --overwrite; do
         FAULT_CALL=rename FAULT_AT=1 FAULT_ERROR=5 FAULT_WHERE=n-00$n.png LD_PRELOAD=$faults "$persona" p.txt --seed 7 -o n.png $more >out 2>err; status=$?
         names n* >seen
-        holds "frame $n cannot be renamed $more" is "$status$(cat n-00[123].png | cksum)" "1$(cat before)"
+        holds "frame $n cannot be renamed $more" is "$status$(cat n-00[123].png | cksum)" "0$(cat before)"
         holds "nothing is left of it $more" cmp -s listed seen
+        holds "the new frames are elsewhere $more" is "$(cat out)" "$(for k in 1 2 3; do echo "$TMPDIR/n-00$k.png"; done)"
+        rm -f elsewhere/*
     done; done
     draw 1 -o full.gif; full=$(digest full.gif)
     FAULT_CALL=write FAULT_AT=1 FAULT_ERROR=28 FAULT_WHERE=full LD_PRELOAD=$faults "$persona" p.txt --seed 2 -o full.gif >out 2>err
-    holds 'a full disk' is "$?$(names full*)$(digest full.gif)" "1full.gif$full"
+    holds 'a full disk' is "$?$(cat out)$(names full*)$(digest full.gif)" "0$TMPDIR/full.giffull.gif$full"
+    says 'full.gif: cannot be written'; says "; so it was saved as $TMPDIR/full.gif"
+    rm -f elsewhere/*; chmod 500 elsewhere; mkdir gone
+    FAULT_CALL=write FAULT_AT=1 FAULT_ERROR=28 FAULT_WHERE=latents LD_PRELOAD=$faults "$persona" p.txt --seed 2 -o gone/l.gif --keep-latents >out 2>err
+    holds 'latents that cannot be kept' is "$?$(cat out)$(names gone/*)" 0gone/l.gifgone/l.gif
+    says 'warning: the final latents cannot be kept'
+    chmod 700 elsewhere; unset TMPDIR
 fi
 
 # ---- training ----

@@ -43,6 +43,8 @@ wrongly 'did you mean --steps?' --stpes 20
 wrongly 'did you mean --prompt?' -prompt x
 wrongly '"-Wall" is no option' -Wall
 wrongly '-s needs a value' -s
+wrongly '-n needs a value behind it, found the option -s1' -n -s1
+wrongly '-p needs a value behind it, found the option -q' -p -q
 wrongly '--seed is "ten"' -s ten
 wrongly '--width is "33", expected a multiple of 8' -W33
 wrongly '-q takes no value' -q=1
