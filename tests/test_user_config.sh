@@ -10,20 +10,21 @@ ln -s "$source/weights/persona.safetensors" "$HOME/other/mine.safetensors"
 config()  { printf '%s\n' "$@" >"$config"; }
 prompt()  { printf 'a woman\n%s\n' "$1" >p.txt; }
 draws()   { run check "$@" -v; holds "check $*: status $status" is $status 0; }
+from()    { if grep -qxF -- "from $shown: $1" err; then ok; else wrong "not from the config: $1"; fi; }     # these and no others
 silent()  { if grep -qF -- "$1" err; then wrong "\"$1\" is said"; else ok; fi; }
 
 # ---- what the file leaves open, and no more ----
 config '# mine' 'Weights: ~/models' 'Model: mine' 'Steps: 30' 'CFG scale = 6' 'Frames: 1'
 prompt 'Steps: 4'
 draws p.txt
-says "from $shown: Model, CFG scale, Frames"
+from "Model, CFG scale, Frames"
 says "model $HOME/models/mine.safetensors"
 says 'Steps: 4, Sampler: DDIM, CFG scale: 6,'
 draws p.txt --steps 3 --cfg 5
-says "from $shown: Model, Frames"
+from "Model, Frames"
 says 'Steps: 3, Sampler: DDIM, CFG scale: 5,'
 draws --prompt 'a woman'
-says "from $shown: Model, Steps, CFG scale, Frames"
+from "Model, Steps, CFG scale, Frames"
 says 'Steps: 30,'
 draws p.txt --no-config --frames 1
 silent "$shown"; says 'CFG scale: 4,'
@@ -32,9 +33,9 @@ says "model $HOME/other/mine.safetensors"
 PERSONA_WEIGHTS=$HOME/other draws p.txt
 says "model $HOME/other/mine.safetensors"
 draws p.txt --x 'CFG scale: 3, 7'
-says "from $shown: Model, Frames"
-XDG_CONFIG_HOME= draws p.txt; says "from $shown: Model"
-XDG_CONFIG_HOME=relative draws p.txt; says "from $shown: Model"
+from "Model, Frames"
+XDG_CONFIG_HOME= draws p.txt; from "Model, CFG scale, Frames"
+XDG_CONFIG_HOME=relative draws p.txt; from "Model, CFG scale, Frames"
 mkdir -p "$dir/xdg/persona"; echo 'Steps: 7' >"$dir/xdg/persona/config"
 XDG_CONFIG_HOME=$dir/xdg draws --prompt x; says "from $dir/xdg/persona/config: Steps"
 run list; holds 'list looks there too' grep -q mine out
@@ -44,10 +45,10 @@ run info mine; holds 'info finds by it' is $status 0
 config 'Sampler: DPM++ 2M Karras' 'Schedule type: Karras' 'Eta: 0.5' 'Frames: 1' 'Prediction type: v' 'Negative prompt: a, b'
 prompt 'Steps: 4, Sampler: Euler a'
 draws p.txt
-says "from $shown: Frames, Prediction type, Negative prompt"
+from "Frames, Prediction type, Negative prompt"
 says 'Sampler: Euler a, CFG'; silent 'Eta: 0.5'
 draws --prompt x --sampler Euler; says 'Sampler: Euler, CFG'
-draws --prompt x --x 'Sampler: Euler, Heun'; says "from $shown: Frames, Prediction type, Negative prompt"
+draws --prompt x --x 'Sampler: Euler, Heun'; from "Frames, Prediction type, Negative prompt"
 prompt 'Schedule type: Exponential'
 draws p.txt; says 'Sampler: DPM++ 2M, Schedule type: Exponential'
 prompt 'Model: persona'
@@ -82,7 +83,7 @@ run a.png -o b.png; holds 'the same bytes' same a.png b.png; silent "$shown"
 config 'Model: gone' 'Steps: 3' 'Stepz: 1'
 run train "$source/examples/yumin" -o x.safetensors
 holds 'a model that is not there ends it' is $status 1
-says "from $shown: Model"; says "$shown: line 1: Model is \"gone\""
+from "Model"; says "$shown: line 1: Model is \"gone\""
 run --help; holds 'help does not read it' is "$(cat err)" ''
 holds 'help tells of it' grep -q -- --no-config out
 
