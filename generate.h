@@ -15,8 +15,8 @@ Pictures generate(Arena *a, Job *job, const Callbacks *callbacks);
  * generate() does. */
 Plan generate_check(Arena *a, Job *job, const Callbacks *callbacks);
 
-/* The same, but everything that is wrong is added to faults; with any the plan is not to be used.  A path in the job that
- * is "" is that of a file that was not found, which faults tell already: what depends on it is left out. */
+/* The same, but everything that is wrong is added to faults; with any the plan is not to be used.  A path in the job
+ * that is "" is that of a file that was not found, which faults tell already: what depends on it is left out. */
 Plan generate_faults(Arena *a, Job *job, const Callbacks *callbacks, Faults *faults);
 
 #endif

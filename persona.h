@@ -73,7 +73,7 @@ typedef struct persona_job {
     double      cfg;                     /* scale of classifier-free guidance; 0: what the model says, or 7.5 */
     double      cfg_rescale;             /* 0..1, phi of Lin et al., 2024; 0: none */
     double      eta;                     /* share of fresh noise, 0..1; 0: what the sampler usually takes; -1: none */
-    int         clip_skip;               /* counted as the web UI does, from 1 (the last layer); 0: as the model says, or 1 */
+    int         clip_skip;               /* counted as the web UI does, from 1, the last layer; 0: the model's, or 1 */
     const char *rng;                     /* "CPU": torch's CPU generator; "NV": the web UI's Philox, frame i from
                                             seed + i; NULL: CPU */
     const char *prediction;              /* "epsilon" or "v"; NULL: what the model's file says, or epsilon */

@@ -17,8 +17,8 @@ typedef struct {
  * kohya's trainer would.  Call it inside attempt().  When it fails, it has written only what the configuration
  * wants saved periodically.  When it is stopped, or fails, after the first step has begun, it saves its state and fails
  * with a message that says how to resume.
- * The path of the result is job->out, or one in the arena: when the result cannot be written there any more, it is saved
- * beside the pictures, in the current folder or in the folder of temporary files, with a warning.
+ * The path of the result is job->out, or one in the arena: when the result cannot be written there any more, it is
+ * saved beside the pictures, in the current folder or in the folder of temporary files, with a warning.
  * All memory of the training stays in the arena until the caller releases it. */
 Trained train(Arena *a, const TrainingJob *job, const Callbacks *callbacks);
 

@@ -1,7 +1,7 @@
 /* faults.c - everything that is wrong, collected and told in one message.
  *
- * Somebody with five wrong names wants to hear of five.  So checks that do not depend on each other run one by one, each
- * as an attempt of its own; what fails is added here, and the job ends once, behind the last check.  A check whose
+ * Somebody with five wrong names wants to hear of five.  So checks that do not depend on each other run one by one,
+ * each as an attempt of its own; what fails is added here, and the job ends once, behind the last check.  A check whose
  * subject is wrong already is left out by its caller, because whatever it found would follow from the first fault.
  *
  * A fault begins with what it is about and a colon: a file, mostly.  Those about one file stand together, in the order

@@ -223,7 +223,7 @@ struct FileWriter {
     const char *path;                    /* what it is going to be called */
     const char *target;                  /* the same, or where a symbolic link of that name leads */
     char       *temporary;               /* what it is called until then; "" from then on */
-    const char *old;                     /* of one of several: the second name of the file before; NULL: there is none */
+    const char *old;                     /* of one of several: the second name of the file before; NULL: none */
     int         can_go_back;             /* it has its name, and others of the same series do not yet */
     int         file;                    /* its number; CLOSED when it is not open */
 };

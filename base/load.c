@@ -1,9 +1,10 @@
 /* load.c - how busy the machine is with other programs while this one measures something.
  *
- * Two things tell it, and either may be blind.  A thread that computes all the time and gets less than all the time of a
- * processor shares it with somebody; but on a machine of two processors one busy program does not slow down one thread,
- * and does slow down two.  How many threads are running the system counts, where it does (Linux); but they may run on
- * processors that this program does not use, or in front of which a container stands.  So the smaller share counts.
+ * Two things tell it, and either may be blind.  A thread that computes all the time and gets less than all the time of
+ * a processor shares it with somebody; but on a machine of two processors one busy program does not slow down one
+ * thread, and does slow down two.  How many threads are running the system counts, where it does (Linux); but they may
+ * run on processors that this program does not use, or in front of which a container stands.  So the smaller share
+ * counts.
  *
  * A container's limit of processor time (system_processor_limit) looks like a busy machine, and is none: a limit below
  * one processor is taken out of what a thread should get.

@@ -158,7 +158,8 @@ void draw_check_passed(Run *r)
     const Options *o = &r->options;
     const char *how = "all is well; without check it draws";
     size_t warnings = (size_t)r->terminal.warnings;
-    if (warnings) how = format(r->a, "%s above; without check it draws, all the same,", amount(r->a, warnings, "warning"));
+    const char *count = amount(r->a, warnings, "warning");
+    if (warnings) how = format(r->a, "%s above; without check it draws, all the same,", count);
     run_say(r, format(r->a, "%s: %s %s", o->input ? o->input : "--prompt", how,
                       draw_target_is_streamed(r) ? "to standard output" : r->placed));
 }

@@ -1,8 +1,8 @@
 /* draw_grid.c - a grid of pictures in place of one: the X/Y/Z plot of sweep.h, as a run of the program draws it.
  *
  * Finished cells are kept in a folder beside the grid until it is saved, so the same command goes on after an
- * interruption.  With a seed at random this needs the seed that the grid began with: it is in the state beside the target.
- * Where that could not be written, the message of a failure says which seed to give. */
+ * interruption.  With a seed at random this needs the seed that the grid began with: it is in the state beside the
+ * target.  Where that could not be written, the message of a failure says which seed to give. */
 #include "draw_grid.h"
 
 #include "chars.h"

@@ -1,12 +1,12 @@
 /* draw_target.c - where a drawn picture goes: its path, what stands beside it meanwhile, and what is said in the end.
  *
- * -o names a file, a folder for it, or standard output; --format says what the name does not.  Without -o the picture is
- * beside the file that it is made from.  A picture that is drawn again goes to its own path, if it has a format that is
- * written.
+ * -o names a file, a folder for it, or standard output; --format says what the name does not.  Without -o the picture
+ * is beside the file that it is made from.  A picture that is drawn again goes to its own path, if it has a format that
+ * is written.
  *
- * While the job runs, "prompt.gif.state" says how far it is (clip_state.h), and --keep-latents puts the final latents at
- * "prompt.latents.safetensors".  No file of another job is lost: result.c keeps it or takes another name.  A picture that
- * cannot be saved there is saved elsewhere, and that is said. */
+ * While the job runs, "prompt.gif.state" says how far it is (clip_state.h), and --keep-latents puts the final latents
+ * at "prompt.latents.safetensors".  No file of another job is lost: result.c keeps it or takes another name.  A picture
+ * that cannot be saved there is saved elsewhere, and that is said. */
 #include "draw_target.h"
 
 #include "chars.h"
@@ -169,8 +169,9 @@ void draw_target_save(Run *r, double began)
         bytes += (double)files[i].content.size;
         if (!result.is_streamed) printf("%s\n", files[i].path);
     }
+    const char *frames = amount(r->a, (size_t)p.frames, "frame");
     run_say(r, format(r->a, "done in %.1f s, peak memory %.0f MB: %s of %dx%d, %.0f KB", system_seconds() - began,
-                      system_memory_peak() / 1e6, amount(r->a, (size_t)p.frames, "frame"), p.width, p.height, bytes / 1e3));
+                      system_memory_peak() / 1e6, frames, p.width, p.height, bytes / 1e3));
     clip_state_done(r->a, &r->state);
     if (!r->sweep && r->request.batch <= 1) say_another_seed(r);
 }

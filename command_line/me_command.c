@@ -108,7 +108,8 @@ static void check_options(Guide *g)
 {
     static const char *const others[] = { "init", "lora", "x", "y", "z", "strength", NULL };
     Options *o = &g->r->options;
-    if (!o->input) run_add_typed(g->r, "persona me needs a folder of photos, or one photo; persona me --help says more");
+    if (!o->input)
+        run_add_typed(g->r, "persona me needs a folder of photos, or one photo; persona me --help says more");
     size_t kept = 0;
     for (size_t i = 0; i < o->givens; i++) {
         const char *flag = o->given[i].setting->flag;

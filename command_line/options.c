@@ -123,7 +123,7 @@ static const Option options[] = {
     { .flag = "keep-cells", .field = offsetof(Options, keep_cells),
       .help = "the pictures of a grid, one by one, in OUT.cells/ too" },
     { .flag = "keep-latents", .field = offsetof(Options, keep_latents),
-      .help = "the final latents too, in OUT.latents.safetensors; persona decodes that file again, with another --vae" },
+      .help = "the final latents too, in OUT.latents.safetensors; persona decodes that again, with another --vae" },
     { .flag = "fresh",      .field = offsetof(Options, fresh),
       .help = "begins anew where an interrupted job left its state, OUT.gif.state" },
     { .flag = "state-every", .value = "S", .act = act_state_every,

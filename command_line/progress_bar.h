@@ -1,4 +1,4 @@
-/* progress_bar.h - the words of a progress bar: a step, how fast it goes and how long it takes, in one line that fits. */
+/* progress_bar.h - the words of a progress bar: a step, how fast it goes and how long it takes, in a line that fits. */
 #ifndef PROGRESS_BAR_H
 #define PROGRESS_BAR_H
 

@@ -279,7 +279,7 @@ static void open_config(Run *r)
     if (told) run_say(r, told);
 }
 
-/* Of --weights, then of PERSONA_WEIGHTS, whose folders are separated as those of PATH are, then of the user's config. */
+/* Of --weights, then of PERSONA_WEIGHTS, separated as the folders of PATH are, then of the user's config. */
 void run_find_folders(Run *r)
 {
     const Options *o = &r->options;

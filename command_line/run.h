@@ -81,8 +81,8 @@ void run_end_if_faulty(Run *r);
  * meant. */
 Bytes run_open_input(Run *r, const char *path, const char *expected);
 
-/* Reads the settings of the file, those of the user's config that it leaves open, and those of the command line.  input: may be NULL.  What is wrong is added
- * to the faults. */
+/* Reads the settings of the file, those of the user's config that it leaves open, and those of the command line.
+ * input: may be NULL.  What is wrong is added to the faults. */
 void run_read_request(Run *r, const char *input);
 
 /* Fills in r->folder. */

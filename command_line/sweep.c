@@ -195,10 +195,12 @@ static void check_sizes(Arena *a, const Sweep *s, Faults *faults)
         const Plan *this = &s->cell[i].plan;
         int is_same = this->width == first->width && this->height == first->height && this->frames == first->frames;
         if (is_same) continue;
-        faults_add(faults, format(a, "all pictures of a grid are of one size and length, but \"%s\" comes to %s of %dx%d, "
-                                     "and \"%s\" to %d of %dx%d",
-                                  cell_name(a, s, &s->cell[0]), amount(a, (size_t)first->frames, "frame"), first->width,
-                                  first->height, cell_name(a, s, &s->cell[i]), this->frames, this->width, this->height));
+        const char *frames = amount(a, (size_t)first->frames, "frame");
+        const char *name = cell_name(a, s, &s->cell[i]);
+        faults_add(faults, format(a, "all pictures of a grid are of one size and length, but \"%s\" comes to %s of "
+                                     "%dx%d, and \"%s\" to %d of %dx%d",
+                                  cell_name(a, s, &s->cell[0]), frames, first->width, first->height, name,
+                                  this->frames, this->width, this->height));
         return;
     }
 }

@@ -21,8 +21,8 @@ void sweep_draw_prompts(Arena *a, Sweep *s, const Wildcards *w, const char *labe
 
 /* Finds the files that the cells name, and checks every cell as generate_check does.  All must come to pictures of
  * one size and length.  Says what each takes, without repeating itself, and the plan of all together.  out: the path
- * of the grid.  Sets the frames and fps of r to those of the grid.  Everything that is wrong is added to faults, each fault once,
- * with the cell that has it unless all have. */
+ * of the grid.  Sets the frames and fps of r to those of the grid.  Everything that is wrong is added to faults, each
+ * fault once, with the cell that has it unless all have. */
 void sweep_check(Arena *a, Sweep *s, Request *r, const SearchPath *p, const char *out, const Callbacks *callbacks,
                  Faults *faults);
 

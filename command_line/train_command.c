@@ -58,7 +58,8 @@ static void refuse_drawing_options(Run *r)
     for (size_t i = 0; i < o->givens; i++) {
         const char *flag = o->given[i].setting->flag;
         if (is_shared(flag)) continue;
-        run_add_typed(r, format(r->a, "--%s is an option of drawing; persona train --help lists those of training", flag));
+        run_add_typed(r, format(r->a, "--%s is an option of drawing; persona train --help lists those of training",
+                                flag));
     }
 }
 

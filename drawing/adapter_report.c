@@ -242,7 +242,13 @@ static const char *other_base(Arena *a, const LoraFile *f)
     return format(a, "it is made for %s, and pictures are drawn with Stable Diffusion 1.x here", base);
 }
 
-typedef struct { Arena *a; const LoraFile *file; const Weights *model; void (*say)(void *, const char *); void *to; } Report;
+typedef struct {
+    Arena          *a;
+    const LoraFile *file;
+    const Weights  *model;
+    void          (*say)(void *, const char *);
+    void           *to;
+} Report;
 
 static void report_file(void *report)
 {
@@ -266,7 +272,8 @@ static void report_file(void *report)
     if (f->use.how) text = format(a, "%s, %s", text, f->use.how);
     if (!r->say) return;
     double strength = (double)f->use.unet;
-    r->say(r->to, format(a, "LoRA %s: strength %g%s, applied %zu/%zu%s", path, strength, text, applied, f->modules, left));
+    r->say(r->to, format(a, "LoRA %s: strength %g%s, applied %zu/%zu%s", path, strength, text, applied, f->modules,
+                         left));
 }
 
 /* The strength that a file is applied with to one of the models; 0 where it changes nothing there. */

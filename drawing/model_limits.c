@@ -5,9 +5,9 @@
  * wanted.  So each is one warning, which says what is wrong and what to use.  Model and limits are those of the model's
  * metadata (model_spec.c); a model that says nothing of its limits is never warned about.
  *
- * The words that may stand in a prompt are those of the model, those that the LoRAs of the job were trained with, and the
- * names of embeddings.  A LoRA whose file does not say what it was trained with may know any word, so with it nothing is
- * told. */
+ * The words that may stand in a prompt are those of the model, those that the LoRAs of the job were trained with, and
+ * the names of embeddings.  A LoRA whose file does not say what it was trained with may know any word, so with it
+ * nothing is told. */
 #include "model_limits.h"
 
 #include "chars.h"
@@ -17,8 +17,8 @@
 
 #include <string.h>
 
-const char large_model[] = "a Stable Diffusion 1.5 checkpoint, as --model v1-5-pruned-emaonly (docs/files.md says where "
-                           "they are)";
+const char large_model[] = "a Stable Diffusion 1.5 checkpoint, as --model v1-5-pruned-emaonly (docs/files.md says "
+                           "where they are)";
 
 /* ---- size -------------------------------------------------------------------------------------- */
 
@@ -30,8 +30,8 @@ void limits_tell_size(Arena *a, const ModelSpec *m, const char *model, PixelSize
     size_t before = mark(a);
     PixelSize near = model_spec_nearest_size(m, size);
     if (near.width == size.width && near.height == size.height) return;
-    callbacks_say(callbacks, "warning: %s %s is not what %s was made for: it draws well from %s to %s, and at other sizes "
-                  "several pictures in one, or parts of them; use %s, or %s", label, size_text(a, size), model,
+    callbacks_say(callbacks, "warning: %s %s is not what %s was made for: it draws well from %s to %s, and at other "
+                  "sizes several pictures in one, or parts of them; use %s, or %s", label, size_text(a, size), model,
                   size_text(a, m->least), size_text(a, m->most), size_text(a, near), large_model);
     release(a, before);
 }
@@ -103,10 +103,10 @@ void limits_tell_words(Arena *a, const ModelSpec *m, const Job *j, const Callbac
     if (says) unknown_words(a, j->prompt, &known, &unknown);
     const char *more = unknown.count > SHOWN ? ", and more" : "";
     if (unknown.count > SHOWN) unknown.count = SHOWN;
-    const char *line = format(a, "warning: %s does not know %s%s: such words change little or nothing; persona.words in "
-                              "persona info --verbose %s are those that it knows, others need a LoRA that was taught "
-                              "them, as <lora:NAME:1>, or %s", j->model, lines_joined(a, &unknown, ", "), more, j->model,
-                              large_model);
+    const char *line = format(a, "warning: %s does not know %s%s: such words change little or nothing; persona.words "
+                              "in persona info --verbose %s are those that it knows, others need a LoRA that was "
+                              "taught them, as <lora:NAME:1>, or %s", j->model, lines_joined(a, &unknown, ", "), more,
+                              j->model, large_model);
     if (unknown.count) callbacks->say(callbacks->to, line);      /* longer than callbacks_say() formats */
     release(a, before);
 }
@@ -117,7 +117,7 @@ void limits_tell_picture(const ModelSpec *m, const char *model, const char *pict
                          const Callbacks *callbacks)
 {
     if (!m->pictures || error <= MOST_RECONSTRUCTION_ERROR) return;
-    callbacks_say(callbacks, "warning: %s is another kind of picture than %s was made for, %s: its autoencoder gives it "
-                  "back with an error of %.0f of 255, and theirs with one below 10; for a photograph use %s", picture,
-                  model, m->pictures, error, large_model);
+    callbacks_say(callbacks, "warning: %s is another kind of picture than %s was made for, %s: its autoencoder gives "
+                  "it back with an error of %.0f of 255, and theirs with one below 10; for a photograph use %s",
+                  picture, model, m->pictures, error, large_model);
 }

@@ -56,8 +56,8 @@ int machine_threads(void) { return 1; }
 
 #endif
 
-/* The seconds of the fastest of several runs of one product, on one thread.  It is the fastest one that counts: what else
- * the machine does at this moment only makes them slower, and is told apart. */
+/* The seconds of the fastest of several runs of one product, on one thread.  It is the fastest one that counts: what
+ * else the machine does at this moment only makes them slower, and is told apart. */
 static double fastest_run(Machine *one, Tensor y, Tensor x, const Weight *w, LoadMeter *load)
 {
     double begun = system_seconds(), fastest = 1e9;

@@ -1,12 +1,12 @@
 /* known_words.c - which words of a prompt a model does not know.
  *
  * A small model knows a few hundred words.  CLIP makes vectors of any others too, so they are drawn as noise in the
- * words, or as nothing, and nobody is told.  Here a prompt is taken apart into words, and each is looked for among those
- * that the model, its LoRAs and the embeddings name.
+ * words, or as nothing, and nobody is told.  Here a prompt is taken apart into words, and each is looked for among
+ * those that the model, its LoRAs and the embeddings name.
  *
  * This must not nag about a prompt that is fine.  So words are compared by their stems: "waves", "waved" and "waving"
- * are one word, and so are "eye", "eyes" and "eyed".  Too much is forgiven rather than too little, as "hated" for "hat".
- * "1girl" is "girl", "long_hair" is two words, "dark-skinned" is two when it is not known as one.
+ * are one word, and so are "eye", "eyes" and "eyed".  Too much is forgiven rather than too little, as "hated" for
+ * "hat". "1girl" is "girl", "long_hair" is two words, "dark-skinned" is two when it is not known as one.
  *
  * What a word does in the prompt language does not matter: brackets, weights and times are no words. */
 #include "known_words.h"

@@ -518,8 +518,8 @@ static const char *setting_in(Arena *a, const char *line, size_t n, int is_last)
     return NULL;
 }
 
-/* Settings that are not taken for them are read as words, which may not be meant.  is_last: a last line without settings
- * behind it may hold them anywhere. */
+/* Settings that are not taken for them are read as words, which may not be meant.  is_last: a last line without
+ * settings behind it may hold them anywhere. */
 static void warn_settings(Arena *a, const char *words, int is_last, const char *path, LineCallback *warn, void *to)
 {
     size_t before = mark(a);
@@ -678,8 +678,8 @@ void prompt_warn(Arena *a, const Request *r, const char *label, LineCallback *wa
 {
     if (r->ignored)
         warn(to, format(a, "%s: ignored in the prompt: %s; understood are <lora:NAME:STRENGTH>, and behind the "
-                        "strength te=, unet=, hr=, dyn=RANK, lbw=17 or 26 numbers or a name like IND, in=, mid=, out=, start=, "
-                        "stop= and step=FROM-TO", label, r->ignored));
+                        "strength te=, unet=, hr=, dyn=RANK, lbw=17 or 26 numbers or a name like IND, in=, mid=, out=, "
+                        "start=, stop= and step=FROM-TO", label, r->ignored));
     if (r->negative_tags)
         warn(to, format(a, "%s: %s in the negative prompt left out, as a LoRA changes the model for both prompts; "
                         "put it into the prompt", label, amount(a, (size_t)r->negative_tags, "LoRA tag")));

@@ -585,8 +585,8 @@ const Setting all_settings[] = {
               "DDIM or LCM (Automatic: the sampler's own)" },
     { .key = "CFG scale", .flag = "cfg", .kind = &number_kind, .field = AT(job.cfg), .low = 0.1, .high = 100,
       .value = "X",
-      .help = "guidance: how closely to follow the words, 0.1 to 100 (what the model's file says, 4 for the one that comes with "
-              "persona; else 7.5)" },
+      .help = "guidance: how closely to follow the words, 0.1 to 100 (what the model's file says, 4 for the one that "
+              "comes with persona; else 7.5)" },
     { .key = "Seed", .flag = "seed", .kind = &seed_kind, .field = AT(job.seed), .value = "N",
       .help = "same seed, same picture; -1: random, printed (-1)" },
     { .key = "Batch count", .flag = "batch", .kind = &batch_kind, .field = AT(batch), .low = 1, .high = 1000,

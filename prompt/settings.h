@@ -38,7 +38,7 @@ typedef struct {
     int         batch;                  /* so many pictures, with this seed and those behind it; 0: one */
     uint64_t    max_size;               /* bytes that a GIF is to keep to; 0: any */
     Name        axis[3];                /* X, Y, Z of a grid: "Steps: 10-50 (+10)", see sweep.h; text may be NULL */
-    const char *const *given;           /* [all_settings] the value of each as its text has it, or NULL; NULL: no text */
+    const char *const *given;           /* [all_settings] the value of each as its text has it, or NULL */
     Faults     *faults;                 /* gets what is wrong with a tag, which is left out; NULL: that fails */
 } Request;
 

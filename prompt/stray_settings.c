@@ -1,10 +1,10 @@
 /* stray_settings.c - settings that people wrote among the words of a prompt file.
  *
  * infotext.c knows the settings of the web UI, which stand in the last lines.  People who write a file by hand put them
- * above the words, behind a bullet, in quotes, with "=" for ":", or as options, "--steps 20".  Here each line of words is
- * looked at:
+ * above the words, behind a bullet, in quotes, with "=" for ":", or as options, "--steps 20".  Here each line of words
+ * is looked at:
  *
- *     line   = marks key separator value              marks: "- ", "> ", "1. ", **, `, quotes; separator: ":", "=" or "："
+ *     line   = marks key separator value        marks: "- ", "> ", "1. ", **, `, quotes; separator: ":", "=" or "："
  *            | "--" key value { "--" key value }
  *
  * It is taken for a setting only when there is no doubt: the whole line is such pairs, each key is a setting's, and the
@@ -187,7 +187,9 @@ static int is_axis_value(Arena *a, const char *value)
 static int is_sure(Arena *a, const char *key, const char *value)
 {
     static const char *const sides[] = { "Width", "Height", NULL };
-    static const char *const files[] = { "Model", "VAE", "Init image", "Motion module", "Hires upscaler", "LoRA", NULL };
+    static const char *const files[] = {
+        "Model", "VAE", "Init image", "Motion module", "Hires upscaler", "LoRA", NULL,
+    };
     if (is_of(key, sides)) return is_whole(value);
     const Setting *s = foreign_setting(key, value);
     if (!s) s = setting_named(key);

@@ -105,5 +105,9 @@ grep -v '^!' "$work/calls" | cut -d' ' -f1,2 | sort -u > "$work/order"
 tsort "$work/order" > /dev/null 2> "$work/circle"
 check $? "files call in a circle: $(head -12 "$work/circle" | tr "\n" " ")"
 
+# ---- lines
+awk 'length > 120 { print FILENAME ":" FNR }' $sources > "$work/long"
+[ ! -s "$work/long" ]; check $? "lines of more than 120 columns: $(head -5 "$work/long" | tr "\n" " ")"
+
 echo "test_house: $passed passed, $failed failed"
 [ $failed = 0 ]

@@ -1,7 +1,7 @@
 /* autoencoder_check.c - can this autoencoder draw the pictures to learn from?
  *
- * Training moves the UNet and the text encoder, never the autoencoder, so hours of training on photographs would end with
- * smears when it has seen drawings only.  reconstruction.c asks it about one picture.  The median of a few of them
+ * Training moves the UNet and the text encoder, never the autoencoder, so hours of training on photographs would end
+ * with smears when it has seen drawings only.  reconstruction.c asks it about one picture.  The median of a few of them
  * decides, so that one flat photo or one busy drawing does not. */
 #include "autoencoder_check.h"
 

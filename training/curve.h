@@ -19,8 +19,8 @@ const char *curve_text(Arena *a, const float *loss, size_t steps);
 const char *curve_chart(Arena *a, const char *text, uint64_t steps);
 
 /* The losses of all steps as a PNG of 480x270, with its mark as an own picture, in the arena.  Light: the mean of the
- * steps that fall on each column.  Dark: the mean of the last CURVE_WINDOW steps up to there.  data is NULL when no step
- * has a loss. */
+ * steps that fall on each column.  Dark: the mean of the last CURVE_WINDOW steps up to there.  data is NULL when no
+ * step has a loss. */
 Bytes curve_png(Arena *a, const float *loss, size_t steps);
 
 #endif

@@ -1,16 +1,16 @@
 /* model_recipe.c - the options of training that a model wants where nobody gave any.
  *
- * The usual options are for Stable Diffusion 1.5.  With a hundred steps for each picture at 1e-4 a model of four million
- * values learns hardly anything.  So a model may say in its metadata how it learns, and then that holds:
+ * The usual options are for Stable Diffusion 1.5.  With a hundred steps for each picture at 1e-4 a model of four
+ * million values learns hardly anything.  So a model may say in its metadata how it learns, and then that holds:
  *
  *     persona.train.lora      max_train_steps=600 learning_rate=0.001 min_snr_gamma=5
  *
- * An option that was given always wins, also when it was given as what is usual.  A number of epochs stands for a number
- * of steps.  The learning rate is one for AdamW: Lion takes its usual part of it, and optimizers that find their rate
- * themselves do not take it.
+ * An option that was given always wins, also when it was given as what is usual.  A number of epochs stands for a
+ * number of steps.  The learning rate is one for AdamW: Lion takes its usual part of it, and optimizers that find their
+ * rate themselves do not take it.
  *
- * Metadata may say anything, so only the few options of the table are taken from them, within the range that they have on
- * the command line. */
+ * Metadata may say anything, so only the few options of the table are taken from them, within the range that they have
+ * on the command line. */
 #include "model_recipe.h"
 
 #include "chars.h"
