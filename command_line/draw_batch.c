@@ -1,8 +1,9 @@
 /* draw_batch.c - several pictures in one run: the web UI's batch count.
  *
  * Each is what its seed and the same settings make alone: the first has the seed that was given or drawn at random, the
- * others those behind it.  The first one that fails says what is wrong with all, and nothing more is tried.  Later the
- * others are drawn all the same, and in the end it is said how many failed. */
+ * others those behind it.  A seed at random is kept in a state beside the target until all are drawn, so the same
+ * command goes on with it after an interruption.  The first picture that fails says what is wrong with all, and nothing
+ * more is tried.  Later the others are drawn all the same, and in the end it is said how many failed. */
 #include "draw_batch.h"
 
 #include "chars.h"
@@ -48,6 +49,8 @@ void draw_batch(Run *r, RunCommand *draw_picture)
         if (!r->is_check) draw_say_seed(r);
     }
     const Request asked = r->request;
+    ClipState seed_kept = r->state;
+    if (r->is_seed_random && !r->is_check) clip_state_save_seed(r->a, &seed_kept, asked.job.seed);
     const char *stem = without_extension(r->a, r->out);
     const char *ending = file_extension(r->out);
     int digits = (int)strlen(format(r->a, "%d", asked.batch));
@@ -65,6 +68,7 @@ void draw_batch(Run *r, RunCommand *draw_picture)
         else draw_or_tell(r, draw_picture, &finished);
         release(r->a, before);
     }
+    clip_state_done(r->a, &seed_kept);
     size_t failed = r->is_check ? 0 : (size_t)asked.batch - finished;
     if (failed) fail(r->a, "%s failed; %zu are drawn", amount(r->a, failed, "picture"), finished);
 }

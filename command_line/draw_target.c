@@ -173,5 +173,6 @@ void draw_target_save(Run *r, double began)
     run_say(r, format(r->a, "done in %.1f s, peak memory %.0f MB: %s of %dx%d, %.0f KB", system_seconds() - began,
                       system_memory_peak() / 1e6, frames, p.width, p.height, bytes / 1e3));
     clip_state_done(r->a, &r->state);
-    if (!r->sweep && r->request.batch <= 1) say_another_seed(r);
+    int is_seeded = !r->sweep && r->request.batch <= 1 && !r->latents.x.x;
+    if (is_seeded) say_another_seed(r);
 }

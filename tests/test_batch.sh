@@ -35,6 +35,17 @@ run p.txt -b 2 -o -; holds 'nor standard output' is $status 2; says 'standard ou
 run p.txt --x 'Batch count: 1, 2' -o x.png; holds 'nor an axis' is $status 2; says 'a cell of a grid is one picture'
 run p.txt --batch 0; holds 'none' is $status 2; says '--batch is "0", expected a whole number from 1 to 1000'
 
+# ---- interrupted, with a seed at random: the same command goes on with it ----
+printf 'a hat\nSteps: 4, Size: 128x128, Frames: 4\n' >i.txt
+"$persona" i.txt -b 3 --state-every 0 >out 2>err & job=$!
+for n in $(seq 400); do [ -e i-1.gif ] && break; sleep 0.05; done
+kill -INT $job; wait $job; holds 'interrupted' is $? 130
+cp i-1.gif first.gif
+run i.txt -b 3 --state-every 0
+holds 'goes on' is "$status$(tr '\n' ' ' <out)" '0i-1.gif i-2.gif i-3.gif '
+holds 'with the same seed' same first.gif i-1.gif
+holds 'and leaves no state' absent i*.state
+
 # ---- one of several pictures of the web UI ----
 printf 'a hat\nSteps: 1, Sampler: DDIM, CFG scale: 7.5, Seed: 9, Size: 32x32, Batch size: 4, Batch pos: 2, RNG: CPU, Frames: 1\n' >w.txt
 run w.txt; holds 'one picture' is "$status$(cat out)" 0w.gif; says 'Batch pos "2" of "4" is this one picture, by its own Seed'

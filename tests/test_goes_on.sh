@@ -130,8 +130,9 @@ says 'the latents are there, and are only decoded'
 holds 'decoded again' same cut.png again.png
 run p.txt -o cut.png --keep-latents --seed 8
 says 'cut.latents.safetensors was there, and is cut.latents-before.safetensors now'
-run cut.latents.safetensors --size 64x72; holds 'another size' is $status 1
-says 'the latents are 1 frame of 64x64, and the settings say 1 of 64x72'
+run cut.latents.safetensors --size 64x72 -b 2; holds 'another size' is $status 2
+says '--size would change the picture, but latents are only decoded'
+says '--batch would change the picture'
 safetensors x.latent '{"latent_tensor":{"dtype":"F32","shape":[1,4,8,8],"data_offsets":[0,1024]},"latent_format_version_0":{"dtype":"F32","shape":[0],"data_offsets":[1024,1024]}}' 1024
 run x.latent -o comfy.png --seed 1; holds "ComfyUI's" is "$status$(cat out)" 0comfy.png
 safetensors x.latent '{"latent_tensor":{"dtype":"F32","shape":[1,16,8,8],"data_offsets":[0,4096]}}' 4096

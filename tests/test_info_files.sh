@@ -67,6 +67,7 @@ kind 'a face restorer (GFPGAN)' stylegan_decoder.style_mlp.1.weight 2,2 8
 kind 'an aesthetic predictor' layers.0.weight 2,768 3072 layers.7.weight 1,2 4
 kind 'a hypernetwork' 768.0.linear.0.weight 2,2 8
 kind 'a state of an optimizer' state.0.exp_avg 2 4
+kind 'the final latents of a picture' latent_tensor 2 4
 kind 'a file of no kind known here' anything 1 2
 
 # ---- families of LoRA: by their tensors, or by their metadata ----

@@ -217,6 +217,12 @@ const KnownKind known_kinds[] = {
     { PART("decoder.up.0."), VAE_FILE, "a VAE", NULL, DECODES, USE_AS_VAE },
     { PART("decoder.up_blocks."), VAE_FILE, "a VAE", NULL, DECODES, USE_AS_VAE },
 
+    /* jobs under way */
+    { BOTH("^course", "^latents"), UNKNOWN_FILE, "the state of a drawing job", NULL,
+      "lets an interrupted drawing go on", "give the command again that began it" },
+    { PART("^latent_tensor"), UNKNOWN_FILE, "the final latents of a picture", NULL,
+      "gives the picture again by another VAE", "persona FILE --vae NAME decodes them" },
+
     /* parts of models */
     NOT_USED(PART("exp_avg"), "a state of an optimizer", NULL, GOES_ON, NOT_NEEDED),
     NOT_USED(PART("optimizer_states."), "a state of an optimizer", NULL, GOES_ON, NOT_NEEDED),
