@@ -294,6 +294,7 @@ static const char *instead_of(Arena *a, FileAbout about)
     int is_foreign = !base_is_used(about.base);
     if (about.kind == LORA_FILE) about.advice = "use one for Stable Diffusion 1.x";
     if (!about.advice) return NULL;
+    if (about.kind == UNKNOWN_FILE) return about.advice;                 /* a file of persona's own */
     const char *who = is_foreign ? "; ComfyUI and Forge can use this one" : "";
     return format(a, "not used here: %s%s", about.advice, who);
 }
