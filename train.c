@@ -253,8 +253,7 @@ static void run_or_save(Trainer *t)
     FailKind kind = fail_kind(t->mem);
     if (kind != CANCELLED && !has_learned(t, began)) fail_as(t->mem, kind, "%s", why);
     const char *kept = trainer_keep_state(t);
-    if (kind != CANCELLED) fail_as(t->mem, kind, "%.500s; %u of %d steps are done: %s", why, t->safe->step, t->steps,
-                                   kept);
+    if (kind != CANCELLED) fail_as(t->mem, kind, "%s; %u of %d steps are done: %s", why, t->safe->step, t->steps, kept);
     fail_as(t->mem, kind, "interrupted after step %u of %d; %s", t->safe->step, t->steps, kept);
 }
 

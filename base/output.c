@@ -247,8 +247,8 @@ const char *output_save(Arena *a, const char *path, int keeps, const char *const
     for (; *elsewhere; elsewhere++) {
         s.folder = *elsewhere;
         if (attempt(a, save, &s, why_not)) continue;
-        callbacks_say(callbacks, "warning: %.400s; so it was saved as %s", why, s.saved);
+        callbacks_say(callbacks, "warning: %s; so it was saved as %s", why, s.saved);
         return s.saved;
     }
-    fail(a, "%.400s; nor can it be saved elsewhere: %.400s", why, why_not);
+    fail(a, "%s; nor can it be saved elsewhere: %s", why, why_not);
 }

@@ -71,7 +71,7 @@ static void save_latents(void *run, Tensor x)
     Arena *a = l.r->a;
     size_t before = mark(a);
     if (attempt(a, try_saving_latents, &l, why))
-        run_say(run, format(a, "warning: the final latents cannot be kept: %.800s", why));
+        run_say(run, format(a, "warning: the final latents cannot be kept: %s", why));
     release(a, before);
 }
 
@@ -149,7 +149,7 @@ static void save_somewhere(Saving *s)
         if (same_file(elsewhere[i], folder_of(a, wanted))) continue;
         s->result.path = search_path_join(a, elsewhere[i], file_name(wanted));
         if (attempt(a, save, s, why_not)) continue;
-        run_say(s->r, format(a, "warning: %.400s; so it was saved as %s", why, s->files->path));
+        run_say(s->r, format(a, "warning: %s; so it was saved as %s", why, s->files->path));
         return;
     }
     fail(a, "%s", why);

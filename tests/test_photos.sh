@@ -36,7 +36,7 @@ learn bad
 holds 'status' is $status 1
 says '9 of 10 pictures cannot be used; repair them, take them away, or leave them out with --skip_unreadable:'
 for words in '  bad/b.txt: expected a caption in UTF-8' '  bad/c.heic: is a HEIC, ' 'bad/c.png' '  bad/d.tif: is a TIFF' '  bad/e.pdf: is a PDF' '  bad/f: is an SVG'; do says "$words"; done
-rm t.safetensors; for n in 1 2 3 4 5 6 7 8 9; do cp bad/c.heic bad/c$n.heic; done; learn bad
+rm t.safetensors; for n in $(seq 120); do cp bad/c.heic bad/c$n.heic; done; learn bad
 holds 'as many as a message holds' grep -q '^ *and [1-9][0-9]* more$' err; rm t-loss.png
 holds 'nothing is written' absent t.safetensors t-loss.png
 rm bad/[cdefg]*; learn bad --skip_unreadable
@@ -83,7 +83,7 @@ mkdir crops; cp made/1.png crops/a_0_1_2_3.png; echo 'photo of sks' >crops/a.txt
 
 # ---- what the small model can draw: no false alarm ----
 run train "${persona%/*}/examples/yumin" -o t.safetensors --max_train_steps 1 --resolution 64 --network_dim 1 --network_train_unet_only --seed 1 --threads 1
-holds 'no warning' is "$status$(grep -c warning err)" 00
+holds 'no warning but of the size' is "$status$(grep warning err | grep -vc 'Resolution 64x64')" 00
 
 # ---- captions ----
 mkdir lines; cp made/1.png lines/1.png; cp made/2.png lines/2.png

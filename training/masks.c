@@ -134,7 +134,7 @@ static void say_masks(Arena *a, const Callbacks *callbacks, size_t masks, size_t
 
 void masks_check(Arena *a, const Photos *p, const Callbacks *callbacks)
 {
-    enum { MOST_SAID = 700 };
+    enum { MOST_SAID = MESSAGE / 2 };
     char why[MESSAGE];
     size_t wrong = 0;
     size_t masks = 0;
@@ -152,7 +152,7 @@ void masks_check(Arena *a, const Photos *p, const Callbacks *callbacks)
         masks++;
         covering += (size_t)t.covers;
         if (!is_wrong || text.n > MOST_SAID) continue;
-        string_builder_add(&text, format(a, "\n  %.250s", why));
+        string_builder_add(&text, format(a, "\n  %s", why));
         said++;
     }
     if (said < wrong) string_builder_add(&text, format(a, "\n  and %zu more", wrong - said));

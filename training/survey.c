@@ -67,12 +67,12 @@ static void look(void *to)
 /* All faults, a line each, as far as a message holds them. */
 static const char *faults_said(Arena *a, const Photos *p, size_t faults)
 {
-    enum { MOST = 760 };
+    enum { MOST = MESSAGE / 2 };
     StringBuilder text = string_builder(a);
     size_t said = 0;
     for (size_t i = 0; i < p->count && text.n < MOST; i++) {
         if (!p->photo[i].fault) continue;
-        string_builder_add(&text, format(a, "\n  %.300s", p->photo[i].fault));
+        string_builder_add(&text, format(a, "\n  %s", p->photo[i].fault));
         said++;
     }
     if (said < faults) string_builder_add(&text, format(a, "\n  and %zu more", faults - said));
