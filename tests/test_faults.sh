@@ -121,7 +121,8 @@ unreadable() { holds "$1: status" is $status 1; says "$2"; [ "$status" = 1 ] || 
 count_calls readdir photos
 for n in 1 3 $calls; do fault readdir $EIO once $n photos; unreadable 'readdir' 'photos: this folder cannot be read: Input/output error'; done
 fault opendir $EACCES once 1 photos; unreadable opendir 'photos: this folder cannot be read: Permission denied'
-mkdir -p weights/more; fault opendir $EACCES once 1 weights/more; unreadable 'search path' 'weights/more: this folder cannot be read: Permission denied'; rm -r weights
+mkdir -p weights/more; fault opendir $EACCES once 1 weights/more         # one that is only searched is told, and left out
+holds 'search path: status' is $status 0; says 'weights/more: this folder cannot be read: Permission denied'; rm -r weights
 
 # ---- the folder of the results is deleted while training: made again; and where a file stands in its place, elsewhere ----
 long() { : >err; env OMP_NUM_THREADS=1 GOMP_SPINCOUNT=0 TMPDIR="$dir/tmp" "$persona" train photos -o "out/x.safetensors" --resolution 64 --network_dim 2 --max_train_steps 12 --seed 1 --threads 1 "$@" >printed 2>err & child=$!
