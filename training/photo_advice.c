@@ -92,12 +92,7 @@ static void look(void *to)
 {
     Look *l = to;
     Photo *photo = l->photo;
-    Bytes b = file_map(l->a, photo->path);
-    Picture p = image_decode(l->a, b, photo->path);
-    photo->digest = digest(0, b.data, b.size);
-    photo->width = p.width;
-    photo->height = p.height;
-    memcpy(photo->thumbnail, image_resize(l->a, p, 8, 8, BOX).rgb, THUMBNAIL);
+    Picture p = survey_open(l->a, photo);
     double scale = (double)LOOKED_AT / (p.width > p.height ? p.width : p.height);
     if (scale < 1) p = image_resize(l->a, p, scaled(p.width, scale), scaled(p.height, scale), BOX);
     measure_luma(l, p);

@@ -9,7 +9,6 @@
 #include "survey.h"
 
 #include "chars.h"
-#include "image.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -46,22 +45,28 @@ typedef struct {
     Photo         *photo;
 } Look;
 
+Picture survey_open(Arena *a, Photo *photo)
+{
+    Bytes b = file_map(a, photo->path);
+    Picture p = image_decode(a, b, photo->path);
+    photo->digest = digest(0, b.data, b.size);
+    photo->width = p.width;
+    photo->height = p.height;
+    memcpy(photo->thumbnail, image_resize(a, p, 8, 8, BOX).rgb, THUMBNAIL);
+    return p;
+}
+
 static void look(void *to)
 {
     const Look *l = to;
     Photo *photo = l->photo;
-    Bytes b = file_map(l->a, photo->path);
-    Picture p = image_decode(l->a, b, photo->path);
-    photo->digest = digest(0, b.data, b.size);
-    photo->width = p.width;
-    photo->height = p.height;
+    Picture p = survey_open(l->a, photo);
     if (p.width / p.height >= LONGEST_SHAPE || p.height / p.width >= LONGEST_SHAPE)
         fail(l->a, "%s: is %dx%d, no shape that can be learned", photo->path, p.width, p.height);
     photo->bucket = bucket_of(photo->buckets, p.width, p.height);
     if (!photo->bucket.width || !photo->bucket.height)
         fail(l->a, "%s: is %dx%d, and without enlarging it is too small for --bucket_reso_steps %d", photo->path,
              p.width, p.height, photo->buckets->step);
-    memcpy(photo->thumbnail, image_resize(l->a, p, 8, 8, BOX).rgb, THUMBNAIL);
 }
 
 /* All faults, a line each, as far as a message holds them. */

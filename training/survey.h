@@ -3,7 +3,11 @@
 #define SURVEY_H
 
 #include "callbacks.h"
+#include "image.h"
 #include "photos.h"
+
+/* Decodes a picture, and fills in its size, digest and thumbnail.  Fails when it cannot be read. */
+Picture survey_open(Arena *a, Photo *photo);
 
 /* Opens every picture and fills in its size, bucket, digest and thumbnail.  Fails, with each picture and why, when some
  * cannot be used; with skip_unreadable they are left out and named, and it fails only when none is left. */
