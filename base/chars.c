@@ -85,6 +85,12 @@ int same(const char *a, const char *b)
     return !a[i] && !b[i];
 }
 
+int is_one_of(const char *const *names, const char *name)
+{
+    while (*names && !same(*names, name)) names++;
+    return *names != NULL;
+}
+
 int begins(const char *text, const char *with)
 {
     size_t i = 0;
@@ -298,6 +304,13 @@ const char *file_extension(const char *path)
 }
 
 char *without_extension(Arena *a, const char *path) { return copy(a, path, (size_t)(file_extension(path) - path)); }
+
+char *without_slashes(Arena *a, const char *path)
+{
+    size_t n = strlen(path);
+    while (n > 1 && path[n - 1] == '/') n--;
+    return copy(a, path, n);
+}
 
 char *folder_of(Arena *a, const char *path)
 {

@@ -33,6 +33,9 @@ int unicode_in_range(const void *c, const void *row);
 /* Are these two names the same?  Upper and lower case are alike, and so are "-", "_" and " ". */
 int same(const char *a, const char *b);
 
+/* Is it the same as one of these?  names: ends with NULL. */
+int is_one_of(const char *const *names, const char *name);
+
 /* Does text begin with that?  Upper and lower case are alike. */
 int begins(const char *text, const char *with);
 
@@ -95,6 +98,7 @@ char *did_you_mean(Arena *a, Nearest n);
 const char *file_name(const char *path);        /* "name.txt" */
 const char *file_extension(const char *path);        /* ".txt", or "" */
 char *without_extension(Arena *a, const char *path);       /* "dir/name" */
+char *without_slashes(Arena *a, const char *path);         /* "dir/name" of "dir/name/"; "/" stays */
 char *folder_of(Arena *a, const char *path);            /* "dir", or "." */
 
 /* ---- numbers ---- */

@@ -92,14 +92,6 @@ static void consider_names(void *search)
     }
 }
 
-/* The path without "/" at its end. */
-static char *without_slashes(Arena *a, const char *path)
-{
-    size_t n = strlen(path);
-    while (n > 1 && path[n - 1] == '/') n--;
-    return copy(a, path, n);
-}
-
 const char *near_path(Arena *a, const char *path, PathKind kind)
 {
     enum { MOST_PATH = 4096 };

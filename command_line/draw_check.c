@@ -105,13 +105,7 @@ static void check_stream(void *run)
 }
 
 /* What final latents are decoded with; everything else was decided when they were made, and stands in their file. */
-static int is_of_decoding(const char *flag)
-{
-    static const char *const flags[] = { "model", "vae", "vae-hash", "precision", "fps", "max-size" };
-    for (size_t i = 0; i < sizeof flags / sizeof *flags; i++)
-        if (same(flags[i], flag)) return 1;
-    return 0;
-}
+static const char *const OF_DECODING[] = { "model", "vae", "vae-hash", "precision", "fps", "max-size", NULL };
 
 static void check_latents(void *run)
 {
@@ -119,7 +113,7 @@ static void check_latents(void *run)
     const Options *o = &r->options;
     for (size_t i = 0; i < o->givens && r->latents.parameters; i++) {
         const char *flag = o->given[i].setting->flag;
-        if (is_of_decoding(flag)) continue;
+        if (is_one_of(OF_DECODING, flag)) continue;
         run_add_typed(r, format(r->a, "--%s would change the picture, but latents are only decoded; leave it out, or "
                                       "draw anew from the words", flag));
     }

@@ -53,38 +53,24 @@ static void add_option(Guide *g, Lines *words, const char *option, const char *v
     add(g, words, value);
 }
 
-static int is_one_of(const char *flag, const char *const *names)
-{
-    while (*names && !same(*names, flag)) names++;
-    return *names != NULL;
-}
-
 /* What was typed of drawing is passed on: of it only those named, or all but those. */
 static void pass_on(Guide *g, Lines *words, const char *const *only, const char *const *but)
 {
     const Options *o = &g->r->options;
     for (size_t i = 0; i < o->givens; i++) {
         const char *flag = o->given[i].setting->flag;
-        if (only && !is_one_of(flag, only)) continue;
-        if (but && is_one_of(flag, but)) continue;
+        if (only && !is_one_of(only, flag)) continue;
+        if (but && is_one_of(but, flag)) continue;
         add_option(g, words, format(g->a, "--%s", flag), o->given[i].value);
     }
     if (o->no_config) add(g, words, "--no-config");
     for (size_t i = 0; i < o->folders; i++) add_option(g, words, "--weights", o->folder[i]);
 }
 
-static int is_given(const Guide *g, const char *flag)
-{
-    const Options *o = &g->r->options;
-    for (size_t i = 0; i < o->givens; i++)
-        if (same(o->given[i].setting->flag, flag)) return 1;
-    return 0;
-}
-
 /* Unless it was typed. */
 static void add_usual(Guide *g, Lines *words, const char *flag, const char *value)
 {
-    if (!is_given(g, flag)) add_option(g, words, format(g->a, "--%s", flag), value);
+    if (!run_is_typed(g->r, flag)) add_option(g, words, format(g->a, "--%s", flag), value);
 }
 
 static const char *seed_text(const Guide *g, unsigned more)
@@ -113,17 +99,10 @@ static void check_options(Guide *g)
     size_t kept = 0;
     for (size_t i = 0; i < o->givens; i++) {
         const char *flag = o->given[i].setting->flag;
-        if (is_one_of(flag, others)) refuse_option(g, flag);
+        if (is_one_of(others, flag)) refuse_option(g, flag);
         else o->given[kept++] = o->given[i];
     }
     o->givens = kept;
-}
-
-static const char *without_slashes(Arena *a, const char *path)
-{
-    size_t n = strlen(path);
-    while (n > 1 && path[n - 1] == '/') n--;
-    return copy(a, path, n);
 }
 
 /* PHOTOS-persona beside PHOTOS */

@@ -118,10 +118,11 @@ static void add_option(StringBuilder *d, const char *option, const char *value)
 /* The model, its VAE and how its text encoder is read, as they were given for training. */
 static void add_model(StringBuilder *d, const Options *o)
 {
-    static const char *const kept[] = { "model", "vae", "clip-skip" };
-    for (size_t i = 0; i < o->givens; i++)
-        for (size_t k = 0; k < sizeof kept / sizeof *kept; k++)
-            if (same(o->given[i].setting->flag, kept[k])) add_option(d, kept[k], o->given[i].value);
+    static const char *const kept[] = { "model", "vae", "clip-skip", NULL };
+    for (size_t i = 0; i < o->givens; i++) {
+        const char *flag = o->given[i].setting->flag;
+        if (is_one_of(kept, flag)) add_option(d, flag, o->given[i].value);
+    }
     for (size_t i = 0; i < o->folders; i++) add_option(d, "weights", o->folder[i]);
     if (o->no_config) string_builder_add(d, " --no-config");
 }

@@ -43,21 +43,15 @@ static void check_trained_file(void *run)
     if (!is_made_later) output_check(r->a, r->out, 0);
 }
 
-/* Does a setting of drawing say something about training too? */
-static int is_shared(const char *flag)
-{
-    static const char *const shared[] = { "model", "vae", "prompt", "clip-skip", "seed", "precision", "threads" };
-    for (size_t i = 0; i < sizeof shared / sizeof *shared; i++)
-        if (same(shared[i], flag)) return 1;
-    return 0;
-}
+/* Settings of drawing that say something about training too. */
+static const char *const SHARED[] = { "model", "vae", "prompt", "clip-skip", "seed", "precision", "threads", NULL };
 
 static void refuse_drawing_options(Run *r)
 {
     const Options *o = &r->options;
     for (size_t i = 0; i < o->givens; i++) {
         const char *flag = o->given[i].setting->flag;
-        if (is_shared(flag)) continue;
+        if (is_one_of(SHARED, flag)) continue;
         run_add_typed(r, format(r->a, "--%s is an option of drawing; persona train --help lists those of training",
                                 flag));
     }

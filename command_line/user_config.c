@@ -53,6 +53,13 @@ static const char *config_path(Arena *a)
     return NULL;
 }
 
+/* A message without the words that it begins with, "WHERE: ". */
+static const char *without_place(Arena *a, const char *message, const char *where)
+{
+    size_t n = strlen(where) + 2;
+    return format(a, "%s", strlen(message) > n ? message + n : message);
+}
+
 /* ---- a line -------------------------------------------------------------------------------------- */
 
 typedef struct {
@@ -81,15 +88,9 @@ static const char *bare_value(Arena *a, const char *text)
     return text;
 }
 
-/* Does it belong to one picture, and not to all? */
-static int is_of_one_picture(const Setting *s)
-{
-    static const char *const flags[] = { "prompt", "init", "lora", "batch", "x", "y", "z", "model-hash", "vae-hash",
-                                         "lora-hashes", "ti-hashes", "hashes" };
-    for (size_t i = 0; i < sizeof flags / sizeof *flags; i++)
-        if (same(s->flag, flags[i])) return 1;
-    return 0;
-}
+/* Settings that belong to one picture, and not to all. */
+static const char *const OF_ONE_PICTURE[] = { "prompt", "init", "lora", "batch", "x", "y", "z", "model-hash",
+                                              "vae-hash", "lora-hashes", "ti-hashes", "hashes", NULL };
 
 static void leave_out_unknown(ConfigReader *rd, const char *key)
 {
@@ -147,8 +148,7 @@ static void read_value(ConfigReader *rd, const Setting *setting, const char *key
     if (attempt(rd->a, try_to_set, &t, why)) {
         t.s.value = foreign_value(rd->a, setting, value);
         if (!t.s.value || attempt(rd->a, try_to_set, &t, ignored)) {
-            size_t name_size = strlen(rd->c->name) + 2;
-            lines_add(rd->a, &rd->c->left_out, format(rd->a, "%s", strlen(why) > name_size ? why + name_size : why));
+            lines_add(rd->a, &rd->c->left_out, without_place(rd->a, why, rd->c->name));
             return;
         }
     }
@@ -163,7 +163,7 @@ static void read_setting(ConfigReader *rd, const char *key, const char *value)
         leave_out_unknown(rd, key);
         return;
     }
-    if (is_of_one_picture(setting)) {
+    if (is_one_of(OF_ONE_PICTURE, setting->flag)) {
         leave_out(rd, format(rd->a, "%s belongs to one picture, and this file to all", key));
         return;
     }
@@ -251,8 +251,7 @@ UserConfig *user_config_read(Arena *a)
     if (!path || !system_file_exists(path)) return NULL;
     if (!attempt(a, map_file, &f, why)) return user_config_parse(a, path, f.bytes);
     UserConfig *c = without_settings(a, path);
-    size_t path_size = strlen(path) + 2;         /* "p: " */
-    leave_out_all(a, c, format(a, "%s", strlen(why) > path_size ? why + path_size : why));
+    leave_out_all(a, c, without_place(a, why, path));
     return c;
 }
 
@@ -304,10 +303,7 @@ static int is_of_another(Arena *a, const Setting *s, const Request *r, const Opt
     return 0;
 }
 
-static int is_of_training(const Setting *s)
-{
-    return same(s->flag, "model") || same(s->flag, "vae") || same(s->flag, "threads");
-}
+static const char *const OF_TRAINING[] = { "model", "vae", "threads", NULL };
 
 const char *user_config_apply(Arena *a, const UserConfig *c, Request *r, const Options *o)
 {
@@ -317,7 +313,7 @@ const char *user_config_apply(Arena *a, const UserConfig *c, Request *r, const O
     Lines keys = { 0 };
     for (size_t i = 0; i < c->settings; i++) {
         const ConfigSetting *s = &c->setting[i];
-        if (trains && !is_of_training(s->setting)) continue;
+        if (trains && !is_one_of(OF_TRAINING, s->setting->flag)) continue;
         if (is_given(a, s->setting, r, o) || is_of_another(a, s->setting, r, o)) continue;
         s->setting->kind->set(a, r, s->setting, s->label, s->value);
         lines_add(a, &keys, s->key);

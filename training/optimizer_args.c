@@ -143,13 +143,6 @@ static const Argument *argument_named(OptimizerType type, const char *name)
     return NULL;
 }
 
-static int is_one_of(const char *const *names, const char *name)
-{
-    for (size_t i = 0; names[i]; i++)
-        if (same(names[i], name)) return 1;
-    return 0;
-}
-
 /* "weight_decay, betas and eps" of this optimizer */
 static const char *arguments_of(Arena *a, OptimizerType type)
 {
