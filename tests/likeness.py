@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
 """Does it learn a face?  Teaches the default model personas that it cannot know, and measures how alike its pictures become.
 
-    python3 tests/likeness.py [--methods lora dreambooth textual_inversion] [--personas yumin ...] [--model FILE] [-- OPTIONS OF TRAINING]
+    python3 tests/likeness.py [--methods lora dreambooth textual_inversion me] [--personas yumin ...] [--model FILE] [-- OPTIONS OF TRAINING]
 
 The personas are those of weights/personas.py: 15 pictures with captions are for learning, 5 are kept.  Training and drawing are done by ./persona
-alone.  What RECIPE says was chosen on two personas, and is measured on three others.
+alone.  What RECIPE says was chosen on two personas, and is measured on three others.  "me" is `persona me`, which decides by itself.
 
 Likeness is a distance in the space of Fisher's linear discriminants (as in Belhumeur et al., "Eigenfaces vs. Fisherfaces", 1997): of head and
 hair, what differs between personas, in units of what differs between pictures of one: clothes, background, expression, place, and how exactly it is
@@ -188,6 +188,9 @@ class Studio:
     def learn(self, name, method, *more):
         """-> what draws with it, and the minutes that it took"""
         sex, began = personas.PERSONAS[name].who["sex"], time.time()
+        if method == "me":
+            persona("me", f"{self.o.work}/{name}", "-o", f"{self.o.work}/{name}-me.gif", "--threads", self.o.threads, *self.model)
+            return ["--lora", f"{self.o.work}/{name}-me.safetensors:1"], (time.time() - began) / 60
         word = method == "textual_inversion"
         out = f"{self.o.work}/{name}-word/embeddings/{name}.safetensors" if word else f"{self.o.work}/{name}-{method}.safetensors"
         os.makedirs(os.path.dirname(out), exist_ok=True)
@@ -228,7 +231,7 @@ class Subject:
 
 def main():
     p = argparse.ArgumentParser()
-    p.add_argument("--methods", nargs="*", default=list(RECIPE), choices=list(RECIPE))
+    p.add_argument("--methods", nargs="*", default=list(RECIPE), choices=[*RECIPE, "me"])
     p.add_argument("--personas", nargs="*", default=list(personas.MEASURED), choices=list(personas.PERSONAS))
     p.add_argument("--model", help="instead of the default")
     p.add_argument("--work", default="build/likeness")

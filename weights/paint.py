@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Paints the moving cartoon portraits that the default model learns from.
 
-    paint(attributes, phase) -> uint8 array [128, 128, 3]      phase in [0, 1)
+    paint(attributes, phase, size=128) -> uint8 array [size, size, 3]      phase in [0, 1)
     sample_attributes(rng)   -> a random portrait, as a dict of plain words
     caption(attributes, rng) -> the words for it
     reword(caption, rng)     -> the same, as other people say it
@@ -706,10 +706,11 @@ def draw_hand(pen, k):
                 pen.stroke(blob([(x, y), (x * 1.05, y - 3)], False), shade(skin, .34), 1.6)
 
 
-def paint(a, phase):
-    """One frame of the portrait `a` as a uint8 RGB array."""
-    surface = skia.Surface(SIZE, SIZE)
+def paint(a, phase, size=SIZE):
+    """One frame of the portrait `a` as a uint8 RGB array.  Places and widths are those of SIZE, whatever the size."""
+    surface = skia.Surface(size, size)
     canvas = surface.getCanvas()
+    canvas.scale(size / SIZE, size / SIZE)
     pen, j, m = Pen(canvas), a["jitter"], motion(a, phase)
     k = Look(a, m)
     rx, ry, chin = k.rx, k.ry, .35 * k.fx

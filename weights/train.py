@@ -7,7 +7,8 @@
     python train.py unet     text encoder and UNet together, on still latents
     python train.py motion   motion module (and UNet, slowly), on clips of 16 latents
     python train.py decoder  the decoder alone, a while longer
-    python train.py export   writes persona.safetensors and persona_motion.safetensors
+    python train.py upscaler what makes 256x256 of the decoder's 128x128
+    python train.py export   writes persona.safetensors, persona_motion.safetensors and persona_upscaler.safetensors
     python train.py header   writes what they say about themselves anew; the tensors stay as they are
 
 Each stage keeps its whole state under --work, resumes from there after any kind of end, and can be
@@ -40,6 +41,8 @@ MERGES = 4000                # how many of CLIP's merges the small vocabulary ke
 WIDTH = 128                  # text width
 UNET_CHANNELS = (64, 64, 64, 64)
 VAE_CHANNELS = (32, 64, 96, 96)
+UPSCALE = 2
+UPSCALER_CHANNELS, UPSCALER_LAYERS = 32, 8
 
 
 # ---------------------------------------------------------------- models
@@ -49,6 +52,25 @@ def make_vae():
     return AutoencoderKL(block_out_channels=VAE_CHANNELS, down_block_types=["DownEncoderBlock2D"] * 4,
                          up_block_types=["UpDecoderBlock2D"] * 4, layers_per_block=1, latent_channels=4,
                          norm_num_groups=32, sample_size=paint.SIZE, scaling_factor=SCALE)
+
+
+class Upscaler(nn.Module):
+    """SRVGGNetCompact of Real-ESRGAN: 3x3 convolutions at the size of the input, a pixel shuffle, added to the enlarged input.  RGB in 0..1."""
+
+    def __init__(self):
+        super().__init__()
+        layers, width = [], 3
+        for _ in range(UPSCALER_LAYERS + 1):
+            layers += [nn.Conv2d(width, UPSCALER_CHANNELS, 3, padding=1), nn.PReLU(UPSCALER_CHANNELS)]
+            width = UPSCALER_CHANNELS
+        self.body = nn.Sequential(*layers, nn.Conv2d(width, 3 * UPSCALE ** 2, 3, padding=1))
+        for m in self.body[:-1]:
+            if isinstance(m, nn.Conv2d):
+                nn.init.kaiming_normal_(m.weight, a=0.25)
+                nn.init.zeros_(m.bias)
+
+    def forward(self, x):
+        return F.pixel_shuffle(self.body(x), UPSCALE) + F.interpolate(x, scale_factor=UPSCALE)
 
 
 def make_unet():
@@ -760,6 +782,69 @@ def train_decoder(args):
         run.update(loss, loss=loss, db=psnr(l2))
 
 
+# ---------------------------------------------------------------- upscaler
+
+def decoded_pairs(args, name, count, seed):
+    """Pictures as the autoencoder gives them at 128, from latents that are a little wrong, and the same painted at 256: two uint8 arrays on disk."""
+    paths = [os.path.join(args.work, f"{name}_{kind}.npy") for kind in ("decoded", "large")]
+    if not all(map(os.path.exists, paths)):
+        vae, rng = exported("vae", os.path.join(args.out, PARTS["vae"][1])), np.random.default_rng(seed)
+        torch.manual_seed(seed)
+        size = paint.SIZE
+        decoded, large = (np.empty((count, n, n, 3), np.uint8) for n in (size, UPSCALE * size))
+        for i in range(0, count, 8):
+            part = slice(i, min(i + 8, count))
+            who = [paint.sample_attributes(rng, moving=True) for _ in range(*part.indices(count))]
+            phase = [float(rng.uniform(0, 1)) for _ in who]
+            large[part] = [paint.paint(a, p, UPSCALE * size) for a, p in zip(who, phase)]
+            with torch.no_grad(), bf16():
+                z = vae.encode(to_float(np.stack([paint.paint(a, p) for a, p in zip(who, phase)]))).latent_dist.mean.float()
+                z += 0.25 / SCALE * torch.rand(len(z), 1, 1, 1).square() * torch.randn_like(z)
+                decoded[part] = to_bytes(vae.decode(z).sample)
+        for path, pictures in zip(paths, (decoded, large)):
+            np.save(path + ".new.npy", pictures)
+            os.replace(path + ".new.npy", path)
+    return [np.load(path, mmap_mode="r") for path in paths]
+
+
+def unit(pictures):
+    """uint8 [n, h, w, 3] to [n, 3, h, w] in 0..1."""
+    return to_float(pictures) / 2 + 0.5
+
+
+@torch.no_grad()
+def upscaler_sample(upscaler, decoded, large, path):
+    """Beside enlarging by Lanczos, and by what the painter makes at that size."""
+    from PIL import Image
+    x, y = unit(decoded), unit(large)
+    out = torch.cat([upscaler(x[i:i + 8]) for i in range(0, len(x), 8)]).clamp(0, 1)
+    lanczos = np.stack([np.asarray(Image.fromarray(p).resize(large.shape[1:3], Image.Resampling.LANCZOS)) for p in decoded])
+    db = [-10 * math.log10(float((p - y).square().mean())) for p in (out, unit(lanczos))]
+    ours = to_bytes(2 * out - 1)
+    save_picture(path, [p for three in zip(lanczos[:6], ours[:6], large[:6]) for p in three], 3)
+    print(f"PSNR from {len(x)} unseen portraits painted at {large.shape[1]}: {db[0]:.2f} dB; Lanczos {db[1]:.2f} dB", flush=True)
+
+
+def train_upscaler(args):
+    decoded, large = decoded_pairs(args, "upscaler", 4000, 21)
+    unseen = [np.array(p) for p in decoded_pairs(args, "upscaler_unseen", 48, 22)]
+    upscaler = beginning(args, "upscaler").to(memory_format=torch.channels_last)
+    run = Run(args, "upscaler", {"upscaler": upscaler}, [{"params": list(upscaler.parameters()), "lr": args.lr or 8e-4, "weight_decay": 0.0}])
+    side = 64
+    for _ in run.steps(sample=lambda: upscaler_sample(run.ema["upscaler"], *unseen, os.path.join(args.work, "upscaler.png")), sample_every=300, every=200):
+        small, big = [], []
+        for i in run.rng.integers(0, len(decoded), 16 // run.workers):
+            u, v = run.rng.integers(0, paint.SIZE - side + 1, 2)
+            small.append(decoded[i, v:v + side, u:u + side])
+            big.append(large[i, UPSCALE * v:UPSCALE * (v + side), UPSCALE * u:UPSCALE * (u + side)])
+        x, y = (unit(np.stack(p)).contiguous(memory_format=torch.channels_last) for p in (small, big))
+        with bf16():
+            out = upscaler(x)
+        d = out.float() - y
+        edge = (d[..., 1:, :] - d[..., :-1, :]).abs().mean() + (d[..., :, 1:] - d[..., :, :-1]).abs().mean()
+        run.update(10 * (d.abs().mean() + 0.3 * edge), l1=d.abs().mean(), db=psnr(4 * d.square().mean()))
+
+
 # ---------------------------------------------------------------- export
 
 def ldm_unet(name):
@@ -811,7 +896,8 @@ def ldm_vae(name):
 PARTS = {"vae": (make_vae, "persona.safetensors", lambda k: "first_stage_model." + ldm_vae(k)),
          "text": (make_text, "persona.safetensors", lambda k: "cond_stage_model.transformer." + ("" if k.startswith("text_model.") else "text_model.") + k),
          "unet": (make_unet, "persona.safetensors", lambda k: "model.diffusion_model." + ldm_unet(k)),
-         "motion": (Motion, "persona_motion.safetensors", lambda k: k)}
+         "motion": (Motion, "persona_motion.safetensors", lambda k: k),
+         "upscaler": (Upscaler, "persona_upscaler.safetensors", lambda k: k)}
 
 
 def single_file(**models):
@@ -864,19 +950,32 @@ ABOUT = {
         "persona.train.textual_inversion": "max_train_steps=2000 min_snr_gamma=5 num_vectors=8"},
     "persona_motion.safetensors": {
         **COMMON, "modelspec.title": "persona default motion module",
-        "modelspec.usage_hint": "16 frames that loop, 8 a second"}}
+        "modelspec.usage_hint": "16 frames that loop, 8 a second"},
+    "persona_upscaler.safetensors": {
+        **COMMON, "modelspec.title": "persona default upscaler", "modelspec.architecture": "SRVGGNetCompact",
+        "modelspec.resolution": f"{UPSCALE * paint.SIZE}x{UPSCALE * paint.SIZE}",
+        "modelspec.usage_hint": f"Makes the default model's {paint.SIZE}x{paint.SIZE} pictures {UPSCALE} times as large, and their lines sharp"}}
 
 
 def export(args):
+    """Writes the files whose parts have been trained in the work folder."""
+    files = {}
+    if os.path.exists(os.path.join(args.work, "unet.pt")):
+        parts = trained(args)
+        files["persona.safetensors"] = single_file(vae=parts["vae"], text=parts["text"], unet=parts["unet"])
+        files["persona_motion.safetensors"] = parts["motion"].state_dict()
+    if os.path.exists(os.path.join(args.work, "upscaler.pt")):
+        files["persona_upscaler.safetensors"] = load_ema(args, "upscaler", "upscaler", Upscaler()).state_dict()
+    for name, tensors in files.items():
+        save_exported(os.path.join(args.out, name), tensors)
+
+
+def save_exported(path, tensors):
     from safetensors.torch import save_file
-    parts = trained(args)
-    for name, tensors in (("persona.safetensors", single_file(vae=parts["vae"], text=parts["text"], unet=parts["unet"])),
-                          ("persona_motion.safetensors", parts["motion"].state_dict())):
-        path = os.path.join(args.out, name)
-        save_file({k: v.half().contiguous() for k, v in tensors.items()}, path + ".new", dict(sorted(ABOUT[name].items())))
-        os.chmod(path + ".new", 0o644)
-        os.replace(path + ".new", path)
-        print(f"{path}: {len(tensors)} tensors, {sum(v.numel() for v in tensors.values())} values, {os.path.getsize(path)} bytes")
+    save_file({k: v.half().contiguous() for k, v in tensors.items()}, path + ".new", dict(sorted(ABOUT[os.path.basename(path)].items())))
+    os.chmod(path + ".new", 0o644)
+    os.replace(path + ".new", path)
+    print(f"{path}: {len(tensors)} tensors, {sum(v.numel() for v in tensors.values())} values, {os.path.getsize(path)} bytes")
 
 
 def header(args):
@@ -898,7 +997,7 @@ def header(args):
 # ---------------------------------------------------------------- command line
 
 STAGES = {"vae": (train_vae, 35), "text": (train_text, 8), "latents": (make_latents, 0), "unet": (train_unet, 50), "motion": (train_motion, 30),
-          "decoder": (train_decoder, 10), "export": (export, 0), "header": (header, 0)}
+          "decoder": (train_decoder, 10), "upscaler": (train_upscaler, 30), "export": (export, 0), "header": (header, 0)}
 
 
 def main():
@@ -925,7 +1024,7 @@ def main():
     one = open(os.path.join(args.work, f"{args.stage}.lock"), "w")
     fcntl.flock(one, fcntl.LOCK_EX)             # waits for one that is still at it, or still saving
     args.rank = 0
-    if args.stage not in ("vae", "text", "unet", "motion", "decoder"):
+    if args.stage not in ("vae", "text", "unet", "motion", "decoder", "upscaler"):
         args.workers = 1
     if args.workers > 1:
         # processes that meet once a step waste less than threads that meet at every layer
