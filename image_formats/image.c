@@ -79,8 +79,12 @@ static const Reader *reader_of(Arena *a, Bytes file, const char *name, const Pic
          picture_conversion(a, kind, name));
 }
 
-/* The right way up, as the file's EXIF says. */
-static Picture turned(Arena *a, Bytes file, Picture p)
+void image_check_kind(Arena *a, Bytes file, const char *name)
+{
+    reader_of(a, file, name, picture_kind(file.data, file.size));
+}
+
+Picture image_upright(Arena *a, Bytes file, Picture p)
 {
     int orientation = picture_orientation(a, file.data, file.size);
     return orientation == 1 ? p : upright(a, p, orientation);
@@ -94,7 +98,7 @@ Picture image_decode(Arena *a, Bytes file, const char *name)
     Picture p;
     p.rgb = arena_own(a, reader->decode(file.data, file.size, &p.width, &p.height, why));
     if (!p.rgb) fail(a, "%s: this %s cannot be read: %s", name, kind->name, why);
-    return turned(a, file, p);
+    return image_upright(a, file, p);
 }
 
 Picture image_open(Arena *a, const char *path) { return image_decode(a, file_map(a, path), path); }
@@ -109,7 +113,7 @@ Picture image_open_alpha(Arena *a, const char *path)
     if (!decode_alpha) return p;
     p.rgb = arena_own(a, decode_alpha(file.data, file.size, &p.width, &p.height, why));
     if (!p.rgb) fail(a, "%s: its alpha channel cannot be read: %s", path, why);
-    return turned(a, file, p);
+    return image_upright(a, file, p);
 }
 
 /* ---- resampling ------------------------------------------------------------------------------- */

@@ -20,6 +20,12 @@ Picture image_open_alpha(Arena *a, const char *path);
 /* Does the same as image_open for a file that is in memory.  name: for messages */
 Picture image_decode(Arena *a, Bytes file, const char *name);
 
+/* Fails as image_decode() does when the file is no kind of picture that it reads, and looks no further. */
+void image_check_kind(Arena *a, Bytes file, const char *name);
+
+/* Turns a picture that was decoded from this file the right way up, as the file's EXIF or XMP says. */
+Picture image_upright(Arena *a, Bytes file, Picture p);
+
 /* Resampling filters.  BOX is the mean of the pixels that fall together; where a size is divided by a whole number, it
  * is area resize.  LANCZOS (three lobes) is sharper, and serves for growing too. */
 typedef enum { BOX, LANCZOS } Filter;

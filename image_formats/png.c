@@ -403,12 +403,15 @@ char *png_text(const unsigned char *png, size_t size, const char *keyword)
 
 enum { GREY = 0, RGB = 2, PALETTE = 3, GREY_ALPHA = 4, RGB_ALPHA = 6 };         /* colour types (PNG, 11.2.1) */
 
+/* What becomes of a pixel: RGB over white; its alpha as grey; or RGBA. */
+typedef enum { OVER_WHITE, ALPHA_AS_GREY, WITH_ALPHA } Output;
+
 typedef struct {
     size_t width, height;
     int colour_type, depth, channels, is_interlaced;
     Byte palette[256][4];                       /* red, green, blue, alpha; entries that are not there are black */
     int entries;                                /* of the palette */
-    int wants_alpha;                            /* the alpha channel, as grey, instead of the colours */
+    Output output;
     int has_key;
     unsigned key[3];                            /* if has_key: the colour, as stored, that is transparent */
     Buffer packed;                              /* the data of all IDAT chunks */
@@ -588,14 +591,22 @@ static void to_rgba(const Reader *r, const unsigned *v, unsigned rgba[4])
     if (has_alpha) rgba[3] = to_8_bits(v[r->channels - 1], r->depth);
 }
 
-/* Pixel x of a row, as RGB. */
-static void put_pixel(const Reader *r, const Byte *row, size_t x, Byte *rgb)
+static size_t output_channels(const Reader *r) { return r->output == WITH_ALPHA ? 4 : 3; }
+
+static Byte output_value(const Reader *r, unsigned value, unsigned alpha)
+{
+    if (r->output == WITH_ALPHA) return (Byte)value;
+    return r->output == ALPHA_AS_GREY ? (Byte)alpha : over_white(value, alpha);
+}
+
+/* Pixel x of a row, as the output wants it. */
+static void put_pixel(const Reader *r, const Byte *row, size_t x, Byte *to)
 {
     unsigned v[4], rgba[4];
     size_t n = (size_t)r->channels;
     for (size_t k = 0; k < n; k++) v[k] = sample(row, x * n + k, r->depth);
     to_rgba(r, v, rgba);
-    for (int k = 0; k < 3; k++) rgb[k] = r->wants_alpha ? (Byte)rgba[3] : over_white(rgba[k], rgba[3]);
+    for (size_t k = 0; k < output_channels(r); k++) to[k] = output_value(r, rgba[k], rgba[3]);
 }
 
 /* ---- reading: rows and passes ---- */
@@ -644,8 +655,8 @@ static size_t pass_bytes(const Reader *r, Pass p)
     return width ? count_steps(r->height, p.y, p.dy) * (1 + row_bytes(r, width)) : 0;
 }
 
-/* row: the first of the pass's filtered rows.  rgb: [height, width, 3] */
-static int put_pass(Reader *r, Pass p, Byte *row, Byte *rgb)
+/* row: the first of the pass's filtered rows.  pixels: [height, width, output_channels] */
+static int put_pass(Reader *r, Pass p, Byte *row, Byte *pixels)
 {
     size_t width = count_steps(r->width, p.x, p.dx);
     size_t size = row_bytes(r, width);
@@ -655,28 +666,29 @@ static int put_pass(Reader *r, Pass p, Byte *row, Byte *rgb)
         if (!unfilter(row, above, size, row_bytes(r, 1)))
             return refuse(r, "filter %d in row %zu, expected 0 to 4", *row, y);
         above = row + 1;
-        for (size_t i = 0; i < width; i++) put_pixel(r, above, i, rgb + 3 * (y * r->width + p.x + i * p.dx));
+        for (size_t i = 0; i < width; i++)
+            put_pixel(r, above, i, pixels + output_channels(r) * (y * r->width + p.x + i * p.dx));
         row += 1 + size;
     }
     return 1;
 }
 
 /* rows: [size], for the filtered rows of all passes */
-static int put_passes(Reader *r, const Pass *pass, int passes, Byte *rows, size_t size, Byte *rgb)
+static int put_passes(Reader *r, const Pass *pass, int passes, Byte *rows, size_t size, Byte *pixels)
 {
     size_t got;
-    if (!rows || !rgb) return refuse(r, "no memory left");
+    if (!rows || !pixels) return refuse(r, "no memory left");
     const char *wrong = zlib_decompress(r->packed.at, r->packed.size, rows, size, &got);
     if (wrong) return refuse(r, "%s in its packed data", wrong);
     if (got != size) return refuse(r, "its data unpacks to %zu bytes, expected %zu", got, size);
     for (int i = 0; i < passes; i++) {
-        if (!put_pass(r, pass[i], rows, rgb)) return 0;
+        if (!put_pass(r, pass[i], rows, pixels)) return 0;
         rows += pass_bytes(r, pass[i]);
     }
     return 1;
 }
 
-/* Returns rgb: [height, width, 3], or NULL. */
+/* Returns [height, width, output_channels], or NULL. */
 static Byte *unpack_picture(Reader *r)
 {
     const Pass *pass = r->is_interlaced ? adam7 : &whole_picture;
@@ -684,35 +696,40 @@ static Byte *unpack_picture(Reader *r)
     size_t size = 0;
     for (int i = 0; i < passes; i++) size += pass_bytes(r, pass[i]);
     Byte *rows = malloc(size);
-    Byte *rgb = malloc(3 * r->width * r->height);
-    int good = put_passes(r, pass, passes, rows, size, rgb);
+    Byte *pixels = malloc(output_channels(r) * r->width * r->height);
+    int good = put_passes(r, pass, passes, rows, size, pixels);
     free(rows);
-    if (good) return rgb;
-    free(rgb);
+    if (good) return pixels;
+    free(pixels);
     return NULL;
 }
 
-static Byte *decode(const Byte *png, size_t size, int wants_alpha, int *width, int *height, char why[PNG_WHY])
+static Byte *decode(const Byte *png, size_t size, Output output, int *width, int *height, char why[PNG_WHY])
 {
-    Reader r = { .why = why, .wants_alpha = wants_alpha };
-    Byte *rgb = NULL;
+    Reader r = { .why = why, .output = output };
+    Byte *pixels = NULL;
     for (int i = 0; i < 256; i++) r.palette[i][3] = 255;
     if (!is_png(png, size)) refuse(&r, "no PNG");
-    else if (read_chunks(&r, png + sizeof signature, png + size)) rgb = unpack_picture(&r);
+    else if (read_chunks(&r, png + sizeof signature, png + size)) pixels = unpack_picture(&r);
     free(r.packed.at);
     *width = (int)r.width;
     *height = (int)r.height;
-    return rgb;
+    return pixels;
 }
 
 unsigned char *png_decode(const unsigned char *png, size_t size, int *width, int *height, char why[PNG_WHY])
 {
-    return decode(png, size, 0, width, height, why);
+    return decode(png, size, OVER_WHITE, width, height, why);
 }
 
 unsigned char *png_decode_alpha(const unsigned char *png, size_t size, int *width, int *height, char why[PNG_WHY])
 {
-    return decode(png, size, 1, width, height, why);
+    return decode(png, size, ALPHA_AS_GREY, width, height, why);
+}
+
+unsigned char *png_decode_rgba(const unsigned char *png, size_t size, int *width, int *height, char why[PNG_WHY])
+{
+    return decode(png, size, WITH_ALPHA, width, height, why);
 }
 
 /* ---- reading: an animation ---- */

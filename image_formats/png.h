@@ -49,6 +49,9 @@ unsigned char *png_decode(const unsigned char *png, size_t size, int *width, int
 /* Does the same for the alpha channel alone, as a grey picture: 0 transparent, 255 opaque. */
 unsigned char *png_decode_alpha(const unsigned char *png, size_t size, int *width, int *height, char why[PNG_WHY]);
 
+/* Does the same for all four channels: [*height, *width, 4], alpha 0 transparent to 255, colours as they are stored. */
+unsigned char *png_decode_rgba(const unsigned char *png, size_t size, int *width, int *height, char why[PNG_WHY]);
+
 /* Decodes an APNG that apng_encode wrote, of exactly so many frames and pixels.
  *   png   any bytes at all, [size]
  * Returns rgb: [frames, height, width, 3], which the caller frees.  Returns NULL for anything else, for a broken file,

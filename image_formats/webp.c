@@ -278,21 +278,20 @@ static void show_alpha(Frame *f)
     f->alpha = NULL;
 }
 
+/* Reads the picture, or the first frame, of a file: the caller frees f->rgb and f->alpha in any case. */
+static int read_file(const Byte *webp, size_t size, Frame *canvas, Frame *f, char *why)
+{
+    if (!is_webp(webp, size)) return refuse(why, "no WebP");
+    size_t said = number(webp + 4, 4);
+    if (said < 4 || said > size - 8) return refuse(why, "the file ends early");
+    return read_picture((Run){ .at = webp + 12, .end = webp + 8 + said }, canvas, f, why);
+}
+
 static Byte *decode(const Byte *webp, size_t size, int wants_alpha, int *width, int *height, char why[WEBP_WHY])
 {
     Frame f = { .rgb = NULL };
     Frame canvas = { .rgb = NULL };
-    if (!is_webp(webp, size)) {
-        refuse(why, "no WebP");
-        return NULL;
-    }
-    size_t said = number(webp + 4, 4);
-    if (said < 4 || said > size - 8) {
-        refuse(why, "the file ends early");
-        return NULL;
-    }
-    Run r = { .at = webp + 12, .end = webp + 8 + said };
-    int is_good = read_picture(r, &canvas, &f, why);
+    int is_good = read_file(webp, size, &canvas, &f, why);
     if (is_good && wants_alpha) show_alpha(&f);
     if (is_good) make_canvas(&f, &canvas, wants_alpha ? 0 : 255, why);      /* transparent, shown over white */
     *width = canvas.width;
@@ -310,4 +309,24 @@ unsigned char *webp_decode(const unsigned char *webp, size_t size, int *width, i
 unsigned char *webp_decode_alpha(const unsigned char *webp, size_t size, int *width, int *height, char why[WEBP_WHY])
 {
     return decode(webp, size, 1, width, height, why);
+}
+
+unsigned char *webp_decode_rgba(const unsigned char *webp, size_t size, int *width, int *height, char why[WEBP_WHY])
+{
+    Frame f = { .rgb = NULL };
+    Frame canvas = { .rgb = NULL };
+    Byte *rgba = NULL;
+    int is_good = read_file(webp, size, &canvas, &f, why);
+    size_t count = is_good ? (size_t)f.width * (size_t)f.height : 0;
+    if (is_good) rgba = malloc(4 * count);
+    if (is_good && !rgba) refuse(why, "no memory left");
+    for (size_t i = 0; i < count && rgba; i++) {
+        memcpy(rgba + 4 * i, f.rgb + 3 * i, 3);
+        rgba[4 * i + 3] = f.alpha ? f.alpha[i] : 255;
+    }
+    *width = f.width;
+    *height = f.height;
+    free(f.rgb);
+    free(f.alpha);
+    return rgba;
 }

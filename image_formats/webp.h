@@ -23,6 +23,10 @@ unsigned char *webp_decode(const unsigned char *webp, size_t size, int *width, i
 /* Does the same for the alpha channel alone, as a grey picture: 0 transparent, 255 opaque. */
 unsigned char *webp_decode_alpha(const unsigned char *webp, size_t size, int *width, int *height, char why[WEBP_WHY]);
 
+/* The frame alone, in all four channels: [*height, *width, 4], 0 transparent to 255, colours as they are stored.  It
+ * may be smaller than the canvas of an animation. */
+unsigned char *webp_decode_rgba(const unsigned char *webp, size_t size, int *width, int *height, char why[WEBP_WHY]);
+
 /* Returns the content of the first chunk with this name of four letters, like "EXIF" or "XMP "; *n receives its size.
  *   webp   any bytes at all, [size]
  * Returns NULL when this is no WebP, when it is broken before that chunk, or when there is none. */

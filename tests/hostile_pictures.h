@@ -23,7 +23,7 @@ static double slowest;
 
 typedef struct { Arena *a; Bytes file; Picture got; } Reading;
 
-static void read_it(void *reading)
+static inline void read_it(void *reading)
 {
     Reading *r = reading;
     r->got = image_decode(r->a, r->file, "it");
