@@ -153,6 +153,8 @@ static Tensor predict(Run *r, const Denoising *d, Tensor x, double t, Tensor tex
         context_window_frames(w, window[k], frame);
         lora_at(r->lora, moment(d, call, frame));
         for (int i = 0; i < w->length; i++) weight[i] = (float)context_window_weight(w, i) / total[frame[i]];
+        WindowCall seen = { .call = call, .length = w->length, .frame = frame, .weight = weight };
+        if (d->on_window) d->on_window(d->on_window_to, &seen);
         Tensor x_window = gather_frames(r, x, x.n, frame, w->length);
         Tensor text_window = gather_text(r, text, frame, w->length);
         Tensor eps = unet(r, x_window, (float)t, text_window);

@@ -7,6 +7,10 @@
 #include "sampler.h"
 #include "text.h"
 
+/* What the UNet is about to see: these frames of the clip, in this call of the sampler.  weight: what its prediction for
+ * each of them weighs where windows overlap; those of a frame add up to 1. */
+typedef struct { int call, length; const int *frame; const float *weight; } WindowCall;
+
 typedef struct {
     SamplerSetup sampling;               /* its memory is that of the DenoisingState */
     ContextOptions windows;              /* context windows; r->frames is the length of one */
@@ -20,6 +24,8 @@ typedef struct {
                                             are sampled; .x NULL: the latents are in x already */
     void       (*on_x0)(void *to, Tensor x0);      /* sees the predicted x0 of each call, [frames,h,w,4]; may be NULL */
     void        *on_x0_to;               /* passed to on_x0 */
+    void       (*on_window)(void *to, const WindowCall *c);      /* before each run of the UNet; may be NULL */
+    void        *on_window_to;           /* passed to on_window */
     int          is_second_pass;         /* of the hires fix; LoRAs may have other strengths there */
     const char  *stage;                  /* what progress messages call a step; NULL: "step" or "pass" */
 } Denoising;

@@ -220,7 +220,9 @@ static unsigned char *draw(Work *w)
     end_stage(w, "te.", NULL);
     job_check_conditioning(w, conditioning);
     w->ops_before[FIRST_PASS] = w->machine.ops;
+    if (w->maps) attention_maps_begin(w->maps, &w->run, &w->denoising, w->text, j->frames);
     denoise_pass(w, FIRST_PASS, x, conditioning);
+    if (w->maps) attention_maps_stop(w->maps, &w->denoising);
     w->ops_before[SECOND_PASS] = w->machine.ops;
     if (w->has_hires) x = second_pass(w, x, conditioning + denoise_calls(&w->denoising));
     end_stage(w, "unet.", "motion.");
@@ -287,6 +289,8 @@ static Work begin(Arena *a, Job *job, const Callbacks *callbacks, Faults *faults
         .bf16 = job->precision && !strcmp(job->precision, "bf16"),
     };
     w.run.callbacks = callbacks;
+    if (callbacks && callbacks->attention) w.maps = allocate(a, 1, sizeof *w.maps);
+    if (w.maps) *w.maps = (AttentionMaps){ .frames = 0 };
     return w;
 }
 
@@ -321,8 +325,10 @@ Pictures generate(Arena *a, Job *job, const Callbacks *callbacks)
     Pictures p = { .frames = plan.frames, .width = plan.width, .height = plan.height };
     size_t bytes = (size_t)p.frames * (size_t)p.height * (size_t)p.width * 3;
     if (w.state) clip_state_begin(w.state);
-    const unsigned char *rgb = draw(&w);
+    unsigned char *rgb = draw(&w);
     callbacks_progress(w.callbacks, "done", p.frames, p.frames);
+    p.rgb = rgb;
+    if (w.maps) attention_grant(a, w.maps, p, callbacks->attention, callbacks);
     release(a, before);                      /* unmaps the files and gives all memory back; the pictures move down */
     p.rgb = allocate(a, bytes, 1);
     memmove(p.rgb, rgb, bytes);

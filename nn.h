@@ -18,6 +18,14 @@
 #include "kernel.h"
 #include "tape.h"
 
+/* Sees the queries and keys of each attention over the pixels of a UNet, before it is computed, in dry runs too.  The
+ * kernels keep no softmax: who wants to know where a token was looked at computes it from these once more.
+ * q: [pictures,h,w,c]    k: [texts,tokens,1,c], each for pictures / texts of the pictures */
+typedef struct {
+    void (*see)(void *to, const char *layer, Tensor q, Tensor k, int heads);
+    void *to;
+} AttentionListener;
+
 typedef struct { int count; char *text; } Problems;      /* text: the first few, a line each, in the arena */
 
 typedef struct {
@@ -32,6 +40,7 @@ typedef struct {
     int            norm_across_frames;   /* v1 motion modules: the UNet's resnets have a group norm across frames */
     Problems      *problems;             /* of a dry run; NULL: a problem fails at once */
     const Callbacks *callbacks;          /* probe, and what stops a job; NULL: none */
+    const AttentionListener *listener;   /* of the UNet; NULL: none */
 } Run;
 
 /* ---- names and problems ------------------------------------------------------------------------ */

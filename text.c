@@ -43,6 +43,7 @@ struct TokenizedPrompts {
     int            chunks;              /* of the longest text; all others are padded to it */
     const int     *id;                  /* [texts, chunks, 77]; NULL without a vocabulary, which the dry run reports */
     const float   *weight;              /* [texts, chunks, 77] */
+    const Chunk   *watched;             /* [specification.watches]: their tokens */
     const float   *learned;             /* [rows, width]: vectors of textual inversions; NULL without any */
 
     int            negatives;           /* 1 with guidance: the negative prompt leads each combination; else 0 */
@@ -191,6 +192,18 @@ static int combination_at_call(Reader *r, const ScheduledPrompt *scheduled, int 
     return t->combinations++;
 }
 
+/* The words to watch become tokens as the prompt's own do.  A phrase of more than a chunk is cut. */
+static void read_watched(Reader *r)
+{
+    const PromptSpecification *s = &r->t->specification;
+    Chunk *watched = allocate(r->a, s->watches, sizeof *watched);
+    for (size_t i = 0; i < s->watches; i++) {
+        chunks_tokenize(r->a, r->tokenizer, r->embeddings, s->watched[i], "word", r->scratch);
+        watched[i] = r->scratch[0];
+    }
+    r->t->watched = watched;
+}
+
 static int any_edits(const ScheduledPrompt *scheduled, int n)
 {
     for (int i = 0; i < n; i++)
@@ -265,6 +278,7 @@ const TokenizedPrompts *text_tokenize(Arena *a, const Weights *w, const PromptSp
     embeddings_collect(r.embeddings, specification->faults);
     r.scratch = allocate(a, MOST_CHUNKS, sizeof *r.scratch);
     read_calls(&r);
+    read_watched(&r);
     lay_out(&r);
     t->learned = embeddings_rows(a, r.embeddings);
     embeddings_report(a, r.embeddings, say, to);
@@ -333,6 +347,43 @@ static Segment segment_at(const TokenizedPrompts *t, int frame)
     if (ahead < 0) ahead += t->specification.frames;
     int stays = from == to || behind + ahead == 0;
     return (Segment){ .from = from, .to = to, .share = stays ? 0 : (double)behind / (behind + ahead) };
+}
+
+/* Where the tokens of a watched word stand in a text -> how many columns, and, unless it is NULL, the columns. */
+static int columns_in_text(const TokenizedPrompts *t, size_t word, int text, int *column)
+{
+    const int *id = t->id + (size_t)text * (size_t)t->chunks * CONTEXT;
+    const int *wanted = t->watched[word].id + 1;                /* behind BOS */
+    int end = t->watched[word].id[CONTEXT - 1];                 /* EOS is the last of each chunk */
+    int length = 0;
+    while (length < CONTEXT - 2 && wanted[length] != end) length++;
+    int count = 0;
+    for (int i = 0; length && i + length <= t->chunks * CONTEXT; i++) {
+        if (memcmp(id + i, wanted, (size_t)length * sizeof *id)) continue;
+        for (int k = 0; k < length && column; k++) column[count + k] = i + k;
+        count += length;
+        i += length - 1;
+    }
+    return count;
+}
+
+int text_word_columns(const TokenizedPrompts *t, size_t word, int call, int prompt, int frame, int *column)
+{
+    if (prompt < t->negatives || !t->watched) return 0;
+    const int *text = t->combination[t->combination_of[call]] + prompt;
+    if (t->travel.count) {
+        Segment s = segment_at(t, frame);
+        text += (s.share < 0.5 ? s.from : s.to) * t->prompts.count;
+    }
+    return columns_in_text(t, word, *text, column);
+}
+
+int text_holds(const TokenizedPrompts *t, size_t word)
+{
+    for (int i = 0; i < t->combinations && t->watched; i++)
+        for (int k = t->negatives; k < texts_per_call(t); k++)
+            if (columns_in_text(t, word, t->combination[i][k], NULL)) return 1;
+    return 0;
 }
 
 /* Slerp:  (sin((1-t) w) a + sin(t w) b) / sin w,   cos w = a.b / (|a| |b|) */

@@ -35,6 +35,8 @@ typedef struct {
     int         clip_skip;              /* 1: the last layer of CLIP, 2: the one before, as the web UI counts */
     int         frames;
     int         closed_loop;            /* prompt travel also leads from the last key to the first */
+    const char *const *watched;         /* words and phrases whose tokens text_word_columns() finds */
+    size_t      watches;
     Faults     *faults;                 /* gets what is wrong with embeddings that prompts name; NULL: that fails */
 } PromptSpecification;
 
@@ -60,6 +62,15 @@ typedef struct {
  * weights make no sense, or when a file that it names cannot be used with this model. */
 const TokenizedPrompts *text_tokenize(Arena *a, const Weights *w, const PromptSpecification *specification,
                                       void (*say)(void *to, const char *line), void *to);
+
+/* Where a watched word stands in what a prompt reads at this call and frame: the columns of its tokens in the keys of
+ * the cross-attention, 77 * chunk + position, each time that it stands there.
+ * word: an index of `watched`    prompt: as in the batch of a Conditioning; the negative prompt holds no word
+ * column: receives them, and has room for the tokens of the text; NULL: they are only counted.  Returns how many. */
+int text_word_columns(const TokenizedPrompts *t, size_t word, int call, int prompt, int frame, int *column);
+
+/* Does a prompt hold this watched word, at any call and frame? */
+int text_holds(const TokenizedPrompts *t, size_t word);
 
 /* Runs CLIP's text encoder on each distinct text once (diffusers: encode_prompt) -> [calls of both passes].
  * Calls with the same conditioning share one tensor, so its address can be a key. */

@@ -59,6 +59,7 @@ static Tensor cross_attention(Run *r, const char *p, Tensor x, Tensor context)
 {
     Tensor q = linear_no_bias(r, at(r, p, "to_q"), x);
     Tensor k = linear_no_bias(r, at(r, p, "to_k"), context);
+    if (r->listener) r->listener->see(r->listener->to, p, q, k, HEADS);
     Tensor v = linear_no_bias(r, at(r, p, "to_v"), context);
     return linear(r, at(r, p, "to_out.0"), attention(r, q, k, v, HEADS, SPATIAL));
 }

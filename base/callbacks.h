@@ -31,6 +31,8 @@ typedef struct {
     const volatile sig_atomic_t *stop;   /* is set to stop it; a signal handler may do that */
     /* Where a drawing job keeps how far it is, and goes on from; see clip_state.h. */
     struct ClipState *state;
+    /* The words whose attention maps are wanted, and who gets them; see attention_pictures.h. */
+    const struct AttentionWish *attention;
 } Callbacks;
 
 int       callbacks_stopped(const Callbacks *w);      /* Is the job to stop? */

@@ -117,6 +117,10 @@ static void check_latents(void *run)
         run_add_typed(r, format(r->a, "--%s would change the picture, but latents are only decoded; leave it out, or "
                                       "draw anew from the words", flag));
     }
+    if (r->options.attention && r->latents.x.x)
+        run_misuse(r, "--attention is of drawing, and latents are only decoded; draw anew from the words");
+    if (r->options.attention && sweep_asked(&r->request))
+        run_misuse(r, "--attention is for one picture; draw a cell of the grid alone");
     if (r->options.keep_latents && sweep_asked(&r->request))
         run_misuse(r, "--keep-latents is for one picture; draw a cell of the grid alone");
 }

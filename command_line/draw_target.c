@@ -9,6 +9,7 @@
  * that cannot be saved there is saved elsewhere, and that is said. */
 #include "draw_target.h"
 
+#include "attention_files.h"
 #include "chars.h"
 #include "next_command.h"
 #include "output.h"
@@ -87,6 +88,7 @@ void draw_target_set(Run *r, const char *out)
     r->state.given = r->latents.x;
     if (o->keep_latents) r->state.on_latents = save_latents;
     r->state.on_latents_to = r;
+    if (o->attention) attention_files_ask(r, o->attention);
 }
 
 /* ---- the result -------------------------------------------------------------------------------- */

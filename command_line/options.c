@@ -67,6 +67,12 @@ static void act_weights(Arena *a, Options *o, const char *value)
     o->folder[o->folders++] = value;
 }
 
+static void act_attention(Arena *a, Options *o, const char *value)
+{
+    if (!value[strspn(value, ", ")]) fail(a, "--attention is empty, expected words of the prompt, as hair,sweater");
+    o->attention = value;
+}
+
 static void act_state_every(Arena *a, Options *o, const char *value)
 {
     double seconds = -1;
@@ -124,6 +130,9 @@ static const Option options[] = {
       .help = "the pictures of a grid, one by one, in OUT.cells/ too" },
     { .flag = "keep-latents", .field = offsetof(Options, keep_latents),
       .help = "the final latents too, in OUT.latents.safetensors; persona decodes that again, with another --vae" },
+    { .flag = "attention",  .value = "WORDS", .act = act_attention,
+      .help = "where in the picture each word was looked at: OUT-attention-WORD.png, and layer by layer; "
+              "hair,red sweater, or all" },
     { .flag = "fresh",      .field = offsetof(Options, fresh),
       .help = "begins anew where an interrupted job left its state, OUT.gif.state" },
     { .flag = "state-every", .value = "S", .act = act_state_every,

@@ -30,6 +30,7 @@ typedef struct {
     int            no_config;            /* --no-config */
     int            fresh;                /* --fresh */
     int            keep_latents;         /* --keep-latents */
+    const char    *attention;            /* --attention: the words whose maps are wanted; NULL: not given */
     double         state_every;          /* --state-every: seconds; negative: off */
     int            wants_training_help;  /* persona train --help */
     int            wants_me_help;        /* persona me --help */

@@ -195,6 +195,30 @@ void job_load(Work *w)
 
 /* ---- the words ---------------------------------------------------------------------------------- */
 
+/* The words whose attention maps are wanted; those of "all" that became no token of the prompt are left out. */
+static void find_watched(Work *w)
+{
+    Lines words = attention_words(w->mem, w->callbacks->attention->asked, w->job->prompt ? w->job->prompt : "");
+    w->maps->words = words;
+}
+
+/* Words that the prompt does not hold have no map. */
+static void check_watched(Work *w)
+{
+    Lines *words = &w->maps->words;
+    int is_all = same(w->callbacks->attention->asked, "all");
+    for (size_t i = 0; i < words->count && !is_all; i++) {
+        if (text_holds(w->text, i)) continue;
+        Lines there = { 0 };
+        if (w->job->prompt && *w->job->prompt) there = attention_words(w->mem, "all", w->job->prompt);
+        Nearest near = nearest_to(words->line[i]);
+        for (size_t k = 0; k < there.count; k++) nearest_consider(&near, there.line[k]);
+        job_fault(w, format(w->mem, "--attention: the prompt has no %s%s; its words are: %s",
+                            quoted(w->mem, words->line[i]), did_you_mean(w->mem, near),
+                            lines_joined(w->mem, &there, " ")));
+    }
+}
+
 static void read_text(void *work)
 {
     Work *w = work;
@@ -222,8 +246,13 @@ static void read_text(void *work)
     };
     if (w->has_hires) specification.second_pass_calls = denoise_calls(&w->hires);
     if (specification.second_pass_calls) specification.second_pass_editing_steps = evaluations * hires_steps;
+    int is_watched = w->maps && j->prompt;
+    if (is_watched) find_watched(w);
+    if (is_watched) specification.watched = w->maps->words.line;
+    if (is_watched) specification.watches = w->maps->words.count;
     void (*say)(void *, const char *) = w->callbacks ? w->callbacks->say : NULL;
     w->text = text_tokenize(w->mem, w->run.weights, &specification, say, w->callbacks ? w->callbacks->to : NULL);
+    if (is_watched) check_watched(w);
 }
 
 /* Both prompts; or, when one is wrong, each alone, and neither, for the rest of the checks. */

@@ -10,6 +10,8 @@
 #ifndef WORK_H
 #define WORK_H
 
+#include "attention_maps.h"
+#include "attention_pictures.h"
 #include "callbacks.h"
 #include "clip_identity.h"
 #include "clip_state.h"
@@ -34,6 +36,7 @@ typedef struct {
     MotionKind              motion;
     const TokenizedPrompts *text;
     Picture                 init;            /* img2img: the init image, at the size of the first pass */
+    AttentionMaps          *maps;            /* of the first pass; NULL: none are wanted */
     Denoising               denoising;       /* the first pass */
     Denoising               hires;           /* the second pass (hires fix) */
     double                  next_preview;    /* no preview before this time */
