@@ -7,8 +7,8 @@
 #include "sampler.h"
 #include "text.h"
 
-/* What the UNet is about to see: these frames of the clip, in this call of the sampler.  weight: what its prediction for
- * each of them weighs where windows overlap; those of a frame add up to 1. */
+/* What the UNet is about to see: these frames of the clip, in this call of the sampler.  weight: what its
+ * prediction for each of them weighs where windows overlap; those of a frame add up to 1. */
 typedef struct { int call, length; const int *frame; const float *weight; } WindowCall;
 
 typedef struct {

@@ -1,8 +1,8 @@
 /* attention_files.c - --attention: the attention maps of a drawing job into files.
  *
- * Two pictures for each word: "prompt-attention-hair.png" has the heat over the frames, "prompt-attention-hair-layers.png"
- * the same layer by layer.  They are saved before the picture itself, which is well without them: what cannot be saved
- * is a warning.  A file that is there and differs is kept, as that of a picture is.
+ * Two pictures for each word: "prompt-attention-hair.png" has the heat over the frames,
+ * "prompt-attention-hair-layers.png" the same layer by layer.  They are saved before the picture itself, which is well
+ * without them: what cannot be saved is a warning.  A file that is there and differs is kept, as that of a picture is.
  *
  * A word becomes part of a name: what file systems or shells do not like is "_" there. */
 #include "attention_files.h"

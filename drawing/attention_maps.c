@@ -6,8 +6,8 @@
  *
  * The fused kernels never store the softmax.  So a listener sees q and k before each attention and computes the wanted
  * columns once more, in plain loops; the picture stays the same to the byte.  Only the conditional half of the batch
- * counts.  A word's map is the mean over its tokens, each time that it stands in the prompt.  Of prompts that AND joins,
- * those that hold the word count.  Where context windows overlap, each counts as much as its prediction does.
+ * counts.  A word's map is the mean over its tokens, each time that it stands in the prompt.  Of prompts that AND
+ * joins, those that hold the word count.  Where context windows overlap, each counts as much as its prediction does.
  *
  * Invariant: a dry run sees the same layers in the same order, so the sums are allocated before the first call and lie
  * below everything that a call allocates.  Refused: more words than a chunk has tokens. */

@@ -8,8 +8,8 @@
 
 enum { ATTENTION_LAYERS = 32, ATTENTION_WORDS = 75 };
 
-/* One cross-attention of the UNet.  sum: [words,frames,h,w], over the calls of the sampler: the mean over the heads, and
- * over the tokens of the word, of  softmax(q k' / sqrt(d)). */
+/* One cross-attention of the UNet.  sum: [words,frames,h,w], over the calls of the sampler: the mean over the heads,
+ * and over the tokens of the word, of  softmax(q k' / sqrt(d)). */
 typedef struct { char name[80]; int h, w; float *sum; } AttentionLayer;
 
 typedef struct AttentionMaps {

@@ -1,8 +1,8 @@
 /* attention_pictures.c - attention maps as pictures for people: heat over what was drawn.
  *
  * Heat goes from black over red and yellow to white, as glowing iron does, over the picture in grey.  Min and max of a
- * map become the ends: those of all frames together, so that a clip does not flicker; in the sheet, those of each layer.
- * So a map says where a word was looked at more than elsewhere, and not how much in all.
+ * map become the ends: those of all frames together, so that a clip does not flicker; in the sheet, those of each
+ * layer.  So a map says where a word was looked at more than elsewhere, and not how much in all.
  *
  * The sheet is for learning: shallow layers (64x64 in a picture of 512 pixels) follow outlines, deep ones (8x8) see
  * where things are. */

@@ -17,8 +17,9 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-/* Sums over some steps, of values up to 1, of float32 networks; PyTorch's float64 is the reference. */
-static const double TOLERANCE = 2e-5;
+/* Sums over some steps; PyTorch's float64 is the reference.  In clips the resnets' norms join all frames, so that the
+ * float32 error of three steps is up to 1.3e-4 of sums up to 3; a wrong column, head or frame is off by 1e-2 and more. */
+static const double TOLERANCE = 2e-5, CLIP_TOLERANCE = 3e-4;
 
 typedef struct {
     Arena *a;
@@ -80,6 +81,7 @@ static double worst_of(const float *found, const Weight *expected, size_t n)
 static void compare(Case *c, const AttentionMaps *m)
 {
     size_t before = mark(c->a);
+    double tolerance = m->frames > 1 ? CLIP_TOLERANCE : TOLERANCE;
     for (int i = 0; i < m->layers; i++) {
         const AttentionLayer *l = &m->layer[i];
         const Weight *w = file_weight(c->golden, l->name);
@@ -89,7 +91,7 @@ static void compare(Case *c, const AttentionMaps *m)
         int is_right = w->shape[0] * w->shape[1] * w->shape[2] * w->shape[3] == n && w->shape[2] == (size_t)l->h;
         CHECK_MSG(is_right, "%s: the maps of %s have another shape", c->name, l->name);
         double worst = is_right ? worst_of(l->sum, w, n) : INFINITY;
-        CHECK_MSG(worst <= TOLERANCE, "%s: the map of %s is off by %g", c->name, l->name, worst);
+        CHECK_MSG(worst <= tolerance, "%s: the map of %s is off by %g", c->name, l->name, worst);
     }
     const Weight *whole = file_weight(c->golden, "map");
     for (size_t word = 0; word < m->words.count; word++) {
@@ -99,7 +101,7 @@ static void compare(Case *c, const AttentionMaps *m)
         Weight part = *whole;
         part.data = (const char *)whole->data + word * n * sizeof *map;
         double worst = worst_of(map, &part, n);
-        CHECK_MSG(worst <= TOLERANCE, "%s: the map of word %zu is off by %g", c->name, word, worst);
+        CHECK_MSG(worst <= tolerance, "%s: the map of word %zu is off by %g", c->name, word, worst);
     }
     CHECK(m->layers + 1 == (int)c->golden->count);
     CHECK(m->calls == m->all_calls);
@@ -172,7 +174,7 @@ static void test_bicubic(Arena *a)
 
 int main(void)
 {
-    static const char *const cases[] = { "still" };
+    static const char *const cases[] = { "still", "clip" };
     char folder[] = "/tmp/test_attention.XXXXXX";
     char message[MESSAGE];
     Arena *a = arena_new();
