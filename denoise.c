@@ -130,6 +130,15 @@ static LoraMoment moment(const Denoising *d, int call, const int *frame)
     };
 }
 
+/* The motion strength of the frames in one window: [length], or NULL where it is 1. */
+static const float *gather_strengths(Run *r, const Denoising *d, const int *frame)
+{
+    if (!d->motion_strength) return NULL;
+    float *strength = allocate(r->machine->mem, (size_t)d->windows.length, sizeof *strength);
+    for (int i = 0; i < d->windows.length; i++) strength[i] = d->motion_strength[frame[i]];
+    return strength;
+}
+
 /* The model's prediction for every prompt and frame, averaged over the context windows: [prompts*frames,h,w,4].
  * A dry run computes one window, which stands for all. */
 static Tensor predict(Run *r, const Denoising *d, Tensor x, double t, Tensor text, int call, ProgressCount *progress)
@@ -152,6 +161,7 @@ static Tensor predict(Run *r, const Denoising *d, Tensor x, double t, Tensor tex
         report_progress(progress);
         context_window_frames(w, window[k], frame);
         lora_at(r->lora, moment(d, call, frame));
+        r->motion_strength = gather_strengths(r, d, frame);
         for (int i = 0; i < w->length; i++) weight[i] = (float)context_window_weight(w, i) / total[frame[i]];
         WindowCall seen = { .call = call, .length = w->length, .frame = frame, .weight = weight };
         if (d->on_window) d->on_window(d->on_window_to, &seen);
@@ -159,6 +169,7 @@ static Tensor predict(Run *r, const Denoising *d, Tensor x, double t, Tensor tex
         Tensor text_window = gather_text(r, text, frame, w->length);
         Tensor eps = unet(r, x_window, (float)t, text_window);
         if (!dry) scatter_frames(sum, x.n, eps, frame, w->length, weight);
+        r->motion_strength = NULL;
         release(a, before);
     }
     return sum;

@@ -14,6 +14,7 @@ typedef struct { int call, length; const int *frame; const float *weight; } Wind
 typedef struct {
     SamplerSetup sampling;               /* its memory is that of the DenoisingState */
     ContextOptions windows;              /* context windows; r->frames is the length of one */
+    const float *motion_strength;        /* [windows.frames], see motion.c; NULL: 1 in all frames */
     double       cfg;                    /* scale of classifier-free guidance */
     double       cfg_rescale;            /* phi of Lin et al., 2024, 0..1; 0: no rescaling */
     uint64_t     seed;

@@ -122,13 +122,23 @@ static Tensor add_positions(Run *r, const char *p, Tensor y)
 
 /* ---- the module -------------------------------------------------------------------------------- */
 
+/* Motion strength:  k[n] *= strength[n mod frames], for every pixel.  AnimateDiff-Evolved: scale_multival.  Attention
+ * that is sharper tells the frames apart, and one of strength 0 gives all of them the same average. */
+static Tensor scale_keys(Run *r, Tensor k)
+{
+    size_t each = (size_t)k.h * (size_t)k.w * (size_t)k.c;
+    for (size_t i = 0; i < size(k) && r->motion_strength && !r->machine->dry; i++)
+        k.x[i] *= r->motion_strength[i / each % (size_t)r->frames];
+    return k;
+}
+
 /* Temporal attention: self-attention over the frames of a clip, at each pixel alone.  nn.c: temporal_tokens() has the
  * strides. */
 static Tensor temporal_attention(Run *r, const char *p, Tensor y)
 {
     y = add_positions(r, p, y);
     Tensor q = linear_no_bias(r, at(r, p, "to_q"), y);
-    Tensor k = linear_no_bias(r, at(r, p, "to_k"), y);
+    Tensor k = scale_keys(r, linear_no_bias(r, at(r, p, "to_k"), y));
     Tensor v = linear_no_bias(r, at(r, p, "to_v"), y);
     return linear(r, at(r, p, "to_out.0"), attention(r, q, k, v, HEADS, TEMPORAL));
 }

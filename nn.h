@@ -37,6 +37,7 @@ typedef struct {
     int            gradient_checkpointing;       /* with a tape: backward() recomputes blocks to save memory */
     int            frames;               /* of one clip; the n of a UNet tensor is a multiple of it */
     int            picture;              /* in a slice of a tensor: the picture that it is of, from 1; 0: all of them */
+    const float   *motion_strength;      /* [frames] of the motion module, see motion.c; NULL: 1 in all */
     int            norm_across_frames;   /* v1 motion modules: the UNet's resnets have a group norm across frames */
     Problems      *problems;             /* of a dry run; NULL: a problem fails at once */
     const Callbacks *callbacks;          /* probe, and what stops a job; NULL: none */

@@ -86,6 +86,7 @@ typedef struct persona_job {
     int         stride;                  /* 0: 1 */
     int         overlap;                 /* frames; 0: a quarter of a window; -1: none */
     const char *loop;                    /* closed loop: "N", "R-P", "R+P" or "A"; NULL: N */
+    const char *motion_strength;         /* how much moves: "0.5", or frame by frame "0: 0.5, 8: 1.5"; NULL: 1 */
 
     /* from a picture, and a second pass */
     const char *init;                    /* path of a picture that every frame begins as (img2img); NULL: noise alone */

@@ -40,6 +40,7 @@ static const struct { const char *name; FieldType type; size_t field; const char
     { "Stride",                INTEGER, offsetof(Job, stride),         NULL },
     { "Overlap",               INTEGER, offsetof(Job, overlap),        NULL },
     { "Closed loop",           TEXT,    offsetof(Job, loop),           "N" },
+    { "Motion strength",       TEXT,    offsetof(Job, motion_strength), "1" },
     { "Denoising strength",    REAL,    offsetof(Job, strength),       NULL },
     { "Hires upscale",         REAL,    offsetof(Job, hires),          NULL },
     { "Hires steps",           INTEGER, offsetof(Job, hires_steps),    NULL },

@@ -60,6 +60,7 @@ static void say_settings(Work *w)
     const Job *j = w->job;
     const char *length = "a still";
     if (j->frames > 1) length = format(w->mem, "%d frames at %g fps", j->frames, j->fps);
+    if (w->denoising.motion_strength) length = format(w->mem, "%s, motion strength %s", length, j->motion_strength);
     const char *betas = w->motion ? "linear" : "scaled linear";
     const char *precision = w->machine.bf16 ? ", bf16" : "";
     const char *sampling = describe_sampling(w);

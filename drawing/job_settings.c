@@ -9,6 +9,7 @@
 #include "work.h"
 
 #include "chars.h"
+#include "frame_values.h"
 #include "sampler_names.h"
 #include "vae.h"
 
@@ -213,6 +214,27 @@ void job_choose_one_window(Work *w)
     if (w->job->context) check_overlap(w, w->job->context);
 }
 
+/* ---- motion strength ----------------------------------------------------------------------------- */
+
+static const double STRONGEST_MOTION = 10;
+
+void job_choose_motion_strength(Work *w)
+{
+    const Job *j = w->job;
+    FrameValues v;
+    if (!j->motion_strength || j->frames < 2) return;
+    const char *wrong = frame_values_read(w->mem, j->motion_strength, 0, STRONGEST_MOTION, &v);
+    if (!wrong && v.at[v.count - 1].frame >= j->frames)
+        wrong = format(w->mem, "and the clip's %d frames are 0 to %d", j->frames, j->frames - 1);
+    if (wrong) {
+        job_fault(w, format(w->mem, "Motion strength is %s, %s", j->motion_strength, wrong));
+        return;
+    }
+    float *strength = allocate(w->mem, (size_t)j->frames, sizeof *strength);
+    for (int i = 0; i < j->frames; i++) strength[i] = (float)frame_values_in(&v, i);
+    w->denoising.motion_strength = frame_values_are(&v, 1) ? NULL : strength;
+}
+
 /* ---- img2img and the second pass (hires fix) --------------------------------------------------- */
 
 static const struct { const char *name; int nearest; } upscalers[] = { { "Latent", 0 }, { "Latent (nearest)", 1 } };
@@ -321,6 +343,8 @@ void job_say_without_effect(Work *w)
         callbacks_say(w->callbacks, "Hires upscaler has no effect without Hires upscale");
     else if (j->hires_steps && !has_hires)
         callbacks_say(w->callbacks, "Hires steps have no effect without Hires upscale");
+    if (j->motion_strength && v->frames == 1)
+        callbacks_say(w->callbacks, "Motion strength has no effect: this is a still");
     if ((j->context || j->overlap || j->stride > 1) && v->length == v->frames && v->loop != CLOSED) {
         const char *why = "this is a still";
         if (v->frames > 1) why = format(w->mem, "all %d frames are seen together", v->frames);

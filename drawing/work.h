@@ -75,6 +75,7 @@ void job_choose_prediction(Work *w);                     /* what the model predi
 /* most: how many frames the motion module can take.  A clip of up to that many frames is one window, unless the job
  * sets another length (Context). */
 void job_choose_windows(Work *w, int most);
+void job_choose_motion_strength(Work *w);
 void job_choose_one_window(Work *w);     /* without a motion module, so that the rest can be checked */
 void job_choose_init(Work *w);           /* img2img */
 void job_choose_hires(Work *w);          /* the second pass */

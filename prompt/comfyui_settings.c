@@ -353,6 +353,26 @@ static void read_motion_loras(Walk *w, const Node *n)
     }
 }
 
+/* AnimateDiff-Evolved's multival: a number, or a node that holds one; NULL: 1, or it is said that it cannot be read.
+ * Other nodes of it make a number for each pixel. */
+static const char *multival(Walk *w, const Node *n, const char *name)
+{
+    const Node *from = source(w, n, name);
+    const char *x = from ? number(w, from, "float_val") : number(w, n, name);
+    if (from && (!x || linked(from, "mask_optional"))) infotext_lose(w->t, format(w->a, "%s of %s", name, from->type));
+    return x;
+}
+
+/* What is multiplied by scale_multival, which was motion_scale before, is what Motion strength multiplies here. */
+static void read_motion_strength(Walk *w, const Node *n)
+{
+    const char *scale = multival(w, n, "scale_multival");
+    const char *effect = multival(w, n, "effect_multival");
+    if (!scale) scale = number(w, n, "motion_scale");
+    infotext_set(w->t, "Motion strength", scale);
+    if (effect && strcmp(effect, "1")) infotext_lose(w->t, format(w->a, "effect_multival %s", effect));
+}
+
 /* AnimateDiff's loaders: the first generation is one node in the chain of the model, the second a node and its models.
  * Returns 0 when n is none of them. */
 static int read_motion(Walk *w, const Node *n)
@@ -366,6 +386,7 @@ static int read_motion(Walk *w, const Node *n)
     infotext_set(w->t, "Motion module", infotext_file(w->a, name));
     read_context(w, source(w, n, "context_options"));
     read_motion_loras(w, source(w, applied ? applied : n, "motion_lora"));
+    read_motion_strength(w, applied ? applied : n);
     return 1;
 }
 

@@ -53,6 +53,7 @@ static const struct { const char *ours, *theirs[12]; } keys[] = {
     { "Hires steps",        { "hr_second_pass_steps" } },
     { "Hires upscaler",     { "hr_upscaler" } },
     { "Motion module",      { "Motion model", "Motion module name", "Motion adapter" } },
+    { "Motion strength",    { "Motion scale", "scale_multival" } },
     { "Frames",             { "Number of frames", "Frame count", "num_frames", "Video length", "video_frames" } },
     { "FPS",                { "Frame rate", "Frames per second" } },
     { "Context",            { "Context length", "Context batch size" } },

@@ -320,6 +320,30 @@ static const char *read_decimal_comma(Reader *rd, const char *line, const Settin
     return after;
 }
 
+/* Does a piece of a line continue a list: "8: 1.5" behind "0: 0.5", "30%" behind "20%"? */
+static int continues_list(const char *list, const char *key, const char *value)
+{
+    double x;
+    size_t n = number_at(key, &x);
+    int is_number = n && (!key[n] || !strcmp(key + n, "%"));
+    return value ? strchr(list, ':') && is_digits(key) : !strchr(list, ':') && is_number;
+}
+
+/* Motion strength: 0: 0.5, 8: 1.5.  line: what follows the 0.5 -> what follows the list */
+static const char *read_list(Reader *rd, const char *line, const Setting *s, char **value)
+{
+    double x;
+    if (!s || !setting_is_list(s) || !*value || !number_at(*value, &x)) return line;
+    while (*line) {
+        char *key, *next;
+        const char *after = next_setting(rd->a, line, &key, &next);
+        if (!continues_list(*value, key, next)) break;
+        *value = next ? format(rd->a, "%s, %s: %s", *value, key, next) : format(rd->a, "%s, %s", *value, key);
+        line = after;
+    }
+    return line;
+}
+
 static void read_settings(Reader *rd, const char *line)
 {
     char *key, *value;
@@ -328,6 +352,7 @@ static void read_settings(Reader *rd, const char *line)
         if (!*key) continue;
         const Setting *s = foreign_setting(key, value);
         line = read_decimal_comma(rd, line, s, &value);
+        line = read_list(rd, line, s, &value);
         if (keep_for_finish(rd, key, s, value)) continue;
         if (s) read_setting(rd, s, same(key, s->key) ? s->key : key, value);
         else if (same(key, "AnimateDiff")) read_animatediff(rd, value ? value : "");

@@ -16,6 +16,7 @@
 
 #include "adapter_strength.h"
 #include "chars.h"
+#include "frame_values.h"
 #include "infotext_writer.h"
 #include "sampler_names.h"
 
@@ -117,6 +118,15 @@ static char *show_bytes(Arena *a, const Request *r, const Setting *s)
 {
     uint64_t bytes = *(const uint64_t *)shown_field(r, s);
     return bytes ? bytes_text(a, bytes) : NULL;
+}
+
+/* A number for all frames, or some by their frames.  1 in all of them is as if it were not given. */
+static void set_by_frame(Arena *a, Request *r, const Setting *s, const char *label, const char *value)
+{
+    FrameValues v;
+    const char *wrong = frame_values_read(a, value, s->low, s->high, &v);
+    if (wrong) fail(a, "%s is %s, %s", label, quoted(a, value), wrong);
+    *(const char **)field(r, s) = frame_values_are(&v, 1) ? NULL : value;
 }
 
 /* text: [n], one side of a size -> 0 when it is none */
@@ -551,6 +561,7 @@ static const ValueKind
     overlap_kind  = { .set = set_overlap,  .show = show_overlap, .type = WHOLE },
     frames_kind   = { .set = set_whole,    .show = show_frames,  .type = WHOLE },
     number_kind   = { .set = set_number,   .show = show_number,  .type = NUMBER },
+    by_frame_kind = { .set = set_by_frame, .show = show_text,    .type = NUMBER, .is_list = 1 },
     eta_kind      = { .set = set_eta,      .show = show_eta,     .type = NUMBER },
     side_kind     = { .set = set_side },
     size_kind     = { .set = set_size,     .show = show_size },
@@ -669,6 +680,9 @@ const Setting all_settings[] = {
     { .key = "Closed loop", .flag = "closed-loop", .kind = &asked_kind, .field = AT(job.loop),
       .choices = { "N", "R-P", "R+P", "A" }, .clips_only = 1, .value = "NAME",
       .help = "A: the last frame leads into the first; R-P, R+P: a little, in long clips (N)" },
+    { .key = "Motion strength", .flag = "motion-strength", .kind = &by_frame_kind, .field = AT(job.motion_strength),
+      .high = 10, .clips_only = 1, .value = "X",
+      .help = "how much moves: 0.5 less, 1.5 more; frame by frame \"0: 0.5, 8: 1.5\" (1)" },
     { .key = "Precision", .flag = "precision", .kind = &unusual_kind, .field = AT(job.precision),
       .choices = { "f32", "bf16" }, .value = "NAME",
       .help = "f32, or bf16: faster, and a little different (f32)" },
@@ -712,6 +726,8 @@ const Setting *setting_named(const char *name)
 ValueType setting_value_type(const Setting *s) { return s->kind->type; }
 
 int setting_is_axis(const Setting *s) { return s->kind->is_axis; }
+
+int setting_is_list(const Setting *s) { return s->kind->is_list; }
 
 char *settings_line(Arena *a, const Request *r)
 {

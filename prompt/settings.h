@@ -55,6 +55,7 @@ typedef struct {
     char   *(*show)(Arena *a, const Request *r, const Setting *s);
     ValueType type;
     int       is_axis;
+    int       is_list;                  /* numbers, or NUMBER: NUMBER, between commas that need no quotes in a file */
 } ValueKind;
 
 /* A row of the table. */
@@ -82,6 +83,7 @@ const Setting *setting_named(const char *name);
 
 ValueType setting_value_type(const Setting *s);
 int setting_is_axis(const Setting *s);
+int setting_is_list(const Setting *s);
 
 /* "Steps: 25, Sampler: DDIM, ...": everything in the request that matters, except the two prompts. */
 char *settings_line(Arena *a, const Request *r);

@@ -347,7 +347,9 @@ def save_weights(folder, name):
 # ---------------------------------------------------------------- AnimateDiff's motion module
 
 class TemporalAttention(nn.Module):
-    """Attention over the frames at one place.  x: [b, frames, places, c]; positions are added before q, k and v."""
+    """Attention over the frames at one place.  x: [b, frames, places, c]; positions are added before q, k and v.
+    strength: [frames], what AnimateDiff-Evolved multiplies the keys by (scale_multival)."""
+    strength = None
 
     def __init__(self, c, positions):
         super().__init__()
@@ -360,6 +362,8 @@ class TemporalAttention(nn.Module):
         b, f, places, c = x.shape
         x = x + self.pos_encoder.pe[:, :f, None]
         q, k, v = (m(x).view(b, f, places, 8, c // 8).permute(0, 2, 3, 1, 4) for m in (self.to_q, self.to_k, self.to_v))
+        if self.strength is not None:
+            k = k * self.strength.to(k.dtype)[:, None]
         p = (q @ k.transpose(-1, -2) / (c // 8) ** 0.5).softmax(-1)
         return self.to_out[0]((p @ v).permute(0, 3, 1, 2, 4).reshape(b, f, places, c))
 
@@ -660,6 +664,14 @@ def scheduler_of(case, betas):
     return scheduler(name, case.get("schedule", AUTOMATIC[name]), betas, case["steps"], special)
 
 
+def motion_strength(case):
+    """[frames] of "1.5" or "0: 0.5, 8: 1.5", linear between those that are given; None: 1."""
+    said = [one.split(":") for one in case.get("motion_strength", "").split(",") if one]
+    if said:
+        at = [int(one[0]) if len(one) > 1 else 0 for one in said]
+        return torch.tensor(np.interp(range(case["frames"]), at, [float(one[-1]) for one in said]), dtype=torch.float32)
+
+
 def in_windows(unet, case, y, t, words, call, prompts):
     """[prompts * frames, ...]: what the UNet says of y [frames, ...], averaged where windows overlap, most weight in a window's middle."""
     from golden_windows import windows
@@ -667,7 +679,9 @@ def in_windows(unet, case, y, t, words, call, prompts):
     length = min(frames, case.get("context", frames))
     overlap = case.get("overlap", length // 4)
     total, weights = torch.zeros((prompts, *y.shape), dtype=y.dtype), torch.zeros(frames, dtype=y.dtype)
+    strength = motion_strength(case)
     for w in windows(call, frames, length, case.get("stride", 1), overlap, case.get("loop", "N")):
+        TemporalAttention.strength = None if strength is None else strength[w]
         said = unet(torch.cat([y[w]] * prompts), t, words.unflatten(0, (prompts, frames))[:, w].flatten(0, 1)).sample.reshape(prompts, length, *y.shape[1:])
         for i, f in enumerate(w):
             weight = min(i + 1, length - i)
@@ -801,7 +815,7 @@ CASES = {
                         width=136, height=104, frames=5, eta=0.25, lora=[("lora_clip", 0.9)]),
 }
 KEYS = ("model", "motion", "steps", "cfg", "seed", "width", "height", "frames", "clip_skip", "eta", "sampler", "schedule", "rng",
-        "prediction", "noise_schedule", "cfg_rescale", "context", "overlap", "stride", "loop", "init", "strength", "hires", "hires_steps", "upscaler")
+        "prediction", "noise_schedule", "cfg_rescale", "context", "overlap", "stride", "loop", "motion_strength", "init", "strength", "hires", "hires_steps", "upscaler")
 
 
 def settings(case):

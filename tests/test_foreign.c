@@ -190,7 +190,9 @@ static void test_graphs(Arena *a)
         "\"21\": {\"class_type\": \"LoraLoader\", \"inputs\": {\"lora_name\": \"people/yumin.safetensors\", "
         "\"strength_model\": 0.8, \"strength_clip\": 0.5, \"model\": [\"4\", 0]}}, "
         "\"22\": {\"class_type\": \"ADE_ApplyAnimateDiffModelSimple\", \"inputs\": {\"motion_model\": [\"23\", 0], "
-        "\"motion_lora\": [\"26\", 0]}}, "
+        "\"motion_lora\": [\"26\", 0], \"scale_multival\": [\"27\", 0], \"effect_multival\": [\"28\", 0]}}, "
+        "\"27\": {\"class_type\": \"ADE_MultivalDynamic\", \"inputs\": {\"float_val\": 1.25}}, "
+        "\"28\": {\"class_type\": \"ADE_MultivalDynamicFloatInput\", \"inputs\": {\"float_val\": 0.5}}, "
         "\"23\": {\"class_type\": \"ADE_LoadAnimateDiffModel\", \"inputs\": {\"model_name\": \"mm_sd_v15_v2.ckpt\"}}, "
         "\"24\": {\"class_type\": \"ADE_LoopedUniformContextOptions\", \"inputs\": {\"context_length\": 16, "
         "\"context_stride\": 1, \"context_overlap\": 4, \"closed_loop\": true}}, "
@@ -199,8 +201,9 @@ static void test_graphs(Arena *a)
         "\"pingpong\": false}}}";
     expect(a, "motion", png_text_chunk(a, "prompt", motion), "ComfyUI",
            "a \\[cat\\]\nNegative prompt: dog\n" RUN "Motion module: mm_sd_v15_v2.ckpt, Context: 16, Stride: 1, "
-           "Overlap: 4, Closed loop: A, LoRA: \"zoom.ckpt:1:0.7\", LoRA: \"yumin.safetensors:0.5:0.8\", "
-           "Model: toon.ckpt, Clip skip: 2, Size: 512x768, Frames: 24, VAE: mse.safetensors, FPS: 12", "");
+           "Overlap: 4, Closed loop: A, LoRA: \"zoom.ckpt:1:0.7\", Motion strength: 1.25, "
+           "LoRA: \"yumin.safetensors:0.5:0.8\", Model: toon.ckpt, Clip skip: 2, Size: 512x768, Frames: 24, "
+           "VAE: mse.safetensors, FPS: 12", "effect_multival 0.5");
 
     static const char hires[] = "{" TEXTS MODEL LATENT("1") SAMPLER("30")
         "\"30\": {\"class_type\": \"FreeU_V2\", \"inputs\": {\"b1\": 1.3, \"model\": [\"4\", 0]}}, "

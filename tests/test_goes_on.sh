@@ -90,7 +90,7 @@ done
 # a setting that is new belongs into clip_identity.c when it changes a pixel, and into this list
 tried='prompt negative size width height frames steps sampler schedule-type cfg cfg-rescale eta seed clip-skip rng prediction precision init hires fps threads'
 by_content='model vae motion lora lora-hashes ti-hashes hashes model-hash vae-hash dynamic-prompts max-size batch x y z'
-alike='strength hires-steps hires-upscaler noise-schedule context stride overlap closed-loop'
+alike='strength hires-steps hires-upscaler noise-schedule context stride overlap closed-loop motion-strength'
 run --help
 for name in $(sed -n 's/^  .*--\([a-z-]*\) .*/\1/p' out | sed '/^output$/,$d'); do
     case " $tried $by_content $alike " in *" $name "*) ok ;; *) wrong "--$name: does a clip depend on it? see clip_identity.c" ;; esac

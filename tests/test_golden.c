@@ -85,6 +85,7 @@ static void setting(Case *c, const char *key, char *value)
     else if (!strcmp(key, "overlap"))   j->overlap = atoi(value);
     else if (!strcmp(key, "stride"))    j->stride = atoi(value);
     else if (!strcmp(key, "loop"))      j->loop = value;
+    else if (!strcmp(key, "motion_strength")) j->motion_strength = value;
     else if (!strcmp(key, "embedding") && j->embeddings < MOST_EMBEDDINGS) c->embedding[j->embeddings++] = value;
     else if (!strcmp(key, "init"))        j->init = value;
     else if (!strcmp(key, "strength"))    j->strength = atof(value);

@@ -286,6 +286,9 @@ int main(void)
     j = still; j.hires = 2; j.hires_steps = 900;   expect(a, j, "more than 1000 in all");
     j = still; j.hires = 8; j.width = 2048;   expect(a, j, "expected at most 8192 a side");
     j = clip;  j.loop = "B";                  expect(a, j, "Closed loop is B, expected N, R-P, R+P or A");
+    j = clip;  j.motion_strength = "11";      expect(a, j, "Motion strength is 11, expected a number from 0 to 10");
+    j = clip;  j.frames = 4; j.motion_strength = "0: 1, 4: 2";
+    expect(a, j, "Motion strength is 0: 1, 4: 2, and the clip's 4 frames are 0 to 3");
     j = still; j.sampler = "Oiler";           expect(a, j, "Sampler is Oiler, expected DDIM, Euler");
     j = still; j.schedule = "Gamma";          expect(a, j, "Schedule type is Gamma, expected Automatic");
     j = still; j.width = j.height = 8192;     expect(a, j, "out of memory");

@@ -143,6 +143,11 @@ static void test_sampling(Arena *a)
         { "Sampler: Euler, Frames: 40, Context: 16, Overlap: 0, Stride: 2, Closed loop: A",
           "Sampler: Euler, RNG: CPU, Frames: 40, Context: 16, Overlap: 0, Stride: 2, Closed loop: A" },
         { "Sampler: Euler, Frames: 40, Overlap: -1, Stride: 1", "Sampler: Euler, RNG: CPU, Frames: 40" },
+        { "Sampler: Euler, Motion strength: 1.0, Frames: 4", "Sampler: Euler, RNG: CPU, Frames: 4" },
+        { "Sampler: Euler, Motion strength: 0: 0.5, 8: 1.5, Frames: 9",
+          "Sampler: Euler, RNG: CPU, Frames: 9, Motion strength: \"0: 0.5, 8: 1.5\"" },
+        { "Sampler: Euler, Motion strength: \"0: 0.5, 8: 1.5\"",
+          "Sampler: Euler, RNG: CPU, Motion strength: \"0: 0.5, 8: 1.5\"" },
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         Reading t = { .a = a, .text = format(a, "a\nSteps: 9, %s", cases[i][0]) };
@@ -347,6 +352,10 @@ static void test_left_out(Arena *a)
           "or Align Your Steps" },
         { "Sampler: Euler Gamma", "Sampler is \"Euler Gamma\"" },
         { "Overlap: -2", "Overlap is \"-2\"" }, { "Closed loop: B", "expected N, R-P, R+P or A" },
+        { "Motion strength: much", "Motion strength is \"much\", expected a number from 0 to 10, or some with their frames" },
+        { "Motion strength: 11", "from 0 to 10" }, { "Motion strength: -1", "from 0 to 10" },
+        { "Motion strength: 0: 0.5, 8: x", "from 0 to 10" }, { "Motion strength: 0: 0.5, 8: 11", "from 0 to 10" },
+        { "Motion strength: 8: 0.5, 8: 1", "frame 8 stands behind frame 8, expected rising order" },
         { "CFG rescale: 1.1", "from 0 to 1" }, { "Prediction type: x", "expected epsilon, v or v_prediction" },
         { "Clip skip: 13", "from 1 to 12" }, { "FPS: 101", "from 0.1 to 100" }, { "Eta: 2", "from 0 to 1" },
         { "Model: ", "Model is empty" }, { "Model: None", "Model is empty" }, { "LoRA: :1", "LoRA" },
@@ -407,6 +416,7 @@ static void test_translated(Arena *a)
         { "Noise Schedule: native", "Schedule type: Uniform, RNG: CPU", NULL },
         { "CFG scale: 7,5, Seed: 1", "CFG scale: 7.5, Seed: 1, RNG: CPU", "CFG scale \"7,5\" is 7.5" },
         { "VAE: None", "VAE: none, RNG: CPU", NULL }, { "VAE: Baked VAE", "VAE: Baked VAE, RNG: CPU", NULL },
+        { "Motion scale: 1,2", "RNG: CPU, Motion strength: 1.2", "Motion strength \"1,2\" is 1.2" },
         { "Closed loop: True", "RNG: CPU, Closed loop: R-P", "Closed loop \"True\" is R-P" },
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
