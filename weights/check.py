@@ -67,11 +67,20 @@ class Program:
         def work():
             if not os.path.exists(path):
                 subprocess.run(words + ["-o", path], check=True, stdout=subprocess.DEVNULL)
-            shown = [np.array(frame.convert("RGB")) for frame in ImageSequence.Iterator(Image.open(path))]
+            shown = [painters_size(np.array(frame.convert("RGB"))) for frame in ImageSequence.Iterator(Image.open(path))]
             return np.stack(shown) if frames > 1 else shown[0]
         if path not in self.begun:
             self.begun[path] = self.pool.submit(work)
         return self.begun[path]
+
+
+def painters_size(picture):
+    """An enlarged picture as large as the painter's, by the averages of its squares: the readers and the painter know one size."""
+    h, w, _ = picture.shape
+    k = h // paint.SIZE
+    if not k or (h, w) != (k * paint.SIZE, k * paint.SIZE):
+        raise SystemExit(f"a picture of {w}x{h}: expected {paint.SIZE}x{paint.SIZE} or a multiple; let the model draw at its own size")
+    return picture if k == 1 else picture.reshape(paint.SIZE, k, paint.SIZE, k, 3).mean((1, 3)).round().astype(np.uint8)
 
 
 def came(drawn):
@@ -146,10 +155,9 @@ def words_section(program, args, asked):
     pictures, _ = yield
     others, rng, vae = portraits(300, 78), np.random.default_rng(79), train.exported("vae", args.model)
     painted = np.stack([paint.paint(a, paint.still_phase(a, rng)) for a in others])
-    with torch.no_grad():
-        returned = np.concatenate([train.to_bytes(vae.decode(vae.encode(train.to_float(p)).latent_dist.mean).sample) for p in np.array_split(painted, 30)])
+    decoded = returned(vae, painted)
     tally, alone = Tally(pictures.read(came(asked.drawn)), asked.goals), Tally(pictures.read(came(drawn)), [{key: w} for key, w, _ in single])
-    readers = [Tally(pictures.read(p), [reader.seen(a) for a in others]) for p in (painted, returned)]
+    readers = [Tally(pictures.read(p), [reader.seen(a) for a in others]) for p in (painted, decoded)]
 
     def row(kind):
         name, key, words, *_ = kind
@@ -162,7 +170,7 @@ def words_section(program, args, asked):
     def plain(who, shown):
         return [reader.colours(p)[k] == a[k] for a, p in zip(who, shown) if reader.plain(a) for k in ("hair", "cloth", "background")]
     sums = [[f"**{name}**", f"**{right}**", "", *more] for name, right, *more in zip(("colours", "the rest"), *(t.totals() for t in (tally, alone, *readers)))]
-    error = np.square(painted.astype(float) - returned).mean()
+    error = np.square(painted.astype(float) - decoded).mean()
     yield [*said(f"By `check.py`, which has `./persona` draw {len(asked.who)} portraits over colour combinations left out of training, all their words in the prompt, "
                  f"at guidance {args.guidance:g} in {args.steps} DDIM steps. \"Alone\" is each word in a prompt that says nothing else (\"woman with green hair\"), "
                  f"two seeds each. A network taught on the painter's pictures (`reader.py`) reads them; the last two columns say how often it is right on "
@@ -221,44 +229,103 @@ def weight_section(program, args, asked):
            *table(["for example", "pictures", "right without", "with", "all else without", "with"], rows)]
 
 
+@torch.no_grad()
+def returned(vae, pictures):
+    """Pictures as the autoencoder gives them back."""
+    parts = np.array_split(pictures, -(-len(pictures) // 10))
+    return np.concatenate([train.to_bytes(vae.decode(vae.encode(train.to_float(p)).latent_dist.mean).sample) for p in parts])
+
+
 def energy(clip):
-    """How far the frames are from their average picture, and the step from the last to the first in mean steps."""
+    """How far the frames are from their average picture."""
     c = clip.astype(float)
-    return np.abs(c - c.mean(0)).mean(), np.abs(c[0] - c[-1]).mean() / np.abs(np.diff(c, axis=0)).mean()
+    return np.abs(c - c.mean(0)).mean()
+
+
+def steps(clip):
+    """How far each frame is from the one before it, place by place: [frames, h, w]; the first from the last."""
+    c = clip.astype(float)
+    return np.abs(c - np.roll(c, 1, 0)).mean(-1)
+
+
+def joint(clip):
+    """The step from the last frame to the first, in mean steps between neighbours and in the largest of them."""
+    first, *others = steps(clip).mean((1, 2))
+    return first / np.mean(others), first / np.max(others)
+
+
+def jitter(clip):
+    """How far each frame is from the average of the two beside it, place by place: what moves evenly has none."""
+    c = clip.astype(float)
+    return np.abs(c - (np.roll(c, 1, 0) + np.roll(c, -1, 0)) / 2).mean(-1)
+
+
+def still(painted):
+    """Which places stand still in the painter's clip, and are not near what moves: drawn outlines lie a little elsewhere. [h, w]"""
+    moves = torch.from_numpy(steps(painted).max(0) > 2).float()[None, None]
+    return torch.nn.functional.max_pool2d(moves, 9, 1, 4)[0, 0].numpy() == 0
+
+
+def small(a):
+    """How much each place belongs to an eye, a brow, the mouth or the hand, frame by frame: [frames, h, w]."""
+    return np.stack([np.kron(paint.small_parts(a, k / paint.FRAMES), np.ones((8, 8))) for k in range(paint.FRAMES)])
 
 
 def clips_section(program, args, _):
     words = [move for move in reader.MOVES for _ in range(args.clips)]
     asked = Asked(program, [a for m, move in enumerate(reader.MOVES) for a in portraits(args.clips, 100 + m, [move] if move else [])], frames=paint.FRAMES)
     pictures, moves = yield
-    clips = came(asked.drawn), [reader.clip(a) for a in asked.who]
-    looks = [r["move"] for r in moves.read(clips[0])]
+    vae = train.exported("vae", args.model)
+    drawn, painted = came(asked.drawn), [reader.clip(a) for a in asked.who]
+    decoded = [returned(vae, c) for c in painted]
+    looks = [r["move"] for r in moves.read(drawn)]
     tests = [(move, reader.clip(a)) for m, move in enumerate(reader.MOVES) for a in portraits(12, 200 + m, [move] if move else [])]
     sure = share([r["move"] == move for r, (move, _) in zip(moves.read([c for _, c in tests]), tests)])
+    kinds = drawn, decoded, painted
+    rest = [still(c) for c in painted]
+    flicker = np.array([[steps(c)[:, r].mean() if r.any() else np.nan for c, r in zip(which, rest)] for which in kinds])
+    places = [small(a) for a in asked.who]
+    shaking = np.array([[np.average(jitter(c), weights=w) for c, w in zip(which, places)] for which in kinds])
+    force = np.array([[energy(c) for c in which] for which in kinds])
+    joints = np.array([[joint(c) for c in which] for which in kinds])          # [drawn ..., clip, in mean steps or in the largest]
 
     def row(move):
         mine = [i for i, w in enumerate(words) if w == move]
-        middle = np.median([[energy(which[i]) for i in mine] for which in clips], 1)          # [drawn or painted, energy or seam]
-        return [move or "none", *(f"{x:.2f}" for x in middle.T.flat), ", ".join(f"{m or 'none'} {n}" for m, n in Counter(looks[i] for i in mine).most_common())]
-    read = [[pictures.read(c) for c in which] for which in clips]
+        middle = lambda x: np.nanmedian(x[:, mine], 1)
+        both = [f"{x:.2f}" for x in middle(force)[[0, 2]]]
+        seams = [f"{x:.2f}" for x in middle(joints[..., 0])[[0, 2]]]
+        apart = [f"{x:.2f}" for values in (flicker, shaking) for x in middle(values)]
+        return [move or "none", *both, share([np.median(force[0, mine] / force[2, mine])]), *seams, *apart,
+                ", ".join(f"{m or 'none'} {n}" for m, n in Counter(looks[i] for i in mine).most_common())]
+    read = [[pictures.read(c) for c in which] for which in (drawn, painted)]
     most = [[{k: Counter(f[k] for f in frames).most_common(1)[0][0] for k in frames[0]} for frames in which] for which in read]
     lasting = [share([f[k] == m[k] for frames, m in zip(*both) for f in frames for k in LASTING]) for both in zip(read, most)]
-    colours, rest = Tally(most[0], asked.goals).totals()
-    yield [*said(f"Clips, {args.clips} for each move, of the same kind of portrait; medians of the mean distance of the frames from their average picture (0 to 255), "
-                 "and of the step from the last frame to the first, in mean steps between neighbours. \"Looks like\" is what a second network, taught on painted clips, "
+    colours, others = Tally(most[0], asked.goals).totals()
+    ratio = lambda x: f"{np.nanmedian(x[0]) / np.nanmedian(x[1]):.2f}"
+    yield [*said(f"Clips, {args.clips} for each move, of the same kind of portrait; medians. \"Energy\" is the mean distance of the frames from their average picture "
+                 "(0 to 255), and how much of the painter's that is. \"Last to first\" is that step in mean steps between neighbours. \"Flicker\" is the mean step between "
+                 "neighbouring frames where the painter's clip of the same words stands still; \"jitter\" is how far eyes, brows, mouth and hand of a frame are from the "
+                 "average of the two frames beside it: as drawn, as the autoencoder gives the painter's clip back, and as painted. "
+                 "\"Looks like\" is what a second network, taught on painted clips, "
                  f"takes them for (it is right on {sure} of painted ones that it has not seen)."),
-           *table(["move", "drawn", "painted", "last to first, drawn", "painted", "looks like"], [row(m) for m in reader.MOVES]),
+           *table(["move", "energy, drawn", "painted", "share", "last to first, drawn", "painted", "flicker, drawn", "decoded", "painted",
+                   "jitter, drawn", "decoded", "painted", "looks like"], [row(m) for m in reader.MOVES]),
            *said(f"{share([a == b for a, b in zip(words, looks)])} of the clips look like what was asked for. "
-                 f"Words, as most of a clip's frames show them: colours {colours}, the rest {rest} right. "
+                 f"All in all flicker is {ratio(flicker)} and jitter {ratio(shaking)} times that of the painter's clips as the autoencoder gives them back. "
+                 f"The step from the last frame to the first is no larger than the largest other one in {share(joints[0, :, 1] <= 1)} of the clips "
+                 f"(painted: {share(joints[2, :, 1] <= 1)}). Words, as most of a clip's frames show them: colours {colours}, the rest {others} right. "
                  f"Who, hair, skin, glasses, beard, hat, clothes and background read the same in a frame as in most of its clip in {lasting[0]} (painted: {lasting[1]}).")]
 
 
 # ---------------------------------------------------------------- command line
 
+SECTIONS = (words_section, guidance_section, other_words_section, negative_section, weight_section, clips_section)
+
+
 def measure(args):
     program = Program(args)
-    asked = Asked(program, portraits(args.prompts, 77))
-    sections = [section(program, args, asked) for section in (words_section, guidance_section, other_words_section, negative_section, weight_section, clips_section)]
+    asked = Asked(program, portraits(args.prompts if args.only != "clips" else 0, 77))
+    sections = [f(program, args, asked) for f in SECTIONS if args.only in (None, f.__name__.removesuffix("_section"))]
     for s in sections:
         next(s)
     readers = reader.pictures(args.work), reader.moves(args.work)
@@ -285,7 +352,10 @@ def main():
     p.add_argument("--guidance", type=float, default=4.0)
     p.add_argument("--steps", type=int, default=25)
     p.add_argument("--write", action="store_true", help="put the tables into README.md")
+    p.add_argument("--only", choices=[f.__name__.removesuffix("_section") for f in SECTIONS], help="one of the sections, without the others")
     args = p.parse_args()
+    if args.only and args.write:
+        p.error("--write puts in all sections: leave out --only")
     torch.set_num_threads(1)            # the other processors draw
     measured = measure(args)
     print(measured)

@@ -34,6 +34,7 @@ from torch import nn
 
 import paint
 
+SMALL = 4                    # how many times more an error on an eye or a mouth counts
 SCALE = 0.18215              # Stable Diffusion's latent scale, used literally everywhere
 LATENT = paint.SIZE // 8
 FRAMES = paint.FRAMES
@@ -443,26 +444,48 @@ def painted(args, name, count, seed):
     return np.load(path, mmap_mode="r")
 
 
-def crops(pictures, rng, count, size):
-    """Random square crops; half of them near the face, where the small shapes are."""
-    out = np.empty((count, size, size, 3), np.uint8)
+def painted_parts(args, name, count, seed):
+    """What paint.small_parts says of the portraits that painted() made of the same seed: [n, 16, 16], kept on disk."""
+    path = os.path.join(args.work, name)
+    if not os.path.exists(path):
+        rng = np.random.default_rng(seed)
+        new = f"{path}.{os.getpid()}.npy"
+        np.save(new, np.stack([paint.small_parts(paint.sample_attributes(rng), rng.uniform(0, 1)) for _ in range(count)]).astype(np.float16))
+        os.replace(new, path)
+    return np.load(path, mmap_mode="r")
+
+
+def heavier(parts, much):
+    """Weights, 1 on average, that count the small parts of a face `much` times more than the rest.  By the plain mean of a picture's errors
+    both irises together are one part in eighty; a mouth on dark skin, or whether eyes are grey or blue, is then never learned."""
+    w = 1 + much * parts
+    return w / w.mean(tuple(range(1, w.dim())), keepdim=True)
+
+
+def crops(pictures, parts, rng, count, size):
+    """Random square crops; half of them around an eye, the mouth or a hand; and their weights [n, 1, size, size]."""
+    out, weights = np.empty((count, size, size, 3), np.uint8), np.empty((count, 1, size, size), np.float32)
     for i in range(count):
-        p = pictures[rng.integers(len(pictures))]
+        n = rng.integers(len(pictures))
+        p, wide = pictures[n], np.kron(parts[n], np.ones((8, 8), np.float32))
         room = paint.SIZE - size
         x, y = rng.integers(0, room + 1, 2)
         if room and rng.random() < 0.5:
-            x, y = np.clip(rng.normal([32, 34], [12, 10]), 0, room).astype(int)
-        out[i] = p[y:y + size, x:x + size]
-    return to_float(out)
+            at = rng.choice(parts[n].size, p=parts[n].astype(float).ravel() / parts[n].sum(dtype=float))
+            x, y = np.clip(np.array([at % LATENT, at // LATENT]) * 8 + 4 - size // 2 + rng.integers(-12, 13, 2), 0, room)
+        out[i], weights[i, 0] = p[y:y + size, x:x + size], wide[y:y + size, x:x + size]
+    return to_float(out), heavier(torch.from_numpy(weights), SMALL)
 
 
-def picture_loss(out, x, t):
+def picture_loss(out, x, t, weights):
     """L1, L2, and L1 of the differences between neighbours: edges are what one sees; later in training nearly L2 alone, which is PSNR."""
     d = out - x
-    edge = (d[..., 1:, :] - d[..., :-1, :]).abs().mean() + (d[..., :, 1:] - d[..., :, :-1]).abs().mean()
     l2 = d.square().mean()
-    flat = F.avg_pool2d(d, 8).abs().mean()             # colours of areas come before everything else
-    return 10 * l2 + (0.5 * flat if t > 0.3 else d.abs().mean() + 0.3 * edge + 2 * flat), l2
+    far, d = (weights * d.square()).mean(), weights * d
+    edge = (d[..., 1:, :] - d[..., :-1, :]).abs().mean() + (d[..., :, 1:] - d[..., :, :-1]).abs().mean()
+    # colours of areas come before everything else; those of an iris, whose area is half a square, too
+    flat = F.avg_pool2d(d, 8).abs().mean() + 0.5 * F.avg_pool2d(d, 4).abs().mean()
+    return 10 * far + (0.5 * flat if t > 0.3 else d.abs().mean() + 0.3 * edge + 2 * flat), l2
 
 
 def colour_loss(z, x):
@@ -496,18 +519,18 @@ def vae_sample(vae, pictures, path):
 
 
 def train_vae(args):
-    pictures = painted(args, "stills.npy", 6000, 1)
+    pictures, parts = painted(args, "stills.npy", 6000, 1), painted_parts(args, "stills_parts.npy", 6000, 1)
     unseen = painted(args, "unseen.npy", 16, 2)
     vae = beginning(args, "vae")
     run = Run(args, "vae", {"vae": vae}, [{"params": list(vae.parameters()), "lr": args.lr or 1.2e-3, "weight_decay": 1e-4, "muon": True}])
     show = lambda: vae_sample(run.ema["vae"], unseen, os.path.join(args.work, "vae.png"))
     for t in run.steps(sample=show, sample_every=420):
         whole = run.step % 3 == 2 or t > 0.8
-        x = crops(pictures, run.rng, *((6 // run.workers, paint.SIZE) if whole else (24 // run.workers, 64)))
+        x, weights = crops(pictures, parts, run.rng, *((6 // run.workers, paint.SIZE) if whole else (24 // run.workers, 64)))
         with bf16():
             post = vae.encode(x).latent_dist
             out = vae.decode(post.sample()).sample
-        loss, l2 = picture_loss(out.float(), x, t)
+        loss, l2 = picture_loss(out.float(), x, t, weights)
         kl = 0.5 * (post.mean.float().square() + post.var.float() - 1 - post.logvar.float()).mean()
         colour = colour_loss(post.mean.float(), x)
         run.update(loss + 3e-4 * kl + 2 * colour, loss=loss, db=psnr(l2), kl=kl, colour=colour)
@@ -522,10 +545,14 @@ def beginning(args, part):
     return exported(part, os.path.join(args.begin, PARTS[part][1])).train().requires_grad_(True)
 
 
-def load_ema(args, name, key, model):
-    s = torch.load(os.path.join(args.work, f"{name}.pt"), weights_only=False, map_location="cpu")
-    model.load_state_dict(s["ema"][key])
-    return model.eval().requires_grad_(False)
+def result(args, stage, part):
+    """A part as an earlier stage left it; one that did not run leaves it as the folder --from holds it."""
+    path = os.path.join(args.work, f"{stage}.pt")
+    if not os.path.exists(path) and args.begin:
+        return exported(part, os.path.join(args.begin, PARTS[part][1]))
+    m = PARTS[part][0]()
+    m.load_state_dict(torch.load(path, weights_only=False, map_location="cpu")["ema"][part])
+    return m.eval().requires_grad_(False)
 
 
 def fold(vae, pictures):
@@ -560,7 +587,9 @@ def encode(vae, pictures):
 def make_latents(args):
     path = os.path.join(args.work, "vae_folded.pt")
     if not os.path.exists(path):
-        vae = fold(load_ema(args, "vae", "vae", make_vae()), painted(args, "stills.npy", 6000, 1)[:512])
+        vae = result(args, "vae", "vae")
+        if os.path.exists(os.path.join(args.work, "vae.pt")):
+            vae = fold(vae, painted(args, "stills.npy", 6000, 1)[:512])
         torch.save(vae.state_dict(), path)
     vae = fixed_vae(args)
     for name, count, frames, seed in (("stills", args.stills, 1, 11), ("clips", args.clips, FRAMES, 12)):
@@ -568,19 +597,21 @@ def make_latents(args):
         if not count or os.path.exists(path):
             continue
         part, saved = path + ".part", time.time()
-        who, z = torch.load(part, weights_only=False) if os.path.exists(part) else ([], torch.empty(0, 4, LATENT, LATENT).half())
+        who, z, parts = torch.load(part, weights_only=False) if os.path.exists(part) else ([], torch.empty(0, 4, LATENT, LATENT).half(), torch.empty(0, LATENT, LATENT).half())
         while len(who) < count:
             rng = np.random.default_rng([seed, len(who)])
             new = [paint.sample_attributes(rng, moving=frames > 1) for _ in range(min(256 // frames, count - len(who)))]
             phases = lambda a: [k / frames for k in range(frames)] if frames > 1 else [paint.still_phase(a, rng)]
-            z = torch.cat([z, encode(vae, np.stack([paint.paint(a, p) for a in new for p in phases(a)]))])
+            shown = [(a, p) for a in new for p in phases(a)]
+            z = torch.cat([z, encode(vae, np.stack([paint.paint(a, p) for a, p in shown]))])
+            parts = torch.cat([parts, torch.from_numpy(np.stack([paint.small_parts(a, p) for a, p in shown])).half()])
             who += new
             if time.time() - saved > 60 or len(who) == count:
-                torch.save((who, z), part + ".new")
+                torch.save((who, z, parts), part + ".new")
                 os.replace(part + ".new", part)
                 saved = time.time()
                 print(f"{name} {len(who)}/{count}", flush=True)
-        torch.save({"who": who, "latents": z.view(count, frames, *z.shape[1:])}, path + ".new")
+        torch.save({"who": who, "latents": z.view(count, frames, *z.shape[1:]), "parts": parts.view(count, frames, 1, LATENT, LATENT)}, path + ".new")
         os.replace(path + ".new", path)
         os.remove(part)
         print(f"{name}: latents {tuple(z.shape)} mean {z.float().mean():.3f} deviation {z.float().std():.3f}", flush=True)
@@ -654,15 +685,24 @@ def train_text(args):
         run.update(loss, loss=loss, right=right)
 
 
-def where_it_moves(x):
-    """Weights for a clip's errors, 1 on average: half of it everywhere, half where the clip leaves its own mean.  A blink is eight
+def where_it_moves(x, parts):
+    """Weights for a clip's errors, 1 on average: half of it where the clip leaves its own mean, half as heavier() says.  A blink is eight
     of 256 places in a quarter of the frames; by their plain mean an error there counts for nothing."""
     away = (x - x.mean(1, keepdim=True)).abs().mean(2, keepdim=True)
-    return 0.5 + 0.5 * away / away.mean((1, 2, 3, 4), keepdim=True)
+    return 0.5 * heavier(parts, SMALL) + 0.5 * away / away.mean((1, 2, 3, 4), keepdim=True)
 
 
-def noise_loss(unet, x, words, table, offset, weight=None):
-    """Error of the predicted noise, weighted min-SNR-5 (but never under 0.3); x is [clips, frames, 4, h, w], table [clips, 1000]."""
+def flicker(error, x):
+    """How much a clip's errors differ from frame to frame where the clip itself stands still; the last frame's neighbour is the first."""
+    step = lambda c: c.roll(-1, 1) - c
+    moves = step(x).abs().mean(2, keepdim=True)
+    still = torch.exp(-moves.square() / 0.02)          # latents of deviation 1: a step of .14 is as good as none
+    return 0.5 * (still * step(error).square()).mean((1, 2, 3, 4))
+
+
+def noise_loss(unet, x, words, table, offset, weight, steady=0.0):
+    """Error of the predicted noise, weighted min-SNR-5 (but never under 0.3); x is [clips, frames, 4, h, w], table [clips, 1000].
+    `steady` is how much flicker() counts."""
     b, f = x.shape[:2]
     t = torch.where(torch.rand(b) < 0.4, torch.randint(400, 1000, (b,)), torch.randint(0, 1000, (b,)))
     a = table[torch.arange(b), t]
@@ -674,8 +714,10 @@ def noise_loss(unet, x, words, table, offset, weight=None):
     w = a.view(b, 1, 1, 1, 1)
     noisy = (w.sqrt() * x + (1 - w).sqrt() * noise).flatten(0, 1)
     guess = unet(noisy, t.repeat_interleave(f), words.repeat_interleave(f, 0)).sample
-    error = (guess.view_as(x) - noise).square()
-    error = (error if weight is None else weight * error).mean((1, 2, 3, 4))
+    off = guess.view_as(x) - noise
+    error = (weight * off.square()).mean((1, 2, 3, 4))
+    if steady:
+        error = error + steady * flicker(off, x)
     snr = a / (1 - a)
     return (error * (snr.clamp(max=5) / snr).clamp(min=0.3)).mean(), error.mean()
 
@@ -692,7 +734,7 @@ def show(args, parts, name, guidance=5.0):
 def train_unet(args):
     data = torch.load(os.path.join(args.work, "latents_stills.pt"), weights_only=False)
     latents, tokenizer = data["latents"], make_tokenizer(args.merges)
-    text, unet = load_ema(args, "text", "text", make_text()).train().requires_grad_(True), beginning(args, "unet")
+    text, unet = result(args, "text", "text").train().requires_grad_(True), beginning(args, "unet")
     unet.to(memory_format=torch.channels_last)          # float32 in this order is faster here than bf16: the layers are small
     run = Run(args, "unet", {"text": text, "unet": unet},
               [{"params": list(text.parameters()), "lr": (args.lr or 1.2e-3) * 0.3}, {"params": list(unet.parameters()), "lr": args.lr or 1.2e-3, "muon": True}])
@@ -705,16 +747,14 @@ def train_unet(args):
         table = torch.where(torch.rand(len(i), 1) < 0.25, clips, stills)
         with bf16():
             embedded = encode_text(text, words(i.tolist())).float()
-        loss, error = noise_loss(unet, latents[i].float(), embedded, table, 0.07)
+        loss, error = noise_loss(unet, latents[i].float(), embedded, table, 0.07, heavier(data["parts"][i].float(), SMALL))
         run.update(loss, loss=loss, error=error)
 
 
 def train_motion(args):
     data = {kind: torch.load(os.path.join(args.work, f"latents_{kind}.pt"), weights_only=False) for kind in (["clips"] if args.alone else ["stills", "clips"])}
-    tokenizer, text, unet = make_tokenizer(args.merges), make_text(), make_unet()
-    start = torch.load(os.path.join(args.work, "unet.pt"), weights_only=False)["ema"]
-    text.load_state_dict(start["text"])
-    unet.load_state_dict(start["unet"])
+    tokenizer = make_tokenizer(args.merges)
+    text, unet = (result(args, "unet", part).train().requires_grad_(True) for part in ("text", "unet"))
     motion = beginning(args, "motion")
     rate = args.lr or 1e-3
     groups = [{"params": list(motion.parameters()), "lr": rate, "muon": True}]
@@ -734,13 +774,13 @@ def train_motion(args):
         # mostly 8 of the 16 frames, from twice as many clips; whole clips at the end, or where they are all there is
         shown = [] if kind == "stills" else sorted(run.rng.permutation(FRAMES)[:FRAMES // 2].tolist()) if t < 0.4 and not args.alone else list(range(FRAMES))
         count = max(1, args.batch // run.workers // (len(shown) or 1))
-        source = data[kind]["latents"]
-        i = torch.from_numpy(run.rng.integers(0, len(source), count))
+        i = torch.from_numpy(run.rng.integers(0, len(data[kind]["latents"]), count))
         motion.places = shown
         with bf16():
             embedded = encode_text(text, words[kind](i.tolist())).float()
-        x = source[i][:, shown or [0]].float()
-        loss, error = noise_loss(unet, x, embedded, tables[kind].expand(count, 1000), 0.07, where_it_moves(x) if shown else None)
+        x, small = (data[kind][k][i][:, shown or [0]].float() for k in ("latents", "parts"))
+        loss, error = noise_loss(unet, x, embedded, tables[kind].expand(count, 1000), 0.07,
+                                 where_it_moves(x, small) if shown else heavier(small, SMALL), 0.3 if shown else 0)
         run.update(loss, **({"moving": loss, "error": error} if shown else {"still": loss}))
 
 
@@ -761,6 +801,7 @@ def train_decoder(args):
     """The latents stay as they are; only what draws them is trained on."""
     vae = fixed_vae(args).requires_grad_(True)
     pictures, unseen = painted(args, "stills.npy", 6000, 1), painted(args, "unseen.npy", 16, 2)
+    parts = painted_parts(args, "stills_parts.npy", 6000, 1)
     run = Run(args, "decoder", {"decoder": vae.decoder, "post": vae.post_quant_conv},
               [{"params": list(vae.decoder.parameters()) + list(vae.post_quant_conv.parameters()), "lr": args.lr or 8e-4, "weight_decay": 1e-4, "muon": True}])
 
@@ -769,16 +810,18 @@ def train_decoder(args):
     for t in run.steps(sample=sample, sample_every=400):
         i = run.rng.integers(0, len(pictures), (16 if t < 0.8 else 4) // run.workers)
         x = to_float(pictures[i])
+        weights = F.interpolate(torch.from_numpy(parts[i].astype(np.float32))[:, None], scale_factor=8)
         with torch.no_grad(), bf16():
             z = vae.encode(x).latent_dist.mean.float()
         # sampled latents are never quite right, some more and some less
         z = z + 0.25 / SCALE * torch.rand(len(z), 1, 1, 1).square() * torch.randn_like(z)
         if t < 0.8:
             u, v = run.rng.integers(0, LATENT // 2 + 1, 2)
-            z, x = z[..., v:v + 8, u:u + 8], x[..., 8 * v:8 * v + 64, 8 * u:8 * u + 64]
+            cut = slice(8 * v, 8 * v + 64), slice(8 * u, 8 * u + 64)
+            z, x, weights = z[..., v:v + 8, u:u + 8], x[(..., *cut)], weights[(..., *cut)]
         with bf16():
             out = vae.decode(z).sample
-        loss, l2 = picture_loss(out.float(), x, t)
+        loss, l2 = picture_loss(out.float(), x, t, heavier(weights, SMALL))
         run.update(loss, loss=loss, db=psnr(l2))
 
 
