@@ -463,14 +463,16 @@ def heavier(parts, much):
 
 
 def crops(pictures, parts, rng, count, size):
-    """Random square crops; half of them around an eye, the mouth or a hand; and their weights [n, 1, size, size]."""
+    """Random square crops, and their weights [n, 1, size, size].  Half of them lie around an eye, the mouth or a hand, in the one of four
+    pictures that has most of these: a hand is in one picture of twenty, and would be a mitten for long."""
     out, weights = np.empty((count, size, size, 3), np.uint8), np.empty((count, 1, size, size), np.float32)
     for i in range(count):
-        n = rng.integers(len(pictures))
+        near = rng.random() < 0.5
+        n = max(rng.integers(len(pictures), size=4 if near else 1), key=lambda j: parts[j].sum(dtype=float))
         p, wide = pictures[n], np.kron(parts[n], np.ones((8, 8), np.float32))
         room = paint.SIZE - size
         x, y = rng.integers(0, room + 1, 2)
-        if room and rng.random() < 0.5:
+        if room and near:
             at = rng.choice(parts[n].size, p=parts[n].astype(float).ravel() / parts[n].sum(dtype=float))
             x, y = np.clip(np.array([at % LATENT, at // LATENT]) * 8 + 4 - size // 2 + rng.integers(-12, 13, 2), 0, room)
         out[i], weights[i, 0] = p[y:y + size, x:x + size], wide[y:y + size, x:x + size]
