@@ -3,7 +3,7 @@
  *     prompts -> tokens -> conditioning                   text.c, clip.c
  *     img2img: the init image -> latents                  image.c, vae.c
  *     seed -> noise -> latents, step by step              denoise.c; the second pass (hires fix) at a larger size
- *     latents -> frames, one by one                       vae.c
+ *     latents -> frames, one by one                       vae.c; larger ones by upscaler.c
  *
  * The same lines run twice.  In the dry run, layers only check their weights and count; then they compute.  So every
  * missing or misshapen tensor is found before work begins, and the plan of memory and time comes from the code that
@@ -21,7 +21,6 @@
 #include "vae.h"
 #include "work.h"
 
-#include <math.h>
 #include <string.h>
 
 enum { PROBLEM_TEXT = 4096 };
@@ -120,15 +119,6 @@ static void listen(Work *w, Denoising *d)
 
 /* ---- frames ------------------------------------------------------------------------------------- */
 
-/* (255 * (x / 2 + 0.5).clamp(0, 1)).round():  halves are rounded to even, as torch and numpy do. */
-static unsigned char pixel(float x)
-{
-    float v = x / 2 + 0.5f;
-    if (v < 0) v = 0;
-    if (v > 1) v = 1;
-    return (unsigned char)nearbyintf(255 * v);
-}
-
 /* The latents that are decoded, and where the pixels go. */
 typedef struct { Work *w; Tensor x; unsigned char *rgb; } Decoding;
 
@@ -139,8 +129,10 @@ static void decode_frame(const Decoding *d, int f)
     size_t frame = size(d->x) / (size_t)d->x.n;
     Tensor latents = { .n = 1, .h = d->x.h, .w = d->x.w, .c = d->x.c, .x = d->x.x + (size_t)f * frame };
     Tensor picture = vae_decode(&w->run, latents);
-    unsigned char *rgb = d->rgb + (size_t)f * size(picture);
-    for (size_t i = 0; i < size(picture) && !w->machine.dry; i++) rgb[i] = pixel(picture.x[i]);
+    int width = job_result_side(w, w->job->width);
+    int height = job_result_side(w, w->job->height);
+    unsigned char *rgb = d->rgb + (size_t)f * (size_t)height * (size_t)width * 3;
+    upscale_picture(&w->run, &w->upscaling, picture, rgb, width, height);
     release(w->mem, before);
 }
 
@@ -191,15 +183,15 @@ static void decode(Work *w, Tensor x, unsigned char *rgb)
 }
 
 /* Ends a stage that used the weights with these prefixes: drops their mapped pages from memory.  A dry run instead
- * records how much memory the stage needed, if that is the most so far.  other may be NULL. */
-static void end_stage(Work *w, const char *prefix, const char *other)
+ * records how much memory the stage needed, if that is the most so far.  prefix: ends with NULL */
+static void end_stage(Work *w, const char *const *prefix)
 {
     if (!w->machine.dry) {
         files_trim(w->mem);
         return;
     }
-    size_t mapped = weights_bytes(w->run.weights, prefix);
-    if (other) mapped += weights_bytes(w->run.weights, other);
+    size_t mapped = 0;
+    for (; *prefix; prefix++) mapped += weights_bytes(w->run.weights, *prefix);
     if (arena_peak(w->mem) + mapped > w->planned) {
         w->planned = arena_peak(w->mem) + mapped;
         w->mapped = mapped;
@@ -207,17 +199,22 @@ static void end_stage(Work *w, const char *prefix, const char *other)
     arena_peak_reset(w->mem);
 }
 
+static const char *const encoder[] = { "vae.encoder.", "vae.quant_conv.", NULL };
+static const char *const words[] = { "te.", NULL };
+static const char *const denoiser[] = { "unet.", "motion.", NULL };
+static const char *const decoder[] = { "vae.decoder.", "vae.post_quant_conv.", "upscaler.", NULL };
+
 /* -> [frames,height,width,3].  A dry run only checks and counts. */
 static unsigned char *draw(Work *w)
 {
     const Job *j = w->job;
-    size_t pixels = (size_t)j->frames * (size_t)job_hires_side(j, j->height) * (size_t)job_hires_side(j, j->width);
-    unsigned char *rgb = allocate(w->mem, pixels * 3, 1);
+    size_t pixels = (size_t)job_result_side(w, j->height) * (size_t)job_result_side(w, j->width);
+    unsigned char *rgb = allocate(w->mem, (size_t)j->frames * pixels * 3, 1);
     Tensor x = tensor(&w->run, j->frames, j->height / FACTOR, j->width / FACTOR, LATENT);
     if (w->has_init && w->has_vae) w->denoising.moments = encode(w);
-    end_stage(w, "vae.encoder.", "vae.quant_conv.");
+    end_stage(w, encoder);
     const Conditioning *conditioning = text_encode(&w->run, w->text);
-    end_stage(w, "te.", NULL);
+    end_stage(w, words);
     job_check_conditioning(w, conditioning);
     w->ops_before[FIRST_PASS] = w->machine.ops;
     if (w->maps) attention_maps_begin(w->maps, &w->run, &w->denoising, w->text, j->frames);
@@ -225,11 +222,11 @@ static unsigned char *draw(Work *w)
     if (w->maps) attention_maps_stop(w->maps, &w->denoising);
     w->ops_before[SECOND_PASS] = w->machine.ops;
     if (w->has_hires) x = second_pass(w, x, conditioning + denoise_calls(&w->denoising));
-    end_stage(w, "unet.", "motion.");
+    end_stage(w, denoiser);
     w->ops_before[FRAMES] = w->machine.ops;
     if (w->has_vae) decode(w, x, rgb);
     w->ops_before[FRAMES + 1] = w->machine.ops;
-    end_stage(w, "vae.decoder.", "vae.post_quant_conv.");
+    end_stage(w, decoder);
     return rgb;
 }
 

@@ -474,6 +474,19 @@ Tensor silu(Run *r, Tensor x)
     return record(r->machine, r->tape, y, op);
 }
 
+Tensor prelu(Run *r, const char *layer, Tensor x)
+{
+    const Weight *slope = vector(r, layer, "weight", x.c);
+    if (slope) prelu_of(r->machine, x.x, slope, 0, rows(x), x.c);
+    return x;
+}
+
+Tensor leaky_relu(Run *r, Tensor x, float slope)
+{
+    prelu_of(r->machine, x.x, NULL, slope, rows(x), x.c);
+    return x;
+}
+
 Tensor quick_gelu(Run *r, Tensor x)
 {
     Tensor y = tensor(r, x.n, x.h, x.w, x.c);

@@ -80,10 +80,14 @@ enum { NO_ACTIVATION, SILU };
 Tensor group_norm(Run *r, const char *layer, Tensor x, float eps, int frames, int activation);
 Tensor layer_norm(Run *r, const char *layer, Tensor x);                /* nn.LayerNorm(c, eps=1e-5) */
 
+/* nn.PReLU(c):  max(x, 0) + weight * min(x, 0).  x is overwritten; use the result.  Forward only. */
+Tensor prelu(Run *r, const char *layer, Tensor x);
+
 /* ---- layers without weights -------------------------------------------------------------------- */
 
 Tensor silu(Run *r, Tensor x);                                         /* x sigmoid(x) */
 Tensor quick_gelu(Run *r, Tensor x);                                   /* x sigmoid(1.702 x), CLIP's */
+Tensor leaky_relu(Run *r, Tensor x, float slope);                      /* max(x, 0) + slope min(x, 0), as prelu */
 Tensor geglu(Run *r, Tensor x);                                        /* [..,2c] -> [..,c]: first half gelu(second) */
 Tensor add(Run *r, Tensor a, Tensor b);                                /* a += b; use the result.  b may be [1,1,1,c] */
 Tensor concat(Run *r, Tensor a, Tensor b);                             /* torch.cat along channels */

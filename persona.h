@@ -93,8 +93,14 @@ typedef struct persona_job {
     double      strength;                /* denoising strength of init and of the second pass, up to 1; 0: 0.75 */
     double      hires;                   /* a second pass at so many times the size, up to 8; 0: none */
     int         hires_steps;             /* 0: as many as steps */
-    const char *upscaler;                /* of the second pass: "Latent" or "Latent (nearest)"; NULL: Latent;
+    const char *hires_upscaler;          /* of the second pass: "Latent" or "Latent (nearest)"; NULL: Latent;
                                             another becomes Latent, and that is said */
+
+    /* the finished picture, made larger */
+    const char *upscaler;                /* path of an SRVGGNetCompact or RRDBNet, or "Lanczos", "Nearest" or "None";
+                                            NULL: what the model's file names, or none */
+    char        own_upscaler[256];       /* written: the name of the upscaler beside the model, where it was taken */
+    double      upscale_by;              /* so many times as large, up to 8; 0: the network's own scale, or 2 */
 
     /* read by the functions of this header alone */
     const persona_file *file;            /* files in memory: weights, merges.txt, pictures */

@@ -281,6 +281,7 @@ static const char *use_of(Arena *a, FileKind kind, const char *name, const char 
     case MODEL_FILE:     return format(a, "Model: %s in a prompt file, or --model %s", name, name);
     case VAE_FILE:       return format(a, "VAE: %s in a prompt file, or --vae %s", name, name);
     case MOTION_FILE:    return format(a, "Motion module: %s in a prompt file, or --motion %s", name, name);
+    case UPSCALER_FILE:  return format(a, "Upscaler: %s in a prompt file, or --upscaler %s", name, name);
     case LORA_FILE:
         return format(a, "<lora:%s:%s> in the prompt, or --lora %s:%s", name, strength, name, strength);
     case EMBEDDING_FILE: return format(a, "%s in the prompt; its place is a folder called embeddings/", name);

@@ -20,7 +20,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { KINDS = 6 };
+enum { KINDS = 7 };
 
 /* words: what people call the kind */
 typedef struct { FileKind kind; const char *title, *words[4]; } Group;
@@ -33,6 +33,7 @@ static const Group groups[KINDS] = {
     { LORA_FILE, "LoRAs: <lora:NAME:0.8> in the prompt, or --lora NAME:0.8",
       { "lora", "loras", "adapter", "adapters" } },
     { EMBEDDING_FILE, "Embeddings: NAME in the prompt", { "embedding", "embeddings", "textual inversion" } },
+    { UPSCALER_FILE, "Upscalers: Upscaler: NAME in a prompt file, or --upscaler NAME", { "upscaler", "upscalers" } },
     { UNSUPPORTED_FILE, "Not used here", { "unused", "other", "others", "unsupported" } },
 };
 

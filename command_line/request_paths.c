@@ -9,6 +9,7 @@
 #include "files.h"
 #include "lines.h"
 #include "near_path.h"
+#include "upscale_method.h"
 #include "weight_names.h"
 
 #include <string.h>
@@ -276,6 +277,15 @@ static void resolve_vae(void *to)
     find_vae(s->a, s->p, s->r);
 }
 
+/* What needs no file keeps its name. */
+static void resolve_upscaler(void *to)
+{
+    Resolving *s = to;
+    WantedWeights w = { .name = s->r->upscaler, .kind = UPSCALER_FILE };
+    int is_file = upscale_method(w.name.text) == BY_NETWORK;
+    s->r->job.upscaler = is_file ? find_weights(s->a, s->p, w) : w.name.text;
+}
+
 static void resolve_init(void *to)
 {
     Resolving *s = to;
@@ -327,6 +337,7 @@ void search_path_try(Arena *a, const SearchPath *p, Request *r, Faults *faults)
     if (try_to_find(&all, resolve_model, &all)) r->job.model = unfound;
     if (try_to_find(&all, resolve_motion, &all)) r->job.motion = unfound;
     if (try_to_find(&all, resolve_vae, &all)) r->job.vae = unfound;
+    if (try_to_find(&all, resolve_upscaler, &all)) r->job.upscaler = unfound;
     if (try_to_find(&all, resolve_init, &all)) r->job.init = unfound;
     for (size_t i = 0; i < r->tags + r->keys; i++) {
         ResolvingLora l = { &all, lora_at_place(r, i), NULL };

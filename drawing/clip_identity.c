@@ -44,7 +44,8 @@ static const struct { const char *name; FieldType type; size_t field; const char
     { "Denoising strength",    REAL,    offsetof(Job, strength),       NULL },
     { "Hires upscale",         REAL,    offsetof(Job, hires),          NULL },
     { "Hires steps",           INTEGER, offsetof(Job, hires_steps),    NULL },
-    { "Hires upscaler",        TEXT,    offsetof(Job, upscaler),       "Latent" },
+    { "Hires upscaler",        TEXT,    offsetof(Job, hires_upscaler), "Latent" },
+    { "Upscale by",            REAL,    offsetof(Job, upscale_by),     NULL },
 };
 enum { FIELDS = sizeof fields / sizeof *fields };
 
@@ -89,12 +90,13 @@ static const char *picture_said(Arena *a, Picture p)
     return format(a, "a picture of digest %016llx", (unsigned long long)h);
 }
 
-void clip_identity_begin(Arena *a, ClipIdentity *id, const Job *job, Picture init)
+void clip_identity_begin(Arena *a, ClipIdentity *id, const Job *job, Picture init, const char *upscaler)
 {
     *id = (ClipIdentity){ .count = 0 };
     for (size_t i = 0; i < FIELDS; i++) add(id, fields[i].name, field_text(a, job, i));
     add(id, "Seed", format(a, "%llu", (unsigned long long)job->seed));
     add(id, "Init image", picture_said(a, init));
+    add(id, "Upscaler", upscaler);
     add(id, "the strengths of the LoRAs", strengths(a, job));
     add(id, "the weights of the model, VAE and motion module", id->model);
     add(id, "the weights of the LoRAs", id->lora);

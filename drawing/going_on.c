@@ -30,15 +30,15 @@ static void identify(Work *w)
     int width = job_hires_side(j, j->width);
     int height = job_hires_side(j, j->height);
     w->identity = allocate(w->mem, 1, sizeof *w->identity);
-    clip_identity_begin(w->mem, w->identity, j, w->init);
+    clip_identity_begin(w->mem, w->identity, j, w->init, upscale_method_name(w->upscaling.method));
     bound_pass(w, FIRST_PASS, &w->denoising, j->width, j->height);
     if (w->has_hires) bound_pass(w, SECOND_PASS, &w->hires, width, height);
     w->bounds.most[FRAMES] = (ClipPosition){
         .stage = FRAMES,
         .done = (uint32_t)j->frames,
         .latents = { .n = j->frames, .h = height / FACTOR, .w = width / FACTOR, .c = LATENT },
-        .width = width,
-        .height = height,
+        .width = job_result_side(w, j->width),
+        .height = job_result_side(w, j->height),
     };
 }
 

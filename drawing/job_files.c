@@ -186,6 +186,7 @@ void job_load(Work *w)
     job_choose_motion_strength(w);
     job_choose_init(w);
     job_choose_hires(w);
+    job_choose_upscaler(w);
     job_say_without_effect(w);
     if (w->has_model) job_try(w, check_skip);
     load_loras(w);

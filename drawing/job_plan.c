@@ -105,8 +105,8 @@ Plan job_plan(Work *w)
     plan.passes = denoise_passes(&w->denoising);
     if (w->has_hires) plan.passes += denoise_passes(&w->hires);
     plan.frames = j->frames;
-    plan.width = job_hires_side(j, j->width);
-    plan.height = job_hires_side(j, j->height);
+    plan.width = job_result_side(w, j->width);
+    plan.height = job_result_side(w, j->height);
     plan.threads = w->machine.threads;
     plan.bf16 = w->machine.bf16;
     job_take_up_state(w, &plan);

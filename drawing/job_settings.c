@@ -76,6 +76,7 @@ int job_check(Work *w)
     check_range(w, "Denoising strength", j->strength, 0, 1);
     check_range(w, "Hires upscale", j->hires, 0, 8);
     check_range(w, "Hires steps", j->hires_steps, 0, TRAIN_TIMESTEPS);
+    check_range(w, "Upscale by", j->upscale_by, 0, 8);
     check_range(w, "CFG rescale", j->cfg_rescale, 0, 1);
     check_range(w, "Context", j->context, 0, 100000);
     check_range(w, "Stride", j->stride, 0, 30);
@@ -285,10 +286,10 @@ static void choose_upscaler(Work *w)
 {
     Job *j = w->job;
     const char *latent = upscalers[0].name;
-    if (!j->upscaler) j->upscaler = latent;
-    if (upscaler_named(j->upscaler) < UPSCALERS) return;
-    callbacks_say(w->callbacks, "Hires upscaler %s is not here; %s instead", j->upscaler, latent);
-    j->upscaler = latent;
+    if (!j->hires_upscaler) j->hires_upscaler = latent;
+    if (upscaler_named(j->hires_upscaler) < UPSCALERS) return;
+    callbacks_say(w->callbacks, "Hires upscaler %s is not here; %s instead", j->hires_upscaler, latent);
+    j->hires_upscaler = latent;
 }
 
 /* The second pass (hires fix) as in the web UI.  To run `left` steps, it makes a schedule of int(left / strength) steps
@@ -320,13 +321,13 @@ void job_choose_hires(Work *w)
     d->stage = "hires step";
     d->sampling.steps = (int)steps;
     d->first_step = (int)steps - left;
-    callbacks_say(w->callbacks, "then at %dx%d, %s, strength %g: %s", width, height, j->upscaler, j->strength,
+    callbacks_say(w->callbacks, "then at %dx%d, %s, strength %g: %s", width, height, j->hires_upscaler, j->strength,
                   amount(w->mem, (size_t)left, "step"));
 }
 
 int job_upscales_to_nearest(const Job *j)
 {
-    return upscalers[upscaler_named(j->upscaler)].nearest;
+    return upscalers[upscaler_named(j->hires_upscaler)].nearest;
 }
 
 /* ---- without effect ----------------------------------------------------------------------------- */
@@ -339,7 +340,7 @@ void job_say_without_effect(Work *w)
     if (j->strength > 0 && !j->init && !has_hires)
         callbacks_say(w->callbacks, "Denoising strength has no effect: there is neither an Init image "
                       "nor a Hires upscale");
-    if (j->upscaler && !has_hires)
+    if (j->hires_upscaler && !has_hires)
         callbacks_say(w->callbacks, "Hires upscaler has no effect without Hires upscale");
     else if (j->hires_steps && !has_hires)
         callbacks_say(w->callbacks, "Hires steps have no effect without Hires upscale");

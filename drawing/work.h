@@ -2,6 +2,7 @@
  *     job_faults.c       collects what is wrong
  *     job_settings.c     what the settings mean: defaults, sampler, windows, img2img, the second pass
  *     job_files.c        opens the files: model, VAE, motion module, LoRAs, words
+ *     job_upscaling.c    which upscalers it has
  *     job_plan.c         memory and time, and what is said of a job before it begins
  *     going_on.c         how far a job is, kept and taken up again
  *
@@ -22,6 +23,7 @@
 #include "motion.h"
 #include "plan.h"
 #include "text.h"
+#include "upscaling.h"
 
 enum { DEFAULT_FRAMES = 16, DEFAULT_STEPS = 25, DEFAULT_CONTEXT = 16, LARGEST_SIDE = 8192 };
 
@@ -39,6 +41,7 @@ typedef struct {
     AttentionMaps          *maps;            /* of the first pass; NULL: none are wanted */
     Denoising               denoising;       /* the first pass */
     Denoising               hires;           /* the second pass (hires fix) */
+    Upscaling               upscaling;       /* of the finished picture */
     double                  next_preview;    /* no preview before this time */
     size_t                  planned;         /* dry run: bytes of the stage that needs most, mapped weights counted */
     size_t                  mapped;          /* dry run: bytes of that stage's mapped weights */
@@ -79,7 +82,7 @@ void job_choose_motion_strength(Work *w);
 void job_choose_one_window(Work *w);     /* without a motion module, so that the rest can be checked */
 void job_choose_init(Work *w);           /* img2img */
 void job_choose_hires(Work *w);          /* the second pass */
-int  job_hires_side(const Job *j, int side);             /* width or height of the result, pixels */
+int  job_hires_side(const Job *j, int side);             /* width or height of what is decoded, pixels */
 int  job_upscales_to_nearest(const Job *j);              /* the second pass enlarges latents so, else smoothly */
 void job_say_without_effect(Work *w);    /* settings that have no effect in this job, because they expect one */
 
@@ -87,6 +90,11 @@ void job_say_without_effect(Work *w);    /* settings that have no effect in this
 
 void job_load(Work *w);                  /* opens all files, and chooses all that depends on them */
 void job_load_text(Work *w);             /* tokenizes the prompts */
+
+/* ---- job_upscaling.c ---- */
+
+void job_choose_upscaler(Work *w);       /* opens the upscaler of the finished picture */
+int  job_result_side(const Work *w, int side);           /* width or height of the result, pixels */
 
 /* ---- job_plan.c ---- */
 

@@ -6,6 +6,7 @@
  *
  * plain.c: the functions of the same names say the same in plain loops.  The gradients are in backward.c. */
 #include "kernel.h"
+#include "pack.h"
 #include "parallel.h"
 #include "vector.h"
 
@@ -29,6 +30,21 @@ static void swish(Machine *m, float *y, const float *x, size_t n, float k)
 
 void silu_of(Machine *m, float *y, const float *x, size_t n)       { swish(m, y, x, n, 1); }
 void quick_gelu_of(Machine *m, float *y, const float *x, size_t n) { swish(m, y, x, n, 1.702f); }
+
+void prelu_of(Machine *m, float *x, const Weight *slope, float same, size_t count, int c)
+{
+    size_t before = mark(m->mem), wide = (size_t)c;
+    float *s = slope ? upcast_vector(m, slope, wide) : allocate(m->mem, wide, sizeof *s);
+    m->ops += 2.0 * (double)count * c;
+    for (size_t i = 0; i < wide && !slope && !m->dry; i++) s[i] = same;
+#pragma omp parallel for schedule(static) num_threads(m->threads) if (!m->dry)
+    for (size_t r = 0; r < (m->dry ? 0 : count); r++)
+        for (size_t i = 0; i < wide; i++) {
+            float v = x[r * wide + i];
+            x[r * wide + i] = v > 0 ? v : v * s[i];
+        }
+    release(m->mem, before);
+}
 
 void geglu_of(Machine *m, float *y, const float *x, size_t count, int c)
 {

@@ -152,6 +152,10 @@ void layer_normalize(Machine *m, float *y, const float *x, const Weight *gamma, 
 void silu_of      (Machine *m, float *y, const float *x, size_t n);
 void quick_gelu_of(Machine *m, float *y, const float *x, size_t n);
 
+/* PReLU:  x = max(x, 0) + slope * min(x, 0),  with a slope for each channel; slope NULL: `same` for all, a leaky ReLU.
+ * x: [count][c], overwritten     slope: [c] */
+void prelu_of(Machine *m, float *x, const Weight *slope, float same, size_t count, int c);
+
 /* GEGLU:  y = value * gelu(gate), with the exact gelu.
  * x: [count][2c], value first, gate second     y: [count][c]     Writes y. */
 void geglu_of(Machine *m, float *y, const float *x, size_t count, int c);

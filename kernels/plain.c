@@ -558,6 +558,17 @@ void silu_of(Machine *m, float *y, const float *x, size_t n) { swish(m, y, x, n,
 /* QuickGELUActivation()(x), which OpenAI's CLIP has instead of gelu */
 void quick_gelu_of(Machine *m, float *y, const float *x, size_t n) { swish(m, y, x, n, 1.702); }
 
+/* F.prelu(x, slope), or F.leaky_relu(x, same) */
+void prelu_of(Machine *m, float *x, const Weight *slope, float same, size_t count, int c)
+{
+    size_t before = mark(m->mem);
+    const float *s = slope ? floats(m, slope, (size_t)c) : NULL;
+    m->ops += 2.0 * (double)count * c;
+    for (size_t i = 0; i < count * (size_t)c && !m->dry; i++)
+        if (x[i] < 0) x[i] *= s ? s[i % (size_t)c] : same;
+    release(m->mem, before);
+}
+
 /* Backward of both, where k is 1 or 1.702 */
 void swish_back(Machine *m, float *dx, const float *dy, const float *x, size_t n, float k)
 {

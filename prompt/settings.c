@@ -295,6 +295,23 @@ static char *show_name(Arena *a, const Request *r, const Setting *s)
     return name->text ? infotext_quoted(a, name->text) : NULL;
 }
 
+/* Lanczos, Nearest and None need no file. */
+static void set_upscaler(Arena *a, Request *r, const Setting *s, const char *label, const char *value)
+{
+    if (!*value) fail(a, "%s is empty, expected the name of a file, Lanczos, Nearest or None", label);
+    set_name(a, r, s, label, value);
+}
+
+/* The model's own upscaler lies beside the model, so it is named as the model is. */
+static char *show_upscaler(Arena *a, const Request *r, const Setting *s)
+{
+    const char *own = r->job.own_upscaler;
+    if (r->upscaler.text || !*own) return show_name(a, r, s);
+    const char *model = r->model.text ? r->model.text : "";
+    const char *slash = strrchr(model, '/');
+    return infotext_quoted(a, format(a, "%.*s%s", slash ? (int)(slash + 1 - model) : 0, model, own));
+}
+
 /* Hashes matter only where no file has the name, and a name that is set later may be another file's. */
 static char *show_hash(Arena *a, const Request *r, const Setting *s)
 {
@@ -573,6 +590,7 @@ static const ValueKind
     unusual_kind  = { .set = set_choice,   .show = show_unusual },
     text_kind     = { .set = set_text,     .show = show_text },
     path_kind     = { .set = set_name,     .show = show_name },
+    upscaler_kind = { .set = set_upscaler, .show = show_upscaler },
     hash_kind     = { .set = set_name,     .show = show_hash },
     lora_kind     = { .set = set_lora,     .show = show_loras },
     axis_kind     = { .set = set_axis,     .show = show_name,    .is_axis = 1 };
@@ -652,8 +670,15 @@ const Setting all_settings[] = {
     { .key = "Hires steps", .flag = "hires-steps", .kind = &whole_kind, .field = AT(job.hires_steps), .high = 1000,
       .value = "N",
       .help = "steps of that second pass (as many as Steps)" },
-    { .key = "Hires upscaler", .flag = "hires-upscaler", .kind = &text_kind, .field = AT(job.upscaler), .value = "NAME",
+    { .key = "Hires upscaler", .flag = "hires-upscaler", .kind = &text_kind, .field = AT(job.hires_upscaler),
+      .value = "NAME",
       .help = "how the latents grow: Latent, smoothly, or Latent (nearest) (Latent)" },
+    { .key = "Upscaler", .flag = "upscaler", .kind = &upscaler_kind, .field = AT(upscaler), .value = "F",
+      .help = "what makes the finished picture larger: a file of Real-ESRGAN's or ESRGAN's, Lanczos, Nearest or None "
+              "(what the model's file names, or None)" },
+    { .key = "Upscale by", .flag = "upscale-by", .kind = &number_kind, .field = AT(job.upscale_by), .low = 0.1,
+      .high = 8, .value = "X",
+      .help = "so many times as large, 0.1 to 8 (what Upscaler does by itself; Lanczos and Nearest 2)" },
     { .key = "LoRA", .flag = "lora", .kind = &lora_kind, .value = "F:X[:Y]",
       .help = "a LoRA and its strength, or those for text encoder and UNet; once for each.  Behind it: lbw=IND by "
               "block, start=5:stop=14; or F:0@0,1@0.5 over the steps, F:0@0f,1@8f over the frames" },

@@ -91,7 +91,7 @@ static void setting(Case *c, const char *key, char *value)
     else if (!strcmp(key, "strength"))    j->strength = atof(value);
     else if (!strcmp(key, "hires"))       j->hires = atof(value);
     else if (!strcmp(key, "hires_steps")) j->hires_steps = atoi(value);
-    else if (!strcmp(key, "upscaler"))    j->upscaler = value;
+    else if (!strcmp(key, "upscaler"))    j->hires_upscaler = value;
     else if (!strcmp(key, "lora") && j->loras < MOST_LORAS) {
         char *strength = strchr(value, ' '), *end;
         if (!strength) fail(c->a, "%s: lora without a strength", c->name);

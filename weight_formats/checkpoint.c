@@ -10,6 +10,7 @@
 #include "checkpoint.h"
 
 #include "checkpoint_names.h"
+#include "upscaler_names.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -59,6 +60,14 @@ static void check_names_differ(Arena *a, const char *path, const Weights *w)
     }
 }
 
+static Weights *weights_of_file(Arena *a, Weights *below, const WeightFile *f, Weight *weight, size_t count)
+{
+    Weights *w = weights_of(a, below, weight, count);
+    w->file = f;
+    check_names_differ(a, f->path, w);
+    return w;
+}
+
 Weights *weights_add(Arena *a, Weights *below, const char *path, FileKind wanted)
 {
     size_t count;
@@ -66,10 +75,19 @@ Weights *weights_add(Arena *a, Weights *below, const char *path, FileKind wanted
     check_file_kind(a, f, wanted);
     Weight *weight = renamed_weights(a, f, path, wanted, &count);
     if (!count) fail(a, "%s: holds no weights that %s has", path, kind_name(wanted));
-    Weights *w = weights_of(a, below, weight, count);
-    w->file = f;
-    check_names_differ(a, path, w);
-    return w;
+    return weights_of_file(a, below, f, weight, count);
+}
+
+Weights *weights_add_upscaler(Arena *a, Weights *below, const char *path, const char *prefix)
+{
+    size_t count;
+    const WeightFile *f = weights_open(a, path);
+    check_file_kind(a, f, UPSCALER_FILE);
+    Weight *weight = upscaler_weights(a, f, prefix, &count);
+    for (size_t i = 0; i < count; i++)
+        if (!dtype_is_float(weight[i].type))
+            fail(a, "%s: %s is of type %s, expected floating point", path, weight[i].name, dtype_name(weight[i].type));
+    return weights_of_file(a, below, f, weight, count);
 }
 
 /* ---- finding ---------------------------------------------------------------------------------- */

@@ -16,6 +16,9 @@ typedef struct Weights Weights;
  * floating point; when two tensors come to one name; when it holds nothing that is used here. */
 Weights *weights_add(Arena *a, Weights *below, const char *path, FileKind wanted);
 
+/* The same for the file of an upscaler, under the names of BasicSR's modules behind `prefix`: "upscaler.conv_first". */
+Weights *weights_add_upscaler(Arena *a, Weights *below, const char *path, const char *prefix);
+
 /* Adds tensors in memory that have the names already.  They are sorted in place, and must outlive the result. */
 Weights *weights_of(Arena *a, Weights *below, Weight *weights, size_t count);
 

@@ -36,6 +36,8 @@
 #define USE_AS_MODEL       "name it as Model or --model"
 #define USE_AS_VAE         "name it as VAE or --vae"
 #define USE_AS_MOTION      "name it as Motion module or --motion"
+#define USE_AS_UPSCALER    "name it as Upscaler or --upscaler"
+#define TAKE_UPSCALER      "use one of Real-ESRGAN's or ESRGAN's architectures"
 #define USE_AS_EMBEDDING   "put it in embeddings/"
 
 #define DRAWS      "draws pictures from words"
@@ -76,7 +78,8 @@
 #define OTHER_VAE(sign, name, base) { sign, UNSUPPORTED_FILE, name, base, DECODES, TAKE_SD_1 }
 #define SMALL_VAE(sign, name)       { sign, UNSUPPORTED_FILE, name, NULL, DECODES, "use a VAE" }
 #define READER(sign, name, base)    { sign, UNSUPPORTED_FILE, name, base, READS, TAKE_WHOLE }
-#define UPSCALER(sign, name)        { sign, UNSUPPORTED_FILE, name, NULL, ENLARGES, NOTHING_USES_IT }
+#define UPSCALER(sign, name)        { sign, UPSCALER_FILE, name, NULL, ENLARGES, USE_AS_UPSCALER }
+#define OTHER_UPSCALER(sign, name)  { sign, UNSUPPORTED_FILE, name, NULL, ENLARGES, TAKE_UPSCALER }
 #define DETECTOR(sign, name)        { sign, UNSUPPORTED_FILE, name, NULL, FINDS, NOTHING_USES_IT }
 
 /* ---- kinds ------------------------------------------------------------------------------------- */
@@ -169,7 +172,7 @@ const KnownKind known_kinds[] = {
     OTHER(SIZED("attn2.to_k.weight", 2048), "an SDXL model", SDXL),
     REFINER(SIZED("attn2.to_k.weight", 1280), "an SDXL refiner"),
     NOT_USED(SIZED("input_blocks.0.0.weight", 7), "Stable Diffusion's x4 upscaler", SD_2, ENLARGES, NOTHING_USES_IT),
-    UPSCALER(SIZED("input_blocks.0.0.weight", 6), "a latent diffusion upscaler (LDSR)"),
+    OTHER_UPSCALER(SIZED("input_blocks.0.0.weight", 6), "a latent diffusion upscaler (LDSR)"),
     NOT_USED(SIZED("input_blocks.0.0.weight", 5), "a Stable Diffusion 2.x checkpoint for depth", SD_2,
              "draws over the depth of a picture", TAKE_TEXT_TO_IMAGE),
     NOT_USED(SIZED_BOTH("input_blocks.0.0.weight", 9, "cond_stage_model.model."),
@@ -249,10 +252,10 @@ const KnownKind known_kinds[] = {
     NOT_USED(PART("stylegan_decoder."), "a face restorer (GFPGAN)", NULL, MENDS, NOTHING_USES_IT),
     UPSCALER(PART("RDB1.conv1."), "an upscaler (ESRGAN)"),
     UPSCALER(PART("rdb1.conv1."), "an upscaler (Real-ESRGAN)"),
-    UPSCALER(PART("attn.attns.0."), "an upscaler (DAT)"),
-    UPSCALER(PART("overlap_attn."), "an upscaler (HAT)"),
-    UPSCALER(PART("residual_group."), "an upscaler (SwinIR)"),
-    UPSCALER(PART("block_1.c1_r."), "an upscaler (SPAN)"),
+    OTHER_UPSCALER(PART("attn.attns.0."), "an upscaler (DAT)"),
+    OTHER_UPSCALER(PART("overlap_attn."), "an upscaler (HAT)"),
+    OTHER_UPSCALER(PART("residual_group."), "an upscaler (SwinIR)"),
+    OTHER_UPSCALER(PART("block_1.c1_r."), "an upscaler (SPAN)"),
     UPSCALER(BOTH("body.0.weight", "body.2.weight"), "an upscaler (Real-ESRGAN, compact)"),
     DETECTOR(PART("BboxHead."), "a detector (RetinaFace)"),
     DETECTOR(PART("model.22.dfl."), "a detector (YOLO)"),

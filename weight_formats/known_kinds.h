@@ -5,7 +5,7 @@
 #include <stddef.h>
 
 typedef enum {
-    UNKNOWN_FILE, MODEL_FILE, VAE_FILE, MOTION_FILE, LORA_FILE, EMBEDDING_FILE,
+    UNKNOWN_FILE, MODEL_FILE, VAE_FILE, MOTION_FILE, LORA_FILE, EMBEDDING_FILE, UPSCALER_FILE,
     UNSUPPORTED_FILE      /* known by name, but not used here: SDXL, ControlNet, ... */
 } FileKind;
 

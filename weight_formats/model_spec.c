@@ -21,7 +21,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { STEP = 8, LARGEST_SIDE = 8192, USUAL_SIDE = 512, MOST_WORDS = 1 << 16, MOST_KIND = 60 };
+enum { STEP = 8, LARGEST_SIDE = 8192, USUAL_SIDE = 512, MOST_WORDS = 1 << 16, MOST_KIND = 60, MOST_NAME = 200 };
 
 typedef struct { Arena *a; const Weights *w; Lines *ignored; } Reader;
 
@@ -172,6 +172,15 @@ static const char *words_of(Reader *r, const char *key, size_t most, const char 
     return NULL;
 }
 
+/* The name of a file in the model's own folder. */
+static const char *file_beside(Reader *r, const char *key)
+{
+    const char *name = said(r, key);
+    if (!name || (!strpbrk(name, "/\\:") && *name != '.' && strlen(name) <= MOST_NAME)) return name;
+    ignore(r, key, name, "the name of a file beside the model");
+    return NULL;
+}
+
 /* ---- all of it --------------------------------------------------------------------------------- */
 
 ModelSpec model_spec(Arena *a, const Weights *w, Lines *ignored)
@@ -186,6 +195,7 @@ ModelSpec model_spec(Arena *a, const Weights *w, Lines *ignored)
     m.v_prediction = predicts_v(&r);
     m.zero_snr = weights_find(w, "unet.ztsnr") || is_true(&r, "rescale_betas_zero_snr")
               || is_true(&r, "ss_zero_terminal_snr");
+    m.upscaler = file_beside(&r, "persona.upscaler");
     m.words = words_of(&r, "persona.words", MOST_WORDS, "words of letters, digits, - and ', at most 64 KB");
     m.pictures = words_of(&r, "persona.pictures", MOST_KIND, "a few words, as drawn portraits");
     return m;

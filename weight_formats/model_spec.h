@@ -16,6 +16,7 @@ typedef struct {
     int         steps;                   /* of denoising, 1 .. 1000 */
     int         clip_skip;               /* that it was trained with, 1 or 2 */
     int         v_prediction, zero_snr;
+    const char *upscaler;                /* the name of a file beside it, which makes its pictures larger */
     const char *words;                   /* those that it knows, a blank between each two */
     const char *pictures;                /* the kind of pictures, "drawn portraits" */
 } ModelSpec;
