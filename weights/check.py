@@ -324,7 +324,8 @@ SECTIONS = (words_section, guidance_section, other_words_section, negative_secti
 
 def measure(args):
     program = Program(args)
-    asked = Asked(program, portraits(args.prompts if args.only != "clips" else 0, 77))
+    few = min(FEW, args.prompts)
+    asked = Asked(program, portraits({"clips": 0, "negative": 0, "guidance": few, "other_words": few}.get(args.only, args.prompts), 77))
     sections = [f(program, args, asked) for f in SECTIONS if args.only in (None, f.__name__.removesuffix("_section"))]
     for s in sections:
         next(s)
