@@ -277,13 +277,47 @@ static void resolve_vae(void *to)
     find_vae(s->a, s->p, s->r);
 }
 
-/* What needs no file keeps its name. */
-static void resolve_upscaler(void *to)
+/* The files of upscalers that the web UI names otherwise. */
+static const char *upscaler_file(const char *name)
+{
+    static const struct { const char *theirs, *file; } names[] = {
+        { "R-ESRGAN 4x+", "RealESRGAN_x4plus" },
+        { "R-ESRGAN 4x+ Anime6B", "RealESRGAN_x4plus_anime_6B" },
+        { "R-ESRGAN 2x+", "RealESRGAN_x2plus" },
+        { "R-ESRGAN General 4xV3", "realesr-general-x4v3" },
+        { "R-ESRGAN General WDN 4xV3", "realesr-general-wdn-x4v3" },
+        { "R-ESRGAN AnimeVideo", "realesr-animevideov3" },
+    };
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        if (same(name, names[i].theirs)) return names[i].file;
+    return name;
+}
+
+static void find_upscaler(void *to)
 {
     Resolving *s = to;
     WantedWeights w = { .name = s->r->upscaler, .kind = UPSCALER_FILE };
-    int is_file = upscale_method(w.name.text) == BY_NETWORK;
-    s->r->job.upscaler = is_file ? find_weights(s->a, s->p, w) : w.name.text;
+    w.name.text = upscaler_file(w.name.text);
+    s->r->job.upscaler = find_weights(s->a, s->p, w);
+}
+
+/* What needs no file keeps its name.  What the web UI did to a picture after it was drawn is left out where its file is
+ * not here. */
+static void resolve_upscaler(void *to)
+{
+    Resolving *s = to;
+    Name *name = &s->r->upscaler;
+    s->r->job.upscaler = name->text;
+    if (upscale_method(name->text) != BY_NETWORK) return;
+    if (!strstr(name->label, "ostprocess")) {
+        find_upscaler(to);
+        return;
+    }
+    Faults missing = { 0 };
+    if (!faults_try(s->a, &missing, find_upscaler, to)) return;
+    search_path_say(s->p, format(s->a, "%.*s; it is left out", (int)strcspn(missing.text, "\n"), missing.text));
+    name->text = NULL;
+    s->r->job.upscaler = NULL;
 }
 
 static void resolve_init(void *to)

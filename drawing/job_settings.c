@@ -288,7 +288,8 @@ static void choose_upscaler(Work *w)
     const char *latent = upscalers[0].name;
     if (!j->hires_upscaler) j->hires_upscaler = latent;
     if (upscaler_named(j->hires_upscaler) < UPSCALERS) return;
-    callbacks_say(w->callbacks, "Hires upscaler %s is not here; %s instead", j->hires_upscaler, latent);
+    callbacks_say(w->callbacks, "Hires upscaler %s is not here; %s instead (a file of Real-ESRGAN or ESRGAN goes into "
+                  "Upscaler, behind the last step)", j->hires_upscaler, latent);
     j->hires_upscaler = latent;
 }
 

@@ -35,6 +35,7 @@ static void draw_one(Set *s, size_t i, const char *path)
     job.frames = 1;
     job.motion = NULL;
     job.seed += i;
+    job.upscaler = "None";                   /* they are learned from at the size that is drawn */
     Pictures p = generate(s->a, &job, &quiet);
     unsigned char *png = arena_own(s->a, png_encode(p.rgb, p.width, p.height, s->job->prompt, &size));
     if (!png) fail(s->a, "%s: out of memory", path);
