@@ -15,6 +15,7 @@
 #include "adapter_report.h"
 #include "chars.h"
 #include "clip.h"
+#include "face_pass.h"
 #include "latent_resize.h"
 #include "preview.h"
 #include "system.h"
@@ -225,6 +226,7 @@ static unsigned char *draw(Work *w)
     end_stage(w, denoiser);
     w->ops_before[FRAMES] = w->machine.ops;
     if (w->has_vae) decode(w, x, rgb);
+    if (w->has_vae && w->has_face) face_pass(w, x, rgb, job_result_side(w, j->width), job_result_side(w, j->height));
     w->ops_before[FRAMES + 1] = w->machine.ops;
     end_stage(w, decoder);
     return rgb;
@@ -267,6 +269,7 @@ static void prepare(Work *w)
     if (!job_check(w)) return;
     job_load(w);
     job_load_text(w);
+    face_pass_choose(w);
     listen(w, &w->denoising);
     listen(w, &w->hires);
     if (w->has_model && w->text) job_try(w, dry_run);

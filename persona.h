@@ -102,6 +102,10 @@ typedef struct persona_job {
     char        own_upscaler[256];       /* written: the name of the upscaler beside the model, where it was taken */
     double      upscale_by;              /* so many times as large, up to 8; 0: the network's own scale, or 2 */
 
+    /* the face once more, see face_pass.h */
+    double      face_pass;               /* denoising strength of drawing it anew, larger, up to 1; 0: not */
+    const char *face_prompt;             /* what is drawn there; NULL: as prompt */
+
     /* read by the functions of this header alone */
     const persona_file *file;            /* files in memory: weights, merges.txt, pictures */
     size_t      files;

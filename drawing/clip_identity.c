@@ -46,6 +46,8 @@ static const struct { const char *name; FieldType type; size_t field; const char
     { "Hires steps",           INTEGER, offsetof(Job, hires_steps),    NULL },
     { "Hires upscaler",        TEXT,    offsetof(Job, hires_upscaler), "Latent" },
     { "Upscale by",            REAL,    offsetof(Job, upscale_by),     NULL },
+    { "Face pass",             REAL,    offsetof(Job, face_pass),      NULL },
+    { "Face prompt",           TEXT,    offsetof(Job, face_prompt),    "" },
 };
 enum { FIELDS = sizeof fields / sizeof *fields };
 

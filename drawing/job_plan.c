@@ -104,6 +104,7 @@ Plan job_plan(Work *w)
     plan.mapped = w->mapped;
     plan.passes = denoise_passes(&w->denoising);
     if (w->has_hires) plan.passes += denoise_passes(&w->hires);
+    if (w->has_face) plan.passes += denoise_passes(&w->face.look) + denoise_passes(&w->face.denoising);
     plan.frames = j->frames;
     plan.width = job_result_side(w, j->width);
     plan.height = job_result_side(w, j->height);

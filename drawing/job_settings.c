@@ -77,6 +77,7 @@ int job_check(Work *w)
     check_range(w, "Hires upscale", j->hires, 0, 8);
     check_range(w, "Hires steps", j->hires_steps, 0, TRAIN_TIMESTEPS);
     check_range(w, "Upscale by", j->upscale_by, 0, 8);
+    check_range(w, "Face pass", j->face_pass, 0, 1);
     check_range(w, "CFG rescale", j->cfg_rescale, 0, 1);
     check_range(w, "Context", j->context, 0, 100000);
     check_range(w, "Stride", j->stride, 0, 30);
@@ -341,6 +342,8 @@ void job_say_without_effect(Work *w)
     if (j->strength > 0 && !j->init && !has_hires)
         callbacks_say(w->callbacks, "Denoising strength has no effect: there is neither an Init image "
                       "nor a Hires upscale");
+    if (j->face_prompt && !(j->face_pass > 0))
+        callbacks_say(w->callbacks, "Face prompt has no effect without Face pass");
     if (j->hires_upscaler && !has_hires)
         callbacks_say(w->callbacks, "Hires upscaler has no effect without Hires upscale");
     else if (j->hires_steps && !has_hires)

@@ -27,6 +27,16 @@
 
 enum { DEFAULT_FRAMES = 16, DEFAULT_STEPS = 25, DEFAULT_CONTEXT = 16, LARGEST_SIDE = 8192 };
 
+/* The face drawn anew (face_pass.c). */
+typedef struct {
+    Denoising               look;            /* the calls that find it */
+    Denoising               denoising;       /* those that draw it */
+    const TokenizedPrompts *sought, *drawn;
+    const char             *word;            /* what it is found by */
+    int                     side;            /* pixels of the square that it is drawn at */
+    AttentionMaps           maps;
+} FacePass;
+
 typedef struct {
     Arena                  *mem;
     Job                    *job;
@@ -42,6 +52,7 @@ typedef struct {
     Denoising               denoising;       /* the first pass */
     Denoising               hires;           /* the second pass (hires fix) */
     Upscaling               upscaling;       /* of the finished picture */
+    FacePass                face;
     double                  next_preview;    /* no preview before this time */
     size_t                  planned;         /* dry run: bytes of the stage that needs most, mapped weights counted */
     size_t                  mapped;          /* dry run: bytes of that stage's mapped weights */
@@ -54,7 +65,7 @@ typedef struct {
     Weights                *weights;         /* those of run, as files are added */
     double                  ops;             /* dry run: floating point operations */
     Faults                 *faults;          /* everything that is wrong with the job */
-    int                     has_model, has_vae, has_init, has_hires;      /* what is there and in order */
+    int                     has_model, has_vae, has_init, has_hires, has_face;      /* what is there and in order */
     int                     is_run_dry;      /* every layer has asked for its weights */
 } Work;
 

@@ -679,6 +679,12 @@ const Setting all_settings[] = {
     { .key = "Upscale by", .flag = "upscale-by", .kind = &number_kind, .field = AT(job.upscale_by), .low = 0.1,
       .high = 8, .value = "X",
       .help = "so many times as large, 0.1 to 8 (what Upscaler does by itself; Lanczos and Nearest 2)" },
+    { .key = "Face pass", .flag = "face-pass", .kind = &number_kind, .field = AT(job.face_pass), .high = 1,
+      .value = "X",
+      .help = "a small face is found, drawn anew at the model's own size and put back; so much of it anew, 0 to 1, "
+              "as 0.4 (no)" },
+    { .key = "Face prompt", .flag = "face-prompt", .kind = &text_kind, .field = AT(job.face_prompt), .value = "TEXT",
+      .help = "the words for that (those of the picture)" },
     { .key = "LoRA", .flag = "lora", .kind = &lora_kind, .value = "F:X[:Y]",
       .help = "a LoRA and its strength, or those for text encoder and UNet; once for each.  Behind it: lbw=IND by "
               "block, start=5:stop=14; or F:0@0,1@0.5 over the steps, F:0@0f,1@8f over the frames" },
