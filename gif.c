@@ -1,10 +1,13 @@
 /* gif.c - writes frames as an animated GIF.
  *
- * palette.c chooses one table of at most 256 colours for the clip, and an index for each pixel.  This makes a file:
- *
+ * The file (palette.c chooses colour tables and indices into them):
  *     Header | Logical Screen Descriptor | Global Color Table | NETSCAPE2.0 loop | Comment Extension
- *     for each frame:  Graphic Control Extension (delay, disposal) | Image Descriptor | LZW codes
+ *     for each frame:  Graphic Control Extension (delay, disposal) | Image Descriptor | Local Color Table | LZW codes
  *     Trailer
+ *
+ * Stays: the time of each pixel is cut into stays, in which its colour changes no more than noise does.  A pixel is
+ * drawn when a stay begins, in the mean colour of the stay; otherwise it is transparent, and keeps what is shown.
+ * Tables: a frame has a table of its own, for the pixels that it draws alone.  They are few, so it fits them well.
  *
  * LZW (Welch 1984; GIF89a, Appendix F): each code that is written adds an entry to the code table: the run of indices
  * that it stands for, and the next index.  Codes begin with one bit more than an index has and grow to 12 bits; the
@@ -14,11 +17,10 @@
  *           b2 b1 b0 a4 a3 a2 a1 a0    d0 c4 c3 c2 c1 c0 b4 b3    ...
  *
  * and the bytes are cut into data sub-blocks (GIF89a, 15):   | 255 | 255 bytes | 255 | 255 bytes | 17 | 17 bytes | 0 |
+ * Lossy LZW lets a run that has no code go on with another index that has one, where that costs little error.
  *
- * Small files: a frame stores only the rectangle that changed, with unchanged pixels transparent if that is smaller.
- * Lossy LZW lets a run that has no code go on with a similar colour that has one.
- * Invariant: a pixel whose colour stays keeps its index, with and without loss, so nothing shimmers.
- * It writes no local colour tables and no interlacing. */
+ * Invariants: nothing is drawn while a stay lasts, so nothing shimmers, with and without loss; where one table holds
+ * all colours of the clip, every pixel is exact.  It writes no interlacing. */
 #include "gif.h"
 #include "palette.h"
 #include <math.h>
@@ -29,7 +31,8 @@
 typedef unsigned char Byte;
 
 enum {
-    STILL = 2,              /* of 255: a smaller change is noise; to ignore it halves the file */
+    LEAST_LOSS = 4,         /* of 255, where one table cannot hold all colours: smaller changes are noise anyway */
+    PIXELS_A_COLOUR = 8,    /* that a frame draws: with fewer, a larger table costs more than it gains */
     MAX_CODE_SIZE = 12,     /* bits of an LZW code */
     CODES = 4096,           /* 1 << MAX_CODE_SIZE: entries of a full code table */
     SLOTS = 3 * CODES       /* of the hash table that finds them */
@@ -84,34 +87,6 @@ static void put_sub_blocks(Buffer *b, const void *data, size_t size)
     put(b, 0);
 }
 
-/* ---- similar colours, for lossy LZW ---- */
-
-/* For each index: the other indices of about its colour, the nearest first. */
-typedef struct { int count[256]; Byte index[256][256]; } SimilarColours;
-
-/* Inserts index k into the list of index i, which is sorted by distance. */
-static void insert_similar(SimilarColours *s, const Palette *p, int i, int k)
-{
-    int distance = palette_distance(p->rgb[i], p->rgb[k]);
-    int at = s->count[i]++;
-    while (at > 0 && palette_distance(p->rgb[i], p->rgb[s->index[i][at - 1]]) > distance) {
-        s->index[i][at] = s->index[i][at - 1];
-        at--;
-    }
-    s->index[i][at] = (Byte)k;
-}
-
-/* Lists the colours that differ by at most `loss`, of 255, in each channel.  No loss gives empty lists. */
-static void find_similar_colours(SimilarColours *s, const Palette *p, int loss)
-{
-    int most = (2 + 4 + 3) * loss * loss;           /* palette_distance of two colours that differ by loss everywhere */
-    memset(s->count, 0, sizeof s->count);
-    if (!loss) return;
-    for (int i = 0; i < p->n; i++)
-        for (int k = 0; k < p->n; k++)
-            if (i != k && palette_distance(p->rgb[i], p->rgb[k]) <= most) insert_similar(s, p, i, k);
-}
-
 /* ---- LZW ---- */
 
 /* The encoder.  The code table is a hash table: the code of a run is found by the code of the run without its last
@@ -123,6 +98,7 @@ typedef struct {
     int index_bits;                     /* bits of an index: GIF's "LZW minimum code size" */
     int code_size;                      /* bits of a code now */
     int next_code;                      /* the first free code */
+    int prefix;                         /* the code of the run that is open, -1: no index came yet */
     int32_t key[SLOTS];                 /* prefix << 8 | index; -1: the slot is empty */
     int16_t code[SLOTS];
 } Lzw;
@@ -180,48 +156,61 @@ static void add_code(Lzw *z, int slot, int32_t key)
     z->next_code++;
 }
 
-/* Returns the slot of the run prefix + *index.  When that has no code but prefix + a similar colour has one, *index
- * becomes that colour.  When neither has one, it returns the empty slot where prefix + *index belongs. */
-static int find_run(const Lzw *z, const SimilarColours *s, int prefix, Byte *index)
+/* Begins to append codes to out, not yet cut into sub-blocks. */
+static void lzw_begin(Lzw *z, Buffer *out, int index_bits)
 {
-    int slot = find_slot(z, prefix << 8 | *index);
-    if (z->key[slot] >= 0) return slot;
-    for (int k = 0; k < s->count[*index]; k++) {
-        Byte similar = s->index[*index][k];
-        int other = find_slot(z, prefix << 8 | similar);
-        if (z->key[other] < 0) continue;
-        *index = similar;
-        return other;
-    }
-    return slot;
+    z->out = out;
+    z->bits = 0;
+    z->bit_count = 0;
+    z->index_bits = index_bits;
+    z->code_size = index_bits + 1;
+    z->prefix = -1;
+    clear_table(z);
 }
 
-/* index: [n], n >= 1, each below 1 << index_bits.  Appends the codes to out, not yet cut into sub-blocks.
- * Afterwards index holds what a decoder will read, which differs from before only where there are similar colours. */
-static void lzw_encode(Lzw *z, Buffer *out, const SimilarColours *similar, Byte *index, size_t n, int index_bits)
+/* Does the open run have a code when it goes on with this index? */
+static int lzw_goes_on(const Lzw *z, int index)
 {
-    *z = (Lzw){ .out = out, .index_bits = index_bits, .code_size = index_bits + 1 };
-    clear_table(z);
-    int prefix = index[0];
-    for (size_t i = 1; i < n; i++) {
-        int slot = find_run(z, similar, prefix, &index[i]);
-        if (z->key[slot] >= 0) {
-            prefix = z->code[slot];
-            continue;
-        }
-        put_code(z, prefix);
-        add_code(z, slot, prefix << 8 | index[i]);
-        prefix = index[i];
+    return z->prefix >= 0 && z->key[find_slot(z, z->prefix << 8 | index)] >= 0;
+}
+
+/* Adds an index, below 1 << index_bits. */
+static void lzw_put(Lzw *z, int index)
+{
+    if (z->prefix < 0) {
+        z->prefix = index;
+        return;
     }
-    put_code(z, prefix);
+    int32_t key = z->prefix << 8 | index;
+    int slot = find_slot(z, key);
+    if (z->key[slot] >= 0) {
+        z->prefix = z->code[slot];
+        return;
+    }
+    put_code(z, z->prefix);
+    add_code(z, slot, key);
+    z->prefix = index;
+}
+
+/* Ends the codes, after at least one index. */
+static void lzw_end(Lzw *z)
+{
+    put_code(z, z->prefix);
     widen_codes(z);                     /* the decoder's table grows after the last code too */
     put_code(z, end_code(z));
-    if (z->bit_count) put(out, (int)z->bits);
+    if (z->bit_count) put(z->out, (int)z->bits);
 }
 
 /* ---- the blocks of the file ---- */
 
 typedef struct { int x, y, width, height; } Rect;
+
+/* GIF89a, 19 and 21.  A colour table of 1 << bits entries. */
+static void put_table(Buffer *out, const Palette *p, int bits)
+{
+    append(out, p->rgb, 3 * (size_t)p->n);
+    for (int i = p->n; i < 1 << bits; i++) append(out, "\0\0", 3);
+}
 
 /* GIF89a, 17 to 19.  Header, Logical Screen Descriptor, and Global Color Table of 1 << bits entries:
  *   | "GIF89a" | width | height | flags | background 0 | aspect ratio 0: square pixels | table |
@@ -233,8 +222,7 @@ static void put_logical_screen(Buffer *out, const Palette *p, int width, int hei
     put16(out, height);
     put(out, 0xF0 | (bits - 1));
     put16(out, 0);
-    append(out, p->rgb, 3 * (size_t)p->n);
-    for (int i = p->n; i < 1 << bits; i++) append(out, "\0\0", 3);
+    put_table(out, p, bits);
 }
 
 /* GIF89a, 26.  Application Extension of Netscape Navigator 2.0:  sub-block | 3 | 1 | loops: 0 is for ever | */
@@ -261,85 +249,130 @@ static void put_graphic_control(Buffer *out, int delay, int transparent)
     put(out, 0);
 }
 
-/* GIF89a, 20 and 22.  Image Descriptor and Table Based Image Data:
- *   | 2C | x | y | width | height | no local table | LZW minimum code size | codes in sub-blocks | */
-static void put_image(Buffer *out, Rect r, int index_bits, const Buffer *codes)
+/* GIF89a, 20 to 22.  Image Descriptor, Local Color Table, and Table Based Image Data:
+ *   | 2C | x | y | width | height | flags | table | LZW minimum code size | codes in sub-blocks |
+ * own: the frame's own table; NULL: it uses the global one */
+static void put_image(Buffer *out, Rect r, const Palette *own, int index_bits, const Buffer *codes)
 {
     put(out, 0x2C);
     put16(out, r.x);
     put16(out, r.y);
     put16(out, r.width);
     put16(out, r.height);
-    put(out, 0);
+    put(out, own ? 0x80 | (index_bits - 1) : 0);
+    if (own) put_table(out, own, index_bits);
     put(out, index_bits);
     put_sub_blocks(out, codes->at, codes->size);
     if (codes->failed) out->failed = 1;
 }
 
-/* Returns the bits of an index into n entries.  LZW wants at least 2 (GIF89a, Appendix F). */
-static int bits_for(int n)
+/* Returns the bits of an index into n entries, at most 8.  LZW wants at least 2 (GIF89a, Appendix F). */
+static int bits_for(size_t n)
 {
     int bits = 2;
-    while (1 << bits < n) bits++;
+    while (bits < 8 && (size_t)1 << bits < n) bits++;
     return bits;
 }
 
-/* ---- one frame ---- */
+/* ---- the clip, and what is known of its pixels ---- */
 
-/* One of two ways to store a frame: unchanged pixels as they are, or transparent. */
+/* The arguments of gif_encode. */
 typedef struct {
-    int transparent;            /* the transparent index, -1: none */
-    Byte *index;                /* [rectangle's height, rectangle's width] */
-    Buffer codes;               /* the same by LZW */
-} Candidate;
+    const Byte *rgb;
+    int frames, width, height;
+    double fps;
+    const char *comment;
+} Clip;
+
+/* A pixel in the present frame. */
+typedef struct {
+    Byte want[3];               /* the mean colour of its stay */
+    Byte shown[3];              /* what a viewer sees */
+    Byte index;                 /* the entry for want, in the table of the frame that drew it last */
+    int length;                 /* frames of the stay that begins now, of those that are kept; 0: none begins */
+    int until;                  /* the frame in which the next stay begins */
+} Pixel;
 
 typedef struct {
-    int width, height, index_bits;
-    Palette palette;
-    SimilarColours similar;
+    const Clip *clip;
+    GifEffort effort;
+    size_t area;                /* width height */
+    int loss;                   /* of 255: what a colour may change in a stay; see price() too */
+    int is_exact;               /* the global table holds all colours of the clip; there are no others */
+    int is_first;               /* the first frame: nothing is shown yet */
+    Palette palette;            /* of this frame */
+    int index_bits;
+    int transparent;            /* the transparent index, behind all colours; -1: none */
+    Pixel *pixel;               /* [height, width] */
+    Byte *rgb;                  /* [area, 3]: the colours that this frame draws, for palette_choose ... */
+    int *weight;                /* [area]: ... and for how many frames each is shown */
     Lzw lzw;
+    Buffer codes;               /* of this frame */
     Buffer out;                 /* the file */
-    Byte *drawn;                /* [height, width, 3]: the colours that the indices stand for */
-    Byte *shown;                /* [height, width]: indices of the frame before, as a viewer sees it */
-    Byte *now;                  /* [height, width]: indices of this frame */
-    Candidate opaque, sparse;   /* this frame, without and with transparent pixels */
-    int tolerance;              /* of 255: a smaller change of a pixel counts as none */
 } Encoder;
 
-static int is_near(const Byte *a, const Byte *b, int tolerance)
+/* ---- stays ---- */
+
+/* The colours of a pixel over some frames. */
+typedef struct { int low[3], high[3], sum[3], n; } Span;
+
+/* Takes one more colour into the span.  Returns 0, and leaves it, when they would differ by more than range. */
+static int span_grows(Span *s, const Byte *rgb, int range)
 {
-    return abs(a[0] - b[0]) <= tolerance && abs(a[1] - b[1]) <= tolerance && abs(a[2] - b[2]) <= tolerance;
+    Span t = *s;
+    for (int k = 0; k < 3; k++) {
+        if (rgb[k] < t.low[k]) t.low[k] = rgb[k];
+        if (rgb[k] > t.high[k]) t.high[k] = rgb[k];
+        if (t.high[k] - t.low[k] > range) return 0;
+        t.sum[k] += rgb[k];
+    }
+    t.n++;
+    *s = t;
+    return 1;
 }
 
-/* Brings e->now up to rgb: [height, width, 3].  A pixel that did not change keeps its index. */
-static void index_frame(Encoder *e, const Byte *rgb, int is_first)
+/* Begins the stay of pixel i at a frame: as many frames as its colour differs by at most e->loss, in each channel. */
+static void begin_stay(Encoder *e, size_t i, int frame)
 {
-    Byte *drawn = e->drawn;
-    Byte *index = e->now;
-    for (int y = 0; y < e->height; y++)
-        for (int x = 0; x < e->width; x++) {
-            if (is_first || !is_near(rgb, drawn, e->tolerance)) {
-                memcpy(drawn, rgb, 3);
-                *index = (Byte)palette_index(&e->palette, rgb, x, y);
-            }
-            rgb += 3;
-            drawn += 3;
-            index++;
-        }
+    Pixel *p = &e->pixel[i];
+    Span s = { .low = { 255, 255, 255 } };
+    int next = frame;
+    while (next < e->clip->frames && span_grows(&s, e->clip->rgb + 3 * (e->area * (size_t)next + i), e->loss))
+        next += e->effort.every;
+    for (int k = 0; k < 3; k++) p->want[k] = (Byte)((s.sum[k] + s.n / 2) / s.n);
+    p->length = s.n;
+    p->until = next;
 }
 
-/* a, b: [height, width].  Returns the rectangle where they differ.  Equal frames give one pixel, as a GIF's image
- * cannot be empty. */
-static Rect changed_rect(const Byte *a, const Byte *b, int width, int height)
+/* Begins all stays that begin at a frame.  Returns how many pixels it draws; e->rgb and e->weight are theirs. */
+static size_t begin_stays(Encoder *e, int frame)
 {
-    int left = width;
+    size_t n = 0;
+    for (size_t i = 0; i < e->area; i++) {
+        Pixel *p = &e->pixel[i];
+        p->length = 0;
+        if (frame < p->until) continue;
+        begin_stay(e, i, frame);
+        if (!e->is_first && !memcmp(p->want, p->shown, 3)) p->length = 0;
+        if (!p->length) continue;
+        memcpy(e->rgb + 3 * n, p->want, 3);
+        e->weight[n] = p->length;
+        n++;
+    }
+    return n;
+}
+
+/* Returns the rectangle of the pixels that are drawn.  Without any it is one pixel: a GIF's image cannot be empty. */
+static Rect drawn_rect(const Encoder *e)
+{
+    int left = e->clip->width;
     int right = -1;
-    int top = height;
+    int top = e->clip->height;
     int bottom = -1;
-    for (int y = 0; y < height; y++)
-        for (int x = 0; x < width; x++) {
-            size_t i = (size_t)y * (size_t)width + (size_t)x;
-            if (a[i] == b[i]) continue;
+    const Pixel *p = e->pixel;
+    for (int y = 0; y < e->clip->height; y++)
+        for (int x = 0; x < e->clip->width; x++) {
+            if (!p++->length) continue;
             if (x < left) left = x;
             if (x > right) right = x;
             if (y < top) top = y;
@@ -349,57 +382,99 @@ static Rect changed_rect(const Byte *a, const Byte *b, int width, int height)
     return (Rect){ .x = left, .y = top, .width = right - left + 1, .height = bottom - top + 1 };
 }
 
-static void encode_candidate(Encoder *e, Rect r, Candidate *c)
-{
-    Byte *to = c->index;
-    for (int y = r.y; y < r.y + r.height; y++)
-        for (int x = r.x; x < r.x + r.width; x++) {
-            size_t i = (size_t)y * (size_t)e->width + (size_t)x;
-            int is_transparent = c->transparent >= 0 && e->now[i] == e->shown[i];
-            *to++ = is_transparent ? (Byte)c->transparent : e->now[i];
-        }
-    c->codes.size = 0;
-    lzw_encode(&e->lzw, &c->codes, &e->similar, c->index, (size_t)r.width * (size_t)r.height, e->index_bits);
-}
+/* ---- one frame ---- */
 
-/* Lossy LZW may have changed indices: what was written is what a viewer sees. */
-static void show_candidate(Encoder *e, Rect r, const Candidate *c)
+/* Chooses the table of a frame that draws n pixels, and their indices.  Returns 0 when out of memory. */
+static int choose_indices(Encoder *e, size_t n)
 {
-    const Byte *from = c->index;
-    for (int y = r.y; y < r.y + r.height; y++)
-        for (int x = r.x; x < r.x + r.width; x++) {
-            if (*from != c->transparent) e->now[(size_t)y * (size_t)e->width + (size_t)x] = *from;
-            from++;
-        }
-    memcpy(e->shown, e->now, (size_t)e->width * (size_t)e->height);
-}
-
-/* rgb: [height, width, 3].  delay: hundredths of a second */
-static void put_frame(Encoder *e, const Byte *rgb, int is_first, int delay)
-{
-    Rect r = { .x = 0, .y = 0, .width = e->width, .height = e->height };
-    Candidate *best = &e->opaque;
-    index_frame(e, rgb, is_first);
-    if (!is_first) r = changed_rect(e->shown, e->now, e->width, e->height);
-    encode_candidate(e, r, &e->opaque);
-    if (!is_first) {
-        encode_candidate(e, r, &e->sparse);
-        if (e->sparse.codes.size < e->opaque.codes.size) best = &e->sparse;
+    int reserved = e->clip->frames > 1;                     /* the transparent index */
+    if (!e->is_exact) {
+        int limit = (1 << bits_for(n / PIXELS_A_COLOUR)) - reserved;
+        if (limit > e->effort.colours - reserved) limit = e->effort.colours - reserved;
+        e->palette.n = 0;
+        if (n && !palette_choose(&e->palette, e->rgb, e->weight, n, limit)) return 0;
     }
-    put_graphic_control(&e->out, delay, best->transparent);
-    put_image(&e->out, r, e->index_bits, &best->codes);
-    show_candidate(e, r, best);
+    e->index_bits = bits_for((size_t)(e->palette.n + reserved));
+    e->transparent = reserved ? e->palette.n : -1;
+    Pixel *p = e->pixel;
+    for (int y = 0; y < e->clip->height; y++)
+        for (int x = 0; x < e->clip->width; x++) {
+            if (p->length) p->index = (Byte)palette_index(&e->palette, p->want, x, y);
+            p++;
+        }
+    return 1;
+}
+
+/* The squared error, over all frames of a stay, that one code less is worth. */
+static int price(const Encoder *e) { return 2 * e->loss * e->loss; }
+
+/* Returns an index for a pixel with which the open run goes on; where there is none, the pixel's own.  A run may go on
+ * with what is shown already, or with a similar colour, when the error grows by no more than the price.  A colour that
+ * is in the table stays exact, unless the file is to be small: flat parts stay flat. */
+static int index_that_goes_on(const Encoder *e, const Pixel *p)
+{
+    if (lzw_goes_on(&e->lzw, p->index) || !e->loss) return p->index;
+    int error = palette_distance(p->want, e->palette.rgb[p->index]);
+    if (!error && !e->effort.loss) return p->index;
+    int most = error + price(e) / p->length;
+    int may_stay = !e->is_first && palette_distance(p->want, p->shown) <= most;
+    if (may_stay && lzw_goes_on(&e->lzw, e->transparent)) return e->transparent;
+    for (int k = 0; k < e->palette.neighbours; k++) {
+        int other = e->palette.neighbour[p->index][k];
+        if (palette_distance(p->want, e->palette.rgb[other]) > most) continue;
+        if (lzw_goes_on(&e->lzw, other)) return other;
+    }
+    return p->index;
+}
+
+/* The same for a pixel that stays: it is transparent, or has its index in the one table of an exact clip. */
+static int index_that_stays(const Encoder *e, const Pixel *p)
+{
+    int is_better = e->is_exact && !lzw_goes_on(&e->lzw, e->transparent) && lzw_goes_on(&e->lzw, p->index);
+    return is_better ? p->index : e->transparent;
+}
+
+static void encode_rect(Encoder *e, Rect r)
+{
+    e->codes.size = 0;
+    lzw_begin(&e->lzw, &e->codes, e->index_bits);
+    for (int y = r.y; y < r.y + r.height; y++)
+        for (int x = r.x; x < r.x + r.width; x++) {
+            Pixel *p = &e->pixel[(size_t)y * (size_t)e->clip->width + (size_t)x];
+            int index = p->length ? index_that_goes_on(e, p) : index_that_stays(e, p);
+            lzw_put(&e->lzw, index);
+            if (index != e->transparent) memcpy(p->shown, e->palette.rgb[index], 3);
+        }
+    lzw_end(&e->lzw);
+}
+
+/* What stands before the first frame, whose table is the global one. */
+static void put_head(Encoder *e)
+{
+    const Clip *c = e->clip;
+    put_logical_screen(&e->out, &e->palette, c->width, c->height, e->index_bits);
+    if (c->frames > e->effort.every) put_netscape_loop(&e->out);
+    if (c->comment) put_comment(&e->out, c->comment);
+}
+
+/* delay: hundredths of a second */
+static void put_frame(Encoder *e, int frame, int delay)
+{
+    e->is_first = frame == 0;
+    size_t n = begin_stays(e, frame);
+    if (!choose_indices(e, n)) {
+        e->out.failed = 1;
+        return;
+    }
+    int has_table = !e->is_first && !e->is_exact && n;
+    Rect r = drawn_rect(e);
+    encode_rect(e, r);
+    if (e->is_first) put_head(e);
+    put_graphic_control(&e->out, delay, e->is_first ? -1 : e->transparent);
+    put_image(&e->out, r, has_table ? &e->palette : NULL, e->index_bits, &e->codes);
 }
 
 /* ---- the whole clip ---- */
-
-/* The arguments of gif_encode. */
-typedef struct {
-    const Byte *rgb;
-    int frames, width, height;
-    double fps;
-    const char *comment;
-} Clip;
 
 static int is_valid(const Clip *c)
 {
@@ -411,51 +486,40 @@ static int is_valid(const Clip *c)
 /* Returns the start of frame i in hundredths of a second, halves rounded down. */
 static double frame_start(const Clip *c, int i) { return ceil(100.0 * i / c->fps - 0.5); }
 
-/* Takes memory and chooses the palette.  Returns 0 when out of memory. */
+/* Takes memory.  Returns 0 when out of it. */
 static int encoder_open(Encoder *e, const Clip *c, const GifEffort *effort)
 {
-    size_t area = (size_t)c->width * (size_t)c->height;
-    int reserved = c->frames > 1 ? 1 : 0;                   /* the transparent index, behind all colours */
-    e->width = c->width;
-    e->height = c->height;
-    e->drawn = malloc(3 * area);
-    e->shown = malloc(area);
-    e->now = malloc(area);
-    e->opaque.index = malloc(area);
-    e->sparse.index = malloc(area);
-    if (!e->drawn || !e->shown || !e->now || !e->opaque.index || !e->sparse.index) return 0;
-    if (!palette_choose(&e->palette, c->rgb, (size_t)c->frames * area, effort->colours - reserved)) return 0;
-    find_similar_colours(&e->similar, &e->palette, effort->loss);
-    e->opaque.transparent = -1;
-    e->sparse.transparent = e->palette.n;
-    e->index_bits = bits_for(e->palette.n + reserved);
-    /* A table that holds every colour stores every change, however small. */
-    e->tolerance = e->palette.is_exact && !effort->loss ? 0 : STILL + effort->loss / 2;
+    int reserved = c->frames > 1;                           /* the transparent index, behind all colours */
+    e->clip = c;
+    e->effort = *effort;
+    e->area = (size_t)c->width * (size_t)c->height;
+    e->pixel = calloc(e->area, sizeof *e->pixel);
+    e->rgb = malloc(3 * e->area);
+    e->weight = calloc(e->area, sizeof *e->weight);
+    if (!e->pixel || !e->rgb || !e->weight) return 0;
+    e->loss = effort->loss > LEAST_LOSS ? effort->loss : LEAST_LOSS;
+    if (effort->loss) return 1;
+    e->is_exact = palette_of_all(&e->palette, c->rgb, (size_t)c->frames * e->area, effort->colours - reserved);
+    if (e->is_exact) e->loss = 0;
     return 1;
 }
 
 static void encoder_close(Encoder *e)
 {
-    free(e->drawn);
-    free(e->shown);
-    free(e->now);
-    free(e->opaque.index);
-    free(e->sparse.index);
-    free(e->opaque.codes.at);
-    free(e->sparse.codes.at);
+    free(e->pixel);
+    free(e->rgb);
+    free(e->weight);
+    free(e->codes.at);
     free(e);
 }
 
-static void put_clip(Encoder *e, const Clip *c, int every)
+static void put_clip(Encoder *e)
 {
-    size_t frame = 3 * (size_t)c->width * (size_t)c->height;
-    put_logical_screen(&e->out, &e->palette, c->width, c->height, e->index_bits);
-    if (c->frames > every) put_netscape_loop(&e->out);
-    if (c->comment) put_comment(&e->out, c->comment);
+    const Clip *c = e->clip;
+    int every = e->effort.every;
     for (int i = 0; i < c->frames; i += every) {
         int next = i + every < c->frames ? i + every : c->frames;
-        int delay = (int)(frame_start(c, next) - frame_start(c, i));
-        put_frame(e, c->rgb + frame * (size_t)i, i == 0, delay);
+        put_frame(e, i, (int)(frame_start(c, next) - frame_start(c, i)));
     }
     put(&e->out, 0x3B);                 /* GIF89a, 27.  Trailer */
 }
@@ -466,7 +530,7 @@ static Byte *encode(const Clip *c, const GifEffort *effort, size_t *size)
     Encoder *e = calloc(1, sizeof *e);
     if (!e) return NULL;
     int good = encoder_open(e, c, effort);
-    if (good) put_clip(e, c, effort->every);
+    if (good) put_clip(e);
     Byte *gif = e->out.at;
     if (good && !e->out.failed) {
         *size = e->out.size;
@@ -482,26 +546,35 @@ static Byte *encode(const Clip *c, const GifEffort *effort, size_t *size)
 
 /* Each row makes a smaller file than the row above, and looks worse. */
 static const GifEffort efforts[] = {
-    { .colours = 256, .loss =  0, .every = 1 },
-    { .colours = 192, .loss =  0, .every = 1 },
-    { .colours = 128, .loss =  0, .every = 1 },
-    { .colours = 128, .loss =  6, .every = 1 },
-    { .colours = 128, .loss =  9, .every = 1 },
-    { .colours = 128, .loss = 12, .every = 1 },
-    { .colours = 128, .loss = 16, .every = 1 },
-    { .colours = 128, .loss = 20, .every = 1 },
-    { .colours = 128, .loss = 24, .every = 1 },
-    { .colours = 128, .loss = 24, .every = 2 },
-    { .colours = 128, .loss = 24, .every = 3 },
-    { .colours = 128, .loss = 24, .every = 4 },
+    { .colours = 256, .loss =   0, .every =  1 },
+    { .colours = 256, .loss =   6, .every =  1 },
+    { .colours = 256, .loss =   8, .every =  1 },
+    { .colours = 256, .loss =  10, .every =  1 },
+    { .colours = 256, .loss =  12, .every =  1 },
+    { .colours = 128, .loss =  12, .every =  1 },
+    { .colours =  64, .loss =  12, .every =  1 },
+    { .colours =  64, .loss =  16, .every =  1 },
+    { .colours =  32, .loss =  16, .every =  1 },
+    { .colours =  32, .loss =  24, .every =  1 },
+    { .colours =  32, .loss =  24, .every =  2 },
+    { .colours =  16, .loss =  24, .every =  2 },
+    { .colours =  16, .loss =  32, .every =  2 },
+    { .colours =  16, .loss =  32, .every =  3 },
+    { .colours =  16, .loss =  32, .every =  4 },
+    { .colours =   8, .loss =  32, .every =  4 },
+    { .colours =   8, .loss =  48, .every =  4 },
+    { .colours =   4, .loss =  64, .every =  4 },
+    { .colours =   4, .loss =  64, .every =  8 },
+    { .colours =   4, .loss =  96, .every = 16 },
+    { .colours =   4, .loss = 128, .every = 32 },
 };
 
-/* Returns how many rows leave two frames of a clip, or more. */
-static int efforts_for(int frames)
+/* Returns row i for a clip, of which at least two frames are kept. */
+static GifEffort effort_for(const Clip *c, int i)
 {
-    int n = sizeof efforts / sizeof *efforts;
-    while (efforts[n - 1].every > 1 && efforts[n - 1].every >= frames) n--;
-    return n;
+    GifEffort effort = efforts[i];
+    if (effort.every >= c->frames) effort.every = c->frames > 1 ? c->frames - 1 : 1;
+    return effort;
 }
 
 /* Bisection.  The rows up to too_large are too large, and those from `fits` on are small enough.  The last row counts
@@ -512,13 +585,14 @@ unsigned char *gif_encode_within(const unsigned char *rgb, int frames, int width
     Clip clip = { .rgb = rgb, .frames = frames, .width = width, .height = height, .fps = fps, .comment = comment };
     if (!is_valid(&clip)) return NULL;
     Byte *best = NULL;
-    int count = efforts_for(frames);
+    int count = sizeof efforts / sizeof *efforts;
     int too_large = -1;
     int fits = count;
     int i = 0;
     while (fits - too_large > 1) {
         size_t n;
-        Byte *gif = encode(&clip, &efforts[i], &n);
+        GifEffort now = effort_for(&clip, i);
+        Byte *gif = encode(&clip, &now, &n);
         if (!gif) {
             free(best);
             return NULL;
@@ -529,7 +603,7 @@ unsigned char *gif_encode_within(const unsigned char *rgb, int frames, int width
             free(best);
             best = gif;
             *size = n;
-            *effort = efforts[i];
+            *effort = now;
         } else {
             free(gif);
         }

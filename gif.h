@@ -19,21 +19,23 @@
  *   size     receives the number of bytes
  * Returns the file, which the caller frees.  Returns NULL when out of memory or when an argument is out of range.
  *
- * Colours: the clip has one colour table.  At most 255 different colours (256 in a still) are kept exactly.  More are
- * mixed from 255 by ordered dithering, and then a pixel that changes by 2/255 or less counts as unchanged.
+ * Colours: at most 255 different colours in the clip (256 in a still) have one table and are kept exactly.  Of more,
+ * each frame has up to 255 of its own for the pixels that it draws, and mixes what lies between by ordered dithering.
+ * Then a pixel is drawn again only when it changes by more than 4/255, and before that in the mean of its colours.
  * Time: frame i starts at 100 i / fps hundredths of a second, halves rounded down.  8 fps gives delays of 12, 13, 12,
  * 13, so the average is exact.  Two frames or more loop for ever. */
 unsigned char *gif_encode(const unsigned char *rgb, int frames, int width, int height, double fps,
                           const char *comment, size_t *size);
 
 /* What was given up to make a GIF smaller.  { 256, 0, 1 } means nothing.
- *   colours  entries of the colour table at most, the transparent one included
- *   loss     an LZW run may take a colour that differs by as much as this, of 255, in each channel
+ *   colours  entries of a colour table at most, the transparent one included
+ *   loss     a pixel is drawn again only when it changes by more than this, of 255, in a channel; and LZW runs may take
+ *            colours that are off by about as much.  With 0 that is 4, or nothing where one table holds all colours
  *   every    one of so many frames is kept; the clip lasts as long as before */
 typedef struct { int colours, loss, every; } GifEffort;
 
-/* Encodes as gif_encode does, in at most `most` bytes if that is possible.  It takes fewer colours first, then loss,
- * then fewer frames, and no more of each than is needed.
+/* Encodes as gif_encode does, in at most `most` bytes if that is possible.  It takes loss first, then fewer
+ * colours, then fewer frames, by turns and no more than is needed.  Two frames of a clip are always kept.
  *   effort   receives what was given up
  * When nothing is small enough it returns the smallest GIF that it can make; *size is then above `most`.
  * Ownership and errors are those of gif_encode. */

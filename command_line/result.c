@@ -32,11 +32,11 @@ typedef unsigned char *Encode(Arena *a, const Result *r, Pictures p, const char 
 static void say_effort(Arena *a, const Result *r, GifEffort e, size_t most, size_t size)
 {
     const char *limit = bytes_text(a, most);
-    const char *loss = e.loss ? format(a, ", matched within %d/255", e.loss) : "";
+    const char *loss = format(a, ", matched within %d/255", e.loss);
     const char *frames = e.every > 1 ? format(a, ", one frame of %d", e.every) : "";
-    if (e.colours < 256) callbacks_say(r->callbacks, "to keep to %s: %d colours%s%s", limit, e.colours, loss, frames);
+    if (e.loss) callbacks_say(r->callbacks, "to keep to %s: %d colours%s%s", limit, e.colours, loss, frames);
     if (size > most)
-        callbacks_say(r->callbacks, "Max size is %s, but %.0f KB is as small as this GIF gets; "
+        callbacks_say(r->callbacks, "Max size is %s, but %.1f KB is as small as this GIF gets; "
                             "a smaller Size or fewer Frames would do more", limit, (double)size / 1024);
 }
 

@@ -2,13 +2,13 @@
  *
  *   palette   When all colours fit, they are the palette.  Otherwise the colour histogram is cut into boxes, as by
  *             median cut, but each time where the cut saves most squared error (Wu 1992).  The means of the boxes are
- *             then improved by k-means (Lloyd 1982).
- *   indices   Ordered dithering: a colour is mixed from two entries, its nearest and one other.  A fixed threshold
- *             matrix says which of the two a place gets.  The matrix is blue noise (void and cluster, Ulichney 1993),
- *             which shows no crosshatch as a Bayer matrix does.
+ *             then improved by k-means (Lloyd 1982).  Colours have weights: one that is seen for long counts for more.
+ *   indices   Ordered dithering: a colour is mixed from two entries, its nearest and a neighbour of that.  A fixed
+ *             threshold matrix says which of the two a place gets.  The matrix is blue noise (void and cluster,
+ *             Ulichney 1993), which shows no crosshatch as a Bayer matrix does.
  *
- * Invariants: a colour has the same index at the same place in every frame, so nothing shimmers; a colour that is in
- * the palette is never mixed; entries stand in order of brightness.
+ * Invariants: with one palette, a colour has the same index at the same place; a colour that is in the palette is never
+ * mixed; entries stand in order of brightness.
  * Distances are 2 dr^2 + 4 dg^2 + 3 db^2: close to what the eye sees, and whole numbers.
  * It does no error diffusion (Floyd-Steinberg), which crawls when pictures move. */
 #include "palette.h"
@@ -20,7 +20,7 @@ typedef unsigned char Byte;
 enum {
     SIDE = 32,                          /* of the threshold matrix */
     PLACES = PALETTE_THRESHOLDS,        /* SIDE * SIDE */
-    K_MEANS_STEPS = 6,
+    K_MEANS_STEPS = 3,
     HISTOGRAM_BITS = 6,                 /* of each channel */
     HISTOGRAM_SIDE = 1 << HISTOGRAM_BITS,
     CELLS = 1 << 3 * HISTOGRAM_BITS
@@ -86,15 +86,14 @@ static void list_candidates(Palette *p, int box)
     p->candidate_count[box] = n;
 }
 
-static void list_all_candidates(Palette *p)
-{
-    for (int box = 0; box < PALETTE_BOXES; box++) list_candidates(p, box);
-}
+/* No box has candidates until nearest() asks for them. */
+static void forget_candidates(Palette *p) { memset(p->candidate_count, 0, sizeof p->candidate_count); }
 
 /* Returns the nearest entry; of equally near ones the first. */
-static int nearest(const Palette *p, const Byte *rgb)
+static int nearest(Palette *p, const Byte *rgb)
 {
     int box = box_of(rgb);
+    if (!p->candidate_count[box]) list_candidates(p, box);
     int best = p->candidate[box][0];
     int least = palette_distance(rgb, p->rgb[best]);
     for (int i = 1; i < p->candidate_count[box]; i++) {
@@ -125,7 +124,7 @@ static int add_colour(Palette *p, const Byte *rgb, int limit)
 static int collect_colours(Palette *p, const Byte *rgb, size_t n, int limit)
 {
     p->n = 0;
-    memset(p->candidate_count, 0, sizeof p->candidate_count);
+    forget_candidates(p);
     for (size_t i = 0; i < n; i++)
         if (!add_colour(p, rgb + 3 * i, limit)) return 0;
     return 1;
@@ -133,7 +132,7 @@ static int collect_colours(Palette *p, const Byte *rgb, size_t n, int limit)
 
 /* ---- the histogram ---- */
 
-/* A cell of the histogram, or many: the number of pixels and the sum of their colours. */
+/* A cell of the histogram, or many: the sum of the weights, and the sum of the colours by weight. */
 typedef struct { uint64_t n, sum[3]; } Cell;
 
 static void add_cell(Cell *to, const Cell *c)
@@ -148,20 +147,30 @@ static void cell_mean(const Cell *c, Byte rgb[3])
     for (int i = 0; i < 3; i++) rgb[i] = (Byte)((c->sum[i] + c->n / 2) / c->n);
 }
 
-/* rgb: [n, 3].  Fills cells: [CELLS], which are zeros before, and moves those that are not empty to the front.
- * Returns how many these are. */
-static size_t histogram(Cell *cells, const Byte *rgb, size_t n)
+static int cell_of(const Byte *rgb)
 {
     const int shift = 8 - HISTOGRAM_BITS;
+    return rgb[0] >> shift << 2 * HISTOGRAM_BITS | rgb[1] >> shift << HISTOGRAM_BITS | rgb[2] >> shift;
+}
+
+/* rgb: [n, 3].  weight: [n].  Fills the first of cells: [n or CELLS, the lesser] with those that are not empty, and
+ * returns how many they are.
+ *   place    [CELLS], zeros before: one more than where a cell is; 0: it is empty */
+static size_t histogram(Cell *cells, uint32_t *place, const Byte *rgb, const int *weight, size_t n)
+{
+    size_t used = 0;
     for (size_t i = 0; i < n; i++) {
         const Byte *c = rgb + 3 * i;
-        int at = c[0] >> shift << 2 * HISTOGRAM_BITS | c[1] >> shift << HISTOGRAM_BITS | c[2] >> shift;
-        Cell pixel = { 1, { c[0], c[1], c[2] } };
-        add_cell(&cells[at], &pixel);
+        uint64_t w = (uint64_t)weight[i];
+        uint32_t *at = &place[cell_of(c)];
+        if (!*at) {
+            cells[used] = (Cell){ .n = 0 };
+            used++;
+            *at = (uint32_t)used;
+        }
+        Cell pixels = { w, { w * c[0], w * c[1], w * c[2] } };
+        add_cell(&cells[*at - 1], &pixels);
     }
-    size_t used = 0;
-    for (size_t i = 0; i < CELLS; i++)
-        if (cells[i].n) cells[used++] = cells[i];
     return used;
 }
 
@@ -271,7 +280,7 @@ static void median_cut(Palette *p, Cell *cells, size_t n, int limit)
 static void k_means_step(Palette *p, const Cell *cells, size_t n)
 {
     Cell sum[256] = { { 0, { 0 } } };
-    list_all_candidates(p);
+    forget_candidates(p);
     for (size_t i = 0; i < n; i++) {
         Byte rgb[3];
         cell_mean(&cells[i], rgb);
@@ -282,6 +291,9 @@ static void k_means_step(Palette *p, const Cell *cells, size_t n)
 }
 
 /* ---- ordered dithering ---- */
+
+/* How a colour is dithered: `bright` at `share` of the PLACES, `dark` at the others; dark <= bright. */
+typedef struct { int share; Byte dark, bright; } Mix;
 
 /* Adds to the crowding of all places that this one is taken: 1/d^4 at distance d on a torus, in units of 2^-24. */
 static void crowd_around(uint32_t crowding[PLACES], int taken)
@@ -315,19 +327,50 @@ static void make_thresholds(int threshold[PALETTE_THRESHOLDS])
     }
 }
 
+/* Inserts entry k, at this distance, into the neighbours of entry i, sorted by distance.
+ * distances: [PALETTE_NEIGHBOURS]; count: how many there are */
+static void insert_neighbour(Palette *p, int i, int k, int distance, int *distances, int count)
+{
+    int at = count < PALETTE_NEIGHBOURS ? count : PALETTE_NEIGHBOURS - 1;
+    while (at > 0 && distances[at - 1] > distance) {
+        distances[at] = distances[at - 1];
+        p->neighbour[i][at] = p->neighbour[i][at - 1];
+        at--;
+    }
+    distances[at] = distance;
+    p->neighbour[i][at] = (Byte)k;
+}
+
+static void list_neighbours(Palette *p)
+{
+    p->neighbours = p->n - 1 < PALETTE_NEIGHBOURS ? p->n - 1 : PALETTE_NEIGHBOURS;
+    for (int i = 0; i < p->n; i++) {
+        int distances[PALETTE_NEIGHBOURS];
+        int count = 0;
+        for (int k = 0; k < p->n; k++) {
+            int distance = palette_distance(p->rgb[i], p->rgb[k]);
+            int is_full = count == PALETTE_NEIGHBOURS;
+            if (k == i || (is_full && distance >= distances[count - 1])) continue;
+            insert_neighbour(p, i, k, distance, distances, count);
+            if (!is_full) count++;
+        }
+    }
+}
+
 /* Chooses the two entries that a colour p is mixed from, and their shares.  A mix of the nearest entry a with b in
  * share s has a mean that is off by e, and grain of variance v around it:
  *     u = (p - a)(b - a)     l = |b - a|^2     s = u / l     e^2 = |p - a|^2 - u s     v = s (1 - s) l
- * The best b has the least e^2 + v / 4, which is less than without a mix by u (5 s - 1) / 4.
+ * The best b has the least e^2 + v / 2, which is less than without a mix by u (3 s - 1) / 2.
  * Without v, far entries speckle.  With all of v, nothing is ever mixed and gradients turn into steps. */
-static PaletteDither choose_dither(const Palette *p, const Byte *rgb)
+static Mix choose_mix(Palette *p, const Byte *rgb)
 {
     int a = nearest(p, rgb);
     int best = a;
     double share = 0;
     double most = 0;
     const Byte *from = p->rgb[a];
-    for (int b = 0; b < p->n; b++) {
+    for (int k = 0; k < p->neighbours; k++) {
+        int b = p->neighbour[a][k];
         const Byte *to = p->rgb[b];
         int dr = to[0] - from[0];
         int dg = to[1] - from[1];
@@ -335,15 +378,15 @@ static PaletteDither choose_dither(const Palette *p, const Byte *rgb)
         int u = 2 * dr * (rgb[0] - from[0]) + 4 * dg * (rgb[1] - from[1]) + 3 * db * (rgb[2] - from[2]);
         if (u <= 0) continue;
         double s = u / (double)(2 * dr * dr + 4 * dg * dg + 3 * db * db);
-        double gain = u * (5 * s - 1);
+        double gain = u * (3 * s - 1);
         if (gain <= most) continue;
         most = gain;
         best = b;
         share = s;
     }
     int taken = (int)(share * PLACES + 0.5);            /* places that b takes */
-    if (best < a) return (PaletteDither){ .share = PLACES - taken, .dark = (Byte)best, .bright = (Byte)a };
-    return (PaletteDither){ .share = taken, .dark = (Byte)a, .bright = (Byte)best };
+    if (best < a) return (Mix){ .share = PLACES - taken, .dark = (Byte)best, .bright = (Byte)a };
+    return (Mix){ .share = taken, .dark = (Byte)a, .bright = (Byte)best };
 }
 
 /* ---- the whole ---- */
@@ -361,37 +404,48 @@ static int by_brightness(const void *a, const void *b)
 }
 
 /* Returns 0 when out of memory. */
-static int reduce_colours(Palette *p, const Byte *rgb, size_t n, int limit)
+static int reduce_colours(Palette *p, const Byte *rgb, const int *weight, size_t n, int limit)
 {
-    Cell *cells = calloc(CELLS, sizeof *cells);
-    if (!cells) return 0;
-    size_t used = histogram(cells, rgb, n);
-    median_cut(p, cells, used, limit);
-    for (int i = 0; i < K_MEANS_STEPS; i++) k_means_step(p, cells, used);
+    Cell *cells = calloc(n < CELLS ? n : CELLS, sizeof *cells);
+    uint32_t *place = calloc(CELLS, sizeof *place);
+    int good = cells && place;
+    if (good) {
+        size_t used = histogram(cells, place, rgb, weight, n);
+        median_cut(p, cells, used, limit);
+        for (int i = 0; i < K_MEANS_STEPS; i++) k_means_step(p, cells, used);
+    }
+    free(place);
     free(cells);
+    return good;
+}
+
+/* Makes all that palette_index needs from the entries. */
+static void finish(Palette *p)
+{
+    qsort(p->rgb, (size_t)p->n, 3, by_brightness);
+    forget_candidates(p);
+    list_neighbours(p);
+    if (p->threshold[0] == p->threshold[1]) make_thresholds(p->threshold);  /* no two are equal once they are made */
+}
+
+int palette_of_all(Palette *p, const unsigned char *rgb, size_t n, int limit)
+{
+    if (!collect_colours(p, rgb, n, limit)) return 0;
+    finish(p);
     return 1;
 }
 
-int palette_choose(Palette *p, const unsigned char *rgb, size_t n, int limit)
+int palette_choose(Palette *p, const unsigned char *rgb, const int *weight, size_t n, int limit)
 {
-    p->is_exact = collect_colours(p, rgb, n, limit);
-    if (!p->is_exact && !reduce_colours(p, rgb, n, limit)) return 0;
-    qsort(p->rgb, (size_t)p->n, 3, by_brightness);
-    list_all_candidates(p);
-    memset(p->cache, 0, sizeof p->cache);
-    if (!p->is_exact) make_thresholds(p->threshold);
+    if (!collect_colours(p, rgb, n, limit) && !reduce_colours(p, rgb, weight, n, limit)) return 0;
+    finish(p);
     return 1;
 }
 
 /* The brighter entry always takes the high thresholds, so that neighbours of nearly one colour agree. */
 int palette_index(Palette *p, const unsigned char *rgb, int x, int y)
 {
-    uint32_t key = (uint32_t)(rgb[0] << 16 | rgb[1] << 8 | rgb[2]) + 1;
-    PaletteDither *d = &p->cache[key * 2654435761u >> 18];
-    if (d->key != key) {
-        *d = choose_dither(p, rgb);
-        d->key = key;
-    }
+    Mix mix = choose_mix(p, rgb);
     int threshold = p->threshold[y % SIDE * SIDE + x % SIDE];
-    return threshold >= PLACES - d->share ? d->bright : d->dark;
+    return threshold >= PLACES - mix.share ? mix.bright : mix.dark;
 }

@@ -5,14 +5,19 @@
         Do Pillow and ImageMagick show the same frames and delays?
     python tests/gif_peers.py --ffmpeg frames-001.png [other-001.png ...]
         Size and error beside ffmpeg's palettegen and paletteuse.
+    GIFSKI=path/of/gifski python tests/gif_peers.py --gifski [--double] frames-001.png [other-001.png ...]
+        Size, error and flicker beside gifski at quality 90; --double: of frames of twice the size, by Lanczos.
+        (npm pack gifski has a binary of version 1.7.1.)
 
 The frames of a clip are a series as persona writes it (-o frames.png), or a GIF, whose frames are decoded first.
 Error: of all pixels of all frames, the root mean square in 255ths; "afar": the same after a 5x5 binomial blur, where
-dithering pays.  needs Pillow and numpy; ImageMagick (convert, identify) or ffmpeg; --ffmpeg also a C compiler.
+dithering pays.  Flicker: the mean change of pixels whose source changes by at most 2/255 to the next frame.
+needs Pillow and numpy; ImageMagick (convert, identify), or ffmpeg or gifski and a C compiler.
 """
 import ctypes
 import glob
 import io
+import os
 import re
 import subprocess
 import sys
@@ -81,11 +86,13 @@ def ffmpeg(frames):
 
 
 def errors(frames, gif):
-    d = pillow(io.BytesIO(gif))[0].astype(float) - frames
+    shown = pillow(io.BytesIO(gif))[0].astype(float)
+    d, still = shown - frames, np.abs(np.diff(frames.astype(int), axis=0)).max(-1) <= 2
+    flicker = np.abs(np.diff(shown, axis=0)[still]).mean() if still.any() else 0
     near, kernel = np.sqrt((d**2).mean()), np.array([1, 4, 6, 4, 1]) / 16
     for axis in (1, 2):
         d = np.apply_along_axis(lambda row: np.convolve(row, kernel, "valid"), axis, d)
-    return near, np.sqrt((d**2).mean())
+    return near, np.sqrt((d**2).mean()), flicker
 
 
 def beside_ffmpeg(paths):
@@ -93,7 +100,7 @@ def beside_ffmpeg(paths):
     for path in paths:
         frames = np.ascontiguousarray(clip(path))
         a, b = ours(frames), ffmpeg(frames)
-        (near, afar), (their_near, their_afar) = errors(frames, a), errors(frames, b)
+        (near, afar, _), (their_near, their_afar, _) = errors(frames, a), errors(frames, b)
         good &= near <= their_near and len(a) <= 1.1 * len(b)
         print(f"{path}: {len(frames)} frames, {len(a)} bytes, error {near:.2f}, afar {afar:.2f}; "
               f"ffmpeg {len(b)} bytes, error {their_near:.2f}, afar {their_afar:.2f}: "
@@ -101,6 +108,37 @@ def beside_ffmpeg(paths):
     return good
 
 
+def gifski(frames):
+    with tempfile.TemporaryDirectory() as folder:
+        names = [f"{folder}/{i:04}.png" for i in range(len(frames))]
+        for name, frame in zip(names, frames):
+            Image.fromarray(frame).save(name)
+        command = [os.environ.get("GIFSKI", "gifski"), "-q", "-Q", "90", "-r", "8", "-W", str(frames.shape[2])]
+        subprocess.run([*command, "-o", f"{folder}/out.gif", *names], check=True)
+        with open(f"{folder}/out.gif", "rb") as file:
+            return file.read()
+
+
+def doubled(frames):
+    size = (2 * frames.shape[2], 2 * frames.shape[1])
+    return np.stack([np.asarray(Image.fromarray(f).resize(size, Image.LANCZOS)) for f in frames])
+
+
+def beside_gifski(paths):
+    ours, good, double = encoder(), True, paths[0] == "--double"
+    for path in paths[double:]:
+        frames = np.ascontiguousarray(doubled(clip(path)) if double else clip(path))
+        a, b = ours(frames), gifski(frames)
+        mine, theirs = (len(a), *errors(frames, a)), (len(b), *errors(frames, b))
+        good &= all(x <= y for x, y in zip(mine, theirs))
+        parts = [f"{x / y if y else 0:.2f} of its {name}"
+                 for x, y, name in zip(mine, theirs, ("size", "error", "error afar", "flicker"))]
+        print(f"{path}: {frames.shape[2]}x{frames.shape[1]}, {len(a)} bytes, gifski {len(b)}: {', '.join(parts)}")
+    return good
+
+
+if sys.argv[1] == "--gifski":
+    sys.exit(not beside_gifski(sys.argv[2:]))
 if sys.argv[1] == "--ffmpeg":
     sys.exit(not beside_ffmpeg(sys.argv[2:]))
 sys.exit(not all([alike(path) for path in sys.argv[1:]]))
