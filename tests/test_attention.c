@@ -174,7 +174,7 @@ static void test_bicubic(Arena *a)
 
 int main(void)
 {
-    static const char *const cases[] = { "still", "clip" };
+    static const char *const cases[] = { "still", "clip", "long" };
     char folder[] = "/tmp/test_attention.XXXXXX";
     char message[MESSAGE];
     Arena *a = arena_new();
