@@ -110,7 +110,7 @@ static double training_step(Trainer *t)
     return loss;
 }
 
-/* ---- progress messages and validation ---------------------------------------------------------- */
+/* ---- progress messages ------------------------------------------------------------------------- */
 
 /* Shows the mean loss of the last CURVE_WINDOW steps and the learning rate beside the progress bar. */
 static void show_loss(const Trainer *t)
@@ -125,37 +125,6 @@ static void show_loss(const Trainer *t)
         norms = limited;
     }
     callbacks_note(t->callbacks, "loss %.4f, rate %.3g%s", loss, rate, norms);
-}
-
-/* Measures and reports the validation loss.  Once it rises for good, that is said, once. */
-static void say_validation_loss(Trainer *t, size_t epoch)
-{
-    Validation *v = &t->validation;
-    double loss = dataset_validation_loss(&t->dataset);
-    size_t least = 0;
-    if (!v->count) v->first_epoch = epoch;
-    v->loss[v->count++] = loss;
-    if (v->count == 1) {
-        callbacks_say(t->callbacks, "held out: loss %.4f", loss);
-        return;
-    }
-    for (size_t i = 0; i < v->count; i++)
-        if (v->loss[i] < v->loss[least]) least = i;
-    callbacks_say(t->callbacks, "epoch %zu: held out: loss %.4f, %.4f at first, least %.4f after epoch %zu", epoch,
-                  loss, v->loss[0], v->loss[least], v->first_epoch + least);
-    if (v->is_said || !trend_rises(v->loss, v->count, &least)) return;
-    v->is_said = 1;
-    size_t best = v->first_epoch + least;
-    callbacks_say(t->callbacks, "warning: the held-out loss has been rising since epoch %zu, from %.4f: from there on "
-                  "the pictures are learned by heart; --max_train_epochs %zu ends there, and --save_every_n_epochs 1 "
-                  "keeps all to choose from", best, v->loss[least], best ? best : 1);
-}
-
-static void validate(Trainer *t)
-{
-    size_t step = t->progress->step;
-    size_t epoch = trainer_epoch(t);
-    if (t->dataset.photos.validations && step % epoch == 0) say_validation_loss(t, step / epoch);
 }
 
 /* ---- the loop ---------------------------------------------------------------------------------- */
@@ -213,7 +182,7 @@ static void run_steps(void *trainer)
     size_t reported = last_reported_step(t);
     int broken = 0;
     remember_progress(t);
-    if (t->dataset.photos.validations) say_validation_loss(t, t->progress->step / trainer_epoch(t));
+    trainer_validate(t);
     while ((int)t->progress->step < t->steps) {
         callbacks_progress(t->callbacks, "step", (int)t->progress->step, t->steps);
         double loss = training_step(t);
@@ -225,9 +194,9 @@ static void run_steps(void *trainer)
         broken = isfinite(loss) ? 0 : broken + 1;
         check_broken(t, broken);
         say_broken(t);
+        trainer_validate(t);             /* before the state is saved, which holds it */
         trainer_save_periodically(t);
         trainer_sample_periodically(t);
-        validate(t);
         if (!reports_loss(t, step)) continue;
         double mean = curve_mean(t->loss, reported, step);
         callbacks_say(t->callbacks, "step %zu/%d: loss %.4f on average", step, t->steps, mean);
@@ -300,6 +269,7 @@ static Trained write_results(Trainer *t)
                       "it may be deleted", state);
     if (saved.lora && saved.embedding)
         callbacks_say(t->callbacks, "the word %s: %s; the two belong together", t->word, saved.embedding);
+    trainer_say_best(t, saved);
     trainer_save_curve(t);
     if (t->job->sample_prompts.count) trainer_draw_samples(t);
     return (Trained){

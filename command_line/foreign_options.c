@@ -209,8 +209,6 @@ static const ForeignOption training[] = {
     NEEDLESS_VALUE("learnable_property"), NEEDLESS_SWITCH("no_safe_serialization"), NEEDLESS_VALUE("prediction_type"),
     NEEDLESS_SWITCH("text_encoder_use_attention_mask"), NEEDLESS_VALUE("skip_until_initial_step"),
     NEEDLESS_VALUE("resize_interpolation"), NEEDLESS_VALUE("dataset_class"),
-    NEEDLESS_VALUE("validation_seed"), NEEDLESS_VALUE("validate_every_n_steps"),
-    NEEDLESS_VALUE("validate_every_n_epochs"), NEEDLESS_VALUE("max_validation_steps"),
     NEEDLESS_SWITCH("sample_at_first"),
 
     /* what would be sent over a network, which persona does not use */

@@ -96,7 +96,7 @@ static void test_picture(Arena *a)
     float loss[300];
     for (int i = 0; i < 300; i++) loss[i] = i < 150 ? 0.2f : 0.1f;
     loss[7] = NAN;
-    Bytes b = curve_png(a, loss, 300);
+    Bytes b = curve_png(a, loss, 300, (CurvePoints){ 0 });
     unsigned char *rgb = png_decode(b.data, b.size, &width, &height, why);
     CHECK(rgb && width == 480 && height == 270);
     if (rgb) {
@@ -109,7 +109,43 @@ static void test_picture(Arena *a)
     }
     free(rgb);
     for (int i = 0; i < 300; i++) loss[i] = NAN;
-    CHECK(!curve_png(a, loss, 300).data && !curve_png(a, loss, 0).data);
+    CHECK(!curve_png(a, loss, 300, (CurvePoints){ 0 }).data && !curve_png(a, loss, 0, (CurvePoints){ 0 }).data);
+}
+
+/* red pixels of columns from .. to-1, and the mean of their rows */
+static int red(const unsigned char *rgb, int from, int to, double *row)
+{
+    int n = 0;
+    *row = 0;
+    for (int i = 0; i < 480 * 270; i++) {
+        const unsigned char *p = rgb + 3 * i;
+        if (i % 480 < from || i % 480 >= to || p[0] < 150 || p[1] > 100) continue;
+        *row += i / 480;
+        n++;
+    }
+    if (n) *row /= n;
+    return n;
+}
+
+/* The line of held-out pictures: at 0.2, down to 0.1 in the middle, where the mark is, and up again; a NaN is a gap. */
+static void test_held_out(Arena *a)
+{
+    char why[PNG_WHY];
+    int width, height;
+    double row;
+    float loss[300];
+    for (int i = 0; i < 300; i++) loss[i] = 0.2f;
+    const CurvePoint point[] = { { 0, 0.2 }, { 150, 0.1 }, { 225, 0.15 }, { 250, NAN }, { 300, INFINITY } };
+    Bytes b = curve_png(a, loss, 300, (CurvePoints){ point, 5, 1 });
+    Bytes without = curve_png(a, loss, 300, (CurvePoints){ 0 });
+    unsigned char *rgb = png_decode(b.data, b.size, &width, &height, why);
+    CHECK(rgb != NULL && b.size != without.size);
+    if (!rgb) return;
+    CHECK(red(rgb, 54, 56, &row) > 0 && row < 40);
+    CHECK(red(rgb, 157, 158, &row) == 1 && fabs(row - 81.5) <= 1);      /* half of the way: 0.15 */
+    CHECK_MSG(red(rgb, 257, 264, &row) >= 49 && fabs(row - 133) <= 2, "the mark of the best: row %g", row);
+    CHECK(red(rgb, 366, 466, &row) == 0);
+    free(rgb);
 }
 
 int main(void)
@@ -121,6 +157,7 @@ int main(void)
     test_chart(a);
     test_no_curve(a);
     test_picture(a);
+    test_held_out(a);
     arena_free(a);
     return done();
 }

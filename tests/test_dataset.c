@@ -167,12 +167,54 @@ static void class_images(Arena *a)
 static void validation_images(Arena *a)
 {
     Photos p = pretend(a, 15, 2);
-    photos_hold_out(a, &p, 0.2);
+    photos_hold_out(a, &p, 0.2, -1);
     CHECK(p.validations == 3 && p.instances == 12 && p.repeated == 24);
     for (size_t i = 0; i < 15; i++) {
         int is_held_out = i % 5 == 2;
         CHECK((p.photo[i].role == VALIDATION_IMAGE) == is_held_out && p.photo[i].repeats == (is_held_out ? 0 : 2));
     }
+}
+
+static unsigned held_out_by(Arena *a, size_t count, double split, int seed)
+{
+    unsigned which = 0;
+    Photos p = pretend(a, count, 2);
+    photos_hold_out(a, &p, split, seed);
+    for (size_t i = 0; i < count; i++) which |= (unsigned)(p.photo[i].role == VALIDATION_IMAGE) << i;
+    return which;
+}
+
+static int count_bits(unsigned x) { return x ? (int)(x & 1) + count_bits(x >> 1) : 0; }
+
+/* By a seed: the same each time, as many as without one, others for another seed, each picture by some seed. */
+static void validation_by_seed(Arena *a)
+{
+    unsigned all = 0;
+    CHECK(held_out_by(a, 15, 0.2, 3) == held_out_by(a, 15, 0.2, 3));
+    CHECK(held_out_by(a, 15, 0.2, 3) != held_out_by(a, 15, 0.2, 4));
+    for (int seed = 0; seed < 40; seed++) {
+        unsigned which = held_out_by(a, 15, 0.2, seed);
+        CHECK(count_bits(which) == 3);
+        all |= which;
+    }
+    CHECK(all == 0x7fff);
+}
+
+typedef struct { Arena *a; size_t count; double split; } HoldOut;
+
+static void try_hold_out(void *to)
+{
+    HoldOut *h = to;
+    held_out_by(h->a, h->count, h->split, -1);
+}
+
+static void few_validation_images(Arena *a)
+{
+    char why[MESSAGE];
+    CHECK(attempt(a, try_hold_out, &(HoldOut){ a, 4, 0.5 }, why) && strstr(why, "of fewer than 5 none can be held out"));
+    CHECK(attempt(a, try_hold_out, &(HoldOut){ a, 5, 0.05 }, why) && strstr(why, "holds out none of them"));
+    CHECK(attempt(a, try_hold_out, &(HoldOut){ a, 5, 0.9 }, why) && strstr(why, "holds out all of them"));
+    CHECK(!attempt(a, try_hold_out, &(HoldOut){ a, 5, 0.2 }, why));
 }
 
 /* ---- pictures ------------------------------------------------------------------------------------ */
@@ -259,6 +301,8 @@ static void run(void *to)
     captions(a);
     class_images(a);
     validation_images(a);
+    validation_by_seed(a);
+    few_validation_images(a);
     hash_weights(a, "tests/golden/model_f32.weights", model);
     Machine machine = { .mem = a, .threads = 2 };
     Run r = { .machine = &machine, .weights = weights_add(a, NULL, model, MODEL_FILE), .frames = 1 };

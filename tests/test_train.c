@@ -3,6 +3,7 @@
  * with pairs for convolutions too, in batches, and with products in bf16.  tests/golden_train.py and golden_prior.py
  * say what the goldens hold.  Run from the repository's root. */
 #define _POSIX_C_SOURCE 200809L
+#include "dataset.h"
 #include "hash_weights.h"
 #include "objective.h"
 #include "optimizer.h"
@@ -277,6 +278,40 @@ static void masked(Case *c)
     c->example.loss = (Loss){ .type = LOSS_L2 };
 }
 
+/* The losses of held-out pictures, which stand behind one that is learned from.  max_validation_steps takes the first. */
+static void validation(Case *c)
+{
+    const WeightFile *golden = weights_open(c->a, "tests/golden/validation.golden");
+    const Weight *expected = tensor_of(c, golden, "losses");
+    const Weight *latents = tensor_of(c, c->golden, "latents");
+    size_t pictures = expected->shape[0];
+    TrainingConfig config = training_config_default;
+    Objective objective = { 0 };
+    Photo *photo = allocate(c->a, pictures + 1, sizeof *photo);
+    DatasetItem *item = allocate(c->a, pictures + 1, sizeof *item);
+    begin(c, 2, number(c, "up"), 0);
+    objective_schedule(&objective);
+    config.validation_seed = atoi(file_metadata(golden, "seed"));
+    for (size_t i = 0; i <= pictures; i++) {
+        photo[i] = (Photo){ .role = i ? VALIDATION_IMAGE : INSTANCE_IMAGE };
+        item[i] = (DatasetItem){ .photo = &photo[i], .example = c->example };
+        size_t at = (i ? i - 1 : 0) * size(c->example.latents);
+        item[i].example.latents.x = (float *)(uintptr_t)latents->data + at;
+    }
+    Dataset d = { .mem = c->a, .run = &c->run, .config = &config, .objective = &objective, .item = item,
+                  .noise = c->noise, .photos = { .photo = photo, .count = pictures + 1, .validations = pictures } };
+    for (size_t n = 1; n <= pictures; n++) {
+        double loss[VALIDATION_TIMES];
+        config.max_validation_steps = n < pictures ? (int)n : 0;
+        dataset_validate(&d, loss);
+        for (size_t k = 0; k < VALIDATION_TIMES; k++) {
+            double sum = 0;
+            for (size_t i = 0; i < n; i++) sum += ((const double *)expected->data)[VALIDATION_TIMES * i + k];
+            check_loss("loss of held-out pictures", loss[k], sum / (double)n);
+        }
+    }
+}
+
 /* two batches of two pictures are four pictures, each for a quarter */
 static void batches(Case *c)
 {
@@ -503,7 +538,7 @@ static void against(Case *c, const char *golden, Check *const *part)
 
 static void run(void *to)
 {
-    static Check *const first[] = { min_snr, encoder, gradients, masked, ten_steps, prior, NULL };
+    static Check *const first[] = { min_snr, encoder, gradients, masked, validation, ten_steps, prior, NULL };
     static Check *const second[] = {
         beginnings, gradients, batches, ten_steps, with_bf16, threads, gradient_checkpointing, NULL
     };

@@ -2,7 +2,7 @@
  *
  *     losses of all steps -> means of up to 200 equal parts     in the metadata of the result, as text
  *     those means -> a chart of 60 x 10 characters              for persona info
- *     losses of all steps -> a picture of 480 x 270             beside the result
+ *     losses of all steps -> a picture of 480 x 270             beside the result, with that of held-out pictures
  *
  * A chart begins at zero, so a loss that falls by a tenth looks like a tenth, and not like a cliff.  Where there are
  * fewer steps than the chart has columns, a step takes several columns. */
@@ -184,7 +184,54 @@ static void draw_line(unsigned char *rgb, const double *y, double top, double th
     }
 }
 
-static void draw_axes(Arena *a, unsigned char *rgb, double top, size_t steps)
+/* ---- held-out pictures ---- */
+
+static const unsigned char RED[3] = { 200, 40, 40 };
+
+static void draw_dot(unsigned char *rgb, int x, int y, int radius)
+{
+    for (int v = y - radius; v <= y + radius; v++)
+        for (int u = x - radius; u <= x + radius; u++)
+            if (u >= LEFT && u < RIGHT && v >= TOP && v <= BOTTOM) memcpy(rgb + 3 * (v * WIDTH + u), RED, 3);
+}
+
+static double column_of(double step, size_t steps) { return LEFT + step / (double)steps * (POINTS - 1); }
+static double row_of(double loss, double top)      { return BOTTOM - loss / top * (BOTTOM - TOP); }
+
+/* A straight line between two points, as dots of which each touches the next. */
+static void draw_segment(unsigned char *rgb, const CurvePoint p[2], double top, size_t steps)
+{
+    double x = column_of(p[0].step, steps);
+    double y = row_of(p[0].loss, top);
+    double right = column_of(p[1].step, steps) - x;
+    double down = row_of(p[1].loss, top) - y;
+    int dots = 1 + (int)fmax(fabs(right), fabs(down));
+    for (int i = 0; i <= dots; i++)
+        draw_dot(rgb, (int)lround(x + right * i / dots), (int)lround(y + down * i / dots), 0);
+}
+
+static int is_drawn(CurvePoint p) { return isfinite(p.loss) && p.loss < MOST; }
+
+static void draw_held_out(unsigned char *rgb, CurvePoints held_out, double top, size_t steps)
+{
+    enum { RADIUS = 1, BEST_RADIUS = 3 };
+    for (size_t i = 0; i < held_out.count; i++) {
+        CurvePoint p = held_out.point[i];
+        if (!is_drawn(p)) continue;
+        int radius = i == held_out.best ? BEST_RADIUS : RADIUS;
+        draw_dot(rgb, (int)lround(column_of(p.step, steps)), (int)lround(row_of(p.loss, top)), radius);
+        if (i && is_drawn(held_out.point[i - 1])) draw_segment(rgb, &held_out.point[i - 1], top, steps);
+    }
+}
+
+static const char *title_of(Arena *a, CurvePoints held_out)
+{
+    if (!held_out.count) return format(a, "loss, and its average over the last %d steps", CURVE_WINDOW);
+    return format(a, "loss, its average over %d; red: held out, best after %.0f", CURVE_WINDOW,
+                  held_out.point[held_out.best].step);
+}
+
+static void draw_axes(Arena *a, unsigned char *rgb, double top, size_t steps, CurvePoints held_out)
 {
     for (int half = 0; half <= 2; half++) {
         int y = BOTTOM - half * (BOTTOM - TOP) / 2;
@@ -196,11 +243,10 @@ static void draw_axes(Arena *a, unsigned char *rgb, double top, size_t steps)
     const char *last = format(a, "step %zu", steps);
     font_draw(rgb, WIDTH, HEIGHT, LEFT, BOTTOM + 8, 1, "1");
     font_draw(rgb, WIDTH, HEIGHT, RIGHT - FONT_WIDTH * (int)strlen(last), BOTTOM + 8, 1, last);
-    const char *title = format(a, "loss, and its average over the last %d steps", CURVE_WINDOW);
-    font_draw(rgb, WIDTH, HEIGHT, LEFT, 10, 1, title);
+    font_draw(rgb, WIDTH, HEIGHT, LEFT, 10, 1, title_of(a, held_out));
 }
 
-Bytes curve_png(Arena *a, const float *loss, size_t steps)
+Bytes curve_png(Arena *a, const float *loss, size_t steps, CurvePoints held_out)
 {
     size_t size;
     double light[POINTS], dark[POINTS];
@@ -211,12 +257,15 @@ Bytes curve_png(Arena *a, const float *loss, size_t steps)
         dark[x] = curve_mean(loss, r.to > CURVE_WINDOW ? r.to - CURVE_WINDOW : 0, r.to);
         most = fmax(most, light[x]);
     }
+    for (size_t i = 0; i < held_out.count; i++)
+        if (is_drawn(held_out.point[i])) most = fmax(most, held_out.point[i].loss);
     if (!(most > LEAST && most < MOST)) return (Bytes){ NULL, 0 };
     double top = round_up(most);
     unsigned char *rgb = memset(allocate(a, WIDTH * HEIGHT, 3), 255, WIDTH * HEIGHT * 3);
-    draw_axes(a, rgb, top, steps);
+    draw_axes(a, rgb, top, steps, held_out);
     draw_line(rgb, light, top, 0, LIGHT);
     draw_line(rgb, dark, top, 0.005, DARK);
+    draw_held_out(rgb, held_out, top, steps);
     unsigned char *png = arena_own(a, png_encode(rgb, WIDTH, HEIGHT, NULL, &size));
     if (!png) fail(a, "the loss curve: out of memory");
     return own_picture_mark(a, (Bytes){ png, size }, OWN_CURVE);

@@ -18,9 +18,16 @@ const char *curve_text(Arena *a, const float *loss, size_t steps);
  * steps: how many they were, for the axis. */
 const char *curve_chart(Arena *a, const char *text, uint64_t steps);
 
+/* The mean loss of held-out pictures after some steps, in their order.  best: of them, the one to be marked. */
+typedef struct { double step, loss; } CurvePoint;
+typedef struct {
+    const CurvePoint *point;
+    size_t            count, best;
+} CurvePoints;
+
 /* The losses of all steps as a PNG of 480x270, with its mark as an own picture, in the arena.  Light: the mean of the
- * steps that fall on each column.  Dark: the mean of the last CURVE_WINDOW steps up to there.  data is NULL when no
- * step has a loss. */
-Bytes curve_png(Arena *a, const float *loss, size_t steps);
+ * steps that fall on each column.  Dark: the mean of the last CURVE_WINDOW steps up to there.  Red: a line through the
+ * points of held_out, if there are any, with a mark at the best.  data is NULL when no step has a loss. */
+Bytes curve_png(Arena *a, const float *loss, size_t steps, CurvePoints held_out);
 
 #endif

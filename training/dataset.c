@@ -232,6 +232,29 @@ static DatasetItem *first_of_size(Dataset *d, const DatasetItem *item)
     return first;
 }
 
+/* The next held-out picture that is measured, from number i on; NULL: there are no more.  measured: how many were. */
+static TrainingExample *next_held_out(Dataset *d, size_t *i, size_t measured)
+{
+    size_t most = (size_t)d->config->max_validation_steps;
+    if (most && measured == most) return NULL;
+    while (*i < d->photos.count && d->item[*i].photo->role != VALIDATION_IMAGE) ++*i;
+    return *i < d->photos.count ? &d->item[(*i)++].example : NULL;
+}
+
+/* The operations of one measurement of the held-out pictures: forward passes alone. */
+static void count_validation(Dataset *d)
+{
+    Run forward = *d->run;
+    const TrainingExample *e;
+    size_t measured = 0;
+    forward.tape = NULL;
+    forward.machine->ops = 0;
+    forward.machine->dry = 1;
+    for (size_t i = 0; (e = next_held_out(d, &i, measured)); measured++) objective_loss(&forward, e);
+    forward.machine->dry = 0;
+    d->validation_ops = VALIDATION_TIMES * forward.machine->ops;
+}
+
 void dataset_dry_run(Dataset *d)
 {
     double all = 0;
@@ -245,6 +268,7 @@ void dataset_dry_run(Dataset *d)
         }
         all += first->ops * item->photo->repeats;
     }
+    count_validation(d);
     objective_start(d->run);
     d->run->machine->ops = all / (double)d->photos.repeated;
 }
@@ -311,26 +335,23 @@ const DatasetItem *dataset_next(Dataset *d, TrainingProgress *p)
 
 /* ---- validation -------------------------------------------------------------------------------- */
 
-enum { VALIDATION_TIMES = 4 };
-static const int validation_timesteps[VALIDATION_TIMES] = { 200, 400, 600, 800 };
-
-double dataset_validation_loss(Dataset *d)
+void dataset_validate(Dataset *d, double loss[VALIDATION_TIMES])
 {
     size_t before = mark(d->mem);
     Rng *rng = allocate(d->mem, 1, sizeof *rng);
-    double sum = 0;
-    rng_seed(rng, 0);
-    for (size_t i = 0; i < d->photos.count; i++) {
-        TrainingExample *e = &d->item[i].example;
-        if (d->item[i].photo->role != VALIDATION_IMAGE) continue;
+    TrainingExample *e;
+    size_t measured = 0;
+    rng_seed(rng, d->config->validation_seed < 0 ? 0 : (uint64_t)d->config->validation_seed);
+    for (int k = 0; k < VALIDATION_TIMES; k++) loss[k] = 0;
+    for (size_t i = 0; (e = next_held_out(d, &i, measured)); measured++) {
         for (int k = 0; k < VALIDATION_TIMES; k++) {
             objective_set_timestep(d->objective, e, validation_timesteps[k]);
             e->perturbation = NULL;
             e->noise = d->noise;
             rng_normal(rng, d->noise, size(e->latents));
-            sum += objective_loss(d->run, e);
+            loss[k] += objective_loss(d->run, e);
         }
     }
     release(d->mem, before);
-    return sum / (double)(VALIDATION_TIMES * d->photos.validations);
+    for (int k = 0; k < VALIDATION_TIMES; k++) loss[k] /= (double)measured;
 }

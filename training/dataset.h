@@ -8,6 +8,7 @@
 #include "photos.h"
 #include "training_config.h"
 #include "training_state.h"
+#include "validation.h"
 
 /* One picture, encoded.  Noise, timestep and what augmentation changes are set when it is drawn. */
 typedef struct {
@@ -32,6 +33,7 @@ typedef struct {
     DatasetItem          *item;          /* [photos.count] */
     int                   ids[MOST_CHUNKS * CONTEXT];      /* of the item drawn last, where captions are augmented */
     float                *noise;         /* of the item that was drawn last */
+    double                validation_ops;      /* operations of a measurement; dataset_dry_run() counts them */
 } Dataset;
 
 /* Says which captions are longer than what is read of them, and fills in what is learned of each (photo->learned). */
@@ -51,7 +53,7 @@ void dataset_begin(const Dataset *d, TrainingProgress *p);
 /* Draws the next example, under fresh noise.  It lasts until the next call. */
 const DatasetItem *dataset_next(Dataset *d, TrainingProgress *p);
 
-/* The mean loss of the validation images, always under the same noise at the same timesteps. */
-double dataset_validation_loss(Dataset *d);
+/* The mean loss of the validation images at each of the timesteps, always under the same noise. */
+void dataset_validate(Dataset *d, double loss[VALIDATION_TIMES]);
 
 #endif

@@ -41,7 +41,7 @@ static const Key keys[] = {
     { "bucket_reso_steps", IN_DATASET, OPTION },
     { "bucket_no_upscale", IN_DATASET, OPTION },
     { "validation_split", IN_DATASET, OPTION },
-    { "validation_seed", IN_DATASET, PASSED_OVER },
+    { "validation_seed", IN_DATASET, OPTION },
     { "network_multiplier", IN_DATASET, NOT_DONE },
     { "num_repeats", ANYWHERE, OPTION, "repeats" },
     { "shuffle_caption", ANYWHERE, OPTION },
@@ -259,9 +259,13 @@ static void take_common(Reading *r, TrainingConfig *base, const Subsets *all)
         if (other->validation_split < first->validation_split || other->validation_split > first->validation_split)
             lines_add_once(r->a, r->faults, format(r->a, "%s: datasets of different validation_split; here all have "
                                                          "one", r->path));
+        if (other->validation_seed != first->validation_seed)
+            lines_add_once(r->a, r->faults, format(r->a, "%s: datasets of different validation_seed; here all have one",
+                                                   r->path));
     }
     base->train_batch_size = first->train_batch_size;
     base->validation_split = first->validation_split;
+    base->validation_seed = first->validation_seed;
     base->resolution = first->resolution;
 }
 

@@ -32,6 +32,8 @@ static int decays_at_end(const TrainingConfig *c) { return c->lr_scheduler == LR
 static int is_huber(const TrainingConfig *c) { return c->loss_type == LOSS_HUBER || c->loss_type == LOSS_SMOOTH_L1; }
 static int scales_huber(const TrainingConfig *c) { return is_huber(c) && c->huber_schedule != HUBER_SNR; }
 
+static int holds_out(const TrainingConfig *c) { return c->validation_split > 0; }
+
 static int has_least(const TrainingConfig *c)
 {
     return c->lr_scheduler == LR_COSINE_WITH_MIN_LR || c->lr_scheduler == LR_WARMUP_STABLE_DECAY;
@@ -65,6 +67,7 @@ static const char NO_LORA[] = "textual inversion trains no LoRA";
 static const char NO_BUCKETS[] = "without --enable_bucket";
 static const char NO_HUBER[] = "without --loss_type huber or smooth_l1";
 static const char NO_WORD[] = "no word is learned; --token or --method textual_inversion";
+static const char NONE_HELD_OUT[] = "no pictures are held out without --validation_split";
 static const char NOT_ENLARGED[] = "with --bucket_no_upscale pictures keep their sizes";
 
 static const Rule rules[] = {
@@ -103,6 +106,10 @@ static const Rule rules[] = {
     { "huber_schedule", is_huber, NO_HUBER },
     { "huber_c", is_huber, NO_HUBER },
     { "huber_scale", scales_huber, "without a huber loss, or with --huber_schedule snr" },
+    { "validation_seed", holds_out, NONE_HELD_OUT },
+    { "validate_every_n_steps", holds_out, NONE_HELD_OUT },
+    { "validate_every_n_epochs", holds_out, NONE_HELD_OUT },
+    { "max_validation_steps", holds_out, NONE_HELD_OUT },
     { "save_last_n_epochs", saves_epochs, "without --save_every_n_epochs" },
 };
 

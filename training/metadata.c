@@ -283,6 +283,20 @@ static void add_pictures(Entries *e, const Photos *p)
     add_text(e, "ss_tag_frequency", tag_frequency(e->a, p));
 }
 
+/* sd-scripts has the options.  The measurements are persona's. */
+static void add_validation(Entries *e, const ResultInfo *info)
+{
+    const TrainingConfig *c = info->config;
+    if (!info->photos->validations) return;
+    add_number(e, "ss_validation_split", c->validation_split);
+    if (c->validation_seed >= 0) add_number(e, "ss_validation_seed", c->validation_seed);
+    if (c->validate_every_n_steps > 0) add_number(e, "ss_validate_every_n_steps", c->validate_every_n_steps);
+    if (c->validate_every_n_epochs > 0) add_number(e, "ss_validate_every_n_epochs", c->validate_every_n_epochs);
+    if (c->max_validation_steps > 0) add_number(e, "ss_max_validation_steps", c->max_validation_steps);
+    add_text(e, "persona_validation_loss", validation_losses_text(e->a, info->validation));
+    add_text(e, "persona_likeness", validation_likeness_text(e->a, info->validation));
+}
+
 KeyValue *metadata_of(Arena *a, const ResultInfo *info, ResultKind kind, size_t more, size_t *count)
 {
     enum { MOST = 128 };
@@ -296,6 +310,7 @@ KeyValue *metadata_of(Arena *a, const ResultInfo *info, ResultKind kind, size_t 
     add_number(&e, "ss_clip_skip", info->clip_skip);
     add_text(&e, "ss_seed", format(a, "%llu", (unsigned long long)info->seed));
     add_pictures(&e, info->photos);
+    add_validation(&e, info);
     *count = e.count;
     return e.pair;
 }

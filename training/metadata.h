@@ -5,6 +5,7 @@
 #include "photos.h"
 #include "safetensors.h"
 #include "training_config.h"
+#include "validation.h"
 
 typedef enum { LORA_RESULT, EMBEDDING_RESULT } ResultKind;
 
@@ -16,6 +17,7 @@ typedef struct {
     uint64_t              seed;
     size_t                step, steps;      /* done, and in all */
     size_t                epoch;            /* steps in which all pictures are seen */
+    const Validation     *validation;       /* what was measured until now */
 } ResultInfo;
 
 /* Returns count entries, in the arena, with room for `more` behind them. */

@@ -7,6 +7,7 @@
 #include "photos.h"
 
 #include "chars.h"
+#include "random.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -29,20 +30,51 @@ void photos_remove_faulty(Photos *p)
 
 /* ---- roles -------------------------------------------------------------------------------------- */
 
+enum { LEAST_TO_HOLD_OUT = 5 };          /* of fewer pictures each is needed to learn from */
+
 /* Of n pictures in a row, how many are validation images: n * split, rounded. */
 static size_t held_out_of(size_t n, double split) { return (size_t)((double)n * split + 0.5); }
 
-void photos_hold_out(Arena *a, Photos *p, double validation_split)
+/* The pictures' numbers in their own order. */
+static size_t *in_order(Arena *a, size_t n)
 {
-    for (size_t i = 0; i < p->count; i++) {
-        Photo *photo = &p->photo[i];
-        if (held_out_of(i + 1, validation_split) == held_out_of(i, validation_split)) continue;
-        p->repeated -= (size_t)photo->repeats;
-        p->instances--;
-        p->validations++;
-        photo->role = VALIDATION_IMAGE;
-        photo->repeats = 0;
+    size_t *order = allocate(a, n, sizeof *order);
+    for (size_t i = 0; i < n; i++) order[i] = i;
+    return order;
+}
+
+/* The same in an order by chance: Fisher-Yates. */
+static size_t *shuffled(Arena *a, size_t n, int seed)
+{
+    Rng *rng = allocate(a, 1, sizeof *rng);
+    size_t *order = in_order(a, n);
+    rng_seed(rng, (uint64_t)seed);
+    for (size_t i = n; i > 1; i--) {
+        size_t j = rng_below(rng, (uint32_t)i);
+        size_t swapped = order[i - 1];
+        order[i - 1] = order[j];
+        order[j] = swapped;
     }
+    return order;
+}
+
+static void hold_out(Photos *p, Photo *photo)
+{
+    p->repeated -= (size_t)photo->repeats;
+    p->instances--;
+    p->validations++;
+    photo->role = VALIDATION_IMAGE;
+    photo->repeats = 0;
+}
+
+void photos_hold_out(Arena *a, Photos *p, double validation_split, int validation_seed)
+{
+    if (p->count < LEAST_TO_HOLD_OUT)
+        fail(a, "--validation_split %g of %zu pictures: of fewer than %d none can be held out, for each is needed to "
+                "learn from; add pictures, or leave it out", validation_split, p->count, LEAST_TO_HOLD_OUT);
+    size_t *order = validation_seed < 0 ? in_order(a, p->count) : shuffled(a, p->count, validation_seed);
+    for (size_t i = 0; i < p->count; i++)
+        if (held_out_of(i + 1, validation_split) > held_out_of(i, validation_split)) hold_out(p, &p->photo[order[i]]);
     if (!p->validations || !p->instances)
         fail(a, "--validation_split %g of %zu pictures holds out %s of them", validation_split, p->count,
              p->instances ? "none" : "all");

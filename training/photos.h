@@ -47,9 +47,9 @@ typedef struct {
 /* Takes the pictures with a fault out of the list. */
 void photos_remove_faulty(Photos *p);
 
-/* Makes about this part of the pictures validation images, spread evenly over their names.  Fails when that is none,
- * or all. */
-void photos_hold_out(Arena *a, Photos *p, double validation_split);
+/* Makes about this part of the pictures validation images: spread evenly over their names, or chosen by a seed of 0 and
+ * up.  Fails when that is none, or all, or when the pictures are fewer than 5. */
+void photos_hold_out(Arena *a, Photos *p, double validation_split, int validation_seed);
 
 /* Adds class images, all together as often in an epoch as the others: repeated when they are fewer, and the last left
  * out when they are more (kohya sd-scripts, library/train_util.py, DreamBoothDataset). */

@@ -32,7 +32,8 @@ static KeyValue *result_metadata(Trainer *t, ResultKind kind, size_t *count)
 {
     const ResultInfo info = { .config = t->config, .photos = &t->dataset.photos, .model = t->job->job.model,
                               .side = t->side, .clip_skip = t->dataset.clip_skip, .seed = t->seed,
-                              .step = t->progress->step, .steps = (size_t)t->steps, .epoch = trainer_epoch(t) };
+                              .step = t->progress->step, .steps = (size_t)t->steps, .epoch = trainer_epoch(t),
+                              .validation = &t->validation };
     KeyValue *metadata = metadata_of(t->mem, &info, kind, 2, count);
     metadata[(*count)++] = (KeyValue){ JOB, trainer_job_id(t) };
     metadata[(*count)++] = (KeyValue){ LOSS, curve_text(t->mem, t->loss, t->progress->step) };
@@ -70,7 +71,14 @@ static void write_state(void *trainer, const char *path)
     training_state_save(t->mem, &t->state, t->safe, path);
 }
 
-static Bytes curve_of(Trainer *t) { return curve_png(t->mem, t->loss, (size_t)t->steps); }
+static Bytes curve_of(Trainer *t)
+{
+    const Validation *v = &t->validation;
+    CurvePoint *point = allocate(t->mem, v->count + 1, sizeof *point);
+    for (size_t i = 0; i < v->count; i++) point[i] = (CurvePoint){ v->at[i].step, validation_loss(v, i) };
+    CurvePoints held_out = { point, v->count, v->count ? validation_best(v) : 0 };
+    return curve_png(t->mem, t->loss, (size_t)t->steps, held_out);
+}
 
 static void write_curve(void *trainer, const char *path)
 {
@@ -255,6 +263,7 @@ static void spare_inputs(Trainer *t)
     const char *state = t->resumed ? t->resumed->path : NULL;
     output_spare(t->mem, t->job->out, state);
     output_spare(t->mem, t->job->out, from);
+    if (from && t->dataset.photos.validations) output_spare(t->mem, trainer_path(t, trainer_best), from);
     for (size_t step = 1; from && step < (size_t)t->steps; step++) {
         size_t before = mark(t->mem);
         Due due = due_after(t, step, t->config->save_every_n_epochs, t->config->save_every_n_steps);
@@ -270,6 +279,7 @@ void trainer_check_room(Trainer *t)
     size_t saves = count_saves_of_epochs(t) + count_saves_of_steps(t);
     double lora = (double)t->trainable->count * sizeof(uint16_t);
     double embedding = (double)t->trainable->word_count * sizeof(float);
+    if (t->dataset.photos.validations) saves++;      /* the best */
     double results = (double)(1 + saves) * (lora + embedding);
     double states = (saves ? 2 : 1) * training_state_bytes(&t->state);
     spare_inputs(t);
@@ -291,6 +301,14 @@ static int save_result(Trainer *t, const char *what)
     if (embedding) all &= save_on_the_way(t, write_embedding, embedding);
     if (lora) all &= save_on_the_way(t, write_lora, lora);
     return all;
+}
+
+void trainer_save_best(Trainer *t) { save_result(t, trainer_best); }
+
+void trainer_delete_best(Trainer *t)
+{
+    delete_own(t, trainer_lora_path(t, trainer_best));
+    delete_own(t, trainer_embedding_path(t, trainer_best));
 }
 
 /* Of the results of epochs the last ones stay. */

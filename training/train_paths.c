@@ -2,6 +2,7 @@
  *
  *     OUT.safetensors, embeddings/WORD.safetensors                       the result
  *     OUT-000001.safetensors, OUT-step00000001.safetensors               the same, after an epoch or a step
+ *     OUT-best.safetensors                                               the same, where held-out pictures say best
  *     OUT-state.safetensors                                              the state, to be resumed
  *     OUT-loss.png                                                       the loss curve
  *     OUT-sample1.png, OUT-000001-sample1.png, ...                       sample images
@@ -44,6 +45,8 @@ const char *trainer_embedding_path(Trainer *t, const char *what)
     if (is_textual_inversion(t->config)) return trainer_path(t, what);
     return format(t->mem, "%.*sembeddings/%s%s.safetensors", folder, out, t->word, what);
 }
+
+const char trainer_best[] = "-best";
 
 const char *trainer_after_epoch(Trainer *t, size_t epoch) { return format(t->mem, "-%06zu", epoch); }
 const char *trainer_after_step(Trainer *t, size_t step)   { return format(t->mem, "-step%08zu", step); }

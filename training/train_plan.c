@@ -58,8 +58,40 @@ void trainer_count_steps(Trainer *t)
     t->safe = progress_new(t);
     dataset_begin(&t->dataset, t->progress);
     t->loss = allocate(t->mem, (size_t)t->steps, sizeof *t->loss);
-    t->validation.loss = allocate(t->mem, (size_t)t->steps / trainer_epoch(t) + 1, sizeof *t->validation.loss);
+    t->validation.most = trainer_count_validations(t);
+    t->validation.at = allocate(t->mem, t->validation.most, sizeof *t->validation.at);
     memset(t->loss, 0, (size_t)t->steps * sizeof *t->loss);
+}
+
+/* ---- when held-out pictures are measured --------------------------------------------------------- */
+
+/* In steps, 0: never.  Nobody said how often: after each epoch. */
+typedef struct { size_t by_steps, by_epochs; } Interval;
+
+static Interval interval_of(const Trainer *t)
+{
+    const TrainingConfig *c = t->config;
+    Interval every = { (size_t)c->validate_every_n_steps, (size_t)c->validate_every_n_epochs * trainer_epoch(t) };
+    if (!every.by_steps && !every.by_epochs) every.by_epochs = trainer_epoch(t);
+    return every;
+}
+
+static int is_due(size_t step, size_t every) { return every && step % every == 0; }
+
+int trainer_validates_at(const Trainer *t, size_t step)
+{
+    Interval every = interval_of(t);
+    return step == (size_t)t->steps || is_due(step, every.by_steps) || is_due(step, every.by_epochs);
+}
+
+size_t trainer_count_validations(const Trainer *t)
+{
+    Interval every = interval_of(t);
+    size_t steps = (size_t)t->steps;
+    size_t count = 2;                    /* before the first step and after the last one */
+    if (every.by_steps) count += steps / every.by_steps;
+    if (every.by_epochs) count += steps / every.by_epochs;
+    return count;
 }
 
 /* ---- memory ------------------------------------------------------------------------------------ */
@@ -101,6 +133,7 @@ static void say_memory_and_time(Trainer *t, size_t encoding)
         mapped = t->sampling.mapped;
     }
     double ops = t->machine.ops * t->steps * objective_examples(&t->objective);
+    ops += t->dataset.validation_ops * (double)trainer_count_validations(t);
     callbacks_say(t->callbacks, "plan: %.2f GB of memory (%.2f GB of it the mapped weights), %s", (double)most / 1e9,
                   (double)mapped / 1e9, plan_time(t->mem, ops, &t->machine));
 }

@@ -103,9 +103,19 @@ static void add_subsets(Trainer *t, Identity *id)
         add_entry(id, format(t->mem, "subset %zu", i + 1), subset_said(t, &t->subsets.subset[i]));
 }
 
+/* What makes one measurement comparable with another. */
+static void add_validation(Trainer *t, Identity *id)
+{
+    const TrainingConfig *c = t->config;
+    if (c->validation_split <= 0) return;
+    if (c->validation_seed >= 0) add_entry(id, "--validation_seed", format(t->mem, "%d", c->validation_seed));
+    if (c->max_validation_steps > 0)
+        add_entry(id, "--max_validation_steps", format(t->mem, "%d", c->max_validation_steps));
+}
+
 void trainer_identify(Trainer *t)
 {
-    enum { OTHERS = 8 };
+    enum { OTHERS = 10 };
     Arena *a = t->mem;
     const Photos *p = &t->dataset.photos;
     Identity id = { .pair = allocate(a, p->count + t->subsets.count + count_options() + OTHERS, sizeof *id.pair) };
@@ -115,12 +125,14 @@ void trainer_identify(Trainer *t)
     add_entry(&id, "clip_skip", format(a, "%d", t->dataset.clip_skip));
     add_entry(&id, "precision", t->machine.bf16 ? "bf16" : "f32");
     if (t->config->network_weights) add_entry(&id, "network_weights", digest_of_file(t, t->config->network_weights));
+    add_validation(t, &id);
     add_options(t, &id);
     add_subsets(t, &id);
     add_entry(&id, "the number of pictures", format(a, "%zu", p->count));
     for (size_t i = 0; i < p->count; i++) add_entry(&id, format(a, "picture %zu", i + 1), photo_said(t, &p->photo[i]));
     t->state = (TrainingState){ .identity = id.pair, .entries = id.count, .progress = t->progress, .pictures = p->count,
                                 .repeated = p->repeated, .loss = t->loss, .steps = (size_t)t->steps };
+    if (p->validations) t->state.validation = &t->validation;
     if (t->resumed) training_state_match(a, t->resumed, id.pair, id.count);
 }
 

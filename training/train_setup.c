@@ -251,6 +251,20 @@ static void check_autoencoder(Trainer *t, const Photos *photos)
                   t->job->job.model, error, kind, large_model);
 }
 
+/* By name: whoever looks at the result should know what it has not seen. */
+static void say_held_out(Trainer *t, const Photos *photos)
+{
+    enum { MOST_NAMES = 12 };
+    Lines names = { 0 };
+    size_t before = mark(t->mem);
+    size_t more = photos->validations > MOST_NAMES ? photos->validations - MOST_NAMES : 0;
+    for (size_t i = 0; i < photos->count && names.count < MOST_NAMES; i++)
+        if (photos->photo[i].role == VALIDATION_IMAGE) lines_add(t->mem, &names, photos->photo[i].name);
+    callbacks_say(t->callbacks, "held out, to measure likeness with and not to learn from: %s%s",
+                  lines_joined(t->mem, &names, ", "), more ? format(t->mem, " and %zu more", more) : "");
+    release(t->mem, before);
+}
+
 void trainer_find_photos(Trainer *t)
 {
     const TrainingConfig *c = t->config;
@@ -260,8 +274,9 @@ void trainer_find_photos(Trainer *t)
     if (t->subsets.count > 1) folder = amount(t->mem, t->subsets.count, "folder");
     if (!photos.count) fail(t->mem, "%s: only class images, and nothing to learn from", folder);
     survey_look(t->mem, &photos, c->skip_unreadable, t->callbacks);
-    if (c->validation_split > 0) photos_hold_out(t->mem, &photos, c->validation_split);
+    if (c->validation_split > 0) photos_hold_out(t->mem, &photos, c->validation_split, c->validation_seed);
     survey_tell(t->mem, &photos, folder, t->callbacks);
+    if (photos.validations) say_held_out(t, &photos);
     masks_find(t->mem, &photos);
     masks_check(t->mem, &photos, t->callbacks);
     check_autoencoder(t, &photos);

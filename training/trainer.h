@@ -2,6 +2,7 @@
  *     train_setup.c      model, pictures, initial parameters
  *     train_plan.c       steps, memory, time, and what is said of them
  *     train_resume.c     what a job depends on, and resuming it
+ *     train_validation.c how alike it becomes, measured on held-out pictures
  *     train_outputs.c    every file that training writes
  *     train_paths.c      what those files are called
  *
@@ -16,14 +17,6 @@
 #include "training_job.h"
 
 typedef struct { double sum; size_t count; } LossSum;
-
-/* How the loss of the validation images went. */
-typedef struct {
-    double *loss;                        /* one of each validation, [count] until now */
-    size_t  count;
-    size_t  first_epoch;                 /* that of the first one; the others follow, an epoch apart */
-    int     is_said;                     /* that it rises */
-} Validation;
 
 typedef struct {
     Arena                *mem;
@@ -72,6 +65,8 @@ void trainer_begin(Trainer *t);              /* trainable parameters as before t
 
 size_t trainer_epoch(const Trainer *t);      /* steps in which all pictures are seen */
 void   trainer_count_steps(Trainer *t);      /* steps in all, and the room for losses and progress */
+size_t trainer_count_validations(const Trainer *t);      /* how many measurements of held-out pictures a job makes */
+int    trainer_validates_at(const Trainer *t, size_t step);      /* is there one after this step? */
 size_t trainer_trim(Trainer *t);             /* gives back what encoding took, and returns how many bytes that was */
 void   trainer_say_plan(Trainer *t, size_t encoding);      /* encoding: what trainer_trim() returned */
 
@@ -83,6 +78,11 @@ void trainer_resume(Trainer *t);             /* goes on from the state, after ev
 void trainer_set_aside(Trainer *t);          /* renames the state of another job that this one would overwrite */
 const char *trainer_job_id(Trainer *t);      /* a number for all that the result depends on, as text */
 
+/* ---- train_validation.c ----------------------------------------------------------------------------- */
+
+void   trainer_validate(Trainer *t);         /* measures and tells, where that is wanted at this step; keeps the best */
+void   trainer_say_best(Trainer *t, TrainedFiles result);      /* at the end: which step was best, and where it is */
+
 /* ---- train_outputs.c ------------------------------------------------------------------------------- */
 
 void trainer_check_room(Trainer *t);         /* fails when a file that will be written cannot be */
@@ -92,6 +92,8 @@ void trainer_save_state(Trainer *t);         /* where the job stood after the la
 const char *trainer_keep_state(Trainer *t);  /* saves the state of a job that ends early; returns what to say of it */
 void trainer_draw_samples(Trainer *t);       /* of the result */
 void trainer_save_periodically(Trainer *t);  /* what the configuration wants saved after this step */
+void trainer_save_best(Trainer *t);          /* what is learned so far, as OUT-best */
+void trainer_delete_best(Trainer *t);        /* where this job saved it */
 void trainer_sample_periodically(Trainer *t);      /* the same for sample images */
 
 /* ---- train_paths.c; all in the arena ---------------------------------------------------------------- */
@@ -105,6 +107,7 @@ const char *trainer_curve_path(Trainer *t);
 const char *trainer_path(Trainer *t, const char *what);
 const char *trainer_lora_path(Trainer *t, const char *what);
 const char *trainer_embedding_path(Trainer *t, const char *what);
+extern const char trainer_best[];                          /* "-best" */
 const char *trainer_after_epoch(Trainer *t, size_t epoch); /* "-000001" */
 const char *trainer_after_step(Trainer *t, size_t step);   /* "-step00000001" */
 

@@ -26,6 +26,7 @@ const TrainingConfig training_config_default = {
     .train_batch_size = 1, .gradient_accumulation_steps = 1, .repeats = 1,
     .prior_loss_weight = 1,
     .max_token_length = 75, .token_warmup_min = 1,
+    .validation_seed = -1,
     .optimizer_type = OPTIMIZER_ADAMW,
     .lr_scheduler = LR_COSINE, .lr_scheduler_num_cycles = 1, .lr_scheduler_power = 1,
     .weight_decay = -1, .max_grad_norm = 1, .min_snr_gamma = -1,
@@ -184,7 +185,17 @@ static const Option options[] = {
     { FIELD(token_warmup_min), .value = "N", .type = WHOLE, .most = 1000,
       .help = "so many parts in the first step (1)" },
     { FIELD(validation_split), .value = "X", .type = REAL, .most = 0.9,
-      .help = "so large a part of the pictures is not learned from; their loss is told after each epoch (0)" },
+      .help = "so large a part of the pictures, of 5 or more, is not learned from but measured with: how alike it "
+              "becomes, and at which step it was best, which is kept as OUT-best.safetensors (0)" },
+    { FIELD(validation_seed), .value = "N", .type = WHOLE, .resume = FREE, .most = 2147483647,
+      .help = "which pictures are held out, and the noise that they are measured under (spread evenly over the "
+              "names)" },
+    { FIELD(validate_every_n_steps), .value = "N", .type = WHOLE, .resume = FREE, .least = 1, .most = 1e7,
+      .help = "how often they are measured, in steps; always at the beginning and at the end (after each epoch)" },
+    { FIELD(validate_every_n_epochs), .value = "N", .type = WHOLE, .resume = FREE, .least = 1, .most = 1e6,
+      .help = "the same counted in epochs; with both, both (1)" },
+    { FIELD(max_validation_steps), .value = "N", .type = WHOLE, .resume = FREE, .least = 1, .most = 100000,
+      .help = "so many of the held-out pictures are measured (all)" },
     { FIELD(optimizer_type), .value = "NAME", .type = OPTIMIZER,
       .help = "AdamW; AdamW8bit, in a quarter of the memory; Lion; Adafactor; or Prodigy, DAdaptAdam and DAdaptLion, "
               "which find the learning rate themselves (AdamW)" },

@@ -69,6 +69,9 @@ typedef struct {
     int             token_warmup_min;
     const char     *caption_prefix, *caption_suffix, *caption_separator, *secondary_separator, *keep_tokens_separator;
     double          validation_split;
+    int             validation_seed;     /* -1: held-out pictures are spread evenly over the names */
+    int             validate_every_n_steps, validate_every_n_epochs;      /* both 0: after each epoch */
+    int             max_validation_steps;        /* 0: all held-out pictures are measured */
     int             skip_unreadable;     /* pictures that cannot be used are left out */
     const char     *caption_extension;   /* NULL: .txt, or .caption */
 

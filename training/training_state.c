@@ -4,6 +4,7 @@
  *     mean, square, ...                  F32, U8 or F64       the arrays of the optimizer's state (optimizer.c)
  *     loss                               F32 [steps]          of each step of the job, as far as it is done
  *     course                             U32 [n]              TrainingProgress
+ *     validation                         F64 [n,5]            what was measured on held-out pictures; not without them
  *     metadata                                                all that the job depends on: model, options, each picture
  *
  * Whatever else a step needs follows from these and from what the metadata name, so a job that is resumed makes the
@@ -18,13 +19,13 @@
 
 #include <string.h>
 
-static const char MARK[] = "persona training state", VERSION[] = "5";
+static const char MARK[] = "persona training state", VERSION[] = "5", VALIDATION[] = "validation";
 
 size_t progress_bytes(size_t repeated) { return sizeof(TrainingProgress) + repeated * sizeof(uint32_t); }
 
 /* ---- the layout -------------------------------------------------------------------------------- */
 
-enum { TENSORS = STATE_ARRAYS + 3 };
+enum { TENSORS = STATE_ARRAYS + 4 };
 
 /* The tensors of a file.  The arrays that they point to are the caller's. */
 typedef struct {
@@ -64,6 +65,7 @@ double training_state_bytes(const TrainingState *s)
     double bytes = 0;
     lay_out(&l, s, s->progress);
     for (int i = 0; i < l.tensors; i++) bytes += (double)l.tensor[i].bytes;
+    if (s->validation) bytes += (double)(s->validation->most * sizeof(Measurement));
     for (size_t i = 0; i < s->entries; i++)
         bytes += (double)(strlen(s->identity[i].key) + strlen(s->identity[i].value));
     return bytes;
@@ -79,6 +81,8 @@ void training_state_save(Arena *a, const TrainingState *s, const TrainingProgres
     metadata[0] = (KeyValue){ MARK, VERSION };
     memcpy(metadata + 1, s->identity, s->entries * sizeof *metadata);
     lay_out(&l, s, (TrainingProgress *)(uintptr_t)progress);      /* it is only read here */
+    if (s->validation && s->validation->count)
+        add_tensor(&l, VALIDATION, s->validation->at, F64, s->validation->count * sizeof(Measurement) / sizeof(double));
     safetensors_save(a, path, l.tensor, (size_t)l.tensors, metadata, s->entries + 1);
     release(a, before);
 }
@@ -182,6 +186,24 @@ static void copy_mapped(Arena *a, void *to, const void *from, size_t bytes)
     }
 }
 
+/* What was measured on held-out pictures.  A state from before there was such a thing has none of it. */
+static void load_validation(Arena *a, const WeightFile *f, const TrainingState *s, uint32_t step)
+{
+    Validation *v = s->validation;
+    const Weight *w = file_weight(f, VALIDATION);
+    if (!v || !w) return;
+    size_t n = w->bytes / sizeof(Measurement);
+    if (w->type != F64 || w->bytes % sizeof(Measurement) || n > v->most + step)
+        fail(a, "%s: damaged: its measurements of held-out pictures are cut", f->path);
+    Measurement *from = memcpy(allocate(a, n, sizeof *from), w->data, w->bytes);
+    for (size_t i = 0; i < n; i++) {
+        int is_in_order = i ? from[i].step > from[i - 1].step : from[i].step >= 0;
+        if (!is_in_order || !(from[i].step <= step))
+            fail(a, "%s: damaged: its measurements of held-out pictures are out of order", f->path);
+    }
+    validation_take(a, v, from, n);
+}
+
 size_t training_state_load(Arena *a, const WeightFile *f, TrainingState *s)
 {
     size_t before = mark(a);
@@ -200,5 +222,6 @@ size_t training_state_load(Arena *a, const WeightFile *f, TrainingState *s)
     check_progress(a, f, s, progress, steps);
     memcpy(s->progress, progress, progress_bytes(s->repeated));
     release(a, before);
+    load_validation(a, f, s, s->progress->step);
     return steps;
 }

@@ -5,6 +5,7 @@
 #include "optimizer.h"
 #include "random.h"
 #include "trainable.h"
+#include "validation.h"
 
 /* Training progress: where a job stands.  All of it is numbers of 32 bits, as the file has them. */
 typedef struct {
@@ -26,6 +27,7 @@ typedef struct {
     size_t            repeated;          /* how many stand in progress->order */
     float            *loss;              /* of each step of the job; 0 of those to come, NaN of those left out */
     size_t            steps;             /* of the job */
+    Validation       *validation;        /* what was measured; NULL: no pictures are held out */
 } TrainingState;
 
 /* Bytes of a TrainingProgress for epochs of so many examples. */
@@ -47,9 +49,9 @@ uint64_t training_state_seed(Arena *a, const WeightFile *f);
 /* Fails, with what differs, unless the file's job depends on the same. */
 void training_state_match(Arena *a, const WeightFile *f, const KeyValue *identity, size_t entries);
 
-/* Fills in parameters, moments, progress and the losses of the steps done.  Returns how many steps the job had when
- * it was saved.  Fails when the file's tensors do not fit or point outside, or when more steps are done than the job
- * has now. */
+/* Fills in parameters, moments, progress, and the losses and measurements of the steps done.  Returns how many steps
+ * the job had when it was saved.  Fails when the file's tensors do not fit or point outside, or when more steps are
+ * done than the job has now. */
 size_t training_state_load(Arena *a, const WeightFile *f, TrainingState *s);
 
 /* What a file of state says of its job, for people. */
