@@ -191,11 +191,12 @@ Upscaler upscaler_of(Run *r, const char *prefix)
     if (first) read_compact(r, &u);
     else read_rrdb(r, &u);
     const char *path = weights_path(r->weights, format(a, "%s%s", prefix, input));
+    int is_there = weight_of(r, prefix, input) != NULL;
     int is_known_scale = u.scale >= 1 && u.scale <= 8;
-    if (path && u.blocks >= 0 && is_known_scale && (!first || dim(first, 1) == COLOURS)) return u;
-    if (!path) fail(a, "the upscaler has neither body.0.weight nor conv_first.weight: is the file whole?");
+    if (is_there && u.blocks >= 0 && is_known_scale && (!first || dim(first, 1) == COLOURS)) return u;
+    if (!is_there) fail(a, "the upscaler has neither body.0.weight nor conv_first.weight: is the file whole?");
     fail(a, "%s: its layers are those of neither SRVGGNetCompact nor RRDBNet for RGB pictures that become 1 to 8 times "
-            "as large; use another upscaler, such as RealESRGAN_x4plus or realesr-animevideov3", path);
+            "as large; use another upscaler, such as RealESRGAN_x4plus or realesr-animevideov3", path ? path : prefix);
 }
 
 const char *upscaler_said(Arena *a, const Upscaler *u)

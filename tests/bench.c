@@ -1,4 +1,4 @@
-/* How fast is it here?  make bench [ROWS="unet clip vae train again bf16"]
+/* How fast is it here?  make bench [ROWS="unet clip vae upscaler rrdb train again bf16"]
  *
  * First this machine's own peak: multiply-adds in registers, nothing else.  Then the parts of a full-size job, on
  * random weights of Stable Diffusion 1.5's and mm_sd_v15's shapes, F16, made in memory: seconds (the fastest and the
@@ -10,6 +10,7 @@
 #include "objective.h"
 #include "optimizer.h"
 #include "unet.h"
+#include "upscaler.h"
 #include "vae.h"
 #include "vector.h"
 
@@ -255,6 +256,55 @@ static void run_row(Arena *a, const Row *row, int threads, int bf16, double peak
     release(a, before);
 }
 
+/* realesr-animevideov3's SRVGGNetCompact, and RealESRGAN_x4plus' RRDBNet. */
+static void make_upscaler(Made *m, int is_rrdb)
+{
+    enum { NF = 64, GC = 32, CONVS = 16, BLOCKS = 23, TIMES = 4, COLOURS = 3 };
+    for (int i = 0; !is_rrdb && i <= CONVS; i++) {
+        layer(m, format(m->mem, "upscaler.body.%d", 2 * i), i ? NF : COLOURS, NF, 3, 1);
+        make(m, format(m->mem, "upscaler.body.%d.weight", 2 * i + 1), 1, (size_t[]){ NF }, 0.1f, 0.2f);
+    }
+    if (!is_rrdb) {
+        layer(m, format(m->mem, "upscaler.body.%d", 2 * CONVS + 2), NF, COLOURS * TIMES * TIMES, 3, 1);
+        return;
+    }
+    static const char *const ends[] = { "conv_body", "conv_up1", "conv_up2", "conv_hr" };
+    layer(m, "upscaler.conv_first", COLOURS, NF, 3, 1);
+    for (size_t i = 0; i < 3 * 5 * BLOCKS; i++) {
+        size_t k = i % 5;
+        const char *p = format(m->mem, "upscaler.body.%zu.rdb%zu.conv%zu", i / 15, i / 5 % 3 + 1, k + 1);
+        layer(m, p, NF + k * GC, k < 4 ? GC : NF, 3, 1);
+    }
+    for (size_t i = 0; i < 4; i++) layer(m, format(m->mem, "upscaler.%s", ends[i]), NF, NF, 3, 1);
+    layer(m, "upscaler.conv_last", NF, COLOURS, 3, 1);
+}
+
+/* A picture of 128x128 becomes one of 512x512. */
+static void run_upscaler(Arena *a, int is_rrdb, int threads, int bf16)
+{
+    enum { RUNS = 5, SIDE = 128 };
+    Made *m = allocate(a, 1, sizeof *m);
+    m->mem = a, m->count = 0, m->state = 1;
+    make_upscaler(m, is_rrdb);
+    double seconds[RUNS];
+    Machine machine = { a, threads, 0, 0, bf16 };
+    Run r = { .machine = &machine, .weights = weights_of(a, NULL, m->w, m->count) };
+    Upscaler u = upscaler_of(&r, "upscaler.");
+    Tensor x = tensor(&r, 1, SIDE, SIDE, 3);
+    for (size_t i = 0; i < size(x); i++) x.x[i] = (float)(i * 2654435761u % 2048) / 2048;
+    for (int i = 0; i < RUNS; i++) {
+        size_t here = mark(a);
+        double start = now();
+        upscale(&r, &u, x, 0);
+        seconds[i] = now() - start;
+        release(a, here);
+    }
+    double tera = machine.ops / RUNS / 1e12;
+    qsort(seconds, RUNS, sizeof *seconds, by_size);
+    printf("%-38s %6.3f TFLOP  %7.3f s fastest, %7.3f s median  %6.0f GFLOP/s  %5.2f GB\n", upscaler_said(a, &u), tera,
+           seconds[0], seconds[RUNS / 2], tera * 1e3 / seconds[RUNS / 2], (double)arena_peak(a) / 1e9);
+}
+
 /* A LoRA of rank 32 on UNet and text encoder, one picture of 512x512: a step, and beside it one forward pass of both
  * without the LoRA, in turns; again: blocks are computed again on the way back. */
 static void run_training(Arena *a, int threads, int bf16, int again)
@@ -308,7 +358,7 @@ static void run_training(Arena *a, int threads, int bf16, int again)
 
 int main(int argc, char **argv)
 {
-    const char *chosen = argc > 1 ? argv[1] : "unet clip vae train again";
+    const char *chosen = argc > 1 ? argv[1] : "unet clip vae upscaler rrdb train again";
     int threads = argc > 2 ? atoi(argv[2]) : machine_threads();
     double peak_of_machine = peak_speed(threads);
     printf("%d threads, %s; float32 multiply-add peak %.0f GFLOP/s\n", threads,
@@ -317,6 +367,12 @@ int main(int argc, char **argv)
         if (!strstr(chosen, rows_of_table[i].name)) continue;
         Arena *a = arena_new();                  /* a fresh one for each row: its peak is the row's memory */
         run_row(a, &rows_of_table[i], threads, strstr(chosen, "bf16") != NULL, peak_of_machine);
+        arena_free(a);
+    }
+    for (int is_rrdb = 0; is_rrdb < 2; is_rrdb++) {
+        if (!strstr(chosen, is_rrdb ? "rrdb" : "upscaler")) continue;
+        Arena *a = arena_new();
+        run_upscaler(a, is_rrdb, threads, strstr(chosen, "bf16") != NULL);
         arena_free(a);
     }
     for (int again = 0; again < 2; again++) {

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-"""The same work by this program, PyTorch and OpenVINO in one run: python tests/bench_peers.py [unet] [clip] [vae]
+"""The same work by this program, PyTorch and OpenVINO in one run: python tests/bench_peers.py [unet] [clip] [vae] [upscaler] [rrdb]
 
-    pip install what golden.py wants, and openvino==2026.4 to have it in the table
+    pip install what golden.py wants, spandrel for the upscalers, and openvino==2026.4 to have it in the table
 
 Models are golden.py's, in Stable Diffusion 1.5's shapes, with random weights; each row is one call: the guidance pair of the
 UNet at 512x512, the pair of 16 frames of 256x256 with mm_sd_v15's module, a VAE decode of 512x512.  Seconds are the median
@@ -17,7 +17,7 @@ import torch
 import golden
 import golden_full
 
-ROWS = {"unet": (2, 64, 3), "clip": (32, 32, 1), "vae": (1, 64, 3)}
+ROWS = {"unet": (2, 64, 3), "clip": (32, 32, 1), "vae": (1, 64, 3), "upscaler": (1, 128, 5), "rrdb": (1, 128, 3)}
 
 
 def seconds(call, runs):
@@ -54,6 +54,12 @@ def model_of(row):
     n, side, _ = ROWS[row]
     if row == "vae":
         return Decoder(golden.vae_model(golden_full.FULL)).eval(), (torch.randn(n, 4, side, side),)
+    if row == "upscaler":
+        from spandrel.architectures.Compact.__arch.SRVGG import SRVGGNetCompact
+        return SRVGGNetCompact(num_in_ch=3, num_out_ch=3, num_feat=64, num_conv=16, upscale=4).eval(), (torch.rand(n, 3, side, side),)
+    if row == "rrdb":
+        from spandrel.architectures.ESRGAN.__arch.RRDB import RRDBNet
+        return RRDBNet(in_nc=3, out_nc=3, num_filters=64, num_blocks=23, scale=4).eval(), (torch.rand(n, 3, side, side),)
     unet = golden.unet_model(golden_full.FULL)
     if row == "clip":
         motion = golden.Motion(golden_full.FULL["unet"], 24, False)
