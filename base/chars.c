@@ -130,6 +130,14 @@ char **comma_parts(Arena *a, const char *text, size_t *count)
     return part;
 }
 
+char *data_size(Arena *a, double bytes)
+{
+    if (bytes < 1e3) return format(a, "%.0f bytes", bytes);
+    if (bytes < 1e6) return format(a, "%.1f kB", bytes / 1e3);
+    if (bytes < 1e9) return format(a, "%.1f MB", bytes / 1e6);
+    return format(a, "%.2f GB", bytes / 1e9);
+}
+
 char *amount(Arena *a, size_t n, const char *what) { return format(a, "%zu %s%s", n, what, n == 1 ? "" : "s"); }
 
 char *one_of(Arena *a, const char *const *choice)

@@ -46,6 +46,7 @@ char *trimmed(Arena *a, const char *text, size_t n);
 /* The parts between commas, each trimmed -> [count], at least one. */
 char **comma_parts(Arena *a, const char *text, size_t *count);
 
+char *data_size(Arena *a, double bytes);                    /* "612 bytes", "1.9 kB", "16.1 MB", "4.27 GB" */
 char *amount(Arena *a, size_t n, const char *what);         /* "1 step", "25 steps" */
 
 /* "a, b or c": a list of choices, which is not empty and ends with NULL; or name(0), name(1), ... up to NULL. */

@@ -44,8 +44,8 @@ void output_check(Arena *a, const char *path, double bytes)
     try_writing(a, path);
     double room = system_disk_free(folder);
     if (room >= 0 && room < bytes)
-        fail(a, "%s: %.1f MB are to be written, and there is room for %.1f; make some, or choose another place with -o",
-             path, bytes / 1e6, room / 1e6);
+        fail(a, "%s: %s are to be written, and there is room for %s; make some, or choose another place with -o",
+             path, data_size(a, bytes), data_size(a, room));
 }
 
 void output_check_protected(Arena *a, const char *path)

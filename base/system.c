@@ -249,6 +249,7 @@ static void fill_info(FileInfo *info, const struct stat *s)
     *info = (FileInfo){
         .is_regular = S_ISREG(s->st_mode),
         .is_folder = S_ISDIR(s->st_mode),
+        .is_device = S_ISCHR(s->st_mode),
         .is_read_only = !(s->st_mode & (S_IWUSR | S_IWGRP | S_IWOTH)),
         .size = (size_t)s->st_size,
         .device = (uint64_t)s->st_dev,

@@ -32,6 +32,7 @@ double system_memory_peak   (void);      /* the most bytes of memory that this p
 typedef struct {
     int             is_regular;          /* a file with bytes on a disk: no folder, no pipe, no device */
     int             is_folder;
+    int             is_device;           /* takes bytes as they come, as /dev/null does; a disk is none */
     int             is_read_only;        /* nobody may write to it, so somebody wants it to stay as it is */
     size_t          size;                /* bytes */
     uint64_t        device, number;      /* two paths lead to the same file when both of these are equal */

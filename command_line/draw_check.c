@@ -18,6 +18,8 @@
 #include "sweep.h"
 #include "system.h"
 
+#include <string.h>
+
 /* ---- the seed ---------------------------------------------------------------------------------- */
 
 void draw_choose_seed(Run *r)
@@ -37,11 +39,13 @@ void draw_say_seed(Run *r)
 
 /* ---- one check each ---------------------------------------------------------------------------- */
 
-/* Settings that were pasted are those of another model: then it matters which one draws. */
+/* Settings that were pasted are those of another model: then it matters which one draws.  A file that cannot be read
+ * may name one. */
 static void say_whose_model(Run *r)
 {
     const Request *q = &r->request;
     int is_named = q->model.text || q->model_hash.text || q->hashes.text;
+    if (r->is_input_wrong) return;
     if (q->job.width && !is_named) run_say(r, "no Model is named, so the small one that comes with persona draws");
 }
 
@@ -49,11 +53,13 @@ static void check_result(void *run)
 {
     Run *r = run;
     const Options *o = &r->options;
+    const char *stream = draw_target_stream(r);
     Result result = draw_target_result(r);
     int is_contradicted = o->format && result_has_format(r->out) && !same(file_extension(r->out) + 1, o->format);
     if (is_contradicted)
         run_misuse(r, format(r->a, "%s: --format is %s; leave one of them out", r->out, o->format));
-    if (draw_target_is_streamed(r) && system_output_is_terminal())
+    int is_standard_output = stream && !strcmp(stream, "standard output");
+    if (is_standard_output && system_output_is_terminal())
         run_misuse(r, "standard output is a terminal, which shows no picture; send it on: persona ... -o - >me.gif");
     r->status = result_has_format(r->out) ? FAILED : MISUSED;         /* a wrong ending was typed */
     result_check(r->a, &result, r->is_redrawn ? NULL : o->input);
@@ -93,15 +99,16 @@ static void check_one(void *run)
     if (!faults->count) plan_say(r->a, &plan, &r->callbacks);
 }
 
-/* Standard output is one file. */
+/* A stream is one file. */
 static void check_stream(void *run)
 {
     Run *r = run;
     const Job *j = &r->request.job;
     int is_clip = j->frames > 1 || (!j->frames && j->motion);
-    if (draw_target_is_streamed(r) && same(file_extension(r->out), ".png") && is_clip)
-        fail(r->a, "standard output: a clip as PNG is a file for each frame; --format apng or gif makes it one, "
-                   "--frames 1 a still");
+    const char *stream = draw_target_stream(r);
+    if (stream && same(file_extension(r->out), ".png") && is_clip)
+        fail(r->a, "%s: a clip as PNG is a file for each frame; --format apng or gif makes it one, "
+                   "--frames 1 a still", stream);
 }
 
 /* What final latents are decoded with; everything else was decided when they were made, and stands in their file. */
@@ -174,6 +181,7 @@ void draw_check_passed(Run *r)
     size_t warnings = (size_t)r->terminal.warnings;
     const char *count = amount(r->a, warnings, "warning");
     if (warnings) how = format(r->a, "%s above; without check it draws, all the same,", count);
-    run_say(r, format(r->a, "%s: %s %s", o->input ? o->input : "--prompt", how,
-                      draw_target_is_streamed(r) ? "to standard output" : r->placed));
+    const char *stream = draw_target_stream(r);
+    const char *where = stream ? format(r->a, "to %s", stream) : r->placed;
+    run_say(r, format(r->a, "%s: %s %s", o->input ? o->input : "--prompt", how, where));
 }

@@ -11,7 +11,7 @@
 
 static const char *cells_folder(Run *r)
 {
-    const char *stem = draw_target_is_streamed(r) ? "persona" : without_extension(r->a, r->out);
+    const char *stem = draw_target_stream(r) ? "persona" : without_extension(r->a, r->out);
     return format(r->a, "%s.cells", stem);
 }
 
@@ -38,7 +38,7 @@ Pictures draw_grid(Run *r)
 {
     const char *command = "the same command";
     unsigned long long seed = r->request.job.seed;
-    clip_state_save_seed(r->a, &r->state, seed);
+    clip_state_save_begun(r->a, &r->state, seed, NULL, 0);
     int is_seed_lost = r->is_seed_random && !r->state.is_ours;
     if (is_seed_lost) command = format(r->a, "the same command with --seed %llu", seed);
     return sweep_draw(r->a, r->sweep, cells_folder(r), r->options.keep_cells, command, &r->callbacks);

@@ -1,8 +1,8 @@
 /* draw_target.c - where a drawn picture goes: its path, what stands beside it meanwhile, and what is said in the end.
  *
- * -o names a file, a folder for it, or standard output; --format says what the name does not.  Without -o the picture
- * is beside the file that it is made from.  A picture that is drawn again goes to its own path, if it has a format that
- * is written.
+ * -o names a file, a folder for it, standard output, or a device; --format says what the name does not.  Without -o the
+ * picture is beside the file that it is made from.  A picture that is drawn again goes to its own path, if it has a
+ * format that is written.
  *
  * While the job runs, "prompt.gif.state" says how far it is (clip_state.h), and --keep-latents puts the final latents
  * at "prompt.latents.safetensors".  No file of another job is lost: result.c keeps it or takes another name.  A picture
@@ -21,10 +21,10 @@
 
 /* ---- the path ---------------------------------------------------------------------------------- */
 
-int draw_target_is_streamed(const Run *r)
+const char *draw_target_stream(const Run *r)
 {
     const char *output = r->options.output;
-    return output && stream_is_output(output);
+    return output ? stream_output(output) : NULL;
 }
 
 static int names_folder(const char *path)
@@ -41,7 +41,8 @@ const char *draw_target_path(Run *r)
     const char *ending = o->format ? o->format : "gif";
     int is_kept = r->is_redrawn && (!o->format || same(file_extension(o->input) + 1, ending));
     const char *path = is_kept ? o->input : format(r->a, "%s.%s", stem, ending);
-    if (draw_target_is_streamed(r)) return format(r->a, "standard output.%s", ending);
+    const char *stream = draw_target_stream(r);
+    if (stream) return result_has_format(stream) ? stream : format(r->a, "%s.%s", stream, ending);
     if (o->output && o->format && !result_has_format(o->output) && !names_folder(o->output))
         return format(r->a, "%s.%s", o->output, ending);
     if (names_folder(o->output)) return search_path_join(r->a, o->output, file_name(path));
@@ -82,7 +83,7 @@ void draw_target_set(Run *r, const char *out)
     r->out = out;
     r->placed = NULL;
     r->state = (ClipState){ .target = out, .every = o->state_every, .is_fresh = o->fresh, .callbacks = &r->callbacks };
-    if (draw_target_is_streamed(r)) r->state.target = format(r->a, "persona%s", file_extension(out));
+    if (draw_target_stream(r)) r->state.target = format(r->a, "persona%s", file_extension(out));
     r->callbacks = run_callbacks(r);
     r->callbacks.state = &r->state;
     r->state.given = r->latents.x;
@@ -98,7 +99,7 @@ Result draw_target_result(Run *r)
     const Options *o = &r->options;
     return (Result){
         .path = r->out,
-        .is_streamed = draw_target_is_streamed(r),
+        .is_streamed = draw_target_stream(r) != NULL,
         .is_named = o->output && !names_folder(o->output),
         .is_redrawn = r->out == o->input,
         .overwrite = o->overwrite,
@@ -166,7 +167,9 @@ void draw_target_save(Run *r, double began)
     save_somewhere(&s);
     File *files = s.files;
     size_t count = s.count;
-    if (result.is_streamed) stream_write(r->a, files[0].content);
+    r->saved = files;
+    r->saved_files = count;
+    if (result.is_streamed) stream_write(r->a, r->options.output, files[0].content);
     for (size_t i = 0; i < count; i++) {
         bytes += (double)files[i].content.size;
         if (!result.is_streamed) printf("%s\n", files[i].path);

@@ -5,7 +5,8 @@
 #include "result.h"
 #include "run.h"
 
-int draw_target_is_streamed(const Run *r);           /* Does the picture go to standard output? */
+/* What the picture goes to when that is no file: "standard output", or a device; NULL: a file. */
+const char *draw_target_stream(const Run *r);
 
 /* Where the picture goes: to -o, or into the folder that it names, to the picture that it comes from, or beside it: a
  * JPEG carries settings, but no clip. */

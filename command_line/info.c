@@ -396,7 +396,6 @@ static void limits(Text *t, const WeightFile *f)
 
 /* ---- size and hashes -------------------------------------------------------------------------- */
 
-static double megabytes(const WeightFile *f) { return (double)f->bytes / 1e6; }
 
 typedef struct { Arena *a; const char *path; int in_full; FileHashes hashes; } HashesOf;
 
@@ -463,7 +462,7 @@ const char *info_weights(Arena *a, const WeightFile *f, InfoWanted wanted)
     training_settings(&t, f);
     const char *chart = loss_chart(a, f);
     if (chart) append(&t, chart);
-    append(&t, format(a, "size: %.1f MB\n", megabytes(f)));
+    append(&t, format(a, "size: %s\n", data_size(a, (double)f->bytes)));
     append(&t, format(a, "dtype: %s (%s)\n", amount(a, f->count, "tensor"), dtype_counts(a, f)));
     hashes_of(&t, f, wanted);
     if (f->pairs) append(&t, "metadata:\n");

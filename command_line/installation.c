@@ -9,6 +9,7 @@
 #include "installation.h"
 
 #include "chars.h"
+#include "system.h"
 
 static const char *const webui[] = {
     "models/Stable-diffusion", "models/Lora", "models/LyCORIS", "models/VAE", "embeddings", "models/embeddings",
@@ -28,8 +29,8 @@ static const char *const comfyui[] = {
 };
 
 static const Installation installations[] = {
-    { "the Stable Diffusion web UI", "models/Stable-diffusion", webui },
-    { "ComfyUI", "models/checkpoints", comfyui },
+    { "the Stable Diffusion web UI", "models/Stable-diffusion", webui, NULL },
+    { "ComfyUI", "models/checkpoints", comfyui, "extra_model_paths.yaml" },
 };
 
 const Installation *installation_at(Arena *a, const char *folder)
@@ -49,6 +50,13 @@ const char *installation_usual_place(size_t i)
         "stable-diffusion-webui", "stable-diffusion-webui-forge", "automatic", "sdnext", "ComfyUI", "Documents/ComfyUI",
     };
     return i < sizeof places / sizeof *places ? places[i] : NULL;
+}
+
+const char *path_with_home(Arena *a, const char *path)
+{
+    const char *home = system_environment("HOME");
+    int is_at_home = path[0] == '~' && (!path[1] || path[1] == '/');
+    return is_at_home && home ? format(a, "%s%s", home, path + 1) : path;
 }
 
 int installation_is_clutter(const char *name)

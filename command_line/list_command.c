@@ -215,13 +215,33 @@ static int has_part(const char *name, const char *part)
     return 0;
 }
 
+/* Kinds narrow the list to any of them, other words to what any of them is part of. */
 static int is_asked_for(const WeightRow *r, const Lines *words)
 {
+    size_t kinds = 0, names = 0, right_kinds = 0, right_names = 0;
     for (size_t i = 0; i < words->count; i++) {
         const Group *g = group_called(words->line[i]);
-        if (g ? r->kind != g->kind : !has_part(r->path, words->line[i])) return 0;
+        kinds += g != NULL;
+        names += !g;
+        right_kinds += g && r->kind == g->kind;
+        right_names += !g && has_part(r->path, words->line[i]);
     }
-    return 1;
+    return (right_kinds || !kinds) && (right_names || !names);
+}
+
+/* The words that nothing is called, as "a" or "b"; NULL: there are none. */
+static const char *words_of_nothing(Arena *a, const Items *all, const Lines *words)
+{
+    StringBuilder list = string_builder(a);
+    for (size_t i = 0; i < words->count; i++) {
+        const Lines one = { .line = &words->line[i], .count = 1 };
+        size_t k = 0;
+        while (k < all->count && !is_asked_for(&all->item[k].row, &one)) k++;
+        if (k < all->count) continue;
+        if (list.n) string_builder_add(&list, " or ");
+        string_builder_add(&list, quoted(a, words->line[i]));
+    }
+    return list.n ? list.text : NULL;
 }
 
 /* ---- printing --------------------------------------------------------------------------------------- */
@@ -267,9 +287,10 @@ void list_command(Run *r)
     size_t width = width_of(&all, words);
     for (size_t g = 0; g < KINDS; g++) printed += print_group(r->a, &all, &groups[g], words, width);
     const char *searched = search_path_list(r->a, p);
-    if (!printed && words->count)
-        fail(r->a, "no weights are called %s in %s; persona list shows all, or %s", quoted(r->a, words->line[0]),
-             searched, advice);
+    const char *nothing = words_of_nothing(r->a, &all, words);
+    if (nothing && !printed)
+        fail(r->a, "no weights are called %s in %s; persona list shows all, or %s", nothing, searched, advice);
+    if (nothing) run_say(r, format(r->a, "no weights are called %s", nothing));
     const char *files = amount(r->a, printed, "file");
     if (printed) run_say(r, format(r->a, "%s in %s; persona info NAME says more of one", files, searched));
     else         run_say(r, format(r->a, "no weights in %s; %s", searched, advice));

@@ -6,7 +6,8 @@
  *     portrait  a clip
  *
  * It decides what can be decided and says so; what it cannot know has an option.  All steps after the look are commands
- * (me_steps.c), so a person who wants it otherwise types one of them with other words.
+ * (me_steps.c), so a person who wants it otherwise types one of them with other words.  Steps, rates and guidance are
+ * those of the model's metadata, as for everybody (model_recipe.c, model_spec.c).
  *
  * The small model that comes with persona draws no photographs, and one picture is too few to learn from.  For both
  * there is another way: the portrait begins as one photo, cut to the head, with words that a look at its colours gives.
@@ -134,17 +135,21 @@ static Photos find_photos(Guide *g)
     return (Photos){ .photo = photo, .count = 1 };
 }
 
+/* "left out: again.png is the same picture as 1.png"; some reasons begin with the path. */
+static void say_why(Guide *g, const char *how, const Photo *p, const char *why)
+{
+    int has_name = !strncmp(why, p->path, strlen(p->path));
+    run_say(g->r, has_name ? format(g->a, "  %s: %s", how, why) : format(g->a, "  %s: %s %s", how, p->name, why));
+}
+
 static void say_left_out(Guide *g, const Photos *all, const PhotoAdvice *advice)
 {
     for (size_t i = 0; i < all->notes; i++) run_say(g->r, all->note[i]);
     run_say(g->r, format(g->a, "%s: %zu of %s used", g->photos_path, g->photos.count,
                          amount(g->a, all->count, "picture")));
     for (size_t i = 0; i < all->count; i++) {
-        const char *why = advice[i].why_not;
-        if (!why) continue;
-        int has_name = !strncmp(why, all->photo[i].path, strlen(all->photo[i].path));
-        run_say(g->r, has_name ? format(g->a, "  left out: %s", why)
-                               : format(g->a, "  left out: %s %s", all->photo[i].name, why));
+        if (advice[i].why_not) say_why(g, "left out", &all->photo[i], advice[i].why_not);
+        if (advice[i].fault)   say_why(g, "used all the same", &all->photo[i], advice[i].fault);
     }
 }
 
@@ -165,7 +170,8 @@ static void look_at_photos(Guide *g)
         g->photos.photo[g->photos.count++] = all.photo[i];
     }
     g->left_out = all.count - g->photos.count;
-    if (!g->photos.count && all.count == 1) fail(g->a, "%s", advice[0].why_not);
+    if (!g->photos.count && all.count == 1)
+        fail(g->a, "%s", all.photo->fault ? advice->why_not : format(g->a, "%s %s", all.photo->path, advice->why_not));
     say_left_out(g, &all, advice);
     if (!g->photos.count) fail(g->a, "%s: none of its pictures can be used", g->photos_path);
 }
@@ -262,15 +268,6 @@ static void add_for_full_size(Guide *g, Lines *words)
                              memory / 1e9));
 }
 
-/* The recipe of examples/README.md; tests/likeness.py measured it. */
-static void add_for_small(Guide *g, Lines *words)
-{
-    int has_length = g->r->options.training.max_train_epochs > 0;
-    if (!has_length) add_trained(g, words, "max_train_steps", "600");
-    add_trained(g, words, "learning_rate", "1e-3");
-    add_trained(g, words, "min_snr_gamma", "5");
-}
-
 static const char *train(Guide *g)
 {
     const char *result = path_in(g, "me.safetensors");
@@ -281,8 +278,7 @@ static const char *train(Guide *g)
     add(g, &words, copies ? copy_photos(g) : g->photos_path);
     add_option(g, &words, "-o", result);
     pass_on(g, &words, SHARED, NULL);
-    if (g->model.is_small) add_for_small(g, &words);
-    else add_for_full_size(g, &words);
+    if (!g->model.is_small) add_for_full_size(g, &words);
     if (g->subject.prefix) add_trained(g, &words, "caption_prefix", g->subject.prefix);
     if (copies && class) add_trained(g, &words, "reg_data_dir", class);
     add_trained(g, &words, "save_every_n_epochs", "5");
@@ -302,16 +298,6 @@ static const char *const NOT_OF_SHEET[] = { "prompt", "seed", "frames", "fps", "
                                             "overlap", "stride", "closed-loop", NULL };
 static const char *const NOT_OF_PORTRAIT[] = { "prompt", "seed", NULL };
 
-/* What the small model draws best with: weights/README.md. */
-static void add_drawing(Guide *g, Lines *words, const char *const *but)
-{
-    if (g->model.is_small) {
-        add_usual(g, words, "steps", "25");
-        add_usual(g, words, "cfg", "4");
-    }
-    pass_on(g, words, NULL, but);
-}
-
 static int is_still(const Guide *g)
 {
     const Job *job = &g->r->request.job;
@@ -327,7 +313,7 @@ static void draw_sheet(Guide *g, const char *prompt, const char *option, const c
     Lines words = { 0 };
     add_option(g, &words, "--prompt", prompt);
     add_option(g, &words, option, value);
-    add_drawing(g, &words, NOT_OF_SHEET);
+    pass_on(g, &words, NULL, NOT_OF_SHEET);
     add_option(g, &words, "--frames", "1");
     add_option(g, &words, "--seed", seed_text(g, 0));
     add_option(g, &words, "--x", axis);
@@ -344,7 +330,7 @@ static void draw_portrait(Guide *g, const char *prompt, const Lines *more, uint6
     Lines words = { 0 };
     add_option(g, &words, "--prompt", prompt);
     for (size_t i = 0; i < more->count; i++) add(g, &words, more->line[i]);
-    add_drawing(g, &words, NOT_OF_PORTRAIT);
+    pass_on(g, &words, NULL, NOT_OF_PORTRAIT);
     if (is_still(g)) add_usual(g, &words, "frames", "1");
     add_option(g, &words, "--seed", seed_text(g, 0));
     add_option(g, &words, "-o", result);
@@ -388,7 +374,8 @@ static const char *cut_photo(Guide *g, size_t i)
     Photo *p = &g->photos.photo[i];
     const PhotoAdvice *advice = &g->advice[i];
     if (!advice->has_head) {
-        run_say(g->r, format(g->a, "%s: no face is found by its colours, so the whole picture is taken", p->name));
+        run_say(g->r, format(g->a, "%s: no face is found, so the whole picture is taken, and of the person nothing is "
+                                   "put into words; --prompt can", p->name));
         return p->path;
     }
     size_t size;

@@ -111,7 +111,8 @@ static void run_words(MeSteps *s, const Lines *words)
     for (size_t i = 0; i < words->count; i++) argv[argc++] = format(s->a, "%s", words->line[i]);
     if (s->r->options.quiet) argv[argc++] = format(s->a, "--quiet");
     argv[argc] = NULL;
-    Run run = { .a = s->a, .argc = argc, .argv = argv, .stopped = s->r->stopped, .terminal = { .a = s->a } };
+    Run run = { .a = s->a, .argc = argc, .argv = argv, .stopped = s->r->stopped };
+    run.terminal = (Terminal){ .a = s->a, .told = &s->told };
     if (!attempt(s->a, s->run_command, &run, why)) {
         release(s->a, before);
         return;

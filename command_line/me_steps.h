@@ -11,6 +11,7 @@ typedef struct {
     const char *folder;                  /* where the record is, and all results */
     Lines       record;                  /* its lines */
     size_t      steps;                   /* done in this run of the program, or found done */
+    ToldWarnings told;                   /* the steps use one model, which warns of the same in each */
 } MeSteps;
 
 /* One step. */

@@ -144,8 +144,7 @@ static Standing standing_at(Arena *a, const Result *r, const char *path, const c
 
 static int may_be_replaced(const Result *r, Standing s) { return s <= OWN || (s == DRAWN && r->overwrite); }
 
-/* File i, from 0, of a result of that path: the path itself, or of several name-001.png. */
-static const char *path_of(Arena *a, const char *path, size_t i, size_t count)
+const char *result_file_path(Arena *a, const char *path, size_t i, size_t count)
 {
     if (count == 1) return path;
     return format(a, "%s-%03zu%s", without_extension(a, path), i + 1, file_extension(path));
@@ -166,8 +165,10 @@ static const char *path_of_all(Arena *a, const Result *r, size_t count)
 
 static int can_be(Arena *a, const Result *r, const char *path, const char *settings, const File *files, size_t count)
 {
-    for (size_t i = 0; i < count; i++)
-        if (!may_be_replaced(r, standing_at(a, r, path_of(a, path, i, count), settings, files[i].content))) return 0;
+    for (size_t i = 0; i < count; i++) {
+        const char *one = result_file_path(a, path, i, count);
+        if (!may_be_replaced(r, standing_at(a, r, one, settings, files[i].content))) return 0;
+    }
     return 1;
 }
 
@@ -335,7 +336,7 @@ static Others find_others(Arena *a, const Result *r, const char *path, const cha
 static const char *kept_path(Arena *a, const char *path, int n, const Others *o, size_t i, size_t count)
 {
     const char *before = output_beside(a, count == 1 ? file_target(a, path) : path, "-before", n);
-    return path_of(a, before, count == 1 ? 0 : o->file[i].number, count);
+    return result_file_path(a, before, count == 1 ? 0 : o->file[i].number, count);
 }
 
 static int are_free(Arena *a, const char *path, int n, const Others *o, size_t count)
@@ -399,10 +400,10 @@ File *result_save(Arena *a, const Result *r, Pictures p, size_t *count)
     if (r->is_streamed) return files;
     OutputLock *lock = output_lock(a, r->path);
     const char *path = path_of_all(a, r, *count);
-    for (size_t i = 0; i < *count; i++) files[i].path = path_of(a, path, i, *count);
+    for (size_t i = 0; i < *count; i++) files[i].path = result_file_path(a, path, i, *count);
     if (r->is_redrawn) keep_marks(a, files, *count);
     if (!r->is_named) path = choose_path(a, r, settings, files, *count);
-    for (size_t i = 0; i < *count; i++) files[i].path = path_of(a, path, i, *count);
+    for (size_t i = 0; i < *count; i++) files[i].path = result_file_path(a, path, i, *count);
     int was_there = are_there(files, *count);
     Others others = find_others(a, r, path, settings, files, *count);
     save_and_keep(a, r, path, &others, files, *count);

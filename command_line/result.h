@@ -8,7 +8,7 @@
 
 typedef struct {
     const char      *path;               /* ends in .gif, .png (several frames become NAME-001.png and on) or .apng */
-    int              is_streamed;        /* the caller writes it to standard output; the path says its format */
+    int              is_streamed;        /* the caller writes it to no file; the path says its format */
     int              is_named;           /* -o says the path; otherwise another may be chosen */
     int              is_redrawn;         /* path is the picture that the settings came from: it is never lost */
     int              overwrite;          /* other pictures of this program that are there are replaced */
@@ -19,6 +19,9 @@ typedef struct {
 
 /* Does a path end like a picture that can be written? */
 int result_has_format(const char *path);
+
+/* File i, from 0, of a result of that path: the path itself, or of several name-001.png.  In the arena. */
+const char *result_file_path(Arena *a, const char *path, size_t i, size_t count);
 
 /* Fails with all that can be known before the work: an ending of no format, a setting that this format does not have,
  * no place for the file.  prompt_file: the file that the request was read from, which must not be replaced; may be

@@ -10,6 +10,7 @@
 #include "drawn_prompts.h"
 #include "foreign_metadata.h"
 #include "input_file.h"
+#include "installation.h"
 #include "near_path.h"
 #include "picture_kinds.h"
 #include "result.h"
@@ -333,6 +334,7 @@ Wildcards *run_wildcards(Run *r)
     if (strcmp(beside, ".")) folder[count++] = format(r->a, "%s/wildcards", beside);
     folder[count++] = "wildcards";
     for (size_t i = 0; i < r->folders; i++) {
+        if (!folder_is(r->folder[i].text)) continue;         /* search_path.c tells it */
         folder[count++] = format(r->a, "%s/wildcards", r->folder[i].text);
         folder[count++] = format(r->a, "%s/%s", r->folder[i].text, DYNAMIC_PROMPTS);
     }

@@ -40,6 +40,8 @@ typedef struct {
     const char *placed;                  /* where it will be, as result_place() has it; NULL: not asked */
     struct Sweep *sweep;                 /* the grid that is drawn; NULL: one picture */
     Pictures    pictures;                /* what was drawn */
+    const File *saved;                   /* [saved_files] that it was saved in */
+    size_t      saved_files;
     Callbacks   callbacks;               /* of drawing */
     ClipState   state;                   /* how far an interrupted job was */
     SamplePrompts samples;               /* of training */

@@ -7,13 +7,14 @@
  * the prompt file) and then with all below it (weights/) is both.
  *
  * A folder of the web UI's or ComfyUI's tree adds the folders of that tree that have weights (installation.c), also
- * when the prompt file or the current folder is somewhere in it.  Those in the home folder are a list of their own, in
- * which only a name is looked for that is nowhere else.
+ * when the prompt file or the current folder is somewhere in it, and those that its extra_model_paths.yaml names.
+ * Those in the home folder are a list of their own, in which only a name is looked for that is nowhere else.
  *
  * weight_names.c looks for a name in these folders. */
 #include "search_path.h"
 
 #include "chars.h"
+#include "extra_model_paths.h"
 #include "files.h"
 #include "installation.h"
 #include "near_path.h"
@@ -94,6 +95,51 @@ static int has_folders(Arena *a, const Listing *l)
     return 0;
 }
 
+typedef struct { Arena *a; const char *path; ExtraFolders read; } ExtraReading;
+
+static void read_extra(void *reading)
+{
+    ExtraReading *e = reading;
+    e->read = extra_model_paths(e->a, e->path);
+}
+
+static ExtraFolders extra_folders(Arena *a, const SearchPath *p, const char *root, const Installation *program)
+{
+    char why[MESSAGE];
+    if (!program || !program->more) return (ExtraFolders){ 0 };
+    ExtraReading e = { .a = a, .path = search_path_join(a, root, program->more) };
+    if (!file_is(e.path) || !attempt(a, read_extra, &e, why)) return e.read;
+    search_path_say(p, format(a, "%s; the folders that it names are not searched", why));
+    return (ExtraFolders){ 0 };
+}
+
+static void add_tree(Arena *a, SearchPath *p, const char *path, int is_root, int depth);
+
+/* What is called embeddings there holds them, whatever its name. */
+static void add_extra_folder(Arena *a, SearchPath *p, const char *file, const ExtraFolder *e)
+{
+    if (!folder_is(e->path)) {
+        search_path_say(p, format(a, "%s: line %zu: %s is %s, and there is no such folder", file, e->line, e->kind,
+                                  quoted(a, e->path)));
+        return;
+    }
+    add_tree(a, p, e->path, 0, MOST_DEPTH);
+    size_t n = strlen(e->path);
+    for (size_t i = 0; !strcmp(e->kind, EMBEDDINGS) && i < p->count; i++) {
+        SearchedFolder *f = &p->folder[i];
+        int is_in_it = !strncmp(f->path, e->path, n) && (!f->path[n] || f->path[n] == '/');
+        if (is_in_it) f->has_embeddings = 1;
+    }
+}
+
+static void add_extra(Arena *a, SearchPath *p, const char *root, const Installation *program, const ExtraFolders *extra,
+                      int is_default)
+{
+    for (size_t i = 0; i < extra->count; i++)
+        if (extra->folder[i].is_default == is_default)
+            add_extra_folder(a, p, search_path_join(a, root, program->more), &extra->folder[i]);
+}
+
 /* Adds the folder and all folders in it, `depth` levels deep; of another program's installation, those with weights. */
 static void add_tree(Arena *a, SearchPath *p, const char *path, int is_root, int depth)
 {
@@ -104,8 +150,11 @@ static void add_tree(Arena *a, SearchPath *p, const char *path, int is_root, int
     f->has_embeddings |= holds_embeddings(path);
     if (f->depth > depth || (f->depth == depth && depth)) return;
     f->depth = depth;
+    ExtraFolders extra = extra_folders(a, p, path, program);
+    add_extra(a, p, path, program, &extra, 1);
     for (size_t i = 0; program && program->folder[i]; i++)
         add_tree(a, p, search_path_join(a, path, program->folder[i]), 0, MOST_DEPTH);
+    add_extra(a, p, path, program, &extra, 0);
     if (program) return;
     Listing in = names_in(a, p, path);
     if (!depth && has_folders(a, &in))

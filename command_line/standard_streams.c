@@ -4,13 +4,15 @@
  * knows that there is none.  It may be anything that a file may be: words, a picture, weights.  It is read whole
  * before anything is done with it, because its kind is known by its beginning and its length is not known at all.
  *
- * The shell writes <(command) as /dev/fd/63, which is read in the same way.  A pipe with a name of its own is not: one
- * that nobody writes to would be waited for, without a word.
+ * The shell writes <(command) as /dev/fd/63, which is read in the same way, and >(command), which is written to.  A
+ * pipe with a name of its own is not: one that nobody writes to would be waited for, without a word.  A device, as
+ * /dev/null, takes the bytes as they are: no file is made beside it, and it is never renamed.
  *
  * Source: POSIX, Utility Syntax Guidelines, 13: "-" means standard input or standard output. */
 #include "standard_streams.h"
 
 #include "chars.h"
+#include "system.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -32,9 +34,18 @@ int stream_is_input(const char *path)
     return !strcmp(path, "-") || !strcmp(path, "/dev/stdin") || is_numbered(path);
 }
 
-int stream_is_output(const char *path)
+static int is_standard_output(const char *path)
 {
     return !strcmp(path, "-") || !strcmp(path, "/dev/stdout");
+}
+
+const char *stream_output(const char *path)
+{
+    FileInfo info;
+    if (is_standard_output(path)) return "standard output";
+    int is_open = is_numbered(path) || !strcmp(path, "/dev/stderr");
+    int is_device = !system_file_info(path, &info) && info.is_device;
+    return is_open || is_device ? path : NULL;
 }
 
 /* Returns its bytes; the list of them doubles as they come. */
@@ -76,10 +87,16 @@ const char *stream_read(Arena *a, const char *path, const volatile sig_atomic_t 
     return name;
 }
 
-void stream_write(Arena *a, Bytes content)
+void stream_write(Arena *a, const char *path, Bytes content)
 {
+    FILE *f = stdout;
     errno = 0;
-    int is_written = fwrite(content.data, 1, content.size, stdout) == content.size && !fflush(stdout);
+    if (!is_standard_output(path)) {
+        f = fopen(path, "wb");
+        if (!f) fail(a, "%s: cannot be written: %s", path, strerror(errno));
+        on_release(a, close_file, f);
+    }
+    int is_written = fwrite(content.data, 1, content.size, f) == content.size && !fflush(f);
     if (!is_written)
-        fail(a, "standard output cannot be written: %s", errno ? strerror(errno) : "it is closed");
+        fail(a, "%s cannot be written: %s", stream_output(path), errno ? strerror(errno) : "it is closed");
 }

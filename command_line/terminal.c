@@ -18,6 +18,7 @@
 #include "terminal.h"
 
 #include "chars.h"
+#include "files.h"
 #include "progress_bar.h"
 #include "system.h"
 
@@ -381,11 +382,22 @@ void terminal_print(const char *message)
     }
 }
 
+/* Was it told before?  From now on it was. */
+static int is_told(ToldWarnings *told, const char *line)
+{
+    uint64_t this = digest(0, line, strlen(line));
+    for (size_t i = 0; i < told->lines; i++)
+        if (told->line[i] == this) return 1;
+    if (told->lines < MOST_TOLD) told->line[told->lines++] = this;
+    return 0;
+}
+
 void terminal_say(void *terminal, const char *line)
 {
     Terminal *t = terminal;
-    if (begins(line, "warning: ")) t->warnings++;
-    if (t->quiet) return;
+    int is_warning = begins(line, "warning: ");
+    t->warnings += is_warning;
+    if (t->quiet || (is_warning && t->told && is_told(t->told, line))) return;
     erase(t);
     terminal_print(line);
     if (t->stage && can_draw_over()) draw_bar(t);

@@ -6,9 +6,14 @@
 #include "image.h"
 #include "progress_bar.h"
 
+/* Warnings that were said already, by digest: a run of several commands says each once. */
+enum { MOST_TOLD = 64 };
+typedef struct { uint64_t line[MOST_TOLD]; size_t lines; } ToldWarnings;
+
 /* All zero but a and quiet is a valid start. */
 typedef struct {
     Arena      *a;
+    ToldWarnings *told;                  /* NULL: every warning is said, as often as it comes */
     int         quiet;                   /* errors only */
     int         is_open;                 /* a picture or a bar is shown, and the cursor stands where it begins */
     int         picture_lines;           /* lines of the picture, with the bar below them; 0: there is none */

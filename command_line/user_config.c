@@ -17,6 +17,7 @@
 #include "chars.h"
 #include "files.h"
 #include "foreign_settings.h"
+#include "installation.h"
 #include "plain_text.h"
 #include "search_path.h"
 #include "system.h"
@@ -26,13 +27,6 @@
 enum { LARGEST = 64 << 10, LISTED = 12 };
 
 /* ---- where it is --------------------------------------------------------------------------------- */
-
-const char *path_with_home(Arena *a, const char *path)
-{
-    const char *home = system_environment("HOME");
-    int is_at_home = path[0] == '~' && (!path[1] || path[1] == '/');
-    return is_at_home && home ? format(a, "%s%s", home, path + 1) : path;
-}
 
 /* The opposite, as people know the path. */
 static const char *path_without_home(Arena *a, const char *path)

@@ -32,7 +32,4 @@ const char *user_config_told(Arena *a, const UserConfig *c);
  * Steps"; NULL when there are none.  Of training only those that say where files are, and threads. */
 const char *user_config_apply(Arena *a, const UserConfig *c, Request *r, const Options *o);
 
-/* "~/models" is in the home folder, where no shell has seen it. */
-const char *path_with_home(Arena *a, const char *path);
-
 #endif

@@ -158,22 +158,13 @@ static const char *padded(Arena *a, const char *text, size_t columns)
     return format(a, "%s%*s", text, n < columns ? (int)(columns - n) : 0, "");
 }
 
-static const char *size_text(Arena *a, size_t bytes)
-{
-    double n = (double)bytes;
-    if (!bytes) return "";
-    if (n < 1e6) return format(a, "%.1f kB", n / 1e3);
-    if (n < 1e9) return format(a, "%.1f MB", n / 1e6);
-    return format(a, "%.2f GB", n / 1e9);
-}
-
 const char *weight_row_text(Arena *a, const WeightRow *r, size_t width, size_t columns)
 {
     char *name = format(a, "%s", r->name);
     make_printable(name, "");
     const char *words = r->why_not ? r->why_not : r->words;
     const char *line = format(a, "  %s  %s %*s  ", padded(a, name, width), padded(a, cut(a, r->base, BASE), BASE), SIZE,
-                              size_text(a, r->bytes));
+                              r->bytes ? data_size(a, (double)r->bytes) : "");
     size_t used = columns_of(line);
     int is_long = r->why_not && columns_of(words) + used > columns;      /* a reason is told whole */
     if (is_long) line = format(a, "%s\n      %s", line, words);

@@ -273,11 +273,16 @@ static const WeightFile *find_asked(Arena *a, ClipState *s)
     return NULL;
 }
 
-int clip_state_drawn_seed(Arena *a, const ClipState *s, uint64_t *seed)
+const WeightFile *clip_state_asked(Arena *a, const ClipState *s)
 {
     ClipState looking = *s;
-    if (s->is_fresh || !s->asked) return 0;
-    const WeightFile *f = find_asked(a, &looking);
+    if (s->is_fresh || !s->asked) return NULL;
+    return find_asked(a, &looking);
+}
+
+int clip_state_drawn_seed(Arena *a, const ClipState *s, uint64_t *seed)
+{
+    const WeightFile *f = clip_state_asked(a, s);
     const char *drawn = f ? file_metadata(f, SEED) : NULL;
     return drawn && read_whole(drawn, seed);
 }
@@ -363,10 +368,12 @@ int clip_state_save(Arena *a, ClipState *s, const KeyValue *identity, size_t ent
     return is_saved;
 }
 
-void clip_state_save_seed(Arena *a, ClipState *s, uint64_t seed)
+void clip_state_save_begun(Arena *a, ClipState *s, uint64_t seed, const KeyValue *note, size_t notes)
 {
-    KeyValue only = { SEED, format(a, "%llu", (unsigned long long)seed) };
-    Writing w = { .a = a, .s = s, .identity = &only, .entries = 1 };
+    KeyValue *all = allocate(a, notes + 1, sizeof *all);
+    Writing w = { .a = a, .s = s, .identity = all, .entries = notes + 1 };
+    all[0] = (KeyValue){ SEED, format(a, "%llu", (unsigned long long)seed) };
+    for (size_t i = 0; i < notes; i++) all[i + 1] = note[i];
     if (s->every < 0 || !s->asked) return;
     const WeightFile *f = find_asked(a, s);
     if (f) own(s, f);

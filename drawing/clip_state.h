@@ -54,6 +54,10 @@ typedef struct ClipState {
  * seed. */
 int clip_state_drawn_seed(Arena *a, const ClipState *s, uint64_t *seed);
 
+/* The state for which the same was asked, for what clip_state_save_begun() wrote in its metadata; NULL: there is none.
+ */
+const WeightFile *clip_state_asked(Arena *a, const ClipState *s);
+
 /* Looks for a state of this job among the files "TARGET.state", "TARGET-2.state", ..., and finds the file that the
  * job's own state will be in.  States of other jobs, and files that are damaged, stay as they are, and are told.
  * What killed processes left half written of these files, and of TARGET, is removed.
@@ -74,9 +78,9 @@ int  clip_state_worth(const ClipState *s);       /* has the job lasted so long t
  * Returns whether the file has it. */
 int  clip_state_save(Arena *a, ClipState *s, const KeyValue *identity, size_t entries, const ClipPosition *p);
 
-/* Writes a state that says nothing but with which seed the job began; for a grid, whose cells have states of their
- * own. */
-void clip_state_save_seed(Arena *a, ClipState *s, uint64_t seed);
+/* Writes a state that says nothing but with which seed the job began, and what else its caller notes: [notes]; for a
+ * grid and for several pictures, which have states of their own. */
+void clip_state_save_begun(Arena *a, ClipState *s, uint64_t seed, const KeyValue *note, size_t notes);
 
 /* The result is saved: removes the file. */
 void clip_state_done(Arena *a, ClipState *s);

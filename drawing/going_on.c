@@ -80,9 +80,9 @@ static void check_room(Work *w, const Plan *plan)
     double states = s->every < 0 ? 0 : 2 * clip_state_bytes(&w->bounds);
     if (room < 0 || room >= result + states) return;
     if (room >= result && plan_seconds(w->mem, plan) < s->every) return;
-    fail(w->mem, "%s: up to %.1f MB are to be written, %.1f of them to keep how far it is, and there is room for %.1f; "
-                 "make some, or choose another place with -o", s->target, (result + states) / 1e6, states / 1e6,
-         room / 1e6);
+    fail(w->mem, "%s: up to %s are to be written, %s of them to keep how far it is, and there is room for %s; make "
+                 "some, or choose another place with -o", s->target, data_size(w->mem, result + states),
+         data_size(w->mem, states), data_size(w->mem, room));
 }
 
 /* The job is only to decode these. */

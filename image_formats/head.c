@@ -18,7 +18,7 @@
 enum { SMALL = 128 };                    /* the longer side of the small copy */
 
 /* BT.601, as JPEG has it */
-static int is_skin(const unsigned char *c)
+int head_is_skin(const unsigned char *c)
 {
     double cb = 128 - 0.168736 * c[0] - 0.331264 * c[1] + 0.5 * c[2];
     double cr = 128 + 0.5 * c[0] - 0.418688 * c[1] - 0.081312 * c[2];
@@ -127,7 +127,7 @@ static Small small_of(Arena *a, Picture p)
     double *edges = allocate(a, n, sizeof *edges);
     for (size_t i = 0; i < n; i++) {
         const unsigned char *c = p.rgb + 3 * i;
-        skin[i] = is_skin(c);
+        skin[i] = head_is_skin(c);
         luma[i] = luma_of(c);
         edges[i] = i < row ? 0 : fabs(luma[i] - luma[i - row]);
     }

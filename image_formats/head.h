@@ -12,6 +12,9 @@ typedef struct { double x, y, width, likeness; } Head;
  * looks like one; head is then where it would be in a portrait. */
 int head_find(Arena *a, Picture p, Head *head);
 
+/* Has this pixel [3] the colour of skin, of any tone? */
+int head_is_skin(const unsigned char *rgb);
+
 /* The part of the picture in which that head has the place and the size of a portrait's: square, and partly outside of
  * the picture, whose edge goes on there.  Returns it as side x side pixels. */
 Picture head_portrait(Arena *a, Picture p, Head head, int side);

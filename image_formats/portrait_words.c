@@ -114,6 +114,18 @@ static const unsigned char *pixel_at(const Portrait *o, Part part, int i, int k)
 
 typedef struct { size_t votes[MOST_NAMES + 1], all; } Poll;
 
+/* What has not the colour of skin, as everything in a picture without colours, has no tone of it. */
+static size_t skin_pixels(const Portrait *o, Part part)
+{
+    size_t n = 0;
+    for (int k = 0; k < GRID; k++)
+        for (int i = 0; i < GRID; i++) {
+            const unsigned char *c = pixel_at(o, part, i, k);
+            if (c) n += (size_t)head_is_skin(c);
+        }
+    return n;
+}
+
 static void vote(Poll *poll, const Portrait *o, Part part, const NamedColour *colours, const Unlike *unlike)
 {
     Lab named[MOST_NAMES + 1];
@@ -199,16 +211,23 @@ static const char *name_of(const Portrait *o, const Part *parts, size_t count, c
     return elected(&poll, colours);
 }
 
-PortraitWords portrait_words(Picture p, Head head)
+/* Where a head would be in a portrait. */
+static Head usual_head(Picture p)
+{
+    return (Head){ .x = 0.5 * p.width, .y = 0.47 * p.height, .width = 0.45 * p.width };
+}
+
+PortraitWords portrait_words(Picture p, const Head *head)
 {
     const double AS_SKIN = 8, AS_BACKGROUND = 14;
-    Portrait o = { p, head };
+    Portrait o = { p, head ? *head : usual_head(p) };
     Unlike nothing = { .count = 0 };
     Unlike others = { .count = 0 };
-    PortraitWords words = { 0 };
+    PortraitWords words = { .background = name_of(&o, BACK, 2, back_colours, &nothing) };
+    if (!head) return words;
     add_unlike(&others, &o, CHEEKS, AS_SKIN);
-    words.skin = name_of(&o, &CHEEKS, 1, skin_colours, &nothing);
-    words.background = name_of(&o, BACK, 2, back_colours, &nothing);
+    int has_tone = 4 * skin_pixels(&o, CHEEKS) > GRID * GRID;
+    if (has_tone) words.skin = name_of(&o, &CHEEKS, 1, skin_colours, &nothing);
     words.clothes = name_of(&o, &CLOTHES, 1, cloth_colours, &others);
     for (size_t i = 0; i < 2; i++) add_unlike(&others, &o, BESIDE[i], AS_BACKGROUND);
     words.hair = name_of(&o, HAIR, 3, hair_colours, &others);

@@ -13,7 +13,8 @@ typedef struct {
     const char *background;
 } PortraitWords;
 
-/* head: where head_find() found it.  The words are constants. */
-PortraitWords portrait_words(Picture p, Head head);
+/* head: where head_find() found it; NULL: it found none, and then only the background has a word.  The words are
+ * constants. */
+PortraitWords portrait_words(Picture p, const Head *head);
 
 #endif

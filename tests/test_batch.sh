@@ -28,8 +28,14 @@ holds 'a random seed and the one behind it' grep -q "picture 2 of 2: seed $((see
 run check p.txt -b 2; says 'picture 1 of 2'; holds 'check draws nothing' is "$status$(cat out)" 0
 mkdir d-2.gif; run p.txt -b 3 -o d.gif
 holds 'one that fails does not lose the others' is "$status$(tr '\n' ' ' <out)" '1d-1.gif d-3.gif '
-says '1 picture failed; 2 are drawn'; says 'd-2.gif'
+says '1 picture failed; 2 are drawn; the same command draws what is missing'; says 'd-2.gif'
+rmdir d-2.gif; echo other >d-3.gif; run p.txt -b 3 -o d.gif
+says 'picture 1 of 3: seed 7, d-1.gif is there already'
+holds 'the same command draws the others' is "$status$(tr '\n' ' ' <out)$(grep -c '^done in' err)" '0d-1.gif d-2.gif d-3.gif 2'
+holds 'what another wrote is kept aside' is "$(cat d-3-before.gif)" other
+holds 'no state is left' absent d.gif.state
 run p.txt -b 3 --model nothing; holds 'what is wrong with all is said once' is "$status$(grep -c '"nothing"' err)" 11
+holds 'nor then' absent p.gif.state
 run p.txt -b 2 --x 'Steps: 1, 2'; holds 'a grid is none' is $status 2; says 'give it an axis, as --z "Seed: 1-4"'
 run p.txt -b 2 -o -; holds 'nor standard output' is $status 2; says 'standard output is one file'
 run p.txt --x 'Batch count: 1, 2' -o x.png; holds 'nor an axis' is $status 2; says 'a cell of a grid is one picture'
@@ -44,6 +50,7 @@ cp i-1.gif first.gif
 run i.txt -b 3 --state-every 0
 holds 'goes on' is "$status$(tr '\n' ' ' <out)" '0i-1.gif i-2.gif i-3.gif '
 holds 'with the same seed' same first.gif i-1.gif
+says 'i-1.gif is there already'; holds 'two are drawn' is "$(grep -c '^done in' err)" 2
 holds 'and leaves no state' absent i*.state
 
 # ---- one of several pictures of the web UI ----

@@ -160,7 +160,9 @@ static void seeds(Arena *a, const char *folder)
     s.asked = "a man\nSteps: 5";
     unlink(format(a, "%s/x.gif.state", folder));
     CHECK(!clip_state_drawn_seed(a, &s, &seed));
-    clip_state_save_seed(a, &s, 4294967295u);
+    KeyValue note = { "picture 1", "1 of it" };
+    clip_state_save_begun(a, &s, 4294967295u, &note, 1);
+    CHECK(!strcmp(file_metadata(clip_state_asked(a, &s), "picture 1"), "1 of it"));
     CHECK(clip_state_drawn_seed(a, &s, &seed) && seed == 4294967295u);
     s.asked = "a man\nSteps: 6";
     CHECK(!clip_state_drawn_seed(a, &s, &seed));

@@ -82,6 +82,7 @@ holds 'the order' is "$(sed -n 's/^\(g.txt\|--[a-z]*\)[: ].*/\1/p' err | tr '\n'
 run check nowhere.txt --steps abc --lora nobody:1
 says 'nowhere.txt: cannot be opened'
 says '3 faults, so nothing was done'
+run check nowhere.txt --size 512x512; holds 'which model it names is not known, so none is told' is "$(grep -c . err)" 1
 run check p.txt --steps --cfg 5
 says '--steps needs a value behind it, found the option --cfg'
 run trian photos --network_dim 4 --nosuch

@@ -52,6 +52,10 @@ run list loras PLAIN; told plain; quiet yumin
 run list embeddings; told bad_hands; quiet plain
 run list unused; told 4x; told pixel; quiet yumin
 run list people; told yumin; quiet plain
+run list plain yumin; told yumin; told plain; quiet bad_hands
+run list lora embeddings; told yumin; told bad_hands; quiet 4x
+run list yumin nobody noone; told yumin; says 'no weights are called "nobody" or "noone"'
+run list nobody noone; holds 'two of nothing' is $status 1; says 'no weights are called "nobody" or "noone" in '
 mkdir more; lora more/elsewhere.safetensors ''; run list --weights more; told elsewhere
 run list nobody; holds 'nothing of that name' is $status 1; says 'no weights are called "nobody" in '; says 'put checkpoints, motion modules and LoRAs into weights/'
 run list --weights nowhere; holds 'no such folder' is $status 1

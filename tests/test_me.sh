@@ -25,8 +25,8 @@ says 'prompts call the person by "portrait of yumin woman": the words that all c
 ls -l yumin >after; holds 'nothing is written to the photos' same before after
 command 1 >train.sh; command 3 >draw.sh
 cp yumin-persona/me.safetensors lora; cp yumin-persona/me.gif gif
-holds 'the words of training' grep -q -- 'train yumin -o yumin-persona/me.safetensors .*--learning_rate 1e-3 --min_snr_gamma 5' train.sh
-holds 'the words of drawing' grep -q -- "--prompt 'portrait of yumin woman, waving' --lora yumin-persona/me.safetensors:0.9 .*--cfg 4" draw.sh
+holds 'the words of training' grep -q -- 'train yumin -o yumin-persona/me.safetensors .*--save_every_n_epochs 5' train.sh; says_not '--learning_rate'
+holds 'the words of drawing' grep -q -- "--prompt 'portrait of yumin woman, waving' --lora yumin-persona/me.safetensors:0.9" draw.sh; says_not "--cfg"
 
 # ---- what is done is passed over; what changed is done again ----
 me yumin
@@ -41,7 +41,7 @@ me yumin --prompt 'red sweater, beach'
 holds 'other words: training is done' is "$(grep -c '^  done before$' err)" 1
 holds 'they stand in the prompt' grep -q "'portrait of yumin woman, red sweater, beach'" err
 
-# ---- training is the recipe of the README ----
+# ---- training is the recipe of the model's metadata ----
 run train yumin -o recipe.safetensors --max_train_steps 2 --learning_rate 1e-3 --min_snr_gamma 5 --seed 1 --resolution 64 --network_dim 1 --network_train_unet_only --threads 1
 holds 'the same bytes' same lora recipe.safetensors
 
@@ -67,7 +67,11 @@ i=0; until grep -q 'step [0-9]*/600' err || [ $i -gt 300 ]; do i=$((i + 1)); sle
 kill -INT $pid; wait $pid; status=$?
 holds 'status of Ctrl-C' is $status 130
 says 'the same persona me command goes on'
-says '--max_train_steps 600 --learning_rate 1e-3'
+says '--max_train_steps 600 --learning_rate 0.001 --min_snr_gamma 5'
+
+# ---- what is warned of in each step is told once ----
+me yumin --prompt 'a zeppelin' -o warned --resolution 64
+holds 'a warning, once' is "$(grep -c '^warning: .* was made for' err)$(grep '^warning: ' err | sort | uniq -d)" 1
 
 # ---- what is left out ----
 cp -r yumin mixed; rm mixed/2.txt
@@ -115,6 +119,16 @@ me yumin/1.png --prompt 'portrait of a man with green hair'; says "'portrait of 
 
 echo mine >yumin/1-persona/me-photo.png; me yumin/1.png
 holds 'what is in the place of its cut photo is kept' grep -q mine yumin/1-persona/me-photo-before.png
+
+# ---- pictures that show nobody ----
+# bmp SIDE FILE: a BMP of 64x64 (100) or 4x4 (4), whose pixels are the bytes of that file
+bmp() { printf "BM\\0\\0\\0\\0\\0\\0\\0\\0\\066\\0\\0\\0\\050\\0\\0\\0\\$1\\0\\0\\0\\$1\\0\\0\\0\\1\\0\\030"; head -c 25 /dev/zero; head -c 12288 "$2"; }
+bmp 100 /dev/zero >black.bmp; bmp 4 /dev/zero >tiny.bmp; bmp 100 "${persona%/*}/weights/persona.safetensors" >noise.bmp
+for i in black tiny; do me $i.bmp; holds "$i" is $status 1; says "$i.bmp shows nothing: all of it is nearly one colour"; done
+mkdir dark; cp black.bmp tiny.bmp dark; me dark; holds 'all of them' is $status 1; says 'left out: black.bmp shows nothing'; says 'none of its pictures can be used'
+me noise.bmp
+says 'noise.bmp: no face is found, so the whole picture is taken, and of the person nothing is put into words; --prompt can'
+holds 'no hair, no skin, no clothes' grep -q 'in words, by its colours: portrait of a person, [a-z]* background, happy' err
 
 # ---- wrong words ----
 run me; holds 'no photos' is $status 2; says 'persona me needs a folder of photos, or one photo'

@@ -26,6 +26,8 @@ lacks 'looked in the current folder' p.txt
 PERSONA_WEIGHTS=models finds 'model models/deep/mine.safetensors' p.txt
 PERSONA_WEIGHTS=nowhere:models finds 'model models/deep/mine.safetensors' p.txt
 says 'PERSONA_WEIGHTS is "nowhere", and there is no such folder'
+PERSONA_WEIGHTS="$(head -c 5000 /dev/zero | tr '\0' b):models" finds 'model models/deep/mine.safetensors' p.txt
+says '", and there is no such folder'
 PERSONA_WEIGHTS=model:models finds 'there is no such folder; did you mean models?' p.txt
 PERSONA_WEIGHTS=": models ::" finds 'model models/deep/mine.safetensors' p.txt
 PERSONA_WEIGHTS=  lacks 'there is no such file' p.txt
@@ -74,6 +76,26 @@ cp "$source/weights/prompt.gif" $comfy/input/; mkdir $comfy/output; cp p.txt $co
 finds 'is in a folder of ComfyUI' $comfy/output/p.txt
 
 # ---- at home: what is nowhere else ----
+# ---- extra_model_paths.yaml ----
+mkdir -p other/ckpt other/words other/first other/second
+mv $comfy/models/loras/her.safetensors other/second/her2.safetensors; put "$our_model" other/ckpt/far.safetensors
+yaml=$comfy/extra_model_paths.yaml
+printf '# mine\nempty:\nmy disk:\n    base_path: ../other/   # beside\n    checkpoints: ckpt\n    loras: |\n         first\n         second\n    embeddings: "words"\n    clip_vision: nowhere\n' >$yaml
+finds "other/ckpt/far.safetensors" p.txt --weights $comfy --model far --lora her2
+safetensors other/words/nightly.safetensors '{"emb_params":{"dtype":"F32","shape":[1,128],"data_offsets":[0,512]}}' 512 073
+finds 'nightly' --prompt 'a nightly walk' --weights $comfy --frames 1
+finds "model $comfy/models/checkpoints/mine.safetensors" p.txt --weights $comfy
+put "$our_model" other/ckpt/mine.safetensors; printf "a111:\r\n  is_default: true\r\n  checkpoints:\r\n  - '$dir/other/ckpt'\r\n" >$yaml
+finds "model $dir/other/ckpt/mine.safetensors" p.txt --weights $comfy
+printf 'a:\n  loras: gone\n' >$yaml; finds 'extra_model_paths.yaml: line 2: loras is "' p.txt --weights $comfy
+for hostile in 'a: &x\n  loras: *x\n' 'a:\n\tloras: x\n' 'a:\n  loras: [x, y]\n' 'loras: x\n' '  loras: x\n' 'a:\n  loras: "x\n' 'nonsense\n' 'a:\n  loras: !!python/object x\n' '{"a": 1}\n'; do
+    printf "$hostile" >$yaml; finds 'the folders that it names are not searched' p.txt --weights $comfy
+done
+printf 'a:\n  loras: \0\n' >$yaml; finds 'is no text; the folders' p.txt --weights $comfy
+{ printf 'a:\n  loras: '; head -c 5000 /dev/zero | tr '\0' b; } >$yaml; finds 'a path that is too long; the folders' p.txt --weights $comfy
+printf 'a:\n  base_path: .\n  loras: .\n  checkpoints: ../ComfyUI\n' >$yaml; finds 'model ' p.txt --weights $comfy      # a circle
+rm -r other $yaml
+
 mkdir -p "$HOME/ComfyUI/models"; mv $comfy/models/checkpoints "$HOME/ComfyUI/models/checkpoints"; rm -r "$comfy"
 finds "taken is $HOME/ComfyUI/models/checkpoints/mine.safetensors, as it is nowhere else" p.txt
 PERSONA_WEIGHTS=models finds 'model models/deep/mine.safetensors' p.txt

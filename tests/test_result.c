@@ -31,7 +31,7 @@ static void test_places(Arena *a, const char *folder)
     Case c = { .a = a, .path = format(a, "%s/x.safetensors", folder), .bytes = 1 };
     CHECK_MSG(!*why(&c, place), "%s", c.message);
     c.bytes = 1e18;
-    CHECK_MSG(strstr(why(&c, place), "x.safetensors: 1000000000000.0 MB are to be written, and there is room for "),
+    CHECK_MSG(strstr(why(&c, place), "x.safetensors: 1000000000.00 GB are to be written, and there is room for "),
               "%s", c.message);
     c.path = format(a, "%s/none/x", folder);
     CHECK_MSG(strstr(why(&c, place), "there is no folder"), "%s", c.message);

@@ -43,6 +43,10 @@ mkdir closed; chmod 555 closed; (cd closed && "$persona" ../p.txt -o - 2>../err 
 holds 'nobody reads it' is "$(cat status)" 1
 says 'standard output cannot be written: Broken pipe'
 if [ -e /dev/full ]; then "$persona" p.txt -o - 2>err >/dev/full; holds 'no room' is $? 1; says 'standard output cannot be written'; fi
+run p.txt -o /dev/null --format gif; holds 'a device is written to as it is' is "$status$(cat out)" 0; holds 'nothing beside it' absent /dev/null.gif /dev/null.gif.state
+if [ -e /dev/full ]; then run p.txt -o /dev/full; holds 'a device without room' is $status 1; says '/dev/full cannot be written'; fi
+run p.txt -o /dev/null --batch 2; says '/dev/null is one file'
+if [ -d /dev/fd ]; then "$persona" p.txt -o /dev/fd/4 4>got 2>err; holds 'an open file' same got want.gif; fi
 run p.txt --frames 2 --format png -o -; says 'standard output: a clip as PNG is a file for each frame'
 holds 'and nothing came' is "$status$(cat out)" 1
 run p.txt --x 'Seed: 1, 2' -o - --steps 1; holds 'a grid' is "$status$(head -c 6 out)" 0GIF89a

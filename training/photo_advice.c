@@ -11,7 +11,8 @@
  *     blurred                  by the variance of the Laplacian (J. Pech-Pacheco et al., 2000), at the size that is
  *                              learned: a tenth of the folder's median, so that drawings and photos have their own
  *
- * It is advice: nothing is deleted, and when nothing would be left, all that can be read is used. */
+ * It is advice: nothing is deleted, and when nothing would be left, all that can be read is used, but for pictures that
+ * are of one colour. */
 #include "photo_advice.h"
 
 #include "autoencoder_check.h"
@@ -73,16 +74,20 @@ static void measure_luma(Look *l, Picture p)
     }
 }
 
+static const char BLANK[] = "shows nothing: all of it is nearly one colour";
+
+static int is_blank(const Look *l) { return l->high - l->low < 8; }
+
 /* What can be said of a picture without the others. */
 static const char *fault_by_itself(const Look *l)
 {
     const Photo *p = l->photo;
+    if (is_blank(l)) return BLANK;
     int least = p->width < p->height ? p->width : p->height;
     int most = p->width > p->height ? p->width : p->height;
     if (most > 3 * least) return format(l->a, "is long and narrow, %dx%d", p->width, p->height);
     if (2 * least < l->side)
         return format(l->a, "is too small, %dx%d where %d are learned", p->width, p->height, l->side);
-    if (l->high - l->low < 8) return "shows nothing: all of it is nearly one colour";
     if (l->high < 50) return "is too dark";
     if (l->low > 235) return "is too bright";
     return NULL;
@@ -99,7 +104,7 @@ static void look(void *to)
     PhotoAdvice *advice = l->advice;
     advice->sharpness = variance_of_laplacian(p);
     advice->has_head = head_find(l->a, p, &advice->head);
-    advice->words = portrait_words(p, advice->head);
+    advice->words = portrait_words(p, advice->has_head ? &advice->head : NULL);
     double back = (double)photo->width / p.width;
     advice->head.x *= back;
     advice->head.y *= back;
@@ -140,13 +145,16 @@ static void leave_out_blurred(Arena *a, const Photos *p, PhotoAdvice *advice)
         if (!advice[i].why_not && advice[i].sharpness < sharp[n / 2] / 10) advice[i].why_not = "is blurred";
 }
 
-/* Advice that leaves nothing is none. */
+/* Advice that leaves nothing is none.  But a picture that shows nothing stays out. */
 static void use_all_readable(const Photos *p, PhotoAdvice *advice)
 {
     for (size_t i = 0; i < p->count; i++)
         if (!advice[i].why_not) return;
-    for (size_t i = 0; i < p->count; i++)
-        if (!p->photo[i].fault) advice[i].why_not = NULL;
+    for (size_t i = 0; i < p->count; i++) {
+        if (p->photo[i].fault || advice[i].why_not == BLANK) continue;
+        advice[i].fault = advice[i].why_not;
+        advice[i].why_not = NULL;
+    }
 }
 
 PhotoAdvice *photo_advice(Arena *a, Photos *p, int side, const Callbacks *callbacks)

@@ -9,6 +9,7 @@
 
 typedef struct {
     const char   *why_not;               /* why it is left out; NULL: it is used */
+    const char   *fault;                 /* why it would be left out, if others were better; NULL: nothing is wrong */
     double        sharpness;             /* of the picture at the size that it is learned at */
     int           has_head;              /* head_find() found one */
     Head          head;
