@@ -9,9 +9,9 @@
  *             /mnt/disk/loras
  *
  * Of YAML this is read: keys in two levels, plain and quoted values, blocks of lines, lists of "- ", comments.
- * Anchors, tags and flow collections ([a], {a: b}) are refused with a word, as is everything else that may be meant otherwise
- * than it would be read.  The file may be made to harm, so its size, the number of folders and the length of a path are
- * bounded.  Kinds that have no use here, as clip_vision, are passed over.
+ * Anchors, tags and flow collections ([a], {a: b}) are refused with a word, as is everything else that may be meant
+ * otherwise than it would be read.  The file may be made to harm, so its size, the number of folders and the length of
+ * a path are bounded.  Kinds that have no use here, as clip_vision, are passed over.
  *
  * Source: ComfyUI's utils/extra_config.py, and extra_model_paths.yaml.example. */
 #include "extra_model_paths.h"
