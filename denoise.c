@@ -223,27 +223,55 @@ static void rescale_guidance(float *eps, const float *unscaled, double phi, size
 
 /* ---- the first x: x_T, or x_t of img2img ------------------------------------------------------- */
 
-/* One sample from the normal distribution that the VAE gives for a picture, the same for every frame:
+/* Noise for the frames of a clip, each a picture of its own: torch draws [frames, 4, h, w].  x: its next frames */
+static void draw_frames_noise(Run *r, DenoisingState *at, Tensor x)
+{
+    size_t before = mark(r->machine->mem);
+    size_t plane = (size_t)x.h * (size_t)x.w;
+    float *drawn = allocate(r->machine->mem, size(x), sizeof *drawn);
+    rng_normal(&at->rng, drawn, size(x));
+    to_channels_last(x, drawn, LATENT * plane, plane);
+    at->draws++;
+    release(r->machine->mem, before);
+}
+
+/* Some frames of x, which share its memory. */
+static Tensor some_frames(Tensor x, int from, int count)
+{
+    size_t frame = size(x) / (size_t)x.n;
+    return (Tensor){ .n = count, .h = x.h, .w = x.w, .c = x.c, .x = x.x + (size_t)from * frame };
+}
+
+/* One sample from the normal distribution that the VAE gives for each picture:
  *     z = 0.18215 (mean + exp(logvar / 2) noise)        diffusers: DiagonalGaussianDistribution.sample
+ * z: the noise, which becomes the sample, [n,h,w,4]; moments: [n,h,w,8] */
+static void sample(Tensor z, const float *moments)
+{
+    for (size_t i = 0; i < size(z); i++) {
+        const float *m = moments + i / LATENT * 2 * LATENT + i % LATENT;
+        float logvar = fminf(fmaxf(m[LATENT], -30), 20);
+        z.x[i] = LATENT_SCALE * (m[0] + expf(logvar / 2) * z.x[i]);
+    }
+}
+
+/* The latents of a picture, the same for every frame; or those of a clip, 16 frames at a time as diffusers encodes them
+ * (AnimateDiffVideoToVideoPipeline.encode_video).
  * The web UI's own sample does not follow from the seed and cannot be repeated.  With the web UI's noise (nv) the mean
  * is used instead; it is very close to any sample. */
 static void draw_latents(Run *r, const Denoising *d, DenoisingState *at)
 {
+    enum { AT_ONCE = 16 };
     Tensor x = at->x;
-    size_t before = mark(r->machine->mem);
     size_t frame = size(x) / (size_t)x.n;
-    Tensor z = tensor(r, 1, x.h, x.w, x.c);
-    if (d->nv_noise) memset(z.x, 0, frame * sizeof *z.x);
-    else draw_noise(r, d, at, z);
-    for (size_t i = 0; i < frame; i++) {
-        size_t pixel = i / LATENT;
-        size_t channel = i % LATENT;
-        const float *m = d->moments.x + pixel * 2 * LATENT + channel;
-        float logvar = fminf(fmaxf(m[LATENT], -30), 20);
-        z.x[i] = LATENT_SCALE * (m[0] + expf(logvar / 2) * z.x[i]);
+    int pictures = d->moments.n;
+    for (int f = 0; f < pictures; f += AT_ONCE) {
+        int count = pictures - f < AT_ONCE ? pictures - f : AT_ONCE;
+        Tensor z = some_frames(x, f, count);
+        if (d->nv_noise) memset(z.x, 0, size(z) * sizeof *z.x);
+        else draw_frames_noise(r, at, z);
+        sample(z, some_frames(d->moments, f, count).x);
     }
-    for (size_t f = 0; f < (size_t)x.n; f++) memcpy(x.x + f * frame, z.x, frame * sizeof *x.x);
-    release(r->machine->mem, before);
+    for (size_t f = (size_t)pictures; f < (size_t)x.n; f++) memcpy(x.x + f * frame, x.x, frame * sizeof *x.x);
 }
 
 /* img2img:    x_t = sqrt(alpha_bar_t) x0 + sqrt(1 - alpha_bar_t) eps, at the level of the first step that is run
@@ -254,7 +282,8 @@ static void start(Run *r, const Denoising *d, const Sampler *s, DenoisingState *
     Tensor x = at->x;
     rng_seed(&at->rng, d->seed);
     if (d->moments.x) draw_latents(r, d, at);
-    draw_noise(r, d, at, eps);
+    if (d->moments.n > 1 && !d->nv_noise) draw_frames_noise(r, at, eps);        /* as diffusers' video to video does */
+    else draw_noise(r, d, at, eps);
     if (d->img2img) {
         ddim_add_noise(x.x, eps.x, size(x), s->level[d->first_step]);
         return;

@@ -21,8 +21,8 @@ typedef struct {
     int          nv_noise;               /* 1: the web UI's Philox, frame i from seed + i; 0: torch's CPU generator */
     int          img2img;                /* 1: noise is added to latents, and the first first_step steps are skipped */
     int          first_step;             /* 0 unless img2img */
-    Tensor       moments;                /* img2img: [1,h,w,8] of vae_encode(), from which the latents of every frame
-                                            are sampled; .x NULL: the latents are in x already */
+    Tensor       moments;                /* img2img: of vae_encode(), from which latents are sampled: [1,h,w,8], for
+                                            every frame; or [frames,h,w,8]; .x NULL: the latents are in x already */
     void       (*on_x0)(void *to, Tensor x0);      /* sees the predicted x0 of each call, [frames,h,w,4]; may be NULL */
     void        *on_x0_to;               /* passed to on_x0 */
     void       (*on_window)(void *to, const WindowCall *c);      /* before each run of the UNet; may be NULL */

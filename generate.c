@@ -28,13 +28,34 @@ enum { PROBLEM_TEXT = 4096 };
 
 /* ---- latents ------------------------------------------------------------------------------------ */
 
-/* VAE encode of the init image -> the moments of its latents: [1,h,w,8] */
-static Tensor encode(Work *w)
+/* VAE encode of one picture: [height,width,3] -> the moments of its latents: [1,h,w,8] */
+static Tensor encode_frame(Work *w, const unsigned char *rgb)
 {
     size_t before = mark(w->mem);
     Tensor x = tensor(&w->run, 1, w->init.height, w->init.width, 3);
-    for (size_t i = 0; i < size(x) && !w->machine.dry; i++) x.x[i] = 2 * (w->init.rgb[i] / 255.0f) - 1;
+    for (size_t i = 0; i < size(x) && !w->machine.dry; i++) x.x[i] = 2 * (rgb[i] / 255.0f) - 1;
     return compact(&w->run, before, vae_encode(&w->run, x));
+}
+
+/* The init image, or each frame of the init clip -> [1,h,w,8], or [frames,h,w,8].  A dry run encodes one frame, which
+ * stands for all. */
+static Tensor encode(Work *w)
+{
+    size_t pixels = (size_t)w->init.height * (size_t)w->init.width * 3;
+    double ops_before = w->machine.ops;
+    if (w->init_frames == 1) return encode_frame(w, w->init.rgb);
+    Tensor moments = tensor(&w->run, w->init_frames, w->init.height / FACTOR, w->init.width / FACTOR, 2 * LATENT);
+    size_t frame = size(moments) / (size_t)moments.n;
+    for (int f = 0; f < moments.n; f++) {
+        size_t before = mark(w->mem);
+        Tensor one = encode_frame(w, w->init.rgb + (size_t)f * pixels);
+        if (!w->machine.dry) memcpy(moments.x + (size_t)f * frame, one.x, frame * sizeof *one.x);
+        release(w->mem, before);
+        if (!w->machine.dry) continue;
+        w->machine.ops += (w->machine.ops - ops_before) * (moments.n - 1);
+        break;
+    }
+    return moments;
 }
 
 /* One pass, from where it is. */

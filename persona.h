@@ -89,7 +89,8 @@ typedef struct persona_job {
     const char *motion_strength;         /* how much moves: "0.5", or frame by frame "0: 0.5, 8: 1.5"; NULL: 1 */
 
     /* from a picture, and a second pass */
-    const char *init;                    /* path of a picture that every frame begins as (img2img); NULL: noise alone */
+    const char *init;                    /* path of a picture that every frame begins as (img2img), or of a clip, which
+                                            it begins as frame by frame; NULL: noise alone */
     double      strength;                /* denoising strength of init and of the second pass, up to 1; 0: 0.75 */
     double      hires;                   /* a second pass at so many times the size, up to 8; 0: none */
     int         hires_steps;             /* 0: as many as steps */

@@ -9,6 +9,7 @@
 #include "files.h"
 #include "lines.h"
 #include "near_path.h"
+#include "picture_sequence.h"
 #include "upscale_method.h"
 #include "weight_names.h"
 
@@ -133,12 +134,18 @@ static void find_motion(Arena *a, const SearchPath *p, Request *r, int is_our_mo
     if (r->job.frames != 1 && is_named(r->motion)) r->job.motion = find_or_supplied(a, p, w, OUR_MOTION);
 }
 
-/* An image to begin from, by its whole name, in any folder of the search path. */
+static int is_picture_or_clip(Arena *a, const char *path)
+{
+    size_t count;
+    return folder_is(path) || picture_sequence(a, path, &count);
+}
+
+/* An image to begin from, by its whole name, in any folder of the search path; or a folder, or pattern, of images. */
 static const char *find_image(Arena *a, const SearchPath *p, Name name)
 {
     for (size_t i = 0; i < p->count; i++) {
         const char *path = search_path_join(a, p->folder[i].path, name.text);
-        if (file_is(path)) return path;
+        if (is_picture_or_clip(a, path)) return path;
     }
     const char *near = near_path_hint(a, name.text, FILE_PATH);
     for (size_t i = 0; i < p->count && !*near; i++)

@@ -85,19 +85,21 @@ static const char *strengths(Arena *a, const Job *job)
     return text;
 }
 
-static const char *picture_said(Arena *a, Picture p)
+static const char *picture_said(Arena *a, Picture p, int frames)
 {
     if (!p.rgb) return "none";
-    uint64_t h = digest(0, p.rgb, (size_t)p.width * (size_t)p.height * 3);
-    return format(a, "a picture of digest %016llx", (unsigned long long)h);
+    uint64_t h = digest(0, p.rgb, (size_t)p.width * (size_t)p.height * 3 * (size_t)frames);
+    const char *what = frames > 1 ? "a clip" : "a picture";
+    return format(a, "%s of digest %016llx", what, (unsigned long long)h);
 }
 
-void clip_identity_begin(Arena *a, ClipIdentity *id, const Job *job, Picture init, const char *upscaler)
+void clip_identity_begin(Arena *a, ClipIdentity *id, const Job *job, Picture init, int frames,
+                         const char *upscaler)
 {
     *id = (ClipIdentity){ .count = 0 };
     for (size_t i = 0; i < FIELDS; i++) add(id, fields[i].name, field_text(a, job, i));
     add(id, "Seed", format(a, "%llu", (unsigned long long)job->seed));
-    add(id, "Init image", picture_said(a, init));
+    add(id, "Init image", picture_said(a, init, frames));
     add(id, "Upscaler", upscaler);
     add(id, "the strengths of the LoRAs", strengths(a, job));
     add(id, "the weights of the model, VAE and motion module", id->model);

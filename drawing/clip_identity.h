@@ -16,9 +16,10 @@ typedef struct {
     char     model[DIGEST_TEXT], lora[DIGEST_TEXT], conditioning[DIGEST_TEXT];
 } ClipIdentity;
 
-/* The settings of a job, with its defaults filled in.  init: the picture that it begins as; .rgb may be NULL.
+/* The settings of a job, with its defaults filled in.  init: the picture that it begins as, or the first of so many
+ * frames, one behind the other; .rgb may be NULL.
  * upscaler: what makes the finished picture larger; a network counts by its weights, with those of the model. */
-void clip_identity_begin(Arena *a, ClipIdentity *id, const Job *job, Picture init, const char *upscaler);
+void clip_identity_begin(Arena *a, ClipIdentity *id, const Job *job, Picture init, int frames, const char *upscaler);
 
 /* The digests of what the files hold; taken once.  lora: may be NULL. */
 void clip_identity_weights(Arena *a, ClipIdentity *id, const Weights *weights, const Lora *lora);

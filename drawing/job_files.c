@@ -147,6 +147,8 @@ static void check_motion(Work *w)
     if (!most)
         fail(w->mem, "%s: this motion module lacks the frame positions of its first block (pos_encoder.pe): "
              "is the file whole?", path);
+    int is_chosen = !w->asked.frames && w->init_clip.count > 1;
+    if (is_chosen && w->job->frames > most) w->job->frames = most;
     job_choose_windows(w, most);
     const char *frames = amount(w->mem, (size_t)most, "frame");
     callbacks_say(w->callbacks, "motion module %s: %s, up to %s at once", path, motion_kind_name(w->motion), frames);
@@ -165,7 +167,7 @@ static void load_motion(Work *w)
 {
     Job *j = w->job;
     Weights *others = w->weights;
-    if (!j->frames) j->frames = j->motion ? DEFAULT_FRAMES : 1;
+    if (!j->frames) j->frames = j->motion ? job_usual_frames(w) : 1;
     if (j->frames > 1 && !j->motion)
         job_fault(w, format(w->mem, "Frames is %d, but no motion module is named; set Motion module, or Frames: 1 for "
                             "a still", j->frames));
@@ -182,6 +184,7 @@ void job_load(Work *w)
 {
     load_model(w);
     load_vae(w);
+    job_find_init(w);
     load_motion(w);
     job_choose_motion_strength(w);
     job_choose_init(w);

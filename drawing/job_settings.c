@@ -13,9 +13,12 @@
 #include "sampler_names.h"
 #include "vae.h"
 
+#include <math.h>
 #include <string.h>
 
 static const double DEFAULT_CFG = 7.5;
+static const double SLOWEST = 0.1, QUICKEST = 100;       /* frames a second */
+enum { MOST_FRAMES = 100000 };
 
 /* ---- checking the job -------------------------------------------------------------------------- */
 
@@ -81,9 +84,9 @@ int job_check(Work *w)
     check_range(w, "CFG rescale", j->cfg_rescale, 0, 1);
     check_range(w, "Context", j->context, 0, 100000);
     check_range(w, "Stride", j->stride, 0, 30);
-    check_range(w, "FPS", j->fps, 0.1, 100);
+    check_range(w, "FPS", j->fps, SLOWEST, QUICKEST);
     check_range(w, "threads", j->threads, 1, 1024);
-    check_range(w, "Frames", j->frames, 0, 100000);
+    check_range(w, "Frames", j->frames, 0, MOST_FRAMES);
     check_choice(w, "Precision", j->precision, "f32", "bf16");
     check_choice(w, "RNG", j->rng, "CPU", "NV");
     check_choice(w, "Noise Schedule", j->noise_schedule, "Default", "Zero Terminal SNR");
@@ -255,15 +258,76 @@ int job_hires_side(const Job *j, int side)
     return (int)(side * j->hires) / FACTOR * FACTOR;
 }
 
+static void find_init(void *work)
+{
+    Work *w = work;
+    w->init_clip = init_clip_find(w->mem, w->job->init);
+    if (w->init_clip.animation.ends_early)
+        callbacks_say(w->callbacks, "warning: %s: the mark of its end is missing, so frames may be, too; it has %zu",
+                      w->job->init, w->init_clip.count);
+}
+
+void job_find_init(Work *w)
+{
+    if (w->job->init && !is_unfound(w->job->init)) job_try(w, find_init);
+}
+
+int job_usual_frames(const Work *w)
+{
+    size_t count = w->init_clip.count;
+    if (count < 2) return DEFAULT_FRAMES;
+    return count < MOST_FRAMES ? (int)count : MOST_FRAMES;
+}
+
+/* "1, 3, 5, ..., 15": which frames of a clip are drawn from, counted from 1 */
+static const char *frames_said(Arena *a, const size_t *of, int frames)
+{
+    enum { LISTED = 8 };
+    const char *text = "";
+    for (int i = 0; i < frames; i++) {
+        int is_left_out = frames > LISTED && i >= LISTED - 1 && i < frames - 1;
+        if (is_left_out && i == LISTED - 1) text = format(a, "%s, ...", text);
+        if (!is_left_out) text = format(a, "%s%s%zu", text, i ? ", " : "", of[i] + 1);
+    }
+    return text;
+}
+
+/* Which frames of the clip become which of the drawing, in words; "" where there is nothing to tell. */
+static const char *clip_said(Work *w, const size_t *of)
+{
+    const Job *j = w->job;
+    size_t count = w->init_clip.count;
+    const char *more = "";
+    if (count < 2) return "";
+    if ((size_t)j->frames == count) return format(w->mem, ", frame by frame: %zu", count);
+    if (!w->asked.frames && j->frames == 1) more = "; a clip needs a Motion module";
+    else if (!w->asked.frames)
+        more = format(w->mem, ", as many as the motion module takes at once; for all: --frames %zu", count);
+    return format(w->mem, ", of its %zu frames %d: %s%s", count, j->frames, frames_said(w->mem, of, j->frames), more);
+}
+
+/* A clip is drawn as fast as it was, unless the job says how fast. */
+static void keep_pace(Work *w)
+{
+    Job *j = w->job;
+    double fps = j->frames / w->init_clip.seconds;
+    if (w->asked.fps > 0 || j->frames < 2 || !(w->init_clip.seconds > 0)) return;
+    j->fps = fmin(fmax(round(100 * fps) / 100, SLOWEST), QUICKEST);
+}
+
 static void open_init(void *work)
 {
     Work *w = work;
     const Job *j = w->job;
-    Picture p = image_open(w->mem, j->init);
-    w->init = image_resize_and_crop(w->mem, p, j->width, j->height, LANCZOS);
+    Picture original;
+    w->init_frames = w->init_clip.count > 1 ? j->frames : 1;
+    size_t *of = allocate(w->mem, (size_t)w->init_frames, sizeof *of);
+    init_clip_choose(&w->init_clip, w->init_frames, of);
+    w->init = init_clip_decode(w->mem, &w->init_clip, of, w->init_frames, j->width, j->height, w->callbacks, &original);
+    keep_pace(w);
     const char *steps = amount(w->mem, (size_t)j->steps, "step");
-    callbacks_say(w->callbacks, "begins as %s (%dx%d), strength %g: %d of %s", j->init, p.width, p.height, j->strength,
-                  (int)(j->steps * j->strength), steps);
+    callbacks_say(w->callbacks, "begins as %s (%dx%d%s), strength %g: %d of %s", j->init, original.width,
+                  original.height, clip_said(w, of), j->strength, (int)(j->steps * j->strength), steps);
 }
 
 /* img2img as in diffusers: only the last int(steps * strength) of the steps are run. */
@@ -277,7 +341,7 @@ void job_choose_init(Work *w)
         job_fault(w, format(w->mem, "Denoising strength is %g, and of %d steps that leaves none; set it to %.2g or "
                             "more",
                             j->strength, j->steps, 1.0 / j->steps));
-    w->has_init = !is_unfound(j->init) && !job_try(w, open_init) && left;
+    w->has_init = w->init_clip.count && !job_try(w, open_init) && left;
     if (!w->has_init) return;
     d->img2img = 1;
     d->first_step = j->steps - left;

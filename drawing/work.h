@@ -19,6 +19,7 @@
 #include "denoise.h"
 #include "faults.h"
 #include "image.h"
+#include "init_clip.h"
 #include "model_spec.h"
 #include "motion.h"
 #include "plan.h"
@@ -47,7 +48,9 @@ typedef struct {
     Run                     run;
     MotionKind              motion;
     const TokenizedPrompts *text;
-    Picture                 init;            /* img2img: the init image, at the size of the first pass */
+    InitClip                init_clip;       /* img2img: what it begins as; .count 0: nothing that can be read */
+    Picture                 init;            /* the same at the size of the first pass; of a clip, the first frame */
+    int                     init_frames;     /* how many there are, one behind the other: 1, or one for each frame */
     AttentionMaps          *maps;            /* of the first pass; NULL: none are wanted */
     Denoising               denoising;       /* the first pass */
     Denoising               hires;           /* the second pass (hires fix) */
@@ -91,7 +94,9 @@ void job_choose_prediction(Work *w);                     /* what the model predi
 void job_choose_windows(Work *w, int most);
 void job_choose_motion_strength(Work *w);
 void job_choose_one_window(Work *w);     /* without a motion module, so that the rest can be checked */
-void job_choose_init(Work *w);           /* img2img */
+void job_find_init(Work *w);             /* img2img: a picture, or a clip of how many frames */
+int  job_usual_frames(const Work *w);    /* the frames of a clip, where nobody says how many */
+void job_choose_init(Work *w);           /* the rest of it */
 void job_choose_hires(Work *w);          /* the second pass */
 int  job_hires_side(const Job *j, int side);             /* width or height of what is decoded, pixels */
 int  job_upscales_to_nearest(const Job *j);              /* the second pass enlarges latents so, else smoothly */

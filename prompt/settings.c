@@ -643,7 +643,8 @@ const Setting all_settings[] = {
       .value = "F",
       .help = "another decoder, or none (the model's own)" },
     { .key = "Init image", .flag = "init", .kind = &path_kind, .field = AT(init), .value = "F",
-      .help = "a PNG, JPEG, WebP or BMP that every frame begins as (noise alone)" },
+      .help = "a PNG, JPEG, WebP or BMP that every frame begins as; or a clip, frame by frame: an animated GIF, PNG or "
+              "WebP, a folder of pictures, or frames/%04d.png (noise alone)" },
     { .key = "Denoising strength", .flag = "strength", .kind = &number_kind, .field = AT(job.strength), .low = 0.001,
       .high = 1, .value = "X",
       .help = "how much of Init image, or of the pass before Hires, is drawn anew, up to 1 (0.75)" },

@@ -691,9 +691,10 @@ def in_windows(unet, case, y, t, words, call, prompts):
 
 
 def picture_of(case, dtype):
-    """The picture that a case begins from: [1,3,h,w], -1..1"""
-    from PIL import Image
-    return torch.from_numpy(np.array(Image.open(os.path.join(ROOT, case["init"])).convert("RGB"))).permute(2, 0, 1)[None].to(dtype) / 255 * 2 - 1
+    """The picture that a case begins from, or the frames of a clip: [n,3,h,w], -1..1"""
+    from PIL import Image, ImageSequence
+    frames = [np.array(f.convert("RGB")) for f in ImageSequence.Iterator(Image.open(os.path.join(ROOT, case["init"])))]
+    return torch.from_numpy(np.stack(frames)).permute(0, 3, 1, 2).to(dtype) / 255 * 2 - 1
 
 
 @torch.no_grad()
@@ -716,7 +717,7 @@ def draw(case, parts, dtype, record):
     sampler, times = scheduler_of(case, "scaled_linear" if motion is None else "linear")
     record.phase = "te"
     words, weights = guides(case, text, tokenizer, guided, len(times))
-    rng, calls = torch.manual_seed(case["seed"]), []
+    rng, calls, by_frame = torch.manual_seed(case["seed"]), [], False
     shape = (1, 4) + ((frames,) if motion is not None else ()) + (case["height"] // 8, case["width"] // 8)
 
     def noise(*_, **__):
@@ -725,6 +726,8 @@ def draw(case, parts, dtype, record):
             from golden_philox import normals
             pictures = [torch.from_numpy(normals(case["seed"] + f, len(calls) - 1, int(np.prod(shape)) // frames)).reshape(1, 4, *shape[-2:]) for f in range(frames)]
             return torch.stack(pictures, 2).reshape(shape).to(dtype)
+        if by_frame and len(calls) == 1:
+            return torch.randn((1, shape[2], 4, *shape[-2:]), generator=rng).transpose(1, 2).to(dtype)
         return torch.randn(shape, generator=rng).to(dtype)
     sys.modules[type(sampler).__module__].randn_tensor = noise
 
@@ -758,7 +761,12 @@ def draw(case, parts, dtype, record):
     if "init" in case:
         seen = vae.encode(picture_of(case, dtype)).latent_dist
         z = seen.mean if case.get("rng") == "NV" else seen.mean + seen.std * torch.randn(seen.mean.shape, generator=rng).to(dtype)
-        z = (0.18215 * z)[:, :, None].expand(shape) if motion is not None else 0.18215 * z
+        z = 0.18215 * z
+        if len(z) > 1:                                    # a clip; its noise is drawn as [1, frames, 4, h, w]
+            z = z.transpose(0, 1)[None]
+            by_frame = case.get("rng") != "NV"
+        elif motion is not None:
+            z = z[:, :, None].expand(shape)
         x = over(z, sampler, times, steps - min(int(steps * strength), steps), words)
     else:
         x = denoised(noise() * sampler.init_noise_sigma, sampler, times, words)

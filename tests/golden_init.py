@@ -14,6 +14,7 @@ from PIL import Image
 import golden
 
 PICTURE = "tests/golden/init.png"
+CLIP = "tests/golden/init.gif"
 SIZE = dict(width=72, height=72)
 CASES = {
     "still_init":      dict(model="model_f32", prompt="a man with a red hat smiling", negative="blue", steps=8, cfg=7.0, seed=41, init=PICTURE, strength=0.6, **SIZE),
@@ -24,6 +25,8 @@ CASES = {
                             strength=0.7, sampler="Euler a", **SIZE),
     "clip_init_nv":    dict(model="model_f32", motion="motion_v1", prompt="a girl nodding", negative="", steps=5, cfg=5.0, seed=45, frames=3, init=PICTURE,
                             strength=0.5, rng="NV", **SIZE),
+    "clip_of_clip_a":  dict(model="model_f32", motion="motion_v1", prompt="a boy talking", negative="", steps=5, cfg=5.0, seed=50, frames=4, init=CLIP,
+                            strength=0.8, sampler="Euler a", **SIZE),
     "still_hires":     dict(model="model_f32", prompt="a red hat", negative="grey", steps=4, cfg=6.0, seed=46, hires=1.5, hires_steps=3, strength=0.6, width=64, height=72),
     "clip_hires":      dict(model="model_bf16", motion="motion_v3", prompt="a boy talking", negative="", steps=4, cfg=5.0, seed=47, frames=3, hires=1.75, strength=0.8,
                             upscaler="Latent (nearest)", sampler="Euler", rng="NV", width=48, height=40),
@@ -37,6 +40,33 @@ def make_picture():
     face = np.hypot(x - 0.5, (y - 0.45) * 0.8) < 0.28
     rgb = np.where(face[..., None], [224, 172, 140], np.stack([60 + 90 * y, 120 + 60 * x, 200 - 80 * y], -1))
     Image.fromarray(rgb.astype(np.uint8)).save(os.path.join(golden.ROOT, PICTURE), optimize=True)
+
+
+def make_clip():
+    """The face moves."""
+    y, x = np.mgrid[0:72, 0:72] / 71
+    frames = []
+    for t in range(4):
+        face = np.hypot(x - 0.35 - 0.1 * t, (y - 0.45) * 0.8) < 0.28
+        rgb = np.where(face[..., None], [224, 172, 140], np.stack([60 + 90 * y, 120 + 60 * x, 200 - 80 * y], -1))
+        frames.append(Image.fromarray(rgb.astype(np.uint8)).quantize(255, dither=Image.Dither.NONE))
+    frames[0].save(os.path.join(golden.ROOT, CLIP), save_all=True, append_images=frames[1:], duration=120, loop=0)
+
+
+def clip_by_pipeline(name):
+    """The clip as AnimateDiffVideoToVideoPipeline makes its latents: from the case's frames, and noise drawn in its order."""
+    from diffusers import AnimateDiffVideoToVideoPipeline, DDIMScheduler
+    case = golden.CASES[name]
+    _, _, _, vae, _ = golden.parts_of(case, torch.float32)
+    scheduler = DDIMScheduler(beta_start=0.00085, beta_end=0.012, beta_schedule="linear", clip_sample=False, set_alpha_to_one=False, steps_offset=1)
+    scheduler.set_timesteps(case["steps"])
+    pipe = AnimateDiffVideoToVideoPipeline.__new__(AnimateDiffVideoToVideoPipeline)
+    pipe.vae, pipe.scheduler, pipe.vae_scale_factor = vae, scheduler, 8
+    first = case["steps"] - int(case["steps"] * case["strength"])
+    at = scheduler.timesteps[first:first + 1]
+    return AnimateDiffVideoToVideoPipeline.prepare_latents(
+        pipe, golden.picture_of(case, torch.float32)[None], 72, 72, 4, 1, at, torch.float32, torch.device("cpu"),
+        torch.manual_seed(case["seed"]), None, 16, False), lambda z, noise: scheduler.add_noise(z, noise, at)
 
 
 def by_pipeline(name):
@@ -57,9 +87,19 @@ def by_pipeline(name):
 if __name__ == "__main__":
     torch.set_num_threads(2)
     make_picture()
+    make_clip()
     for case in sys.argv[1:] or CASES:
         golden.make(case, picture_only=True, rows=8)
     ours = golden.run(golden.CASES["still_init"], torch.float32)[0]
+    case = golden.CASES["clip_of_clip_a"]
+    vae, rng = golden.parts_of(case, torch.float32)[3], torch.Generator().manual_seed(case["seed"])
+    with torch.no_grad():
+        theirs, add_noise = clip_by_pipeline("clip_of_clip_a")
+        seen = vae.encode(golden.picture_of(case, torch.float32)).latent_dist
+        z = 0.18215 * (seen.mean + seen.std * torch.randn(seen.mean.shape, generator=rng))
+        begun = add_noise(z, torch.randn(1, *z.shape, generator=rng)[0]).transpose(0, 1)[None]
+    print("clip_of_clip_a begins beside diffusers' pipeline: off by", (begun - theirs).abs().max().item())
+    assert torch.allclose(begun, theirs)
     off = np.abs(golden.rounded(ours).astype(int) - golden.rounded(by_pipeline("still_init"))).max()
     print("still_init beside diffusers' pipeline: off by", off)
     assert off <= 1

@@ -64,6 +64,20 @@ run p.txt --frames 1 --hires 1.5 --hires-steps 1 -o large.png
 says 'then at 48x48, Latent, strength 0.75: 1 step'
 run info large.png
 holds 'larger' grep -q 'PNG of 48x48' out
+# ---- from a clip ----
+run p.txt --frames 4 --seed 5 -o four.gif
+run check p.txt --init four.gif --frames 4 -o clip.gif
+says 'begins as four.gif (32x32, frame by frame: 4), strength 0.75'
+run check p.txt --init four.gif --frames 2 -o clip.gif
+says 'begins as four.gif (32x32, of its 4 frames 2: 1, 3), strength 0.75'
+mkdir frames; cp photo.png frames/f9.png; cp large.png frames/f10.png; : > frames/notes.txt
+run check p.txt --init frames --frames 2 -o clip.gif
+says 'begins as frames (32x32, frame by frame: 2)'
+run check p.txt --init frames/f%d.png --frames 1 -o clip.gif
+says 'begins as frames/f%d.png (32x32, of its 2 frames 1: 1)'
+refuses 1 'there is no such file' p.txt --init frames/g%d.png
+mkdir empty; refuses 1 'no picture is in this folder' p.txt --init empty
+head -c 300 four.gif > cut.gif; refuses 1 'cut.gif: this GIF cannot be read: the file ends within' p.txt --init cut.gif
 refuses 1 'there is no such file; looked in' p.txt --init nothing.png
 refuses 1 'photo.png: would be replaced by what is made from it' p.txt --init photo.png -o photo.png --frames 1
 cp photo.png other.png; refuses 1 'photo.png: would be replaced by what is made from it' p.txt --x 'Init image: other.png, photo.png' -o photo.png --frames 1 --steps 4
