@@ -44,7 +44,7 @@ static void load_model(Work *w)
     Job *j = w->job;
     w->spec.size = (PixelSize){ USUAL, USUAL };
     w->has_model = !is_unfound(j->model) && !job_try(w, open_model);
-    job_fill_from_model(j, &w->spec);
+    job_choose_size(w);
     w->denoising = (Denoising){
         .windows = { .frames = 1, .length = 1, .stride = 1, .loop = OPEN },
         .cfg = j->cfg,

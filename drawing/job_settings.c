@@ -79,7 +79,7 @@ int job_check(Work *w)
     check_range(w, "Denoising strength", j->strength, 0, 1);
     check_range(w, "Hires upscale", j->hires, 0, 8);
     check_range(w, "Hires steps", j->hires_steps, 0, TRAIN_TIMESTEPS);
-    check_range(w, "Upscale by", j->upscale_by, 0, 8);
+    check_range(w, "Upscale by", j->upscale_by, 0, MOST_UPSCALING);
     check_range(w, "Face pass", j->face_pass, 0, 1);
     check_range(w, "CFG rescale", j->cfg_rescale, 0, 1);
     check_range(w, "Context", j->context, 0, 100000);

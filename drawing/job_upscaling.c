@@ -4,13 +4,16 @@
  * the second pass, which then draws over a larger picture instead of larger latents (Hires upscaler).  Either is a
  * network in a file, or Lanczos or Nearest, which need none.
  *
- * A model may have an upscaler of its own: its metadata name a file that lies beside it.  That one is used where the
- * job says nothing; Upscaler: None turns it off. */
+ * A model may have an upscaler of its own: its metadata name a file that lies beside it.  With it, Size is the size of
+ * the result: the model that comes with persona draws 128x128 for a Size of 256x256.  Upscaler: None turns it off. */
 #include "work.h"
 
 #include "chars.h"
+#include "vae.h"
 
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 
 typedef struct { Work *w; const char *path, *prefix; Upscaling *to; } Opening;
 
@@ -40,28 +43,77 @@ static Upscaling upscaling_named(Work *w, const char *name, const char *prefix)
     return faults_try(w->mem, w->faults, open_network, &o) ? none : u;
 }
 
-/* The path of the model's own upscaler, where the job names none and the file is there; NULL otherwise.  The job gets
- * its name. */
+/* ---- the model's own ---------------------------------------------------------------------------- */
+
+/* The path of the model's own upscaler; NULL: it has none, or the job has another way to its size. */
 static const char *own_upscaler(Work *w)
 {
-    Job *j = w->job;
+    const Job *j = w->job;
     const char *name = w->spec.upscaler;
-    j->own_upscaler[0] = 0;
-    if (j->upscaler || !name || !w->has_model) return NULL;
+    if (!name || !w->has_model || j->upscaler || j->hires > 0) return NULL;
     const char *path = format(w->mem, "%s/%s", folder_of(w->mem, j->model), name);
-    if (!weights_exist(w->mem, path)) {
-        callbacks_say(w->callbacks, "%s names the upscaler %s, which is not beside it: pictures stay as large as they "
-                      "are drawn", j->model, name);
-        return NULL;
+    if (weights_exist(w->mem, path)) return path;
+    callbacks_say(w->callbacks, "%s names the upscaler %s, which is not beside it: pictures stay as large as they are "
+                  "drawn", j->model, name);
+    return NULL;
+}
+
+static int is_drawn_well(const ModelSpec *m, PixelSize s)
+{
+    PixelSize near = model_spec_nearest_size(m, s);
+    return near.width == s.width && near.height == s.height;
+}
+
+/* Can a picture of size s be enlarged by one factor to the one that is wanted? */
+static int has_same_shape(PixelSize s, PixelSize wanted)
+{
+    return (int64_t)s.height * wanted.width == (int64_t)wanted.height * s.width;
+}
+
+/* Of the sizes that the model draws well and that have the shape of the one wanted, the nearest to what it was trained
+ * on: each of its widths has one height at most.  The size wanted, where there is none. */
+static PixelSize drawn_size(const ModelSpec *m, PixelSize wanted)
+{
+    PixelSize best = wanted;
+    if (!m->least.width || is_drawn_well(m, wanted)) return wanted;
+    for (int width = m->least.width; width <= m->most.width && width <= wanted.width; width += FACTOR) {
+        PixelSize s = { width, (int)((int64_t)wanted.height * width / wanted.width) };
+        int is_possible = has_same_shape(s, wanted) && s.height % FACTOR == 0 && is_drawn_well(m, s);
+        int is_nearer = best.width == wanted.width || abs(width - m->size.width) < abs(best.width - m->size.width);
+        if (is_possible && is_nearer && wanted.width <= MOST_UPSCALING * width) best = s;
     }
-    snprintf(j->own_upscaler, sizeof j->own_upscaler, "%s", name);
-    return path;
+    return best;
+}
+
+/* A size within the model's limits is drawn as it is.  A larger one is drawn at a size that the model knows, and its
+ * own upscaler makes it what was asked for.  Where no size is asked for, the upscaler does what it was made for. */
+void job_choose_size(Work *w)
+{
+    Job *j = w->job;
+    PixelSize wanted = { j->width, j->height };
+    const char *own = own_upscaler(w);
+    int is_chosen = own && !strcmp(j->own_upscaler, w->spec.upscaler);       /* by a check of this job */
+    job_fill_from_model(j, &w->spec);
+    w->own_upscaler = own;
+    if (!own) j->own_upscaler[0] = 0;
+    if (!own || is_chosen) return;
+    snprintf(j->own_upscaler, sizeof j->own_upscaler, "%s", w->spec.upscaler);
+    if (!wanted.width || !wanted.height || j->upscale_by > 0) return;
+    PixelSize drawn = drawn_size(&w->spec, wanted);
+    if (drawn.width == wanted.width) {
+        w->own_upscaler = NULL;
+        j->own_upscaler[0] = 0;
+        return;
+    }
+    j->width = drawn.width;
+    j->height = drawn.height;
+    j->upscale_by = (double)wanted.width / drawn.width;
 }
 
 void job_choose_upscaler(Work *w)
 {
     const Job *j = w->job;
-    const char *own = own_upscaler(w);
+    const char *own = w->own_upscaler;
     const char *name = own ? own : j->upscaler;
     if (!name && j->upscale_by > 0) name = upscale_method_name(BY_LANCZOS);
     w->upscaling = upscaling_named(w, name, "upscaler.");
@@ -71,11 +123,12 @@ void job_choose_upscaler(Work *w)
     if (j->upscale_by > 0) w->upscaling.factor = j->upscale_by;
     int width = job_result_side(w, j->width);
     int height = job_result_side(w, j->height);
+    const char *drawn = own ? format(w->mem, "drawn at %dx%d, ", j->width, j->height) : "";
     const char *whose = own ? ", the model's own (Upscaler: None turns it off)" : "";
     if (width < 1 || height < 1 || width > LARGEST_SIDE || height > LARGEST_SIDE)
         job_fault(w, format(w->mem, "Upscale by is %g, which makes %dx%d; expected 1 to %d a side",
                             w->upscaling.factor, width, height, LARGEST_SIDE));
-    else callbacks_say(w->callbacks, "then upscaled to %dx%d by %s%s", width, height, name, whose);
+    else callbacks_say(w->callbacks, "%sthen upscaled to %dx%d by %s%s", drawn, width, height, name, whose);
 }
 
 int job_result_side(const Work *w, int side)

@@ -26,7 +26,7 @@
 #include "text.h"
 #include "upscaling.h"
 
-enum { DEFAULT_FRAMES = 16, DEFAULT_STEPS = 25, DEFAULT_CONTEXT = 16, LARGEST_SIDE = 8192 };
+enum { DEFAULT_FRAMES = 16, DEFAULT_STEPS = 25, DEFAULT_CONTEXT = 16, LARGEST_SIDE = 8192, MOST_UPSCALING = 8 };
 
 /* The face drawn anew (face_pass.c). */
 typedef struct {
@@ -55,6 +55,7 @@ typedef struct {
     Denoising               denoising;       /* the first pass */
     Denoising               hires;           /* the second pass (hires fix) */
     Upscaling               upscaling;       /* of the finished picture */
+    const char             *own_upscaler;    /* the path of the model's own upscaler, where it is taken; else NULL */
     FacePass                face;
     double                  next_preview;    /* no preview before this time */
     size_t                  planned;         /* dry run: bytes of the stage that needs most, mapped weights counted */
@@ -109,6 +110,7 @@ void job_load_text(Work *w);             /* tokenizes the prompts */
 
 /* ---- job_upscaling.c ---- */
 
+void job_choose_size(Work *w);           /* the size to draw at, and whether the model's own upscaler is taken */
 void job_choose_upscaler(Work *w);       /* opens the upscaler of the finished picture */
 int  job_result_side(const Work *w, int side);           /* width or height of the result, pixels */
 

@@ -8,18 +8,30 @@ silent() { if grep -q '^warning' err; then wrong "a warning for: $*"; else ok; f
 
 # ---- defaults are the model's ----
 still --prompt 'portrait of a woman'
-says 'DDIM, 25 steps, CFG scale 4, clip skip 1, 128x128'; says "as the model's metadata say: Steps, CFG scale, Size"; says 'all is well'; silent
+says 'drawn at 128x128, then upscaled to 256x256'; says 'DDIM, 25 steps, CFG scale 4, clip skip 1, 128x128'; says "as the model's metadata say: Steps, CFG scale, Size"; says 'all is well'; silent
 still --prompt 'portrait of a woman' --cfg 7.5 --steps 3 --size 112x128
 says '3 steps, CFG scale 7.5'; holds 'nothing is the model'"'"'s' is "$(grep -c 'metadata say' err)" 0; silent
 
 # ---- sizes ----
-printf 'masterpiece, 1girl, red hair\nNegative prompt: lowres\nSteps: 20, Sampler: Euler a, CFG scale: 7, Seed: 1, Size: 512x512' >pasted.txt
+printf 'masterpiece, 1girl, red hair\nNegative prompt: lowres\nSteps: 20, Sampler: Euler a, CFG scale: 7, Seed: 1, Size: 512x768' >pasted.txt
 run check pasted.txt
 says 'no Model is named, so the small one that comes with persona draws'
-says 'warning: Size 512x512 is not what '; says 'from 112x112 to 128x144'; says 'use 128x128'; says '--model v1-5-pruned-emaonly'
+says 'warning: Size 512x768 is not what '; says 'from 112x112 to 128x144'; says 'use 112x144'; says '--model v1-5-pruned-emaonly'
 holds 'a warning is not well' is "$status$(grep -c 'all is well' err)" 00; says '1 warning above'
 for size in 112x112 128x128 128x144 112x144; do still --prompt 'a man' --size $size; silent $size; done
-for size in 96x96 144x144 136x136 64x128 512x768 128x104 112x152; do still --prompt 'a man' --size $size; says "warning: Size $size"; done
+for size in 96x96 136x144 64x128 512x768 128x104 112x152; do still --prompt 'a man' --size $size; says "warning: Size $size"; done
+
+# a larger one of a shape that it draws is drawn at its own size, and then upscaled
+becomes() { still --prompt 'a man' --size "$1"; silent "$1"; says "drawn at $2, then upscaled to $1 by "; }
+becomes 256x256 128x128; becomes 512x512 128x128; becomes 144x144 128x128; becomes 192x216 128x144; becomes 1024x1024 128x128; becomes 448x576 112x144
+still --prompt 'a man' --size 128x128; holds 'a size that it draws is not upscaled' is "$(grep -c upscale err)" 0
+still --prompt 'a man' --size 256x256 --upscaler None; says 'warning: Size 256x256'
+still --prompt 'a man' --size 1032x1032; says 'warning: Size 1032x1032'
+still --prompt 'a man' --size 200x208; says 'warning: Size 200x208'
+still --prompt 'a man' --upscale-by 1.5; says 'drawn at 128x128, then upscaled to 192x192'
+run --prompt 'a man' --size 240x240 --frames 1 --steps 1 --seed 1 -o large.png; run info large.png; holds 'as large as asked' grep -q 'of 240x240' out
+holds 'its settings make it again' grep -q 'Size: 128x128.*Upscaler: persona_upscaler.*, Upscale by: 1.875' out
+run large.png -o again.png; holds 'to the same bytes' cmp -s large.png again.png
 run --prompt 'a man' --size 64x64 --frames 1 --steps 1 --seed 1 -o small.png; says 'warning: Size 64x64'; holds 'drawn' [ -s small.png ]
 run check --prompt 'a man' --seed 1 --frames 1 --size 64x64 --x 'Steps: 1, 2' --y 'Prompt S/R: man, cat, dog' -o grid.png
 holds 'the size once' is "$(grep -c 'warning: Size' err)" 1; holds 'each word' is "$(grep -c 'not know' err)" 2

@@ -999,8 +999,10 @@ RECIPE = "max_train_steps=600 learning_rate=0.001 min_snr_gamma=5"
 ABOUT = {
     "persona.safetensors": {
         **COMMON, "modelspec.title": "persona default portraits", "modelspec.prediction_type": "epsilon",
-        "modelspec.usage_hint": "One drawn portrait, seen from the front, at 128x128, CFG scale 4, 25 steps, in the words of persona.words",
+        "modelspec.usage_hint": f"One drawn portrait, seen from the front, CFG scale 4, 25 steps, in the words of persona.words; drawn at {paint.SIZE}x{paint.SIZE}, "
+                               f"and made {UPSCALE * paint.SIZE}x{UPSCALE * paint.SIZE} by its upscaler",
         "persona.sizes": "112x112-128x144", "persona.cfg_scale": "4", "persona.steps": "25", "persona.pictures": "drawn portraits",
+        "persona.upscaler": "persona_upscaler.safetensors",
         "persona.words": " ".join(paint.words()),
         "persona.train.lora": RECIPE, "persona.train.dreambooth": RECIPE,
         "persona.train.textual_inversion": "max_train_steps=2000 min_snr_gamma=5 num_vectors=8"},
