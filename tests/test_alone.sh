@@ -204,7 +204,7 @@ MAKEFLAGS= make -s flat B="$folder/flat/build" && ln -s "$here/weights" "$folder
 line=$(printf '%s' "$line" | sed "s/^cc /$CC /; s/-O3/-O1/; s/-march=native//")
 [ "$PLAIN" ] && line=$(printf '%s' "$line" | sed 's/-fopenmp//')
 (cd "$folder/flat" && eval "$line -o your" 2> log && ./your) > "$folder/out" 2>&1; check $? "the flat folder does not build, or its program fails: $(cat "$folder/flat/log" "$folder/out" | tail -3)"
-grep -q '^drew 1 frames of 128x128' "$folder/out"; check $? "the flat program does not draw: $(cat "$folder/out")"
+grep -q '^drew 1 frames of 256x256' "$folder/out"; check $? "the flat program does not draw: $(cat "$folder/out")"
 
 # what CFLAGS say goes for all files, and the kernels stay quick
 PLAIN= MAKEFLAGS= make -nB B=build build/gemm.o build/text.o CFLAGS=-g NATIVE= 2>/dev/null > "$folder/made"

@@ -222,9 +222,9 @@ strict="-std=c11 -Wall -Wextra -Werror -O1 -I$here"
 $CC $strict "$work/host.c" libpersona.a $openmp -lm -o "$work/host" 2> "$work/log"; check $? "a host in C does not build: $(head -5 "$work/log")"
 said=$("$work/host" "$work" "$comment" 2> "$work/err"); check $? "the host fails"
 [ ! -s "$work/err" ]; check $? "the library prints: $(head -3 "$work/err")"
-says '^check: OK, 2 frames of 128x128$'
+says '^check: OK, 2 frames of 256x256$'
 says '^plan: well'
-says '^paths: OK, 2 frames of 128x128, cfg 4$'
+says '^paths: OK, 2 frames of 256x256, cfg 4$'
 says '^heard: well$'
 says '^latents: finite$'
 says '^png: well$'
@@ -253,7 +253,7 @@ $CC $strict "$work/example.c" $library $openmp -lm -o "$work/example" 2> "$work/
 ln -s "$here/weights" "$work/weights"
 said=$(cd "$work" && ./example); check $? "the example of docs/embedding.md fails"
 says '^no such file: cannot be opened'
-says '^drew 1 frames of 128x128$'
+says '^drew 1 frames of 256x256$'
 [ -s "$work/still.gif" ]; check $? "the example of docs/embedding.md writes no GIF"
 
 # ---- a host in C++, when there is a compiler
@@ -274,7 +274,7 @@ HOST
 cxx=$(command -v c++ || command -v g++ || command -v clang++)
 if [ "$cxx" ]; then
     $cxx -std=c++11 -Wall -Wextra -Wpedantic -Werror -I. "$work/host.cpp" libpersona.a $openmp -lm -o "$work/hostpp" 2> "$work/log"; check $? "a host in C++ does not build: $(head -5 "$work/log")"
-    [ "$("$work/hostpp")" = "$version 0 128" ]; check $? "the host in C++ says $("$work/hostpp")"
+    [ "$("$work/hostpp")" = "$version 0 256" ]; check $? "the host in C++ says $("$work/hostpp")"
 fi
 
 echo "test_library: $passed passed, $failed failed"

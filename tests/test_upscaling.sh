@@ -20,7 +20,8 @@ run p.txt -o near.png --upscaler nearest; holds 'Nearest' is "$(pixels near.png)
 holds 'zero weights give the nearest pixels' is "$(data net.png)" "$(data near.png)"
 run net.png -o again.png --weights w; holds 'the picture again' same net.png again.png
 run p.txt -o half.png --upscaler realesr-animevideov3 --upscale-by 1.5 --weights w; holds 'resized' is "$(pixels half.png)" 96x108
-run p.txt -o by.png --upscale-by 3; holds 'by Lanczos' is "$(pixels by.png)" 192x216; says 'upscaled to 192x216 by Lanczos'
+run p.txt -o by.png --upscale-by 3; holds 'by its own' is "$(pixels by.png)" 192x216; says 'upscaled to 192x216 by '
+run p.txt -o three.png --upscaler Lanczos --upscale-by 3; holds 'by Lanczos' is "$(pixels three.png)" 192x216; says 'upscaled to 192x216 by Lanczos'
 run by.png -o again.png; holds 'that again' same by.png again.png
 run p.txt --frames 2 -o clip.gif --upscaler Lanczos; holds 'a clip' is "$(pixels clip.gif)" 128x144
 run p.txt --frames 2 -o set.png --upscaler Lanczos; holds 'a series' is "$(pixels set-002.png)" 128x144
@@ -52,18 +53,20 @@ run info w/realesr-animevideov3.safetensors; holds 'info' grep -q '^use: Upscale
 # named FILE NAME: a copy of our model whose metadata name this upscaler
 named() {
     length=$(od -An -tu4 -N4 "$model" | tr -d ' ')
-    header=$(head -c $((length + 8)) "$model" | tail -c "$length" | sed "s/\"__metadata__\":{/&\"persona.upscaler\":\"$2\",/")
+    header=$(head -c $((length + 8)) "$model" | tail -c "$length" | sed "s/\"persona.upscaler\":\"[^\"]*\"/\"persona.upscaler\":\"$2\"/")
     n=$(printf %s "$header" | wc -c)
     printf "$(printf '\\%03o\\%03o\\%03o' $((n % 256)) $((n / 256 % 256)) $((n / 65536)))\\0\\0\\0\\0\\0%s" "$header" >"$1"
     tail -c +$((length + 9)) "$model" >>"$1"
 }
 mkdir own; cp w/realesr-animevideov3.safetensors own/up.safetensors
 named own/m.safetensors up.safetensors
-run p.txt -o own.png --model own/m.safetensors; holds 'its own' is "$(pixels own.png)" 128x144
+printf 'portrait of a woman\nSteps: 1, Seed: 1, Frames: 1' >o.txt
+run p.txt -o own.png --model own/m.safetensors; holds 'a small size is as asked for' is "$(pixels own.png)" 64x72
+run o.txt -o own.png --model own/m.safetensors; holds 'its own' is "$(pixels own.png)" 256x256
 says "the model's own (Upscaler: None turns it off)"
 holds 'the picture names it' grep -q 'Upscaler: own/up.safetensors' own.png
 run own.png -o again.png; holds 'and is made again' same own.png again.png
-run p.txt -o none.png --model own/m.safetensors --upscaler None; holds 'turned off' is "$(pixels none.png)" 64x72
+run o.txt -o none.png --model own/m.safetensors --upscaler None; holds 'turned off' is "$(pixels none.png)" 128x128
 run none.png -o again.png; holds 'it stays off' same none.png again.png
 rm own/up.safetensors
 run check p.txt --model own/m.safetensors; holds 'not there' is "$status" 0
