@@ -274,8 +274,18 @@ static void draw_latents(Run *r, const Denoising *d, DenoisingState *at)
     for (size_t f = (size_t)pictures; f < (size_t)x.n; f++) memcpy(x.x + f * frame, x.x, frame * sizeof *x.x);
 }
 
+/* Masked content:  x0 = mask content + (1 - mask) x0.  The web UI takes the noise that begins the run, too. */
+static void set_masked_content(const Denoising *d, Tensor x0, Tensor eps)
+{
+    size_t plane = (size_t)x0.h * (size_t)x0.w;
+    for (size_t i = 0; i < size(x0) && d->masked_content != ORIGINAL_CONTENT; i++) {
+        if (!(d->mask[i / LATENT % plane] > 0)) continue;
+        x0.x[i] = d->masked_content == LATENT_NOISE ? eps.x[i] : 0;
+    }
+}
+
 /* img2img:    x_t = sqrt(alpha_bar_t) x0 + sqrt(1 - alpha_bar_t) eps, at the level of the first step that is run
- * otherwise:  x_T = init_noise_sigma eps
+ * otherwise, and where all steps of inpainting are run:  x_T = init_noise_sigma eps
  * eps: room for the noise that is drawn */
 static void start(Run *r, const Denoising *d, const Sampler *s, DenoisingState *at, Tensor eps)
 {
@@ -284,11 +294,48 @@ static void start(Run *r, const Denoising *d, const Sampler *s, DenoisingState *
     if (d->moments.x) draw_latents(r, d, at);
     if (d->moments.n > 1 && !d->nv_noise) draw_frames_noise(r, at, eps);        /* as diffusers' video to video does */
     else draw_noise(r, d, at, eps);
-    if (d->img2img) {
+    if (d->mask) set_masked_content(d, x, eps);
+    if (d->img2img && !(d->mask && !d->first_step)) {
         ddim_add_noise(x.x, eps.x, size(x), s->level[d->first_step]);
         return;
     }
     for (size_t i = 0; i < size(x); i++) x.x[i] = (float)sampler_init_noise_sigma(s) * eps.x[i];
+}
+
+/* ---- inpainting -------------------------------------------------------------------------------- */
+
+/* The latents of the init image, and the noise that the run begins with.  They follow from the seed, so a run that goes
+ * on draws them once more. */
+typedef struct { Tensor x0, eps; } Kept;
+
+static Kept draw_kept(Run *r, const Denoising *d, Tensor x)
+{
+    if (!d->mask) return (Kept){ { 0 } };
+    Kept k = { tensor(r, x.n, x.h, x.w, x.c), tensor(r, x.n, x.h, x.w, x.c) };
+    if (r->machine->dry) return k;
+    DenoisingState from_seed = { .x = k.x0 };
+    rng_seed(&from_seed.rng, d->seed);
+    draw_latents(r, d, &from_seed);
+    draw_noise(r, d, &from_seed, k.eps);
+    return k;
+}
+
+/* Inpainting: what is kept becomes that of the init image again, with the noise of this level.
+ * diffusers:  init_latents_proper = scheduler.add_noise(image_latents, noise, timesteps[i + 1])
+ *             latents = (1 - init_mask) * init_latents_proper + init_mask * latents */
+static void keep_outside(const Denoising *d, Tensor x, Kept k, NoiseLevel level)
+{
+    size_t plane = (size_t)x.h * (size_t)x.w;
+    float signal = (float)level.sqrt_alpha_bar;
+    float noise = (float)level.sqrt_one_minus_alpha_bar;
+    for (size_t i = 0; i < size(x) && d->mask; i++)
+        if (!(d->mask[i / LATENT % plane] > 0)) x.x[i] = signal * k.x0.x[i] + noise * k.eps.x[i];
+}
+
+/* Where the next call looks at x; behind the last one there is no noise. */
+static NoiseLevel level_of_next(const Sampler *s, int call, int calls)
+{
+    return call + 1 < calls ? sampler_level(s, call + 1) : (NoiseLevel){ .sqrt_alpha_bar = 1 };
 }
 
 /* ---- the loop ---------------------------------------------------------------------------------- */
@@ -379,6 +426,7 @@ void denoise(Run *r, const Denoising *d, DenoisingState *at, const Conditioning 
     Sampler *s = new_sampler(r, d, at);
     float *unscaled = allocate(a, n, sizeof *unscaled);
     Tensor drawn = tensor(r, x.n, x.h, x.w, x.c);
+    Kept kept = draw_kept(r, d, x);
     ProgressCount count = count_progress(d, at, progress, to);
     if (r->machine->dry) {
         dry_run(r, d, x, conditioning);
@@ -398,6 +446,7 @@ void denoise(Run *r, const Denoising *d, DenoisingState *at, const Conditioning 
         int needs_noise = sampler_needs_noise(s, call);
         if (needs_noise) draw_noise(r, d, at, drawn);
         sampler_step(s, call, x.x, eps.x, needs_noise ? drawn.x : NULL, n);      /* eps becomes the predicted x0 */
+        keep_outside(d, x, kept, level_of_next(s, call, first_call + calls));
         at->calls++;
         check_step(r, x, i * (d->sampling.steps - d->first_step) / calls);
         Tensor x0 = { .n = x.n, .h = x.h, .w = x.w, .c = x.c, .x = eps.x };

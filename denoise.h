@@ -11,6 +11,9 @@
  * prediction for each of them weighs where windows overlap; those of a frame add up to 1. */
 typedef struct { int call, length; const int *frame; const float *weight; } WindowCall;
 
+/* What the latents that are drawn anew begin as: those of the init image, noise in their place, or zeros. */
+typedef enum { ORIGINAL_CONTENT, LATENT_NOISE, LATENT_NOTHING } MaskedContent;
+
 typedef struct {
     SamplerSetup sampling;               /* its memory is that of the DenoisingState */
     ContextOptions windows;              /* context windows; r->frames is the length of one */
@@ -23,6 +26,9 @@ typedef struct {
     int          first_step;             /* 0 unless img2img */
     Tensor       moments;                /* img2img: of vae_encode(), from which latents are sampled: [1,h,w,8], for
                                             every frame; or [frames,h,w,8]; .x NULL: the latents are in x already */
+    const float *mask;                   /* inpainting, with moments: [h,w], 1 where latents are drawn anew, 0 where
+                                            they are kept; NULL: all are drawn */
+    MaskedContent masked_content;
     void       (*on_x0)(void *to, Tensor x0);      /* sees the predicted x0 of each call, [frames,h,w,4]; may be NULL */
     void        *on_x0_to;               /* passed to on_x0 */
     void       (*on_window)(void *to, const WindowCall *c);      /* before each run of the UNet; may be NULL */

@@ -151,6 +151,9 @@ static void decode_frame(const Decoding *d, int f)
     size_t frame = size(d->x) / (size_t)d->x.n;
     Tensor latents = { .n = 1, .h = d->x.h, .w = d->x.w, .c = d->x.c, .x = d->x.x + (size_t)f * frame };
     Tensor picture = vae_decode(&w->run, latents);
+    const unsigned char *init = w->init.rgb;
+    if (w->init_frames > 1) init += (size_t)f * (size_t)w->init.height * (size_t)w->init.width * 3;
+    if (w->mask.white && !w->machine.dry) mask_composite(w->soft_mask, init, picture.x);
     int width = job_result_side(w, w->job->width);
     int height = job_result_side(w, w->job->height);
     unsigned char *rgb = d->rgb + (size_t)f * (size_t)height * (size_t)width * 3;

@@ -91,6 +91,13 @@ typedef struct persona_job {
     /* from a picture, and a second pass */
     const char *init;                    /* path of a picture that every frame begins as (img2img), or of a clip, which
                                             it begins as frame by frame; NULL: noise alone */
+    const char *mask;                    /* what of init is drawn anew: a picture, white there; "alpha": where init is
+                                            transparent; or a box "LEFT,TOP,RIGHT,BOTTOM"; NULL: all of it */
+    double      mask_blur;               /* sigma of its soft edge, pixels; 0: 4; -1: none */
+    const char *mask_mode;               /* "Inpaint masked", "Inpaint not masked": what is black is drawn; NULL: the
+                                            first */
+    const char *masked_content;          /* what is drawn anew begins as "original", "latent noise" or "latent nothing";
+                                            NULL: original */
     double      strength;                /* denoising strength of init and of the second pass, up to 1; 0: 0.75 */
     double      hires;                   /* a second pass at so many times the size, up to 8; 0: none */
     int         hires_steps;             /* 0: as many as steps */

@@ -93,7 +93,7 @@ static void refuse_option(Guide *g, const char *flag)
 /* Options that are refused are taken out of those given, so that nothing else is said of them. */
 static void check_options(Guide *g)
 {
-    static const char *const others[] = { "init", "lora", "x", "y", "z", "strength", NULL };
+    static const char *const others[] = { "init", "mask", "lora", "x", "y", "z", "strength", NULL };
     Options *o = &g->r->options;
     if (!o->input)
         run_add_typed(g->r, "persona me needs a folder of photos, or one photo; persona me --help says more");
@@ -295,7 +295,7 @@ static const char *train(Guide *g)
 /* ---- drawing ------------------------------------------------------------------------------------- */
 
 static const char *const NOT_OF_SHEET[] = { "prompt", "seed", "frames", "fps", "motion", "max-size", "context",
-                                            "overlap", "stride", "closed-loop", NULL };
+                                            "overlap", "stride", "closed-loop", "motion-strength", NULL };
 static const char *const NOT_OF_PORTRAIT[] = { "prompt", "seed", NULL };
 
 static int is_still(const Guide *g)

@@ -8,6 +8,7 @@
 #include "file_hash.h"
 #include "files.h"
 #include "lines.h"
+#include "mask_box.h"
 #include "near_path.h"
 #include "picture_sequence.h"
 #include "upscale_method.h"
@@ -333,6 +334,15 @@ static void resolve_init(void *to)
     if (is_named(s->r->init)) s->r->job.init = find_image(s->a, s->p, s->r->init);
 }
 
+/* A mask may be a file, or words and numbers that are none. */
+static void resolve_mask(void *to)
+{
+    Resolving *s = to;
+    Request *r = s->r;
+    int is_file = is_named(r->mask) && !same(r->mask.text, "alpha") && !mask_is_box(r->mask.text);
+    if (is_named(r->mask)) r->job.mask = is_file ? find_image(s->a, s->p, r->mask) : r->mask.text;
+}
+
 typedef struct { Resolving *all; const LoraName *lora; const char *path; } ResolvingLora;
 
 static void resolve_lora(void *to)
@@ -380,6 +390,7 @@ void search_path_try(Arena *a, const SearchPath *p, Request *r, Faults *faults)
     if (try_to_find(&all, resolve_vae, &all)) r->job.vae = unfound;
     if (try_to_find(&all, resolve_upscaler, &all)) r->job.upscaler = unfound;
     if (try_to_find(&all, resolve_init, &all)) r->job.init = unfound;
+    if (try_to_find(&all, resolve_mask, &all)) r->job.mask = unfound;
     for (size_t i = 0; i < r->tags + r->keys; i++) {
         ResolvingLora l = { &all, lora_at_place(r, i), NULL };
         lora[i] = try_to_find(&all, resolve_lora, &l) ? NULL : l.path;

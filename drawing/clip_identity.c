@@ -41,6 +41,8 @@ static const struct { const char *name; FieldType type; size_t field; const char
     { "Overlap",               INTEGER, offsetof(Job, overlap),        NULL },
     { "Closed loop",           TEXT,    offsetof(Job, loop),           "N" },
     { "Motion strength",       TEXT,    offsetof(Job, motion_strength), "1" },
+    { "Mask blur",             REAL,    offsetof(Job, mask_blur),      NULL },
+    { "Masked content",        TEXT,    offsetof(Job, masked_content), "original" },
     { "Denoising strength",    REAL,    offsetof(Job, strength),       NULL },
     { "Hires upscale",         REAL,    offsetof(Job, hires),          NULL },
     { "Hires steps",           INTEGER, offsetof(Job, hires_steps),    NULL },
@@ -93,13 +95,21 @@ static const char *picture_said(Arena *a, Picture p, int frames)
     return format(a, "%s of digest %016llx", what, (unsigned long long)h);
 }
 
-void clip_identity_begin(Arena *a, ClipIdentity *id, const Job *job, Picture init, int frames,
+static const char *mask_said(Arena *a, Mask m)
+{
+    if (!m.white) return "none";
+    uint64_t h = digest(0, m.white, (size_t)m.width * (size_t)m.height);
+    return format(a, "a mask of digest %016llx", (unsigned long long)h);
+}
+
+void clip_identity_begin(Arena *a, ClipIdentity *id, const Job *job, Picture init, int frames, Mask mask,
                          const char *upscaler)
 {
     *id = (ClipIdentity){ .count = 0 };
     for (size_t i = 0; i < FIELDS; i++) add(id, fields[i].name, field_text(a, job, i));
     add(id, "Seed", format(a, "%llu", (unsigned long long)job->seed));
     add(id, "Init image", picture_said(a, init, frames));
+    add(id, "Mask", mask_said(a, mask));
     add(id, "Upscaler", upscaler);
     add(id, "the strengths of the LoRAs", strengths(a, job));
     add(id, "the weights of the model, VAE and motion module", id->model);

@@ -3,6 +3,7 @@
 #define CLIP_IDENTITY_H
 
 #include "image.h"
+#include "inpainting.h"
 #include "job.h"
 #include "lora.h"
 #include "weight_file.h"
@@ -17,9 +18,10 @@ typedef struct {
 } ClipIdentity;
 
 /* The settings of a job, with its defaults filled in.  init: the picture that it begins as, or the first of so many
- * frames, one behind the other; .rgb may be NULL.
+ * frames, one behind the other; .rgb may be NULL.  mask: what of it is drawn anew, without its blur; .white may be NULL.
  * upscaler: what makes the finished picture larger; a network counts by its weights, with those of the model. */
-void clip_identity_begin(Arena *a, ClipIdentity *id, const Job *job, Picture init, int frames, const char *upscaler);
+void clip_identity_begin(Arena *a, ClipIdentity *id, const Job *job, Picture init, int frames, Mask mask,
+                         const char *upscaler);
 
 /* The digests of what the files hold; taken once.  lora: may be NULL. */
 void clip_identity_weights(Arena *a, ClipIdentity *id, const Weights *weights, const Lora *lora);

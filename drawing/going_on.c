@@ -30,7 +30,8 @@ static void identify(Work *w)
     int width = job_hires_side(j, j->width);
     int height = job_hires_side(j, j->height);
     w->identity = allocate(w->mem, 1, sizeof *w->identity);
-    clip_identity_begin(w->mem, w->identity, j, w->init, w->init_frames, upscale_method_name(w->upscaling.method));
+    const char *upscaler = upscale_method_name(w->upscaling.method);
+    clip_identity_begin(w->mem, w->identity, j, w->init, w->init_frames, w->mask, upscaler);
     bound_pass(w, FIRST_PASS, &w->denoising, j->width, j->height);
     if (w->has_hires) bound_pass(w, SECOND_PASS, &w->hires, width, height);
     w->bounds.most[FRAMES] = (ClipPosition){

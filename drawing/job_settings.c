@@ -81,6 +81,7 @@ int job_check(Work *w)
     check_range(w, "Hires steps", j->hires_steps, 0, TRAIN_TIMESTEPS);
     check_range(w, "Upscale by", j->upscale_by, 0, MOST_UPSCALING);
     check_range(w, "Face pass", j->face_pass, 0, 1);
+    check_range(w, "Mask blur", j->mask_blur, -1, 64);
     check_range(w, "CFG rescale", j->cfg_rescale, 0, 1);
     check_range(w, "Context", j->context, 0, 100000);
     check_range(w, "Stride", j->stride, 0, 30);
@@ -240,7 +241,21 @@ void job_choose_motion_strength(Work *w)
     w->denoising.motion_strength = frame_values_are(&v, 1) ? NULL : strength;
 }
 
-/* ---- img2img and the second pass (hires fix) --------------------------------------------------- */
+/* ---- img2img, inpainting and the second pass (hires fix) --------------------------------------------------- */
+
+static const char *const MASK_MODES[] = { "Inpaint masked", "Inpaint not masked" };
+static const double DEFAULT_MASK_BLUR = 4;
+
+/* -1: there is no such content */
+static int masked_content_named(const char *name)
+{
+    static const char *const names[] = { [ORIGINAL_CONTENT] = "original", [LATENT_NOISE] = "latent noise",
+                                         [LATENT_NOTHING] = "latent nothing" };
+    int i = LATENT_NOTHING;
+    if (!name) return ORIGINAL_CONTENT;
+    while (i >= 0 && strcmp(names[i], name)) i--;
+    return i;
+}
 
 static const struct { const char *name; int nearest; } upscalers[] = { { "Latent", 0 }, { "Latent (nearest)", 1 } };
 enum { UPSCALERS = sizeof upscalers / sizeof *upscalers };
@@ -347,6 +362,63 @@ void job_choose_init(Work *w)
     d->first_step = j->steps - left;
 }
 
+/* "mask face.png, blur 4: 37 of 100 parts of the picture are drawn anew" */
+static void say_mask(Work *w, size_t drawn, size_t latents)
+{
+    const Job *j = w->job;
+    const char *blur = j->mask_blur > 0 ? format(w->mem, "blur %g", j->mask_blur) : "no blur";
+    const char *mode = j->mask_mode ? format(w->mem, ", %s", j->mask_mode) : "";
+    const char *content = j->masked_content ? format(w->mem, ", from %s", j->masked_content) : "";
+    callbacks_say(w->callbacks, "mask %s, %s%s%s: %.0f%% of the picture is drawn anew", j->mask, blur, mode, content,
+                  100 * (double)drawn / (double)latents);
+    if (drawn == latents)
+        callbacks_say(w->callbacks, "warning: %s: the mask keeps nothing, so the picture is drawn as without it",
+                      j->mask);
+}
+
+static void open_mask(void *work)
+{
+    Work *w = work;
+    Job *j = w->job;
+    Denoising *d = &w->denoising;
+    size_t drawn;
+    size_t latents = (size_t)(j->width / FACTOR) * (size_t)(j->height / FACTOR);
+    int is_turned = j->mask_mode && !strcmp(j->mask_mode, MASK_MODES[1]);
+    Mask m = mask_open(w->mem, j->mask, j->init, j->width, j->height, is_turned);
+    if (!(j->mask_blur < 0 || j->mask_blur > 0)) j->mask_blur = DEFAULT_MASK_BLUR;
+    const float *latent = mask_latents(w->mem, m, &drawn);
+    if (!drawn)
+        fail(w->mem, "%s: as a mask it is too small: nothing of it is white in the upper left pixel of a square of "
+                     "%dx%d, which are drawn as a whole; make it larger", j->mask, FACTOR, FACTOR);
+    w->mask = m;
+    w->soft_mask = mask_blurred(w->mem, m, j->mask_blur);
+    d->mask = latent;
+    d->masked_content = masked_content_named(j->masked_content);
+    say_mask(w, drawn, latents);
+}
+
+/* Inpainting as in diffusers.  What is kept of the init image has its own pixels in the end, at its own size. */
+void job_choose_mask(Work *w)
+{
+    const Job *j = w->job;
+    int is_named = j->mask && strcmp(j->mask, "none");
+    check_choice(w, "Mask mode", j->mask_mode, MASK_MODES[0], MASK_MODES[1]);
+    if (masked_content_named(j->masked_content) < 0)
+        job_fault(w, format(w->mem, "Masked content is %s, expected original, latent noise or latent nothing",
+                            j->masked_content));
+    if (!is_named || is_unfound(j->mask)) return;
+    if (!j->init)
+        job_fault(w, format(w->mem, "Mask is %s, but there is no picture to keep; name it as Init image, or --init",
+                            j->mask));
+    if (j->hires > 0)
+        job_fault(w, "Mask and Hires upscale do not go together: the second pass would draw all of the picture anew; "
+                     "leave one out, or set Size larger");
+    if (j->face_pass > 0)
+        job_fault(w, "Mask and Face pass do not go together: the face would be drawn anew where the mask keeps it; leave "
+                     "one out");
+    if (w->has_init && !(j->hires > 0)) job_try(w, open_mask);
+}
+
 static void choose_upscaler(Work *w)
 {
     Job *j = w->job;
@@ -412,6 +484,9 @@ void job_say_without_effect(Work *w)
         callbacks_say(w->callbacks, "Hires upscaler has no effect without Hires upscale");
     else if (j->hires_steps && !has_hires)
         callbacks_say(w->callbacks, "Hires steps have no effect without Hires upscale");
+    int has_mask = j->mask && strcmp(j->mask, "none");
+    if (!has_mask && (j->mask_blur < 0 || j->mask_blur > 0 || j->mask_mode || j->masked_content))
+        callbacks_say(w->callbacks, "Mask blur, Mask mode and Masked content have no effect without Mask");
     if (j->motion_strength && v->frames == 1)
         callbacks_say(w->callbacks, "Motion strength has no effect: this is a still");
     if ((j->context || j->overlap || j->stride > 1) && v->length == v->frames && v->loop != CLOSED) {

@@ -20,6 +20,7 @@
 #include "faults.h"
 #include "image.h"
 #include "init_clip.h"
+#include "inpainting.h"
 #include "model_spec.h"
 #include "motion.h"
 #include "plan.h"
@@ -52,6 +53,7 @@ typedef struct {
     Picture                 init;            /* the same at the size of the first pass; of a clip, the first frame */
     int                     init_frames;     /* how many there are, one behind the other: 1, or one for each frame */
     AttentionMaps          *maps;            /* of the first pass; NULL: none are wanted */
+    Mask                    mask, soft_mask; /* inpainting: what of init is drawn anew, and the same with its blur */
     Denoising               denoising;       /* the first pass */
     Denoising               hires;           /* the second pass (hires fix) */
     Upscaling               upscaling;       /* of the finished picture */
@@ -98,6 +100,7 @@ void job_choose_one_window(Work *w);     /* without a motion module, so that the
 void job_find_init(Work *w);             /* img2img: a picture, or a clip of how many frames */
 int  job_usual_frames(const Work *w);    /* the frames of a clip, where nobody says how many */
 void job_choose_init(Work *w);           /* the rest of it */
+void job_choose_mask(Work *w);           /* inpainting */
 void job_choose_hires(Work *w);          /* the second pass */
 int  job_hires_side(const Job *j, int side);             /* width or height of what is decoded, pixels */
 int  job_upscales_to_nearest(const Job *j);              /* the second pass enlarges latents so, else smoothly */

@@ -456,6 +456,7 @@ typedef struct {
     const Node *empty;                   /* or an empty latent */
     const Node *picture;                 /* or a loaded picture */
     const Node *upscale;                 /* what makes them larger on the way */
+    const Node *mask;                    /* what of them is drawn anew */
 } Origin;
 
 static Origin origin_of(Walk *w, const Node *sampler)
@@ -478,6 +479,7 @@ static Origin origin_of(Walk *w, const Node *sampler)
             return o;
         }
         if (has(n->type, "Upscale") || has(n->type, "ImageScale")) o.upscale = n;
+        if (linked(n, "mask")) o.mask = source(w, n, "mask");
         const Node *next = NULL;
         for (size_t i = 0; i < sizeof back / sizeof *back && !next; i++) next = source(w, n, back[i]);
         n = next;
@@ -538,12 +540,25 @@ static void set_size(Walk *w, double width, double height)
         infotext_set(w->t, "Size", format(w->a, "%.0fx%.0f", width, height));
 }
 
+/* A channel of a loaded picture, or what is transparent in the one that is begun from. */
+static void read_mask(Walk *w, const Node *mask, const Node *picture)
+{
+    const char *file = infotext_file(w->a, words(w, mask, "image"));
+    const char *begun = infotext_file(w->a, words(w, picture, "image"));
+    const char *channel = words(w, mask, "channel");
+    int is_alpha = !channel || same(channel, "alpha");
+    if (file && !is_alpha) infotext_set(w->t, "Mask", file);
+    else if (file && begun && !strcmp(file, begun)) infotext_set(w->t, "Mask", "alpha");
+    else infotext_lose(w->t, format(w->a, "the mask of %s", mask->type));
+}
+
 static void read_latent(Walk *w, Origin o, const Node *sampler)
 {
     const char *strength = number(w, sampler, "denoise");
     if (!strength) strength = number(w, source(w, sampler, "sigmas"), "denoise");
     if (o.picture) {
         infotext_set(w->t, "Init image", infotext_file(w->a, words(w, o.picture, "image")));
+        if (o.mask) read_mask(w, o.mask, o.picture);
         infotext_set(w->t, "Denoising strength", strength);
     } else if (o.empty) {
         double width = number_or(w, o.empty, "width", number_or(w, o.empty, "empty_latent_width", 0));

@@ -332,9 +332,10 @@ static int continues_list(const char *list, const char *key, const char *value)
 /* Motion strength: 0: 0.5, 8: 1.5.  line: what follows the 0.5 -> what follows the list */
 static const char *read_list(Reader *rd, const char *line, const Setting *s, char **value)
 {
+    enum { MOST_PIECES = 1000 };
     double x;
     if (!s || !setting_is_list(s) || !*value || !number_at(*value, &x)) return line;
-    while (*line) {
+    for (int pieces = 0; *line && pieces < MOST_PIECES; pieces++) {
         char *key, *next;
         const char *after = next_setting(rd->a, line, &key, &next);
         if (!continues_list(*value, key, next)) break;

@@ -18,6 +18,7 @@
 #include "chars.h"
 #include "frame_values.h"
 #include "infotext_writer.h"
+#include "mask_box.h"
 #include "sampler_names.h"
 
 #include <math.h>
@@ -193,6 +194,20 @@ static char *show_eta(Arena *a, const Request *r, const Setting *s)
     return eta < 0 || eta > 0 ? number_text(a, fmax(eta, 0)) : NULL;
 }
 
+/* The request keeps the usual blur as 0, and none as -1. */
+static void set_blur(Arena *a, Request *r, const Setting *s, const char *label, const char *value)
+{
+    set_number(a, r, s, label, value);
+    if (!(r->job.mask_blur > 0)) r->job.mask_blur = -1;
+}
+
+static char *show_blur(Arena *a, const Request *r, const Setting *s)
+{
+    (void)s;
+    double blur = r->job.mask_blur;
+    return blur < 0 || blur > 0 ? number_text(a, fmax(blur, 0)) : NULL;
+}
+
 /* A model that is named brings no motion module, so a still need not say that it is one.  A grid may leave the
  * model open. */
 static char *show_frames(Arena *a, const Request *r, const Setting *s)
@@ -310,6 +325,15 @@ static char *show_upscaler(Arena *a, const Request *r, const Setting *s)
     const char *model = r->model.text ? r->model.text : "";
     const char *slash = strrchr(model, '/');
     return infotext_quoted(a, format(a, "%.*s%s", slash ? (int)(slash + 1 - model) : 0, model, own));
+}
+
+/* The name of a file, or a box. */
+static void set_mask(Arena *a, Request *r, const Setting *s, const char *label, const char *value)
+{
+    MaskBox box;
+    const char *wrong = mask_is_box(value) ? mask_box_read(a, value, &box) : NULL;
+    if (wrong) fail(a, "%s is %s, %s", label, quoted(a, value), wrong);
+    set_name(a, r, s, label, value);
 }
 
 /* Hashes matter only where no file has the name, and a name that is set later may be another file's. */
@@ -578,6 +602,8 @@ static const ValueKind
     overlap_kind  = { .set = set_overlap,  .show = show_overlap, .type = WHOLE },
     frames_kind   = { .set = set_whole,    .show = show_frames,  .type = WHOLE },
     number_kind   = { .set = set_number,   .show = show_number,  .type = NUMBER },
+    mask_kind     = { .set = set_mask,     .show = show_name,    .is_list = 1 },
+    blur_kind     = { .set = set_blur,     .show = show_blur,    .type = NUMBER },
     by_frame_kind = { .set = set_by_frame, .show = show_text,    .type = NUMBER, .is_list = 1 },
     eta_kind      = { .set = set_eta,      .show = show_eta,     .type = NUMBER },
     side_kind     = { .set = set_side },
@@ -645,6 +671,17 @@ const Setting all_settings[] = {
     { .key = "Init image", .flag = "init", .kind = &path_kind, .field = AT(init), .value = "F",
       .help = "a PNG, JPEG, WebP or BMP that every frame begins as; or a clip, frame by frame: an animated GIF, PNG or "
               "WebP, a folder of pictures, or frames/%04d.png (noise alone)" },
+    { .key = "Mask", .flag = "mask", .kind = &mask_kind, .field = AT(mask), .value = "F",
+      .help = "what of Init image is drawn anew, and the rest is kept: a picture, white there; alpha: where Init image "
+              "is transparent; or a box 20,30,90,120 or 10%,20%,60%,90%" },
+    { .key = "Mask blur", .flag = "mask-blur", .kind = &blur_kind, .field = AT(job.mask_blur), .high = 64, .value = "X",
+      .help = "how soft the edge of Mask is, pixels, 0 to 64 (4)" },
+    { .key = "Mask mode", .flag = "mask-mode", .kind = &asked_kind, .field = AT(job.mask_mode),
+      .choices = { "Inpaint masked", "Inpaint not masked" }, .value = "NAME",
+      .help = "Inpaint masked: white is drawn anew, Inpaint not masked: black (Inpaint masked)" },
+    { .key = "Masked content", .flag = "masked-content", .kind = &asked_kind, .field = AT(job.masked_content),
+      .choices = { "original", "latent noise", "latent nothing" }, .value = "NAME",
+      .help = "what is drawn anew begins as original, latent noise or latent nothing (original)" },
     { .key = "Denoising strength", .flag = "strength", .kind = &number_kind, .field = AT(job.strength), .low = 0.001,
       .high = 1, .value = "X",
       .help = "how much of Init image, or of the pass before Hires, is drawn anew, up to 1 (0.75)" },

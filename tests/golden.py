@@ -697,6 +697,33 @@ def picture_of(case, dtype):
     return torch.from_numpy(np.stack(frames)).permute(0, 3, 1, 2).to(dtype) / 255 * 2 - 1
 
 
+def mask_of(case):
+    """[h,w], 0..255: white is drawn anew.  A box, or a picture of the size that is drawn."""
+    from PIL import Image
+    if is_picture(case["mask"]):
+        return np.array(Image.open(os.path.join(ROOT, case["mask"])).convert("L"))
+    left, top, right, bottom = map(int, case["mask"].split(","))
+    mask = np.zeros((case["height"], case["width"]), np.uint8)
+    mask[top:bottom, left:right] = 255
+    return mask
+
+
+def is_picture(name):
+    return name.endswith(".png")
+
+
+def blurred(mask, sigma):
+    """cv2.GaussianBlur of the web UI's Mask blur, along rows and columns."""
+    if sigma <= 0:
+        return mask
+    radius = int(2.5 * sigma + 0.5)
+    weight = np.exp(-np.arange(-radius, radius + 1) ** 2 / (2 * sigma ** 2))
+    weight /= weight.sum()
+    for axis in (1, 0):
+        mask = np.apply_along_axis(lambda x: np.convolve(np.pad(x.astype(float), radius, "reflect"), weight, "valid"), axis, mask)
+    return np.round(mask)
+
+
 @torch.no_grad()
 def draw(case, parts, dtype, record):
     """-> [frames, h, w, 3] in 0..255, not yet rounded."""
@@ -734,7 +761,7 @@ def draw(case, parts, dtype, record):
     def to_frames(x):
         return x[0].transpose(0, 1) if motion is not None else x
 
-    def denoised(x, sampler, times, told):
+    def denoised(x, sampler, times, told, keep=lambda x, _: x):
         for call, t in enumerate(times):
             said = in_windows(unet, case, to_frames(sampler.scale_model_input(x, t)), t, told[call], call, len(told[call]) // frames).split(frames)
             eps = said[0]
@@ -746,7 +773,7 @@ def draw(case, parts, dtype, record):
             if motion is not None:
                 eps = eps.transpose(0, 1)[None]
             ddim = dict(eta=eta, variance_noise=noise() if eta > 0 else None) if case.get("sampler", "DDIM") == "DDIM" else {}
-            x = sampler.step(eps, t, x, **ddim).prev_sample.to(dtype)
+            x = keep(sampler.step(eps, t, x, **ddim).prev_sample.to(dtype), times[call + 1:call + 2])
             record.phase = None
         return x
 
@@ -754,7 +781,15 @@ def draw(case, parts, dtype, record):
         if hasattr(sampler, "set_begin_index"):
             sampler.set_begin_index(first * sampler.order)
         times = times[first * sampler.order:]
-        return denoised(sampler.add_noise(z, noise(), times[:1]).to(dtype), sampler, times, told)
+        eps = noise()
+        x = sampler.add_noise(z, eps, times[:1]).to(dtype)
+        if "mask" not in case:
+            return denoised(x, sampler, times, told)
+        mask = F.interpolate(torch.from_numpy(mask_of(case) >= 128)[None, None].to(dtype), size=shape[-2:])[0, 0]
+
+        def keep(x, time):                                # as diffusers' StableDiffusionInpaintPipeline does with a UNet of 4 channels
+            return (1 - mask) * (sampler.add_noise(z, eps, time).to(dtype) if len(time) else z) + mask * x
+        return denoised(x if first else eps * sampler.init_noise_sigma, sampler, times, told, keep)
 
     record.phase = "unet"
     strength, steps = case.get("strength", 0.75), case["steps"]
@@ -784,7 +819,11 @@ def draw(case, parts, dtype, record):
     for z in to_frames(x).split(1):
         out.append(vae.decode(z / 0.18215).sample)
         record.phase = None
-    return (255 * (torch.cat(out) / 2 + 0.5).clamp(0, 1)).permute(0, 2, 3, 1).double().numpy()
+    drawn = (255 * (torch.cat(out) / 2 + 0.5).clamp(0, 1)).permute(0, 2, 3, 1).double().numpy()
+    if "mask" in case:
+        soft = blurred(mask_of(case), case.get("mask_blur", 4))[..., None] / 255
+        drawn = soft * rounded(drawn) + (1 - soft) * (255 * (picture_of(case, torch.float64) / 2 + 0.5)).permute(0, 2, 3, 1).numpy()
+    return drawn
 
 
 def rounded(picture):
@@ -823,7 +862,7 @@ CASES = {
                         width=136, height=104, frames=5, eta=0.25, lora=[("lora_clip", 0.9)]),
 }
 KEYS = ("model", "motion", "steps", "cfg", "seed", "width", "height", "frames", "clip_skip", "eta", "sampler", "schedule", "rng",
-        "prediction", "noise_schedule", "cfg_rescale", "context", "overlap", "stride", "loop", "motion_strength", "init", "strength", "hires", "hires_steps", "upscaler")
+        "prediction", "noise_schedule", "cfg_rescale", "context", "overlap", "stride", "loop", "motion_strength", "init", "mask", "mask_blur", "strength", "hires", "hires_steps", "upscaler")
 
 
 def settings(case):

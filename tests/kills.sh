@@ -17,6 +17,7 @@ kind windows  gif  --frames 6 --context 4 --overlap 2 --steps 4
 kind closed   gif  --frames 4 --closed-loop A --steps 4
 kind hires    gif  --hires 1.5 --hires-steps 4 --strength 0.6
 kind init     apng --init init.png --strength 0.7 --steps 8
+kind mask     gif  --init init.png --mask 16,8,56,40 --strength 0.7 --steps 8 --sampler 'Euler a'
 kind nv       gif  --rng NV --sampler 'Euler a'
 kind lcm      gif  --sampler LCM --cfg 1.5
 kind euler_a  gif  --sampler 'Euler a'

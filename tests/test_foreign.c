@@ -227,7 +227,9 @@ static void test_graphs(Arena *a)
         "\"4\": {\"class_type\": \"KSamplerSelect\", \"inputs\": {\"sampler_name\": \"euler\"}}, "
         "\"5\": {\"class_type\": \"BasicScheduler\", \"inputs\": {\"scheduler\": \"normal\", \"steps\": 12, "
         "\"denoise\": 0.6}}, "
-        "\"6\": {\"class_type\": \"VAEEncode\", \"inputs\": {\"pixels\": [\"10\", 0]}}, "
+        "\"6\": {\"class_type\": \"SetLatentNoiseMask\", \"inputs\": {\"samples\": [\"60\", 0], \"mask\": [\"61\", 0]}}, "
+        "\"60\": {\"class_type\": \"VAEEncode\", \"inputs\": {\"pixels\": [\"10\", 0]}}, "
+        "\"61\": {\"class_type\": \"LoadImageMask\", \"inputs\": {\"image\": \"hole.png\", \"channel\": \"red\"}}, "
         "\"10\": {\"class_type\": \"LoadImage\", \"inputs\": {\"image\": \"me.png\"}}, "
         "\"7\": {\"class_type\": \"ConditioningConcat\", \"inputs\": {\"conditioning_to\": [\"11\", 0], "
         "\"conditioning_from\": [\"12\", 0]}}, "
@@ -243,7 +245,7 @@ static void test_graphs(Arena *a)
         "\"15\": {\"class_type\": \"CheckpointLoader|pysssss\", \"inputs\": {\"ckpt_name\": {\"content\": \"c.ckpt\"}}}}";
     expect(a, "split", png_text_chunk(a, "prompt", split), "ComfyUI",
            "one, two\nBREAK\nface, hat\nSteps: 12, Sampler: euler, Schedule type: normal, CFG scale: 6.5, Seed: 99, "
-           "RNG: CPU, LoRA: \"a.safetensors:0.4:0.4\", Model: c.ckpt, Init image: me.png, Denoising strength: 0.6, "
+           "RNG: CPU, LoRA: \"a.safetensors:0.4:0.4\", Model: c.ckpt, Init image: me.png, Mask: hole.png, Denoising strength: 0.6, "
            "Frames: 1", "\"<lora:a:1>\"");
 
     static const char efficient[] = "{"

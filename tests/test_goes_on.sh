@@ -81,6 +81,7 @@ rng NV
 prediction v
 precision bf16
 init init.png
+mask 8,8,40,40
 hires 1.5
 upscaler Nearest
 face-pass 0.5
@@ -90,9 +91,9 @@ for option in '--fps 3' '--threads 1' '--quiet' '--preview'; do
     [ "$option" = --quiet ] || says 'goes on after'
 done
 # a setting that is new belongs into clip_identity.c when it changes a pixel, and into this list
-tried='prompt negative size width height frames steps sampler schedule-type cfg cfg-rescale eta seed clip-skip rng prediction precision init hires face-pass upscaler fps threads'
+tried='prompt negative size width height frames steps sampler schedule-type cfg cfg-rescale eta seed clip-skip rng prediction precision init mask hires face-pass upscaler fps threads'
 by_content='model vae motion lora lora-hashes ti-hashes hashes model-hash vae-hash dynamic-prompts max-size batch x y z'
-alike='strength face-prompt hires-steps hires-upscaler noise-schedule context stride overlap closed-loop motion-strength upscale-by'
+alike='strength face-prompt hires-steps hires-upscaler noise-schedule context stride overlap closed-loop motion-strength upscale-by mask-blur mask-mode masked-content'
 run --help
 for name in $(sed -n 's/^  .*--\([a-z-]*\) .*/\1/p' out | sed '/^output$/,$d'); do
     case " $tried $by_content $alike " in *" $name "*) ok ;; *) wrong "--$name: does a clip depend on it? see clip_identity.c" ;; esac

@@ -88,6 +88,8 @@ static void setting(Case *c, const char *key, char *value)
     else if (!strcmp(key, "motion_strength")) j->motion_strength = value;
     else if (!strcmp(key, "embedding") && j->embeddings < MOST_EMBEDDINGS) c->embedding[j->embeddings++] = value;
     else if (!strcmp(key, "init"))        j->init = value;
+    else if (!strcmp(key, "mask"))        j->mask = value;
+    else if (!strcmp(key, "mask_blur"))   j->mask_blur = atof(value);
     else if (!strcmp(key, "strength"))    j->strength = atof(value);
     else if (!strcmp(key, "hires"))       j->hires = atof(value);
     else if (!strcmp(key, "hires_steps")) j->hires_steps = atoi(value);
@@ -338,7 +340,7 @@ static void clean(const char *folder)
 
 int main(int argc, char **argv)
 {
-    enum { MOST = 64 };
+    enum { MOST = 128 };
     const char *found[MOST], *tmp = getenv("TMPDIR");
     char folder[4096];
     snprintf(folder, sizeof folder, "%s/golden-XXXXXX", tmp && strlen(tmp) < 4000 ? tmp : "/tmp");
