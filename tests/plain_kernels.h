@@ -22,6 +22,7 @@
 #define layer_normalize_back PLAIN(layer_normalize_back)
 #define silu_of PLAIN(silu_of)
 #define quick_gelu_of PLAIN(quick_gelu_of)
+#define prelu_of PLAIN(prelu_of)
 #define swish_back PLAIN(swish_back)
 #define geglu_of PLAIN(geglu_of)
 #define geglu_back PLAIN(geglu_back)
@@ -57,6 +58,7 @@
 #undef layer_normalize_back
 #undef silu_of
 #undef quick_gelu_of
+#undef prelu_of
 #undef swish_back
 #undef geglu_of
 #undef geglu_back

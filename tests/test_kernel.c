@@ -381,6 +381,10 @@ static void test_activations(Arena *a)
     limit("silu's and quick gelu's gradients", 2e-6);
     AGAINST_PLAIN(a, 0, start, 2 * N, geglu_back, to, dy, pair, ROWS, C);
     limit("geglu's gradient", 2e-6);
+    Weight slope = vector_of(a, C);
+    AGAINST_PLAIN(a, 0, x, N, prelu_of, to, &slope, 0, ROWS, C);
+    AGAINST_PLAIN(a, 0, x, N, prelu_of, to, NULL, 0.2f, ROWS, C);
+    limit("PReLU and leaky ReLU", 1e-7);
     float far[] = { -1e30f, -200, -100, 100, 200, 1e30f }, out[6];
     silu_of(&(Machine){ .mem = a, .threads = 3 }, out, far, 6);
     CHECK(fabsf(out[0]) < 1e-3f && fabsf(out[1]) < 1e-30f && out[3] == 100 && out[5] == 1e30f);
