@@ -14,7 +14,7 @@ enum { SIDE = 128, CELLS = SIDE / 8 };
 
 static const Job example = { .prompt = "portrait of a woman with red hair, blue eyes, beach",
                              .model = "weights/persona.safetensors", .merges = "weights/merges.txt", .steps = 8,
-                             .cfg = 4, .seed = 6, .frames = 1 };
+                             .width = SIDE, .height = SIDE, .cfg = 4, .seed = 6, .frames = 1 };
 
 typedef struct { Arena *a; Job job; Callbacks watch; Pictures p; int looks; Pictures seen; } Drawing;
 
