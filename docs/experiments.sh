@@ -217,7 +217,7 @@ betas() {
 
 latents() {
     edited persona-latents generate.c \
-        '    for (size_t i = 0; i < size(picture) && !w->machine.dry; i++) rgb[i] = pixel(picture.x[i]);' \
+        '    upscale_picture(&w->run, &w->upscaling, picture, rgb, width, height);' \
 '    unsigned char *small = allocate(w->mem, rows(latents), 3);
     LatentMap map = { 0 };
     if (!w->machine.dry) map = preview_fit(&w->run, latents);

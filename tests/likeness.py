@@ -173,7 +173,7 @@ class Studio:
         self.o, self.model = o, ["--model", o.model] if o.model else []
 
     def still(self, path, prompt, *more):
-        persona("--prompt", prompt, "--frames", 1, "--threads", self.o.threads, "--quiet", "-o", path, *self.model, *more)
+        persona("--prompt", prompt, "--frames", 1, "--size", f"{paint.SIZE}x{paint.SIZE}", "--threads", self.o.threads, "--quiet", "-o", path, *self.model, *more)
         return np.asarray(Image.open(path).convert("RGB"))
 
     def draw(self, prompts, tag, *more):
