@@ -15,8 +15,9 @@
  * The alpha channel as a mask is ComfyUI's: what is transparent is drawn anew.  Masks are resized by means of areas, as
  * a sharper filter would leave grey beside an edge, where the picture is to keep its bytes.
  *
- * It refuses a mask of another shape than the init image, one that leaves nothing to draw, and one so small that it
- * holds no latent. */
+ * A clip has one mask for all of its frames.  Its alpha channel is refused, as each frame may have another.  Refused,
+ * too: a mask of another shape than the init image, one that leaves nothing to draw, and one so small that it holds no
+ * latent. */
 #include "inpainting.h"
 
 #include "chars.h"
@@ -68,31 +69,32 @@ static Mask box_mask(Arena *a, const char *text, int width, int height)
     return m;
 }
 
-static Mask alpha_mask(Arena *a, const char *init, int width, int height)
+static Mask alpha_mask(Arena *a, const MaskedInit *init, int width, int height)
 {
-    Mask m = grey(a, image_resize_and_crop(a, image_open_alpha(a, init), width, height, BOX));
+    if (init->frames > 1)
+        fail(a, "Mask is alpha, and %s is a clip of %zu frames, each with its own alpha channel; expected one mask for "
+                "all: a picture whose white is drawn anew, or a box", init->path, init->frames);
+    Mask m = grey(a, image_resize_and_crop(a, image_open_alpha(a, init->file), width, height, BOX));
     turn(m);
     return m;
 }
 
 /* Does it have the shape of the other, to a pixel? */
-static int same_shape(Picture p, Picture other)
+static int same_shape(Picture p, const MaskedInit *other)
 {
-    long long across = (long long)p.width * other.height;
-    long long down = (long long)p.height * other.width;
+    long long across = (long long)p.width * other->height;
+    long long down = (long long)p.height * other->width;
     long long apart = across > down ? across - down : down - across;
-    return apart <= (other.width > other.height ? other.width : other.height);
+    return apart <= (other->width > other->height ? other->width : other->height);
 }
 
-static Mask painted_mask(Arena *a, const char *path, const char *init, int width, int height)
+static Mask painted_mask(Arena *a, const char *path, const MaskedInit *init, int width, int height)
 {
     Picture p = image_open(a, path);
-    if (p.width != width || p.height != height) {
-        Picture begun = image_open(a, init);
-        if (!same_shape(p, begun))
-            fail(a, "%s: is %dx%d, expected the shape of %s, which is %dx%d, or the Size of the picture, %dx%d", path,
-                 p.width, p.height, init, begun.width, begun.height, width, height);
-    }
+    int is_of_size = p.width == width && p.height == height;
+    if (!is_of_size && !same_shape(p, init))
+        fail(a, "%s: is %dx%d, expected the shape of %s, which is %dx%d, or the Size of the picture, %dx%d", path,
+             p.width, p.height, init->path, init->width, init->height, width, height);
     return grey(a, image_resize_and_crop(a, p, width, height, BOX));
 }
 
@@ -103,7 +105,7 @@ static int is_black(Mask m)
     return 1;
 }
 
-Mask mask_open(Arena *a, const char *mask, const char *init, int width, int height, int is_turned)
+Mask mask_open(Arena *a, const char *mask, const MaskedInit *init, int width, int height, int is_turned)
 {
     Mask m;
     int is_alpha = same(mask, "alpha");
@@ -115,7 +117,8 @@ Mask mask_open(Arena *a, const char *mask, const char *init, int width, int heig
     if (is_turned)
         fail(a, "Mask %s: is white everywhere, and with Mask mode: Inpaint not masked nothing would be drawn anew",
              mask);
-    if (is_alpha) fail(a, "%s: nothing in it is transparent, so with Mask: alpha nothing would be drawn anew", init);
+    if (is_alpha)
+        fail(a, "%s: nothing in it is transparent, so with Mask: alpha nothing would be drawn anew", init->path);
     fail(a, "%s: as a mask it is black everywhere, so nothing would be drawn anew; white is what is drawn, or black "
             "with Mask mode: Inpaint not masked", mask);
 }

@@ -340,6 +340,7 @@ static void open_init(void *work)
     init_clip_choose(&w->init_clip, w->init_frames, of);
     w->init = init_clip_decode(w->mem, &w->init_clip, of, w->init_frames, j->width, j->height, w->callbacks, &original);
     keep_pace(w);
+    w->init_size = (PixelSize){ original.width, original.height };
     const char *steps = amount(w->mem, (size_t)j->steps, "step");
     callbacks_say(w->callbacks, "begins as %s (%dx%d%s), strength %g: %d of %s", j->init, original.width,
                   original.height, clip_said(w, of), j->strength, (int)(j->steps * j->strength), steps);
@@ -384,7 +385,9 @@ static void open_mask(void *work)
     size_t drawn;
     size_t latents = (size_t)(j->width / FACTOR) * (size_t)(j->height / FACTOR);
     int is_turned = j->mask_mode && !strcmp(j->mask_mode, MASK_MODES[1]);
-    Mask m = mask_open(w->mem, j->mask, j->init, j->width, j->height, is_turned);
+    const InitClip *c = &w->init_clip;
+    MaskedInit init = { j->init, c->file[0], w->init_size.width, w->init_size.height, c->count };
+    Mask m = mask_open(w->mem, j->mask, &init, j->width, j->height, is_turned);
     if (!(j->mask_blur < 0 || j->mask_blur > 0)) j->mask_blur = DEFAULT_MASK_BLUR;
     const float *latent = mask_latents(w->mem, m, &drawn);
     if (!drawn)
@@ -416,7 +419,7 @@ void job_choose_mask(Work *w)
     if (j->face_pass > 0)
         job_fault(w, "Mask and Face pass do not go together: the face would be drawn anew where the mask keeps it; leave "
                      "one out");
-    if (w->has_init && !(j->hires > 0)) job_try(w, open_mask);
+    if (w->init.rgb && !(j->hires > 0)) job_try(w, open_mask);
 }
 
 static void choose_upscaler(Work *w)

@@ -51,6 +51,7 @@ typedef struct {
     const TokenizedPrompts *text;
     InitClip                init_clip;       /* img2img: what it begins as; .count 0: nothing that can be read */
     Picture                 init;            /* the same at the size of the first pass; of a clip, the first frame */
+    PixelSize               init_size;       /* of its first frame, as its file has it */
     int                     init_frames;     /* how many there are, one behind the other: 1, or one for each frame */
     AttentionMaps          *maps;            /* of the first pass; NULL: none are wanted */
     Mask                    mask, soft_mask; /* inpainting: what of init is drawn anew, and the same with its blur */

@@ -47,11 +47,12 @@ static void test_boxes(Arena *a)
 static void test_mask(Arena *a)
 {
     size_t count;
-    Mask m = mask_open(a, "9,8,24,33", PICTURE, SIDE, SIDE, 0);
+    const MaskedInit init = { PICTURE, PICTURE, SIDE, SIDE, 1 };
+    Mask m = mask_open(a, "9,8,24,33", &init, SIDE, SIDE, 0);
     const float *latent = mask_latents(a, m, &count);
     CHECK_MSG(count == 4, "%zu latents have their first pixel in the box", count);
     CHECK(latent[9 + 2] > 0 && latent[4 * 9 + 2] > 0 && !(latent[9 + 1] > 0) && !(latent[2] > 0) && !(latent[9 + 3] > 0));
-    Mask turned = mask_open(a, "9,8,24,33", PICTURE, SIDE, SIDE, 1);
+    Mask turned = mask_open(a, "9,8,24,33", &init, SIDE, SIDE, 1);
     mask_latents(a, turned, &count);
     CHECK_MSG(count == 81 - 4, "%zu others", count);
     Mask soft = mask_blurred(a, m, 2);
@@ -115,6 +116,28 @@ static void test_messages(Arena *a)
     expect(a, j, "white everywhere");
 }
 
+/* A clip, a folder of pictures for one, has one mask for all of its frames, of the shape that they have in their files.
+ * What is wrong with a mask is told beside what is wrong with the strength. */
+static void test_clips(Arena *a)
+{
+    char why[MESSAGE] = "";
+    static const char *const clips[] = { "tests/golden/init.gif", "examples/yumin" };
+    for (size_t i = 0; i < sizeof clips / sizeof *clips; i++) {
+        Job j = job();
+        j.init = clips[i];
+        j.mask = "examples/yumin/01.png";
+        Trial t = { .a = a, .job = j, .is_check = 1 };
+        size_t before = mark(a);
+        int is_wrong = attempt(a, draw, &t, why) != 0;
+        CHECK_MSG(!is_wrong, "%s: %s", clips[i], why);
+        release(a, before);
+        j.mask = "alpha";
+        expect(a, j, "each with its own alpha channel");
+        j.strength = 0.1;
+        expect(a, j, "each with its own alpha channel");
+    }
+}
+
 static Pictures drawn(Arena *a, Job j)
 {
     char why[MESSAGE] = "";
@@ -154,6 +177,7 @@ int main(void)
     test_boxes(a);
     test_mask(a);
     test_messages(a);
+    test_clips(a);
     test_kept(a);
     arena_free(a);
     return done();
