@@ -3,7 +3,7 @@
  *     prompts -> tokens -> conditioning                   text.c, clip.c
  *     img2img: the init image -> latents                  image.c, vae.c
  *     seed -> noise -> latents, step by step              denoise.c; the second pass (hires fix) at a larger size
- *     latents -> frames, one by one                       vae.c; larger ones by upscaler.c
+ *     latents -> frames, one by one                       vae.c; the face by face_pass.c; larger ones by upscaler.c
  *
  * The same lines run twice.  In the dry run, layers only check their weights and count; then they compute.  So every
  * missing or misshapen tensor is found before work begins, and the plan of memory and time comes from the code that
@@ -141,8 +141,8 @@ static void listen(Work *w, Denoising *d)
 
 /* ---- frames ------------------------------------------------------------------------------------- */
 
-/* The latents that are decoded, and where the pixels go. */
-typedef struct { Work *w; Tensor x; unsigned char *rgb; } Decoding;
+/* The latents that are decoded, and where the pixels go: [frames,height,width,3] of this size, by this upscaling. */
+typedef struct { Work *w; Tensor x; unsigned char *rgb; PixelSize size; const Upscaling *upscaling; } Decoding;
 
 static void decode_frame(const Decoding *d, int f)
 {
@@ -154,10 +154,8 @@ static void decode_frame(const Decoding *d, int f)
     const unsigned char *init = w->init.rgb;
     if (w->init_frames > 1) init += (size_t)f * (size_t)w->init.height * (size_t)w->init.width * 3;
     if (w->mask.white && !w->machine.dry) mask_composite(w->soft_mask, init, picture.x);
-    int width = job_result_side(w, w->job->width);
-    int height = job_result_side(w, w->job->height);
-    unsigned char *rgb = d->rgb + (size_t)f * (size_t)height * (size_t)width * 3;
-    upscale_picture(&w->run, &w->upscaling, picture, rgb, width, height);
+    unsigned char *rgb = d->rgb + (size_t)f * (size_t)d->size.height * (size_t)d->size.width * 3;
+    upscale_picture(&w->run, d->upscaling, picture, rgb, d->size.width, d->size.height);
     release(w->mem, before);
 }
 
@@ -192,9 +190,9 @@ static void begin_decoding(Work *w, const Decoding *d)
 }
 
 /* VAE decode: latents -> pictures, a frame at a time.  A dry run decodes one frame, which stands for all. */
-static void decode(Work *w, Tensor x, unsigned char *rgb)
+static void decode(Work *w, Tensor x, unsigned char *rgb, const Upscaling *upscaling)
 {
-    Decoding d = { .w = w, .x = x, .rgb = rgb };
+    Decoding d = { .w = w, .x = x, .rgb = rgb, .size = job_decoded_size(w), .upscaling = upscaling };
     double ops_before = w->machine.ops;
     if (w->machine.dry) {
         decode_frame(&d, 0);
@@ -205,6 +203,57 @@ static void decode(Work *w, Tensor x, unsigned char *rgb)
     if (w->callbacks && w->callbacks->latents) w->callbacks->latents(w->callbacks->to, x);
     if (w->state && w->state->on_latents) w->state->on_latents(w->state->on_latents_to, x);
     job_run_stage(w, decode_rest, &d);
+}
+
+/* Pictures that are bytes already, and where the larger ones go. */
+typedef struct { Work *w; const unsigned char *from; unsigned char *rgb; } Enlarging;
+
+static void enlarge_frame(const Enlarging *e, int f)
+{
+    Work *w = e->w;
+    size_t before = mark(w->mem);
+    PixelSize from = job_decoded_size(w);
+    int width = job_result_side(w, w->job->width);
+    int height = job_result_side(w, w->job->height);
+    Tensor x = tensor(&w->run, 1, from.height, from.width, 3);
+    const unsigned char *rgb = e->from + (size_t)f * size(x);
+    for (size_t i = 0; i < size(x) && !w->machine.dry; i++) x.x[i] = 2 * (rgb[i] / 255.0f) - 1;
+    unsigned char *to = e->rgb + (size_t)f * (size_t)height * (size_t)width * 3;
+    upscale_picture(&w->run, &w->upscaling, x, to, width, height);
+    release(w->mem, before);
+}
+
+static void enlarge(void *enlarging)
+{
+    const Enlarging *e = enlarging;
+    Work *w = e->w;
+    double ops_before = w->machine.ops;
+    for (int f = 0; f < w->job->frames; f++) {
+        int is_told = !w->machine.dry && w->upscaling.method != NOT_UPSCALED;
+        if (is_told) callbacks_progress(w->callbacks, "upscaling", f, w->job->frames);
+        enlarge_frame(e, f);
+        if (!w->machine.dry) continue;
+        w->machine.ops += (w->machine.ops - ops_before) * (w->job->frames - 1);
+        break;
+    }
+}
+
+/* The face is drawn anew before the upscaler, which makes it larger with the rest.  What was decoded stays as it is, as
+ * an interrupted job goes on from that. */
+static void decode_with_face(Work *w, Tensor x, unsigned char *rgb)
+{
+    static const Upscaling none = { .method = NOT_UPSCALED, .factor = 1 };
+    size_t before = mark(w->mem);
+    PixelSize s = job_decoded_size(w);
+    size_t bytes = (size_t)x.n * (size_t)s.height * (size_t)s.width * 3;
+    unsigned char *decoded = allocate(w->mem, bytes, 1);
+    unsigned char *faces = allocate(w->mem, bytes, 1);
+    Enlarging e = { .w = w, .from = faces, .rgb = rgb };
+    decode(w, x, decoded, &none);
+    if (!w->machine.dry) memcpy(faces, decoded, bytes);
+    face_pass(w, x, faces, s.width, s.height);
+    job_run_stage(w, enlarge, &e);
+    release(w->mem, before);
 }
 
 /* Ends a stage that used the weights with these prefixes: drops their mapped pages from memory.  A dry run instead
@@ -249,8 +298,8 @@ static unsigned char *draw(Work *w)
     if (w->has_hires) x = second_pass(w, x, conditioning + denoise_calls(&w->denoising));
     end_stage(w, denoiser);
     w->ops_before[FRAMES] = w->machine.ops;
-    if (w->has_vae) decode(w, x, rgb);
-    if (w->has_vae && w->has_face) face_pass(w, x, rgb, job_result_side(w, j->width), job_result_side(w, j->height));
+    if (w->has_vae && w->has_face) decode_with_face(w, x, rgb);
+    else if (w->has_vae) decode(w, x, rgb, &w->upscaling);
     w->ops_before[FRAMES + 1] = w->machine.ops;
     end_stage(w, decoder);
     return rgb;

@@ -11,7 +11,8 @@
  * that says its words and has none for it is asked for the person instead.  Looking anew depends on the final latents
  * alone, so a job that was interrupted comes to the same box.
  *
- * The pictures change only when all frames are drawn: an interruption leaves them as they were decoded. */
+ * All of this is before the upscaler: the square is one of the picture as it was drawn, which is as large as the model
+ * knows it, and the upscaler makes it larger with the rest.  The pictures change only when all frames are drawn. */
 #include "face_pass.h"
 
 #include "chars.h"
@@ -199,10 +200,10 @@ void face_pass_choose(Work *w)
     f->denoising.sampling.steps = j->steps;
     f->denoising.first_step = j->steps - (left > 0 ? left : 1);
     w->has_face = !job_try(w, choose_words);
-    if (w->has_face)
-        callbacks_say(w->callbacks, "then the face, where it is smaller than %d pixels, drawn anew at %dx%d, strength "
-                      "%g: %s", f->side, f->side, f->side, j->face_pass, amount(w->mem, (size_t)(left > 0 ? left : 1),
-                      "step"));
+    if (!w->has_face) return;
+    const char *when = w->upscaling.method == NOT_UPSCALED ? "then" : "before the upscaler";
+    callbacks_say(w->callbacks, "%s the face, where it is smaller than %d pixels, drawn anew at %dx%d, strength %g: %s",
+                  when, f->side, f->side, f->side, j->face_pass, amount(w->mem, (size_t)(left > 0 ? left : 1), "step"));
 }
 
 /* ---- looking ----------------------------------------------------------------------------------- */

@@ -29,6 +29,7 @@ static void identify(Work *w)
     const Job *j = w->job;
     int width = job_hires_side(j, j->width);
     int height = job_hires_side(j, j->height);
+    PixelSize decoded = job_decoded_size(w);
     w->identity = allocate(w->mem, 1, sizeof *w->identity);
     const char *upscaler = upscale_method_name(w->upscaling.method);
     clip_identity_begin(w->mem, w->identity, j, w->init, w->init_frames, w->mask, upscaler);
@@ -38,8 +39,8 @@ static void identify(Work *w)
         .stage = FRAMES,
         .done = (uint32_t)j->frames,
         .latents = { .n = j->frames, .h = height / FACTOR, .w = width / FACTOR, .c = LATENT },
-        .width = job_result_side(w, j->width),
-        .height = job_result_side(w, j->height),
+        .width = decoded.width,
+        .height = decoded.height,
     };
 }
 

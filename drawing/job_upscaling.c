@@ -135,3 +135,10 @@ int job_result_side(const Work *w, int side)
 {
     return (int)(job_hires_side(w->job, side) * w->upscaling.factor + 0.5);
 }
+
+PixelSize job_decoded_size(const Work *w)
+{
+    const Job *j = w->job;
+    if (w->has_face) return (PixelSize){ job_hires_side(j, j->width), job_hires_side(j, j->height) };
+    return (PixelSize){ job_result_side(w, j->width), job_result_side(w, j->height) };
+}

@@ -117,6 +117,8 @@ void job_load_text(Work *w);             /* tokenizes the prompts */
 void job_choose_size(Work *w);           /* the size to draw at, and whether the model's own upscaler is taken */
 void job_choose_upscaler(Work *w);       /* opens the upscaler of the finished picture */
 int  job_result_side(const Work *w, int side);           /* width or height of the result, pixels */
+/* The size of the frames that are kept.  Where the face is drawn anew, it is on them, and they are upscaled after. */
+PixelSize job_decoded_size(const Work *w);
 
 /* ---- job_plan.c ---- */
 

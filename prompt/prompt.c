@@ -13,11 +13,13 @@
  * Some settings can only be understood when all are known: what a sampler's bare name meant depends on the program
  * and its version, an Eta on the sampler, "Scheduler" on whether there is a "Sampler".  finish() looks at these.
  *
- * Some keys of extensions are understood: those of sd-webui-animatediff, and of the X/Y/Z plot script.
+ * Some keys of extensions are understood: those of sd-webui-animatediff, of the X/Y/Z plot script, and those of
+ * ADetailer that are of a face.
  *
  * A request is printed as text that reads as the same request.  This text is saved inside every picture. */
 #include "prompt.h"
 
+#include "adetailer.h"
 #include "chars.h"
 #include "civitai_resources.h"
 #include "foreign_settings.h"
@@ -52,6 +54,7 @@ typedef struct {
     const char *spacing;                    /* SD.Next's */
     const char *batch_size, *batch_pos;     /* the web UI's: which picture of several this was */
     const char *hires_size;                 /* "Hires resize" */
+    ADetailer   adetailer;
     int         is_schedule_said;
     int         is_strength_zero;
     int         is_of_program;              /* a program wrote these settings: they have keys that nobody types */
@@ -279,6 +282,7 @@ static int keep_for_finish(Reader *rd, const char *key, const Setting *s, const 
         return 1;
     }
     if (foreign_key_is_known(key) && !same(key, "Width") && !same(key, "Height")) rd->is_of_program = 1;
+    if (adetailer_keep(&rd->adetailer, key, value)) return 1;
     if (same(key, "Batch size") || same(key, "Batch pos")) {
         *(same(key, "Batch size") ? &rd->batch_size : &rd->batch_pos) = value;
         return 1;
@@ -516,8 +520,33 @@ static void finish_noise(Reader *rd)
                                   "comes nearer", mark(rd->a));
 }
 
+/* ADetailer draws a face anew, as Face pass does.  A Face pass that is said wins. */
+static void finish_adetailer(Reader *rd)
+{
+    const Setting *pass = setting_key("Face pass");
+    Job *job = &rd->r->job;
+    ADetailerFace face = { 0 };
+    if (!rd->given[pass - all_settings]) face = adetailer_face(rd->a, &rd->adetailer, job->prompt ? job->prompt : "");
+    for (size_t i = 0; i < rd->adetailer.count; i++)
+        if (!adetailer_is_used(&face, rd->adetailer.key[i])) add_unknown(rd, "", rd->adetailer.key[i]);
+    if (!face.suffix) return;
+    read_setting(rd, pass, format(rd->a, "ADetailer denoising strength%s", face.suffix), face.strength);
+    if (!(job->face_pass > 0)) return;
+    add_translated(rd, format(rd->a, "ADetailer model%s", face.suffix), face.model,
+                   format(rd->a, "Face pass %g", job->face_pass));
+    if (face.prompt && !job->face_prompt) {
+        const char *key = format(rd->a, "ADetailer prompt%s", face.suffix);
+        read_setting(rd, setting_key("Face prompt"), key, face.prompt);
+        add_translated(rd, key, face.prompt, "Face prompt");
+    }
+    if (face.tags)
+        add_note(rd, &rd->left_out, format(rd->a, "%s in ADetailer prompt%s, as the face has the LoRAs of the prompt",
+                                           face.tags, face.suffix), mark(rd->a));
+}
+
 static void finish(Reader *rd)
 {
+    finish_adetailer(rd);
     finish_spacing(rd);
     finish_scheduler(rd);
     finish_sampler(rd);

@@ -7,8 +7,8 @@
 #include "prompt.h"
 #include "test.h"
 
+#include <math.h>
 #include <stdlib.h>
-
 
 /* ---- pictures made by hand ---- */
 
@@ -425,6 +425,56 @@ static void test_long_chain(Arena *a, int length)
     release(a, before);
 }
 
+/* ---- ADetailer ---- */
+
+typedef struct { Arena *a; const char *text; Request r; char warning[1024]; } Pasted;
+
+static void keep_line(void *to, const char *line)
+{
+    Pasted *p = to;
+    size_t n = strlen(p->warning);
+    snprintf(p->warning + n, sizeof p->warning - n, "%s\n", line);
+}
+
+static void read_pasted(void *to)
+{
+    Pasted *p = to;
+    prompt_parse(p->a, &p->r, p->text, strlen(p->text), "p.txt", keep_line, p);
+}
+
+/* A model of ADetailer that finds faces is Face pass, whatever the order of the keys; other keys are told. */
+static void test_adetailer(Arena *a)
+{
+    static const struct { const char *keys; double pass; const char *words, *said, *untold; } cases[] = {
+        { "ADetailer model: face_yolov8n.pt", 0.4, NULL, "ADetailer model \"face_yolov8n.pt\" is Face pass 0.4", "ignored" },
+        { "ADetailer denoising strength: 0.25, ADetailer model: mediapipe_face_full", 0.25, NULL, "Face pass 0.25", "ignored" },
+        { "ADetailer model: hand_yolov8n.pt, ADetailer denoising strength: 0.25", 0, NULL,
+          "\"ADetailer model\", \"ADetailer denoising strength\"", "Face pass" },
+        { "ADetailer denoising strength: 0.25, ADetailer prompt: a face", 0, NULL, "\"ADetailer prompt\"", "Face p" },
+        { "ADetailer model: face_yolov8s.pt, ADetailer prompt: \"a face, (detailed:1.2), <lora:any:1>\", ADetailer "
+          "confidence: 0.3, ADetailer negative prompt: blurry", 0.4, "a face, (detailed:1.2)",
+          "left out: <lora:any:1> in ADetailer prompt, as the face has", "\"ADetailer prompt\"" },
+        { "ADetailer model: person_yolov8n-seg.pt, ADetailer prompt: body, ADetailer model 2nd: face_yolov8n.pt, "
+          "ADetailer prompt 2nd: \"[PROMPT], sad[SEP]b\", ADetailer denoising strength 2nd: 0.3", 0.3, "cat, sad",
+          "\"ADetailer model\", \"ADetailer prompt\"", "\"ADetailer model 2nd\"" },
+        { "ADetailer model: face_yolov8n.pt, ADetailer prompt: [PROMPT]", 0.4, NULL, "Face pass 0.4", "Face prompt" },
+        { "ADetailer model: face_yolov8n.pt, ADetailer prompt: [SKIP]", 0, NULL, "\"ADetailer model\"", "Face p" },
+        { "ADetailer model: face_yolov8n.pt, Face pass: 0.7", 0.7, NULL, "\"ADetailer model\"", "is Face pass" },
+        { "ADetailer model: face_yolov8n.pt, ADetailer confidence: 0.3", 0.4, NULL, "\"ADetailer confidence\"", "\"ADetailer model\"" },
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char why[MESSAGE] = "";
+        Pasted p = { .a = a, .text = format(a, "cat\nSteps: 9, %s", cases[i].keys) };
+        CHECK_MSG(!attempt(a, read_pasted, &p, why), "%s: %s", cases[i].keys, why);
+        const char *words = p.r.job.face_prompt;
+        CHECK_MSG(fabs(p.r.job.face_pass - cases[i].pass) < 1e-9, "%s: %g", cases[i].keys, p.r.job.face_pass);
+        CHECK_MSG(words && cases[i].words ? !strcmp(words, cases[i].words) : words == cases[i].words, "%s: %s",
+                  cases[i].keys, words ? words : "none");
+        CHECK_MSG(strstr(p.warning, cases[i].said), "%s: no \"%s\": %s", cases[i].keys, cases[i].said, p.warning);
+        CHECK_MSG(!strstr(p.warning, cases[i].untold), "%s: \"%s\": %s", cases[i].keys, cases[i].untold, p.warning);
+    }
+}
+
 static void test_hostile(Arena *a)
 {
     damage_text(a, "prompt", plain_graph);
@@ -465,6 +515,7 @@ int main(void)
     test_page(a);
     test_not_plain(a);
     test_order(a);
+    test_adetailer(a);
     test_hostile(a);
     arena_free(a);
     return done();
