@@ -6,7 +6,7 @@
 #include "denoise.h"
 #include "lines.h"
 
-enum { ATTENTION_LAYERS = 32, ATTENTION_WORDS = 75 };
+enum { ATTENTION_LAYERS = 32 };
 
 /* One cross-attention of the UNet.  sum: [words,frames,h,w], over the calls of the sampler: the mean over the heads,
  * and over the tokens of the word, of  softmax(q k' / sqrt(d)). */

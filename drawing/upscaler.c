@@ -179,7 +179,8 @@ static void read_rrdb(Run *r, Upscaler *u)
     u->blocks = count_layers(r, u->prefix, "body.%d.rdb1.conv1.weight", 0, 1);
     u->ups = count_layers(r, u->prefix, "conv_up%d.weight", 1, 1);
     u->unshuffle = square_side(dim(weight_of(r, u->prefix, "conv_first.weight"), 1), COLOURS);
-    u->scale = u->unshuffle && u->ups <= 3 ? (1 << u->ups) / u->unshuffle : 0;
+    int is_whole = u->unshuffle && u->ups <= 3 && (1 << u->ups) % u->unshuffle == 0;
+    u->scale = is_whole ? (1 << u->ups) / u->unshuffle : 0;
 }
 
 Upscaler upscaler_of(Run *r, const char *prefix)

@@ -20,6 +20,11 @@ run p.txt -o q.gif --attention hat; run p.txt -o q.gif --attention hat --seed 8 
 holds 'unless --overwrite is given' absent q-attention-hat-before.png
 rm -f ./*attention*; run p.txt -o a.gif --attention all
 holds 'all words' is "$(ls ./*attention* | grep -vc layers)" 4
+printf 'red/hat, red hat, hat-layers, hat\nSteps: 1, Seed: 7, Size: 32x32, Frames: 1\n' >s.txt
+run s.txt -o s.gif --overwrite --attention 'red/hat, red hat, hat, hat-layers'
+holds 'words whose names are alike have files of their own' is "$(ls s-attention* | wc -l | tr -d ' ')" 8
+says 'attention of red hat: s-attention-red_hat-2.png, s-attention-red_hat-2-layers.png'
+says 'attention of hat-layers: s-attention-hat-layers-2.png, s-attention-hat-layers-2-layers.png'
 
 # ---- wrong ----
 run check p.txt --attention 'hat,hut,coat'

@@ -3,9 +3,10 @@
  * tests/golden_upscaler.py says what the golden holds.  Run from the repository's root. */
 #define _POSIX_C_SOURCE 200809L
 #include "checkpoint.h"
+#include "damage.h"
 #include "hash_weights.h"
-#include "test.h"
 #include "upscaler.h"
+#include "upscaler_names.h"
 #include "upscaling.h"
 
 #include <math.h>
@@ -189,6 +190,10 @@ static void test_broken(Case *c)
         { "body.0.rdb1.conv1.weight F32 32,64,3,3 0 1\n", "neither body.0.weight nor conv_first.weight" },
         { "conv_first.weight F32 64,5,3,3 0 1\nbody.0.rdb1.conv1.weight F32 32,64,3,3 0 1\n",
           "neither SRVGGNetCompact" },
+        { "conv_first.weight F32 8,27,3,3 0 1\nbody.0.rdb1.conv1.weight F32 4,8,3,3 0 1\n"
+          "conv_up1.weight F32 8,8,3,3 0 1\nconv_up2.weight F32 8,8,3,3 0 1\nconv_up3.weight F32 8,8,3,3 0 1\n", "neither SRVGGNetCompact" },  /* 8/3 */
+        { "model.0.weight F32 8,3,3,3 0 1\nmodel.1.sub.0.RDB1conv1aaaaaa F32 8 0 1\nmodel.1.sub.1.weight F32 8 0 1\n"
+          "model.1.sub.0.RDB1.conv1.0.weight F32 4,8,3,3 0 1\n", "is missing" },
         { "layers.0.residual_group.blocks.0.norm1.weight F32 4 0 1\n", "found an upscaler (SwinIR)" },
         { "first_stage_model.x F32 4 0 1\n", "found a VAE: name it as VAE" },
     };
@@ -198,6 +203,84 @@ static void test_broken(Case *c)
         int failed = attempt(c->a, try_lines, &b, message);
         CHECK_MSG(failed && strstr(message, broken[i].message), "%s: %s", broken[i].message, message);
     }
+}
+
+/* A name without a last part stays as it is. */
+static void test_short_names(Arena *a)
+{
+    size_t count;
+    static Weight weight[] = { { .name = "model.1.sub.0.RDB1conv1aaaaaa" }, { .name = "model.1.sub.1.weight" },
+                               { .name = "model.0.weight" } };
+    const WeightFile f = { .path = "test", .weight = weight, .count = 3 };
+    const Weight *w = upscaler_weights(a, &f, "", &count);
+    CHECK_MSG(!strcmp(w[0].name, "body.0.RDB1conv1aaaaaa"), "%s", w[0].name);
+    CHECK_MSG(!strcmp(w[1].name, "conv_body.weight"), "%s", w[1].name);
+}
+
+/* ---- damage ------------------------------------------------------------------------------------- */
+
+/* The tensors as BasicSR names them. */
+static const WeightFile *read_names(Arena *a, const char *path, Bytes file)
+{
+    WeightFile *f = safetensors_read(a, path, file);
+    f->weight = upscaler_weights(a, f, "upscaler.", &f->count);
+    return f;
+}
+
+/* The same, and whether they make a network, which is seen dry. */
+static const WeightFile *read_network(Arena *a, const char *path, Bytes file)
+{
+    Machine machine = { .mem = a, .threads = 1, .dry = 1 };
+    const WeightFile *f = read_names(a, path, file);
+    Run r = { .machine = &machine, .weights = weights_of(a, NULL, f->weight, f->count) };
+    Upscaler u = upscaler_of(&r, "upscaler.");
+    upscale(&r, &u, tensor(&r, 1, 5, 7, 3), 0);
+    return f;
+}
+
+/* Now and then the length of the header; else up to three of its bytes, digits for digits: numbers in names, shapes and
+ * offsets. */
+static size_t mutate(uint64_t *state, Bytes file, unsigned char *out)
+{
+    size_t header = get_little(file.data, 8);
+    memcpy(out, file.data, file.size);
+    if (!below(state, 50)) put_little(out, edge(state, header), 8);
+    for (size_t i = 1 + below(state, 3); i > 0; i--) {
+        size_t at = 8 + below(state, header);
+        int is_digit = out[at] >= '0' && out[at] <= '9';
+        if (is_digit) out[at] = (unsigned char)('0' + below(state, 10));
+        else if (!below(state, 3)) out[at] = (unsigned char)(' ' + below(state, 95));
+    }
+    return file.size;
+}
+
+/* has_mutations: 0 where damage is enough */
+static void damage_lines(Case *c, Read *read, const char *lines, const char *name, int has_mutations)
+{
+    size_t before = mark(c->a);
+    char *recipe = format(c->a, "%s/lines", c->folder);
+    char *path = format(c->a, "%s/lines.safetensors", c->folder);
+    files_save(c->a, &(File){ recipe, { (const unsigned char *)lines, strlen(lines) } }, 1);
+    hash_weights(c->a, recipe, path);
+    Bytes file = file_map(c->a, path);
+    unlink(recipe);
+    unlink(path);
+    damage(c->a, read, file, name);
+    if (has_mutations) mutations(c->a, read, file, mutate, name);
+    release(c->a, before);
+}
+
+static void test_damage(Case *c)
+{
+    damage_lines(c, read_network, "body.0.weight F16 1,3,3,3 0 1\nbody.0.bias F16 1 0 1\nbody.1.weight F16 1 0 1\n"
+                 "body.2.weight F16 3,1,3,3 0 1\nbody.2.bias F16 3 0 1\n", "SRVGGNetCompact", 1);
+    damage_lines(c, read_names, "state_dict.model.0.weight F16 1 0 1\n"
+                 "state_dict.model.1.sub.0.RDB1.conv1.0.weight F16 1 0 1\n"
+                 "state_dict.model.1.sub.1.weight F16 1 0 1\nstate_dict.model.3.weight F16 1 0 1\n"
+                 "state_dict.model.5.weight F16 1 0 1\nstate_dict.model.7.weight F16 1 0 1\n", "ESRGAN's numbers", 1);
+    damage_lines(c, read_names, "params_ema.module.RRDB_trunk.0.RDB1.conv1.weight F16 1 0 1\n"
+                 "params_ema.module.trunk_conv.weight F16 1 0 1\nparams_ema.module.upconv1.weight F16 1 0 1\n"
+                 "params_ema.module.HRconv.weight F16 1 0 1\n", "BSRGAN's names", 0);
 }
 
 static void check(Case *c, void (*test)(void *), const char *name)
@@ -219,6 +302,8 @@ int main(void)
     check(&c, test_bytes, "bytes");
     c.machine = (Machine){ .mem = c.a, .threads = 1 };
     test_broken(&c);
+    test_short_names(c.a);
+    test_damage(&c);
     rmdir(c.folder);
     arena_free(c.a);
     return done();

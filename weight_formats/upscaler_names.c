@@ -89,8 +89,9 @@ static const char *dense_block_name(Arena *a, const char *key)
 {
     int layer = 0;
     if (!begins(key, "RDB") || strlen(key) < sizeof "RDB1.conv1.") return key;
-    const char *leaf = strrchr(key, '.');
     const char *conv = key + 5;
+    const char *leaf = strrchr(conv, '.');
+    if (!leaf) return key;
     while (conv[layer] && conv[layer] != '.') layer++;
     return format(a, "rdb%c.%.*s%s", key[3], layer, conv, leaf);
 }
