@@ -12,6 +12,8 @@
 /* rgb: [frames,height,width,3], in the arena */
 typedef struct { int frames, width, height; unsigned char *rgb; } Pictures;
 
+enum { ATTENTION_WORDS = 75 };           /* the most whose attention maps are wanted at once */
+
 typedef struct {
     void *to;                            /* passed to each of them */
     /* A message: what was loaded and chosen, the plan, a warning. */

@@ -13,7 +13,6 @@
  * below everything that a call allocates.  Refused: more words than a chunk has tokens. */
 #include "attention_maps.h"
 
-#include "attention_pictures.h"
 #include "chars.h"
 #include "chunks.h"
 

@@ -7,8 +7,6 @@
 
 struct AttentionMaps;
 
-enum { ATTENTION_WORDS = 75 };           /* at most, in one wish */
-
 /* What a caller of generate() wants of them, in its callbacks. */
 typedef struct AttentionWish {
     const char *asked;                   /* "hair, red sweater", or "all" for each word of the prompt */
