@@ -191,8 +191,8 @@ static void test_broken(Case *c)
         { "conv_first.weight F32 64,5,3,3 0 1\nbody.0.rdb1.conv1.weight F32 32,64,3,3 0 1\n",
           "neither SRVGGNetCompact" },
         { "conv_first.weight F32 8,27,3,3 0 1\nbody.0.rdb1.conv1.weight F32 4,8,3,3 0 1\n"
-          "conv_up1.weight F32 8,8,3,3 0 1\nconv_up2.weight F32 8,8,3,3 0 1\nconv_up3.weight F32 8,8,3,3 0 1\n", /* 8/3 */
-          "neither SRVGGNetCompact" },
+          "conv_up1.weight F32 8,8,3,3 0 1\nconv_up2.weight F32 8,8,3,3 0 1\n"
+          "conv_up3.weight F32 8,8,3,3 0 1\n", "neither SRVGGNetCompact" },               /* 8/3 */
         { "model.0.weight F32 8,3,3,3 0 1\nmodel.1.sub.0.RDB1conv1aaaaaa F32 8 0 1\nmodel.1.sub.1.weight F32 8 0 1\n"
           "model.1.sub.0.RDB1.conv1.0.weight F32 4,8,3,3 0 1\n", "is missing" },
         { "layers.0.residual_group.blocks.0.norm1.weight F32 4 0 1\n", "found an upscaler (SwinIR)" },
