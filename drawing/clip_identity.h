@@ -18,8 +18,8 @@ typedef struct {
 } ClipIdentity;
 
 /* The settings of a job, with its defaults filled in.  init: the picture that it begins as, or the first of so many
- * frames, one behind the other; .rgb may be NULL.  mask: what of it is drawn anew, without its blur; .white may be NULL.
- * upscaler: what makes the finished picture larger; a network counts by its weights, with those of the model. */
+ * frames, one behind the other; .rgb may be NULL.  mask: what of it is drawn anew, without its blur; .white may be
+ * NULL.  upscaler: what makes the finished picture larger; a network counts by its weights, with those of the model. */
 void clip_identity_begin(Arena *a, ClipIdentity *id, const Job *job, Picture init, int frames, Mask mask,
                          const char *upscaler);
 

@@ -417,8 +417,8 @@ void job_choose_mask(Work *w)
         job_fault(w, "Mask and Hires upscale do not go together: the second pass would draw all of the picture anew; "
                      "leave one out, or set Size larger");
     if (j->face_pass > 0)
-        job_fault(w, "Mask and Face pass do not go together: the face would be drawn anew where the mask keeps it; leave "
-                     "one out");
+        job_fault(w, "Mask and Face pass do not go together: the face would be drawn anew where the mask keeps it; "
+                     "leave one out");
     if (w->init.rgb && !(j->hires > 0)) job_try(w, open_mask);
 }
 

@@ -18,8 +18,8 @@ if grep -q '^face: ' err; then holds 'draws the face anew' eval '! same without.
 else says 'stays as it was'; fi
 "$persona" info with.png >out; holds 'it stands in the picture' grep -q 'Face pass: 0.5' out
 cp with.png first.png; run with.png -q; holds 'which makes itself again' same first.png with.png
-run check p.txt; plan=$(grep -o 'plan: .*about [^,]*' err)
-run check p.txt --face-pass 0.5; holds 'the plan has it' eval '[ "$plan" != "$(grep -o "plan: .*about [^,]*" err)" ]'
+run check p.txt --steps 400; plan=$(grep -o 'plan: .*about [^,]*' err)
+run check p.txt --steps 400 --face-pass 0.5; holds 'the plan has it' eval '[ "$plan" != "$(grep -o "plan: .*about [^,]*" err)" ]'
 run p.txt --face-pass 0.5 --face-prompt 'portrait of a man, sad' -o man.png
 "$persona" info man.png >out; holds 'its words stand in the picture' grep -q 'Face prompt: "portrait of a man, sad"' out
 
