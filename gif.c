@@ -20,7 +20,7 @@
  * Lossy LZW lets a run that has no code go on with another index that has one, where that costs little error.
  *
  * Invariants: nothing is drawn while a stay lasts, so nothing shimmers, with and without loss; where one table holds
- * all colours of the clip, every pixel is exact.  It writes no interlacing. */
+ * all colours of the clip, every pixel is exact.  It writes no interlacing, and refuses sizes above 65535. */
 #include "gif.h"
 #include "palette.h"
 #include <math.h>
@@ -483,23 +483,28 @@ static int is_valid(const Clip *c)
     return (size_t)c->frames <= SIZE_MAX / 3 / (size_t)c->width / (size_t)c->height;
 }
 
+static int is_effort(GifEffort e)
+{
+    return e.colours >= 2 && e.colours <= 256 && e.loss >= 0 && e.loss <= 255 && e.every >= 1;
+}
+
 /* Returns the start of frame i in hundredths of a second, halves rounded down. */
 static double frame_start(const Clip *c, int i) { return ceil(100.0 * i / c->fps - 0.5); }
 
 /* Takes memory.  Returns 0 when out of it. */
-static int encoder_open(Encoder *e, const Clip *c, const GifEffort *effort)
+static int encoder_open(Encoder *e, const Clip *c, GifEffort effort)
 {
     int reserved = c->frames > 1;                           /* the transparent index, behind all colours */
     e->clip = c;
-    e->effort = *effort;
+    e->effort = effort;
     e->area = (size_t)c->width * (size_t)c->height;
     e->pixel = calloc(e->area, sizeof *e->pixel);
     e->rgb = malloc(3 * e->area);
     e->weight = calloc(e->area, sizeof *e->weight);
     if (!e->pixel || !e->rgb || !e->weight) return 0;
-    e->loss = effort->loss > LEAST_LOSS ? effort->loss : LEAST_LOSS;
-    if (effort->loss) return 1;
-    e->is_exact = palette_of_all(&e->palette, c->rgb, (size_t)c->frames * e->area, effort->colours - reserved);
+    e->loss = effort.loss > LEAST_LOSS ? effort.loss : LEAST_LOSS;
+    if (effort.loss) return 1;
+    e->is_exact = palette_of_all(&e->palette, c->rgb, (size_t)c->frames * e->area, effort.colours - reserved);
     if (e->is_exact) e->loss = 0;
     return 1;
 }
@@ -525,7 +530,7 @@ static void put_clip(Encoder *e)
 }
 
 /* Returns the file, which the caller frees; NULL when out of memory. */
-static Byte *encode(const Clip *c, const GifEffort *effort, size_t *size)
+static Byte *encode(const Clip *c, GifEffort effort, size_t *size)
 {
     Encoder *e = calloc(1, sizeof *e);
     if (!e) return NULL;
@@ -542,156 +547,17 @@ static Byte *encode(const Clip *c, const GifEffort *effort, size_t *size)
     return gif;
 }
 
-/* ---- a limit of size ---- */
-
-/* Each row makes a smaller file than the row above, and looks worse. */
-static const GifEffort efforts[] = {
-    { .colours = 256, .loss =   0, .every =  1 },
-    { .colours = 256, .loss =   6, .every =  1 },
-    { .colours = 256, .loss =   8, .every =  1 },
-    { .colours = 256, .loss =  10, .every =  1 },
-    { .colours = 256, .loss =  12, .every =  1 },
-    { .colours = 128, .loss =  12, .every =  1 },
-    { .colours =  64, .loss =  12, .every =  1 },
-    { .colours =  64, .loss =  16, .every =  1 },
-    { .colours =  32, .loss =  16, .every =  1 },
-    { .colours =  32, .loss =  24, .every =  1 },
-    { .colours =  32, .loss =  24, .every =  2 },
-    { .colours =  16, .loss =  24, .every =  2 },
-    { .colours =  16, .loss =  32, .every =  2 },
-    { .colours =  16, .loss =  32, .every =  3 },
-    { .colours =  16, .loss =  32, .every =  4 },
-    { .colours =   8, .loss =  32, .every =  4 },
-    { .colours =   8, .loss =  48, .every =  4 },
-    { .colours =   4, .loss =  64, .every =  4 },
-    { .colours =   4, .loss =  64, .every =  8 },
-    { .colours =   4, .loss =  96, .every = 16 },
-    { .colours =   4, .loss = 128, .every = 32 },
-};
-
-/* Returns row i for a clip, of which at least two frames are kept. */
-static GifEffort effort_for(const Clip *c, int i)
-{
-    GifEffort effort = efforts[i];
-    if (effort.every >= c->frames) effort.every = c->frames > 1 ? c->frames - 1 : 1;
-    return effort;
-}
-
-/* Bisection.  The rows up to too_large are too large, and those from `fits` on are small enough.  The last row counts
- * as small enough, for nothing is smaller. */
-unsigned char *gif_encode_within(const unsigned char *rgb, int frames, int width, int height, double fps,
-                                 const char *comment, size_t most, GifEffort *effort, size_t *size)
+unsigned char *gif_encode_with(const unsigned char *rgb, int frames, int width, int height, double fps,
+                               const char *comment, GifEffort effort, size_t *size)
 {
     Clip clip = { .rgb = rgb, .frames = frames, .width = width, .height = height, .fps = fps, .comment = comment };
-    if (!is_valid(&clip)) return NULL;
-    Byte *best = NULL;
-    int count = sizeof efforts / sizeof *efforts;
-    int too_large = -1;
-    int fits = count;
-    int i = 0;
-    while (fits - too_large > 1) {
-        size_t n;
-        GifEffort now = effort_for(&clip, i);
-        Byte *gif = encode(&clip, &now, &n);
-        if (!gif) {
-            free(best);
-            return NULL;
-        }
-        if (n > most) too_large = i;
-        else fits = i;
-        if (n <= most || i == count - 1) {
-            free(best);
-            best = gif;
-            *size = n;
-            *effort = now;
-        } else {
-            free(gif);
-        }
-        i = (too_large + fits) / 2;
-    }
-    return best;
+    if (!is_valid(&clip) || !is_effort(effort)) return NULL;
+    return encode(&clip, effort, size);
 }
 
 unsigned char *gif_encode(const unsigned char *rgb, int frames, int width, int height, double fps,
                           const char *comment, size_t *size)
 {
-    GifEffort effort;
-    return gif_encode_within(rgb, frames, width, height, fps, comment, SIZE_MAX, &effort, size);
-}
-
-/* ---- reading the comment ---- */
-
-typedef struct { const Byte *at, *end; } Reader;
-
-/* Returns 0 when the file ends before. */
-static int skip(Reader *r, size_t n)
-{
-    if ((size_t)(r->end - r->at) < n) return 0;
-    r->at += n;
-    return 1;
-}
-
-/* Returns the next byte, -1 at the end of the file. */
-static int next_byte(Reader *r) { return r->at < r->end ? *r->at++ : -1; }
-
-/* Reads data sub-blocks, and appends them to text unless that is NULL.  Returns 0 when the file ends in them. */
-static int read_sub_blocks(Reader *r, Buffer *text)
-{
-    int n;
-    while ((n = next_byte(r)) > 0) {
-        const Byte *at = r->at;
-        if (!skip(r, (size_t)n)) return 0;
-        if (text) append(text, at, (size_t)n);
-    }
-    return n == 0;
-}
-
-/* Skips the colour table that a descriptor's flags announce: 2 << (flags & 7) entries of 3 bytes. */
-static int skip_colour_table(Reader *r, int flags)
-{
-    if (!(flags & 0x80)) return 1;
-    return skip(r, (size_t)6 << (flags & 7));
-}
-
-static int skip_logical_screen(Reader *r)
-{
-    const Byte *at = r->at;
-    if (!skip(r, 13) || (memcmp(at, "GIF87a", 6) && memcmp(at, "GIF89a", 6))) return 0;
-    return skip_colour_table(r, at[10]);
-}
-
-/* Skips what follows the 2C of an Image Descriptor. */
-static int skip_image(Reader *r)
-{
-    const Byte *at = r->at;
-    if (!skip(r, 9)) return 0;
-    if (!skip_colour_table(r, at[8])) return 0;
-    return skip(r, 1) && read_sub_blocks(r, NULL);
-}
-
-/* Returns 1 when text holds the first comment, 0 when there is none or the file is broken before it. */
-static int find_comment(Reader *r, Buffer *text)
-{
-    if (!skip_logical_screen(r)) return 0;
-    for (;;) {
-        int introducer = next_byte(r);
-        if (introducer == 0x2C) {
-            if (!skip_image(r)) return 0;
-            continue;
-        }
-        if (introducer != 0x21) return 0;
-        if (next_byte(r) == 0xFE) return read_sub_blocks(r, text);
-        if (!read_sub_blocks(r, NULL)) return 0;
-    }
-}
-
-char *gif_comment(const unsigned char *gif, size_t size)
-{
-    Reader r = { gif, gif + size };
-    Buffer text = { .at = NULL };
-    int found = find_comment(&r, &text);
-    put(&text, 0);
-    if (found && !text.failed) return (char *)text.at;
-    free(text.at);
-    return NULL;
+    GifEffort effort = { .colours = 256, .loss = 0, .every = 1 };
+    return gif_encode_with(rgb, frames, width, height, fps, comment, effort, size);
 }

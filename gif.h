@@ -1,4 +1,4 @@
-/* gif.h - writes frames as an animated GIF, and reads the comment of a GIF.
+/* gif.h - writes frames as an animated GIF.
  *
  * Stands alone: copy gif.c, gif.h, image_formats/palette.c and image_formats/palette.h.
  * It uses no files and no globals, and it prints nothing: it turns bytes in memory into bytes in memory.
@@ -15,7 +15,7 @@
  *   frames   at least 1
  *   width    1..65535, and so is height
  *   fps      frames a second, 0.1..100; browsers slow everything above 50 down to 10
- *   comment  UTF-8, stored for gif_comment; NULL stores none
+ *   comment  UTF-8; gif_comment.c reads it back; NULL stores none
  *   size     receives the number of bytes
  * Returns the file, which the caller frees.  Returns NULL when out of memory or when an argument is out of range.
  *
@@ -34,18 +34,9 @@ unsigned char *gif_encode(const unsigned char *rgb, int frames, int width, int h
  *   every    one of so many frames is kept; the clip lasts as long as before */
 typedef struct { int colours, loss, every; } GifEffort;
 
-/* Encodes as gif_encode does, in at most `most` bytes if that is possible.  It takes loss first, then fewer
- * colours, then fewer frames, by turns and no more than is needed.  Two frames of a clip are always kept.
- *   effort   receives what was given up
- * When nothing is small enough it returns the smallest GIF that it can make; *size is then above `most`.
- * Ownership and errors are those of gif_encode. */
-unsigned char *gif_encode_within(const unsigned char *rgb, int frames, int width, int height, double fps,
-                                 const char *comment, size_t most, GifEffort *effort, size_t *size);
-
-/* Returns the first comment of a GIF as text, which the caller frees.  The text ends at its first NUL, if it has one.
- *   gif      any bytes at all, [size]
- * Returns NULL when this is no GIF, when it is broken before or in its first comment, when it has no comment, or when
- * out of memory. */
-char *gif_comment(const unsigned char *gif, size_t size);
+/* Encodes as gif_encode does, and gives up so much.  gif_limit.c finds how much is needed for a limit of size.
+ *   effort   colours 2..256, loss 0..255, every 1 or more */
+unsigned char *gif_encode_with(const unsigned char *rgb, int frames, int width, int height, double fps,
+                               const char *comment, GifEffort effort, size_t *size);
 
 #endif

@@ -13,7 +13,7 @@
 #include "result.h"
 
 #include "chars.h"
-#include "gif.h"
+#include "gif_limit.h"
 #include "output.h"
 #include "own_pictures.h"
 #include "picture_settings.h"

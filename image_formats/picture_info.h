@@ -17,7 +17,7 @@ void picture_size(const uint8_t *bytes, size_t n, int *width, int *height);
 int picture_orientation(Arena *a, const uint8_t *bytes, size_t n);
 
 /* The places where programs store words.  exif, xmp: empty when there is none; they lie inside bytes or in the arena.
- * comment: UTF-8 in the arena, or NULL.  A GIF's comment is read by gif_comment (gif.h). */
+ * comment: UTF-8 in the arena, or NULL.  A GIF's comment is read by gif_comment (gif_comment.h). */
 typedef struct { Bytes exif, xmp; const char *comment[2]; } PictureInfo;
 PictureInfo picture_info(Arena *a, const uint8_t *bytes, size_t n);
 

@@ -10,7 +10,7 @@
 #include "picture_settings.h"
 
 #include "exif.h"
-#include "gif.h"
+#include "gif_comment.h"
 #include "picture_info.h"
 
 #include <string.h>

@@ -24,6 +24,24 @@ int main(void)
     unsigned char rgb[2 * 4 * 4 * 3] = { 255 };
     size_t size;
     unsigned char *gif = gif_encode(rgb, 2, 4, 4, 8, "hello", &size);
+    printf("%.6s\n", gif ? (char *)gif : "?");
+    free(gif);
+    return 0;
+}
+END
+[ "$("$folder/gif/program")" = GIF89a ]; check $? "gif.c with palette.c alone makes no GIF"
+
+build gif_limit gif_limit.c gif_limit.h gif_comment.c gif_comment.h gif.c gif.h palette.c palette.h <<'END'
+#include "gif_comment.h"
+#include "gif_limit.h"
+#include <stdio.h>
+#include <stdlib.h>
+int main(void)
+{
+    unsigned char rgb[2 * 4 * 4 * 3] = { 255 };
+    size_t size;
+    GifEffort effort;
+    unsigned char *gif = gif_encode_within(rgb, 2, 4, 4, 8, "hello", 1000, &effort, &size);
     char *comment = gif ? gif_comment(gif, size) : NULL;
     puts(comment ? comment : "?");
     free(comment);
@@ -31,7 +49,7 @@ int main(void)
     return 0;
 }
 END
-[ "$("$folder/gif/program")" = hello ]; check $? "gif.c alone does not bring its comment back"
+[ "$("$folder/gif_limit/program")" = hello ]; check $? "gif_comment.c alone does not bring back the comment of gif_limit.c"
 
 build png png.c png.h deflate.c deflate.h <<'END'
 #include "png.h"

@@ -1,5 +1,6 @@
 /* test_gif.c - gif.c against a GIF decoder written here from the GIF89a specification, stricter than browsers are. */
-#include "gif.h"
+#include "gif_comment.h"
+#include "gif_limit.h"
 #include "test.h"
 #include <math.h>
 #include <stdint.h>
@@ -697,6 +698,8 @@ static void refuses(void)
     CHECK(!gif_encode(rgb, 1, 65536, 1, 8, NULL, &n) && !gif_encode(rgb, 1, 1, 65536, 8, NULL, &n));
     CHECK(!gif_encode(rgb, 1, 1, 1, 0.09, NULL, &n) && !gif_encode(rgb, 1, 1, 1, 101, NULL, &n));
     CHECK(!gif_encode(rgb, 1, 1, 1, NAN, NULL, &n) && !gif_encode(rgb, 1, 1, 1, -8, NULL, &n));
+    GifEffort wrong[] = { { 1, 0, 1 }, { 257, 0, 1 }, { 256, -1, 1 }, { 256, 256, 1 }, { 256, 0, 0 } };
+    for (int i = 0; i < 5; i++) CHECK(!gif_encode_with(rgb, 1, 1, 1, 8, NULL, wrong[i], &n));
     CHECK(sizeof(size_t) < 8 || !gif_encode(rgb, 2147483647, 65535, 65535, 8, NULL, &n));
 }
 

@@ -1,6 +1,7 @@
 /* test_own_pictures.c - the mark of pictures that training makes: put in, found again, changing neither picture nor
  * settings; absent from others; files cut short and damaged. */
 #include "gif.h"
+#include "gif_comment.h"
 #include "own_pictures.h"
 #include "png.h"
 #include "test.h"
