@@ -12,6 +12,7 @@
  * Distances are 2 dr^2 + 4 dg^2 + 3 db^2: close to what the eye sees, and whole numbers.
  * It does no error diffusion (Floyd-Steinberg), which crawls when pictures move. */
 #include "palette.h"
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -38,51 +39,29 @@ int palette_distance(const unsigned char *a, const unsigned char *b)
 /* The colour cube is split into 16 x 16 x 16 boxes: the upper four bits of each channel number the box of a colour. */
 static int box_of(const Byte *rgb) { return rgb[0] >> 4 << 8 | rgb[1] >> 4 << 4 | rgb[2] >> 4; }
 
-/* Finds the darkest and the brightest colour of a box. */
-static void box_corners(int box, Byte low[3], Byte high[3])
+/* The colour in the middle of a box: no colour of the box is farther from it than 8 in each channel. */
+static void box_middle(int box, Byte rgb[3])
 {
-    for (int c = 0; c < 3; c++) {
-        low[c] = (Byte)((box >> (8 - 4 * c) & 15) << 4);
-        high[c] = (Byte)(low[c] | 15);
-    }
+    for (int c = 0; c < 3; c++) rgb[c] = (Byte)((box >> (8 - 4 * c) & 15) << 4 | 8);
 }
 
-static Byte clamp(Byte x, Byte low, Byte high)
-{
-    Byte y = x > high ? high : x;
-    return y < low ? low : y;
-}
-
-/* Returns the least distance of rgb to a colour of the box. */
-static int distance_to_box(const Byte *rgb, const Byte *low, const Byte *high)
-{
-    Byte at[3];
-    for (int c = 0; c < 3; c++) at[c] = clamp(rgb[c], low[c], high[c]);
-    return palette_distance(rgb, at);
-}
-
-/* Returns the greatest distance of rgb to a colour of the box. */
-static int distance_across_box(const Byte *rgb, const Byte *low, const Byte *high)
-{
-    Byte at[3];
-    for (int c = 0; c < 3; c++) at[c] = 2 * rgb[c] < low[c] + high[c] ? high[c] : low[c];
-    return palette_distance(rgb, at);
-}
-
-/* Lists the entries that can be the nearest to a colour of the box.  An entry cannot when it is farther from all of the
- * box than another entry is from the box's farthest colour. */
+/* Lists the entries that can be the nearest to a colour c of the box, whose middle is m.  With r, the greatest distance
+ * of c from m, and a, the entry nearest to m, an entry e that is nearest to c has
+ *     |e - m| <= |e - c| + r <= |a - c| + r <= |a - m| + 2 r           r^2 = (2 + 4 + 3) 8^2 = 24^2 */
 static void list_candidates(Palette *p, int box)
 {
-    Byte low[3], high[3];
+    int distance[256];
+    Byte middle[3];
+    int least = INT32_MAX;
     int n = 0;
-    int bound = INT32_MAX;
-    box_corners(box, low, high);
+    box_middle(box, middle);
     for (int i = 0; i < p->n; i++) {
-        int farthest = distance_across_box(p->rgb[i], low, high);
-        if (farthest < bound) bound = farthest;
+        distance[i] = palette_distance(middle, p->rgb[i]);
+        if (distance[i] < least) least = distance[i];
     }
+    int bound = least + (int)ceil(2 * 48 * sqrt(least)) + 48 * 48;      /* (|a - m| + 2 r)^2 */
     for (int i = 0; i < p->n; i++)
-        if (distance_to_box(p->rgb[i], low, high) <= bound) p->candidate[box][n++] = (Byte)i;
+        if (distance[i] <= bound) p->candidate[box][n++] = (Byte)i;
     p->candidate_count[box] = n;
 }
 
@@ -376,8 +355,9 @@ static Mix choose_mix(Palette *p, const Byte *rgb)
         int dg = to[1] - from[1];
         int db = to[2] - from[2];
         int u = 2 * dr * (rgb[0] - from[0]) + 4 * dg * (rgb[1] - from[1]) + 3 * db * (rgb[2] - from[2]);
-        if (u <= 0) continue;
-        double s = u / (double)(2 * dr * dr + 4 * dg * dg + 3 * db * db);
+        int l = 2 * dr * dr + 4 * dg * dg + 3 * db * db;
+        if (3 * u <= l) continue;                       /* then the gain below is none */
+        double s = u / (double)l;
         double gain = u * (3 * s - 1);
         if (gain <= most) continue;
         most = gain;
