@@ -3,7 +3,7 @@
  * A file that was saved as fp16 with values that fp16 cannot hold has infinities in it, and one of a training that
  * diverged has NaN.  One such number spoils every number behind it, and a picture of them is black.  So each part of
  * the model is checked where its result leaves it: the text encoder, every step of the loop, the VAE in both
- * directions.
+ * directions, the upscaler.
  *
  * Only then are the weights of that part read again, to name the first tensor that is broken.  When there is none, the
  * numbers grew too large on the way, as with a strength that is far too high.  The tensors of LoRAs and embeddings are
@@ -51,10 +51,11 @@ void check_finite(Run *r, Tensor x, FiniteCheck c)
     const char *name = broken_in_model(r->weights, c.part, &path);
     if (!name && c.other) name = broken_in_model(r->weights, c.other, &path);
     const char *why = "no weight is broken, so the numbers grew too large: is a LoRA's strength far too high?";
-    if (c.is_vae) why = "its numbers grew too large";
+    if (c.is_vae || c.is_upscaler) why = "its numbers grew too large";
     if (name) why = format(a, "%s: %s holds numbers that are not finite: the file is broken, or was saved as fp16, "
                               "which cannot hold them", path ? path : "a model in memory", name);
     const char *advice = name ? "; download it again or use another" : "";
+    if (c.is_upscaler) advice = "; use another upscaler";
     if (c.is_vae)
         advice = "; name another one as VAE or --vae: vae-ft-mse-840000-ema-pruned, or kl-f8-anime2 for drawings";
     fail(a, "%s: %s%s", c.what, why, advice);

@@ -9,6 +9,7 @@
  * A palette and its dithering come after all of this, so a GIF is made of the large picture. */
 #include "upscaling.h"
 
+#include "finite.h"
 #include "image.h"
 
 #include <math.h>
@@ -68,6 +69,9 @@ void upscale_picture(Run *r, const Upscaling *u, Tensor x, unsigned char *rgb, i
     Tensor y = unit_picture(r, x);
     if (u->method == BY_NETWORK)
         y = upscale(r, &u->network, y, u->network.is_rrdb ? RRDB_TILE : COMPACT_TILE);
+    if (u->method == BY_NETWORK)
+        check_finite(r, y, (FiniteCheck){ .what = "the upscaled picture is not finite", .part = u->network.prefix,
+                                          .is_upscaler = 1 });
     if (y.w == width && y.h == height) bytes_of(r, y, rgb);
     else resize(r, u->method, bytes_of(r, y, allocate(a, size(y), 1)), rgb, width, height);
     release(a, before);

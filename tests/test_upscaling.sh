@@ -38,6 +38,9 @@ run check web.txt; holds 'what is not here is left out' is "$status" 0
 says 'Postprocess upscaler is "RealESRGAN_x4plus", and there is no such file'; says '; it is left out'
 
 # ---- what is wrong ----
+safetensors nan.safetensors "{\"body.0.weight\":{\"dtype\":\"F32\",\"shape\":[8,3,3,3],\"data_offsets\":[0,864]},\"body.0.bias\":{\"dtype\":\"F32\",\"shape\":[8],\"data_offsets\":[864,896]},$last" 4400 377
+run p.txt -o nan.png --upscaler ./nan.safetensors; holds 'NaN' is "$status" 1; holds 'no picture of NaN' absent nan.png
+says 'the upscaled picture is not finite: ./nan.safetensors: upscaler.body.'; says 'use another upscaler'
 run check p.txt --upscaler nothere; holds 'no such file' is "$status" 1; says '--upscaler is "nothere", and there is no such file'
 run check p.txt --upscaler "$model"; holds 'a checkpoint' is "$status" 1; says 'found a Stable Diffusion 1.x checkpoint: name it as Model'
 run check p.txt --model w/realesr-animevideov3.safetensors; says 'found an upscaler (Real-ESRGAN, compact): name it as Upscaler or --upscaler'
