@@ -38,8 +38,8 @@ told 'LoRAs: <lora:NAME:0.8> in the prompt, or --lora NAME:0.8'
 told 'Embeddings: NAME in the prompt'; told '4 vectors of 768'
 told 'a prompt does not find it here; put it into weights/embeddings/'
 told 'VAEs: VAE: NAME in a prompt file, or --vae NAME'
-told 'a LoRA for SDXL'; told 'an upscaler (ESRGAN)'; told 'is a web page, expected weights'
-holds 'groups in order' is "$(grep -o '^[A-Z][A-Za-z ]*' out | tr '\n' ',')" 'Models,VAEs,Motion modules,LoRAs,Embeddings,Not used here,'
+told 'a LoRA for SDXL'; told 'is a web page, expected weights'
+holds 'groups in order' is "$(grep -o '^[A-Z][A-Za-z ]*' out | tr '\n' ',')" 'Models,VAEs,Motion modules,LoRAs,Embeddings,Upscalers,Not used here,'
 holds '80 columns' is "$(grep -v '^      ' out | awk 'length > 80' | wc -l | tr -d ' ')" 0
 for name in yumin plain; do
     run check --prompt "a <lora:$name:1>" --size 32x32 --steps 1 --frames 1
@@ -50,7 +50,8 @@ done
 run list lora; told yumin; quiet 4x; quiet 'Models'; quiet pixel
 run list loras PLAIN; told plain; quiet yumin
 run list embeddings; told bad_hands; quiet plain
-run list unused; told 4x; told pixel; quiet yumin
+run list unused; told pixel; quiet 4x; quiet persona_upscaler; quiet yumin
+run list upscalers; told 4x; told persona_upscaler; quiet yumin
 run list people; told yumin; quiet plain
 run list plain yumin; told yumin; told plain; quiet bad_hands
 run list lora embeddings; told yumin; told bad_hands; quiet 4x

@@ -1010,7 +1010,7 @@ ABOUT = {
         **COMMON, "modelspec.title": "persona default motion module",
         "modelspec.usage_hint": "16 frames that loop, 8 a second"},
     "persona_upscaler.safetensors": {
-        **COMMON, "modelspec.title": "persona default upscaler", "modelspec.architecture": "SRVGGNetCompact",
+        **COMMON, "modelspec.title": "persona default upscaler",
         "modelspec.resolution": f"{UPSCALE * paint.SIZE}x{UPSCALE * paint.SIZE}",
         "modelspec.usage_hint": f"Makes the default model's {paint.SIZE}x{paint.SIZE} pictures {UPSCALE} times as large, and their lines sharp"}}
 
