@@ -274,6 +274,25 @@ static void draw_latents(Run *r, const Denoising *d, DenoisingState *at)
     for (size_t f = (size_t)pictures; f < (size_t)x.n; f++) memcpy(x.x + f * frame, x.x, frame * sizeof *x.x);
 }
 
+/* First and last picture: their latents are the first two frames of x, which becomes
+ *     a_i first + b_i last + (1 - a_i - b_i) z          sd-webui-animatediff: AnimateDiffI2VLatent.randomize
+ * z: room for noise that is drawn before that of img2img */
+static void blend_first_and_last(Run *r, const Denoising *d, DenoisingState *at, Tensor z)
+{
+    size_t before = mark(r->machine->mem);
+    Tensor x = at->x;
+    size_t frame = size(x) / (size_t)x.n;
+    float *picture = allocate(r->machine->mem, 2 * frame, sizeof *picture);
+    memcpy(picture, x.x, 2 * frame * sizeof *picture);
+    draw_noise(r, d, at, z);
+    for (size_t i = 0; i < size(x); i++) {
+        float a = d->first_weight[i / frame];
+        float b = d->last_weight[i / frame];
+        x.x[i] = a * picture[i % frame] + b * picture[frame + i % frame] + (1 - a - b) * z.x[i];
+    }
+    release(r->machine->mem, before);
+}
+
 /* Masked content:  x0 = mask content + (1 - mask) x0.  The web UI takes the noise that begins the run, too. */
 static void set_masked_content(const Denoising *d, Tensor x0, Tensor eps)
 {
@@ -292,7 +311,10 @@ static void start(Run *r, const Denoising *d, const Sampler *s, DenoisingState *
     Tensor x = at->x;
     rng_seed(&at->rng, d->seed);
     if (d->moments.x) draw_latents(r, d, at);
-    if (d->moments.n > 1 && !d->nv_noise) draw_frames_noise(r, at, eps);        /* as diffusers' video to video does */
+    int is_blended = d->moments.x && d->first_weight;
+    if (is_blended) blend_first_and_last(r, d, at, eps);
+    int is_clip = d->moments.n > 1 && !is_blended;
+    if (is_clip && !d->nv_noise) draw_frames_noise(r, at, eps);      /* as diffusers' video to video does */
     else draw_noise(r, d, at, eps);
     if (d->mask) set_masked_content(d, x, eps);
     if (d->img2img && !(d->mask && !d->first_step)) {

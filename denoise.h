@@ -29,6 +29,9 @@ typedef struct {
     const float *mask;                   /* inpainting, with moments: [h,w], 1 where latents are drawn anew, 0 where
                                             they are kept; NULL: all are drawn */
     MaskedContent masked_content;
+    const float *first_weight;           /* first and last picture, with moments of both, [2,h,w,8]: how much of each a
+                                            clean frame is, [frames], the rest noise; NULL: no last picture */
+    const float *last_weight;            /* [frames], with first_weight */
     void       (*on_x0)(void *to, Tensor x0);      /* sees the predicted x0 of each call, [frames,h,w,4]; may be NULL */
     void        *on_x0_to;               /* passed to on_x0 */
     void       (*on_window)(void *to, const WindowCall *c);      /* before each run of the UNet; may be NULL */

@@ -37,8 +37,8 @@ static Tensor encode_frame(Work *w, const unsigned char *rgb)
     return compact(&w->run, before, vae_encode(&w->run, x));
 }
 
-/* The init image, or each frame of the init clip -> [1,h,w,8], or [frames,h,w,8].  A dry run encodes one frame, which
- * stands for all. */
+/* The init image, or each frame of the init clip -> [1,h,w,8], or [frames,h,w,8]; with a last picture [2,h,w,8].  A dry
+ * run encodes one frame, which stands for all. */
 static Tensor encode(Work *w)
 {
     size_t pixels = (size_t)w->init.height * (size_t)w->init.width * 3;
@@ -152,7 +152,7 @@ static void decode_frame(const Decoding *d, int f)
     Tensor latents = { .n = 1, .h = d->x.h, .w = d->x.w, .c = d->x.c, .x = d->x.x + (size_t)f * frame };
     Tensor picture = vae_decode(&w->run, latents);
     const unsigned char *init = w->init.rgb;
-    if (w->init_frames > 1) init += (size_t)f * (size_t)w->init.height * (size_t)w->init.width * 3;
+    if (w->init_frames > 1 && w->mask.white) init += (size_t)f * (size_t)w->init.height * (size_t)w->init.width * 3;
     if (w->mask.white && !w->machine.dry) mask_composite(w->soft_mask, init, picture.x);
     unsigned char *rgb = d->rgb + (size_t)f * (size_t)d->size.height * (size_t)d->size.width * 3;
     upscale_picture(&w->run, d->upscaling, picture, rgb, d->size.width, d->size.height);
@@ -349,7 +349,8 @@ static void prepare(Work *w)
     if (w->is_run_dry && w->run.lora) job_try(w, report_loras);
     w->job = j;
     if (w->faults->count) return;
-    if (is_unfound(j->model) || is_unfound(j->vae) || is_unfound(j->motion) || is_unfound(j->init))
+    if (is_unfound(j->model) || is_unfound(j->vae) || is_unfound(j->motion) || is_unfound(j->init) ||
+        is_unfound(j->last))
         job_fault(w, "a path in the job is empty, expected that of a file");
 }
 

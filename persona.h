@@ -99,6 +99,10 @@ typedef struct persona_job {
     const char *masked_content;          /* what is drawn anew begins as "original", "latent noise" or "latent nothing";
                                             NULL: original */
     double      strength;                /* denoising strength of init and of the second pass, up to 1; 0: 0.75 */
+    const char *last;                    /* path of the picture that a clip ends as; init is the first; NULL: none */
+    double      last_strength;           /* its denoising strength, up to 1; 0: that of init */
+    double      latent_power, latent_scale;              /* how init fades, see last_image.h; 0: 1, 32 */
+    double      latent_power_last, latent_scale_last;    /* and last, from the other end; 0: 1, 32 */
     double      hires;                   /* a second pass at so many times the size, up to 8; 0: none */
     int         hires_steps;             /* 0: as many as steps */
     const char *hires_upscaler;          /* of the second pass: "Latent" or "Latent (nearest)"; NULL: Latent;

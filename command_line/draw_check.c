@@ -89,6 +89,7 @@ static void spare_init(void *run)
 {
     Run *r = run;
     output_spare(r->a, r->out, r->request.job.init);
+    output_spare(r->a, r->out, r->request.job.last);
     output_spare(r->a, r->out, r->request.job.mask);
 }
 

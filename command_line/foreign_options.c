@@ -40,6 +40,7 @@ static const ForeignName drawing[] = {
     { "--model F",                  { "ckpt", "checkpoint", "diffusion-model", "pretrained-model-name-or-path" } },
     { "--vae F",                    { "vae-path" } },
     { "--init F",                   { "I", "init-img", "image" } },
+    { "--last F",                   { "end-img", "end-image", "last-frame", "last-image" } },
     { "--mask F",                   { "mask-image", "mask-img", "init-mask", "inpaint-mask" } },
     { "--weights DIR",              { "lora-dir", "lora-model-dir", "embeddings-dir", "embd-dir", "ckpt-dir", "vae-dir",
                                       "models-dir" } },

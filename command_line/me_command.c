@@ -93,7 +93,7 @@ static void refuse_option(Guide *g, const char *flag)
 /* Options that are refused are taken out of those given, so that nothing else is said of them. */
 static void check_options(Guide *g)
 {
-    static const char *const others[] = { "init", "mask", "lora", "x", "y", "z", "strength", NULL };
+    static const char *const others[] = { "init", "last", "mask", "lora", "x", "y", "z", "strength", NULL };
     Options *o = &g->r->options;
     if (!o->input)
         run_add_typed(g->r, "persona me needs a folder of photos, or one photo; persona me --help says more");

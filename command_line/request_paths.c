@@ -334,6 +334,12 @@ static void resolve_init(void *to)
     if (is_named(s->r->init)) s->r->job.init = find_image(s->a, s->p, s->r->init);
 }
 
+static void resolve_last(void *to)
+{
+    Resolving *s = to;
+    if (is_named(s->r->last)) s->r->job.last = find_image(s->a, s->p, s->r->last);
+}
+
 /* A mask may be a file, or words and numbers that are none. */
 static void resolve_mask(void *to)
 {
@@ -390,6 +396,7 @@ void search_path_try(Arena *a, const SearchPath *p, Request *r, Faults *faults)
     if (try_to_find(&all, resolve_vae, &all)) r->job.vae = unfound;
     if (try_to_find(&all, resolve_upscaler, &all)) r->job.upscaler = unfound;
     if (try_to_find(&all, resolve_init, &all)) r->job.init = unfound;
+    if (try_to_find(&all, resolve_last, &all)) r->job.last = unfound;
     if (try_to_find(&all, resolve_mask, &all)) r->job.mask = unfound;
     for (size_t i = 0; i < r->tags + r->keys; i++) {
         ResolvingLora l = { &all, lora_at_place(r, i), NULL };

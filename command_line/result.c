@@ -126,6 +126,15 @@ static void read_old(void *look)
     if (is_own) l->standing = OWN;
 }
 
+/* Is this file one of the pictures that the job begins from? */
+static int is_input_of(const Job *j, const char *path)
+{
+    const char *const inputs[] = { j->init, j->last, j->mask };
+    for (size_t i = 0; i < sizeof inputs / sizeof *inputs; i++)
+        if (inputs[i] && same_file(inputs[i], path)) return 1;
+    return 0;
+}
+
 /* What cannot be read is not known to be this program's. */
 static Standing standing_at(Arena *a, const Result *r, const char *path, const char *settings, Bytes new)
 {
@@ -134,7 +143,7 @@ static Standing standing_at(Arena *a, const Result *r, const char *path, const c
     Look l = { .a = a, .r = r, .path = path, .settings = settings, .new = new };
     if (output_is_free(a, file_target(a, path))) return NOTHING;
     if (!file_is_there(a, path)) return NOT_DRAWN;
-    int is_input = r->request->job.init && same_file(r->request->job.init, path);
+    int is_input = is_input_of(&r->request->job, path);
     if (is_input || system_file_info(path, &info) || info.is_read_only) return NOT_DRAWN;
     size_t before = mark(a);
     if (attempt(a, read_old, &l, why)) l.standing = NOT_DRAWN;

@@ -245,6 +245,7 @@ static void spare_init(void *sparing)
 {
     Sparing *s = sparing;
     output_spare(s->a, s->out, s->cell->request.job.init);
+    output_spare(s->a, s->out, s->cell->request.job.last);
     output_spare(s->a, s->out, s->cell->request.job.mask);
 }
 
@@ -405,7 +406,7 @@ static int is_newer(Arena *a, const char *path, struct timespec than, int depth)
 /* Is one of the files that the job reads newer? */
 static int is_outdated(Arena *a, const Job *j, struct timespec written)
 {
-    const char *const files[] = { j->model, j->vae, j->motion, j->init, j->mask, j->merges };
+    const char *const files[] = { j->model, j->vae, j->motion, j->init, j->last, j->mask, j->merges };
     for (size_t i = 0; i < sizeof files / sizeof *files; i++)
         if (is_newer(a, files[i], written, 2)) return 1;
     for (size_t i = 0; i < j->loras; i++)

@@ -83,7 +83,8 @@ static const char *bare_value(Arena *a, const char *text)
 }
 
 /* Settings that belong to one picture, and not to all. */
-static const char *const OF_ONE_PICTURE[] = { "prompt", "init", "mask", "lora", "batch", "x", "y", "z", "model-hash",
+static const char *const OF_ONE_PICTURE[] = { "prompt", "init", "last", "mask", "lora", "batch", "x", "y", "z",
+                                               "model-hash",
                                               "vae-hash", "lora-hashes", "ti-hashes", "hashes", NULL };
 
 static void leave_out_unknown(ConfigReader *rd, const char *key)

@@ -44,6 +44,11 @@ static const struct { const char *name; FieldType type; size_t field; const char
     { "Mask blur",             REAL,    offsetof(Job, mask_blur),      NULL },
     { "Masked content",        TEXT,    offsetof(Job, masked_content), "original" },
     { "Denoising strength",    REAL,    offsetof(Job, strength),       NULL },
+    { "Last strength",         REAL,    offsetof(Job, last_strength),  NULL },
+    { "Latent power",          REAL,    offsetof(Job, latent_power),   NULL },
+    { "Latent scale",          REAL,    offsetof(Job, latent_scale),   NULL },
+    { "Latent power last",     REAL,    offsetof(Job, latent_power_last), NULL },
+    { "Latent scale last",     REAL,    offsetof(Job, latent_scale_last), NULL },
     { "Hires upscale",         REAL,    offsetof(Job, hires),          NULL },
     { "Hires steps",           INTEGER, offsetof(Job, hires_steps),    NULL },
     { "Hires upscaler",        TEXT,    offsetof(Job, hires_upscaler), "Latent" },
@@ -102,13 +107,14 @@ static const char *mask_said(Arena *a, Mask m)
     return format(a, "a mask of digest %016llx", (unsigned long long)h);
 }
 
-void clip_identity_begin(Arena *a, ClipIdentity *id, const Job *job, Picture init, int frames, Mask mask,
-                         const char *upscaler)
+void clip_identity_begin(Arena *a, ClipIdentity *id, const Job *job, Picture init, int frames, Picture last,
+                         Mask mask, const char *upscaler)
 {
     *id = (ClipIdentity){ .count = 0 };
     for (size_t i = 0; i < FIELDS; i++) add(id, fields[i].name, field_text(a, job, i));
     add(id, "Seed", format(a, "%llu", (unsigned long long)job->seed));
     add(id, "Init image", picture_said(a, init, frames));
+    add(id, "Last image", picture_said(a, last, 1));
     add(id, "Mask", mask_said(a, mask));
     add(id, "Upscaler", upscaler);
     add(id, "the strengths of the LoRAs", strengths(a, job));

@@ -18,10 +18,11 @@ typedef struct {
 } ClipIdentity;
 
 /* The settings of a job, with its defaults filled in.  init: the picture that it begins as, or the first of so many
- * frames, one behind the other; .rgb may be NULL.  mask: what of it is drawn anew, without its blur; .white may be
- * NULL.  upscaler: what makes the finished picture larger; a network counts by its weights, with those of the model. */
-void clip_identity_begin(Arena *a, ClipIdentity *id, const Job *job, Picture init, int frames, Mask mask,
-                         const char *upscaler);
+ * frames, one behind the other; .rgb may be NULL.  last: what a clip ends as; .rgb may be NULL.  mask: what of init is
+ * drawn anew, without its blur; .white may be NULL.
+ * upscaler: what makes the finished picture larger; a network counts by its weights, with those of the model. */
+void clip_identity_begin(Arena *a, ClipIdentity *id, const Job *job, Picture init, int frames, Picture last,
+                         Mask mask, const char *upscaler);
 
 /* The digests of what the files hold; taken once.  lora: may be NULL. */
 void clip_identity_weights(Arena *a, ClipIdentity *id, const Weights *weights, const Lora *lora);

@@ -190,6 +190,7 @@ void face_pass_choose(Work *w)
     f->denoising.img2img = 1;
     f->denoising.moments = (Tensor){ 0 };
     f->denoising.mask = NULL;
+    f->denoising.first_weight = NULL;
     f->denoising.stage = "face step";
     f->denoising.on_x0 = NULL;
     f->denoising.on_window = NULL;

@@ -32,7 +32,11 @@ static void identify(Work *w)
     PixelSize decoded = job_decoded_size(w);
     w->identity = allocate(w->mem, 1, sizeof *w->identity);
     const char *upscaler = upscale_method_name(w->upscaling.method);
-    clip_identity_begin(w->mem, w->identity, j, w->init, w->init_frames, w->mask, upscaler);
+    Picture last = { .rgb = NULL };
+    if (w->has_last) last = w->init;
+    if (w->has_last) last.rgb += (size_t)last.width * (size_t)last.height * 3;
+    int init_frames = w->has_last ? 1 : w->init_frames;
+    clip_identity_begin(w->mem, w->identity, j, w->init, init_frames, last, w->mask, upscaler);
     bound_pass(w, FIRST_PASS, &w->denoising, j->width, j->height);
     if (w->has_hires) bound_pass(w, SECOND_PASS, &w->hires, width, height);
     w->bounds.most[FRAMES] = (ClipPosition){

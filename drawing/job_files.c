@@ -188,6 +188,7 @@ void job_load(Work *w)
     load_motion(w);
     job_choose_motion_strength(w);
     job_choose_init(w);
+    job_choose_last(w);
     job_choose_mask(w);
     job_choose_hires(w);
     job_choose_upscaler(w);

@@ -77,6 +77,11 @@ int job_check(Work *w)
     check_range(w, "CFG scale", j->cfg, 0, 1000);
     check_range(w, "Eta", j->eta, -1, 1);
     check_range(w, "Denoising strength", j->strength, 0, 1);
+    check_range(w, "Last strength", j->last_strength, 0, 1);
+    check_range(w, "Latent power", j->latent_power, 0, 10);
+    check_range(w, "Latent scale", j->latent_scale, 0, 128);
+    check_range(w, "Latent power last", j->latent_power_last, 0, 10);
+    check_range(w, "Latent scale last", j->latent_scale_last, 0, 128);
     check_range(w, "Hires upscale", j->hires, 0, 8);
     check_range(w, "Hires steps", j->hires_steps, 0, TRAIN_TIMESTEPS);
     check_range(w, "Upscale by", j->upscale_by, 0, MOST_UPSCALING);
@@ -343,7 +348,7 @@ static void open_init(void *work)
     w->init_size = (PixelSize){ original.width, original.height };
     const char *steps = amount(w->mem, (size_t)j->steps, "step");
     callbacks_say(w->callbacks, "begins as %s (%dx%d%s), strength %g: %d of %s", j->init, original.width,
-                  original.height, clip_said(w, of), j->strength, (int)(j->steps * j->strength), steps);
+                  original.height, clip_said(w, of), j->strength, (int)(j->steps * job_init_strength(j)), steps);
 }
 
 /* img2img as in diffusers: only the last int(steps * strength) of the steps are run. */
@@ -352,11 +357,12 @@ void job_choose_init(Work *w)
     const Job *j = w->job;
     Denoising *d = &w->denoising;
     if (!j->init) return;
-    int left = (int)(j->steps * j->strength);
+    double strength = job_init_strength(j);
+    const char *key = strength < j->strength ? "Last strength" : "Denoising strength";
+    int left = (int)(j->steps * strength);
     if (!left)
-        job_fault(w, format(w->mem, "Denoising strength is %g, and of %d steps that leaves none; set it to %.2g or "
-                            "more",
-                            j->strength, j->steps, 1.0 / j->steps));
+        job_fault(w, format(w->mem, "%s is %g, and of %d steps that leaves none; set it to %.2g or more", key, strength,
+                            j->steps, 1.0 / j->steps));
     w->has_init = w->init_clip.count && !job_try(w, open_init) && left;
     if (!w->has_init) return;
     d->img2img = 1;
@@ -490,6 +496,9 @@ void job_say_without_effect(Work *w)
     int has_mask = j->mask && strcmp(j->mask, "none");
     if (!has_mask && (j->mask_blur < 0 || j->mask_blur > 0 || j->mask_mode || j->masked_content))
         callbacks_say(w->callbacks, "Mask blur, Mask mode and Masked content have no effect without Mask");
+    int has_fade = j->latent_power > 0 || j->latent_scale > 0 || j->latent_power_last > 0 || j->latent_scale_last > 0;
+    if (!j->last && (has_fade || j->last_strength > 0))
+        callbacks_say(w->callbacks, "Last strength, Latent power and Latent scale have no effect without Last image");
     if (j->motion_strength && v->frames == 1)
         callbacks_say(w->callbacks, "Motion strength has no effect: this is a still");
     if ((j->context || j->overlap || j->stride > 1) && v->length == v->frames && v->loop != CLOSED) {

@@ -52,7 +52,8 @@ typedef struct {
     InitClip                init_clip;       /* img2img: what it begins as; .count 0: nothing that can be read */
     Picture                 init;            /* the same at the size of the first pass; of a clip, the first frame */
     PixelSize               init_size;       /* of its first frame, as its file has it */
-    int                     init_frames;     /* how many there are, one behind the other: 1, or one for each frame */
+    int                     init_frames;     /* how many there are, one behind the other: 1; one for each frame; or 2
+                                                with has_last */
     AttentionMaps          *maps;            /* of the first pass; NULL: none are wanted */
     Mask                    mask, soft_mask; /* inpainting: what of init is drawn anew, and the same with its blur */
     Denoising               denoising;       /* the first pass */
@@ -72,7 +73,7 @@ typedef struct {
     Weights                *weights;         /* those of run, as files are added */
     double                  ops;             /* dry run: floating point operations */
     Faults                 *faults;          /* everything that is wrong with the job */
-    int                     has_model, has_vae, has_init, has_hires, has_face;      /* what is there and in order */
+    int                     has_model, has_vae, has_init, has_last, has_hires, has_face;    /* is there, in order */
     int                     is_run_dry;      /* every layer has asked for its weights */
 } Work;
 
@@ -106,6 +107,11 @@ void job_choose_hires(Work *w);          /* the second pass */
 int  job_hires_side(const Job *j, int side);             /* width or height of what is decoded, pixels */
 int  job_upscales_to_nearest(const Job *j);              /* the second pass enlarges latents so, else smoothly */
 void job_say_without_effect(Work *w);    /* settings that have no effect in this job, because they expect one */
+
+/* ---- last_image.c ---- */
+
+double job_init_strength(const Job *j);  /* at which the run begins: that of the picture of which less is drawn anew */
+void   job_choose_last(Work *w);         /* what a clip ends as, behind job_choose_init() */
 
 /* ---- job_files.c ---- */
 

@@ -41,6 +41,7 @@ static const struct { const char *ours, *theirs[12]; } keys[] = {
                               "sd_model_checkpoint" } },
     { "VAE",                { "VAE name", "sd_vae", "VAE model", "use_vae_model" } },
     { "Init image",         { "Input image" } },
+    { "Last image",         { "Last frame", "End image" } },
     { "Denoising strength", { "Denoise", "Denoising", "Denoise strength", "Strength", "Hires strength" } },
     { "Clip skip",          { "clip_stop_at_last_layers", "clip_stop_at_layer", "stop_at_clip_layer",
                               "CLIP_stop_at_last_layers" } },

@@ -47,6 +47,7 @@ static const struct { const char *name, *key; } long_names[] = {
     { "vae-path", "VAE" },           { "init-img", "Init image" },   { "init-image", "Init image" },
     { "image", "Init image" },       { "pretrained-model-name-or-path", "Model" },
     { "mask-image", "Mask" },        { "mask-img", "Mask" },         { "init-mask", "Mask" },
+    { "end-img", "Last image" },     { "end-image", "Last image" },
     { "model-id", "Model" },         { "model-path", "Model" },      { "model-name-or-path", "Model" },
     { "width", "Width" },            { "height", "Height" },         { "scheduler", "Scheduler" },
     { "motion-module-path", "Motion module" },

@@ -137,7 +137,8 @@ static int is_same_number(const char *x, const char *y)
 /* A name that says that there is none is not looked for, except where "none" is a choice. */
 static const char *name_or_nothing(const Setting *s, const char *value)
 {
-    static const char *const names[] = { "Model", "VAE", "Init image", "Motion module", "Hires upscaler" };
+    static const char *const names[] = { "Model", "VAE", "Init image", "Last image", "Motion module",
+                                        "Hires upscaler" };
     int is_choice = s->choices[0] && same(value, s->choices[0]);
     if (!foreign_value_is_nothing(value) || is_choice) return value;
     for (size_t i = 0; i < sizeof names / sizeof *names; i++)
@@ -198,6 +199,9 @@ static const Setting *animatediff_setting(const char *key)
         { "model", "Motion module" }, { "video_length", "Frames" }, { "fps", "FPS" },
         { "batch_size", "Context" },  { "stride", "Stride" },       { "overlap", "Overlap" },
         { "closed_loop", "Closed loop" },
+        { "last_frame", "Last image" },
+        { "latent_power", "Latent power" },           { "latent_scale", "Latent scale" },
+        { "latent_power_last", "Latent power last" }, { "latent_scale_last", "Latent scale last" },
     };
     for (size_t i = 0; i < sizeof keys / sizeof *keys; i++)
         if (same(key, keys[i].theirs)) return setting_key(keys[i].ours);

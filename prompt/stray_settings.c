@@ -188,7 +188,7 @@ static int is_sure(Arena *a, const char *key, const char *value)
 {
     static const char *const sides[] = { "Width", "Height", NULL };
     static const char *const files[] = {
-        "Model", "VAE", "Init image", "Motion module", "Hires upscaler", "LoRA", NULL,
+        "Model", "VAE", "Init image", "Last image", "Motion module", "Hires upscaler", "LoRA", NULL,
     };
     if (is_of(key, sides)) return is_whole(value);
     const Setting *s = foreign_setting(key, value);

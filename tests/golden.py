@@ -691,10 +691,21 @@ def in_windows(unet, case, y, t, words, call, prompts):
 
 
 def picture_of(case, dtype):
-    """The picture that a case begins from, or the frames of a clip: [n,3,h,w], -1..1"""
+    """The picture that a case begins from, or the frames of a clip, or the first and the last picture: [n,3,h,w], -1..1"""
     from PIL import Image, ImageSequence
-    frames = [np.array(f.convert("RGB")) for f in ImageSequence.Iterator(Image.open(os.path.join(ROOT, case["init"])))]
+    frames = [np.array(f.convert("RGB")) for k in ("init", "last") if k in case for f in ImageSequence.Iterator(Image.open(os.path.join(ROOT, case[k])))]
     return torch.from_numpy(np.stack(frames)).permute(0, 3, 1, 2).to(dtype) / 255 * 2 - 1
+
+
+def first_and_last(case):
+    """How much of the first and of the last picture each frame begins as, after sd-webui-animatediff's AnimateDiffI2VLatent.randomize: [frames] each"""
+    frames = case["frames"]
+    a, b = (np.maximum(0, 1 - np.arange(frames) ** case.get("latent_power" + end, 1) / case.get("latent_scale" + end, 32)) for end in ("", "_last"))
+    b = b[::-1]
+    a, b = np.where(a + b > 1, (a / (a + b), b / (a + b)), (a, b))
+    a[0], b[0], a[-1], b[-1] = 1, 0, 0, 1
+    first, last = (1 - case[k] for k in ("strength", "last_strength"))         # all frames begin at the lower strength; of the other picture less is left
+    return a * min(1, first / last), b * min(1, last / first)
 
 
 def mask_of(case):
@@ -797,7 +808,11 @@ def draw(case, parts, dtype, record):
         seen = vae.encode(picture_of(case, dtype)).latent_dist
         z = seen.mean if case.get("rng") == "NV" else seen.mean + seen.std * torch.randn(seen.mean.shape, generator=rng).to(dtype)
         z = 0.18215 * z
-        if len(z) > 1:                                    # a clip; its noise is drawn as [1, frames, 4, h, w]
+        if "last" in case:
+            strength = min(strength, case["last_strength"])
+            first, last = (torch.from_numpy(np.ascontiguousarray(weight)).to(dtype)[:, None, None] for weight in first_and_last(case))
+            z = first * z[:1, :, None] + last * z[1:, :, None] + (1 - first - last) * noise()
+        elif len(z) > 1:                                  # a clip; its noise is drawn as [1, frames, 4, h, w]
             z = z.transpose(0, 1)[None]
             by_frame = case.get("rng") != "NV"
         elif motion is not None:
@@ -862,7 +877,8 @@ CASES = {
                         width=136, height=104, frames=5, eta=0.25, lora=[("lora_clip", 0.9)]),
 }
 KEYS = ("model", "motion", "steps", "cfg", "seed", "width", "height", "frames", "clip_skip", "eta", "sampler", "schedule", "rng",
-        "prediction", "noise_schedule", "cfg_rescale", "context", "overlap", "stride", "loop", "motion_strength", "init", "mask", "mask_blur", "strength", "hires", "hires_steps", "upscaler")
+        "prediction", "noise_schedule", "cfg_rescale", "context", "overlap", "stride", "loop", "motion_strength", "init", "last", "last_strength", "latent_power",
+        "latent_scale", "latent_power_last", "latent_scale_last", "mask", "mask_blur", "strength", "hires", "hires_steps", "upscaler")
 
 
 def settings(case):

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Makes tests/golden/init.png, and the goldens of pictures that begin as it, and of second passes at a larger size, as golden.py draws them.  Of the
+"""Makes tests/golden/init.png, last.png and init.gif, and the goldens of pictures that begin as it, and of second passes at a larger size, as golden.py draws them.  Of the
 pictures every eighth row is kept.  The first case is also drawn by diffusers' own img2img pipeline, which must agree.
 
     python tests/golden_init.py           all cases; packages as in golden.py, and Pillow
@@ -14,7 +14,7 @@ from PIL import Image
 import golden
 
 PICTURE = "tests/golden/init.png"
-CLIP = "tests/golden/init.gif"
+LAST, CLIP = "tests/golden/last.png", "tests/golden/init.gif"
 SIZE = dict(width=72, height=72)
 CASES = {
     "still_init":      dict(model="model_f32", prompt="a man with a red hat smiling", negative="blue", steps=8, cfg=7.0, seed=41, init=PICTURE, strength=0.6, **SIZE),
@@ -27,6 +27,10 @@ CASES = {
                             strength=0.5, rng="NV", **SIZE),
     "clip_of_clip_a":  dict(model="model_f32", motion="motion_v1", prompt="a boy talking", negative="", steps=5, cfg=5.0, seed=50, frames=4, init=CLIP,
                             strength=0.8, sampler="Euler a", **SIZE),
+    "clip_to_last":    dict(model="model_f32", motion="motion_v1", prompt="a woman turning", negative="", steps=4, cfg=2.0, seed=51, frames=5, init=PICTURE, last=LAST,
+                            strength=0.5, last_strength=0.7, latent_scale=6, latent_power_last=2, latent_scale_last=9, sampler="Euler", **SIZE),
+    "clip_to_last_nv": dict(model="model_f32", motion="motion_v1", prompt="a boy waving", negative="", steps=5, cfg=5.0, seed=52, frames=4, init=PICTURE, last=LAST,
+                            strength=0.8, last_strength=0.6, rng="NV", **SIZE),
     "still_hires":     dict(model="model_f32", prompt="a red hat", negative="grey", steps=4, cfg=6.0, seed=46, hires=1.5, hires_steps=3, strength=0.6, width=64, height=72),
     "clip_hires":      dict(model="model_bf16", motion="motion_v3", prompt="a boy talking", negative="", steps=4, cfg=5.0, seed=47, frames=3, hires=1.75, strength=0.8,
                             upscaler="Latent (nearest)", sampler="Euler", rng="NV", width=48, height=40),
@@ -35,11 +39,14 @@ CASES = {
 golden.CASES.update(CASES)
 
 
-def make_picture():
+def make_pictures():
     y, x = np.mgrid[0:72, 0:72] / 71
     face = np.hypot(x - 0.5, (y - 0.45) * 0.8) < 0.28
-    rgb = np.where(face[..., None], [224, 172, 140], np.stack([60 + 90 * y, 120 + 60 * x, 200 - 80 * y], -1))
-    Image.fromarray(rgb.astype(np.uint8)).save(os.path.join(golden.ROOT, PICTURE), optimize=True)
+    other = np.hypot(x - 0.6, (y - 0.5) * 0.7) < 0.22
+    first = np.where(face[..., None], [224, 172, 140], np.stack([60 + 90 * y, 120 + 60 * x, 200 - 80 * y], -1))
+    last = np.where(other[..., None], [150, 100, 70], np.stack([210 - 90 * x, 90 + 60 * y, 60 + 80 * x], -1))
+    for picture, path in ((first, PICTURE), (last, LAST)):
+        Image.fromarray(picture.astype(np.uint8)).save(os.path.join(golden.ROOT, path), optimize=True)
 
 
 def make_clip():
@@ -86,7 +93,7 @@ def by_pipeline(name):
 
 if __name__ == "__main__":
     torch.set_num_threads(2)
-    make_picture()
+    make_pictures()
     make_clip()
     for case in sys.argv[1:] or CASES:
         golden.make(case, picture_only=True, rows=8)

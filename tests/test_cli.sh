@@ -64,6 +64,19 @@ run p.txt --frames 1 --hires 1.5 --hires-steps 1 -o large.png
 says 'then at 48x48, Latent, strength 0.75: 1 step'
 run info large.png
 holds 'larger' grep -q 'PNG of 48x48' out
+# ---- to another picture ----
+run p.txt --seed 9 --frames 1 -o end.png
+run p.txt --init photo.png --last end.png --strength 0.5 --last-strength 0.8 --steps 4 --frames 3 -o to.gif
+holds 'to a picture' is "$status$(cat out)" 0to.gif
+says 'ends as end.png (32x32), strength 0.8: the middle frame begins as 50% of the first and 20% of the last picture'
+run info to.gif
+holds 'its settings' grep -q 'Last image: end.png, Last strength: 0.8' out
+run to.gif
+says 'the same bytes'
+refuses 1 'Last image needs a clip' p.txt --init photo.png --last end.png --frames 1
+refuses 1 'there is no first one' p.txt --last end.png
+refuses 1 'end.png: would be replaced by what is made from it' p.txt --init photo.png --last end.png --frames 3 -o end.png
+refuses 2 'expected a number from 1 to 128' p.txt --init photo.png --last end.png --latent-scale 0
 # ---- from a clip ----
 run p.txt --frames 4 --seed 5 -o four.gif
 run check p.txt --init four.gif --frames 4 -o clip.gif

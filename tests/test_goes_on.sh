@@ -92,8 +92,8 @@ for option in '--fps 3' '--threads 1' '--quiet' '--preview'; do
 done
 # a setting that is new belongs into clip_identity.c when it changes a pixel, and into this list
 tried='prompt negative size width height frames steps sampler schedule-type cfg cfg-rescale eta seed clip-skip rng prediction precision init mask hires face-pass upscaler fps threads'
-by_content='model vae motion lora lora-hashes ti-hashes hashes model-hash vae-hash dynamic-prompts max-size batch x y z'
-alike='strength face-prompt hires-steps hires-upscaler noise-schedule context stride overlap closed-loop motion-strength upscale-by mask-blur mask-mode masked-content'
+by_content='model vae motion last lora lora-hashes ti-hashes hashes model-hash vae-hash dynamic-prompts max-size batch x y z'
+alike='strength face-prompt hires-steps hires-upscaler noise-schedule context stride overlap closed-loop motion-strength upscale-by mask-blur mask-mode masked-content last-strength latent-power latent-scale latent-power-last latent-scale-last'
 run --help
 for name in $(sed -n 's/^  .*--\([a-z-]*\) .*/\1/p' out | sed '/^output$/,$d'); do
     case " $tried $by_content $alike " in *" $name "*) ok ;; *) wrong "--$name: does a clip depend on it? see clip_identity.c" ;; esac

@@ -88,6 +88,12 @@ static void setting(Case *c, const char *key, char *value)
     else if (!strcmp(key, "motion_strength")) j->motion_strength = value;
     else if (!strcmp(key, "embedding") && j->embeddings < MOST_EMBEDDINGS) c->embedding[j->embeddings++] = value;
     else if (!strcmp(key, "init"))        j->init = value;
+    else if (!strcmp(key, "last"))        j->last = value;
+    else if (!strcmp(key, "last_strength"))     j->last_strength = atof(value);
+    else if (!strcmp(key, "latent_power"))      j->latent_power = atof(value);
+    else if (!strcmp(key, "latent_scale"))      j->latent_scale = atof(value);
+    else if (!strcmp(key, "latent_power_last")) j->latent_power_last = atof(value);
+    else if (!strcmp(key, "latent_scale_last")) j->latent_scale_last = atof(value);
     else if (!strcmp(key, "mask"))        j->mask = value;
     else if (!strcmp(key, "mask_blur"))   j->mask_blur = atof(value);
     else if (!strcmp(key, "strength"))    j->strength = atof(value);

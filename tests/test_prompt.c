@@ -145,6 +145,12 @@ static void test_sampling(Arena *a)
         { "Sampler: Euler, Frames: 40, Overlap: -1, Stride: 1", "Sampler: Euler, RNG: CPU, Frames: 40" },
         { "Sampler: Euler, Init image: a.png, Mask: 20,30,90,120, Mask blur: 0, Denoising strength: 0.5",
           "Sampler: Euler, Init image: a.png, Mask: \"20, 30, 90, 120\", Mask blur: 0, Denoising strength: 0.5, RNG: CPU" },
+        { "Sampler: Euler, Init image: a.png, last_frame: b.png, Last strength: 0.8, Latent scale: 8, latent_power_last: 2",
+          "Sampler: Euler, Init image: a.png, Last image: b.png, Last strength: 0.8, Latent scale: 8, "
+          "Latent power last: 2, RNG: CPU" },
+        { "Sampler: Euler, AnimateDiff: \"enable: True, video_length: 8, latent_power: 1, latent_scale: 16, "
+          "latent_power_last: 1, latent_scale_last: 32\"", "Sampler: Euler, Latent power: 1, Latent scale: 16, "
+          "Latent power last: 1, Latent scale last: 32, RNG: CPU, Frames: 8" },
         { "Sampler: Euler, Mask: 20%, 30%, 90%, 100%, Steps: 9", "Sampler: Euler, Mask: \"20%, 30%, 90%, 100%\", RNG: CPU" },
         { "Sampler: Euler, Motion strength: 1.0, Frames: 4", "Sampler: Euler, RNG: CPU, Frames: 4" },
         { "Sampler: Euler, Motion strength: 0: 0.5, 8: 1.5, Frames: 9",
@@ -356,6 +362,7 @@ static void test_left_out(Arena *a)
         { "Sampler: Euler Gamma", "Sampler is \"Euler Gamma\"" },
         { "Overlap: -2", "Overlap is \"-2\"" }, { "Closed loop: B", "expected N, R-P, R+P or A" },
         { "Mask: 1,2,3", "expected a picture whose white is drawn anew, alpha, or a box" },
+        { "Latent scale: 200", "Latent scale is \"200\"" },
         { "Masked content: fill", "expected original, latent noise or latent nothing" },
         { "Motion strength: much", "Motion strength is \"much\", expected a number from 0 to 10, or some with their frames" },
         { "Motion strength: 11", "from 0 to 10" }, { "Motion strength: -1", "from 0 to 10" },
