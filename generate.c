@@ -2,7 +2,8 @@
  *
  *     prompts -> tokens -> conditioning                   text.c, clip.c
  *     img2img: the init image -> latents                  image.c, vae.c
- *     seed -> noise -> latents, step by step              denoise.c; the second pass (hires fix) at a larger size
+ *     seed -> noise -> latents, step by step              denoise.c; the second pass (hires fix) at a larger size,
+ *                                                         over larger latents or pictures (enlarging.c)
  *     latents -> frames, one by one                       vae.c; the face by face_pass.c; larger ones by upscaler.c
  *
  * The same lines run twice.  In the dry run, layers only check their weights and count; then they compute.  So every
@@ -15,6 +16,7 @@
 #include "adapter_report.h"
 #include "chars.h"
 #include "clip.h"
+#include "enlarging.h"
 #include "face_pass.h"
 #include "latent_resize.h"
 #include "preview.h"
@@ -25,6 +27,31 @@
 #include <string.h>
 
 enum { PROBLEM_TEXT = 4096 };
+
+/* ---- stages -------------------------------------------------------------------------------------- */
+
+/* Ends a stage that used the weights with these prefixes: drops their mapped pages from memory.  A dry run instead
+ * records how much memory the stage needed, if that is the most so far.  prefix: ends with NULL */
+static void end_stage(Work *w, const char *const *prefix)
+{
+    if (!w->machine.dry) {
+        files_trim(w->mem);
+        return;
+    }
+    size_t mapped = 0;
+    for (; *prefix; prefix++) mapped += weights_bytes(w->run.weights, *prefix);
+    if (arena_peak(w->mem) + mapped > w->planned) {
+        w->planned = arena_peak(w->mem) + mapped;
+        w->mapped = mapped;
+    }
+    arena_peak_reset(w->mem);
+}
+
+static const char *const encoder[] = { "vae.encoder.", "vae.quant_conv.", NULL };
+static const char *const words[] = { "te.", NULL };
+static const char *const enlarger[] = { "vae.", "enlarging.", NULL };
+static const char *const denoiser[] = { "unet.", "motion.", NULL };
+static const char *const decoder[] = { "vae.decoder.", "vae.post_quant_conv.", "upscaler.", NULL };
 
 /* ---- latents ------------------------------------------------------------------------------------ */
 
@@ -90,12 +117,20 @@ static void denoise_pass(Work *w, ClipStage stage, Tensor x, const Conditioning 
     release(w->mem, before);
 }
 
-/* Returns x, enlarged and then denoised by the second pass, which begins by adding noise. */
+static void enlarge(Work *w, Tensor to, Tensor from)
+{
+    end_stage(w, denoiser);
+    if (w->has_vae) enlarge_pictures(w, to, from);
+    end_stage(w, enlarger);
+}
+
+/* Returns x, enlarged as latents or as pictures, and then denoised by the second pass, which begins by adding noise. */
 static Tensor second_pass(Work *w, Tensor x, const Conditioning *conditioning)
 {
     const Job *j = w->job;
     Tensor y = tensor(&w->run, x.n, job_hires_side(j, j->height) / FACTOR, job_hires_side(j, j->width) / FACTOR, x.c);
-    if (!w->machine.dry) latent_resize(y, x, job_upscales_to_nearest(j));
+    if (w->enlarging.method != NOT_UPSCALED) enlarge(w, y, x);
+    else if (!w->machine.dry) latent_resize(y, x, job_upscales_to_nearest(j));
     denoise_pass(w, SECOND_PASS, y, conditioning);
     return y;
 }
@@ -206,9 +241,9 @@ static void decode(Work *w, Tensor x, unsigned char *rgb, const Upscaling *upsca
 }
 
 /* Pictures that are bytes already, and where the larger ones go. */
-typedef struct { Work *w; const unsigned char *from; unsigned char *rgb; } Enlarging;
+typedef struct { Work *w; const unsigned char *from; unsigned char *rgb; } ToUpscale;
 
-static void enlarge_frame(const Enlarging *e, int f)
+static void upscale_frame(const ToUpscale *e, int f)
 {
     Work *w = e->w;
     size_t before = mark(w->mem);
@@ -223,15 +258,15 @@ static void enlarge_frame(const Enlarging *e, int f)
     release(w->mem, before);
 }
 
-static void enlarge(void *enlarging)
+static void upscale_frames(void *upscaling)
 {
-    const Enlarging *e = enlarging;
+    const ToUpscale *e = upscaling;
     Work *w = e->w;
     double ops_before = w->machine.ops;
     for (int f = 0; f < w->job->frames; f++) {
         int is_told = !w->machine.dry && w->upscaling.method != NOT_UPSCALED;
         if (is_told) callbacks_progress(w->callbacks, "upscaling", f, w->job->frames);
-        enlarge_frame(e, f);
+        upscale_frame(e, f);
         if (!w->machine.dry) continue;
         w->machine.ops += (w->machine.ops - ops_before) * (w->job->frames - 1);
         break;
@@ -248,35 +283,13 @@ static void decode_with_face(Work *w, Tensor x, unsigned char *rgb)
     size_t bytes = (size_t)x.n * (size_t)s.height * (size_t)s.width * 3;
     unsigned char *decoded = allocate(w->mem, bytes, 1);
     unsigned char *faces = allocate(w->mem, bytes, 1);
-    Enlarging e = { .w = w, .from = faces, .rgb = rgb };
+    ToUpscale e = { .w = w, .from = faces, .rgb = rgb };
     decode(w, x, decoded, &none);
     if (!w->machine.dry) memcpy(faces, decoded, bytes);
     face_pass(w, x, faces, s.width, s.height);
-    job_run_stage(w, enlarge, &e);
+    job_run_stage(w, upscale_frames, &e);
     release(w->mem, before);
 }
-
-/* Ends a stage that used the weights with these prefixes: drops their mapped pages from memory.  A dry run instead
- * records how much memory the stage needed, if that is the most so far.  prefix: ends with NULL */
-static void end_stage(Work *w, const char *const *prefix)
-{
-    if (!w->machine.dry) {
-        files_trim(w->mem);
-        return;
-    }
-    size_t mapped = 0;
-    for (; *prefix; prefix++) mapped += weights_bytes(w->run.weights, *prefix);
-    if (arena_peak(w->mem) + mapped > w->planned) {
-        w->planned = arena_peak(w->mem) + mapped;
-        w->mapped = mapped;
-    }
-    arena_peak_reset(w->mem);
-}
-
-static const char *const encoder[] = { "vae.encoder.", "vae.quant_conv.", NULL };
-static const char *const words[] = { "te.", NULL };
-static const char *const denoiser[] = { "unet.", "motion.", NULL };
-static const char *const decoder[] = { "vae.decoder.", "vae.post_quant_conv.", "upscaler.", NULL };
 
 /* -> [frames,height,width,3].  A dry run only checks and counts. */
 static unsigned char *draw(Work *w)

@@ -105,8 +105,9 @@ typedef struct persona_job {
     double      latent_power_last, latent_scale_last;    /* and last, from the other end; 0: 1, 32 */
     double      hires;                   /* a second pass at so many times the size, up to 8; 0: none */
     int         hires_steps;             /* 0: as many as steps */
-    const char *hires_upscaler;          /* of the second pass: "Latent" or "Latent (nearest)"; NULL: Latent;
-                                            another becomes Latent, and that is said */
+    const char *hires_upscaler;          /* of the second pass: "Latent" or "Latent (nearest)" of latents; "Lanczos",
+                                            "Nearest" or the path of an SRVGGNetCompact or RRDBNet of pictures; NULL:
+                                            Latent; another becomes Latent, and that is said */
 
     /* the finished picture, made larger */
     const char *upscaler;                /* path of an SRVGGNetCompact or RRDBNet, or "Lanczos", "Nearest" or "None";

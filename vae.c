@@ -123,3 +123,8 @@ Tensor vae_encode(Run *r, Tensor x)
     if (x.c && x.c != MOMENTS) problem(r, "vae.quant_conv gives %d channels, expected %d", x.c, MOMENTS);
     return finite(r, compact(r, before, x), "the latents are not finite after the VAE's encoder");
 }
+
+void vae_means(Tensor z, Tensor moments)
+{
+    for (size_t i = 0; i < size(z); i++) z.x[i] = LATENT_SCALE * moments.x[i / LATENT * 2 * LATENT + i % LATENT];
+}

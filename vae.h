@@ -17,4 +17,8 @@ Tensor vae_decode(Run *r, Tensor z);
  * normal distribution over the VAE's latents, in the arena.  Fails as nn.h says. */
 Tensor vae_encode(Run *r, Tensor x);
 
+/* The means of the latents, without noise: vae.encode(x).latent_dist.mode() * scaling_factor
+ * moments: [n,h,w,8], of vae_encode() -> z: the UNet's latents [n,h,w,4], allocated by the caller */
+void vae_means(Tensor z, Tensor moments);
+
 #endif

@@ -301,12 +301,14 @@ static const char *upscaler_file(const char *name)
     return name;
 }
 
+typedef struct { Resolving *all; Name name; const char *path; } ResolvingUpscaler;
+
 static void find_upscaler(void *to)
 {
-    Resolving *s = to;
-    WantedWeights w = { .name = s->r->upscaler, .kind = UPSCALER_FILE };
+    ResolvingUpscaler *u = to;
+    WantedWeights w = { .name = u->name, .kind = UPSCALER_FILE };
     w.name.text = upscaler_file(w.name.text);
-    s->r->job.upscaler = find_weights(s->a, s->p, w);
+    u->path = find_weights(u->all->a, u->all->p, w);
 }
 
 /* What needs no file keeps its name.  What the web UI did to a picture after it was drawn is left out where its file is
@@ -317,15 +319,27 @@ static void resolve_upscaler(void *to)
     Name *name = &s->r->upscaler;
     s->r->job.upscaler = name->text;
     if (upscale_method(name->text) != BY_NETWORK) return;
-    if (!strstr(name->label, "ostprocess")) {
-        find_upscaler(to);
-        return;
-    }
+    ResolvingUpscaler u = { .all = s, .name = *name };
     Faults missing = { 0 };
-    if (!faults_try(s->a, &missing, find_upscaler, to)) return;
+    if (!strstr(name->label, "ostprocess")) find_upscaler(&u);
+    else faults_try(s->a, &missing, find_upscaler, &u);
+    s->r->job.upscaler = u.path;
+    if (u.path) return;
     search_path_say(s->p, format(s->a, "%.*s; it is left out", (int)strcspn(missing.text, "\n"), missing.text));
     name->text = NULL;
-    s->r->job.upscaler = NULL;
+}
+
+/* The same before the second pass; what is no file goes on as the name that it is: "Latent", or one that is not here,
+ * which the job tells. */
+static void resolve_hires_upscaler(Resolving *s)
+{
+    Request *r = s->r;
+    ResolvingUpscaler u = { .all = s, .name = r->hires_upscaler };
+    Faults missing = { 0 };
+    if (!u.name.text) return;
+    int is_file = upscale_method(u.name.text) == BY_NETWORK && !begins(u.name.text, "Latent");
+    if (is_file && r->job.hires > 0) faults_try(s->a, &missing, find_upscaler, &u);
+    r->job.hires_upscaler = u.path ? u.path : u.name.text;
 }
 
 static void resolve_init(void *to)
@@ -395,6 +409,7 @@ void search_path_try(Arena *a, const SearchPath *p, Request *r, Faults *faults)
     if (try_to_find(&all, resolve_motion, &all)) r->job.motion = unfound;
     if (try_to_find(&all, resolve_vae, &all)) r->job.vae = unfound;
     if (try_to_find(&all, resolve_upscaler, &all)) r->job.upscaler = unfound;
+    resolve_hires_upscaler(&all);
     if (try_to_find(&all, resolve_init, &all)) r->job.init = unfound;
     if (try_to_find(&all, resolve_last, &all)) r->job.last = unfound;
     if (try_to_find(&all, resolve_mask, &all)) r->job.mask = unfound;

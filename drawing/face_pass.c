@@ -260,8 +260,7 @@ static void encode_square(Work *w, Tensor to, const unsigned char *rgb, int widt
         for (size_t i = 0; i < size(x); i++) x.x[i] = 2 * ((float)p.rgb[i] / 255) - 1;
     }
     Tensor moments = vae_encode(&w->run, x);
-    for (size_t i = 0; i < size(to) && !w->machine.dry; i++)
-        to.x[i] = LATENT_SCALE * moments.x[i / LATENT * 2 * LATENT + i % LATENT];
+    if (!w->machine.dry) vae_means(to, moments);
     release(w->mem, before);
 }
 

@@ -36,7 +36,9 @@ static void identify(Work *w)
     if (w->has_last) last = w->init;
     if (w->has_last) last.rgb += (size_t)last.width * (size_t)last.height * 3;
     int init_frames = w->has_last ? 1 : w->init_frames;
-    clip_identity_begin(w->mem, w->identity, j, w->init, init_frames, last, w->mask, upscaler);
+    Job said = *j;
+    if (w->enlarging.method != NOT_UPSCALED) said.hires_upscaler = upscale_method_name(w->enlarging.method);
+    clip_identity_begin(w->mem, w->identity, &said, w->init, init_frames, last, w->mask, upscaler);
     bound_pass(w, FIRST_PASS, &w->denoising, j->width, j->height);
     if (w->has_hires) bound_pass(w, SECOND_PASS, &w->hires, width, height);
     w->bounds.most[FRAMES] = (ClipPosition){
@@ -185,10 +187,15 @@ void job_run_stage(Work *w, void (*run)(void *stage), void *stage)
             clip_state_path(w->mem, w->state));
 }
 
+int job_is_past(const Work *w, ClipStage stage)
+{
+    return w->state && !w->machine.dry && w->state->is_found && stage < w->state->from.stage;
+}
+
 int job_goes_on(Work *w, ClipStage stage, DenoisingState *at)
 {
+    if (job_is_past(w, stage)) return 1;
     if (!w->state || w->machine.dry || !w->state->is_found || stage > w->state->from.stage) return 0;
-    if (stage < w->state->from.stage) return 1;
     const ClipPosition *from = &w->state->from;
     size_t n = size(at->x);
     at->calls = from->done;

@@ -191,6 +191,7 @@ void job_load(Work *w)
     job_choose_last(w);
     job_choose_mask(w);
     job_choose_hires(w);
+    job_choose_enlarging(w);
     job_choose_upscaler(w);
     job_say_without_effect(w);
     if (w->has_model) job_try(w, check_skip);

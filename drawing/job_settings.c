@@ -262,16 +262,6 @@ static int masked_content_named(const char *name)
     return i;
 }
 
-static const struct { const char *name; int nearest; } upscalers[] = { { "Latent", 0 }, { "Latent (nearest)", 1 } };
-enum { UPSCALERS = sizeof upscalers / sizeof *upscalers };
-
-static size_t upscaler_named(const char *name)
-{
-    size_t i = 0;
-    while (i < UPSCALERS && strcmp(upscalers[i].name, name)) i++;
-    return i;
-}
-
 int job_hires_side(const Job *j, int side)
 {
     if (!(j->hires > 0)) return side;
@@ -428,17 +418,6 @@ void job_choose_mask(Work *w)
     if (w->init.rgb && !(j->hires > 0)) job_try(w, open_mask);
 }
 
-static void choose_upscaler(Work *w)
-{
-    Job *j = w->job;
-    const char *latent = upscalers[0].name;
-    if (!j->hires_upscaler) j->hires_upscaler = latent;
-    if (upscaler_named(j->hires_upscaler) < UPSCALERS) return;
-    callbacks_say(w->callbacks, "Hires upscaler %s is not here; %s instead (a file of Real-ESRGAN or ESRGAN goes into "
-                  "Upscaler, behind the last step)", j->hires_upscaler, latent);
-    j->hires_upscaler = latent;
-}
-
 /* The second pass (hires fix) as in the web UI.  To run `left` steps, it makes a schedule of int(left / strength) steps
  * and runs the last ones. */
 void job_choose_hires(Work *w)
@@ -460,7 +439,6 @@ void job_choose_hires(Work *w)
         job_fault(w, format(w->mem, "Hires upscale is %g, which makes %dx%d; expected at most %d a side", j->hires,
                             width, height, LARGEST_SIDE));
     if (is_too_long || is_too_large) return;
-    choose_upscaler(w);
     w->has_hires = 1;
     *d = w->denoising;
     d->img2img = 1;
@@ -468,13 +446,6 @@ void job_choose_hires(Work *w)
     d->stage = "hires step";
     d->sampling.steps = (int)steps;
     d->first_step = (int)steps - left;
-    callbacks_say(w->callbacks, "then at %dx%d, %s, strength %g: %s", width, height, j->hires_upscaler, j->strength,
-                  amount(w->mem, (size_t)left, "step"));
-}
-
-int job_upscales_to_nearest(const Job *j)
-{
-    return upscalers[upscaler_named(j->hires_upscaler)].nearest;
 }
 
 /* ---- without effect ----------------------------------------------------------------------------- */

@@ -131,6 +131,52 @@ void job_choose_upscaler(Work *w)
     else callbacks_say(w->callbacks, "%sthen upscaled to %dx%d by %s%s", drawn, width, height, name, whose);
 }
 
+/* ---- the second pass ---------------------------------------------------------------------------- */
+
+static const struct { const char *name; int nearest; } of_latents[] = { { "Latent", 0 }, { "Latent (nearest)", 1 } };
+enum { OF_LATENTS = sizeof of_latents / sizeof *of_latents };
+
+static size_t latents_named(const char *name)
+{
+    size_t i = 0;
+    while (i < OF_LATENTS && strcmp(of_latents[i].name, name)) i++;
+    return i;
+}
+
+int job_upscales_to_nearest(const Job *j)
+{
+    return of_latents[latents_named(j->hires_upscaler)].nearest;
+}
+
+/* "Latent" and its like enlarge latents; everything else pictures.  What is none of them, and no file, is Latent. */
+static void choose_enlarging(Work *w)
+{
+    Job *j = w->job;
+    const char *latent = of_latents[0].name;
+    if (!j->hires_upscaler) j->hires_upscaler = latent;
+    const char *name = j->hires_upscaler;
+    if (latents_named(name) < OF_LATENTS) return;
+    UpscaleMethod method = upscale_method(name);
+    if (method == BY_NETWORK && !weights_exist(w->mem, name)) method = NOT_UPSCALED;
+    if (method != NOT_UPSCALED) {
+        w->enlarging = upscaling_named(w, name, "enlarging.");
+        return;
+    }
+    callbacks_say(w->callbacks, "Hires upscaler %s is not here; %s instead (it can be Latent, Latent (nearest), "
+                  "Lanczos, Nearest, or a file of Real-ESRGAN's or ESRGAN's)", name, latent);
+    j->hires_upscaler = latent;
+}
+
+void job_choose_enlarging(Work *w)
+{
+    const Job *j = w->job;
+    if (!w->has_hires) return;
+    choose_enlarging(w);
+    callbacks_say(w->callbacks, "then at %dx%d, %s, strength %g: %s", job_hires_side(j, j->width),
+                  job_hires_side(j, j->height), j->hires_upscaler, j->strength,
+                  amount(w->mem, (size_t)(w->hires.sampling.steps - w->hires.first_step), "step"));
+}
+
 int job_result_side(const Work *w, int side)
 {
     return (int)(job_hires_side(w->job, side) * w->upscaling.factor + 0.5);

@@ -33,7 +33,7 @@ static Tensor pixels_of(Run *r, Picture picture, int width, int height)
 static Tensor latents_of(Run *r, Tensor moments)
 {
     Tensor z = tensor(r, 1, moments.h, moments.w, LATENT);
-    for (size_t i = 0; i < size(z); i++) z.x[i] = LATENT_SCALE * moments.x[i / LATENT * 2 * LATENT + i % LATENT];
+    vae_means(z, moments);
     return z;
 }
 

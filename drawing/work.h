@@ -59,6 +59,8 @@ typedef struct {
     Denoising               denoising;       /* the first pass */
     Denoising               hires;           /* the second pass (hires fix) */
     Upscaling               upscaling;       /* of the finished picture */
+    Upscaling               enlarging;       /* of the first pass's pictures, before the second; NOT_UPSCALED: latents
+                                                are enlarged */
     const char             *own_upscaler;    /* the path of the model's own upscaler, where it is taken; else NULL */
     FacePass                face;
     double                  next_preview;    /* no preview before this time */
@@ -105,7 +107,6 @@ void job_choose_init(Work *w);           /* the rest of it */
 void job_choose_mask(Work *w);           /* inpainting */
 void job_choose_hires(Work *w);          /* the second pass */
 int  job_hires_side(const Job *j, int side);             /* width or height of what is decoded, pixels */
-int  job_upscales_to_nearest(const Job *j);              /* the second pass enlarges latents so, else smoothly */
 void job_say_without_effect(Work *w);    /* settings that have no effect in this job, because they expect one */
 
 /* ---- last_image.c ---- */
@@ -122,6 +123,8 @@ void job_load_text(Work *w);             /* tokenizes the prompts */
 
 void job_choose_size(Work *w);           /* the size to draw at, and whether the model's own upscaler is taken */
 void job_choose_upscaler(Work *w);       /* opens the upscaler of the finished picture */
+void job_choose_enlarging(Work *w);      /* opens that of the second pass */
+int  job_upscales_to_nearest(const Job *j);              /* the second pass enlarges latents so, else smoothly */
 int  job_result_side(const Work *w, int side);           /* width or height of the result, pixels */
 /* The size of the frames that are kept.  Where the face is drawn anew, it is on them, and they are upscaled after. */
 PixelSize job_decoded_size(const Work *w);
@@ -138,6 +141,7 @@ void   job_take_up_state(Work *w, const Plan *plan);
 double job_ops_done(Work *w);            /* the operations that a job saves which goes on */
 /* What the words became is known now: a state that was made with other vectors is another job's. */
 void   job_check_conditioning(Work *w, const Conditioning *conditioning);
+int    job_is_past(const Work *w, ClipStage stage);             /* 1: the job goes on behind this stage */
 int    job_goes_on(Work *w, ClipStage stage, DenoisingState *at);    /* 1: this stage is over already */
 void   job_keep(Work *w);                /* writes how far the job is */
 void   job_keep_if_due(Work *w);

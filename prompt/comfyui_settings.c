@@ -455,7 +455,8 @@ typedef struct {
     const Node *sampler;                 /* the one before it */
     const Node *empty;                   /* or an empty latent */
     const Node *picture;                 /* or a loaded picture */
-    const Node *upscale;                 /* what makes them larger on the way */
+    const Node *upscale;                 /* what makes them larger on the way, and says how much */
+    const Node *network;                 /* an upscaler, which works on pictures, and does not */
     const Node *mask;                    /* what of them is drawn anew */
 } Origin;
 
@@ -478,7 +479,8 @@ static Origin origin_of(Walk *w, const Node *sampler)
             o.picture = n;
             return o;
         }
-        if (has(n->type, "Upscale") || has(n->type, "ImageScale")) o.upscale = n;
+        if (is_type(n, "ImageUpscaleWithModel")) o.network = n;
+        else if (has(n->type, "Upscale") || has(n->type, "ImageScale")) o.upscale = n;
         if (linked(n, "mask")) o.mask = source(w, n, "mask");
         const Node *next = NULL;
         for (size_t i = 0; i < sizeof back / sizeof *back && !next; i++) next = source(w, n, back[i]);
@@ -501,7 +503,8 @@ static const Node *first_pass(Walk *w, const Node **second)
     for (size_t i = 0; i < w->g->nodes && first; i++) {
         const Node *n = &w->g->node[i];
         if (n == first || !is_sampler(n) || origin_of(w, n).sampler != first) continue;
-        if (!*second && origin_of(w, n).upscale) *second = n;
+        Origin o = origin_of(w, n);
+        if (!*second && (o.upscale || o.network)) *second = n;
         else infotext_lose(w->t, format(w->a, "a further %s (node %s)", n->type, n->id));
     }
     return first;
@@ -584,27 +587,99 @@ static void compare_passes(Walk *w, const Node *first, const Node *second)
     }
 }
 
-/* The second pass, over latents that were made larger. */
-static void read_hires(Walk *w, Origin first, const Node *second)
+/* ---- larger pictures --------------------------------------------------------------------------- */
+
+/* The file of the network of ImageUpscaleWithModel; NULL when it is not found. */
+static const char *network_file(Walk *w, const Node *n)
 {
-    if (!second) return;
-    const Node *upscale = origin_of(w, second).upscale;
-    if (!upscale) return;                       /* no steps are left to find it once more */
-    double factor = number_or(w, upscale, "scale_by", 0);
-    double from = number_or(w, first.empty, "width", 0);
-    double to = number_or(w, upscale, "width", 0);
-    if (!(factor > 0) && from > 0 && to > 0) factor = to / from;
-    if (!(factor >= 1)) {
-        infotext_lose(w->t, format(w->a, "the second pass through %s", upscale->type));
-        return;
+    return infotext_file(w->a, words(w, source(w, n, "upscale_model"), "model_name"));
+}
+
+/* So many times as large a network makes a picture: the graph does not say it, but names of their files do, "4x-Ultra"
+ * or "RealESRGAN_x4plus".  0: this one does not. */
+static double network_scale(const char *name)
+{
+    for (const char *at = name; at && *at; at++) {
+        int is_begin = at == name || !digit(at[-1]);
+        if (is_begin && digit(*at) && lower(at[1]) == 'x') return *at - '0';
+        if (lower(*at) == 'x' && digit(at[1]) && !digit(at[2])) return at[1] - '0';
     }
+    return 0;
+}
+
+/* How many times as large a picture becomes on its way; 0: that is not found.
+ * from: its width before     upscale, network: nodes on the way, or NULL */
+static double enlarged(Walk *w, double from, const Node *upscale, const Node *network)
+{
+    double to = number_or(w, upscale, "width", 0);
+    double factor = number_or(w, upscale, "scale_by", upscale ? 0 : 1);
+    if (from > 0 && to > 0) return to / from;
+    return network ? factor * network_scale(network_file(w, network)) : factor;
+}
+
+/* "Lanczos" or "Nearest" for a method of ComfyUI; other ways to resize a picture are Lanczos, and told. */
+static const char *picture_method(Walk *w, const Node *upscale)
+{
     const char *method = words(w, upscale, "upscale_method");
+    if (method && has(method, "nearest")) return "Nearest";
+    if (method && strcmp(method, "lanczos"))
+        infotext_lose(w->t, format(w->a, "%s of %s, which is Lanczos", method, upscale->type));
+    return "Lanczos";
+}
+
+/* The second pass, over latents or pictures that were made larger.  Returns how much; 1 without one. */
+static double read_hires(Walk *w, Origin first, const Node *second)
+{
+    if (!second) return 1;
+    Origin o = origin_of(w, second);
+    if (!o.upscale && !o.network) return 1;     /* no steps are left to find it once more */
+    double factor = enlarged(w, number_or(w, first.empty, "width", 0), o.upscale, o.network);
+    if (!(factor >= 1)) {
+        const Node *by = o.network ? o.network : o.upscale;
+        infotext_lose(w->t, format(w->a, "the second pass through %s", by->type));
+        return 1;
+    }
+    const char *method = words(w, o.upscale, "upscale_method");
     int is_nearest = method && has(method, "nearest");
+    const char *by = is_nearest ? "Latent (nearest)" : "Latent";
+    if (o.network) by = network_file(w, o.network);
+    else if (!has(o.upscale->type, "Latent")) by = picture_method(w, o.upscale);
     infotext_set(w->t, "Hires upscale", number_text(w->a, factor));
     infotext_set(w->t, "Hires steps", number(w, second, "steps"));
-    infotext_set(w->t, "Hires upscaler", is_nearest ? "Latent (nearest)" : "Latent");
+    infotext_set(w->t, "Hires upscaler", by);
     infotext_set(w->t, "Denoising strength", number(w, second, "denoise"));
-    if (!has(upscale->type, "Latent")) infotext_lose(w->t, upscale->type);
+    return factor;
+}
+
+/* What makes pictures larger on the way to the node n, which shows or saves them, where they are those of the last
+ * pass.  Returns 0 when nothing does.
+ * not_last: a pass before the last one; or NULL     from: the width that the last one draws */
+static int read_upscaler(Walk *w, const Node *n, const Node *not_last, double from)
+{
+    const Node *upscale = NULL;
+    const Node *network = NULL;
+    while (n && !has(n->type, "VAEDecode") && may_step(w)) {
+        if (is_type(n, "ImageUpscaleWithModel")) network = n;
+        else if (has(n->type, "ImageScale")) upscale = n;
+        n = source(w, n, node_input(n, "image") ? "image" : "images");
+    }
+    const Node *pass = source(w, n, "samples");
+    if (!pass || pass == not_last || (!upscale && !network)) return 0;
+    double factor = enlarged(w, from, upscale, network);
+    infotext_set(w->t, "Upscaler", network ? network_file(w, network) : picture_method(w, upscale));
+    if (upscale && factor > 0) infotext_set(w->t, "Upscale by", number_text(w->a, factor));
+    else if (upscale) infotext_lose(w->t, upscale->type);
+    return 1;
+}
+
+static void read_upscalers(Walk *w, Origin first, const Node *sampler, const Node *second, double hires)
+{
+    double width = number_or(w, first.empty, "width", 0) * hires;
+    int is_found = 0;
+    for (size_t i = 0; i < w->g->nodes && !is_found; i++) {
+        const Node *n = &w->g->node[i];
+        if (linked(n, "images")) is_found = read_upscaler(w, n, second ? sampler : NULL, width);
+    }
 }
 
 /* What is made of the latents in the end: by which VAE, and how fast the clip runs. */
@@ -655,7 +730,8 @@ const char *comfyui_settings(InfotextWriter *t, const Graph *g)
         return "no checkpoint was found behind the sampler's model input";
     read_clip_skip(w, positive);
     read_latent(w, origin, sampler);
-    read_hires(w, origin, second);
+    double hires = read_hires(w, origin, second);
+    read_upscalers(w, origin, sampler, second, hires);
     if (second) compare_passes(w, sampler, second);
     read_output(w);
     return w->steps > 0 ? NULL : "its links lead in a circle, or too deep";

@@ -55,6 +55,7 @@ typedef struct {
     const char *batch_size, *batch_pos;     /* the web UI's: which picture of several this was */
     const char *hires_size;                 /* "Hires resize" */
     ADetailer   adetailer;
+    const char *result_size;                /* "Postprocess upscale to" */
     int         is_schedule_said;
     int         is_strength_zero;
     int         is_of_program;              /* a program wrote these settings: they have keys that nobody types */
@@ -281,8 +282,8 @@ static int keep_for_finish(Reader *rd, const char *key, const Setting *s, const 
         rd->spacing = value;
         return 1;
     }
-    if (same(key, "Hires resize")) {
-        rd->hires_size = value;
+    if (same(key, "Hires resize") || same(key, "Postprocess upscale to")) {
+        *(same(key, "Hires resize") ? &rd->hires_size : &rd->result_size) = value;
         return 1;
     }
     if (foreign_key_is_known(key) && !same(key, "Width") && !same(key, "Height")) rd->is_of_program = 1;
@@ -468,27 +469,50 @@ static void finish_size(Reader *rd)
     read_setting(rd, setting_key("Size"), "Width and Height", format(rd->a, "%sx%s", width, height));
 }
 
-/* The web UI's second pass by its size: "Hires resize: 1024x1536".  A side of 0 follows from the other.  A size of
- * another shape is cut there, which is not done here. */
-static void finish_hires_size(Reader *rd)
+/* "1024x1536", of a picture of width x height, as how many times as large.  A side of 0 follows from the other.
+ * Returns NULL for a size of another shape, where the web UI cuts, which is not done here. */
+static const char *size_as_factor(Reader *rd, const char *size, double width, double height)
 {
-    const Job *job = &rd->r->job;
-    double width, height;
-    size_t n = rd->hires_size ? number_at(rd->hires_size, &width) : 0;
-    if (!rd->hires_size || job->hires > 0) return;
-    int is_size = n && rd->hires_size[n] == 'x' && number_at(rd->hires_size + n + 1, &height) && job->width > 0;
-    double across = is_size ? width / job->width : 0;
-    double down = is_size ? height / job->height : 0;
+    double to_width, to_height;
+    size_t n = number_at(size, &to_width);
+    int is_size = n && size[n] == 'x' && number_at(size + n + 1, &to_height) && width > 0 && height > 0;
+    double across = is_size ? to_width / width : 0;
+    double down = is_size ? to_height / height : 0;
     if (!(across > 0)) across = down;
     if (!(down > 0)) down = across;
-    if (!(across > 0) || fabs(across - down) > 0.02 * across) {
-        add_unknown(rd, "", "Hires resize");
+    return across > 0 && fabs(across - down) <= 0.02 * across ? number_text(rd->a, across) : NULL;
+}
+
+/* A factor that is said as a size.  *is: the factor of the job */
+static void finish_as_factor(Reader *rd, const char *key, const char *size, const char *factor, const char *ours,
+                             const double *is)
+{
+    if (!factor) {
+        add_unknown(rd, "", key);
         return;
     }
-    const char *factor = number_text(rd->a, across);
-    read_setting(rd, setting_key("Hires upscale"), "Hires resize", factor);
-    const char *upscale = format(rd->a, "Hires upscale %s", factor);
-    if (rd->r->job.hires > 0) add_translated(rd, "Hires resize", rd->hires_size, upscale);
+    read_setting(rd, setting_key(ours), key, factor);
+    if (*is > 0) add_translated(rd, key, size, format(rd->a, "%s %s", ours, factor));
+}
+
+/* The web UI's second pass by its size, "Hires resize", and its Extras', "Postprocess upscale to", behind that. */
+static void finish_sizes(Reader *rd)
+{
+    const Job *job = &rd->r->job;
+    double width = job->width;
+    double height = job->height;
+    if (rd->hires_size && !(job->hires > 0)) {
+        const char *factor = size_as_factor(rd, rd->hires_size, width, height);
+        finish_as_factor(rd, "Hires resize", rd->hires_size, factor, "Hires upscale", &job->hires);
+    }
+    if (job->hires > 0) {
+        width *= job->hires;
+        height *= job->hires;
+    }
+    if (rd->result_size && !(job->upscale_by > 0)) {
+        const char *factor = size_as_factor(rd, rd->result_size, width, height);
+        finish_as_factor(rd, "Postprocess upscale to", rd->result_size, factor, "Upscale by", &job->upscale_by);
+    }
 }
 
 /* A strength of 0 changes nothing.  Without a picture to change, the web UI left it behind, and it means nothing. */
@@ -556,7 +580,7 @@ static void finish(Reader *rd)
     finish_sampler(rd);
     finish_eta(rd);
     finish_size(rd);
-    finish_hires_size(rd);
+    finish_sizes(rd);
     finish_strength(rd);
     finish_noise(rd);
     finish_batch(rd);

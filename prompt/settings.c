@@ -327,6 +327,14 @@ static char *show_upscaler(Arena *a, const Request *r, const Setting *s)
     return infotext_quoted(a, format(a, "%.*s%s", slash ? (int)(slash + 1 - model) : 0, model, own));
 }
 
+/* What it became: a name whose file is not here is Latent. */
+static char *show_hires_upscaler(Arena *a, const Request *r, const Setting *s)
+{
+    const char *latent = "Latent";
+    const char *used = r->job.hires_upscaler;
+    return used && !strcmp(used, latent) ? copy(a, latent, strlen(latent)) : show_name(a, r, s);
+}
+
 /* The name of a file, or a box. */
 static void set_mask(Arena *a, Request *r, const Setting *s, const char *label, const char *value)
 {
@@ -617,6 +625,7 @@ static const ValueKind
     text_kind     = { .set = set_text,     .show = show_text },
     path_kind     = { .set = set_name,     .show = show_name },
     upscaler_kind = { .set = set_upscaler, .show = show_upscaler },
+    enlarging_kind = { .set = set_name,    .show = show_hires_upscaler },
     hash_kind     = { .set = set_name,     .show = show_hash },
     lora_kind     = { .set = set_lora,     .show = show_loras },
     axis_kind     = { .set = set_axis,     .show = show_name,    .is_axis = 1 };
@@ -725,9 +734,10 @@ const Setting all_settings[] = {
     { .key = "Hires steps", .flag = "hires-steps", .kind = &whole_kind, .field = AT(job.hires_steps), .high = 1000,
       .value = "N",
       .help = "steps of that second pass (as many as Steps)" },
-    { .key = "Hires upscaler", .flag = "hires-upscaler", .kind = &text_kind, .field = AT(job.hires_upscaler),
-      .value = "NAME",
-      .help = "how the latents grow: Latent, smoothly, or Latent (nearest) (Latent)" },
+    { .key = "Hires upscaler", .flag = "hires-upscaler", .kind = &enlarging_kind, .field = AT(hires_upscaler),
+      .value = "F",
+      .help = "what grows before it: latents by Latent or Latent (nearest), or the picture by Lanczos, Nearest or a "
+              "file as Upscaler takes it (Latent)" },
     { .key = "Upscaler", .flag = "upscaler", .kind = &upscaler_kind, .field = AT(upscaler), .value = "F",
       .help = "what makes the finished picture larger: a file of Real-ESRGAN's or ESRGAN's, Lanczos, Nearest or None "
               "(what the model's file names, or None)" },

@@ -24,7 +24,8 @@ typedef struct {
     const char *prompt_template, *negative_template;    /* what the prompts were drawn from; NULL: as written */
     int         is_prompt_drawn, is_negative_drawn;     /* no choices are made in them any more, see drawn_prompts.h */
     const char *dynamic;                /* "off": braces are plain characters */
-    Name        model, vae, motion, init, last, mask, upscaler;  /* text is NULL when not given, and may be "none" */
+    Name        model, vae, motion, init, last, mask;   /* text is NULL when not given, and may be "none" */
+    Name        upscaler, hires_upscaler;
     Name        model_hash, vae_hash, lora_hashes, ti_hashes, hashes;   /* of files, as others write them; or NULL */
     int         is_by_hash;             /* a file was found by one of them, so they matter */
     LoraName    tag[LORAS];             /* LoRAs from the prompt's tags */

@@ -16,6 +16,7 @@ kind series   png  --frames 2
 kind windows  gif  --frames 6 --context 4 --overlap 2 --steps 4
 kind closed   gif  --frames 4 --closed-loop A --steps 4
 kind hires    gif  --hires 1.5 --hires-steps 4 --strength 0.6
+kind pictures gif  --hires 1.5 --hires-steps 4 --strength 0.6 --hires-upscaler Lanczos
 kind init     apng --init init.png --strength 0.7 --steps 8
 kind mask     gif  --init init.png --mask 16,8,56,40 --strength 0.7 --steps 8 --sampler 'Euler a'
 kind last     gif  --frames 3 --init init.png --last init.png --strength 0.7 --last-strength 0.9 --steps 8

@@ -217,6 +217,29 @@ static void test_graphs(Arena *a)
            "Hires upscale: 1.5, Hires steps: 10, Hires upscaler: Latent (nearest), Denoising strength: 0.5",
            "FreeU_V2, seed of the second pass (8)");
 
+#define NETWORK "\"40\": {\"class_type\": \"UpscaleModelLoader\", \"inputs\": {\"model_name\": \"sub/4x-Ultra.pth\"}}, " \
+                "\"41\": {\"class_type\": \"ImageUpscaleWithModel\", \"inputs\": {\"upscale_model\": [\"40\", 0], \"image\": [\"8\", 0]}}, "
+#define SCALE(n, inputs) "\"42\": {\"class_type\": \"" n "\", \"inputs\": {\"upscale_method\": \"lanczos\", " inputs ", \"image\": [\"41\", 0]}}, "
+#define SHOWN(n) "\"43\": {\"class_type\": \"SaveImage\", \"inputs\": {\"images\": [\"" n "\", 0]}}}"
+#define SIZES "a \\[cat\\]\nNegative prompt: dog\n" RUN "Model: toon.ckpt, Clip skip: 2, Size: 512x768, Frames: 1, "
+    static const char network[] = "{" TEXTS MODEL LATENT("1") SAMPLER("4") DECODE SAVE ", " NETWORK SHOWN("41");
+    expect(a, "network", png_text_chunk(a, "prompt", network), "ComfyUI", SIZES "Upscaler: 4x-Ultra.pth, VAE: mse.safetensors", "");
+    static const char halved[] = "{" TEXTS MODEL LATENT("1") SAMPLER("4") DECODE SAVE ", " NETWORK
+        SCALE("ImageScaleBy", "\"scale_by\": 0.5") SHOWN("42");
+    expect(a, "halved", png_text_chunk(a, "prompt", halved), "ComfyUI", SIZES "Upscaler: 4x-Ultra.pth, Upscale by: 2, VAE: mse.safetensors", "");
+    static const char sized[] = "{" TEXTS MODEL LATENT("1") SAMPLER("4") DECODE SAVE ", " NETWORK
+        SCALE("ImageScale", "\"width\": 768, \"height\": 1152") SHOWN("42");
+    expect(a, "sized", png_text_chunk(a, "prompt", sized), "ComfyUI", SIZES "Upscaler: 4x-Ultra.pth, Upscale by: 1.5, VAE: mse.safetensors", "");
+
+    /* before the second pass; what is shown of the first one is not the result */
+    static const char pictures[] = "{" TEXTS MODEL LATENT("1") SAMPLER("4") DECODE SAVE ", " NETWORK
+        SCALE("ImageScaleBy", "\"scale_by\": 0.5")
+        "\"44\": {\"class_type\": \"VAEEncode\", \"inputs\": {\"pixels\": [\"42\", 0]}}, "
+        "\"32\": {\"class_type\": \"KSampler\", \"inputs\": {\"seed\": 7, \"steps\": 10, \"cfg\": 8.0, \"denoise\": 0.5, "
+        "\"latent_image\": [\"44\", 0]}}, " SHOWN("42");
+    expect(a, "pictures", png_text_chunk(a, "prompt", pictures), "ComfyUI",
+           SIZES "Hires upscale: 2, Hires steps: 10, Hires upscaler: 4x-Ultra.pth, Denoising strength: 0.5, VAE: mse.safetensors", "");
+
     static const char split[] = "{"
         "\"1\": {\"class_type\": \"SamplerCustomAdvanced\", \"inputs\": {\"noise\": [\"2\", 0], \"guider\": [\"3\", 0], "
         "\"sampler\": [\"4\", 0], \"sigmas\": [\"5\", 0], \"latent_image\": [\"6\", 0]}}, "

@@ -1,7 +1,7 @@
 #!/bin/sh
 # test_goes_on.sh - a clip that is interrupted goes on to the same bytes, and what it leaves on the way.  Run from the root of the source.
 # More kills, of jobs of every kind: tests/kills.sh.
-KINDS='windows 2m_sde euler_a grid' sh tests/kills.sh 10 >"${TMPDIR:-/tmp}/kills.$$" 2>&1
+KINDS='windows 2m_sde euler_a grid pictures' sh tests/kills.sh 10 >"${TMPDIR:-/tmp}/kills.$$" 2>&1
 killed=$?; cat "${TMPDIR:-/tmp}/kills.$$" >&2; rm -f "${TMPDIR:-/tmp}/kills.$$"
 test=test_goes_on; . tests/asking.sh
 : >err
@@ -99,6 +99,19 @@ for name in $(sed -n 's/^  .*--\([a-z-]*\) .*/\1/p' out | sed '/^output$/,$d'); 
     case " $tried $by_content $alike " in *" $name "*) ok ;; *) wrong "--$name: does a clip depend on it? see clip_identity.c" ;; esac
 done
 rm -f cut*
+
+# ---- between two passes, while the pictures of the first are enlarged ----
+between='p.txt --frames 3 --steps 1 --hires 3 --hires-steps 1 --strength 0.5 --hires-upscaler Lanczos'
+run $between -o whole.gif
+stops TERM cut.gif $between
+says 'interrupted after step 1 of 1; the same command goes on from there, by cut.gif.state'
+run $between --hires-upscaler Nearest -o cut.gif
+says 'Hires upscaler is "Lanczos" there and "Nearest" here'
+rm cut.gif
+run $between -o cut.gif
+says 'cut.gif.state: goes on after step 1 of 1'
+holds 'the same bytes' same whole.gif cut.gif
+rm -f cut* whole.gif
 
 # ---- a seed that was drawn at random ----
 chance='--prompt portrait --frames 1 --size 64x64 --steps 16'

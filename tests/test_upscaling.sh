@@ -29,6 +29,32 @@ run p.txt -o grid.png --x 'Upscaler: Nearest, Lanczos' --y 'Upscale by: 2, 3' --
 says 'all pictures of a grid are of one size and length'
 run p.txt -o row.png --x 'Upscaler: Nearest, Lanczos'; holds 'a row of them' is "$status" 0
 
+# ---- before the second pass ----
+hires='p.txt --size 64x64 --steps 4 --hires 2 --hires-steps 2 --strength 0.5 --weights w'
+run $hires --hires-upscaler Nearest --rng NV -o hnear.png; holds 'Hires by Nearest' is "$(pixels hnear.png)" 128x128
+says 'then at 128x128, Nearest, strength 0.5: 2 steps'
+run p.txt --size 64x64 --steps 4 --upscaler Nearest --rng NV -o before.png
+run p.txt --size 128x128 --steps 4 --init before.png --strength 0.5 --rng NV -o after.png
+holds "it is img2img of the enlarged picture" is "$(data hnear.png)" "$(data after.png)"
+run $hires --hires-upscaler realesr-animevideov3 --rng NV -o hnet.png; holds 'zero weights are Nearest there, too' is "$(data hnet.png)" "$(data hnear.png)"
+says 'w/realesr-animevideov3.safetensors: SRVGGNetCompact of 2 convolutions, 2x'
+run hnet.png --weights w -o again.png; holds 'made again' same hnet.png again.png
+holds 'by its name' grep -q 'Hires upscaler: realesr-animevideov3,*' hnet.png
+run $hires --hires-upscaler lanczos --rng NV -o hlanczos.png
+if [ "$(data hlanczos.png)" = "$(data hnear.png)" ]; then wrong 'Lanczos is Nearest'; else ok; fi
+run $hires --hires 1.5 --hires-upscaler realesr-animevideov3 --upscaler realesr-animevideov3 -o both.png; holds 'both' is "$(pixels both.png)" 192x192
+run $hires --hires-upscaler realesr-animevideov3 --frames 2 -o h.gif; holds 'of a clip' is "$(pixels h.gif)" 128x128
+web='portrait of a woman\nSteps: 2, Seed: 1, Size: 64x64, Denoising strength: 0.5, Hires upscale: 2, Hires upscaler: '
+printf "${web}R-ESRGAN AnimeVideo" >web.txt
+run web.txt --frames 1 -o web.png --weights w; holds "the web UI's name of it" is "$(pixels web.png)" 128x128
+says 'animevideov3.safetensors, strength 0.5'
+printf "${web}R-ESRGAN 4x+ Anime6B" >web.txt
+run web.txt --frames 1 -o web.png --weights w; holds 'not here' is "$status" 0
+says 'Hires upscaler R-ESRGAN 4x+ Anime6B is not here; Latent instead'
+holds 'it says what was done' grep -q 'Hires upscaler: Latent,*' web.png
+run check $hires --hires-upscaler "$model"; holds 'a checkpoint for Hires' is "$status" 1; says 'expected an upscaler'
+run check p.txt --hires-upscaler realesr-animevideov3 --weights w; says 'Hires upscaler has no effect without Hires upscale'
+
 # ---- as other programs write it ----
 web='portrait of a woman\nSteps: 1, Seed: 1, Size: 64x72, Frames: 1, Postprocess upscale by: 3, Postprocess upscaler: '
 printf "${web}R-ESRGAN AnimeVideo" >web.txt
