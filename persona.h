@@ -111,7 +111,8 @@ typedef struct persona_job {
 
     /* the finished picture, made larger */
     const char *upscaler;                /* path of an SRVGGNetCompact or RRDBNet, or "Lanczos", "Nearest" or "None";
-                                            NULL: what the model's file names, or none */
+                                            NULL: what the model's file names (a file beside it, or in memory one
+                                            of that name), or none */
     char        own_upscaler[256];       /* written: the name of the upscaler beside the model, where it was taken */
     double      upscale_by;              /* so many times as large, up to 8; 0: the network's own scale, or 2 */
 

@@ -51,8 +51,10 @@ static const char *own_upscaler(Work *w)
     const Job *j = w->job;
     const char *name = w->spec.upscaler;
     if (!name || !w->has_model || j->upscaler || j->hires > 0) return NULL;
-    const char *path = format(w->mem, "%s/%s", folder_of(w->mem, j->model), name);
-    if (weights_exist(w->mem, path)) return path;
+    const char *folder = folder_of(w->mem, j->model);
+    const char *path = strcmp(folder, ".") ? format(w->mem, "%s/%s", folder, name) : name;
+    int is_in_memory = file_is_given(w->mem, j->model);        /* then its upscaler is, too, or there is none */
+    if (is_in_memory ? file_is_given(w->mem, path) : weights_exist(w->mem, path)) return path;
     callbacks_say(w->callbacks, "%s names the upscaler %s, which is not beside it: pictures stay as large as they are "
                   "drawn", j->model, name);
     return NULL;

@@ -151,13 +151,14 @@ int main(int argc, char **argv)
         read_file("mem:motion", "weights/persona_motion.safetensors", 1),
         read_file("mem:merges", "weights/merges.txt", 3),
         { "mem:picture", png, size },
+        read_file("persona_upscaler.safetensors", "weights/persona_upscaler.safetensors", 0),
     };
     job = small_job();
     job.model = "mem:model";
     job.motion = "mem:motion";
     job.merges = "mem:merges";
     job.file = file;
-    job.files = 4;
+    job.files = 5;
     status = persona_generate(&job, NULL, &again, message);
     int same = status == PERSONA_OK && !memcmp(drawn.rgb, again.rgb, bytes) && !again.latents;
     printf("memory: %s%s, %s\n", status_name(status), message, same ? "same bytes" : "other bytes");
