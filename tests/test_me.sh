@@ -25,7 +25,8 @@ says 'prompts call the person by "portrait of yumin woman": the words that all c
 ls -l yumin >after; holds 'nothing is written to the photos' same before after
 command 1 >train.sh; command 3 >draw.sh
 cp yumin-persona/me.safetensors lora; cp yumin-persona/me.gif gif
-holds 'the words of training' grep -q -- 'train yumin -o yumin-persona/me.safetensors .*--save_every_n_epochs 5' train.sh; says_not '--learning_rate'
+holds 'the words of training' grep -q -- 'train yumin -o yumin-persona/me.safetensors .*--save_every_n_epochs 5' train.sh
+holds 'not the recipe, which is the model'"'"'s' eval '! grep -q learning_rate train.sh'
 holds 'the words of drawing' grep -q -- "--prompt 'portrait of yumin woman, waving' --lora yumin-persona/me.safetensors:0.9" draw.sh; says_not "--cfg"
 
 # ---- what is done is passed over; what changed is done again ----
@@ -71,7 +72,7 @@ says '--max_train_steps 600 --learning_rate 0.001 --min_snr_gamma 5'
 
 # ---- what is warned of in each step is told once ----
 me yumin --prompt 'a zeppelin' -o warned --resolution 64
-holds 'a warning, once' is "$(grep -c '^warning: .* was made for' err)$(grep '^warning: ' err | sort | uniq -d)" 1
+holds 'of pictures to learn from and of drawn ones, once each' is "$(grep -c '^warning: .* was made for' err)$(grep '^warning: ' err | sort | uniq -d)" 2
 
 # ---- what is left out ----
 cp -r yumin mixed; rm mixed/2.txt
