@@ -59,8 +59,7 @@ static const char *const decoder[] = { "vae.decoder.", "vae.post_quant_conv.", "
 static Tensor encode_frame(Work *w, const unsigned char *rgb)
 {
     size_t before = mark(w->mem);
-    Tensor x = tensor(&w->run, 1, w->init.height, w->init.width, 3);
-    for (size_t i = 0; i < size(x) && !w->machine.dry; i++) x.x[i] = 2 * (rgb[i] / 255.0f) - 1;
+    Tensor x = picture_of_bytes(&w->run, rgb, w->init.width, w->init.height);
     return compact(&w->run, before, vae_encode(&w->run, x));
 }
 
@@ -250,9 +249,8 @@ static void upscale_frame(const ToUpscale *e, int f)
     PixelSize from = job_decoded_size(w);
     int width = job_result_side(w, w->job->width);
     int height = job_result_side(w, w->job->height);
-    Tensor x = tensor(&w->run, 1, from.height, from.width, 3);
-    const unsigned char *rgb = e->from + (size_t)f * size(x);
-    for (size_t i = 0; i < size(x) && !w->machine.dry; i++) x.x[i] = 2 * (rgb[i] / 255.0f) - 1;
+    const unsigned char *rgb = e->from + (size_t)f * (size_t)from.height * (size_t)from.width * 3;
+    Tensor x = picture_of_bytes(&w->run, rgb, from.width, from.height);
     unsigned char *to = e->rgb + (size_t)f * (size_t)height * (size_t)width * 3;
     upscale_picture(&w->run, &w->upscaling, x, to, width, height);
     release(w->mem, before);

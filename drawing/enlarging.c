@@ -29,8 +29,7 @@ static void enlarge_frame(const Enlarging *e, int f)
     int height = e->to.h * FACTOR;
     unsigned char *rgb = allocate(w->mem, 3 * (size_t)width, (size_t)height);
     upscale_picture(&w->run, &w->enlarging, vae_decode(&w->run, frame_of(e->from, f)), rgb, width, height);
-    Tensor x = tensor(&w->run, 1, height, width, 3);
-    for (size_t i = 0; i < size(x) && !w->machine.dry; i++) x.x[i] = 2 * (rgb[i] / 255.0f) - 1;
+    Tensor x = picture_of_bytes(&w->run, rgb, width, height);
     Tensor moments = vae_encode(&w->run, x);
     if (!w->machine.dry) vae_means(frame_of(e->to, f), moments);
     release(w->mem, before);

@@ -76,3 +76,10 @@ void upscale_picture(Run *r, const Upscaling *u, Tensor x, unsigned char *rgb, i
     else resize(r, u->method, bytes_of(r, y, allocate(a, size(y), 1)), rgb, width, height);
     release(a, before);
 }
+
+Tensor picture_of_bytes(Run *r, const unsigned char *rgb, int width, int height)
+{
+    Tensor x = tensor(r, 1, height, width, COLOURS);
+    for (size_t i = 0; i < size(x) && !r->machine->dry; i++) x.x[i] = 2 * (rgb[i] / 255.0f) - 1;
+    return x;
+}

@@ -16,4 +16,7 @@ typedef struct { UpscaleMethod method; Upscaler network; double factor; } Upscal
  * to the nearest pixel, or by Lanczos.  In a dry run it only counts.  Fails as nn.h says. */
 void upscale_picture(Run *r, const Upscaling *u, Tensor x, unsigned char *rgb, int width, int height);
 
+/* The way there: 2 (rgb / 255) - 1, as the VAE encodes it.  [height,width,3] -> [1,h,w,3]; a dry run only counts. */
+Tensor picture_of_bytes(Run *r, const unsigned char *rgb, int width, int height);
+
 #endif
